@@ -1,0 +1,137 @@
+"""What goes into an engine and what comes out of it. Nothing here knows of suites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.chat import Messages
+from harness.sampling import Sampling
+from harness.variants import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt as the engine takes it.
+
+    `token_ids` is None where the engine takes messages only; `tokens` is then an estimate
+    (`estimated`), counted with the chat template where there is one.
+    """
+
+    messages: Messages
+    token_ids: tuple[int, ...] | None
+    tokens: int
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Which answer of a run a request is for: recorded and scripted answers are found by it."""
+
+    case: str
+    variant: str
+    repeat: int = 0
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt for one variant. `key` is the completion's key in the store."""
+
+    key: str
+    address: Address
+    variant: Variant
+    prompt: Prompt
+    sampling: Sampling
+    time_limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer. `finish_reason` is "stop", "length" or "error"; `error` then says what broke.
+
+    `seconds` is the time from the start of its batch to its end, as far as the engine knows it.
+    """
+
+    text: str
+    finish_reason: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What answers depend on besides weights and prompt: all of it is in a completion's key."""
+
+    engine: str
+    version: str
+    dtype: str = ""
+    quantisation: str = ""
+    chat_template: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Content hashes of a variant's weights; `adapter` is empty without one."""
+
+    weights: str
+    adapter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """What a backend may be told. Each takes what it understands; `engine_args` is passed on."""
+
+    variants: tuple[Variant, ...] = ()
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_tokens: int | None = None
+    responses: Path | None = None
+    base_url: str | None = None
+    trust_remote_code: bool = False
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """An engine. Opening one is cheap: weights are loaded by the first `generate`.
+
+    Everything but `generate` works without the weights in memory, so that a run whose answers are
+    all in the store starts no engine.
+    """
+
+    name: str
+
+    @property
+    def context_length(self) -> int | None:
+        """Most tokens of prompt and answer together; None where it is not known."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Choices made for the user, each with its reason: "float32: the CPU has no fast bf16"."""
+
+    def environment(self, variant: Variant) -> Environment:
+        """What this variant's answers depend on besides weights and prompt."""
+
+    def fingerprint(self, variant: Variant) -> Fingerprint:
+        """Content hashes of the weights."""
+
+    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+        """The prompt that `generate` will use for these messages."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Answer all requests, each handed on as it is finished, in any order.
+
+        A request that cannot be answered gives a completion with an error; an engine that breaks
+        raises `MachineryError`.
+        """
+
+    def execution(self) -> Mapping[str, str]:
+        """How it was executed: device, batch size, eager or graphs. Not part of any key."""
+
+    def close(self) -> None:
+        """Give the memory back."""

@@ -1,0 +1,31 @@
+"""What a suite demands of a candidate: the `gate:` block of a suite file."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class GateSettings(BaseModel):
+    """Bars of one suite. Rates and drops are shares: 0.03 is three percentage points."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_pass_rate: float | None = Field(default=None, ge=0.0, le=1.0)
+    max_drop: float | None = Field(default=None, ge=0.0, le=1.0)
+    policy: Literal["no_regression", "non_inferiority"] = "no_regression"
+    alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
+    on: Literal["passed", "score"] = "passed"
+    max_errors: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _non_inferiority_needs_a_margin(self) -> Self:
+        if self.policy == "non_inferiority" and not self.max_drop:
+            raise ValueError("policy non_inferiority needs max_drop above 0")
+        return self
+
+    @property
+    def margin(self) -> float:
+        """The drop that is still accepted."""
+        return self.max_drop or 0.0

@@ -1,0 +1,30 @@
+"""Checks on answers: pure, versioned, registered by name."""
+
+from harness.scorers.check import Check, CheckField, parse_check
+from harness.scorers.registry import (
+    Args,
+    Scorer,
+    UnknownScorerError,
+    all_scorers,
+    get,
+    names,
+    scorer,
+)
+from harness.scorers.values import Answer, Context, Finding, verdict
+
+__all__ = [
+    "Answer",
+    "Args",
+    "Check",
+    "CheckField",
+    "Context",
+    "Finding",
+    "Scorer",
+    "UnknownScorerError",
+    "all_scorers",
+    "get",
+    "names",
+    "parse_check",
+    "scorer",
+    "verdict",
+]

@@ -1,0 +1,107 @@
+"""All scorers by name. Built-in ones, plug-ins and a user's own come through the same door."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.errors import nearest
+from harness.scorers.values import Answer, Context, Finding
+
+# One file a family; imported when the first scorer is looked up, so that importing costs nothing.
+FAMILIES = ("text",)
+
+
+class Args(BaseModel):
+    """Base of every scorer's arguments: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+A = TypeVar("A", bound=Args)
+Function = Callable[[Answer, Context, Any], Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """A registered check.
+
+    `shorthand` names the argument that a bare scalar or list stands for (`contains: Lina`).
+    `version` goes up whenever the same answer may score differently.
+    `on_empty`: whether an empty answer is scored at all; by default it fails before any check.
+    """
+
+    name: str
+    version: int
+    args: type[Args]
+    function: Function
+    shorthand: str | None
+
+    @property
+    def summary(self) -> str:
+        """First line of the scorer's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+
+class UnknownScorerError(LookupError):
+    """No scorer has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"check {name!r} is not known")
+        self.name = name
+        self.known = names()
+        self.did_you_mean = nearest(name, self.known)
+
+
+_SCORERS: dict[str, Scorer] = {}
+
+
+def scorer(
+    name: str, *, version: int, shorthand: str | None = None
+) -> Callable[[Callable[[Answer, Context, A], Finding]], Callable[[Answer, Context, A], Finding]]:
+    """Register a pure function `(answer, context, args) -> Finding` under `name`.
+
+    The type of the third parameter, a subclass of `Args`, says which arguments the check takes.
+    """
+
+    def register(
+        function: Callable[[Answer, Context, A], Finding],
+    ) -> Callable[[Answer, Context, A], Finding]:
+        hints = typing.get_type_hints(function)
+        args = hints[list(inspect.signature(function).parameters)[2]]
+        if name in _SCORERS and _SCORERS[name].function is not function:
+            raise ValueError(f"scorer {name!r} is registered twice")
+        _SCORERS[name] = Scorer(name, version, args, function, shorthand)
+        return function
+
+    return register
+
+
+def get(name: str) -> Scorer:
+    """The scorer of this name; raises `UnknownScorerError`."""
+    _load()
+    if name not in _SCORERS:
+        raise UnknownScorerError(name)
+    return _SCORERS[name]
+
+
+def names() -> tuple[str, ...]:
+    """All names, sorted."""
+    _load()
+    return tuple(sorted(_SCORERS))
+
+
+def all_scorers() -> Iterator[Scorer]:
+    """All scorers, by name."""
+    return (_SCORERS[name] for name in names())
+
+
+def _load() -> None:
+    for family in FAMILIES:
+        import_module(f"harness.scorers.{family}")

@@ -1,0 +1,58 @@
+"""What a scorer sees and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.canonical import JsonValue
+from harness.chat import Messages
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer as the user would read it.
+
+    `text` has its reasoning removed; `raw` is what the model wrote. `finish_reason` is "stop",
+    "length" or what the engine says.
+    """
+
+    text: str
+    raw: str = ""
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The conversation that led to the answer: system prompt, user turns, earlier answers.
+
+    `asked` holds the answers of other models to what a check asked them (a judge), by question.
+    """
+
+    messages: Messages = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def system(self) -> str:
+        """The system prompt, or an empty string."""
+        return next((m.content for m in self.messages if m.role == "system"), "")
+
+    @property
+    def user(self) -> str:
+        """The last user turn, or an empty string."""
+        return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found: `passed` is None where nobody can tell; `score` is in [0, 1]."""
+
+    passed: bool | None
+    score: float
+    reason: str
+    detail: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+def verdict(passed: bool | None, reason: str, **detail: JsonValue) -> Finding:
+    """A finding without shades: score 1 or 0; 0 where nobody can tell."""
+    return Finding(passed, 1.0 if passed else 0.0, reason, detail)
