@@ -1,0 +1,64 @@
+# Two commands do everything on a fresh machine: `make gate` and `make test`.
+#
+#   WHEELS=URL   one more wheel index. Plain torch on Linux is the CUDA build, several gigabytes;
+#                the CPU index that PyTorch's own install page names saves most of that.
+#   PYTHON=...   the interpreter for .venv (3.11 or newer)
+
+PYTHON ?= python3
+WHEELS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	$(if $(WHEELS),--extra-index-url $(WHEELS))
+EMBEDDED := fixtures/adapters
+
+.DEFAULT_GOAL := help
+.PHONY: help setup gate gate-blocked test check fixtures lock docs clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+gate: .venv/gate.stamp ## Set up, then gate the adapter `repaired` against the embedded base
+	@$(BIN)/python -m pytest suites/ -q --adapter repaired=$(EMBEDDED)/repaired
+	@echo "Next: make gate-blocked    (an adapter that forgot something is refused)"
+
+gate-blocked: .venv/gate.stamp ## Gate the adapter `forgetful`: it is refused, exit code 1
+	@$(BIN)/harness run suites/ --adapter forgetful=$(EMBEDDED)/forgetful
+
+setup: .venv/test.stamp ## Install all that the tests need into .venv
+
+test: .venv/test.stamp check ## Set up, check and run all tests
+	@$(BIN)/python -m pytest
+
+check: .venv/test.stamp ## Lint and type-check
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+fixtures: .venv/gate.stamp ## Train the embedded model and its adapters again (a GPU, or patience)
+	@$(BIN)/python -m fixtures.make
+
+docs: .venv/test.stamp ## Write the generated pages and schemas under docs/ again
+	@$(BIN)/python -m docs.generate
+
+lock: .venv/test.stamp ## Resolve the lock files again from requirements/*.in
+	@$(PIP) uv
+	@for name in gate test; do \
+		$(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
+			--find-links "$${PIP_FIND_LINKS:-.}" requirements/$$name.in > requirements/$$name.tmp && \
+		sed 's/+cpu$$//; /^-e /d' requirements/$$name.tmp > requirements/$$name.txt && \
+		rm requirements/$$name.tmp || exit 1; done
+
+clean: ## Remove the environment, caches and reports
+	rm -rf .venv .harness build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find reports -mindepth 1 ! -name README.md -delete
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or newer is needed; found: $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
+	@echo "Installing requirements/$*.txt into .venv (a few minutes, once) ..."
+	@$(PIP) -r requirements/$*.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@ $(if $(filter test,$*),.venv/gate.stamp)

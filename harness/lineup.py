@@ -1,0 +1,167 @@
+"""Who takes part in a run: variants from settings, each with its role."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import InputError, Problem, nearest
+from harness.settings import Settings
+from harness.variants import BASE, NAME, Variant, VariantRole
+
+NONE = "none"
+
+
+def lineup(settings: Settings, recorded: Sequence[str] | None = None) -> tuple[Variant, ...]:
+    """The variants of a run, the baseline first.
+
+    `recorded` names the variants of recorded answers, which then are the run's. Raises InputError
+    for names that are wrong, unknown or given twice.
+    """
+    variants = _recorded(recorded) if recorded is not None else _declared(settings)
+    _check_names(variants)
+    baseline = _baseline(settings, variants)
+    references = _references(settings, variants)
+    cast = [replace(v, role=_role(v.name, baseline, references)) for v in variants]
+    if baseline != BASE and BASE not in references and len(cast) > 1 and recorded is None:
+        cast = [v for v in cast if v.name != BASE]  # base takes part only when it has a part
+    return tuple(sorted(cast, key=lambda v: v.role is not VariantRole.BASELINE))
+
+
+def baseline_name(variants: Iterable[Variant]) -> str | None:
+    """The name of the variant that the others are compared against."""
+    return next((v.name for v in variants if v.role is VariantRole.BASELINE), None)
+
+
+def baseline_file(settings: Settings) -> Path | None:
+    """The committed baseline that `--baseline FILE.json` names."""
+    given = settings.baseline
+    return settings.path(given) if given and given.endswith(".json") else None
+
+
+def _recorded(names: Sequence[str]) -> list[Variant]:
+    return [Variant(name, model="recorded") for name in names]
+
+
+def _declared(settings: Settings) -> list[Variant]:
+    model = _model(settings)
+    found = [Variant(BASE, model)]
+    for text in settings.adapter:
+        found += _adapters(text, model, settings, "--adapter NAME=DIR")
+    for text in settings.variant:
+        found += _variant(text, model, settings)
+    for name, table in settings.variants.items():
+        adapter = str(settings.path(table.adapter)) if table.adapter else None
+        own = str(_local(settings, table.model)) if table.model else model
+        found.append(Variant(name, own, adapter, table.system, table.sampling))
+    return found
+
+
+def _model(settings: Settings) -> str:
+    if settings.model is None and settings.backend != "echo":
+        raise InputError(
+            Problem(
+                "no model given",
+                mend='add --model DIR, or model = "DIR" under [tool.harness] in pyproject.toml',
+            )
+        )
+    return _local(settings, settings.model or "echo")
+
+
+def _local(settings: Settings, model: str) -> str:
+    """A directory of the project as a path; any other name as it is."""
+    local = settings.path(model)
+    return str(local) if local.exists() else model
+
+
+def _variant(text: str, model: str, settings: Settings) -> list[Variant]:
+    name, _, rest = text.partition("=")
+    kind, _, target = rest.partition(":")
+    if kind == "adapter" and target:
+        return _adapters(f"{name}={target}", model, settings, "--variant NAME=adapter:DIR")
+    if kind == "model" and target:
+        return [Variant(name, _local(settings, target))]
+    raise InputError(
+        Problem(
+            f"--variant {text!r} is not understood",
+            wanted="NAME=adapter:DIR or NAME=model:DIR",
+        )
+    )
+
+
+def _adapters(text: str, model: str, settings: Settings, wanted: str) -> list[Variant]:
+    """One adapter, or one for each directory that a glob finds, named after it."""
+    name, equals, target = text.partition("=")
+    if not equals:
+        name, target = "", text
+    if not target:
+        raise InputError(Problem(f"adapter {text!r} is not understood", wanted=wanted))
+    if glob.has_magic(target):
+        return _globbed(name, target, model, settings)
+    path = settings.path(target)
+    return [Variant(name or path.name, model, str(path))]
+
+
+def _globbed(prefix: str, pattern: str, model: str, settings: Settings) -> list[Variant]:
+    found = sorted(p for p in glob.glob(str(settings.path(pattern))) if Path(p).is_dir())
+    if not found:
+        raise InputError(Problem(f"no directory matches {pattern!r}"))
+    names = [f"{prefix}-{Path(p).name}" if prefix else Path(p).name for p in found]
+    return [Variant(name, model, path) for name, path in zip(names, found, strict=True)]
+
+
+def _check_names(variants: Sequence[Variant]) -> None:
+    problems = [
+        Problem(f"variant name {v.name!r} is not allowed", wanted="letters, digits, '_', '.', '-'")
+        for v in variants
+        if not NAME.fullmatch(v.name)
+    ]
+    twice = [name for name, count in Counter(v.name for v in variants).items() if count > 1]
+    for name in twice:
+        sources = ", ".join(v.adapter or v.model for v in variants if v.name == name)
+        problems.append(
+            Problem(
+                f"two variants are called {name!r}",
+                found=sources,
+                mend="give each a name of its own: --adapter NAME=DIR",
+            )
+        )
+    if problems:
+        raise InputError(*problems)
+
+
+def _baseline(settings: Settings, variants: Sequence[Variant]) -> str | None:
+    names = [v.name for v in variants]
+    wanted = settings.baseline
+    if wanted == NONE or baseline_file(settings):
+        return None
+    if wanted is None:
+        return BASE if BASE in names and len(names) > 1 else None
+    _known(wanted, names, "--baseline")
+    return wanted
+
+
+def _references(settings: Settings, variants: Sequence[Variant]) -> frozenset[str]:
+    for name in settings.reference:
+        _known(name, [v.name for v in variants], "--reference")
+    return frozenset(settings.reference)
+
+
+def _known(name: str, names: Sequence[str], option: str) -> None:
+    if name not in names:
+        raise InputError(
+            Problem(
+                f"{option} {name!r} names no variant of this run",
+                wanted="one of " + ", ".join(names),
+                did_you_mean=nearest(name, names),
+            )
+        )
+
+
+def _role(name: str, baseline: str | None, references: frozenset[str]) -> VariantRole:
+    if name == baseline:
+        return VariantRole.BASELINE
+    return VariantRole.REFERENCE if name in references else VariantRole.CANDIDATE

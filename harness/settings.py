@@ -1,0 +1,172 @@
+"""All options, declared once: the command line, pytest and the configuration file are built here.
+
+Defaults come from `[tool.harness]` in `pyproject.toml`, or from `harness.toml`; the command line
+wins. A new option is one annotated field of `Settings` and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from harness.errors import InputError, Problem, nearest
+from harness.sampling import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How a field appears on the command line. `repeat`: may be given several times."""
+
+    name: str
+    metavar: str = ""
+    repeat: bool = False
+    switch: bool = False
+    choices: tuple[str, ...] = ()
+
+
+class VariantSettings(BaseModel):
+    """One table `[tool.harness.variants.NAME]`: an A/B test of prompts or sampling, say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = None
+    adapter: str | None = None
+    system: str | None = None
+    sampling: Sampling | None = None
+
+
+class Settings(BaseModel):
+    """What a run was told. Paths are relative to `root`, the folder of the configuration file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Path()
+    suites: tuple[str, ...] = Field(
+        default=(), description="files and folders that `pytest` and `harness run` take as suites"
+    )
+    model: Annotated[str | None, Flag("--model", "M")] = Field(
+        default=None, description="the base model: a directory, or the name a server knows"
+    )
+    adapter: Annotated[tuple[str, ...], Flag("--adapter", "NAME=DIR", repeat=True)] = Field(
+        default=(), description="a LoRA adapter on the base; a glob names each after its directory"
+    )
+    variant: Annotated[
+        tuple[str, ...], Flag("--variant", "NAME=adapter:DIR|model:DIR", repeat=True)
+    ] = Field(default=(), description="another variant: an adapter, or a model of its own")
+    baseline: Annotated[str | None, Flag("--baseline", "NAME|FILE.json|none")] = Field(
+        default=None, description="compare against this (default: base, if there is another)"
+    )
+    reference: Annotated[tuple[str, ...], Flag("--reference", "NAME", repeat=True)] = Field(
+        default=(), description="report this variant, but do not gate it"
+    )
+    backend: Annotated[str, Flag("--backend", "NAME")] = Field(
+        default="hf", description="the engine: hf, replay, echo, or a plug-in's"
+    )
+    responses: Annotated[Path | None, Flag("--responses", "FILE")] = Field(
+        default=None, description="recorded answers (JSONL), for --backend replay"
+    )
+    device: Annotated[str, Flag("--device", "DEVICE")] = Field(
+        default="auto", description="cpu, cuda, cuda:1, ... (default: chosen, with the reason)"
+    )
+    dtype: Annotated[str, Flag("--dtype", "DTYPE")] = Field(
+        default="auto", description="float32, bfloat16, ... (default: chosen, with the reason)"
+    )
+    batch_tokens: Annotated[int | None, Flag("--batch-tokens", "N")] = Field(
+        default=None, ge=1, description="most tokens in one batch (default: chosen)"
+    )
+    trust_remote_code: Annotated[bool, Flag("--trust-remote-code", switch=True)] = Field(
+        default=False, description="run code that comes with the model; off for a reason"
+    )
+    report_dir: Annotated[Path, Flag("--report-dir", "DIR")] = Field(
+        default=Path("reports"), description="where scorecards are written"
+    )
+    store: Annotated[Path, Flag("--store", "FILE")] = Field(
+        default=Path(".harness/store.db"), description="the database of answers and results"
+    )
+    variants: Mapping[str, VariantSettings] = Field(default_factory=dict)
+
+    def path(self, relative: str | Path) -> Path:
+        """A path of the configuration, from the working directory."""
+        return self.root / relative
+
+
+def flags() -> Iterator[tuple[str, Flag, str]]:
+    """Field name, flag and help of every option, in order."""
+    for name, field in Settings.model_fields.items():
+        for item in field.metadata:
+            if isinstance(item, Flag):
+                yield name, item, field.description or ""
+
+
+def load_settings(root: Path, given: Mapping[str, Any] | None = None) -> Settings:
+    """Settings of the project at `root`; `given` are options of the command line that were set."""
+    path, table = _configuration(root)
+    try:
+        configured = Settings.model_validate({**table, "root": root})
+    except ValidationError as error:
+        raise InputError(*(_problem(row, path) for row in error.errors())) from None
+    try:
+        return Settings.model_validate({**dict(configured), **(given or {})})
+    except ValidationError as error:
+        raise InputError(*(_problem(row, None) for row in error.errors())) from None
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above `start` with a configuration; `start` where there is none."""
+    for folder in (start, *start.parents):
+        if (folder / "harness.toml").is_file() or _configuration(folder)[1]:
+            return folder
+    return start
+
+
+def _configuration(root: Path) -> tuple[Path, dict[str, Any]]:
+    own, shared = root / "harness.toml", root / "pyproject.toml"
+    if own.is_file():
+        return own, _toml(own)
+    table = _toml(shared).get("tool", {}).get("harness", {}) if shared.is_file() else {}
+    return shared, dict(table)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        line = re.search(r"line (\d+)", str(error))
+        raise InputError(
+            Problem(f"not valid TOML: {error}", path=str(path), line=int(line[1]) if line else 0)
+        ) from None
+
+
+def _problem(row: ErrorDetails, path: Path | None) -> Problem:
+    """One validation error of the configuration (`path`) or of the command line (None)."""
+    key = str(row["loc"][0])
+    where = {"path": str(path), "line": _line_of(key, path)} if path else {}
+    if row["type"] == "extra_forbidden":
+        name = str(row["loc"][-1])
+        known = VariantSettings.model_fields if len(row["loc"]) > 2 else Settings.model_fields
+        return Problem(
+            f"unknown setting {name!r}",
+            did_you_mean=nearest(name, known),
+            mend="known settings: " + ", ".join(sorted(set(known) - {"root"})),
+            **where,  # type: ignore[arg-type]  # path and line, as declared
+        )
+    return Problem(
+        f"setting {'.'.join(map(str, row['loc']))!r} is wrong: {row['msg'].lower()}",
+        found=repr(row["input"]),
+        **where,  # type: ignore[arg-type]  # path and line, as declared
+    )
+
+
+def _line_of(key: str, path: Path) -> int:
+    """The line that sets `key`; 0 where it cannot be told."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if re.match(rf"\s*\[?(tool\.harness\.)?[\"']?{re.escape(key)}\b", line):
+            return number
+    return 0
