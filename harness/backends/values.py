@@ -65,7 +65,11 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What answers depend on besides weights and prompt: all of it is in a completion's key."""
+    """What answers depend on besides weights and prompt: all of it is in a completion's key.
+
+    `addressed`: answers are found by their address, not by the prompt (recorded and scripted
+    ones), so the address goes into the key too.
+    """
 
     engine: str
     version: str
@@ -73,6 +77,7 @@ class Environment:
     quantisation: str = ""
     chat_template: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+    addressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
