@@ -3,6 +3,7 @@
 from harness.scorers.check import Check, CheckField, parse_check
 from harness.scorers.registry import (
     Args,
+    Example,
     Scorer,
     UnknownScorerError,
     all_scorers,
@@ -18,6 +19,7 @@ __all__ = [
     "Check",
     "CheckField",
     "Context",
+    "Example",
     "Finding",
     "Scorer",
     "UnknownScorerError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -14,8 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from harness.errors import nearest
 from harness.scorers.values import Answer, Context, Finding
 
-# One file a family; imported when the first scorer is looked up, so that importing costs nothing.
-FAMILIES = ("text",)
+# One file a family, one name a line; imported when the first scorer is looked up.
+FAMILIES: tuple[str, ...] = (
+    "text",
+)
 
 
 class Args(BaseModel):
@@ -29,12 +31,28 @@ Function = Callable[[Answer, Context, Any], Finding]
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """One documented use of a check: `docs/checks.md` prints it, the tests run it.
+
+    `args` is what stands after the check's name in a suite file; `passes` and `fails` are two
+    answers; `context` is the conversation before them, where the check looks at it. `modules` are
+    those that the user's configuration must allow for it.
+    """
+
+    args: Any
+    passes: str
+    fails: str
+    context: Context = field(default_factory=Context)
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scorer:
     """A registered check.
 
     `shorthand` names the argument that a bare scalar or list stands for (`contains: Lina`).
     `version` goes up whenever the same answer may score differently.
-    `on_empty`: whether an empty answer is scored at all; by default it fails before any check.
+    `example` is mandatory for built-in checks.
     """
 
     name: str
@@ -42,6 +60,7 @@ class Scorer:
     args: type[Args]
     function: Function
     shorthand: str | None
+    example: Example | None = None
 
     @property
     def summary(self) -> str:
@@ -63,7 +82,7 @@ _SCORERS: dict[str, Scorer] = {}
 
 
 def scorer(
-    name: str, *, version: int, shorthand: str | None = None
+    name: str, *, version: int, shorthand: str | None = None, example: Example | None = None
 ) -> Callable[[Callable[[Answer, Context, A], Finding]], Callable[[Answer, Context, A], Finding]]:
     """Register a pure function `(answer, context, args) -> Finding` under `name`.
 
@@ -77,7 +96,7 @@ def scorer(
         args = hints[list(inspect.signature(function).parameters)[2]]
         if name in _SCORERS and _SCORERS[name].function is not function:
             raise ValueError(f"scorer {name!r} is registered twice")
-        _SCORERS[name] = Scorer(name, version, args, function, shorthand)
+        _SCORERS[name] = Scorer(name, version, args, function, shorthand, example)
         return function
 
     return register
