@@ -1,0 +1,310 @@
+"""The store: one SQLite file that holds every answer, run and result.
+
+Answers are found by their content key, so no answer is made twice and none is mixed up with
+another model's. A method that has returned has its rows on disk (write-ahead log, one fsync per
+commit): what was reported as done survives `kill -9` and a power cut. Several processes may use
+one file at once; a `Store` itself belongs to the thread that opened it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness.backends.values import Completion
+from harness.canonical import JsonValue, canonical_json
+from harness.errors import InputError, Problem, nearest
+from harness.runner.chunks import chunks
+from harness.runner.result_json import result_from_json, result_to_json
+from harness.runner.run_json import run_from_json, run_to_json
+from harness.runner.store_errors import damaged, translated
+from harness.runner.store_schema import migrate
+from harness.runner.values import Result, RunInfo
+
+BUSY_SECONDS = 30.0  # a commit takes milliseconds; whoever holds the file longer is stuck
+KEYS_PER_QUERY = 500  # SQLite takes at least 999 parameters everywhere
+ROWS_PER_PAGE = 500  # results are read in pages: a long read would stop the log from shrinking
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One answer on its way into the store; `meta` says where it came from, for people."""
+
+    key: str
+    completion: Completion
+    meta: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One result on its way into the store.
+
+    `position` orders the results of a run; `keys` are those of the answers it was made from.
+    """
+
+    position: int
+    result: Result
+    keys: tuple[str, ...] = ()
+
+
+class Store:
+    """One SQLite file; made, with its folder, when it is not there.
+
+    Raises InputError for a file that is not a store, is newer than this harness or cannot be
+    written, and MachineryError for a damaged file, a full disk or a lock that is never given back.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.damaged_rows = 0
+        with translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                _prepare(self._connection, path)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the last process to do so folds the log into it."""
+        with translated(self.path):
+            self._connection.close()
+
+    def completion(self, key: str) -> Completion | None:
+        """The answer with this key, or None."""
+        return self.completions([key]).get(key)
+
+    def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """The answers that are there, by key.
+
+        A row that is not as it was written counts as missing, and in `damaged_rows`.
+        """
+        found: dict[str, Completion] = {}
+        with translated(self.path):
+            for some in chunks(keys, KEYS_PER_QUERY):
+                marks = ",".join("?" * len(some))
+                rows = self._connection.execute(
+                    f"SELECT key, body, checksum FROM completions WHERE key IN ({marks})", some
+                )
+                for key, body, checksum in rows:
+                    if checksum_of(key, body) == checksum:
+                        found[key] = Completion(**json.loads(body))
+                    else:
+                        self.damaged_rows += 1
+        return found
+
+    def put(
+        self, key: str, completion: Completion, meta: Mapping[str, JsonValue] | None = None
+    ) -> Completion:
+        """Keep one answer; see `put_many`."""
+        return self.put_many([Entry(key, completion, meta or {})])[0]
+
+    def put_many(self, entries: Sequence[Entry]) -> list[Completion]:
+        """Keep answers in one commit, and give back what the store now holds for their keys.
+
+        Where another process was first, its answer stays and is given back, so that all who ask
+        see one answer.
+        """
+        with self._transaction() as connection:
+            kept = self.completions([entry.key for entry in entries])
+            for entry in entries:
+                if entry.key not in kept:
+                    connection.execute(_PUT, _completion_row(entry))
+                    kept[entry.key] = entry.completion
+        return [kept[entry.key] for entry in entries]
+
+    def start_run(self, info: RunInfo) -> None:
+        """Record a run that begins; earlier results under its id go, its answers stay."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM runs WHERE id = ?", (info.id,))
+            connection.execute(
+                "INSERT INTO runs (id, body, checksum) VALUES (?, ?, ?)", _run_row(info)
+            )
+
+    def finish_run(self, info: RunInfo) -> None:
+        """Record what a run was, now that it has ended, and that it has."""
+        run_id, body, checksum = _run_row(replace(info, finished=True))
+        self._sequence(run_id)
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE runs SET body = ?, checksum = ? WHERE id = ?", (body, checksum, run_id)
+            )
+
+    def put_result(
+        self, run_id: str, position: int, result: Result, keys: tuple[str, ...] = ()
+    ) -> None:
+        """Keep one result; see `put_results`."""
+        self.put_results(run_id, [ResultRow(position, result, keys)])
+
+    def put_results(self, run_id: str, rows: Sequence[ResultRow]) -> None:
+        """Keep results in one commit; one at the same position of the run is replaced."""
+        sequence = self._sequence(run_id)
+        with self._transaction() as connection:
+            connection.executemany(_PUT_RESULT, (_result_row(sequence, row) for row in rows))
+
+    def results(self, run_id: str) -> Iterator[Result]:
+        """The results of a run in their order, read in pages: memory does not grow with them."""
+        sequence, last = self._sequence(run_id), -1
+        while True:
+            with translated(self.path):
+                page = self._connection.execute(_RESULTS, (sequence, last)).fetchall()
+            if not page:
+                return
+            for position, cached, body, checksum in page:
+                if checksum_of(position, body) != checksum:
+                    raise damaged(self.path, f"result {position} of run {run_id} has changed")
+                yield replace(result_from_json(json.loads(body)), cached=bool(cached))
+                last = position
+
+    def run(self, run_id: str) -> RunInfo:
+        """The record of a run; raises InputError for an id that is not in the store."""
+        return self._one("id = ?", (run_id,)) or self._unknown(run_id)
+
+    def runs(self) -> list[RunInfo]:
+        """The records of all runs, newest first (by the order of starting, not by the clock)."""
+        with translated(self.path):
+            rows = self._connection.execute(
+                "SELECT id, body, checksum FROM runs ORDER BY seq DESC"
+            ).fetchall()
+        return [self._record(*row) for row in rows]
+
+    def latest(self) -> RunInfo | None:
+        """The record of the run that was started last, or None."""
+        return self._one("seq = (SELECT max(seq) FROM runs)", ())
+
+    def _one(self, where: str, values: tuple[object, ...]) -> RunInfo | None:
+        with translated(self.path):
+            row = self._connection.execute(
+                f"SELECT id, body, checksum FROM runs WHERE {where}", values
+            ).fetchone()
+        return self._record(*row) if row else None
+
+    def _record(self, run_id: str, body: str, checksum: str) -> RunInfo:
+        if checksum_of(run_id, body) != checksum:
+            raise damaged(self.path, f"the record of run {run_id} has changed")
+        return run_from_json(json.loads(body))
+
+    def _sequence(self, run_id: str) -> int:
+        with translated(self.path):
+            row = self._connection.execute(
+                "SELECT seq FROM runs WHERE id = ?", (run_id,)
+            ).fetchone()
+        return int(row[0]) if row else self._unknown(run_id)
+
+    def _unknown(self, run_id: str) -> Any:
+        with translated(self.path):
+            known = [row[0] for row in self._connection.execute("SELECT id FROM runs")]
+        raise InputError(
+            Problem(
+                f"run {run_id!r} is not in the store",
+                path=str(self.path),
+                did_you_mean=nearest(run_id, known),
+                mend="`harness runs` lists the runs",
+            )
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """One commit. The lock is taken at once, so that no reader has to become a writer."""
+        with translated(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+_PUT = """
+INSERT INTO completions (key, body, meta, created, checksum) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET body = excluded.body, meta = excluded.meta,
+    created = excluded.created, checksum = excluded.checksum
+"""
+_PUT_RESULT = """
+INSERT INTO results (run, position, cached, keys, body, checksum) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (run, position) DO UPDATE SET cached = excluded.cached, keys = excluded.keys,
+    body = excluded.body, checksum = excluded.checksum
+"""
+_RESULTS = f"""
+SELECT position, cached, body, checksum FROM results WHERE run = ? AND position > ?
+ORDER BY position LIMIT {ROWS_PER_PAGE}
+"""
+
+
+def checksum_of(key: str | int, body: str) -> str:
+    """64 bits over a row's key and body: tells a row that the disk has changed."""
+    return hashlib.blake2b(f"{key}\n{body}".encode(), digest_size=8).hexdigest()
+
+
+def _completion_row(entry: Entry) -> tuple[str, str, str, str, str]:
+    body = canonical_json(asdict(entry.completion))
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return (
+        entry.key,
+        body,
+        canonical_json(dict(entry.meta)),
+        created,
+        checksum_of(entry.key, body),
+    )
+
+
+def _result_row(sequence: int, row: ResultRow) -> tuple[int, int, bool, str, str, str]:
+    body = json.dumps(result_to_json(row.result), allow_nan=False)
+    return (
+        sequence,
+        row.position,
+        row.result.cached,
+        json.dumps(row.keys),
+        body,
+        checksum_of(row.position, body),
+    )
+
+
+def _run_row(info: RunInfo) -> tuple[str, str, str]:
+    body = canonical_json(run_to_json(info))
+    return info.id, body, checksum_of(info.id, body)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    migrate_first = connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal"
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    migrate(connection, path)
+    if migrate_first:
+        _write_ahead(connection)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; SQLite does not wait for others here, so we do."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
