@@ -4,8 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
+from harness.gate_settings import GateSettings
+from harness.runner.values import SuiteInfo
 from harness.variants import VariantRole
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteDemand:
+    """What one suite demands. `cases` counts all of its cases, `selected` those of this run."""
+
+    name: str
+    category: str
+    gate: GateSettings
+    cases: int
+    selected: int
+
+    @classmethod
+    def of(cls, suite: SuiteInfo) -> Self:
+        """The demand of a suite as it was run."""
+        return cls(suite.name, suite.category, suite.gate, suite.cases, suite.selected)
+
+    @property
+    def partial(self) -> str:
+        """ "7 of 60 cases" where only a part is selected; else an empty string."""
+        whole = self.selected >= self.cases
+        return "" if whole else f"{self.selected} of {self.cases} cases"
 
 
 class Verdict(StrEnum):
@@ -42,8 +67,15 @@ class Comparison:
     """A candidate against the baseline on one suite. `delta` is candidate − baseline.
 
     `p` is one-sided for "the candidate is worse"; `p_adjusted` after Holm over the candidate's
-    suites. `mde` is the smallest drop that this suite can see (80 % power). `worse` and `better`
-    name the cases that changed; `left_out` counts pairs with an error or a skip.
+    suites. `low` and `high` are a 95 % interval for the difference, `lower_bound` its one-sided
+    95 % bound. `mde` is the smallest drop that this suite can see (80 % power at `alpha`, alone),
+    `mde_adjusted` the same after Holm's first step; None where it can see none. `worse` and
+    `better` name the cases that changed, the largest change first.
+
+    Not in `pairs`: `left_out` pairs with an error or a skip, `refused` ones that were not asked the
+    same or not in the same environment, and cases that one side alone has. `more_cases` would
+    decide an inconclusive suite if the difference stays as it is. `clusters` is None where every
+    case stands alone. `family` counts the suites that Holm corrects for.
     """
 
     baseline: str
@@ -58,6 +90,14 @@ class Comparison:
     worse: tuple[str, ...]
     better: tuple[str, ...]
     left_out: int = 0
+    refused: int = 0
+    only_baseline: int = 0
+    only_candidate: int = 0
+    clusters: int | None = None
+    lower_bound: float = -1.0
+    mde_adjusted: float | None = None
+    more_cases: int | None = None
+    family: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +122,11 @@ class SuiteVerdict:
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """All verdicts, and that of the run; None where nothing was gated."""
+    """All verdicts, and that of the run; None where nothing was gated.
+
+    `warnings` are about the whole run: "nothing was gated: ...".
+    """
 
     suites: tuple[SuiteVerdict, ...]
     verdict: Verdict | None
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,129 @@
+"""From pairs to numbers: the test, the difference with its interval, what the suite can see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.gate.intervals import Spread, rate_interval, spread
+from harness.gate.ledger import Items
+from harness.gate.paired_tests import group_sums, holm, mcnemar_mid_p, sign_flip_p
+from harness.gate.pairs import Pairs, groups_of
+from harness.gate.power import cases_to_decide, smallest_drop, smallest_mean_drop
+from harness.gate.rules import inconclusive
+from harness.gate.values import Comparison, Rate
+from harness.gate_settings import GateSettings
+
+MCNEMAR = "McNemar mid-p"
+SIGN_FLIP = "sign-flip permutation"
+CLUSTER_FLIP = "cluster sign-flip permutation"
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """One-sided p values for both directions, by one method."""
+
+    p_worse: float
+    p_better: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A comparison, and the adjusted p value for "the candidate is better" beside it."""
+
+    comparison: Comparison
+    p_better: float
+
+
+def rate_of(items: Items) -> Rate:
+    """How often a variant passed a suite, with its interval."""
+    counted = [item for item in items.values() if not item.skipped]
+    passed = sum(item.passed for item in counted)
+    errors = sum(item.errors > 0 for item in counted)
+    shares = np.array([item.share for item in counted], dtype=np.float64)
+    low, high = rate_interval(shares, groups_of(counted))
+    return Rate(
+        n=len(counted),
+        passed=passed,
+        failed=len(counted) - passed - errors,
+        errors=errors,
+        skipped=len(items) - len(counted),
+        pass_rate=float(shares.mean()) if counted else 0.0,
+        low=low,
+        high=high,
+    )
+
+
+def compare_family(
+    family: Sequence[tuple[Pairs, GateSettings]], baseline: str
+) -> tuple[Tested, ...]:
+    """Compare one variant on suites that share one error budget; each has at least one pair."""
+    tests = [paired_test(pairs) for pairs, _ in family]
+    worse = holm([test.p_worse for test in tests])
+    better = holm([test.p_better for test in tests])
+    return tuple(
+        Tested(_comparison(pairs, settings, test, p, len(family), baseline), p_up)
+        for (pairs, settings), test, p, p_up in zip(family, tests, worse, better, strict=True)
+    )
+
+
+def paired_test(pairs: Pairs) -> PairedTest:
+    """McNemar's mid-p for single binary items, else sign flips of items or clusters."""
+    if pairs.binary and not pairs.clustered:
+        fell, rose = len(pairs.changed(-1)), len(pairs.changed(1))
+        return PairedTest(mcnemar_mid_p(fell, rose), mcnemar_mid_p(rose, fell), MCNEMAR)
+    p_worse, p_better = sign_flip_p(group_sums(pairs.changes, pairs.groups), pairs.grid)
+    return PairedTest(p_worse, p_better, CLUSTER_FLIP if pairs.clustered else SIGN_FLIP)
+
+
+def _comparison(
+    pairs: Pairs,
+    settings: GateSettings,
+    test: PairedTest,
+    p_adjusted: float,
+    family: int,
+    baseline: str,
+) -> Comparison:
+    wide = spread(pairs.changes, pairs.groups, binary=pairs.binary)
+    low, high = wide.interval()
+    seen = Comparison(
+        baseline=baseline,
+        pairs=len(pairs.cases),
+        delta=float(pairs.changes.mean()),
+        low=low,
+        high=high,
+        p=test.p_worse,
+        p_adjusted=p_adjusted,
+        mde=_smallest_drop(pairs, wide, settings.alpha),
+        method=test.method,
+        worse=pairs.changed(-1),
+        better=pairs.changed(1),
+        left_out=pairs.left_out,
+        refused=pairs.refused,
+        only_baseline=pairs.only_baseline,
+        only_candidate=pairs.only_candidate,
+        clusters=pairs.clusters if pairs.clustered else None,
+        lower_bound=wide.lower(),
+        mde_adjusted=_smallest_drop(pairs, wide, settings.alpha / family),
+        family=family,
+    )
+    return _with_advice(seen, settings, wide)
+
+
+def _with_advice(seen: Comparison, settings: GateSettings, wide: Spread) -> Comparison:
+    """Only an inconclusive suite needs more cases."""
+    if not inconclusive(seen, settings):
+        return seen
+    alpha = settings.alpha / seen.family
+    more = cases_to_decide(seen.pairs, seen.delta, wide, margin=settings.margin, alpha=alpha)
+    return replace(seen, more_cases=more)
+
+
+def _smallest_drop(pairs: Pairs, wide: Spread, alpha: float) -> float | None:
+    if pairs.binary and not pairs.clustered:
+        changed = len(pairs.changed(-1)) + len(pairs.changed(1))
+        return smallest_drop(len(pairs.cases), changed / len(pairs.cases), alpha)
+    return smallest_mean_drop(wide, pairs.clusters, alpha)

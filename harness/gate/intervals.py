@@ -1,0 +1,104 @@
+"""Intervals for a pass rate and for a difference of paired items; they know of clusters."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from harness.gate.paired_tests import Floats, Ints, group_sums
+
+LEVEL = 0.95
+MANY_CLUSTERS = 50  # from here on a cluster-robust error needs no small-sample correction
+
+
+def normal_quantile(share: float) -> float:
+    """The standard normal's quantile."""
+    from scipy.special import ndtri
+
+    return float(ndtri(share))
+
+
+def t_quantile(share: float, freedom: int) -> float:
+    """Student's quantile."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, share))
+
+
+def wilson(passed: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's interval for a rate; (0, 1) without items.
+
+    `passed` may be a sum of shares (repeats): the interval is then a little too wide, as shares
+    vary less than zeros and ones. Source: Wilson (1927), JASA 22, 209-212.
+    """
+    if n <= 0:
+        return 0.0, 1.0
+    z = normal_quantile((1 + level) / 2)
+    rate = passed / n
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def rate_interval(shares: Floats, groups: Ints) -> tuple[float, float]:
+    """Wilson's interval at the effective number of items: n / design effect.
+
+    The design effect compares the cluster-robust variance of the mean (Miller 2024,
+    arXiv:2411.00640) with that of independent items; it is 1 where it would be smaller.
+    """
+    n = shares.size
+    off = shares - (shares.mean() if n else 0.0)
+    alone = float((off**2).sum())
+    together = float((group_sums(off, groups) ** 2).sum())
+    effect = max(1.0, together / alone) if alone > 0 else 1.0
+    return wilson(float(shares.sum()) / effect, n / effect)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A difference pulled a little towards 0, and its standard error.
+
+    `freedom` is None where the normal distribution serves.
+    """
+
+    centre: float
+    error: float
+    freedom: int | None
+
+    def quantile(self, share: float) -> float:
+        """The quantile of the standardised difference."""
+        if self.freedom is None:
+            return normal_quantile(share)
+        return t_quantile(share, self.freedom) if self.freedom > 0 else math.inf
+
+    def lower(self, level: float = LEVEL) -> float:
+        """The one-sided lower bound."""
+        return max(-1.0, self.centre - self.quantile(level) * self.error)
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The two-sided interval."""
+        half = self.quantile((1 + level) / 2) * self.error
+        return max(-1.0, self.centre - half), min(1.0, self.centre + half)
+
+
+def spread(changes: Floats, groups: Ints, *, binary: bool) -> Spread:
+    """The spread of the mean of `changes`, one per item, `groups` numbering their clusters.
+
+    Agresti & Min (2005, Statistics in Medicine 24, 729-740) add half an item to each cell of the
+    paired table: two items that change by +1 half the time and −1 half the time in one of them.
+    The same two pseudo-items, as two pseudo-clusters of the mean size, carry over to shares,
+    scores and clusters, and keep the error above 0 where no item changed. For single binary items
+    the result is Agresti and Min's; otherwise Student's t with clusters − 1 degrees of freedom.
+    """
+    n, clusters = changes.size, int(groups.max()) + 1 if groups.size else 0
+    if n == 0:
+        return Spread(0.0, math.inf, 0)
+    size = n / clusters
+    total = n + 2 * size
+    centre = float(changes.sum()) / total
+    squares = float((group_sums(changes - centre, groups) ** 2).sum())
+    squares += size * size * (1 + 2 * centre * centre)
+    if binary and clusters == n:
+        return Spread(centre, math.sqrt(squares) / total, None)
+    correction = clusters / (clusters - 1) if 1 < clusters < MANY_CLUSTERS else 1.0
+    return Spread(centre, math.sqrt(squares * correction) / total, clusters - 1)
