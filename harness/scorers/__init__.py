@@ -1,6 +1,6 @@
 """Checks on answers: pure, versioned, registered by name."""
 
-from harness.scorers.check import Check, CheckField, parse_check
+from harness.scorers.check import Check, CheckField, load_context, parse_check
 from harness.scorers.registry import (
     Args,
     Example,
@@ -25,6 +25,7 @@ __all__ = [
     "UnknownScorerError",
     "all_scorers",
     "get",
+    "load_context",
     "names",
     "parse_check",
     "scorer",

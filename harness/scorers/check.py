@@ -4,20 +4,34 @@
 - json_value: {path: $.total, equals: 19.99}
 - not: {contains: "```"}
 - {words: {max: 50}, weight: 2}
+
+Everything that a check needs is read and compiled here, at load time: scoring touches no file and
+imports no module. What it may read is said by the caller, in pydantic's validation context: see
+`load_context`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from harness.canonical import JsonValue
+from harness.scorers.limits import ANSWER_CHARS
 from harness.scorers.registry import Args, Scorer, UnknownScorerError, get
-from harness.scorers.values import Answer, Context, Finding
+from harness.scorers.values import Answer, Context, Finding, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +49,28 @@ class Check:
 
     def as_json(self) -> dict[str, JsonValue]:
         """Canonical form, for hashes and reports: the name, the arguments that were given."""
-        args = self.args.model_dump(mode="json", exclude_unset=True)
+        args = self.args.model_dump(mode="json", exclude_unset=True, by_alias=True)
         return {self.name: args} if self.weight == 1.0 else {self.name: args, "weight": self.weight}
 
     def __call__(self, answer: Answer, context: Context) -> Finding:
-        """Score one answer."""
+        """Score one answer; cannot tell where it is longer than any model writes."""
+        if len(answer.text) > ANSWER_CHARS:
+            length = f"the answer has {len(answer.text)} characters"
+            return verdict(None, f"cannot tell: {length}, checks read {ANSWER_CHARS}")
         return self.scorer.function(answer, context, self.args)
 
 
-def _parse(raw: object) -> Check:
+def load_context(root: Path | None = None, modules: Iterable[str] = ()) -> dict[str, Any]:
+    """The validation context for models with `CheckField`s, and what `parse_check` passes on.
+
+    root: the folder that paths in checks are relative to (the suite file's own); without it no
+    check may name a file. modules: the Python modules that the user's configuration allows
+    `python` checks to use, with everything below them; a suite file alone allows none.
+    """
+    return {"root": root, "modules": frozenset(modules)}
+
+
+def _parse(raw: object, info: ValidationInfo) -> Check:
     if isinstance(raw, Check):
         return raw
     name, arguments, weight = _split({raw: None} if isinstance(raw, str) else raw)
@@ -54,10 +81,12 @@ def _parse(raw: object) -> Check:
         raise PydanticCustomError(
             "unknown_check", "check '{name}' is not known", context
         ) from error
+    short = _is_short(found, arguments)
     try:
-        return Check(found, found.args.model_validate(_named(found, arguments)), weight)
+        named = _named(found, arguments, short)
+        return Check(found, found.args.model_validate(named, context=info.context), weight)
     except ValidationError as error:
-        raise _under(name, error) from error
+        raise _under(name, error, found.shorthand if short else None) from error
 
 
 def _split(raw: object) -> tuple[str, object, float]:
@@ -68,17 +97,28 @@ def _split(raw: object) -> tuple[str, object, float]:
             "check_form", "a check is one name with its arguments, like `contains: Lina`"
         )
     weight = raw.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not _is_weight(weight):
         raise PydanticCustomError("check_weight", "weight must be a number above 0")
     return names[0], raw[names[0]], float(weight)
 
 
-def _named(scorer: Scorer, arguments: object) -> object:
-    """Arguments as a mapping: a scalar or list is the scorer's first argument."""
+def _is_weight(weight: float) -> bool:
+    return math.isfinite(weight) and weight > 0
+
+
+def _is_short(scorer: Scorer, arguments: object) -> bool:
+    """Whether `arguments` stands for the scorer's first argument alone."""
     if arguments is None:
-        return {}
-    if isinstance(arguments, Mapping):
-        return arguments
+        return False
+    if not isinstance(arguments, Mapping):
+        return True
+    return scorer.nested and scorer.shorthand not in arguments
+
+
+def _named(scorer: Scorer, arguments: object, short: bool) -> object:
+    """Arguments as a mapping: a scalar or list is the scorer's first argument."""
+    if not short:
+        return arguments or {}
     if scorer.shorthand is None:
         raise PydanticCustomError(
             "check_arguments", "check '{name}' takes named arguments", {"name": scorer.name}
@@ -86,8 +126,11 @@ def _named(scorer: Scorer, arguments: object) -> object:
     return {scorer.shorthand: arguments}
 
 
-def _under(name: str, error: ValidationError) -> ValidationError:
-    """The same errors, one level deeper, so that their location leads through the check's name."""
+def _under(name: str, error: ValidationError, hidden: str | None) -> ValidationError:
+    """The same errors, one level deeper, so that their location leads through the check's name.
+
+    `hidden` is the argument that the file does not name, because its value stands alone.
+    """
     details = [
         InitErrorDetails(
             type=PydanticCustomError(
@@ -95,7 +138,7 @@ def _under(name: str, error: ValidationError) -> ValidationError:
                 "{message}",
                 {**row.get("ctx", {}), "message": row["msg"]},
             ),
-            loc=(name, *row["loc"]),
+            loc=(name, *(row["loc"][1:] if row["loc"][:1] == (hidden,) else row["loc"])),
             input=row["input"],
         )
         for row in error.errors(include_url=False)
@@ -114,6 +157,9 @@ CheckField = Annotated[
 _ADAPTER: TypeAdapter[Check] = TypeAdapter(CheckField)
 
 
-def parse_check(raw: object) -> Check:
-    """A check from its YAML form; raises pydantic's `ValidationError` with locations."""
-    return _ADAPTER.validate_python(raw)
+def parse_check(raw: object, root: Path | None = None, modules: Iterable[str] = ()) -> Check:
+    """A check from its YAML form; `root` and `modules` as in `load_context`.
+
+    Raises pydantic's `ValidationError` with locations.
+    """
+    return _ADAPTER.validate_python(raw, context=load_context(root, modules))

@@ -17,6 +17,12 @@ from harness.scorers.values import Answer, Context, Finding
 # One file a family, one name a line; imported when the first scorer is looked up.
 FAMILIES: tuple[str, ...] = (
     "text",
+    "combinators",
+    "format",
+    "numbers",
+    "language",
+    "needles",
+    "role",
 )
 
 
@@ -51,6 +57,7 @@ class Scorer:
     """A registered check.
 
     `shorthand` names the argument that a bare scalar or list stands for (`contains: Lina`).
+    `nested`: a mapping stands for it too, unless it names the argument (`not: {contains: Lina}`).
     `version` goes up whenever the same answer may score differently.
     `example` is mandatory for built-in checks.
     """
@@ -61,6 +68,7 @@ class Scorer:
     function: Function
     shorthand: str | None
     example: Example | None = None
+    nested: bool = False
 
     @property
     def summary(self) -> str:
@@ -82,7 +90,12 @@ _SCORERS: dict[str, Scorer] = {}
 
 
 def scorer(
-    name: str, *, version: int, shorthand: str | None = None, example: Example | None = None
+    name: str,
+    *,
+    version: int,
+    shorthand: str | None = None,
+    example: Example | None = None,
+    nested: bool = False,
 ) -> Callable[[Callable[[Answer, Context, A], Finding]], Callable[[Answer, Context, A], Finding]]:
     """Register a pure function `(answer, context, args) -> Finding` under `name`.
 
@@ -96,7 +109,7 @@ def scorer(
         args = hints[list(inspect.signature(function).parameters)[2]]
         if name in _SCORERS and _SCORERS[name].function is not function:
             raise ValueError(f"scorer {name!r} is registered twice")
-        _SCORERS[name] = Scorer(name, version, args, function, shorthand, example)
+        _SCORERS[name] = Scorer(name, version, args, function, shorthand, example, nested)
         return function
 
     return register

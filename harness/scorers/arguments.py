@@ -1,0 +1,126 @@
+"""Kinds of arguments that several checks share, with errors that say what to write instead."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Self, cast
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from harness.scorers.limits import NUMBER_DIGITS, shown
+from harness.scorers.registry import Args
+from harness.scorers.values import Finding, verdict
+
+
+def wrong(kind: str, message: str) -> PydanticCustomError:
+    """The error of a validator; `message` may hold any characters."""
+    return PydanticCustomError(cast(Any, kind), "{message}", {"message": message})
+
+
+def _text(value: object) -> object:
+    if isinstance(value, bool | int | float):
+        raise wrong("text_wanted", f"a text is wanted, not {value!r}: put it in quotes")
+    return value
+
+
+def _texts(value: object) -> object:
+    if isinstance(value, str | bool | int | float):
+        raise wrong("list_wanted", f"a list of texts is wanted: write [{value}]")
+    return filled(value)
+
+
+def filled(value: object) -> object:
+    """Refuses an empty list: a check of nothing would always hold."""
+    if isinstance(value, list | tuple) and not value:
+        raise wrong("empty_list", "at least one entry is wanted")
+    return value
+
+
+def _exact(value: object) -> Decimal:
+    """A number of YAML as its author wrote it: the float 19.99 is the decimal 19.99."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise wrong("number_wanted", f"a number is wanted, not {shown(value)}")
+    try:
+        number = Decimal(str(value).replace("_", ""))
+    except InvalidOperation:
+        raise wrong("number_wanted", f"a number is wanted, not {shown(value)}") from None
+    if not number.is_finite() or abs(number.adjusted()) > NUMBER_DIGITS:
+        raise wrong("number_range", f"a finite number is wanted, not {shown(value)}")
+    return number
+
+
+def _plain(number: Decimal) -> int | float | str:
+    """A decimal in JSON: a number where that is exact, else its digits."""
+    if number == number.to_integral_value() and abs(number.adjusted()) < 16:
+        return int(number)
+    return float(number) if Decimal(str(float(number))) == number else str(number)
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Word = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+FILLED = Field(json_schema_extra={"minItems": 1})
+Words = Annotated[tuple[Word, ...], BeforeValidator(_texts), FILLED]
+Count = Annotated[int, Field(strict=True, ge=0)]
+Exact = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    PlainSerializer(_plain, when_used="json"),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]}),
+]
+ExactPositive = Annotated[Exact, Field(ge=0)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+
+
+class Bounds(Args):
+    """How many there may be: `min`, `max` or `exactly`."""
+
+    min: Count | None = None
+    max: Count | None = None
+    exactly: Count | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.exactly is not None and (self.min is not None or self.max is not None):
+            raise wrong("bounds", "exactly stands alone, without min and max")
+        if self.min is None and self.max is None and self.exactly is None:
+            raise wrong("bounds", "one of min, max and exactly is wanted")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise wrong("bounds", f"min {self.min} is above max {self.max}")
+        return self
+
+    @property
+    def wanted(self) -> str:
+        """The bounds in words: `at least 2`, `2 to 5`, `exactly 3`."""
+        if self.exactly is not None:
+            return f"exactly {self.exactly}"
+        if self.min is not None and self.max is not None:
+            return f"{self.min} to {self.max}"
+        return f"at least {self.min}" if self.min is not None else f"at most {self.max}"
+
+    def holds(self, count: int) -> bool:
+        """Whether `count` lies within the bounds."""
+        low = self.exactly if self.exactly is not None else self.min or 0
+        high = self.exactly if self.exactly is not None else self.max
+        return low <= count and (high is None or count <= high)
+
+    def judge(self, low: int, high: int, noun: str) -> Finding:
+        """The finding for a count that is known to lie between `low` and `high`.
+
+        Cannot tell where some counts in between would hold and others would not.
+        """
+        found = f"{low}" if low == high else f"{low} to {high}"
+        passed = self._for_all(low, high)
+        reason = f"{found} {_plural(noun, low, high)}, wanted {self.wanted}"
+        return verdict(passed, reason, count=low if low == high else [low, high])
+
+    def _for_all(self, low: int, high: int) -> bool | None:
+        if self.holds(low) and self.holds(high):
+            return True
+        least = self.exactly if self.exactly is not None else self.min or 0
+        most = self.exactly if self.exactly is not None else self.max
+        return False if high < least or (most is not None and low > most) else None
+
+
+def _plural(noun: str, low: int, high: int) -> str:
+    return noun if low == high == 1 else noun + "s"

@@ -1,0 +1,106 @@
+"""Numbers in running text: separators, signs, exponents, percent, digits of all scripts."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import regex
+
+from harness.scorers.limits import NUMBER_DIGITS
+
+Convention = Literal["auto", "point", "comma"]
+
+# Digits with separators inside: a separator counts only between two digits. White space groups
+# digits by three; a line break never does.
+_NUMBER = regex.compile(
+    r"(?<![\p{L}\p{Nd}_])(?<![\p{Nd}][.,٫٬:/])"
+    r"(?P<sign>(?<![\p{Nd}\p{L})\]%])[+\-−–﹣-]\p{Sc}?\s?)?"
+    r"(?P<digits>\p{Nd}++(?:[ \u00a0\u2009\u202f'’](?=\p{Nd}{3}(?!\p{Nd}))\p{Nd}{3}"
+    r"|[.,٫٬]\p{Nd}++)*+|[.]\p{Nd}++)"
+    r"(?P<exp>[eE][+-]?\p{Nd}++(?![\p{L}\p{Nd}])|\s?[×x·*]\s?10\s?\^?\s?[{(]?[+\-−]?\p{Nd}++[})]?"
+    r"|\s?[×x·]\s?10[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]++)?"
+)
+_SPACES = regex.compile(r"[ \u00a0\u2009\u202f'’]")
+_SUPERSCRIPT = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "+-0123456789-")
+_GROUPS = regex.compile(r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it stands in a text, from `start` to `end`; `value` is exact."""
+
+    value: Decimal
+    text: str
+    start: int
+    end: int
+
+
+def numbers(text: str, convention: Convention = "auto") -> Iterator[Number]:
+    """The numbers of a text, in order; those that cannot be read with certainty are left out.
+
+    `point` reads 1,234.5; `comma` reads 1.234,5. `auto` takes the last of two different
+    separators as the decimal one, a repeated separator as grouping, a single comma before exactly
+    three digits as grouping (1,234) and any other single separator as decimal (1.234; 19,99).
+    Version numbers, dates and addresses (1.2.3) are no numbers.
+    """
+    for match in _NUMBER.finditer(text):
+        value = _value(match, convention)
+        if value is not None:
+            yield Number(value, match[0], match.start(), match.end())
+
+
+def _value(match: regex.Match[str], convention: Convention) -> Decimal | None:
+    if match.end("digits") - match.start("digits") > NUMBER_DIGITS:
+        return None
+    digits = _plain(_ascii(match["digits"]), convention)
+    exponent = _exponent(match["exp"])
+    if digits is None or abs(exponent) > NUMBER_DIGITS:
+        return None
+    sign = "-" if match["sign"] and match["sign"][0] != "+" else ""
+    return Decimal(f"{sign}{digits}e{exponent}")
+
+
+def _exponent(text: str | None) -> int:
+    """The power of ten of `e5`, `×10^5` or `×10⁵`."""
+    if not text:
+        return 0
+    plain = _ascii(text.translate(_SUPERSCRIPT)).lower()
+    tail = plain.partition("e")[2] if "e" in plain else plain.split("10", 1)[1]
+    found = regex.search(r"[+-]?\d+", tail)
+    return int(found[0][:8]) if found else 0
+
+
+def _ascii(text: str) -> str:
+    """The same with ASCII digits and separators."""
+    mapped = (str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    return "".join(mapped).replace("٫", ".").replace("٬", ",")
+
+
+def _plain(digits: str, convention: Convention) -> str | None:
+    """`1234.5` for `1,234.5`, `1.234,5` or `1 234,5`; None where the separators make no number."""
+    digits = _SPACES.sub("", digits)
+    point = _decimal_separator(digits, convention)
+    other = "," if point == "." else "."
+    whole, _, fraction = digits.partition(point)
+    if other in fraction or point in fraction:
+        return None
+    grouped = whole.replace(other, ",")
+    if "," in grouped and not _GROUPS.fullmatch(grouped):
+        return None
+    return f"{grouped.replace(',', '') or '0'}.{fraction or '0'}"
+
+
+def _decimal_separator(digits: str, convention: Convention) -> str:
+    if convention != "auto":
+        return "." if convention == "point" else ","
+    if "." in digits and "," in digits:
+        return "." if digits.rfind(".") > digits.rfind(",") else ","
+    if digits.count(",") == 1:
+        whole, _, fraction = digits.partition(",")
+        grouping = len(fraction) == 3 and len(whole) <= 3 and whole[0] != "0"
+        return "." if grouping else ","
+    return "," if digits.count(".") > 1 else "."

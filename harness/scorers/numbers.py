@@ -1,0 +1,135 @@
+"""The check on a number in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal, Self
+
+import regex
+from pydantic import model_validator
+
+from harness.scorers.arguments import Exact, ExactPositive, Words, wrong
+from harness.scorers.limits import shown
+from harness.scorers.number_text import Convention, Number, numbers
+from harness.scorers.registry import Args, Example, scorer
+from harness.scorers.unicode_text import nfc
+from harness.scorers.values import Answer, Context, Finding, verdict
+
+_LETTER = regex.compile(r"[\p{L}\p{M}]")
+
+
+class NumericArgs(Args):
+    """`equals` within `tolerance` (absolute) or `relative`, or from `min` to `max`.
+
+    `units`: only a number with one of these before or after it counts (`EUR`, `%`, `km`).
+    `pick`: which number counts where the answer has several different ones; `only` wants one.
+    `decimal`: the separator before the fraction, `point` or `comma`; `auto` reads both.
+    """
+
+    equals: Exact | None = None
+    tolerance: ExactPositive = Decimal(0)
+    relative: ExactPositive = Decimal(0)
+    min: Exact | None = None
+    max: Exact | None = None
+    units: Words | None = None
+    pick: Literal["last", "first", "only", "any"] = "last"
+    decimal: Convention = "auto"
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.equals is None and self.min is None and self.max is None:
+            raise wrong("numeric", "one of equals, min and max is wanted")
+        if self.equals is None and (self.tolerance or self.relative):
+            raise wrong("numeric", "tolerance and relative go with equals")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise wrong("numeric", f"min {self.min} is above max {self.max}")
+        return self
+
+    @property
+    def wanted(self) -> str:
+        """What is asked for, in words."""
+        parts = [f"{self.equals}"] if self.equals is not None else []
+        parts += [f"± {self.tolerance}"] if self.tolerance else []
+        parts += [f"± {self.relative} of it"] if self.relative else []
+        parts += [f"at least {self.min}"] if self.min is not None else []
+        parts += [f"at most {self.max}"] if self.max is not None else []
+        return " ".join(parts)
+
+    def holds(self, value: Decimal) -> bool:
+        """Whether `value` is what is asked for; exact, without rounding."""
+        exact = Fraction(value)
+        if self.equals is not None:
+            target = Fraction(self.equals)
+            slack = max(Fraction(self.tolerance), Fraction(self.relative) * abs(target))
+            if abs(exact - target) > slack:
+                return False
+        return not (
+            (self.min is not None and value < self.min)
+            or (self.max is not None and value > self.max)
+        )
+
+
+@scorer(
+    "numeric",
+    version=1,
+    shorthand="equals",
+    example=Example(
+        {"equals": 1234.5, "units": ["EUR", "€"]}, "The total is 1.234,50 EUR.", "It is 1,234 EUR."
+    ),
+)
+def numeric(answer: Answer, context: Context, args: NumericArgs) -> Finding:
+    """The answer's number is the given one, or lies within bounds.
+
+    Reads 1,234.5, 1.234,5, 1 234.5, 1.5e3, 1.5×10³, 50 % and the digits of all scripts. Of
+    several numbers the last one counts.
+    """
+    text = nfc(answer.text)
+    found = [n for n in numbers(text, args.decimal) if _has_unit(text, n, args.units)]
+    if not found:
+        with_unit = f" with {shown(args.units[0])}" if args.units else ""
+        return verdict(False, f"no number{with_unit}, wanted {args.wanted}")
+    if args.pick == "only" and len({n.value for n in found}) > 1:
+        return verdict(False, f"several numbers ({_some(found)}), wanted only {args.wanted}")
+    hit = next((n for n in _picked(found, args.pick) if args.holds(n.value)), None)
+    if hit is None:
+        return verdict(False, f"{_some(_picked(found, args.pick))}, wanted {args.wanted}")
+    return verdict(True, f"{shown(hit.text)} is {args.wanted}", value=str(hit.value))
+
+
+def _picked(found: list[Number], pick: str) -> list[Number]:
+    return {"last": found[-1:], "first": found[:1]}.get(pick, found)
+
+
+def _some(found: Iterable[Number]) -> str:
+    items = list(found)
+    return ", ".join(shown(n.text, 30) for n in items[:4]) + (", ..." if len(items) > 4 else "")
+
+
+def _has_unit(text: str, number: Number, units: tuple[str, ...] | None) -> bool:
+    if units is None:
+        return True
+    return any(_follows(text, number.end, nfc(u)) or _leads(text, number, nfc(u)) for u in units)
+
+
+def _follows(text: str, end: int, unit: str) -> bool:
+    """Whether `unit` stands at `end`, behind at most two spaces, and no letter continues it."""
+    window = text[end : end + len(unit) + 3]
+    rest = window.lstrip(" \u00a0\u2009\u202f-*")
+    if not rest.startswith(unit):
+        return False
+    after = rest[len(unit) : len(unit) + 1]
+    return not (after and _LETTER.match(unit[-1]) and _LETTER.match(after))
+
+
+def _leads(text: str, number: Number, unit: str) -> bool:
+    """Whether `unit` stands before the number or behind its sign."""
+    window = text[max(number.start - len(unit) - 2, 0) : number.start]
+    rest = window.rstrip(" \u00a0\u2009\u202f+-−*")
+    if unit in number.text:
+        return True
+    if not rest.endswith(unit):
+        return False
+    before = rest[: -len(unit)][-1:]
+    return not (before and _LETTER.match(unit[0]) and _LETTER.match(before))

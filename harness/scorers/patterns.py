@@ -1,0 +1,80 @@
+"""Patterns that users write: compiled at load time, matched under a time limit."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import Annotated
+
+import regex
+from pydantic import AfterValidator
+
+from harness.scorers.arguments import Text, wrong
+from harness.scorers.limits import REGEX_SECONDS, shown
+
+
+class TooSlow(Exception):
+    """A pattern did not come to an end within its time."""
+
+
+@lru_cache(maxsize=4096)
+def compiled(pattern: str, flags: int = 0) -> regex.Pattern[str]:
+    """The compiled pattern; raises `regex.error`."""
+    return regex.compile(pattern, flags)
+
+
+def _checked(pattern: str) -> str:
+    try:
+        compiled(pattern)
+    except (regex.error, RecursionError, OverflowError) as error:
+        raise wrong("regex", f"the pattern does not compile: {_where(error, pattern)}") from None
+    return pattern
+
+
+def _where(error: BaseException, pattern: str) -> str:
+    """`missing ) at position 4: '(ab'`, positions counted from 0."""
+    place = getattr(error, "pos", None)
+    message = getattr(error, "msg", None) or str(error) or type(error).__name__
+    if place is None:
+        return str(message)
+    rest = shown(pattern[place:], 20) if place < len(pattern) else "the end"
+    return f"{message} at position {place} ({rest})"
+
+
+Pattern = Annotated[Text, AfterValidator(_checked)]
+
+
+class Budget:
+    """Time that all matches of one check share."""
+
+    def __init__(self, seconds: float = REGEX_SECONDS) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds left; raises `TooSlow` when there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TooSlow
+        return left
+
+    def search(
+        self, pattern: regex.Pattern[str], text: str, *, full: bool = False
+    ) -> regex.Match[str] | None:
+        """The first match; raises `TooSlow`."""
+        match = pattern.fullmatch if full else pattern.search
+        try:
+            return match(text, timeout=self.left())
+        except (TimeoutError, MemoryError):
+            raise TooSlow from None
+
+    def count(self, pattern: regex.Pattern[str], text: str) -> int:
+        """How many matches there are, without overlap; raises `TooSlow`."""
+        try:
+            return sum(1 for _ in pattern.finditer(text, timeout=self.left()))
+        except (TimeoutError, MemoryError):
+            raise TooSlow from None
+
+
+def too_slow(pattern: str) -> str:
+    """The reason of a check that could not tell because of its pattern."""
+    return f"cannot tell: the pattern {shown(pattern)} took longer than {REGEX_SECONDS:g} s"
