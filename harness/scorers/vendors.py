@@ -1,0 +1,52 @@
+"""The makers of language models and the names of their models, from `vendors.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import regex
+import yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """A maker, its names and those of its models.
+
+    `common` names are everyday words or given names too, and count only beside a self-description.
+    """
+
+    maker: str
+    names: tuple[str, ...]
+    common: tuple[str, ...] = ()
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """Every name, the maker's first."""
+        return (self.maker, *self.names, *self.common)
+
+
+# The scripts of the list in which words stand between spaces.
+_SPACED = r"\p{Latin}\p{Cyrillic}\p{Greek}"
+
+
+@cache
+def vendors() -> tuple[Vendor, ...]:
+    """The whole list."""
+    rows = yaml.safe_load(files("harness.scorers").joinpath("vendors.yaml").read_text("utf-8"))
+    return tuple(
+        Vendor(row["maker"], tuple(row["names"]), tuple(row.get("common", ()))) for row in rows
+    )
+
+
+def name_pattern(name: str) -> str:
+    """A pattern for a name as a whole word; a version may follow (`Qwen2.5`, `GPT-4o`).
+
+    Scripts without spaces have no words to be whole: there the name is enough.
+    """
+    body = r"[\s_-]?".join(regex.escape(part) for part in name.split())
+    if not regex.match(rf"[{_SPACED}\p{{N}}]", name):
+        return body
+    version = r"(?:[-_ ]?[vV]?\d[\w.-]*)?"
+    return rf"(?<![{_SPACED}\p{{N}}_]){body}{version}(?![{_SPACED}_])"
