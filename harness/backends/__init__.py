@@ -1,1 +1,30 @@
-"""TODO"""
+"""Engines: one protocol, a lazy registry, and the built-in ones."""
+
+from harness.backends.recorded import check_rows, recorded_variants
+from harness.backends.registry import backend_names, open_backend, require
+from harness.backends.values import (
+    Address,
+    Backend,
+    BackendOptions,
+    Completion,
+    Environment,
+    Fingerprint,
+    Prompt,
+    Request,
+)
+
+__all__ = [
+    "Address",
+    "Backend",
+    "BackendOptions",
+    "Completion",
+    "Environment",
+    "Fingerprint",
+    "Prompt",
+    "Request",
+    "backend_names",
+    "check_rows",
+    "open_backend",
+    "recorded_variants",
+    "require",
+]

@@ -1,0 +1,79 @@
+"""All engines by name. Built-in ones and plug-ins come through the same door: an entry point.
+
+A third-party package declares one under `harness.backends` in its metadata; it loads a function
+that takes `BackendOptions` and returns a `Backend`. Nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+
+from harness.backends.values import Backend, BackendOptions
+from harness.errors import InputError, Problem, nearest
+
+GROUP = "harness.backends"
+DISTRIBUTION = "adapter-gate-harness"
+_BUILT_IN = {
+    "echo": "harness.backends.echo:open_echo",
+    "replay": "harness.backends.replay:open_replay",
+}
+
+
+def backend_names() -> tuple[str, ...]:
+    """Names of all engines that can be asked for, sorted."""
+    return tuple(sorted(_entries()))
+
+
+def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
+    """The engine of this name, opened but not started.
+
+    Raises `InputError` for an unknown name, an engine whose packages are not installed, and for
+    options, models and adapters that are wrong.
+    """
+    entries = _entries()
+    if name not in entries:
+        raise InputError(_unknown(name, tuple(sorted(entries))))
+    return _load(entries[name])(options or BackendOptions())
+
+
+def require(backend: str, extra: str, *modules: str) -> None:
+    """Raise `InputError` naming the extra to install, unless all these modules can be imported."""
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise InputError(
+            Problem(
+                f"backend {backend!r} needs {', '.join(missing)}",
+                mend=f"pip install '{DISTRIBUTION}[{extra}]'",
+            )
+        )
+
+
+def _entries() -> dict[str, EntryPoint]:
+    """Plug-ins and built-in engines; a plug-in cannot take a built-in's name."""
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    built_in = {name: EntryPoint(name, target, GROUP) for name, target in _BUILT_IN.items()}
+    return {**found, **built_in}
+
+
+def _load(entry: EntryPoint) -> Callable[[BackendOptions], Backend]:
+    try:
+        opener: Callable[[BackendOptions], Backend] = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            Problem(
+                f"backend {entry.name!r} cannot be loaded",
+                found=f"{entry.value}: {error}",
+                mend=f"reinstall {entry.dist.name if entry.dist else DISTRIBUTION}",
+            )
+        ) from error
+    return opener
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> Problem:
+    return Problem(
+        f"backend {name!r} is not known",
+        did_you_mean=nearest(name, known),
+        mend=f"use one of {', '.join(known)}",
+    )
