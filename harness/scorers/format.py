@@ -6,11 +6,11 @@ from typing import Literal
 
 import regex
 
-from harness.scorers.arguments import Args, Bounds
+from harness.scorers.arguments import Bounds
 from harness.scorers.counting import count_words, filled_lines, lines
 from harness.scorers.limits import shown
 from harness.scorers.paragraphs import count_bullets, paragraphs
-from harness.scorers.registry import Example, scorer
+from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.sentences import count_sentences
 from harness.scorers.values import Answer, Context, Finding, verdict
 

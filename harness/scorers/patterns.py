@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated
 
@@ -21,6 +22,53 @@ class TooSlow(Exception):
 def compiled(pattern: str, flags: int = 0) -> regex.Pattern[str]:
     """The compiled pattern; raises `regex.error`."""
     return regex.compile(pattern, flags)
+
+
+@lru_cache(maxsize=4096)
+def ecma(pattern: str) -> regex.Pattern[str]:
+    """A pattern of JSON Schema (ECMA-262, flag u) in this engine; raises `regex.error`.
+
+    There `$` matches at the very end only, \\d and \\w are ASCII, and \\u{1F600} is a character.
+    """
+    return regex.compile("".join(_translated(pattern)))
+
+
+_ECMA_TOKEN = regex.compile(
+    r"\\u\{(?P<code>[0-9A-Fa-f]{1,6})\}|\\c(?P<control>[A-Za-z])|\\(?P<escape>.)|(?P<plain>.)",
+    regex.DOTALL,
+)
+_ASCII_CLASSES = {"d": "0-9", "w": "A-Za-z0-9_"}
+
+
+def _translated(pattern: str) -> Iterator[str]:
+    inside = False
+    for match in _ECMA_TOKEN.finditer(pattern):
+        plain, escape = match["plain"], match["escape"]
+        if match["code"] or match["control"]:
+            code = int(match["code"], 16) if match["code"] else ord(match["control"]) % 32
+            yield regex.escape(chr(min(code, 0x10FFFF)))
+        elif escape is not None:
+            yield _escape(escape, inside)
+        else:
+            yield (
+                r"\Z"
+                if plain == "$" and not inside
+                else r"\["
+                if plain == "[" and inside
+                else plain
+            )
+            inside = plain == "[" or (inside and plain != "]")
+
+
+def _escape(letter: str, inside: bool) -> str:
+    """One escape of ECMA-262; inside a class or outside."""
+    if letter in "dw":
+        return _ASCII_CLASSES[letter] if inside else f"[{_ASCII_CLASSES[letter]}]"
+    if letter in "DW" and not inside:
+        return f"[^{_ASCII_CLASSES[letter.lower()]}]"
+    if letter == "/":
+        return "/"
+    return "\\" + letter
 
 
 def _checked(pattern: str) -> str:

@@ -18,6 +18,7 @@ from harness.scorers.values import Answer, Context, Finding
 FAMILIES: tuple[str, ...] = (
     "text",
     "combinators",
+    "json_checks",
     "format",
     "numbers",
     "language",

@@ -1,0 +1,282 @@
+"""Validation against a JSON Schema: exact, without network, bounded in time.
+
+The engine is `jsonschema`; replaced in it are what is wrong or dangerous with text from a model:
+patterns (here with a time limit, and ECMA-262's syntax), `multipleOf` and types of decimals (here
+exact), `uniqueItems` (there in quadratic time), `format` (there off, or dependent on packages).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+import regex
+
+from harness.scorers.json_formats import conforms
+from harness.scorers.json_text import Exact, kind, size, written
+from harness.scorers.limits import NUMBER_DIGITS, SCHEMA_SECONDS
+from harness.scorers.patterns import Budget, TooSlow, ecma
+from harness.scorers.schema_check import (
+    SchemaProblemError,
+    check_parts,
+    check_references,
+    rewritten,
+    walk,
+)
+from harness.scorers.schema_errors import Violation, described
+
+_URI = "urn:schema"
+_NEWEST = "https://json-schema.org/draft/2020-12/schema"
+_DRAFTS = {
+    _NEWEST: "Draft202012Validator",
+    "https://json-schema.org/draft/2019-09/schema": "Draft201909Validator",
+    "http://json-schema.org/draft-07/schema": "Draft7Validator",
+    "http://json-schema.org/draft-06/schema": "Draft6Validator",
+    "http://json-schema.org/draft-04/schema": "Draft4Validator",
+}
+# The best of so many errors is reported.
+_ERRORS = 500
+# More property names than this in one answer are not matched with patterns.
+_NAMES = 20_000
+
+_budget: ContextVar[Budget] = ContextVar("_budget")
+
+
+def check_schema(schema: Any) -> None:
+    """Raises `SchemaProblemError` for a schema that is wrong or could not be enforced."""
+    try:
+        draft = _draft(schema)
+        _check_metaschema(draft, schema)
+        check_parts(schema)
+        _check_references(schema, draft)
+    except RecursionError:
+        raise SchemaProblemError("the schema nests too deep") from None
+
+
+def first_violation(schema_text: str, value: Exact) -> Violation | None:
+    """The most telling rule that `value` breaks; None where it fits.
+
+    schema_text: the schema as JSON, checked before. Raises `TooSlow`, also for a schema that
+    refers to itself without end.
+    """
+    validator = _validator(schema_text)
+    with _time_limit():
+        try:
+            errors = list(islice(_fitted(validator, value).iter_errors(value), _ERRORS))
+        except RecursionError:
+            raise TooSlow from None
+    return described(errors) if errors else None
+
+
+@contextmanager
+def _time_limit() -> Iterator[None]:
+    token = _budget.set(Budget(SCHEMA_SECONDS))
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+# -- the engine ------------------------------------------------------------------------------------
+
+
+def _draft(schema: Any) -> Any:
+    """The validator class of the declared draft, by default 2020-12."""
+    from jsonschema import validators
+
+    declared = schema.get("$schema", _NEWEST) if isinstance(schema, Mapping) else _NEWEST
+    name = _DRAFTS.get(declared.rstrip("#")) if isinstance(declared, str) else None
+    if name is None:
+        known = ", ".join(_DRAFTS)
+        raise SchemaProblemError(f"$schema {written(declared)} is not one of {known}")
+    return getattr(validators, name)
+
+
+def _check_metaschema(draft: Any, schema: Any) -> None:
+    from jsonschema import SchemaError
+
+    try:
+        draft.check_schema(schema, format_checker=_formats())
+    except SchemaError as error:
+        found = described([error])
+        hint = " (a list of items is `prefixItems` since 2020-12)" if _old_items(error) else ""
+        raise SchemaProblemError(f"the schema is wrong: {found.text}{hint}") from None
+
+
+def _old_items(error: Any) -> bool:
+    return list(error.path)[-1:] == ["items"] and isinstance(error.instance, list)
+
+
+def _check_references(schema: Any, draft: Any) -> None:
+    from referencing.jsonschema import specification_with
+
+    specification = specification_with(draft.META_SCHEMA["$schema"])
+    resource = specification.create_resource(schema)
+    uri = resource.id() or _URI
+    check_references(schema, _registry().with_resource(uri, resource).resolver(uri), specification)
+
+
+def _registry() -> Any:
+    """The metaschemas and nothing else: it has no way to fetch."""
+    from jsonschema_specifications import REGISTRY
+
+    return REGISTRY
+
+
+@lru_cache(maxsize=512)
+def _validator(schema_text: str) -> Any:
+    """The validator for a schema; its floats become the decimals that their author wrote."""
+    schema = json.loads(schema_text, parse_float=Decimal)
+    draft = _engine(_draft(schema))
+    return draft(schema, format_checker=_formats(), registry=_registry())
+
+
+@lru_cache(maxsize=8)
+def _engine(draft: Any) -> Any:
+    from jsonschema import validators
+
+    types = draft.TYPE_CHECKER.redefine("number", _is_number)
+    if not draft.TYPE_CHECKER.is_type(1.0, "integer"):  # draft-04: 1.0 is no integer
+        types = types.redefine("integer", lambda _, value: _is_integer(value) and _is_int(value))
+    else:
+        types = types.redefine("integer", lambda _, value: _is_integer(value))
+    own = {"multipleOf": _multiple_of, "pattern": _pattern, "uniqueItems": _unique_items}
+    timed = {name: _timed(draft.VALIDATORS[name]) for name in _REFERENCES & draft.VALIDATORS.keys()}
+    extend: Any = validators.extend
+    return extend(draft, own | timed, type_checker=types)
+
+
+_REFERENCES = {"$ref", "$dynamicRef", "$recursiveRef"}
+
+
+@lru_cache(maxsize=1)
+def _formats() -> Any:
+    from jsonschema import FormatChecker
+    from jsonschema.exceptions import FormatError
+
+    class Formats(FormatChecker):
+        """All formats of `json_formats`, and no others."""
+
+        def check(self, instance: object, format: str) -> None:
+            if not conforms(instance, format):
+                raise FormatError("not of the format")
+
+    return Formats(formats=())
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: object, value: object) -> bool:
+    return _is_int(value) or isinstance(value, float | Decimal)
+
+
+def _is_integer(value: object) -> bool:
+    if isinstance(value, Decimal):
+        return value == value.to_integral_value()
+    return _is_int(value)
+
+
+def _timed(keyword: Any) -> Any:
+    """A reference, followed only while there is time: recursive schemas can take 2ⁿ steps."""
+
+    def follow(validator: Any, reference: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        if (budget := _budget.get(None)) is not None:
+            budget.left()
+        yield from keyword(validator, reference, instance, schema)
+
+    return follow
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if isinstance(instance, str) and not _searched(pattern, instance):
+        yield ValidationError("pattern")
+
+
+def _searched(pattern: str, text: str) -> bool:
+    budget = _budget.get(None) or Budget()
+    return budget.search(ecma(pattern), text) is not None
+
+
+def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if not _is_number(None, instance):
+        return
+    if size(instance) > NUMBER_DIGITS:
+        raise TooSlow
+    if Fraction(instance) % Fraction(step):
+        yield ValidationError("multipleOf")
+
+
+def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if wanted and isinstance(instance, list):
+        seen = {_frozen(item) for item in instance}
+        if len(seen) < len(instance):
+            yield ValidationError("uniqueItems")
+
+
+def _frozen(value: Any) -> Any:
+    """A hashable twin: equal exactly where the values are equal in JSON."""
+    if isinstance(value, dict):
+        return "object", frozenset((key, _frozen(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return "array", tuple(_frozen(item) for item in value)
+    return kind(value), value
+
+
+# -- patterns of property names --------------------------------------------------------------------
+
+
+def _fitted(validator: Any, value: Exact) -> Any:
+    """The validator, with each pattern of property names replaced by the names that match it.
+
+    The engine matches those patterns with `re`, without a time limit.
+    """
+    if not any("patternProperties" in part for _, part in walk(validator.schema)):
+        return validator
+    names = _names(value)
+    if len(names) > _NAMES:
+        raise TooSlow
+    schema = rewritten(validator.schema, lambda part: _listed(part, names))
+    return validator.evolve(schema=schema)
+
+
+def _names(value: Exact) -> set[str]:
+    found: set[str] = set()
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            found.update(item)
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+    return found
+
+
+def _listed(part: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    patterns = part.get("patternProperties")
+    if not isinstance(patterns, Mapping):
+        return part
+    listed: dict[str, Any] = {}
+    for number, (pattern, schema) in enumerate(patterns.items()):
+        matching = "|".join(
+            regex.escape(n, special_only=True) for n in sorted(names) if _searched(pattern, n)
+        )
+        # The number keeps two patterns with the same names apart.
+        never = "(?!)" if not matching else ""
+        listed[rf"^(?:{never}{matching})\Z(?:){{{number + 1}}}"] = schema
+    return part | {"patternProperties": listed}

@@ -1,0 +1,208 @@
+"""JSON as RFC 8259 has it, read strictly and exactly.
+
+Refused, each by name: NaN and Infinity, keys that stand twice, text behind the value, a byte order
+mark (section 8.1), lone surrogates, bare or escaped (I-JSON, RFC 7493, section 2.1), and nesting
+beyond `NESTING`. Integers keep all their digits, other numbers become `Decimal`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import TypeAlias
+
+import regex
+
+from harness.canonical import JsonValue
+from harness.scorers.limits import NESTING, NUMBER_DIGITS, shown
+
+Exact: TypeAlias = "bool | int | Decimal | str | list[Exact] | dict[str, Exact] | None"
+
+
+class NotJsonError(Exception):
+    """A text is not JSON; the message says why in one line."""
+
+
+def parse(text: str) -> Exact:
+    """The value of a JSON text; raises `NotJsonError`."""
+    if text.startswith("\ufeff"):
+        raise NotJsonError("it begins with a byte order mark")
+    if not text.strip():
+        raise NotJsonError("it is empty")
+    if surrogate := _SURROGATE.search(text):
+        raise NotJsonError(
+            f"lone surrogate {_named(surrogate[0])} at character {surrogate.start()}"
+        )
+    _check_nesting(text)
+    value = _decoded(text)
+    if _ESCAPED_SURROGATE.search(text):
+        _check_strings(value)
+    return value
+
+
+_SURROGATE = regex.compile(r"[\ud800-\udfff]")
+_ESCAPED_SURROGATE = regex.compile(r"\\u[dD][89a-fA-F]")
+# A string, even one that is cut off, or a bracket.
+_TOKEN = regex.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', regex.DOTALL)
+
+
+def _decoded(text: str) -> Exact:
+    try:
+        value: Exact = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise NotJsonError(_where(error, text)) from None
+    except RecursionError:
+        raise NotJsonError(f"it nests deeper than {NESTING} levels") from None
+    return value
+
+
+def _where(error: json.JSONDecodeError, text: str) -> str:
+    """`text behind the value at line 2 column 1 ('Hope')`.
+
+    The messages of `json` change with Python's version; these do not.
+    """
+    what = "text behind the value" if error.msg == "Extra data" else "no JSON"
+    rest = shown(text[error.pos : error.pos + 20]) if error.pos < len(text) else "the end"
+    return f"{what} at line {error.lineno} column {error.colno} ({rest})"
+
+
+def _check_nesting(text: str) -> None:
+    """Count brackets outside strings, before any recursion."""
+    if text.count("[") + text.count("{") <= NESTING:
+        return
+    depth = 0
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        depth += (token in "[{") - (token in "]}")
+        if depth > NESTING:
+            raise NotJsonError(f"it nests deeper than {NESTING} levels")
+
+
+def _check_strings(value: Exact) -> None:
+    """Refuse strings and keys with a surrogate that has no partner."""
+    waiting: list[Exact] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += [*item, *item.values()]
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, str) and (found := _SURROGATE.search(item)):
+            raise NotJsonError(f"lone surrogate {_named(found[0])} in a string")
+
+
+def _named(character: str) -> str:
+    return f"\\u{ord(character):04x}"
+
+
+def _pairs(pairs: list[tuple[str, Exact]]) -> dict[str, Exact]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise NotJsonError(f"the key {shown(twice)} stands twice")
+    return found
+
+
+def _integer(digits: str) -> int | Decimal:
+    # int() takes quadratic time, and Python refuses it beyond 4300 digits.
+    return int(digits) if len(digits) <= NUMBER_DIGITS else Decimal(digits)
+
+
+def _fraction(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        raise NotJsonError(f"the number {shown(digits, 30)} is out of range") from None
+
+
+def _constant(name: str) -> Exact:
+    raise NotJsonError(f"{name} is no JSON value")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
+)
+
+
+def kind(value: Exact) -> str:
+    """The JSON type of a value: null, boolean, number, string, array or object."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | Decimal):
+        return "number"
+    return {str: "string", list: "array", dict: "object"}[type(value)]
+
+
+def same(left: Exact, right: Exact, tolerance: Decimal = Decimal(0)) -> bool:
+    """Whether two values are equal: 1 and 1.0 are, 1 and "1" are not, nor 1 and true.
+
+    Numbers, at any depth, may differ by `tolerance`.
+    """
+    if kind(left) != kind(right):
+        return False
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(
+            same(left[key], right[key], tolerance) for key in left
+        )
+    if isinstance(left, list) and isinstance(right, list):
+        pairs = zip(left, right, strict=False)
+        return len(left) == len(right) and all(same(a, b, tolerance) for a, b in pairs)
+    if isinstance(left, int | Decimal) and isinstance(right, int | Decimal):
+        return left == right or (bool(tolerance) and _near(left, right, tolerance))
+    return left == right
+
+
+def _near(left: int | Decimal, right: int | Decimal, tolerance: Decimal) -> bool:
+    """Whether two numbers differ by at most `tolerance`; exact, so only for numbers in reach."""
+    if max(size(left), size(right)) > NUMBER_DIGITS:
+        return False
+    return abs(Fraction(left) - Fraction(right)) <= Fraction(tolerance)
+
+
+def size(number: int | Decimal) -> int:
+    """About how many digits the exact value has."""
+    decimal = Decimal(number)
+    if not decimal:
+        return 1
+    return max(abs(decimal.adjusted()), len(decimal.as_tuple().digits))
+
+
+def exact(value: JsonValue) -> Exact:
+    """A value of a YAML file as its author wrote it: floats become decimals."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, dict):
+        return {key: exact(item) for key, item in value.items()}
+    return [exact(item) for item in value] if isinstance(value, list) else value
+
+
+def written(value: Exact, limit: int = 60) -> str:
+    """A value in one line of JSON, cut to about `limit` characters."""
+    text = "".join(_written(value, limit))
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+def _written(value: Exact, limit: int) -> Iterable[str]:
+    if isinstance(value, dict):
+        yield from _joined("{", [_pair(k, value[k], limit) for k in list(value)[:limit]], "}")
+    elif isinstance(value, list):
+        yield from _joined("[", [written(item, limit) for item in value[:limit]], "]")
+    elif isinstance(value, str):
+        yield json.dumps(value[: limit + 1])
+    elif isinstance(value, Decimal):
+        yield str(value)[: limit + 1]
+    else:
+        yield json.dumps(value)[: limit + 1]
+
+
+def _pair(key: str, value: Exact, limit: int) -> str:
+    return f"{json.dumps(key[:limit])}: {written(value, limit)}"
+
+
+def _joined(start: str, items: list[str], end: str) -> Iterable[str]:
+    yield start + ", ".join(items) + end
