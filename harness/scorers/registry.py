@@ -23,6 +23,7 @@ FAMILIES: tuple[str, ...] = (
     "numbers",
     "language",
     "needles",
+    "refusal",
     "role",
 )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-import regex
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.chat import Message
