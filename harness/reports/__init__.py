@@ -1,1 +1,35 @@
-"""TODO"""
+"""Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
+
+from harness.reports.files import ReportPaths, check_writable, write_reports
+from harness.reports.markdown import to_markdown
+from harness.reports.progress import Progress
+from harness.reports.scorecard import (
+    Category,
+    Gate,
+    Run,
+    Scorecard,
+    Signature,
+    SuiteCard,
+    VariantCard,
+    build_scorecard,
+    scorecard_schema,
+)
+from harness.reports.terminal import print_summary
+
+__all__ = [
+    "Category",
+    "Gate",
+    "Progress",
+    "ReportPaths",
+    "Run",
+    "Scorecard",
+    "Signature",
+    "SuiteCard",
+    "VariantCard",
+    "build_scorecard",
+    "check_writable",
+    "print_summary",
+    "scorecard_schema",
+    "to_markdown",
+    "write_reports",
+]

@@ -1,0 +1,141 @@
+"""The files of a report: written whole or not at all, and a pointer to the latest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from harness.errors import InputError, MachineryError, Problem
+from harness.reports.encode import dumps
+from harness.reports.markdown import to_markdown
+from harness.reports.page import write_page
+from harness.reports.scorecard import Scorecard
+from harness.runner.result_json import result_to_json
+from harness.runner.values import Result
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPaths:
+    """Where the files of one run lie."""
+
+    directory: Path
+    html: Path
+    json: Path
+    results: Path
+    markdown: Path
+
+
+def check_writable(directory: Path) -> None:
+    """Raise InputError where reports could not be written; makes the directory if need be.
+
+    Meant to be called before a run, so that no hour of generation ends in a full stop.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise InputError(
+            Problem(
+                "no report can be written here",
+                path=str(directory),
+                found=error.strerror or str(error),
+                mend="choose another directory with --report-dir DIR",
+            )
+        ) from error
+    pointer = directory / LATEST
+    if pointer.is_dir() and not pointer.is_symlink():
+        raise InputError(
+            Problem(
+                "a directory stands where the pointer to the latest report belongs",
+                path=str(pointer),
+                mend="rename it, or choose another directory with --report-dir DIR",
+            )
+        )
+
+
+def write_reports(
+    directory: Path,
+    run_id: str,
+    scorecard: Scorecard,
+    results: Callable[[], Iterable[Result]],
+) -> ReportPaths:
+    """Write `directory/run_id/` and point `directory/latest` to it.
+
+    `results` is called several times and each time gives all results from the start: they are
+    never all in memory. Raises InputError where the directory cannot be written, MachineryError
+    where writing fails on the way (a full disk); files of a report that stood there before stay.
+    """
+    check_writable(directory)
+    home = directory / run_id
+    paths = ReportPaths(
+        directory=home,
+        html=home / "scorecard.html",
+        json=home / "scorecard.json",
+        results=home / "results.jsonl",
+        markdown=home / "summary.md",
+    )
+    try:
+        _write_all(paths, scorecard, results)
+        _point(directory / LATEST, run_id)
+    except OSError as error:
+        raise MachineryError(
+            Problem(
+                "the report could not be written",
+                path=str(home),
+                found=error.strerror or str(error),
+                mend="results are in the store: make room and score again",
+            )
+        ) from error
+    return paths
+
+
+def _write_all(
+    paths: ReportPaths, scorecard: Scorecard, results: Callable[[], Iterable[Result]]
+) -> None:
+    paths.directory.mkdir(exist_ok=True)
+    with _whole(paths.results) as file:
+        for result in results():
+            file.write(dumps(result_to_json(result)) + "\n")
+    with _whole(paths.html) as file:
+        write_page(file, scorecard, results)
+    with _whole(paths.markdown) as file:
+        file.write(to_markdown(scorecard))
+    with _whole(paths.json) as file:
+        file.write(scorecard.to_json())
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """A text file that appears under its name only when all of it is on the disk."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _point(pointer: Path, run_id: str) -> None:
+    """A symbolic link; a text file with the run's id where the system has no links."""
+    temporary = pointer.with_name(f".{LATEST}.{os.getpid()}")
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(run_id, target_is_directory=True)
+        os.replace(temporary, pointer)
+    except (OSError, NotImplementedError):
+        temporary.unlink(missing_ok=True)
+        with _whole(pointer) as file:
+            file.write(run_id + "\n")

@@ -1,0 +1,86 @@
+"""A summary for a pull request."""
+
+from __future__ import annotations
+
+from harness.reports.scorecard import Category, Scorecard, VariantCard
+from harness.reports.words import (
+    duration,
+    label,
+    listed,
+    percent,
+    plural,
+    points,
+    points_span,
+    probability,
+    span,
+)
+from harness.variants import VariantRole
+
+_HEAD = (
+    "| suite | variant | passed | rate | 95 % | change | 95 % | p (Holm) | verdict |\n"
+    "|---|---|--:|--:|:-:|--:|:-:|--:|---|\n"
+)
+_SPECIAL = str.maketrans(
+    {char: "\\" + char for char in "\\`*_[]|#"} | {"<": "&lt;", ">": "&gt;", "\n": " "}
+)
+
+
+def to_markdown(scorecard: Scorecard) -> str:
+    """The verdicts first, then one row per suite and variant, then what it was made under."""
+    parts = [f"## {label(scorecard.verdict)}: run {_text(scorecard.run.id)}\n"]
+    parts += [_verdict(card, scorecard) for card in scorecard.candidates()]
+    if not scorecard.run.finished:
+        parts.append("**The run did not finish: figures cover what was done.**\n")
+    parts.append(_HEAD + "".join(_row(row) for row in scorecard.categories))
+    if scorecard.notes:
+        parts.append("".join(f"- note: {_text(note)}\n" for note in scorecard.notes))
+    parts.append(_made_under(scorecard))
+    return "\n".join(parts)
+
+
+def _verdict(card: VariantCard, scorecard: Scorecard) -> str:
+    lines = [f"**{label(card.verdict)}. {_text(card.summary)}**\n"]
+    for row in scorecard.rows(variant=card.name):
+        if row.gate and row.suite in card.blocked_by:
+            lines += [f"- {_text(row.suite)}: {_text(reason)}" for reason in row.gate.reasons]
+            if row.gate.worse:
+                cases = listed([f"`{case}`" for case in row.gate.worse])
+                lines.append(f"  Got worse: {cases}")
+    return "\n".join(lines) + "\n"
+
+
+def _row(row: Category) -> str:
+    gate = row.gate
+    verdict = label(gate.verdict) if gate else _standing(row)
+    cells = (
+        _text(row.suite),
+        _text(row.variant),
+        f"{row.passed}/{row.n}",
+        percent(row.pass_rate),
+        span(row.ci),
+        points(gate.delta) if gate and gate.delta is not None else "",
+        points_span(gate.delta_ci) if gate else "",
+        probability(gate.p_adjusted) if gate and gate.p_adjusted is not None else "",
+        verdict,
+    )
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def _standing(row: Category) -> str:
+    if row.role is VariantRole.CANDIDATE:
+        return f"no verdict: {row.partial}" if row.partial else "no verdict"
+    return row.role.value
+
+
+def _made_under(scorecard: Scorecard) -> str:
+    run = scorecard.run
+    counts = f"{plural(run.generated, 'answer')} generated, {run.cached:,} from the store"
+    return (
+        f"{counts} in {duration(run.seconds)} · {_text(run.backend)} · "
+        f"harness {_text(run.harness_version)} · signature {scorecard.signature.digest}\n"
+    )
+
+
+def _text(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return text.translate(_SPECIAL)

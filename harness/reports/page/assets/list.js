@@ -1,0 +1,165 @@
+// The list of cases: filters, pages, and opening a case by its address (#case/suite/id/variant).
+
+const PAGE = 50; // rows in the document at a time: 20,000 would make every key press slow
+const all = grouped();
+all.sort((a, b) => a.rank - b.rank); // stable: file order within a rank
+const state = { shown: all, page: 0, open: new Set() };
+const at = (id) => document.getElementById(id);
+const control = Object.fromEntries(
+  ["text", "change", "outcome", "suite", "tag", "left", "right"].map((name) => [name, at(`filter-${name}`)]),
+);
+
+function choices(select, rows) {
+  select.replaceChildren(...rows.map(([value, text]) => el("option", { value }, text)));
+}
+
+function fillChoices() {
+  const known = (name) => variants.includes(name);
+  const compared = known(baseline) ? baseline : "";
+  const right = blockedFirst() ?? variants.find((name) => name !== compared) ?? "";
+  const names = variants.map((name) => [name, name]);
+  const tags = [...new Set(all.flatMap((item) => item.tags))].sort();
+  choices(control.change, [
+    ["", "any"], ["worse", "↓ got worse"], ["better", "↑ got better"],
+    ["differs", "answer differs"], ["same", "same answer"],
+  ]);
+  choices(control.outcome, [["", "any"], ["fail", "✗ fail"], ["pass", "✓ pass"], ["error", "! error"], ["skipped", "– skipped"]]);
+  choices(control.suite, [["", "all"], ...suites.map((suite) => [suite.name, suite.name])]);
+  choices(control.tag, [["", "any"], ...tags.map((tag) => [tag, tag])]);
+  choices(control.left, [["", "nothing"], ...names]);
+  choices(control.right, names);
+  for (const [select, value] of [[control.left, compared], [control.right, right]]) {
+    const option = [...select.options].find((each) => each.value === value);
+    if (option) option.defaultSelected = option.selected = true;
+  }
+  control.tag.parentElement.hidden = tags.length === 0;
+  for (const select of [control.left, control.right]) select.parentElement.hidden = variants.length < 2;
+}
+
+/** The candidate that a reader asks about first: a blocked one, or the first. */
+function blockedFirst() {
+  const blocked = card.variants.find((variant) => variant.blocked_by.length);
+  return blocked?.name ?? candidates[0];
+}
+
+function clear() {
+  for (const node of Object.values(control)) {
+    node.value = [...(node.options ?? [])].find((option) => option.defaultSelected)?.value ?? "";
+  }
+}
+
+function fits(item, wanted) {
+  const name = wanted.right;
+  if (wanted.suite && item.suite.name !== wanted.suite) return false;
+  if (wanted.tag && !item.tags.includes(wanted.tag)) return false;
+  if (wanted.outcome && item.outcome[name] !== wanted.outcome) return false;
+  if (wanted.change && !changedAs(item, wanted)) return false;
+  return !wanted.text || haystack(item).includes(wanted.text);
+}
+
+function changedAs(item, { change, left, right }) {
+  if (change === "worse" || change === "better") return item.change[right] === change;
+  if (!left || !item.by[left] || !item.by[right]) return false;
+  return sameAnswers(item, left, right) === (change === "same");
+}
+
+function filter() {
+  const wanted = Object.fromEntries(Object.entries(control).map(([name, node]) => [name, node.value]));
+  wanted.text = wanted.text.trim().toLowerCase();
+  state.shown = all.filter((item) => fits(item, wanted));
+  state.page = 0;
+  draw();
+}
+
+function draw() {
+  const first = state.page * PAGE;
+  const total = state.shown.length;
+  const page = state.shown.slice(first, first + PAGE);
+  at("list").replaceChildren(...page.map(entry));
+  const figure = (n) => n.toLocaleString("en");
+  const noun = all.length === 1 ? "case" : "cases";
+  at("count").textContent =
+    total === all.length ? `${figure(total)} ${noun}` : `${figure(total)} of ${figure(all.length)} ${noun}`;
+  at("page").textContent = `${figure(first + 1)}–${figure(first + page.length)} of ${figure(total)}`;
+  at("previous").disabled = state.page === 0;
+  at("next").disabled = first + PAGE >= total;
+  at("pager").hidden = total <= PAGE;
+}
+
+function entry(item) {
+  const open = state.open.has(item);
+  const button = el(
+    "button",
+    { type: "button", class: "row", "aria-expanded": String(open) },
+    el("span", { class: "arrow", "aria-hidden": "true" }, "▸"),
+    el("span", { class: "id" }, item.id, el("span", { class: "quiet" }, item.suite.name)),
+    el("span", { class: "marks" }, marks(item)),
+    el("span", { class: "ask", dir: "auto" }, question(item).slice(0, 160)),
+  );
+  const node = el("li", null, el("h3", null, button));
+  const toggle = (wanted) => {
+    node.querySelector(".panel")?.remove();
+    if (wanted) node.append(panel(item, control.left.value, control.right.value));
+    button.setAttribute("aria-expanded", String(wanted));
+    state.open[wanted ? "add" : "delete"](item);
+  };
+  button.addEventListener("click", () => toggle(!state.open.has(item)));
+  if (open) toggle(true);
+  return node;
+}
+
+function marks(item) {
+  const name = control.right.value;
+  const parts = [changed(item, name)];
+  if (item.required) parts.push(el("span", { class: "mark tag" }, "required"));
+  for (const each of variants) {
+    if (item.outcome[each]) parts.push(mark(item.outcome[each], each));
+  }
+  return parts;
+}
+
+/** Open the case that the address names; true if there is one. */
+function follow() {
+  const [kind, suite, id, variant] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  if (kind !== "case") return false;
+  const item = all.find((each) => each.suite.name === suite && each.id === id);
+  if (!item) return false;
+  clear();
+  if (variants.includes(variant)) control.right.value = variant;
+  state.open.add(item);
+  filter();
+  state.page = Math.floor(state.shown.indexOf(item) / PAGE);
+  draw();
+  const row = at("list").children[state.shown.indexOf(item) % PAGE];
+  row.scrollIntoView({ block: "start" });
+  row.querySelector("button").focus({ preventScroll: true });
+  return true;
+}
+
+function turn(step) {
+  state.page += step;
+  draw();
+  at("cases").scrollIntoView();
+  at("list").querySelector("button")?.focus({ preventScroll: true });
+}
+
+let waiting;
+fillChoices();
+at("filters").addEventListener("submit", (event) => event.preventDefault());
+at("filters").addEventListener("reset", (event) => {
+  event.preventDefault();
+  clear();
+  filter();
+});
+control.text.addEventListener("input", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(filter, 120);
+});
+for (const [name, node] of Object.entries(control)) {
+  if (name !== "text") node.addEventListener("change", filter);
+}
+at("previous").addEventListener("click", () => turn(-1));
+at("next").addEventListener("click", () => turn(1));
+window.addEventListener("hashchange", follow);
+document.documentElement.dataset.ready = "true";
+if (!follow()) draw();

@@ -1,0 +1,225 @@
+"""What the page's template is given: decisions, suites and the cases to look at first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from harness.gate.values import Verdict
+from harness.reports.page.drawing import DeltaScale
+from harness.reports.scorecard import Category, Gate, Scorecard, SuiteCard, VariantCard
+from harness.reports.words import drops, listed, plural
+from harness.runner.values import Outcome, Result
+from harness.variants import VariantRole
+
+_NAMED = 3  # candidates that a headline names
+FIRST = 3  # cases to look at first: what a reader takes in within a minute
+
+
+class Spotlight:
+    """The first failing cases of each suite and variant; required ones come first.
+
+    Keeps a few names per suite and variant, however many results it sees.
+    """
+
+    def __init__(self) -> None:
+        self._required: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        self._failing: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+
+    def see(self, result: Result) -> None:
+        """Take one result."""
+        if result.outcome not in (Outcome.FAIL, Outcome.ERROR):
+            return
+        kind = self._required if result.required else self._failing
+        names = kind[result.suite, result.variant]
+        if len(names) < FIRST and result.case not in names:
+            names.append(result.case)
+
+    def cases(self, suite: str, variant: str) -> tuple[str, ...]:
+        """At most three failing cases."""
+        key = suite, variant
+        return tuple(dict.fromkeys(self._required[key] + self._failing[key]))[:FIRST]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseLink:
+    """A case to open in the page."""
+
+    suite: str
+    case: str
+    variant: str
+
+    @property
+    def href(self) -> str:
+        """The fragment that the page's script opens; all three names are free of odd letters."""
+        return f"#case/{self.suite}/{self.case}/{self.variant}"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """A suite that stands in a candidate's way."""
+
+    suite: str
+    gate: Gate
+    cases: tuple[CaseLink, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateView:
+    """One candidate: the decision in words, and why. `kind` is deploy, refuse or open."""
+
+    card: VariantCard
+    kind: str
+    decision: str
+    blocking: tuple[Blocking, ...]
+    facts: tuple[str, ...]
+    cases: tuple[CaseLink, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """One variant in one suite."""
+
+    row: Category
+    baseline_rate: float | None
+    standing: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteView:
+    """One suite: its bars in words, and a row per variant."""
+
+    suite: SuiteCard
+    demands: str
+    rows: tuple[RowView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """Everything above the cases."""
+
+    headline: tuple[str, ...]
+    candidates: tuple[CandidateView, ...]
+    suites: tuple[SuiteView, ...]
+    scale: DeltaScale
+
+
+def page_view(scorecard: Scorecard, spotlight: Spotlight) -> PageView:
+    """The view of a scorecard."""
+    candidates = tuple(_candidate(card, scorecard, spotlight) for card in scorecard.candidates())
+    return PageView(
+        headline=_headline(candidates, scorecard.run.baseline),
+        candidates=candidates,
+        suites=tuple(_suite(suite, scorecard) for suite in _blocked_first(scorecard)),
+        scale=DeltaScale.of(scorecard),
+    )
+
+
+def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tuple[str, ...]:
+    """The decision in one line: by name for a few candidates, by number for many."""
+    if not candidates:
+        return ("Nothing was gated",)
+    if len(candidates) == 1:
+        return (f"{candidates[0].decision}: {candidates[0].card.name}",)
+    names = {
+        kind: [view.card.name for view in candidates if view.kind == kind]
+        for kind in ("deploy", "refuse", "open")
+    }
+    deploy = f"replace {baseline}" if baseline else "be deployed"
+    if len(candidates) > _NAMED:
+        count = len(names["deploy"]) or "None"
+        return (f"{count} of {len(candidates)} candidates may {deploy}",)
+    parts = [
+        f"{listed(names['deploy'])} may {deploy}" if names["deploy"] else "",
+        f"{listed(names['refuse'])} must not" if names["refuse"] else "",
+        f"no decision on {listed(names['open'])}" if names["open"] else "",
+    ]
+    if not names["deploy"] and names["refuse"]:
+        parts[1] = f"{listed(names['refuse'])} must not {deploy}"
+    return tuple(part for part in parts if part)
+
+
+def _candidate(card: VariantCard, scorecard: Scorecard, spotlight: Spotlight) -> CandidateView:
+    gates = {row.suite: row.gate for row in scorecard.rows(variant=card.name) if row.gate}
+    kind = _kind(card, gates)
+    return CandidateView(
+        card=card,
+        kind=kind,
+        decision={"deploy": "Deploy", "refuse": "Do not deploy", "open": "No decision"}[kind],
+        blocking=tuple(
+            _blocking(suite, gates[suite], card.name, spotlight) for suite in card.blocked_by
+        ),
+        facts=_facts(gates),
+        cases=_changed(card, gates),
+        warnings=tuple(f"{name}: {text}" for name, gate in gates.items() for text in gate.warnings),
+    )
+
+
+def _kind(card: VariantCard, gates: dict[str, Gate]) -> str:
+    found = {gate.verdict for gate in gates.values()}
+    if card.verdict is Verdict.PASS:
+        return "deploy"
+    return "refuse" if found & {Verdict.REGRESSED, Verdict.BELOW_THRESHOLD} else "open"
+
+
+def _blocking(suite: str, gate: Gate, variant: str, spotlight: Spotlight) -> Blocking:
+    """Cases that got worse tell most; where none did, those that fail."""
+    names = gate.worse or spotlight.cases(suite, variant)
+    links = tuple(CaseLink(suite, case, variant) for case in names[:FIRST])
+    return Blocking(suite, gate, links, max(0, len(gate.worse) - FIRST))
+
+
+def _facts(gates: dict[str, Gate]) -> tuple[str, ...]:
+    """What a pass is worth: how much changed, and what could have stayed unseen."""
+    compared = [gate for gate in gates.values() if gate.delta is not None]
+    if not compared:
+        return ()
+    better = sum(len(gate.better) for gate in compared)
+    worse = sum(len(gate.worse) for gate in compared)
+    facts = [f"{plural(better, 'case')} got better, {worse:,} got worse."]
+    size = drops(gate.mde for gate in compared)
+    if size:
+        facts.append(f"A drop smaller than {size} points in a suite could have stayed unseen.")
+    return tuple(facts)
+
+
+def _changed(card: VariantCard, gates: dict[str, Gate]) -> tuple[CaseLink, ...]:
+    links = [CaseLink(s, case, card.name) for s, gate in gates.items() for case in gate.worse]
+    return tuple(links[:FIRST])
+
+
+def _blocked_first(scorecard: Scorecard) -> list[SuiteCard]:
+    blocked = {suite for card in scorecard.variants for suite in card.blocked_by}
+    return sorted(scorecard.run.suites, key=lambda suite: suite.name not in blocked)
+
+
+def _suite(suite: SuiteCard, scorecard: Scorecard) -> SuiteView:
+    rows = scorecard.rows(suite=suite.name)
+    baseline = next((r.pass_rate for r in rows if r.role is VariantRole.BASELINE), None)
+    return SuiteView(
+        suite=suite,
+        demands=_demands(suite),
+        rows=tuple(RowView(row, baseline if row.gate else None, _standing(row)) for row in rows),
+    )
+
+
+def _standing(row: Category) -> str:
+    if row.role is not VariantRole.CANDIDATE:
+        return row.role.value
+    return f"partial: {row.partial}" if row.partial else "no verdict"
+
+
+def _demands(suite: SuiteCard) -> str:
+    gate = suite.gate
+    parts = []
+    if gate.min_pass_rate is not None:
+        parts.append(f"at least {gate.min_pass_rate * 100:g} % must pass")
+    if gate.policy == "non_inferiority":
+        parts.append(f"must be shown to lose less than {gate.margin * 100:g} points")
+    elif gate.margin:
+        parts.append(f"may lose up to {gate.margin * 100:g} points")
+    else:
+        parts.append("must not get worse")
+    return "; ".join(parts)

@@ -1,0 +1,37 @@
+"""Parts of the page that look across cases; each is one module with one class."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from markupsafe import Markup
+
+from harness.reports.scorecard import Scorecard
+from harness.runner.values import Result
+
+__all__ = ["Section", "all_sections"]
+
+
+class Section(Protocol):
+    """A part of the page between the suites and the cases.
+
+    `see` is given every result once, in any order, and keeps counts only; then `filled` says
+    whether there is anything to show, and `markup` gives the escaped HTML below the heading.
+    """
+
+    title: str
+
+    def see(self, result: Result) -> None:
+        """Take one result."""
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is anything to show."""
+
+    def markup(self) -> Markup:
+        """The section's HTML."""
+
+
+def all_sections(scorecard: Scorecard) -> tuple[Section, ...]:
+    """The sections, in the order in which the page shows them."""
+    return ()

@@ -1,0 +1,172 @@
+"""What matters, on a terminal: a table per suite, then each candidate's verdict in words."""
+
+from __future__ import annotations
+
+from rich.console import Console, JustifyMethod
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.reports.files import ReportPaths
+from harness.reports.scorecard import Category, Gate, Scorecard, VariantCard
+from harness.reports.words import (
+    COLOUR,
+    drops,
+    duration,
+    encodable,
+    label,
+    listed,
+    percent,
+    plural,
+    points,
+    points_span,
+    span,
+)
+from harness.variants import VariantRole
+
+
+def print_summary(
+    console: Console,
+    scorecard: Scorecard,
+    paths: ReportPaths | None,
+    *,
+    next_command: str | None = None,
+) -> None:
+    """Print the table, the verdicts in words, where the report is and what to run next.
+
+    Colours come from the console, so NO_COLOR and a pipe are respected; every verdict also has
+    its symbol and its word. Fits 80 columns.
+    """
+    _Printer(console).everything(scorecard, paths, next_command)
+
+
+_GAP = 2
+_JUSTIFY: tuple[JustifyMethod, ...] = ("left", "right", "right", "right", "left")
+
+
+class _Printer:
+    """Prints without markup, in the characters that the console's encoding has."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def text(self, text: str, style: str = "") -> Text:
+        return Text(encodable(text, self.console.encoding), style=style)
+
+    def line(self, *parts: Text, indent: int = 0) -> None:
+        """One paragraph; what does not fit the width goes on below its own first word."""
+        self.console.print(Padding(Text.assemble(*parts), (0, 0, 0, indent), expand=False))
+
+    def everything(
+        self, scorecard: Scorecard, paths: ReportPaths | None, next_command: str | None
+    ) -> None:
+        self.tables(scorecard)
+        for card in scorecard.candidates():
+            self.verdict(card, scorecard)
+        if not scorecard.candidates():
+            self.line(self.text("Nothing was gated: this run has no candidate.", "bold"))
+        if not scorecard.run.finished:
+            self.line(self.text("The run did not finish: figures cover what was done.", "bold"))
+        self.footer(scorecard, paths, next_command)
+
+    def tables(self, scorecard: Scorecard) -> None:
+        """One table per suite below its name, all with the same columns."""
+        rows = {row: self.cells(row) for row in scorecard.categories}
+        widths = _widths(list(rows.values()), self.console.width)
+        self.console.print(_table(widths, [self.heads()]))
+        for suite in scorecard.run.suites:
+            self.line(self.text(suite.name, "bold"))
+            cells = [rows[row] for row in scorecard.rows(suite=suite.name)]
+            self.console.print(_table(widths, cells))
+
+    def heads(self) -> tuple[Text, ...]:
+        names = ("", "passed", "rate (95 %)", "change (95 %)", "verdict")
+        return tuple(self.text(name, "dim") for name in names)
+
+    def cells(self, row: Category) -> tuple[Text, ...]:
+        rate = percent(row.pass_rate) + (f" ({span(row.ci)})" if row.ci else "")
+        return (
+            self.text(f"  {row.variant}"),
+            self.text(f"{row.passed}/{row.n}"),
+            self.text(rate),
+            self.text(_change(row.gate)),
+            self.standing(row),
+        )
+
+    def standing(self, row: Category) -> Text:
+        if row.gate:
+            return self.text(label(row.gate.verdict), COLOUR[row.gate.verdict])
+        if row.partial:
+            return self.text(f"partial: {row.partial}", "dim")
+        return self.text("" if row.role is VariantRole.CANDIDATE else row.role.value, "dim")
+
+    def verdict(self, card: VariantCard, scorecard: Scorecard) -> None:
+        style = f"bold {COLOUR[card.verdict]}" if card.verdict else "bold"
+        self.console.print()
+        self.line(self.text(f"{label(card.verdict).upper()}  ", style), self.text(card.summary))
+        rows = [row for row in scorecard.rows(variant=card.name) if row.gate]
+        for row in rows:
+            if row.gate and row.suite in card.blocked_by:
+                self.block(row.suite, row.gate)
+        if rows and not card.blocked_by:
+            self.sees([row.gate for row in rows if row.gate])
+        for row in rows:
+            for warning in row.gate.warnings if row.gate else ():
+                self.line(self.text(f"warning, {row.suite}: {warning}", "yellow"), indent=2)
+
+    def block(self, suite: str, gate: Gate) -> None:
+        for reason in gate.reasons:
+            self.line(self.text(f"{suite}: ", "bold"), self.text(reason), indent=2)
+        if gate.worse:
+            self.line(self.text(f"look at: {listed(gate.worse)}"), indent=2)
+
+    def sees(self, gates: list[Gate]) -> None:
+        """How far a pass can be trusted."""
+        size = drops(gate.mde for gate in gates)
+        if size:
+            text = f"A drop smaller than {size} points could have stayed unseen."
+            self.line(self.text(text, "dim"), indent=2)
+
+    def footer(
+        self, scorecard: Scorecard, paths: ReportPaths | None, next_command: str | None
+    ) -> None:
+        run = scorecard.run
+        counts = f"{plural(run.generated, 'answer')} generated, {run.cached:,} from the store"
+        self.console.print()
+        for note in scorecard.notes:
+            self.line(self.text(f"note: {note}", "dim"))
+        self.line(self.text(f"{counts}, {duration(run.seconds)}", "dim"))
+        if paths:
+            self.pair("scorecard", str(paths.html))
+        if next_command:
+            self.pair("next", next_command)
+
+    def pair(self, name: str, value: str) -> None:
+        """A name and something to copy: never broken at the edge of the terminal."""
+        self.console.print(
+            Text.assemble(self.text(f"{name:<11}", "dim"), self.text(value, "bold")),
+            soft_wrap=True,
+        )
+
+
+def _widths(rows: list[tuple[Text, ...]], total: int) -> list[int]:
+    """Widths of the columns; the first gives way where the terminal is narrow."""
+    heads = (8, 6, 11, 13, 7)
+    widths = [max([head, *(row[i].cell_len for row in rows)]) for i, head in enumerate(heads)]
+    spare = total - sum(widths) - _GAP * (len(widths) - 1)
+    return [max(heads[0], widths[0] + min(0, spare)), *widths[1:]]
+
+
+def _table(widths: list[int], rows: list[tuple[Text, ...]]) -> Table:
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, show_header=False)
+    for width, justify in zip(widths, _JUSTIFY, strict=True):
+        table.add_column(width=width, justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _change(gate: Gate | None) -> str:
+    if gate is None or gate.delta is None:
+        return ""
+    return points(gate.delta) + (f" ({points_span(gate.delta_ci)})" if gate.delta_ci else "")
