@@ -1,5 +1,6 @@
 """Plan, execution and the store: from suites to scored results."""
 
+from harness.runner.engine import Limits
 from harness.runner.events import (
     Completed,
     Event,
@@ -11,10 +12,14 @@ from harness.runner.events import (
     Scored,
     ignore,
 )
+from harness.runner.execute import Counts, execute
 from harness.runner.keys import completion_key, describe_variant, identify, signature
+from harness.runner.plan import Plan, Select, make_plan
 from harness.runner.result_json import result_from_json, result_to_json
 from harness.runner.run_json import run_from_json, run_to_json
+from harness.runner.score import Transcript, score_trial, unscored
 from harness.runner.store import Entry, ResultRow, Store
+from harness.runner.trial import Skip, Trial
 from harness.runner.values import (
     CheckResult,
     Outcome,
@@ -27,28 +32,39 @@ from harness.runner.values import (
 __all__ = [
     "CheckResult",
     "Completed",
+    "Counts",
     "Entry",
     "Event",
     "Finished",
+    "Limits",
     "Note",
     "Observer",
     "Outcome",
+    "Plan",
     "Planned",
     "Result",
     "ResultRow",
     "Reused",
     "RunInfo",
     "Scored",
+    "Select",
+    "Skip",
     "Store",
     "SuiteInfo",
+    "Transcript",
+    "Trial",
     "VariantInfo",
     "completion_key",
     "describe_variant",
+    "execute",
     "identify",
     "ignore",
+    "make_plan",
     "result_from_json",
     "result_to_json",
     "run_from_json",
     "run_to_json",
+    "score_trial",
     "signature",
+    "unscored",
 ]

@@ -16,8 +16,8 @@ from harness.runner.values import CheckResult, Outcome, Result
 def result_to_json(result: Result) -> dict[str, JsonValue]:
     """The row of one result: `response` for one answer, `responses` for several or none.
 
-    Whether an answer came from the store (`cached`) is not in it: a run that was killed and
-    resumed leaves the same rows as one that was not.
+    Whether an answer came from the store (`cached`) and how long it took (`seconds`) are not in
+    it: a run that was killed and resumed leaves the same rows as one that was not.
     """
     return {
         "suite": result.suite,
@@ -33,7 +33,6 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
         "prompt_tokens": result.prompt_tokens,
         "completion_tokens": result.completion_tokens,
         "reason": result.reason,
-        "seconds": result.seconds,
         "case_hash": result.case_hash,
         "environment": result.environment,
         "cluster": result.cluster,
@@ -60,7 +59,6 @@ def result_from_json(row: Mapping[str, Any]) -> Result:
         finish_reason=row["finish_reason"],
         prompt_tokens=row["prompt_tokens"],
         completion_tokens=row["completion_tokens"],
-        seconds=row["seconds"],
         case_hash=row["case_hash"],
         environment=row["environment"],
         cluster=row["cluster"],

@@ -143,8 +143,8 @@ class Store:
             )
 
     def finish_run(self, info: RunInfo) -> None:
-        """Record what a run was, now that it has ended, and that it has."""
-        run_id, body, checksum = _run_row(replace(info, finished=True))
+        """Record what a run was, now that it has ended; `info.finished` says whether it did."""
+        run_id, body, checksum = _run_row(info)
         self._sequence(run_id)
         with self._transaction() as connection:
             connection.execute(
@@ -171,10 +171,11 @@ class Store:
                 page = self._connection.execute(_RESULTS, (sequence, last)).fetchall()
             if not page:
                 return
-            for position, cached, body, checksum in page:
+            for position, cached, seconds, body, checksum in page:
                 if checksum_of(position, body) != checksum:
                     raise damaged(self.path, f"result {position} of run {run_id} has changed")
-                yield replace(result_from_json(json.loads(body)), cached=bool(cached))
+                result = result_from_json(json.loads(body))
+                yield replace(result, cached=bool(cached), seconds=seconds)
                 last = position
 
     def run(self, run_id: str) -> RunInfo:
@@ -244,12 +245,14 @@ ON CONFLICT (key) DO UPDATE SET body = excluded.body, meta = excluded.meta,
     created = excluded.created, checksum = excluded.checksum
 """
 _PUT_RESULT = """
-INSERT INTO results (run, position, cached, keys, body, checksum) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (run, position) DO UPDATE SET cached = excluded.cached, keys = excluded.keys,
-    body = excluded.body, checksum = excluded.checksum
+INSERT INTO results (run, position, cached, seconds, keys, body, checksum)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run, position) DO UPDATE SET cached = excluded.cached,
+    seconds = excluded.seconds, keys = excluded.keys, body = excluded.body,
+    checksum = excluded.checksum
 """
 _RESULTS = f"""
-SELECT position, cached, body, checksum FROM results WHERE run = ? AND position > ?
+SELECT position, cached, seconds, body, checksum FROM results WHERE run = ? AND position > ?
 ORDER BY position LIMIT {ROWS_PER_PAGE}
 """
 
@@ -271,12 +274,13 @@ def _completion_row(entry: Entry) -> tuple[str, str, str, str, str]:
     )
 
 
-def _result_row(sequence: int, row: ResultRow) -> tuple[int, int, bool, str, str, str]:
+def _result_row(sequence: int, row: ResultRow) -> tuple[int, int, bool, float, str, str, str]:
     body = json.dumps(result_to_json(row.result), allow_nan=False)
     return (
         sequence,
         row.position,
         row.result.cached,
+        row.result.seconds,
         json.dumps(row.keys),
         body,
         checksum_of(row.position, body),

@@ -33,6 +33,7 @@ CREATE TABLE results (
     run      INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
     position INTEGER NOT NULL,
     cached   INTEGER NOT NULL,
+    seconds  REAL NOT NULL,
     keys     TEXT NOT NULL,
     body     TEXT NOT NULL,
     checksum TEXT NOT NULL,

