@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+BOUND_WITHOUT_CHANGE = 1.6448536**2
 
 
 class GateSettings(BaseModel):
@@ -29,3 +32,13 @@ class GateSettings(BaseModel):
     def margin(self) -> float:
         """The drop that is still accepted."""
         return self.max_drop or 0.0
+
+    @property
+    def smallest_suite(self) -> int:
+        """The fewest cases with which a candidate that changes nothing passes `non_inferiority`.
+
+        Without any change the gate's one-sided 95 % bound is −1.645² / n. 1 under any other policy.
+        """
+        if self.policy != "non_inferiority" or not self.max_drop:
+            return 1
+        return math.floor(BOUND_WITHOUT_CHANGE / self.max_drop) + 1

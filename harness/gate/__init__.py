@@ -1,14 +1,27 @@
 """Statistics, verdicts and baselines: what a run's results mean for each candidate."""
 
+from harness.gate.baselines import Baseline, load_baseline, save_baseline
 from harness.gate.decision import decide
+from harness.gate.noise import NoiseFloor, flaky_cases, noise_floor
+from harness.gate.run_comparison import compare
+from harness.gate.sequential import SequentialTest, balanced_order
 from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict, Verdict
 
 __all__ = [
+    "Baseline",
     "Comparison",
     "GateReport",
+    "NoiseFloor",
     "Rate",
+    "SequentialTest",
     "SuiteDemand",
     "SuiteVerdict",
     "Verdict",
+    "balanced_order",
+    "compare",
     "decide",
+    "flaky_cases",
+    "load_baseline",
+    "noise_floor",
+    "save_baseline",
 ]

@@ -118,7 +118,7 @@ def _with_advice(seen: Comparison, settings: GateSettings, wide: Spread) -> Comp
     if not inconclusive(seen, settings):
         return seen
     alpha = settings.alpha / seen.family
-    more = cases_to_decide(seen.pairs, seen.delta, wide, margin=settings.margin, alpha=alpha)
+    more = cases_to_decide(wide, margin=settings.margin, alpha=alpha)
     return replace(seen, more_cases=more)
 
 

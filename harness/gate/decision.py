@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.errors import InputError, Problem, nearest
-from harness.gate.comparison import compare_family, rate_of
+from harness.gate.comparison import Tested, compare_family, rate_of
 from harness.gate.ledger import Ledger, collect, known_only
 from harness.gate.pairs import make_pairs
 from harness.gate.values import GateReport, SuiteDemand, SuiteVerdict, Verdict
@@ -15,6 +15,16 @@ from harness.runner.values import Result
 from harness.variants import VariantRole
 
 Roles = Mapping[str, VariantRole]
+Environments = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """With whom, and how strictly, every variant is compared."""
+
+    baseline: str | None
+    insist: bool
+    environments: Environments
 
 
 def decide(
@@ -24,17 +34,21 @@ def decide(
     baseline: str | None,
     *,
     insist: bool = False,
+    environments: Environments | None = None,
 ) -> GateReport:
     """Judge every candidate on every suite.
 
     `results` are read once, in any order, and only a light projection is kept. `baseline` names a
     variant in `roles`; None judges by absolute bars alone. `insist` compares pairs that differ in
-    case or environment all the same, with a warning.
+    case or environment all the same, with a warning. `environments` holds the fields of each
+    variant's environment, to say which of them differ.
 
     Raises InputError for results of unknown suites or variants, for a repeated result and for a
     score that is no number in [0, 1].
     """
-    return judge_ledger(collect(results), demands, roles, baseline, insist=insist)
+    return judge_ledger(
+        collect(results), demands, roles, baseline, insist=insist, environments=environments
+    )
 
 
 def judge_ledger(
@@ -44,18 +58,18 @@ def judge_ledger(
     baseline: str | None,
     *,
     insist: bool = False,
+    environments: Environments | None = None,
 ) -> GateReport:
     """`decide` on results that are already collected."""
     known_only(ledger, {demand.name: demand for demand in demands}, roles)
     _check_baseline(roles, baseline)
-    by_variant = {
-        variant: _units(ledger, demands, variant, baseline, insist=insist) for variant in roles
-    }
+    pairing = Pairing(baseline, insist, environments or {})
+    units = {variant: _units(ledger, demands, variant, pairing) for variant in roles}
     verdicts = tuple(
-        _suite_verdict(by_variant[variant][index], role)
+        _suite_verdict(units[variant][index], role)
         for index in range(len(demands))
         for variant, role in roles.items()
-        if role is VariantRole.CANDIDATE or by_variant[variant][index].items
+        if role is VariantRole.CANDIDATE or units[variant][index].items
     )
     return GateReport(verdicts, _worst(verdicts), tuple(_run_warnings(verdicts)))
 
@@ -72,38 +86,38 @@ def _check_baseline(roles: Roles, baseline: str | None) -> None:
 
 
 def _units(
-    ledger: Ledger,
-    demands: Sequence[SuiteDemand],
-    variant: str,
-    baseline: str | None,
-    *,
-    insist: bool,
+    ledger: Ledger, demands: Sequence[SuiteDemand], variant: str, pairing: Pairing
 ) -> list[Unit]:
     """One unit per suite. Whole suites share Holm's error budget; a part of a suite takes none."""
-    compared = None if variant == baseline else baseline
-    units = [_unit(ledger, demand, variant, compared, insist=insist) for demand in demands]
-    for part in (False, True):
-        chosen = [
-            i for i, u in enumerate(units) if bool(u.demand.partial) is part and _has_pairs(u)
-        ]
-        family = [(u.pairs, u.settings) for u in (units[i] for i in chosen) if u.pairs is not None]
-        for i, tested in zip(chosen, compare_family(family, compared or ""), strict=True):
-            units[i] = replace(units[i], tested=tested)
-    return units
+    units = [_unit(ledger, demand, variant, pairing) for demand in demands]
+    whole = [unit for unit in units if not unit.demand.partial]
+    tested = {**_compared(whole), **_compared([unit for unit in units if unit.demand.partial])}
+    return [replace(unit, tested=tested.get(unit.demand.name)) for unit in units]
 
 
-def _has_pairs(unit: Unit) -> bool:
-    return unit.pairs is not None and len(unit.pairs.cases) > 0
+def _compared(units: Sequence[Unit]) -> dict[str, Tested]:
+    """The comparisons of the suites that have a pair, corrected together, by suite."""
+    having = [(u.demand, u.pairs) for u in units if u.pairs is not None and u.pairs.cases]
+    family = [(pairs, demand.gate) for demand, pairs in having]
+    baseline = next((unit.baseline for unit in units if unit.baseline), "")
+    tested = compare_family(family, baseline)
+    return {demand.name: seen for (demand, _), seen in zip(having, tested, strict=True)}
 
 
-def _unit(
-    ledger: Ledger, demand: SuiteDemand, variant: str, baseline: str | None, *, insist: bool
-) -> Unit:
+def _unit(ledger: Ledger, demand: SuiteDemand, variant: str, pairing: Pairing) -> Unit:
     items = ledger.of(demand.name, variant)
-    other = ledger.of(demand.name, baseline) if baseline is not None else {}
-    pairs = None
-    if baseline is not None:
-        pairs = make_pairs(items, other, on=demand.gate.on, insist=insist)
+    baseline = None if variant == pairing.baseline else pairing.baseline
+    if baseline is None:
+        return Unit(demand, variant, None, items, {}, rate_of(items))
+    other = ledger.of(demand.name, baseline)
+    known = pairing.environments
+    pairs = make_pairs(
+        items,
+        other,
+        on=demand.gate.on,
+        insist=pairing.insist,
+        environments=(known.get(baseline, {}), known.get(variant, {})),
+    )
     return Unit(demand, variant, baseline, items, other, rate_of(items), pairs)
 
 

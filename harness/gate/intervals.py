@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.gate.paired_tests import Floats, Ints, group_sums
 
 LEVEL = 0.95
@@ -56,14 +58,21 @@ def rate_interval(shares: Floats, groups: Ints) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A difference pulled a little towards 0, and its standard error.
+    """A mean difference with what is needed to bound it.
 
-    `freedom` is None where the normal distribution serves.
+    `centre` is pulled a little towards 0 and `error` is its standard error: the two-sided interval.
+    `total` differences with the mean `delta` have the sum of squares `squares`, and change in
+    pieces of the size `piece`: the one-sided bound. `freedom` is None where the normal distribution
+    serves.
     """
 
     centre: float
     error: float
     freedom: int | None
+    total: int
+    delta: float
+    squares: float
+    piece: float
 
     def quantile(self, share: float) -> float:
         """The quantile of the standardised difference."""
@@ -71,34 +80,62 @@ class Spread:
             return normal_quantile(share)
         return t_quantile(share, self.freedom) if self.freedom > 0 else math.inf
 
-    def lower(self, level: float = LEVEL) -> float:
-        """The one-sided lower bound."""
-        return max(-1.0, self.centre - self.quantile(level) * self.error)
-
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """The two-sided interval."""
         half = self.quantile((1 + level) / 2) * self.error
         return max(-1.0, self.centre - half), min(1.0, self.centre + half)
 
+    def lower(self, level: float = LEVEL) -> float:
+        """The one-sided lower bound."""
+        z = self.quantile(level)
+        if math.isinf(z):
+            return -1.0
+        room = float(unseen_losses(np.float64(self.squares), np.float64(self.piece), z))
+        return max(-1.0, self.delta - room / self.total)
+
+
+def unseen_losses(squares: Floats | np.float64, piece: Floats | np.float64, z: float) -> Floats:
+    """The largest further loss, summed over the items, that the data do not rule out.
+
+    A loss that is larger by u brings a variance that is larger too, by u pieces of the size seen:
+    u = z √(squares + piece · u), solved for u. The plain bound takes the variance that was seen;
+    where losses are rare it lets far too much pass (with no change at all in n = 53 pairs it rules
+    out a drop of 3 points, which shows no change in 20 % of runs). For single binary pairs this is
+    nearly the score bound of Tango (1998), Statistics in Medicine 17, 891-908.
+    """
+    part = z * z * piece
+    losses: Floats = (part + np.sqrt(part * part + 4 * z * z * squares)) / 2
+    return losses
+
 
 def spread(changes: Floats, groups: Ints, *, binary: bool) -> Spread:
-    """The spread of the mean of `changes`, one per item, `groups` numbering their clusters.
+    """The spread of the mean of at least one change per item; `groups` number their clusters.
 
     Agresti & Min (2005, Statistics in Medicine 24, 729-740) add half an item to each cell of the
     paired table: two items that change by +1 half the time and −1 half the time in one of them.
     The same two pseudo-items, as two pseudo-clusters of the mean size, carry over to shares,
     scores and clusters, and keep the error above 0 where no item changed. For single binary items
-    the result is Agresti and Min's; otherwise Student's t with clusters − 1 degrees of freedom.
+    the interval is Agresti and Min's; otherwise Student's t with clusters − 1 degrees of freedom.
     """
-    n, clusters = changes.size, int(groups.max()) + 1 if groups.size else 0
-    if n == 0:
-        return Spread(0.0, math.inf, 0)
+    n, clusters = changes.size, int(groups.max()) + 1
     size = n / clusters
-    total = n + 2 * size
-    centre = float(changes.sum()) / total
-    squares = float((group_sums(changes - centre, groups) ** 2).sum())
-    squares += size * size * (1 + 2 * centre * centre)
-    if binary and clusters == n:
-        return Spread(centre, math.sqrt(squares) / total, None)
-    correction = clusters / (clusters - 1) if 1 < clusters < MANY_CLUSTERS else 1.0
-    return Spread(centre, math.sqrt(squares * correction) / total, clusters - 1)
+    centre = float(changes.sum()) / (n + 2 * size)
+    delta = float(changes.mean())
+    pseudo = size * size * (1 + 2 * centre * centre)
+    single = binary and clusters == n
+    correction = clusters / (clusters - 1) if 1 < clusters < MANY_CLUSTERS and not single else 1.0
+    sums = np.abs(group_sums(changes, groups))
+    return Spread(
+        centre=centre,
+        error=math.sqrt(correction * (_squares(changes - centre, groups) + pseudo))
+        / (n + 2 * size),
+        freedom=None if single else clusters - 1,
+        total=n,
+        delta=delta,
+        squares=correction * _squares(changes - delta, groups),
+        piece=float((sums @ sums + size * size) / (sums.sum() + size)),
+    )
+
+
+def _squares(values: Floats, groups: Ints) -> float:
+    return float((group_sums(values, groups) ** 2).sum())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +14,11 @@ from harness.gate.ledger import Item, Items
 from harness.gate.paired_tests import Floats, Ints
 
 FINEST_GRID = 1_000  # least common multiple of repeat counts that is still tested exactly
+LONGEST_SHOWN = 40  # of a field that differs: a chat template's hash need not be whole
 CHANGED = 1e-9  # a smaller change of a share or a score is rounding
+
+Environments = tuple[Mapping[str, str], Mapping[str, str]]
+UNKNOWN: Environments = ({}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,20 @@ class Pairs:
 
 
 def make_pairs(
-    candidate: Items, baseline: Items, *, on: Literal["passed", "score"], insist: bool
+    candidate: Items,
+    baseline: Items,
+    *,
+    on: Literal["passed", "score"],
+    insist: bool,
+    environments: Environments = UNKNOWN,
 ) -> Pairs:
-    """Pair the cases that both sides have, were asked the same and were answered and judged."""
+    """Pair the cases that both sides have, were asked the same and were answered and judged.
+
+    `environments` are the fields of baseline and candidate, to say which of them differ.
+    """
     both = sorted(candidate.keys() & baseline.keys())
-    unlike = {case: what for case in both if (what := differences(baseline[case], candidate[case]))}
+    found = {c: differences(baseline[c], candidate[c], environments) for c in both}
+    unlike = {case: what for case, what in found.items() if what}
     comparable = both if insist else [case for case in both if case not in unlike]
     tested = [c for c in comparable if candidate[c].testable and baseline[c].testable]
     values = [(_value(candidate[case], on), _value(baseline[case], on)) for case in tested]
@@ -81,38 +93,36 @@ def make_pairs(
     )
 
 
-def differences(baseline: Item, candidate: Item) -> str:
+def differences(baseline: Item, candidate: Item, environments: Environments) -> str:
     """What keeps two items from being compared, in plain words; empty where nothing does."""
     found = []
     if baseline.asked != candidate.asked:
         found.append("the case itself (its messages or checks)")
-    if baseline.environments != candidate.environments:
-        found.append(_environment_change(baseline.environments, candidate.environments))
+    old, new = _halves(baseline.environments), _halves(candidate.environments)
+    if old[0] != new[0]:
+        found.append(f"the environment ({_changes(old[0], new[0], environments)})")
+    if old[1] != new[1]:
+        found.append("the suite's sampling")
     return " and ".join(found)
 
 
-def _environment_change(before: Sequence[str], after: Sequence[str]) -> str:
-    """The fields that differ where both signatures are JSON objects, else the signatures."""
-    old, new = _fields(before), _fields(after)
-    if old is None or new is None:
-        return f"the environment ({' + '.join(before)} → {' + '.join(after)})"
-    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    changes = (f"{key} {_shown(old.get(key))} → {_shown(new.get(key))}" for key in keys)
-    return f"the environment ({', '.join(changes)})"
+def _halves(signatures: Sequence[str]) -> tuple[str, str]:
+    """The two halves of the signatures `environment-sampling`; both of all where they are mixed."""
+    parts = [signature.partition("-") for signature in signatures]
+    return " + ".join(sorted({p[0] for p in parts})), " + ".join(sorted({p[2] for p in parts}))
 
 
-def _fields(signatures: Sequence[str]) -> dict[str, object] | None:
-    if len(signatures) != 1 or not signatures[0].startswith("{"):
-        return None
-    try:
-        loaded = json.loads(signatures[0])
-    except ValueError:
-        return None
-    return loaded if isinstance(loaded, dict) else None
+def _changes(before: str, after: str, environments: Environments) -> str:
+    """The fields that differ, where they are known, else the two signatures."""
+    old, new = environments
+    fields = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    if not fields:
+        return f"{_shown(before)} → {_shown(after)}"
+    return ", ".join(f"{key} {_shown(old.get(key))} → {_shown(new.get(key))}" for key in fields)
 
 
-def _shown(value: object) -> str:
-    return "none" if value in (None, "") else str(value)
+def _shown(value: str | None) -> str:
+    return (value or "none")[:LONGEST_SHOWN]
 
 
 def _value(item: Item, on: Literal["passed", "score"]) -> float:

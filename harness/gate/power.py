@@ -8,6 +8,7 @@ from harness.gate.intervals import Spread, normal_quantile
 
 POWER = 0.8
 MOST_MORE_CASES = 1_000_000  # beyond this "how many more" is no advice
+ROUNDING = 1e-9
 
 
 def drop_power_needs(drop: float, discordance: float, alpha: float) -> float:
@@ -53,28 +54,19 @@ def smallest_mean_drop(spread: Spread, clusters: int, alpha: float) -> float | N
     return None if floor is None or drop > 1 else max(drop, floor)
 
 
-def cases_to_decide(
-    pairs: int, delta: float, spread: Spread, *, margin: float, alpha: float
-) -> int | None:
+def cases_to_decide(spread: Spread, *, margin: float, alpha: float) -> int | None:
     """How many more cases would decide, if difference and spread stay as they are.
 
     Towards a pass while the drop is within the margin, else towards a regression; None where no
     reasonable number does, as when the drop equals the margin.
     """
-    room = delta + margin
-    if room > 0:
-        needed = pairs * (spread.quantile(0.95) * spread.error / room) ** 2
-    elif room < 0:
-        needed = pairs * (spread.quantile(1 - alpha) * spread.error / delta) ** 2
+    n, room = spread.total, spread.delta + margin
+    if room > ROUNDING:
+        z = spread.quantile(0.95)
+        needed = (z / room) ** 2 * (spread.squares / n + spread.piece * room)
+    elif room < -ROUNDING:
+        needed = (spread.quantile(1 - alpha) / spread.delta) ** 2 * spread.squares / n
     else:
         return None
-    more = math.ceil(needed) - pairs if math.isfinite(needed) else MOST_MORE_CASES
+    more = math.ceil(needed) - n if needed < MOST_MORE_CASES else MOST_MORE_CASES
     return None if more >= MOST_MORE_CASES else max(1, more)
-
-
-def smallest_passing_suite(margin: float) -> int:
-    """The fewest cases with which a candidate that changes nothing passes `non_inferiority`.
-
-    Agresti and Min's one-sided 95 % bound without a change is −1.645 / (n + 2).
-    """
-    return max(1, math.floor(normal_quantile(0.95) / margin - 2) + 1)

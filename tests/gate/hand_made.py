@@ -79,3 +79,10 @@ def judged(
     """The verdict on variant `new` against `base` in the only suite `s`."""
     report = decide(results, [demand(n, settings)], ROLES, "base", insist=insist)
     return verdict_of(report)
+
+
+def alone(
+    results: Iterator[Result], settings: GateSettings | None = None, *, n: int
+) -> SuiteVerdict:
+    """The verdict on variant `new` without a baseline, in the only suite `s`."""
+    return verdict_of(decide(results, [demand(n, settings)], {"new": VariantRole.CANDIDATE}, None))

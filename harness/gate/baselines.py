@@ -1,0 +1,232 @@
+"""Baseline files: the results of one variant, small enough to be committed.
+
+One JSON object: what the run was, and one row per case and repeat. Answers are not in it. A digest
+over all of it tells an edited or truncated file from a whole one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.canonical import JsonValue, digest
+from harness.errors import InputError, Problem, nearest
+from harness.gate.ledger import Items, collect, renamed
+from harness.gate.sentences import counted
+from harness.runner import run_from_json, run_to_json
+from harness.runner.values import Outcome, Result, RunInfo, SuiteInfo, VariantInfo
+
+FORMAT = "harness-baseline"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """One variant's results, with the run that they come from."""
+
+    info: RunInfo
+    results: tuple[Result, ...]
+
+    @property
+    def variant(self) -> VariantInfo:
+        """The variant, with its weights' hashes and its environment."""
+        return self.info.variants[0]
+
+    def named(self, name: str) -> Iterator[Result]:
+        """The results under another variant's name: a run may have a variant of this name."""
+        return renamed(self.results, name)
+
+
+def save_baseline(
+    path: Path, info: RunInfo, results: Iterable[Result], *, variant: str | None = None
+) -> None:
+    """Write the results of one variant of a whole, clean run.
+
+    `variant` may be left out where the run has a baseline or one variant only. Raises InputError,
+    and writes nothing, for a run that is unfinished, partial or full of errors, and where the
+    file cannot be written.
+    """
+    chosen = _chosen(path, info, variant)
+    rows = [result for result in results if result.variant == chosen.name]
+    problems = list(_flaws(path, info, chosen.name, rows))
+    if problems:
+        raise InputError(*problems)
+    kept = replace(info, variants=(chosen,), baseline=None)
+    content: dict[str, JsonValue] = {
+        "format": FORMAT,
+        "schema_version": VERSION,
+        "run": run_to_json(kept),
+        "results": [_row(result) for result in rows],
+    }
+    _write(path, _text({"digest": digest(content), **content}))
+
+
+def load_baseline(path: Path) -> Baseline:
+    """Read a baseline file; raises InputError for anything that is not one, or not whole."""
+    content = _read(path)
+    sealed = {key: value for key, value in content.items() if key != "digest"}
+    if digest(sealed) != content["digest"]:
+        raise InputError(
+            Problem(
+                "the baseline was changed after it was saved",
+                path=str(path),
+                mend="save it again from the run, or restore the file",
+            )
+        )
+    try:
+        return _opened(content)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        problem = Problem(f"the baseline cannot be understood: {error!r}", path=str(path))
+        raise InputError(problem) from error
+
+
+def _opened(content: Mapping[str, Any]) -> Baseline:
+    info = run_from_json(content["run"])
+    categories = {suite.name: suite.category for suite in info.suites}
+    name = info.variants[0].name
+    return Baseline(info, tuple(_result(row, name, categories) for row in content["results"]))
+
+
+def _chosen(path: Path, info: RunInfo, variant: str | None) -> VariantInfo:
+    by_name = {each.name: each for each in info.variants}
+    name = variant or info.baseline or (next(iter(by_name)) if len(by_name) == 1 else "")
+    if name not in by_name:
+        message = f"variant '{name}' is not part of run {info.id}" if name else _WHICH
+        raise InputError(
+            Problem(
+                message,
+                path=str(path),
+                wanted=", ".join(by_name),
+                did_you_mean=nearest(name, by_name),
+            )
+        )
+    return by_name[name]
+
+
+_WHICH = "the run has several variants and no baseline: say which to save"
+
+
+def _flaws(path: Path, info: RunInfo, variant: str, rows: list[Result]) -> Iterator[Problem]:
+    """Everything that keeps a run from being a baseline."""
+    if not info.finished:
+        yield Problem(f"run {info.id} was not finished: no baseline is saved", path=str(path))
+    if not info.suites:
+        yield Problem(f"run {info.id} has no suite: no baseline is saved", path=str(path))
+    ledger = collect(rows)
+    for suite in info.suites:
+        for flaw in _suite_flaws(suite, ledger.of(suite.name, variant)):
+            yield Problem(f"suite {suite.name}: {flaw}", path=str(path))
+
+
+def _suite_flaws(suite: SuiteInfo, items: Items) -> Iterator[str]:
+    if suite.selected < suite.cases:
+        yield f"only {suite.selected} of {suite.cases} cases were run"
+    elif len(items) != suite.cases:
+        yield f"{len(items)} of {suite.cases} cases have results"
+    broken = sorted(item.case for item in items.values() if item.errors)
+    if len(broken) > suite.gate.max_errors:
+        limit = suite.gate.max_errors
+        yield f"{counted(len(broken), 'case')} ended in an error, max_errors is {limit}"
+
+
+def _row(result: Result) -> JsonValue:
+    row: dict[str, JsonValue] = {
+        "suite": result.suite,
+        "case": result.case,
+        "repeat": result.repeat,
+        "outcome": result.outcome.value,
+        "score": result.score,
+        "case_hash": result.case_hash,
+        "environment": result.environment,
+    }
+    if result.cluster is not None:
+        row["cluster"] = result.cluster
+    if result.required:
+        row["required"] = True
+    return row
+
+
+def _result(row: Mapping[str, Any], variant: str, categories: Mapping[str, str]) -> Result:
+    return Result(
+        suite=row["suite"],
+        category=categories[row["suite"]],
+        case=row["case"],
+        variant=variant,
+        repeat=row["repeat"],
+        outcome=Outcome(row["outcome"]),
+        score=row["score"],
+        responses=(),
+        case_hash=row["case_hash"],
+        environment=row["environment"],
+        cluster=row.get("cluster"),
+        required=row.get("required", False),
+    )
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    """JSON with one result per line, so that a diff shows the cases that changed."""
+    head = {key: value for key, value in content.items() if key != "results"}
+    rows = ",\n".join(json.dumps(row, sort_keys=True) for row in content["results"])
+    return json.dumps(head, indent=1, sort_keys=True)[:-2] + f',\n "results": [\n{rows}\n]\n}}\n'
+
+
+def _write(path: Path, text: str) -> None:
+    """All or nothing: a full disk leaves the old file as it was."""
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
+        ) as file:
+            temporary = file.name
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise InputError(Problem(f"cannot write the baseline: {reason}", path=str(path))) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(Problem(f"cannot read the baseline: {reason}", path=str(path))) from error
+    except UnicodeDecodeError as error:
+        raise InputError(Problem("the baseline is not UTF-8 text", path=str(path))) from error
+    except json.JSONDecodeError as error:
+        raise InputError(
+            Problem(
+                f"the baseline is not whole JSON: {error.msg}",
+                path=str(path),
+                line=error.lineno,
+                column=error.colno,
+            )
+        ) from error
+    return _recognised(path, content)
+
+
+def _recognised(path: Path, content: object) -> dict[str, Any]:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(Problem("this is not a baseline file", path=str(path)))
+    version = content.get("schema_version")
+    if version != VERSION:
+        raise InputError(
+            Problem(
+                "the baseline has another format version",
+                path=str(path),
+                found=str(version),
+                wanted=str(VERSION),
+                mend="save it again with this version of the harness",
+            )
+        )
+    if not isinstance(content.get("digest"), str):
+        raise InputError(Problem("the baseline has no digest", path=str(path)))
+    return content

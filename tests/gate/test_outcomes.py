@@ -1,0 +1,155 @@
+"""Outcomes, required cases and absolute bars."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import chain
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.gate import Verdict
+from harness.gate_settings import GateSettings
+from tests.gate.hand_made import alone, judged, result, rows
+
+
+def test_n_counts_passes_failures_and_errors_but_no_skips() -> None:
+    row = alone(rows("PPPPPPFES"), GateSettings(max_errors=1), n=9)
+
+    rate = row.rate
+    assert (rate.n, rate.passed, rate.failed, rate.errors, rate.skipped) == (8, 6, 1, 1, 1)
+    assert rate.pass_rate == pytest.approx(6 / 8)
+    assert row.verdict is Verdict.PASS
+
+
+def test_repeats_are_averaged_and_never_count_as_items() -> None:
+    rate = alone(rows(["PPP", "PPF", "FFF", "PES"]), GateSettings(max_errors=1), n=4).rate
+
+    assert (rate.n, rate.passed, rate.failed, rate.errors) == (4, 1, 2, 1)
+    assert rate.pass_rate == pytest.approx((1 + 2 / 3 + 0 + 1 / 2) / 4)
+
+
+def test_an_error_is_an_error_verdict() -> None:
+    row = alone(rows("PPE"), n=3)
+
+    assert row.verdict is Verdict.ERROR
+    assert row.reasons[0] == "1 case of new ended in an error, max_errors is 0: c002"
+
+
+def test_errors_of_the_baseline_count_as_well() -> None:
+    row = judged(chain(rows("PPE", "base"), rows("PPP")), n=3)
+
+    assert row.verdict is Verdict.ERROR
+    assert row.reasons[0] == "1 case of base ended in an error, max_errors is 0: c002"
+    assert row.warnings == ("1 case left out of the comparison: an error or a skip on either side",)
+
+
+def test_many_broken_cases_are_not_all_named() -> None:
+    reason = alone(rows("E" * 8), n=8).reasons[0]
+
+    assert reason == (
+        "8 cases of new ended in an error, max_errors is 0: c000, c001, c002, c003, c004 and 3 more"
+    )
+
+
+def test_a_missing_result_is_an_error_verdict() -> None:
+    row = alone(rows("PP"), n=3)
+
+    assert row.verdict is Verdict.ERROR
+    assert row.reasons[0] == "1 of 3 cases have no result for new"
+
+
+def test_a_candidate_without_any_result_is_an_error_verdict() -> None:
+    row = judged(rows("PPP", "base"), n=3)
+
+    assert row.verdict is Verdict.ERROR
+    assert row.reasons[0] == "3 of 3 cases have no result for new"
+
+
+def test_a_suite_that_never_fits_is_an_error_verdict() -> None:
+    row = alone(rows("SS"), n=2)
+
+    assert row.verdict is Verdict.ERROR
+    assert row.reasons == ("none of 2 cases fits into the context",)
+
+
+def test_an_empty_suite_is_an_error_verdict() -> None:
+    row = alone(rows(""), n=0)
+
+    assert (row.verdict, row.reasons) == (Verdict.ERROR, ("the suite has no case",))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "reason"),
+    [
+        ("F", Verdict.BELOW_THRESHOLD, "required case failed: must"),
+        ("S", Verdict.ERROR, "required case must does not fit into the context"),
+        ("E", Verdict.ERROR, "required case must ended in an error"),
+    ],
+)
+def test_a_required_case_must_be_answered_and_pass(
+    outcome: str, verdict: Verdict, reason: str
+) -> None:
+    results = [result("must", outcome=outcome, required=True), result("other")]
+
+    row = alone(iter(results), GateSettings(max_errors=5), n=2)
+
+    assert row.verdict is verdict
+    assert reason in row.reasons
+
+
+def test_a_required_case_must_pass_in_every_repeat() -> None:
+    results = [result("must", outcome="PPF"[i], repeat=i, required=True) for i in range(3)]
+
+    row = alone(iter(results), n=1)
+
+    assert (row.verdict, row.reasons) == (
+        Verdict.BELOW_THRESHOLD,
+        ("required case failed: must",),
+    )
+
+
+@given(st.integers(1, 200), st.integers(0, 200), st.integers(0, 100))
+@settings(deadline=None, max_examples=60)
+def test_the_bar_is_exact(n: int, passed: int, bar: int) -> None:
+    passed = min(n, passed)
+    letters = "P" * passed + "F" * (n - passed)
+
+    row = alone(rows(letters), GateSettings(min_pass_rate=bar / 100), n=n)
+
+    reached = Fraction(passed, n) >= Fraction(bar, 100)
+    assert row.verdict is (Verdict.PASS if reached else Verdict.BELOW_THRESHOLD)
+
+
+def test_the_bar_is_said_in_plain_words() -> None:
+    below = alone(rows("P" * 51 + "F" * 9), GateSettings(min_pass_rate=0.9), n=60)
+    reached = alone(rows("P" * 54 + "F" * 6), GateSettings(min_pass_rate=0.9), n=60)
+
+    assert below.reasons == (
+        "below the bar: pass rate 85.0 % (51 of 60 cases), min_pass_rate 90.0 %",
+    )
+    assert reached.reasons == (
+        "the bar is reached: pass rate 90.0 % (54 of 60 cases), min_pass_rate 90.0 %",
+    )
+
+
+def test_without_bar_and_baseline_a_pass_says_that_nothing_was_tested() -> None:
+    row = alone(rows("FFF"), n=3)
+
+    assert row.verdict is Verdict.PASS
+    assert row.warnings == ("no bar and no baseline: nothing was tested here",)
+
+
+def test_without_a_baseline_max_drop_is_said_to_be_untested() -> None:
+    row = alone(rows("PPP"), GateSettings(max_drop=0.1, min_pass_rate=0.5), n=3)
+
+    assert row.warnings == ("max_drop was not tested: there is no baseline to compare with",)
+
+
+def test_a_suite_that_the_baseline_does_not_know_is_judged_by_its_bars() -> None:
+    row = judged(rows("PPP"), GateSettings(min_pass_rate=0.5), n=3)
+
+    assert row.verdict is Verdict.PASS
+    assert row.comparison is None
+    assert row.warnings == ("not compared: base has no result in this suite",)
