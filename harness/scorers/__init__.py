@@ -1,6 +1,7 @@
 """Checks on answers: pure, versioned, registered by name."""
 
 from harness.scorers.check import Check, CheckField, load_context, parse_check
+from harness.scorers.published import with_checks
 from harness.scorers.registry import (
     Args,
     Example,
@@ -30,4 +31,5 @@ __all__ = [
     "parse_check",
     "scorer",
     "verdict",
+    "with_checks",
 ]

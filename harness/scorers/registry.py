@@ -19,6 +19,7 @@ FAMILIES: tuple[str, ...] = (
     "text",
     "combinators",
     "json_checks",
+    "ifeval",
     "repetition",
     "markup",
     "xml",

@@ -1,0 +1,133 @@
+"""The check `ifeval`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import ConfigDict, GetJsonSchemaHandler, PrivateAttr, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from harness.errors import nearest
+from harness.scorers.arguments import wrong
+from harness.scorers.ifeval.instructions import INSTRUCTIONS, Instruction
+from harness.scorers.ifeval.ruling import Ruling
+from harness.scorers.patterns import TooSlow, too_slow
+from harness.scorers.registry import Args, Example, scorer
+from harness.scorers.values import Answer, Context, Finding, verdict
+
+_OWN = ("id", "mode", "loose")
+
+
+class IfevalArgs(Args):
+    """`id` of the instruction; its arguments under their own names.
+
+    `mode`: `fixed`, or the reference's rules (`compat`). `loose`: without the first line, the last
+    line, or asterisks the answer may follow the instruction as well.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    mode: Literal["fixed", "compat"] = "fixed"
+    loose: bool = False
+    _arguments: Args = PrivateAttr()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, raw: object) -> object:
+        # The public data names all arguments of all instructions, and leaves most null.
+        if not isinstance(raw, Mapping):
+            return raw
+        return {key: value for key, value in raw.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _of_instruction(self) -> Self:
+        if self.id not in INSTRUCTIONS:
+            close = nearest(self.id, INSTRUCTIONS)
+            hint = f", did you mean {close!r}?" if close else ""
+            known = ", ".join(sorted(INSTRUCTIONS))
+            raise wrong("ifeval_id", f"instruction {self.id!r} is not known{hint} (known: {known})")
+        self._arguments = self.instruction.args.model_validate(self.__pydantic_extra__ or {})
+        return self
+
+    @property
+    def instruction(self) -> Instruction:
+        """The instruction of this id."""
+        return INSTRUCTIONS[self.id]
+
+    @property
+    def arguments(self) -> Args:
+        """The instruction's own arguments."""
+        return self._arguments
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        own = handler.resolve_ref_schema(handler(core))["properties"]
+        return {"oneOf": [_published(own, instruction) for instruction in INSTRUCTIONS.values()]}
+
+
+def _published(own: Mapping[str, Any], instruction: Instruction) -> JsonSchemaValue:
+    """The JSON Schema of one instruction's arguments."""
+    schema = instruction.args.model_json_schema()
+    properties = {**own, "id": {"const": instruction.id}, **schema.get("properties", {})}
+    return {
+        "type": "object",
+        "title": instruction.id,
+        "properties": properties,
+        "required": ["id", *schema.get("required", [])],
+        "additionalProperties": False,
+    }
+
+
+@scorer(
+    "ifeval",
+    version=1,
+    shorthand="id",
+    example=Example(
+        {"id": "length_constraints:number_words", "num_words": 3, "relation": "at least"},
+        "I don't know.",
+        "No idea.",
+    ),
+)
+def ifeval(answer: Answer, context: Context, args: IfevalArgs) -> Finding:
+    """The answer follows an instruction of IFEval; `detail` says whether strictly and loosely."""
+    rule = args.instruction.rules[args.mode]
+    try:
+        rulings = [_rule(rule, text, args) for text in _variants(answer.text)]
+    except TooSlow:
+        return verdict(None, too_slow(str(args.__pydantic_extra__)))
+    strict, loose = rulings[0].passed, _any(rulings)
+    passed = loose if args.loose else strict
+    return verdict(
+        passed, rulings[0].reason, id=args.id, mode=args.mode, strict=strict, loose=loose
+    )
+
+
+def _rule(rule: Any, text: str, args: IfevalArgs) -> Ruling:
+    if not text.strip():
+        return Ruling(False, "the answer is empty")
+    ruling: Ruling = rule(text, args.arguments)
+    return ruling
+
+
+def _any(rulings: list[Ruling]) -> bool | None:
+    """Whether one of the variants follows the instruction, in three-valued logic."""
+    if any(ruling.passed for ruling in rulings):
+        return True
+    return None if any(ruling.passed is None for ruling in rulings) else False
+
+
+def _variants(text: str) -> Iterator[str]:
+    """The answer as it is, then without first and last lines, each also without asterisks."""
+    rows = text.split("\n")
+    cut = ["\n".join(part).strip() for part in (rows[1:], rows[:-1], rows[1:-1])]
+    seen: set[str] = set()
+    for variant in (text, *cut):
+        for plain in (variant, variant.replace("*", "")):
+            if plain not in seen:
+                seen.add(plain)
+                yield plain

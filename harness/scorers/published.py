@@ -1,0 +1,70 @@
+"""The JSON Schema of checks, for editors and other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.scorers.check import CHECK_MARK
+from harness.scorers.registry import Scorer, all_scorers
+
+_REFERENCE = {"$ref": "#/$defs/check"}
+
+
+def with_checks(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of a pydantic model that has `CheckField`s, with `$defs/check` filled in."""
+    filled: dict[str, Any] = _marked(dict(schema))
+    definitions: dict[str, Any] = dict(filled.get("$defs", {}))
+    definitions["check"] = _check(definitions)
+    return {**filled, "$defs": definitions}
+
+
+def _check(definitions: dict[str, Any]) -> dict[str, Any]:
+    """A check in all its forms; the arguments' own definitions go to `definitions`."""
+    scorers = list(all_scorers())
+    bare = [scorer.name for scorer in scorers if _is_bare(scorer)]
+    weight = {"type": "number", "exclusiveMinimum": 0, "default": 1}
+    named = {scorer.name: _arguments(scorer, definitions) for scorer in scorers}
+    mapping = {
+        "type": "object",
+        "properties": {**named, "weight": weight},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 2,
+    }
+    return {"anyOf": [{"enum": bare}, mapping]}
+
+
+def _is_bare(scorer: Scorer) -> bool:
+    """Whether the name alone is a check."""
+    return not any(field.is_required() for field in scorer.args.model_fields.values())
+
+
+def _arguments(scorer: Scorer, definitions: dict[str, Any]) -> dict[str, Any]:
+    """All that may stand after a check's name."""
+    template = f"#/$defs/{scorer.name}.{{model}}"
+    full: dict[str, Any] = _marked(scorer.args.model_json_schema(ref_template=template))
+    inner = full.pop("$defs", {})
+    definitions.update({f"{scorer.name}.{name}": value for name, value in inner.items()})
+    forms = [{**full, "title": scorer.name, "description": scorer.summary}]
+    if scorer.shorthand is not None:
+        forms += [_shorthand(scorer, full)]
+    return {"anyOf": [*forms, {"type": "null"}] if _is_bare(scorer) else forms}
+
+
+def _shorthand(scorer: Scorer, full: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of the first argument alone."""
+    fields = scorer.args.model_fields
+    alias = fields[str(scorer.shorthand)].alias if scorer.shorthand in fields else None
+    found = full.get("properties", {})
+    short: dict[str, Any] = found.get(alias or scorer.shorthand, found.get(scorer.shorthand, {}))
+    return short
+
+
+def _marked(value: Any) -> Any:
+    """A copy with every mark of a check replaced by a reference to `$defs/check`."""
+    if isinstance(value, Mapping):
+        if value.get("$comment") == CHECK_MARK["$comment"]:
+            return dict(_REFERENCE)
+        return {key: _marked(item) for key, item in value.items()}
+    return [_marked(item) for item in value] if isinstance(value, list) else value
