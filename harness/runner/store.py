@@ -126,7 +126,7 @@ class Store:
         Where another process was first, its answer stays and is given back, so that all who ask
         see one answer.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             kept = self.completions([entry.key for entry in entries])
             for entry in entries:
                 if entry.key not in kept:
@@ -136,17 +136,19 @@ class Store:
 
     def start_run(self, info: RunInfo) -> None:
         """Record a run that begins; earlier results under its id go, its answers stay."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("DELETE FROM runs WHERE id = ?", (info.id,))
             connection.execute(
-                "INSERT INTO runs (id, body, checksum) VALUES (?, ?, ?)", _run_row(info)
+                "INSERT INTO runs (id, body, checksum, after) "
+                "VALUES (?, ?, ?, (SELECT coalesce(max(id), 0) FROM completions))",
+                _run_row(info),
             )
 
     def finish_run(self, info: RunInfo) -> None:
         """Record what a run was, now that it has ended; `info.finished` says whether it did."""
         run_id, body, checksum = _run_row(info)
         self._sequence(run_id)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "UPDATE runs SET body = ?, checksum = ? WHERE id = ?", (body, checksum, run_id)
             )
@@ -160,7 +162,7 @@ class Store:
     def put_results(self, run_id: str, rows: Sequence[ResultRow]) -> None:
         """Keep results in one commit; one at the same position of the run is replaced."""
         sequence = self._sequence(run_id)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.executemany(_PUT_RESULT, (_result_row(sequence, row) for row in rows))
 
     def results(self, run_id: str) -> Iterator[Result]:
@@ -225,8 +227,24 @@ class Store:
             )
         )
 
+    def compact(self) -> None:
+        """Give the room of what was deleted back to the disk."""
+        with translated(self.path):
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One view of the file for several queries."""
+        with translated(self.path):
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """One commit. The lock is taken at once, so that no reader has to become a writer."""
         with translated(self.path):
             self._connection.execute("BEGIN IMMEDIATE")

@@ -26,6 +26,7 @@ CREATE TABLE runs (
     seq      INTEGER PRIMARY KEY AUTOINCREMENT,
     id       TEXT NOT NULL UNIQUE,
     body     TEXT NOT NULL,
+    after    INTEGER NOT NULL,
     checksum TEXT NOT NULL
 );
 CREATE TABLE results (
@@ -51,11 +52,11 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     The lock is taken before the version is read again, so that two processes that open a new file
     at once create its tables once.
     """
-    if _version(connection, path) == VERSION:
+    if version_of(connection, path) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for script in MIGRATIONS[_version(connection, path) :]:
+        for script in MIGRATIONS[version_of(connection, path) :]:
             for statement in script.split(";"):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -66,7 +67,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("COMMIT")
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
+def version_of(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of a store; raises InputError for a file that is not ours or is newer."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
     foreign = owner != APPLICATION_ID and (
