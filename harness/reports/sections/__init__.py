@@ -7,6 +7,7 @@ from typing import Protocol
 from markupsafe import Markup
 
 from harness.reports.scorecard import Scorecard
+from harness.reports.sections.long_context import LongContext
 from harness.runner.values import Result
 
 __all__ = ["Section", "all_sections"]
@@ -34,4 +35,4 @@ class Section(Protocol):
 
 def all_sections(scorecard: Scorecard) -> tuple[Section, ...]:
     """The sections, in the order in which the page shows them."""
-    return ()
+    return (LongContext(scorecard),)

@@ -60,7 +60,7 @@ function side(item, name, run, turn, turns, texts, marked, place) {
   return el(
     "section",
     { class: "side", "aria-label": `Answer of ${name}` },
-    el("p", { class: "head" }, el("strong", null, name), mark(run.outcome, run.outcome), changed(item, name)),
+    el("p", { class: "head" }, el("strong", null, name), last ? mark(run.outcome, run.outcome) : null, last ? changed(item, name) : null),
     answer(run, turn, texts, marked, place),
     checks(run, turn, last),
     last ? foot(run, texts, marked) : null,

@@ -1,0 +1,202 @@
+"""The HTML scorecard as text: what is in it, what may not be, how large it gets."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import time
+import tracemalloc
+from collections.abc import Callable, Iterable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from harness.gate.values import GateReport
+from harness.reports import Scorecard, build_scorecard
+from harness.reports.page import write_page
+from harness.reports.page.cases import LIMITS, Shortener
+from harness.runner.values import CheckResult, Outcome, Result
+from tests.reports.samples import INJECTION, info, result, small, suite, variant
+from tests.reports.story import story
+
+
+class Page(HTMLParser):
+    """A page's text, elements and attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = text
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def inside(self, tag: str, **wanted: str) -> str:
+        """The text of the only element with these attributes."""
+        pattern = "".join(f'[^>]*{name}="{value}"' for name, value in wanted.items())
+        return str(re.findall(f"<{tag}{pattern}[^>]*>(.*?)</{tag}>", self.text, re.S)[0])
+
+
+def page(card: Scorecard, results: Callable[[], Iterable[Result]]) -> Page:
+    """The page of a run."""
+    file = io.StringIO()
+    write_page(file, card, results)
+    return Page(file.getvalue())
+
+
+def rows(found: Page) -> list[dict[str, Any]]:
+    """The embedded cases."""
+    data = json.loads(found.inside("script", id="cases-data"))
+    return [dict(zip(data["fields"], row, strict=True)) for row in data["rows"]]
+
+
+def script_of(found: Page) -> str:
+    """The page's only script that runs."""
+    return found.text.split("<script>")[1].split("</script>")[0]
+
+
+def test_the_verdict_comes_first_and_names_the_suite_that_blocks() -> None:
+    text = page(small(), list).text
+    body = text[text.index("<main>") :]
+    assert body.index("repaired may replace base;") < body.index('id="suites"')
+    assert "forgetful must not replace base: it got worse in languages." in body
+    assert body.index("forgetful must not replace base") < body.index('id="suites"')
+    assert 'href="#case/languages/fr-03/forgetful"' in body
+
+
+def test_a_script_from_a_model_is_text() -> None:
+    hostile = result(
+        responses=(INJECTION,),
+        outcome=Outcome.FAIL,
+        reason=INJECTION,
+        checks=(CheckResult("json", 0, False, 0.0, INJECTION, detail={"found": INJECTION}),),
+        prompt=({"role": "user", "content": "<!--<script>" + INJECTION},),
+    )
+    found = page(small(), lambda: [hostile])
+    scripts = [attrs for tag, attrs in found.tags if tag == "script"]
+    assert [attrs.get("id") for attrs in scripts] == ["scorecard-data", "cases-data", None]
+    assert "img" not in {tag for tag, _ in found.tags}
+    assert rows(found)[0]["responses"] == [INJECTION]
+
+
+def test_names_and_notes_are_escaped() -> None:
+    made = info(
+        id=INJECTION,
+        notes=(INJECTION,),
+        backend=INJECTION,
+        suites=(suite("invoices", 1),),
+        execution={INJECTION: INJECTION},
+    )
+    found = page(build_scorecard(made, GateReport((), None)), list)
+    assert "img" not in {tag for tag, _ in found.tags}
+    assert sum(tag == "script" for tag, _ in found.tags) == 3
+
+
+def test_nothing_is_fetched_and_only_our_own_script_may_run() -> None:
+    found = page(small(), list)
+    attributes = [(name, value) for _, attrs in found.tags for name, value in attrs.items()]
+    assert not [value for name, value in attributes if name in ("src", "srcset", "action", "style")]
+    assert all((value or "").startswith("#") for name, value in attributes if name == "href")
+    assert not [name for name, _ in attributes if name.startswith("on")]
+    policy = next(
+        attrs["content"] or ""
+        for tag, attrs in found.tags
+        if tag == "meta" and attrs.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    for text in (
+        found.inside("style"),
+        script_of(found).split("</script>")[0],
+    ):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+
+
+def test_our_script_never_parses_html() -> None:
+    script = script_of(page(small(), list))
+    for word in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "fetch(",
+    ):
+        assert word not in script
+
+
+def test_a_prompt_is_embedded_once_for_all_variants() -> None:
+    same = [result("inv-01", name) for name in ("base", "repaired", "forgetful")]
+    found = rows(page(small(), lambda: [*same, result("inv-02", prompt=())]))
+    assert [row["prompt"] for row in found] == [[["user", "Extract invoice 7."]], 0, 0, []]
+
+
+def test_answers_in_between_are_not_part_of_the_prompt() -> None:
+    prompt = [{"role": role, "content": role} for role in ("system", "user", "assistant", "user")]
+    found = rows(page(small(), lambda: [result(prompt=tuple(prompt))]))
+    assert found[0]["prompt"] == [["system", "system"], ["user", "user"], ["user", "user"]]
+
+
+def test_details_of_checks_are_kept_where_they_explain_a_failure() -> None:
+    failed = CheckResult("language", 0, False, 0.0, "found en", detail={"language": "en"})
+    found = rows(page(small(), lambda: [result(checks=(failed,))]))
+    assert found[0]["checks"] == [["language", 0, False, 0.0, "found en", '{"language":"en"}']]
+
+
+def test_long_texts_are_cut_only_when_the_page_would_be_too_large() -> None:
+    roomy, tight = Shortener(), Shortener(budget=100_000)
+    long = result(responses=("a" * 9000 + "end",), prompt=())
+    for _ in range(20):
+        roomy.see(long)
+        tight.see(long)
+    assert (roomy.limit, roomy.cuts, roomy.cut("a" * 9003)) == (32_000, False, "a" * 9003)
+    assert (tight.limit, tight.cuts) == (2_000, True)
+    cut = tight.cut(long.responses[0])
+    assert cut == "a" * 1500 + "\n[… 7,003 characters left out here …]\n" + "a" * 497 + "end"
+
+
+def test_a_page_that_cuts_texts_says_so() -> None:
+    text = "x" * (LIMITS[0] + 1)
+    found = page(small(), lambda: [result(responses=(text,))])
+    assert "Texts of more than 32,000 characters are shortened" in found.text
+
+
+def test_a_run_without_candidates_or_cases_still_has_a_page() -> None:
+    made = info(variants=(variant("base"),), suites=(), finished=False)
+    found = page(build_scorecard(made, GateReport((), None)), list)
+    assert "Nothing was gated" in found.text
+    assert "The run did not finish." in found.text
+    assert rows(found) == []
+
+
+@pytest.mark.slow
+def test_20_000_cases_are_written_in_bounded_memory_and_size() -> None:
+    """Measured on 60,000 results: 4 s (26 s while memory is traced), 27 MB, 4 MB of memory."""
+    card, results = story(20_000 // 6)
+    file = _Counter()
+    tracemalloc.start()
+    begun = time.perf_counter()
+    write_page(file, card, results)
+    seconds = time.perf_counter() - begun
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    print(f"{seconds:.1f} s, {file.written / 1e6:.1f} MB, peak {peak / 1e6:.1f} MB")
+    assert file.written < 60e6
+    assert peak < 30e6
+    assert seconds < 120
+
+
+class _Counter(io.StringIO):
+    """Counts what is written and forgets it."""
+
+    written = 0
+
+    def write(self, text: str) -> int:
+        self.written += len(text.encode())
+        return len(text)
