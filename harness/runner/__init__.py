@@ -26,6 +26,7 @@ from harness.runner.events import (
 from harness.runner.execute import Counts, execute
 from harness.runner.keys import completion_key, describe_variant, identify, signature
 from harness.runner.plan import Plan, Select, make_plan
+from harness.runner.rescore import Rescored, rescore
 from harness.runner.result_json import result_from_json, result_to_json
 from harness.runner.run_json import run_from_json, run_to_json
 from harness.runner.score import Transcript, score_trial, unscored
@@ -55,6 +56,7 @@ __all__ = [
     "Planned",
     "Pruned",
     "Repair",
+    "Rescored",
     "Result",
     "ResultRow",
     "Reused",
@@ -78,6 +80,7 @@ __all__ = [
     "make_plan",
     "prune",
     "repair",
+    "rescore",
     "result_from_json",
     "result_to_json",
     "run_from_json",
