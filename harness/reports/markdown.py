@@ -32,8 +32,10 @@ def to_markdown(scorecard: Scorecard) -> str:
     if not scorecard.run.finished:
         parts.append("**The run did not finish: figures cover what was done.**\n")
     parts.append(_HEAD + "".join(_row(row) for row in scorecard.categories))
-    if scorecard.notes:
-        parts.append("".join(f"- note: {_text(note)}\n" for note in scorecard.notes))
+    remarks = [f"- warning: {_text(text)}\n" for text in _warnings(scorecard)]
+    remarks += [f"- note: {_text(note)}\n" for note in scorecard.notes]
+    if remarks:
+        parts.append("".join(remarks))
     parts.append(_made_under(scorecard))
     return "\n".join(parts)
 
@@ -47,6 +49,13 @@ def _verdict(card: VariantCard, scorecard: Scorecard) -> str:
                 cases = listed([f"`{case}`" for case in row.gate.worse])
                 lines.append(f"  Got worse: {cases}")
     return "\n".join(lines) + "\n"
+
+
+def _warnings(scorecard: Scorecard) -> list[str]:
+    """Those about the run, then those about a suite of a candidate."""
+    rows = [row for row in scorecard.categories if row.gate]
+    own = [f"{r.variant}, {r.suite}: {text}" for r in rows if r.gate for text in r.gate.warnings]
+    return [*scorecard.warnings, *own]
 
 
 def _row(row: Category) -> str:

@@ -29,8 +29,11 @@ class _Card(BaseModel):
 class Gate(_Card):
     """The decision on one suite and candidate. Differences are candidate − baseline, in shares.
 
-    Without a baseline the differences and p values are null. `worse` and `better` name the cases
-    that changed; `left_out` counts pairs with an error or a skip; `warnings` do not decide.
+    Without a baseline the differences and p values are null. `mde` is the smallest drop that the
+    suite can see on its own, `mde_adjusted` after Holm over the `family` of suites; null where it
+    can see none. `worse` and `better` name the cases that changed, the largest change first.
+    Not in `pairs`: `left_out` ones with an error or a skip, `refused` ones that were not asked the
+    same, and cases of one side alone. `warnings` do not decide.
     """
 
     verdict: Verdict
@@ -40,12 +43,25 @@ class Gate(_Card):
     p: float | None = None
     p_adjusted: float | None = None
     mde: float | None = None
+    mde_adjusted: float | None = None
+    lower_bound: float | None = None
     method: str = ""
+    family: int = 1
     pairs: int = 0
+    clusters: int | None = None
     left_out: int = 0
+    refused: int = 0
+    only_baseline: int = 0
+    only_candidate: int = 0
+    more_cases: int | None = None
     worse: tuple[str, ...] = ()
     better: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def sees(self) -> float | None:
+        """The smallest drop that this suite can see as the gate decides: after Holm."""
+        return self.mde_adjusted if self.family > 1 else self.mde
 
 
 class Category(_Card):
@@ -131,7 +147,7 @@ class Signature(_Card):
 
 
 class Scorecard(_Card):
-    """The contract of `scorecard.json`."""
+    """The contract of `scorecard.json`. `notes` are choices made for the user, with reasons."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     run: Run
@@ -139,6 +155,7 @@ class Scorecard(_Card):
     categories: tuple[Category, ...]
     verdict: Verdict | None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     signature: Signature
 
     def candidates(self) -> tuple[VariantCard, ...]:
@@ -170,6 +187,7 @@ def build_scorecard(info: RunInfo, report: GateReport) -> Scorecard:
         categories=categories,
         verdict=report.verdict,
         notes=info.notes,
+        warnings=report.warnings,
         signature=_signature(info, variants),
     )
 
@@ -241,17 +259,13 @@ def _gate(row: SuiteVerdict) -> Gate | None:
 def _compared(comparison: Comparison | None) -> dict[str, Any]:
     if comparison is None:
         return {}
+    numbers = ("delta", "p", "p_adjusted", "mde", "mde_adjusted", "lower_bound")
+    counts = ("pairs", "left_out", "refused", "only_baseline", "only_candidate", "more_cases")
+    plain = ("method", "family", "clusters", "worse", "better", *counts)
     return {
-        "delta": finite(comparison.delta),
         "delta_ci": _interval(comparison.low, comparison.high),
-        "p": finite(comparison.p),
-        "p_adjusted": finite(comparison.p_adjusted),
-        "mde": finite(comparison.mde),
-        "method": comparison.method,
-        "pairs": comparison.pairs,
-        "left_out": comparison.left_out,
-        "worse": comparison.worse,
-        "better": comparison.better,
+        **{name: finite(getattr(comparison, name)) for name in numbers},
+        **{name: getattr(comparison, name) for name in plain},
     }
 
 

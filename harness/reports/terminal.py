@@ -11,7 +11,6 @@ from harness.reports.files import ReportPaths
 from harness.reports.scorecard import Category, Gate, Scorecard, VariantCard
 from harness.reports.words import (
     COLOUR,
-    drops,
     duration,
     encodable,
     label,
@@ -20,6 +19,7 @@ from harness.reports.words import (
     plural,
     points,
     points_span,
+    sight,
     span,
 )
 from harness.variants import VariantRole
@@ -41,6 +41,7 @@ def print_summary(
 
 
 _GAP = 2
+_REASONS = 2  # the deciding ones; the page has all
 _JUSTIFY: tuple[JustifyMethod, ...] = ("left", "right", "right", "right", "left")
 
 
@@ -63,6 +64,7 @@ class _Printer:
         self.tables(scorecard)
         for card in scorecard.candidates():
             self.verdict(card, scorecard)
+        self.warnings(scorecard)
         if not scorecard.candidates():
             self.line(self.text("Nothing was gated: this run has no candidate.", "bold"))
         if not scorecard.run.finished:
@@ -104,28 +106,30 @@ class _Printer:
         style = f"bold {COLOUR[card.verdict]}" if card.verdict else "bold"
         self.console.print()
         self.line(self.text(f"{label(card.verdict).upper()}  ", style), self.text(card.summary))
-        rows = [row for row in scorecard.rows(variant=card.name) if row.gate]
-        for row in rows:
-            if row.gate and row.suite in card.blocked_by:
-                self.block(row.suite, row.gate)
-        if rows and not card.blocked_by:
-            self.sees([row.gate for row in rows if row.gate])
-        for row in rows:
-            for warning in row.gate.warnings if row.gate else ():
-                self.line(self.text(f"warning, {row.suite}: {warning}", "yellow"), indent=2)
+        gates = {row.suite: row.gate for row in scorecard.rows(variant=card.name) if row.gate}
+        for suite in card.blocked_by:
+            self.block(suite, gates[suite])
+        compared = {s: gate.sees for s, gate in gates.items() if gate.delta is not None}
+        if compared and not card.blocked_by:
+            self.line(self.text(sight(compared), "dim"), indent=2)
 
     def block(self, suite: str, gate: Gate) -> None:
-        for reason in gate.reasons:
-            self.line(self.text(f"{suite}: ", "bold"), self.text(reason), indent=2)
+        reasons = "; ".join(gate.reasons[:_REASONS])
+        self.line(self.text(f"{suite}: ", "bold"), self.text(reasons), indent=2)
         if gate.worse:
             self.line(self.text(f"look at: {listed(gate.worse)}"), indent=2)
 
-    def sees(self, gates: list[Gate]) -> None:
-        """How far a pass can be trusted."""
-        size = drops(gate.mde for gate in gates)
-        if size:
-            text = f"A drop smaller than {size} points could have stayed unseen."
-            self.line(self.text(text, "dim"), indent=2)
+    def warnings(self, scorecard: Scorecard) -> None:
+        """Each warning once, with the candidates that it is about."""
+        about: dict[str, list[str]] = {text: [] for text in scorecard.warnings}
+        for row in scorecard.categories:
+            for text in row.gate.warnings if row.gate else ():
+                about.setdefault(f"{row.suite}: {text}", []).append(row.variant)
+        if about:
+            self.console.print()
+        for text, variants in about.items():
+            who = f" for {listed(variants)}" if variants else ""
+            self.line(self.text(f"warning{who}, {text}" if who else f"warning: {text}", "yellow"))
 
     def footer(
         self, scorecard: Scorecard, paths: ReportPaths | None, next_command: str | None

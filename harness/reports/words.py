@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from harness.gate import values
@@ -79,10 +79,17 @@ def listed(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(shown[:-1]) + " and " + shown[-1]
 
 
-def drops(gates_mde: Iterable[float | None]) -> str:
-    """The smallest drops that suites can see, in points: "12", "5 to 12"; empty if unknown."""
-    known = [f"{mde * 100:.0f}" for mde in sorted(m for m in gates_mde if m is not None)]
-    return " to ".join(dict.fromkeys([known[0], known[-1]])) if known else ""
+def sight(smallest: Mapping[str, float | None]) -> str:
+    """What could have stayed unseen, from the smallest drop that each suite can see."""
+    known = [f"{drop * 100:.0f}" for drop in sorted(d for d in smallest.values() if d is not None)]
+    blind = [suite for suite, drop in smallest.items() if drop is None]
+    parts = []
+    if known:
+        size = " to ".join(dict.fromkeys([known[0], known[-1]]))
+        parts.append(f"A drop smaller than {size} points in a suite could have stayed unseen.")
+    if blind:
+        parts.append(f"Too few cases to see a drop of any size in {listed(blind)}.")
+    return " ".join(parts)
 
 
 def plural(count: int, noun: str) -> str:

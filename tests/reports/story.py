@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
-from harness.gate.values import Comparison, GateReport, Rate, SuiteVerdict, Verdict
+from harness.gate import GateReport, SuiteDemand, decide
 from harness.reports import Scorecard, build_scorecard
 from harness.runner.values import CheckResult, Outcome, Result, RunInfo
-from harness.variants import VariantRole
 from tests.reports.samples import INJECTION, SUITES, VARIANTS, info, suite, variant
 
 LENGTHS, DEPTHS = (512, 1024, 1536), (0.0, 0.5, 1.0)
@@ -213,55 +210,6 @@ _SHAPES = {
 
 
 def _report(results: Iterable[Result]) -> GateReport:
-    passed: dict[tuple[str, str], dict[str, bool]] = {}
-    for result in results:
-        found = passed.setdefault((result.suite, result.variant), {})
-        found[result.case] = result.outcome is Outcome.PASS
-    rows = [_row(name, who, passed) for name in SUITES for who in VARIANTS]
-    return GateReport(tuple(rows), Verdict.REGRESSED)
-
-
-def _row(name: str, who: str, passed: dict[tuple[str, str], dict[str, bool]]) -> SuiteVerdict:
-    mine, base = passed[name, who], passed[name, "base"]
-    plain = SuiteVerdict(name, SUITES[name], who, VARIANTS[who], _rate(mine), None)
-    if VARIANTS[who] is VariantRole.BASELINE:
-        return plain
-    worse = tuple(case for case in mine if base[case] and not mine[case])
-    better = tuple(case for case in mine if mine[case] and not base[case])
-    bad = len(worse) > len(better) + 5
-    tail = "chance alone seldom gives that" if bad else "chance alone gives that often"
-    reason = f"{len(worse)} cases got worse, {len(better)} got better: {tail}."
-    p = 0.0004 if bad else 0.6
-    return replace(
-        plain,
-        verdict=Verdict.REGRESSED if bad else Verdict.PASS,
-        reasons=(reason,),
-        comparison=_comparison(len(mine), worse, better, p),
-    )
-
-
-def _rate(outcomes: dict[str, bool]) -> Rate:
-    n, passed = len(outcomes), sum(outcomes.values())
-    z = 1.96
-    middle = (passed / n + z * z / (2 * n)) / (1 + z * z / n)
-    spread = z * math.sqrt(passed / n * (1 - passed / n) / n + z * z / (4 * n * n))
-    half = spread / (1 + z * z / n)
-    return Rate(n, passed, n - passed, 0, 0, passed / n, middle - half, middle + half)
-
-
-def _comparison(n: int, worse: tuple[str, ...], better: tuple[str, ...], p: float) -> Comparison:
-    b, c = len(better) + 0.5, len(worse) + 0.5
-    delta, error = (b - c) / (n + 2), math.sqrt(b + c - (b - c) ** 2 / (n + 2)) / (n + 2)
-    return Comparison(
-        baseline="base",
-        pairs=n,
-        delta=(len(better) - len(worse)) / n,
-        low=delta - 1.96 * error,
-        high=delta + 1.96 * error,
-        p=p,
-        p_adjusted=min(1.0, 6 * p),
-        mde=0.09,
-        method="one-sided McNemar mid-p",
-        worse=worse,
-        better=better,
-    )
+    """The gate's own decision."""
+    demands = [SuiteDemand.of(each) for each in _info(1).suites]
+    return decide(results, demands, VARIANTS, "base")

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import re
-import time
 import tracemalloc
 from collections.abc import Callable, Iterable
 from html.parser import HTMLParser
@@ -20,6 +19,7 @@ from harness.reports import Scorecard, build_scorecard
 from harness.reports.page import write_page
 from harness.reports.page.cases import LIMITS, Shortener
 from harness.runner.values import CheckResult, Outcome, Result
+from tests.reports.conftest import LargeReport
 from tests.reports.samples import INJECTION, info, result, small, suite, variant
 from tests.reports.story import story
 
@@ -176,20 +176,21 @@ def test_a_run_without_candidates_or_cases_still_has_a_page() -> None:
 
 
 @pytest.mark.slow
-def test_20_000_cases_are_written_in_bounded_memory_and_size() -> None:
-    """Measured on 60,000 results: 4 s (26 s while memory is traced), 27 MB, 4 MB of memory."""
-    card, results = story(20_000 // 6)
+def test_20_000_cases_are_written_in_seconds(large_report: LargeReport) -> None:
+    """Measured on 60,000 results: the whole report in 6 s, the page has 27 MB."""
+    assert large_report.page.stat().st_size < 50e6
+    assert large_report.seconds < 90
+
+
+def test_a_page_is_never_whole_in_memory() -> None:
+    """Measured on 60,000 results: 4 MB of memory for a page of 27 MB."""
+    card, results = story(120)
     file = _Counter()
     tracemalloc.start()
-    begun = time.perf_counter()
     write_page(file, card, results)
-    seconds = time.perf_counter() - begun
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    print(f"{seconds:.1f} s, {file.written / 1e6:.1f} MB, peak {peak / 1e6:.1f} MB")
-    assert file.written < 60e6
-    assert peak < 30e6
-    assert seconds < 120
+    assert peak < file.written
 
 
 class _Counter(io.StringIO):

@@ -33,11 +33,12 @@ languages
   languages: 14 cases got worse, none got better; equal models give a result
   this lopsided in less than 0.1 % of runs (two suites, after Holm).
   look at: fr-03, fr-04, fr-05 and 11 more
-  warning, invoices: a gain of 38.3 points is large: a broken check looks like
-  that
 
 ✓ PASS  repaired may replace base: every suite passes.
-  A drop smaller than 12 points could have stayed unseen.
+  A drop smaller than 12 points in a suite could have stayed unseen.
+
+warning for forgetful, invoices: a gain of 38.3 points is large: a broken check
+looks like that
 
 note: float32: the CPU has no fast bfloat16
 240 answers generated, 60 from the store, 42 s

@@ -63,10 +63,14 @@ def test_a_moment(started: str, said: str) -> None:
     assert words.moment(started) == said
 
 
-def test_drops_are_a_range_in_points() -> None:
-    assert words.drops([0.12, None, 0.05]) == "5 to 12"
-    assert words.drops([0.12, 0.121]) == "12"
-    assert words.drops([None]) == ""
+def test_what_a_pass_could_not_see() -> None:
+    small = "A drop smaller than 5 to 12 points in a suite could have stayed unseen."
+    assert words.sight({"a": 0.12, "b": 0.05}) == small
+    assert words.sight({"a": 0.12, "b": 0.121, "c": None}) == (
+        "A drop smaller than 12 points in a suite could have stayed unseen. "
+        "Too few cases to see a drop of any size in c."
+    )
+    assert words.sight({}) == ""
 
 
 def test_every_verdict_has_a_symbol_a_word_and_a_colour() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.gate.values import Verdict
 from harness.reports.page.drawing import DeltaScale
 from harness.reports.scorecard import Category, Gate, Scorecard, SuiteCard, VariantCard
-from harness.reports.words import drops, listed, plural
+from harness.reports.words import listed, plural, sight
 from harness.runner.values import Outcome, Result
 from harness.variants import VariantRole
 
@@ -173,15 +173,13 @@ def _blocking(suite: str, gate: Gate, variant: str, spotlight: Spotlight) -> Blo
 
 def _facts(gates: dict[str, Gate]) -> tuple[str, ...]:
     """What a pass is worth: how much changed, and what could have stayed unseen."""
-    compared = [gate for gate in gates.values() if gate.delta is not None]
+    compared = {suite: gate for suite, gate in gates.items() if gate.delta is not None}
     if not compared:
         return ()
-    better = sum(len(gate.better) for gate in compared)
-    worse = sum(len(gate.worse) for gate in compared)
+    better = sum(len(gate.better) for gate in compared.values())
+    worse = sum(len(gate.worse) for gate in compared.values())
     facts = [f"{plural(better, 'case')} got better, {worse:,} got worse."]
-    size = drops(gate.mde for gate in compared)
-    if size:
-        facts.append(f"A drop smaller than {size} points in a suite could have stayed unseen.")
+    facts.append(sight({suite: gate.sees for suite, gate in compared.items()}))
     return tuple(facts)
 
 
