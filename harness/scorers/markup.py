@@ -22,15 +22,17 @@ from harness.scorers.values import Answer, Context, Finding, verdict
 
 Sign = Literal["heading", "list", "bold", "italic", "code", "link", "table", "quote", "rule"]
 
-# Each sign on its own line. Numbered lists are none: plain text has them too.
+# Each sign on its own line. Numbered lists are none: plain text has them too; so has `__init__`.
 _INLINE: dict[Sign, regex.Pattern[str]] = {
-    "bold": regex.compile(r"\*\*(?=\S)[^*\n]++(?<=\S)\*\*|(?<!\w)__(?=\S)[^_\n]++(?<=\S)__(?!\w)"),
+    "bold": regex.compile(
+        r"\*\*(?=\S)[^*\n]++(?<=\S)\*\*|(?<!\w)__(?=\S)[^_\n]*?\s[^_\n]*+(?<=\S)__(?!\w)"
+    ),
     "italic": regex.compile(
         r"(?<![\w*\\])\*(?=[^\s*])[^*\n]++(?<=[^\s*\\])\*(?![\w*])"
         r"|(?<![\w_\\])_(?=[^\s_])[^_\n]++(?<=[^\s_\\])_(?![\w_])"
     ),
     "code": regex.compile(r"(?<!`)`(?!`)[^`\n]++`(?!`)"),
-    "link": regex.compile(r"!?\[[^\[\]\n]++\]\([^()\s]++(?:\s[^()\n]*+)?\)"),
+    "link": regex.compile(r"!?\[[^\[\]\n]++\]\([^()\s]++(?:\s+[\"'][^()\n]*+)?\)"),
 }
 _BLOCK: dict[Sign, regex.Pattern[str]] = {
     "heading": HEADING,

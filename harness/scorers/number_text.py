@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Literal
 
 import regex
@@ -15,15 +16,17 @@ from harness.scorers.limits import NUMBER_DIGITS
 Convention = Literal["auto", "point", "comma"]
 
 # Digits with separators inside: a separator counts only between two digits. White space groups
-# digits by three; a line break never does.
+# digits by three; a line break never does. Times (10:30) are no numbers, nor is a part of a date.
 _NUMBER = regex.compile(
     r"(?<![\p{L}\p{Nd}_])(?<![\p{Nd}][.,٫٬:/])"
     r"(?P<sign>(?<![\p{Nd}\p{L})\]%])[+\-−–﹣-]\p{Sc}?\s?)?"
-    r"(?P<digits>\p{Nd}++(?:[ \u00a0\u2009\u202f'’](?=\p{Nd}{3}(?!\p{Nd}))\p{Nd}{3}"
-    r"|[.,٫٬]\p{Nd}++)*+|[.]\p{Nd}++)"
+    r"(?:(?P<digits>\p{Nd}++(?:[ \u00a0\u2009\u202f'’](?=\p{Nd}{3}(?!\p{Nd}))\p{Nd}{3}"
+    r"|[.,٫٬]\p{Nd}++)*+|[.]\p{Nd}++)(?P<half>[½⅓⅔¼¾⅛⅜⅝⅞]|(?<=\p{Nd})[/⁄]\p{Nd}++)?"
+    r"|(?P<alone>[½⅓⅔¼¾⅛⅜⅝⅞]))(?![:/⁄]\p{Nd})"
     r"(?P<exp>[eE][+-]?\p{Nd}++(?![\p{L}\p{Nd}])|\s?[×x·*]\s?10\s?\^?\s?[{(]?[+\-−]?\p{Nd}++[})]?"
     r"|\s?[×x·]\s?10[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]++)?"
 )
+_DATE = regex.compile(r"(?<![\d-])\d{4}-\d{1,2}-\d{1,2}(?![\d-])")
 _SPACES = regex.compile(r"[ \u00a0\u2009\u202f'’]")
 _SUPERSCRIPT = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "+-0123456789-")
 _GROUPS = regex.compile(r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}")
@@ -33,7 +36,7 @@ _GROUPS = regex.compile(r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}")
 class Number:
     """A number as it stands in a text, from `start` to `end`; `value` is exact."""
 
-    value: Decimal
+    value: Fraction
     text: str
     start: int
     end: int
@@ -45,23 +48,37 @@ def numbers(text: str, convention: Convention = "auto") -> Iterator[Number]:
     `point` reads 1,234.5; `comma` reads 1.234,5. `auto` takes the last of two different
     separators as the decimal one, a repeated separator as grouping, a single comma before exactly
     three digits as grouping (1,234) and any other single separator as decimal (1.234; 19,99).
-    Version numbers, dates and addresses (1.2.3) are no numbers.
+    Fractions (3/4, 2½) are read. Version numbers, dates, times and addresses are no numbers, nor
+    are digits behind a leading zero (007).
     """
-    for match in _NUMBER.finditer(text):
+    for match in _NUMBER.finditer(_DATE.sub(lambda date: " " * len(date[0]), text)):
         value = _value(match, convention)
         if value is not None:
             yield Number(value, match[0], match.start(), match.end())
 
 
-def _value(match: regex.Match[str], convention: Convention) -> Decimal | None:
-    if match.end("digits") - match.start("digits") > NUMBER_DIGITS:
+def _value(match: regex.Match[str], convention: Convention) -> Fraction | None:
+    if match.end() - match.start() > NUMBER_DIGITS:
         return None
-    digits = _plain(_ascii(match["digits"]), convention)
+    digits = _plain(_ascii(match["digits"] or "0"), convention)
     exponent = _exponent(match["exp"])
     if digits is None or abs(exponent) > NUMBER_DIGITS:
         return None
-    sign = "-" if match["sign"] and match["sign"][0] != "+" else ""
-    return Decimal(f"{sign}{digits}e{exponent}")
+    value = _with_part(Fraction(Decimal(digits)), match["half"] or match["alone"])
+    if value is None:
+        return None
+    negative = match["sign"] and match["sign"][0] != "+"
+    return (-value if negative else value) * Fraction(10) ** exponent
+
+
+def _with_part(whole: Fraction, part: str | None) -> Fraction | None:
+    """The number with `½` behind it, or divided by what stands behind a slash."""
+    if not part:
+        return whole
+    if part[0] in "/⁄":
+        below = int(_ascii(part[1:]))
+        return whole / below if below else None
+    return whole + Fraction(unicodedata.numeric(part)).limit_denominator(8)
 
 
 def _exponent(text: str | None) -> int:
@@ -90,6 +107,8 @@ def _plain(digits: str, convention: Convention) -> str | None:
         return None
     grouped = whole.replace(other, ",")
     if "," in grouped and not _GROUPS.fullmatch(grouped):
+        return None
+    if len(grouped) > 1 and grouped[0] == "0":
         return None
     return f"{grouped.replace(',', '') or '0'}.{fraction or '0'}"
 

@@ -57,17 +57,16 @@ class NumericArgs(Args):
         parts += [f"at most {self.max}"] if self.max is not None else []
         return " ".join(parts)
 
-    def holds(self, value: Decimal) -> bool:
+    def holds(self, value: Fraction) -> bool:
         """Whether `value` is what is asked for; exact, without rounding."""
-        exact = Fraction(value)
         if self.equals is not None:
             target = Fraction(self.equals)
             slack = max(Fraction(self.tolerance), Fraction(self.relative) * abs(target))
-            if abs(exact - target) > slack:
+            if abs(value - target) > slack:
                 return False
         return not (
-            (self.min is not None and value < self.min)
-            or (self.max is not None and value > self.max)
+            (self.min is not None and value < Fraction(self.min))
+            or (self.max is not None and value > Fraction(self.max))
         )
 
 
@@ -95,7 +94,13 @@ def numeric(answer: Answer, context: Context, args: NumericArgs) -> Finding:
     hit = next((n for n in _picked(found, args.pick) if args.holds(n.value)), None)
     if hit is None:
         return verdict(False, f"{_some(_picked(found, args.pick))}, wanted {args.wanted}")
-    return verdict(True, f"{shown(hit.text)} is {args.wanted}", value=str(hit.value))
+    return verdict(True, f"{shown(hit.text)} is {args.wanted}", value=_written(hit.value))
+
+
+def _written(value: Fraction) -> str:
+    """A decimal where that is exact, else a fraction."""
+    decimal = Decimal(value.numerator) / Decimal(value.denominator)
+    return str(decimal.normalize()) if Fraction(decimal) == value else str(value)[:100]
 
 
 def _picked(found: list[Number], pick: str) -> list[Number]:

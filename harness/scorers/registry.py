@@ -6,12 +6,14 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.errors import nearest
+from harness.errors import InputError, Problem, nearest
 from harness.scorers.values import Answer, Context, Finding
 
 # One file a family, one name a line; imported when the first scorer is looked up.
@@ -141,6 +143,28 @@ def all_scorers() -> Iterator[Scorer]:
     return (_SCORERS[name] for name in names())
 
 
+# The group of entry points in which an installed package names modules with scorers of its own.
+PLUGINS = "harness.scorers"
+
+
+@lru_cache(maxsize=1)
 def _load() -> None:
     for family in FAMILIES:
         import_module(f"harness.scorers.{family}")
+    for point in sorted(entry_points(group=PLUGINS), key=lambda point: point.name):
+        _plug_in(point)
+
+
+def _plug_in(point: EntryPoint) -> None:
+    """Import the module that a plug-in names; its scorers register themselves."""
+    try:
+        point.load()
+    except Exception as error:  # whatever the package raises while it is imported
+        package = point.dist.name if point.dist else point.value
+        raise InputError(
+            Problem(
+                f"the plug-in {point.name!r} of package {package!r} cannot be loaded",
+                found=f"{type(error).__name__}: {error}",
+                mend=f"mend or uninstall {package}",
+            )
+        ) from error

@@ -18,6 +18,8 @@ _WIDE = "。！？｡．"
 _OTHER = "؟۔।॥።፧။៖។჻՞…!?‼⁇⁈⁉"
 _CLOSERS = r"[\"'”’»›)\]）」』】》*_`]*+"
 _END = regex.compile(rf"[{_WIDE}]++{_CLOSERS}|[.{_OTHER}]++{_CLOSERS}(?=\s|$|[{_WIDE}])")
+# A Japanese quotation inside a sentence: 「…？」と言った。
+_QUOTED_GOES_ON = regex.compile(r"[」』]\p{Hiragana}")
 _SMALL = regex.compile(r"\s*[\"'“‘«(\[]*\p{Ll}")
 
 
@@ -78,7 +80,7 @@ def sentences_of(block: str) -> list[str]:
 def _ends(block: str, mark: int, end: int, start: int) -> bool:
     """Whether the mark at `mark` ends the sentence that began at `start`."""
     if block[mark] in _WIDE:
-        return True
+        return not _QUOTED_GOES_ON.match(block, max(end - 1, 0))
     if end < len(block) and _SMALL.match(block, end):
         return False
     if block[mark] != "." or block[mark : mark + 2] == "..":
