@@ -11,6 +11,7 @@ from harness.reports.files import ReportPaths
 from harness.reports.scorecard import Category, Gate, Scorecard, VariantCard
 from harness.reports.words import (
     COLOUR,
+    because,
     duration,
     encodable,
     label,
@@ -41,7 +42,6 @@ def print_summary(
 
 
 _GAP = 2
-_REASONS = 2  # the deciding ones; the page has all
 _JUSTIFY: tuple[JustifyMethod, ...] = ("left", "right", "right", "right", "left")
 
 
@@ -114,8 +114,7 @@ class _Printer:
             self.line(self.text(sight(compared), "dim"), indent=2)
 
     def block(self, suite: str, gate: Gate) -> None:
-        reasons = "; ".join(gate.reasons[:_REASONS])
-        self.line(self.text(f"{suite}: ", "bold"), self.text(reasons), indent=2)
+        self.line(self.text(f"{suite}: ", "bold"), self.text(because(gate.reasons)), indent=2)
         if gate.worse:
             self.line(self.text(f"look at: {listed(gate.worse)}"), indent=2)
 

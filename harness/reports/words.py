@@ -92,6 +92,12 @@ def sight(smallest: Mapping[str, float | None]) -> str:
     return " ".join(parts)
 
 
+def because(reasons: Sequence[str], most: int = 2) -> str:
+    """The deciding reasons as one sentence; the page and the JSON list all of them."""
+    text = "; ".join(reason.rstrip(".") for reason in reasons[:most])
+    return f"{text}." if text else ""
+
+
 def plural(count: int, noun: str) -> str:
     """A count with its noun: "1 case", "7 cases", "1,204 cases"."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")

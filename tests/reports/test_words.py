@@ -73,6 +73,11 @@ def test_what_a_pass_could_not_see() -> None:
     assert words.sight({}) == ""
 
 
+def test_the_deciding_reasons_are_one_sentence() -> None:
+    assert words.because(["one got worse", "it fell.", "and more"]) == "one got worse; it fell."
+    assert words.because([]) == ""
+
+
 def test_every_verdict_has_a_symbol_a_word_and_a_colour() -> None:
     assert [words.label(verdict) for verdict in (*Verdict, None)] == [
         "! error",

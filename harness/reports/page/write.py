@@ -107,6 +107,7 @@ def _template() -> Template:
         probability=words.probability,
         plural=words.plural,
         duration=words.duration,
+        because=words.because,
         label=words.label,
         moment=words.moment,
     )
