@@ -98,6 +98,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.backend, self.limits)
+        self.in_hand: list[Answered] = []
         self.desk = Desk(self.plan, self.backend)
 
     def skip(self) -> None:
@@ -115,7 +116,7 @@ class _Run:
     def stop(self) -> None:
         """Keep what has arrived. The store may be what broke: then that is what is reported."""
         with suppress(HarnessError):
-            self._keep(self.engine.stop())
+            self._keep([*self.in_hand, *self.engine.stop()])
 
     def _round(self, talks: Sequence[Talk]) -> None:
         """One turn of each: from the store, else from the engine."""
@@ -156,17 +157,19 @@ class _Run:
             if rest := self.engine.stop():
                 yield rest
 
-    def _keep(self, group: Iterable[Answered]) -> list[tuple[str, Completion]]:
+    def _keep(self, group: list[Answered]) -> list[tuple[str, Completion]]:
         """Commit answers, then report them. An error is no answer: it is asked for again."""
-        answers = {request.key: completion for request, completion in group}
-        if not answers:
+        if not group:
             return []
+        self.in_hand = group  # until it is committed: an interrupt may come in between
+        answers = {request.key: completion for request, completion in group}
         entries = [
             Entry(request.key, completion, _origin(request))
             for request, completion in group
             if not completion.error and completion.finish_reason != "error"
         ]
         kept = self.store.put_many(entries)
+        self.in_hand = []
         answers.update((entry.key, answer) for entry, answer in zip(entries, kept, strict=True))
         tokens = sum(completion.completion_tokens for completion in kept)
         self.generated += len(entries)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from harness.backends.values import Backend
-from harness.runner.haystacks import Cuts, cut_haystacks
+from harness.runner.haystacks import Cuts, Memo, cut_haystacks
 from harness.runner.trial import Skip, Trial, misfit
 from harness.suites.values import Case, Suite
 from harness.variants import Variant
@@ -41,14 +41,16 @@ def make_plan(
     *,
     baseline: str | None = None,
     select: Select | None = None,
+    memo: Memo | None = None,
 ) -> Plan:
     """All selected cases on all variants, by suite, case, variant and repeat.
 
-    Haystacks are cut with the tokenizer of the variant called `baseline`, or of the first one.
+    Haystacks are cut with the tokenizer of the variant called `baseline`, or of the first one;
+    `memo` (the store, say) remembers how long they were.
     """
     trials = tuple(_trials(suites, variants, select))
     owner = next((v for v in variants if v.name == baseline), next(iter(variants), None))
-    cuts = cut_haystacks(trials, owner, backend) if owner else Cuts()
+    cuts = cut_haystacks(trials, owner, backend, memo) if owner else Cuts()
     reasons = cuts.reasons
     return Plan(
         trials=tuple(trial for trial in trials if trial.case.id not in reasons),

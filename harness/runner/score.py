@@ -12,6 +12,7 @@ from harness.runner.engine import Limits
 from harness.runner.trial import Trial
 from harness.runner.values import CheckResult, Outcome, Result
 from harness.scorers import Answer, Check, Context
+from harness.scorers.aggregate import combine
 from harness.scorers.reasoning import strip_reasoning
 
 
@@ -121,20 +122,14 @@ def _empty(empty: Sequence[bool]) -> _Ruling:
 
 
 def _rule(checks: Sequence[CheckResult], threshold: float | None) -> _Ruling:
-    """Without a threshold every check must hold; with one, the weighted mean of the scores."""
-    weight = sum(check.weight for check in checks)
-    score = sum(check.weight * check.score for check in checks) / weight if weight else 1.0
-    unsure = [check for check in checks if check.passed is None]
-    failing = [check for check in checks if not check.passed]
+    passed, score = combine(checks, threshold)
+    if passed:
+        return _Ruling(Outcome.PASS, score, "")
     turns = 1 + max((check.turn for check in checks), default=0)
-    if threshold is not None and not unsure:
-        if score >= threshold:
-            return _Ruling(Outcome.PASS, score, "")
-        return _Ruling(Outcome.FAIL, score, f"score {score:.3g} is below {threshold:g}")
-    if failing:
-        reasons = (_why(check, turns) for check in failing)
-        return _Ruling(Outcome.FAIL, score, "; ".join(reasons))
-    return _Ruling(Outcome.PASS, score, "")
+    reasons = [_why(check, turns) for check in checks if not check.passed]
+    if threshold is not None:
+        reasons.insert(0, f"score {score:.3g} is below {threshold:g}")
+    return _Ruling(Outcome.FAIL, score, "; ".join(reasons) or "there is no check")
 
 
 def _why(check: CheckResult, turns: int) -> str:

@@ -134,6 +134,22 @@ class Store:
                     kept[entry.key] = entry.completion
         return [kept[entry.key] for entry in entries]
 
+    def recall(self, key: str) -> JsonValue:
+        """What `remember` kept under this key, or None; of no weight, unlike an answer."""
+        with translated(self.path):
+            row = self._connection.execute(
+                "SELECT body FROM memos WHERE key = ?", (key,)
+            ).fetchone()
+        value: JsonValue = json.loads(row[0]) if row else None
+        return value
+
+    def remember(self, key: str, value: JsonValue) -> None:
+        """Keep a small fact that is costly to find out again."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO memos VALUES (?, ?)", (key, canonical_json(value))
+            )
+
     def start_run(self, info: RunInfo) -> None:
         """Record a run that begins; earlier results under its id go, its answers stay."""
         with self.transaction() as connection:

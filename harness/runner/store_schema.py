@@ -40,6 +40,10 @@ CREATE TABLE results (
     checksum TEXT NOT NULL,
     UNIQUE (run, position)
 );
+CREATE TABLE memos (
+    key  TEXT PRIMARY KEY,
+    body TEXT NOT NULL
+);
 """
 
 MIGRATIONS: tuple[str, ...] = (_VERSION_1,)

@@ -30,6 +30,8 @@ class ScriptedEngine:
     addressed: bool = False
     hang_after: int | None = None
     pause: float = 0.0
+    words: int = 1
+    counted: int = 0
     asked: list[Request] = field(default_factory=list)
     name: str = "scripted"
 
@@ -48,8 +50,9 @@ class ScriptedEngine:
         return Fingerprint("w", self.weights.get(variant.name, variant.adapter or ""))
 
     def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+        self.counted += 1
         words = sum(len(message.content.split()) for message in messages)
-        return Prompt(messages, None, words)
+        return Prompt(messages, None, words * self.words)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         for place, request in enumerate(requests):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.backends import open_backend
-from harness.runner import Outcome, make_plan
+from harness.runner import Outcome, Store, make_plan
 from harness.sampling import Sampling
 from harness.suites.haystack import HaystackSpec, expand
 from harness.suites.values import Case
@@ -77,3 +77,25 @@ def test_an_engine_without_a_tokenizer_is_said_to_estimate() -> None:
     plan = make_plan([suite(haystack_case())], [BASE], open_backend("echo"))
 
     assert plan.notes == ("the lengths of haystacks are estimates: this engine counts no tokens",)
+
+
+def test_a_haystack_that_was_cut_before_is_counted_once(tmp_path: Path) -> None:
+    """Searching for the length asks the tokenizer a dozen times."""
+    engine, counted = ScriptedEngine(), ScriptedEngine()
+    with Store(tmp_path / "db") as store:
+        first = make_plan([suite(haystack_case())], [BASE], engine, memo=store)
+        second = make_plan([suite(haystack_case())], [BASE], counted, memo=store)
+
+    assert second == first
+    assert engine.counted >= 10
+    assert counted.counted == 1
+
+
+def test_a_remembered_length_that_is_wrong_is_not_believed(tmp_path: Path) -> None:
+    """Another prose or tokenizer than before: the text is cut anew."""
+    engine = ScriptedEngine(words=2)
+    with Store(tmp_path / "db") as store:
+        make_plan([suite(haystack_case())], [BASE], ScriptedEngine(), memo=store)
+        plan = make_plan([suite(haystack_case())], [BASE], engine, memo=store)
+
+    assert plan == make_plan([suite(haystack_case())], [BASE], engine)
