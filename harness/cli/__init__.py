@@ -1,1 +1,33 @@
-"""TODO"""
+"""The command `harness`: thin commands on top of the session."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from harness.cli import checking, running
+from harness.cli.parser import new_parser, parse
+from harness.errors import HarnessError
+
+COMMANDS = (running, checking)
+INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; a user's mistake is printed without a traceback."""
+    parser, commands = new_parser()
+    for family in COMMANDS:
+        family.add_commands(commands)
+    try:
+        arguments = parse(parser, sys.argv[1:] if argv is None else argv)
+        code: int = arguments.act(arguments)
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped; finished answers are kept: run the same command again", file=sys.stderr)
+        return INTERRUPTED
+    return code
+
+
+__all__ = ["main"]

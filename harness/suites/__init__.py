@@ -1,1 +1,20 @@
-"""TODO"""
+"""Suites: YAML with positions, templates, data files and seeded families, checked as a whole."""
+
+from harness.suites.haystack import Fitted, Haystack, TooLong, fit
+from harness.suites.load import load_suite, load_suites
+from harness.suites.published import json_schema
+from harness.suites.values import Case, Position, Suite, Turn
+
+__all__ = [
+    "Case",
+    "Fitted",
+    "Haystack",
+    "Position",
+    "Suite",
+    "TooLong",
+    "Turn",
+    "fit",
+    "json_schema",
+    "load_suite",
+    "load_suites",
+]

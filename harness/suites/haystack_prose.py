@@ -5,57 +5,66 @@ from __future__ import annotations
 import random
 from functools import lru_cache
 
-PEOPLE = tuple(
+
+def _listed(text: str, separator: str = " ") -> tuple[str, ...]:
+    return tuple(text.split(separator))
+
+
+PEOPLE = _listed(
     "baker painter farmer teacher sailor doctor gardener carpenter student neighbour shepherd "
     "librarian musician tailor miller potter fisherman weaver judge clerk merchant guard pilot "
     "nurse cook printer mason driver singer poet traveller watchmaker blacksmith beekeeper actor "
-    "engineer porter inspector historian glazier".split()
+    "engineer porter inspector historian glazier"
 )
-THINGS = tuple(
+THINGS = _listed(
     "letter basket lantern window table ladder kettle blanket mirror bottle drawer violin map "
     "wagon candle curtain hammer barrel ribbon bench bucket clock painting coat saddle notebook "
     "telescope rope umbrella carpet chair boat bell trunk gate bicycle engine parcel stove "
-    "hat spoon statue ticket sail lamp shelf pillow whistle broom cupboard".split()
+    "hat spoon statue ticket sail lamp shelf pillow whistle broom cupboard"
 )
-PLACES = tuple(
+PLACES = _listed(
     "market harbour orchard library station meadow village bridge garden museum workshop theatre "
     "courtyard valley cellar forest bakery lighthouse square school kitchen mill tower barn "
-    "churchyard inn stable hall terrace vineyard canal quay greenhouse attic field".split()
+    "churchyard inn stable hall terrace vineyard canal quay greenhouse attic field"
 )
-TRAITS = tuple(
+TRAITS = _listed(
     "old quiet small heavy patient careful tired cheerful narrow broken famous humble curious "
     "stubborn polite dusty gentle clever wet warm empty simple rusty wooden proud lonely busy "
-    "sleepy plain crooked tall cautious modest lively faded sturdy".split()
+    "sleepy plain crooked tall cautious modest lively faded sturdy"
 )
-ACTIONS = tuple(
+ACTIONS = _listed(
     "carried repaired painted found borrowed sold cleaned noticed measured hid opened moved "
     "described kept bought returned polished dropped wrapped lifted ordered sketched forgot "
-    "inherited praised ignored mended counted weighed emptied".split()
+    "inherited praised ignored mended counted weighed emptied"
 )
-MOMENTS = tuple(
+MOMENTS = _listed(
     "In the morning;Late at night;On a cold day;After the rain;Before sunrise;During the storm;"
     "In early spring;At the end of the week;Many years ago;On market day;Shortly before dinner;"
     "In the middle of winter;One evening;Towards noon;After a long journey;For a whole season;"
-    "While the others slept;Without any hurry;To everyone's surprise;As usual".split(";")
+    "While the others slept;Without any hurry;To everyone's surprise;As usual",
+    ";",
 )
-WEATHERS = tuple(
+WEATHERS = _listed(
     "the wind turned;the snow melted;the fog came in;the sun went down;it began to rain;"
     "the river rose;the leaves fell;the moon was bright;the air smelled of hay;"
-    "the clouds drifted away;the streets were silent;the bells were ringing".split(";")
+    "the clouds drifted away;the streets were silent;the bells were ringing",
+    ";",
 )
-REASONS = tuple(
+REASONS = _listed(
     "because nobody else wanted to;although it was late;as the custom demanded;"
     "and then went home;but never spoke of it;so that the work could go on;"
     "and asked for nothing in return;before the others arrived;until the light was gone;"
     "and smiled at the thought;with great care;for the first time;once more;"
-    "in spite of the noise;as if it were easy;and wrote a note about it".split(";")
+    "in spite of the noise;as if it were easy;and wrote a note about it",
+    ";",
 )
-THOUGHTS = tuple(
+THOUGHTS = _listed(
     "patience is worth more than speed;a good story needs time;nothing was ever lost there;"
     "the best tools are the simple ones;every road leads somewhere;rest is a kind of work;"
     "old habits are hard to break;the harvest would be good;strangers bring news;"
     "a promise should be kept;the soup was too salty;music makes the hours shorter;"
-    "the roof would need new tiles;no two days are alike".split(";")
+    "the roof would need new tiles;no two days are alike",
+    ";",
 )
 PATTERNS = (
     "{moment}, the {trait} {person} {action} the {thing}.",
@@ -114,9 +123,9 @@ def prose(seed: str) -> Prose:
     return Prose(seed)
 
 
-_ONSETS = "b d f g h j k l m n p r s t v w z br dr gr kr pl st tr sk".split()
-_VOWELS = "a e i o u a e i o ai ou".split()
-_ENDS = ["", "", "", "n", "r", "l", "s", "k", "m", "x", "th"]
+_ONSETS = _listed("b d f g h j k l m n p r s t v w z br dr gr kr pl st tr sk")
+_VOWELS = _listed("a e i o u a e i o ai ou")
+_ENDS = _listed(",,,n,r,l,s,k,m,x,th", ",")
 
 
 def coined(rng: random.Random, syllables: int = 2) -> str:

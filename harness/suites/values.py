@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from harness.suites.haystack import Haystack
-
 from harness.canonical import JsonValue, digest
 from harness.gate_settings import GateSettings
 from harness.sampling import Sampling
 from harness.scorers import Check
+from harness.suites.haystack import Haystack
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,47 @@
+"""`harness validate` and `harness schema`: suites are checked, nothing is generated."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from harness.cli.parser import add_settings
+from harness.cli.running import read_settings
+
+
+def add_commands(commands: Any) -> None:
+    """Register both commands."""
+    validate = commands.add_parser("validate", help="check suite files", allow_abbrev=False)
+    validate.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
+    add_settings(validate)
+    validate.set_defaults(act=validate_command)
+    schema = commands.add_parser(
+        "schema", help="print the JSON Schema of suite files", allow_abbrev=False
+    )
+    schema.add_argument("what", nargs="?", default="suite", choices=("suite", "scorecard"))
+    schema.set_defaults(act=schema_command)
+
+
+def validate_command(arguments: argparse.Namespace) -> int:
+    """Load every suite; all that is wrong is printed at once."""
+    from harness.selection import select_files
+    from harness.suites import load_suites
+
+    settings = read_settings(arguments)
+    suites = load_suites(select_files(arguments.suites, settings))
+    for suite in suites:
+        print(f"{suite.path}: {suite.name}, {len(suite.cases)} cases, {suite.category}")
+        for warning in suite.warnings:
+            print(f"  warning: {warning}")
+    return 0
+
+
+def schema_command(arguments: argparse.Namespace) -> int:
+    """Print a JSON Schema, for editors and other programs."""
+    from harness.reports import scorecard_schema
+    from harness.suites import json_schema
+
+    schema = json_schema() if arguments.what == "suite" else scorecard_schema()
+    print(json.dumps(schema, indent=2, ensure_ascii=False))
+    return 0

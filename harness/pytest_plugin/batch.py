@@ -1,0 +1,121 @@
+"""One run for all selected items: it starts when the first of them is set up, and only once.
+
+Under pytest-xdist the first worker runs, under a lock, and leaves the run's id (or its error) in a
+file; the other workers read the results from the store. So four workers load one engine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.errors import HarnessError, InputError, MachineryError, Problem
+from harness.gate import SuiteVerdict
+from harness.runner import Observer, Result
+from harness.session import RunReport, reopen, run
+from harness.settings import Settings
+from harness.suites import Case, Suite
+from harness.variants import Variant
+
+Key = tuple[str, str, str]  # suite, case, variant
+
+
+class Batch:
+    """The run of one pytest session. A failed run is remembered: every item sees its error."""
+
+    def __init__(self, settings: Settings, variants: tuple[Variant, ...], shared: Path | None):
+        self.settings = settings
+        self.variants = variants
+        self.shared = shared
+        self.suites: dict[str, Suite] = {}
+        self.selected: frozenset[Key] = frozenset()
+        self.report: RunReport | None = None
+        self.error: HarnessError | None = None
+        self._results: dict[Key, list[Result]] = {}
+        self._verdicts: dict[tuple[str, str], SuiteVerdict] = {}
+
+    @property
+    def started(self) -> bool:
+        """Whether the run is over, well or badly."""
+        return self.report is not None or self.error is not None
+
+    def start(self, selected: Iterable[Key], observer: Observer) -> None:
+        """Run; what goes wrong is kept, and raised by every `check`."""
+        self.selected = frozenset(selected)
+        try:
+            self._keep(self._run_shared(observer))
+        except HarnessError as error:
+            self.error = error
+        except Exception as error:  # a fault of ours: whole for the first item, named for the rest
+            what = f"{type(error).__name__}: {error}"
+            self.error = MachineryError(Problem(f"the run broke, see the first error: {what}"))
+            raise
+        self.check()
+
+    def check(self) -> None:
+        """Raise the remembered error, if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    def results(self, key: Key) -> list[Result]:
+        """The repeats of one case and variant."""
+        return self._results[key]
+
+    def verdict(self, suite: str, variant: str) -> SuiteVerdict:
+        """What the gate says of one suite and variant."""
+        return self._verdicts[suite, variant]
+
+    def adopt(self) -> None:
+        """Take over what a worker ran: for the process that prints the summary."""
+        if self.report is None and self.shared and self.shared.is_file():
+            with suppress(HarnessError):
+                self._keep(self._reopen(json.loads(self.shared.read_text(encoding="utf-8"))))
+
+    def _keep(self, report: RunReport) -> None:
+        self.report = report
+        for verdict in report.gate.suites:
+            self._verdicts[verdict.suite, verdict.variant] = verdict
+        for result in report.results():
+            self._results.setdefault((result.suite, result.case, result.variant), []).append(result)
+
+    def _run_shared(self, observer: Observer) -> RunReport:
+        if self.shared is None:
+            return self._run(observer)
+        self.shared.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.shared}.lock"):
+            if self.shared.is_file():
+                return self._reopen(json.loads(self.shared.read_text(encoding="utf-8")))
+            return self._run_and_tell(self.shared, observer)
+
+    def _run_and_tell(self, shared: Path, observer: Observer) -> RunReport:
+        try:
+            report = self._run(observer)
+        except HarnessError as error:
+            _write(shared, {"error": str(error), "exit_code": error.exit_code})
+            raise
+        _write(shared, {"run": report.info.id})
+        return report
+
+    def _run(self, observer: Observer) -> RunReport:
+        def chosen(case: Case, variant: Variant) -> bool:
+            return (case.suite, case.id, variant.name) in self.selected
+
+        suites = tuple(self.suites.values())
+        return run(self.settings, suites, self.variants, select=chosen, observer=observer)
+
+    def _reopen(self, told: Mapping[str, object]) -> RunReport:
+        if "run" in told:
+            return reopen(self.settings, str(told["run"]))
+        kind = InputError if told["exit_code"] == InputError.exit_code else MachineryError
+        raise kind(Problem(str(told["error"])))
+
+
+def _write(path: Path, value: Mapping[str, object]) -> None:
+    """Whole or not at all: another worker never reads half a file."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value), encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,86 @@
+"""What collection knows: settings, variants and suites, each read once for a pytest session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError, Problem
+from harness.pytest_plugin.batch import Batch
+from harness.pytest_plugin.options import read_settings
+from harness.selection import is_suite
+from harness.session import cast
+from harness.settings import Settings
+from harness.suites import Suite, load_suites
+from harness.variants import Variant
+
+RUN_UID = pytest.StashKey[str]()  # xdist's name for one session with its workers
+BATCH = pytest.StashKey[Batch]()
+SETTINGS = pytest.StashKey["Settings | InputError"]()
+CAST = pytest.StashKey["tuple[Variant, ...] | InputError"]()
+
+
+def settings(config: pytest.Config) -> Settings:
+    """The project's settings; a wrong one is raised each time it is asked for."""
+    if SETTINGS not in config.stash:
+        try:
+            config.stash[SETTINGS] = read_settings(config)
+        except InputError as error:
+            config.stash[SETTINGS] = error
+    found = config.stash[SETTINGS]
+    if isinstance(found, InputError):
+        raise found
+    return found
+
+
+def batch_of(config: pytest.Config) -> Batch:
+    """The run that all items share, not started yet."""
+    if BATCH not in config.stash:
+        chosen = settings(config)
+        config.stash[BATCH] = Batch(chosen, _cast(config, chosen), shared_file(config, chosen))
+    return config.stash[BATCH]
+
+
+def load(config: pytest.Config, path: Path) -> Suite:
+    """One suite; its name and ids must not stand in another file of this session."""
+    run = batch_of(config)
+    name = _shown(path, config)
+    others = [suite for suite in run.suites.values() if suite.path != name]
+    suite = next(iter(load_suites([name], beside=others)))
+    run.suites[suite.name] = suite
+    return suite
+
+
+def collects(config: pytest.Config, path: Path) -> bool:
+    """Whether this file is a suite that this command line means."""
+    named = [Path(config.invocation_params.dir, arg.partition("::")[0]) for arg in config.args]
+    try:
+        return is_suite(path, named, settings(config))
+    except InputError:
+        return any(path in (name, *name.glob("*")) for name in named if path.suffix == ".yaml")
+
+
+def shared_file(config: pytest.Config, chosen: Settings) -> Path | None:
+    """Where xdist's workers tell each other of the run; None without xdist."""
+    name = getattr(config, "workerinput", {}).get("testrunuid") or config.stash.get(RUN_UID, None)
+    return chosen.path(chosen.store).parent / f"pytest-{name}.json" if name else None
+
+
+def _cast(config: pytest.Config, chosen: Settings) -> tuple[Variant, ...]:
+    if CAST not in config.stash:
+        try:
+            config.stash[CAST] = cast(chosen)
+        except InputError as error:
+            config.stash[CAST] = error
+    found = config.stash[CAST]
+    if isinstance(found, InputError):
+        config.stash[CAST] = InputError(Problem("the variants are wrong: see the first error"))
+        raise found
+    return found
+
+
+def _shown(path: Path, config: pytest.Config) -> str:
+    """The path as messages show it: relative to pytest's root folder, where it lies in it."""
+    root = config.rootpath
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -1,0 +1,66 @@
+"""pytest's hooks, thin: options, collection of YAML suites, the summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.pytest_plugin.batch import Batch
+from harness.pytest_plugin.collecting import BATCH, RUN_UID, batch_of, collects
+from harness.pytest_plugin.items import SuiteFile
+from harness.pytest_plugin.options import add_options
+from harness.pytest_plugin.progress import console_of
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Every option of the harness."""
+    add_options(parser)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
+    """Suites that are configured, or named on the command line."""
+    if file_path.suffix not in (".yaml", ".yml") or not collects(parent.config, file_path):
+        return None
+    file: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
+    return file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """pytest-xdist: remember the session's name, by which workers find each other's run."""
+    node.config.stash[RUN_UID] = node.workerinput["testrunuid"]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """The same table and verdicts that `harness run` prints."""
+    from harness.reports import print_summary
+
+    batch = _batch(config)
+    if batch and batch.report:
+        terminalreporter.section("harness")
+        print_summary(console_of(config), batch.report.scorecard, batch.report.paths)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The process that started the workers removes what they told each other."""
+    batch = _batch(config)
+    if batch and batch.shared and not hasattr(config, "workerinput"):
+        for path in (batch.shared, Path(f"{batch.shared}.lock")):
+            path.unlink(missing_ok=True)
+
+
+def _batch(config: pytest.Config) -> Batch | None:
+    """The run of this session, if it had one; a worker's, where the workers ran it."""
+    if RUN_UID not in config.stash:
+        return config.stash.get(BATCH, None)
+    try:
+        batch = batch_of(config)
+        batch.adopt()
+    except HarnessError:  # the workers have reported it for every file
+        return None
+    return batch

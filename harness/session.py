@@ -1,0 +1,291 @@
+"""The one way through: load → plan → run → score → gate → report.
+
+Both doors, the nightly comparison and the repair loop go through here, as a user would.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+
+from harness import __version__
+from harness.backends import (
+    Backend,
+    BackendOptions,
+    check_rows,
+    open_backend,
+    recorded_variants,
+)
+from harness.errors import InputError, Problem
+from harness.gate import GateReport, SuiteDemand, Verdict, decide, load_baseline
+from harness.lineup import baseline_file, baseline_name, lineup
+from harness.reports import ReportPaths, Scorecard, build_scorecard, check_writable, write_reports
+from harness.runner import (
+    Counts,
+    Observer,
+    Plan,
+    Result,
+    RunInfo,
+    Select,
+    Store,
+    SuiteInfo,
+    Trial,
+    VariantInfo,
+    describe_variant,
+    execute,
+    ignore,
+    make_plan,
+)
+from harness.selection import select_files
+from harness.settings import Settings
+from harness.suites import Case, Suite, load_suites
+from harness.variants import Variant, VariantRole
+
+EXIT_CODES = {
+    Verdict.REGRESSED: 1,
+    Verdict.BELOW_THRESHOLD: 1,
+    Verdict.ERROR: 3,
+    Verdict.INCONCLUSIVE: 4,
+}
+EXIT_ORDER = (2, 1, 3, 4)  # of several, the first counts
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A finished run: what it was, what the gate says, where the files are.
+
+    `failure` says what broke the engine, when something did; what was finished is kept.
+    """
+
+    info: RunInfo
+    gate: GateReport
+    scorecard: Scorecard
+    paths: ReportPaths
+    store: Path
+    failure: str = ""
+
+    def results(self) -> Iterator[Result]:
+        """All results, read from the store as they are asked for."""
+        with Store(self.store) as store:
+            yield from store.results(self.info.id)
+
+    @property
+    def exit_code(self) -> int:
+        """0 passed, 1 a gate failed, 3 machinery failed, 4 inconclusive."""
+        codes = {EXIT_CODES.get(suite.verdict, 0) for suite in self.gate.suites if suite.verdict}
+        codes |= {3} if self.failure else set()
+        return next((code for code in EXIT_ORDER if code in codes), 0)
+
+
+def cast(settings: Settings) -> tuple[Variant, ...]:
+    """The variants of a run under these settings; nothing heavy is loaded."""
+    if settings.backend != "replay":
+        return lineup(settings)
+    return lineup(settings, recorded_variants(_responses(settings)))
+
+
+def run_suites(
+    settings: Settings, named: Sequence[str] = (), *, observer: Observer = ignore
+) -> RunReport:
+    """Load the suites that `named` means (all configured ones without a name), and run them."""
+    variants = cast(settings)
+    suites = load_suites(select_files(named, settings))
+    return run(settings, suites, variants, observer=observer)
+
+
+def run(
+    settings: Settings,
+    suites: Sequence[Suite],
+    variants: Sequence[Variant],
+    *,
+    select: Select | None = None,
+    observer: Observer = ignore,
+) -> RunReport:
+    """Generate what is missing, score, gate and report.
+
+    `select` takes part of the cases; the baseline answers whatever a candidate answers. Raises
+    InputError before anything is generated, for all that is wrong in the input.
+    """
+    check_writable(settings.path(settings.report_dir))
+    backend = open_backend(settings.backend, _options(settings, variants))
+    try:
+        if settings.backend == "replay":
+            check_rows(_responses(settings), _turns(suites))
+        with Store(settings.path(settings.store)) as store:
+            return _run(settings, suites, variants, backend, store, select, observer)
+    finally:
+        backend.close()
+
+
+def reopen(settings: Settings, run_id: str) -> RunReport:
+    """The report of an earlier run, from the store alone."""
+    with Store(settings.path(settings.store)) as store:
+        return _report(settings, store, store.run(run_id))
+
+
+def _run(
+    settings: Settings,
+    suites: Sequence[Suite],
+    variants: Sequence[Variant],
+    backend: Backend,
+    store: Store,
+    select: Select | None,
+    observer: Observer,
+) -> RunReport:
+    started = time.monotonic()
+    baseline = baseline_name(variants)
+    chosen = _with_baseline(select, variants, baseline)
+    plan = make_plan(suites, variants, backend, baseline=baseline, select=chosen)
+    info = _begin(settings, suites, backend, plan, baseline)
+    store.start_run(info)
+    counts = execute(plan, backend, store, info.id, observer)
+    info = _end(info, backend, counts, time.monotonic() - started)
+    store.finish_run(info)
+    return _report(settings, store, info, str(counts.broken or ""))
+
+
+def _report(settings: Settings, store: Store, info: RunInfo, failure: str = "") -> RunReport:
+    recorded = _recorded_baseline(settings, info)
+    roles = {variant.name: variant.role for variant in info.variants}
+    demands = [SuiteDemand.of(suite) for suite in info.suites]
+    environments = {variant.name: variant.environment for variant in info.variants}
+    results = chain(store.results(info.id), recorded)
+    gate = decide(results, demands, roles, info.baseline, environments=environments)
+    scorecard = build_scorecard(info, gate)
+    directory = settings.path(settings.report_dir)
+    paths = write_reports(directory, info.id, scorecard, lambda: store.results(info.id))
+    return RunReport(info, gate, scorecard, paths, store.path, failure)
+
+
+def _recorded_baseline(settings: Settings, info: RunInfo) -> Iterator[Result]:
+    """What a committed baseline file says of the suites of this run."""
+    path = baseline_file(settings)
+    if path is None or info.baseline is None:
+        return
+    suites = {suite.name for suite in info.suites}
+    for result in load_baseline(path).named(info.baseline):
+        if result.suite in suites:
+            yield result
+
+
+def _committed(settings: Settings, taken: Container[str]) -> VariantInfo | None:
+    """The variant of a committed baseline file, under a name that is free in this run."""
+    path = baseline_file(settings)
+    if path is None:
+        return None
+    variant = load_baseline(path).variant
+    name = f"{variant.name}-committed" if variant.name in taken else variant.name
+    return replace(variant, name=name, role=VariantRole.BASELINE)
+
+
+def _with_baseline(
+    select: Select | None, variants: Sequence[Variant], baseline: str | None
+) -> Select | None:
+    """The same selection; the baseline also answers what a candidate answers."""
+    if select is None or baseline is None:
+        return select
+    others = [v for v in variants if v.role is VariantRole.CANDIDATE]
+
+    def chosen(case: Case, variant: Variant) -> bool:
+        if variant.name == baseline and any(select(case, other) for other in others):
+            return True
+        return select(case, variant)
+
+    return chosen
+
+
+def _begin(
+    settings: Settings,
+    suites: Sequence[Suite],
+    backend: Backend,
+    plan: Plan,
+    baseline: str | None,
+) -> RunInfo:
+    now = datetime.now(UTC)
+    present = {trial.variant.name: trial.variant for trial in _everything(plan)}
+    described = [describe_variant(variant, backend) for variant in present.values()]
+    committed = _committed(settings, present)
+    present_suites = {trial.case.suite for trial in _everything(plan)}
+    return RunInfo(
+        id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        started=now.isoformat(timespec="seconds"),
+        seconds=0.0,
+        harness_version=__version__,
+        backend=backend.name,
+        baseline=committed.name if committed else baseline if baseline in present else None,
+        suites=tuple(_suite_info(suite, plan) for suite in suites if suite.name in present_suites),
+        variants=(*([committed] if committed else []), *described),
+        notes=(*backend.notes, *plan.notes),
+        scorers=_scorers(suites),
+    )
+
+
+def _end(info: RunInfo, backend: Backend, counts: Counts, seconds: float) -> RunInfo:
+    return replace(
+        info,
+        seconds=seconds,
+        notes=tuple(dict.fromkeys((*backend.notes, *info.notes))),
+        execution=dict(backend.execution()),
+        generated=counts.generated,
+        cached=counts.cached,
+        finished=counts.broken is None,
+    )
+
+
+def _suite_info(suite: Suite, plan: Plan) -> SuiteInfo:
+    """`selected` counts the cases that every candidate of the run answers."""
+    taken: dict[str, set[str]] = {}
+    everyone = _everything(plan)
+    names = {t.variant.name for t in everyone if t.variant.role is VariantRole.CANDIDATE}
+    names = names or {t.variant.name for t in everyone}
+    for trial in everyone:
+        if trial.case.suite == suite.name:
+            taken.setdefault(trial.variant.name, set()).add(trial.case.id)
+    return SuiteInfo(
+        name=suite.name,
+        category=suite.category,
+        path=suite.path,
+        description=suite.description,
+        gate=suite.gate,
+        cases=len(suite.cases),
+        selected=min((len(taken.get(name, ())) for name in names), default=0),
+    )
+
+
+def _everything(plan: Plan) -> list[Trial]:
+    """All trials of a run, those with a known outcome too."""
+    return [*plan.trials, *(skip.trial for skip in plan.skipped)]
+
+
+def _scorers(suites: Sequence[Suite]) -> dict[str, int]:
+    checks = [
+        check for s in suites for case in s.cases for turn in case.turns for check in turn.checks
+    ]
+    return {check.name: check.scorer.version for check in sorted(checks, key=lambda c: c.name)}
+
+
+def _turns(suites: Sequence[Suite]) -> dict[str, int]:
+    return {case.id: len(case.turns) for suite in suites for case in suite.cases}
+
+
+def _options(settings: Settings, variants: Sequence[Variant]) -> BackendOptions:
+    return BackendOptions(
+        variants=tuple(variants),
+        device=settings.device,
+        dtype=settings.dtype,
+        batch_tokens=settings.batch_tokens,
+        responses=_responses(settings) if settings.responses else None,
+        trust_remote_code=settings.trust_remote_code,
+    )
+
+
+def _responses(settings: Settings) -> Path:
+    """The file of recorded answers, which `replay` cannot do without."""
+    if settings.responses is None:
+        raise InputError(Problem("no recorded answers given", mend="add --responses FILE (JSONL)"))
+    return settings.path(settings.responses)

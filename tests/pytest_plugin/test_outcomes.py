@@ -1,0 +1,137 @@
+"""What pytest says of cases and gates, for every kind of verdict."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from tests.pytest_plugin.conftest import Record
+
+ALL = "++++++++++++"
+
+
+def test_a_passing_candidate_is_green(project: pytest.Pytester, record: Record) -> None:
+    record({"base": ALL, "new": ALL})
+
+    project.runpytest("suites").assert_outcomes(passed=25)
+
+
+def test_failing_cases_of_a_passing_suite_are_tolerated(
+    project: pytest.Pytester, record: Record
+) -> None:
+    record({"base": ALL, "new": "-+++++++++++"})
+    done = project.runpytest("suites", "-rx")
+
+    done.assert_outcomes(passed=24, xfailed=1)
+    done.stdout.fnmatch_lines(["XFAIL suites/colours.yaml::c00[[]new[]] - tolerated: 11/12 ≥ 0.50"])
+
+
+def test_cases_that_got_worse_fail_when_the_suite_regressed(
+    project: pytest.Pytester, record: Record
+) -> None:
+    record({"base": "-+++++++++++", "new": "-------+++++"})
+    done = project.runpytest("suites", "-rfx")
+
+    done.assert_outcomes(passed=16, failed=7, xfailed=2)
+    done.stdout.fnmatch_lines(
+        [
+            "XFAIL suites/colours.yaml::c00[[]base[]] - baseline: contains: *",
+            "XFAIL suites/colours.yaml::c00[[]new[]] - not worse than base",
+            "FAILED suites/colours.yaml::c01[[]new[]] - contains: *",
+            "FAILED suites/colours.yaml::gate[[]new[]] - regressed: *",
+        ]
+    )
+
+
+def test_all_failing_cases_fail_below_the_threshold(
+    project: pytest.Pytester, record: Record
+) -> None:
+    record({"base": "-----------+", "new": "-----------+"})
+    done = project.runpytest("suites", "-rf")
+
+    done.assert_outcomes(passed=2, failed=12, xfailed=11)
+    done.stdout.fnmatch_lines(["FAILED suites/colours.yaml::gate[[]new[]] - below_threshold: *"])
+
+
+def test_a_lone_variant_is_judged_by_its_bars(project: pytest.Pytester, record: Record) -> None:
+    record({"base": "------------"})
+
+    project.runpytest("suites").assert_outcomes(failed=13)
+
+
+def test_part_of_a_suite_has_no_verdict(project: pytest.Pytester, record: Record) -> None:
+    record({"base": ALL, "new": "-+++++++++++"})
+    done = project.runpytest("suites", "-k", "c00 or c01 or gate", "-rs")
+
+    done.assert_outcomes(passed=3, failed=1, skipped=1)
+    done.stdout.fnmatch_lines(["SKIPPED * partial: 2 of 12 cases, no verdict"])
+
+
+def test_one_variant_alone_is_still_compared(project: pytest.Pytester, record: Record) -> None:
+    record({"base": ALL, "new": "-------+++++"})
+    done = project.runpytest("suites", "-k", "new", "-rf")
+
+    done.assert_outcomes(passed=5, failed=8)
+    done.stdout.fnmatch_lines(["FAILED *gate[[]new[]] - regressed: *"])
+
+
+def test_tags_are_marks(project: pytest.Pytester, record: Record) -> None:
+    record({"base": ALL})
+
+    project.runpytest("suites", "-m", "smoke", "--strict-markers").assert_outcomes(
+        passed=3, deselected=10
+    )
+
+
+def test_last_failed_runs_what_failed(project: pytest.Pytester, record: Record) -> None:
+    record({"base": ALL, "new": "-------+++++"})
+    project.runpytest("suites")
+
+    done = project.runpytest("suites", "--lf")
+
+    done.assert_outcomes(failed=7, skipped=1)
+
+
+def test_stopping_at_the_first_failure(project: pytest.Pytester, record: Record) -> None:
+    record({"base": "-----------+", "new": "-----------+"})
+
+    project.runpytest("suites", "-x").assert_outcomes(failed=1, xfailed=1)
+
+
+def test_a_missing_answer_is_an_error_and_not_a_failure(
+    project: pytest.Pytester, record: Record
+) -> None:
+    record({"base": ALL, "new": "+++++++++++"})
+    done = project.runpytest("suites", "-rE")
+
+    done.assert_outcomes(passed=23, errors=2)
+    done.stdout.fnmatch_lines(
+        [
+            "ERROR suites/colours.yaml::c11[[]new[]] - *no answer is recorded*",
+            "ERROR suites/colours.yaml::gate[[]new[]] - *error: *",
+        ]
+    )
+
+
+def test_junit_tells_errors_from_failures(project: pytest.Pytester, record: Record) -> None:
+    record({"base": ALL, "new": "-----------"})
+    project.runpytest("suites", "--junitxml=junit.xml")
+
+    suite = ElementTree.parse(project.path / "junit.xml").getroot()[0]  # our own file
+    names = {case.get("name"): [part.tag for part in case] for case in suite.iter("testcase")}
+
+    assert names["c00[new]"] == ["properties", "skipped"] or "failure" in names["c00[new]"]
+    assert "error" in names["c11[new]"]
+    assert "error" in names["gate[new]"]
+
+
+def test_the_run_leaves_its_files(project: pytest.Pytester, record: Record) -> None:
+    record({"base": ALL, "new": ALL})
+    project.runpytest("suites")
+
+    card = json.loads((project.path / "reports/latest/scorecard.json").read_text())
+
+    assert card["verdict"] == "pass"
+    assert len((project.path / "reports/latest/results.jsonl").read_text().splitlines()) == 24

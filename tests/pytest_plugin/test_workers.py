@@ -1,0 +1,35 @@
+"""pytest-xdist: several workers, one run."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.runner import Store
+from tests.pytest_plugin.conftest import Record
+
+
+@pytest.mark.parametrize("options", [("-n2",), ("-n2", "--dist=loadfile"), ("-n3", "-x")])
+def test_workers_share_one_run(
+    project: pytest.Pytester, record: Record, options: tuple[str, ...]
+) -> None:
+    record({"base": "++++++++++++", "new": "++++++++++++"})
+    done = project.runpytest_subprocess("suites", *options)
+
+    done.assert_outcomes(passed=25)
+    with Store(project.path / ".harness" / "store.db") as store:
+        assert len(store.runs()) == 1
+    assert not list((project.path / ".harness").glob("pytest-*"))
+
+
+def test_the_summary_is_printed_once(project: pytest.Pytester, record: Record) -> None:
+    record({"base": "++++++++++++", "new": "++++++++++++"})
+    done = project.runpytest_subprocess("suites", "-n2")
+
+    assert sum(line.strip() == "colours" for line in done.outlines) == 1
+
+
+def test_an_error_is_shared_too(project: pytest.Pytester, record: Record) -> None:
+    record({"base": "++++++++++++"})
+    project.path.joinpath("reports").write_text("a file where a folder should be")
+
+    project.runpytest_subprocess("suites", "-n2").assert_outcomes(errors=13)
