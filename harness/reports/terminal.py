@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.gate.values import Verdict
 from harness.reports.files import ReportPaths
 from harness.reports.scorecard import Category, Gate, Scorecard, VariantCard
 from harness.reports.words import (
@@ -115,7 +116,7 @@ class _Printer:
 
     def block(self, suite: str, gate: Gate) -> None:
         self.line(self.text(f"{suite}: ", "bold"), self.text(because(gate.reasons)), indent=2)
-        if gate.worse:
+        if gate.worse and gate.verdict is not Verdict.ERROR:
             self.line(self.text(f"look at: {listed(gate.worse)}"), indent=2)
 
     def warnings(self, scorecard: Scorecard) -> None:

@@ -152,7 +152,7 @@ def test_injection_in_every_field_is_text(window: Open, tmp_path: Path) -> None:
         responses=(INJECTION,),
         outcome=Outcome.FAIL,
         checks=(check,),
-        reason=INJECTION + "!",
+        reason=INJECTION,
         finish_reason=INJECTION,
         tags=(INJECTION,),
         prompt=({"role": "system", "content": INJECTION}, {"role": "user", "content": INJECTION}),
@@ -165,6 +165,28 @@ def test_injection_in_every_field_is_text(window: Open, tmp_path: Path) -> None:
     assert window.browser.all("img") == []
     assert window.browser.complaints() == []
     assert set(window.browser.requests()) == {page.as_uri()}
+
+
+def test_an_error_says_its_reason_where_no_check_can(window: Open, tmp_path: Path) -> None:
+    broken = result(outcome=Outcome.ERROR, responses=(), checks=(), reason="no recorded answer")
+    window.browser.open(write_reports(tmp_path, "run", small(), lambda: [broken]).html)
+    window.browser.one("#list .row").click()
+    assert window.browser.texts(".checks li") == ["!\nno recorded answer"]
+    assert window.browser.texts(".side .empty") == ["No answer"]
+
+
+def test_repeats_are_shown_one_by_one_and_a_failure_in_any_is_the_cases(
+    window: Open, tmp_path: Path
+) -> None:
+    runs = [
+        result(repeat=repeat, outcome=outcome, responses=(f"answer {repeat}",))
+        for repeat, outcome in enumerate((Outcome.PASS, Outcome.FAIL))
+    ]
+    window.browser.open(write_reports(tmp_path, "run", small(), lambda: runs[::-1]).html)
+    window.browser.choose("right", "base")
+    assert window.browser.texts("#list .mark") == ["✗ base"]
+    window.browser.one("#list .row").click()
+    assert window.browser.texts(".side .text") == ["answer 0", "answer 1"]
 
 
 @pytest.mark.parametrize("width", [360, 390, 768, 1280])

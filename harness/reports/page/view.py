@@ -17,28 +17,30 @@ FIRST = 3  # cases to look at first: what a reader takes in within a minute
 
 
 class Spotlight:
-    """The first failing cases of each suite and variant; required ones come first.
+    """The first cases of each suite and variant that are worth a look.
 
-    Keeps a few names per suite and variant, however many results it sees.
+    Keeps a few names per suite, variant and kind, however many results it sees.
     """
 
     def __init__(self) -> None:
-        self._required: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        self._failing: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        self._names: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
 
     def see(self, result: Result) -> None:
         """Take one result."""
         if result.outcome not in (Outcome.FAIL, Outcome.ERROR):
             return
-        kind = self._required if result.required else self._failing
-        names = kind[result.suite, result.variant]
-        if len(names) < FIRST and result.case not in names:
-            names.append(result.case)
+        kinds = [result.outcome.value] + (["required"] if result.required else [])
+        for kind in kinds:
+            names = self._names[result.suite, result.variant, kind]
+            if len(names) < FIRST and result.case not in names:
+                names.append(result.case)
 
-    def cases(self, suite: str, variant: str) -> tuple[str, ...]:
-        """At most three failing cases."""
-        key = suite, variant
-        return tuple(dict.fromkeys(self._required[key] + self._failing[key]))[:FIRST]
+    def cases(self, suite: str, variant: str, verdict: Verdict) -> tuple[str, ...]:
+        """At most three: errors where they decide, else failures, required ones first."""
+        broken = ("error", "required", "fail")
+        kinds = broken if verdict is Verdict.ERROR else ("required", "fail", "error")
+        names = [name for kind in kinds for name in self._names[suite, variant, kind]]
+        return tuple(dict.fromkeys(names))[:FIRST]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +167,11 @@ def _kind(card: VariantCard, gates: dict[str, Gate]) -> str:
 
 
 def _blocking(suite: str, gate: Gate, variant: str, spotlight: Spotlight) -> Blocking:
-    """Cases that got worse tell most; where none did, those that fail."""
-    names = gate.worse or spotlight.cases(suite, variant)
+    """Of a regression the cases that got worse tell most; else those that fail or broke."""
+    regressed = gate.verdict is Verdict.REGRESSED
+    names = gate.worse if regressed else spotlight.cases(suite, variant, gate.verdict)
     links = tuple(CaseLink(suite, case, variant) for case in names[:FIRST])
-    return Blocking(suite, gate, links, max(0, len(gate.worse) - FIRST))
+    return Blocking(suite, gate, links, max(0, len(gate.worse) - FIRST) if regressed else 0)
 
 
 def _facts(gates: dict[str, Gate]) -> tuple[str, ...]:

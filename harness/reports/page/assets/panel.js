@@ -60,12 +60,14 @@ function side(item, name, run, turn, turns, texts, marked, place) {
   return el(
     "section",
     { class: "side", "aria-label": `Answer of ${name}` },
-    el("p", { class: "head" }, el("strong", null, name), last ? mark(run.outcome, run.outcome) : null, last ? changed(item, name) : null),
+    el("p", { class: "head" }, el("strong", null, name), last ? standing(item, name, run) : []),
     answer(run, turn, texts, marked, place),
     checks(run, turn, last),
     last ? foot(run, texts, marked) : null,
   );
 }
+
+const standing = (item, name, run) => [mark(run.outcome, run.outcome), changed(item, name)];
 
 function answer(run, turn, texts, marked, place) {
   const text = run.responses[turn];
@@ -90,8 +92,9 @@ function checks(run, turn, last) {
       detail ? el("span", { class: "detail" }, detail) : null,
     );
   });
-  if (last && run.reason && !mine.some((check) => check[4] === run.reason)) {
-    rows.unshift(el("li", { class: "no" }, el("span", { class: "sign", "aria-hidden": "true" }, SIGN[run.outcome]), run.reason));
+  if (last && run.reason && run.checks.every((check) => check[2] === true)) {
+    const sign = el("span", { class: "sign", "aria-hidden": "true" }, SIGN[run.outcome]);
+    rows.unshift(el("li", { class: "no" }, sign, run.reason)); // no check says it: an error, say
   }
   return rows.length ? el("ul", { class: "checks", "aria-label": "Checks" }, rows) : null;
 }

@@ -1,0 +1,96 @@
+"""Which words and cases the page puts first."""
+
+import pytest
+
+from harness.gate.values import GateReport, SuiteVerdict, Verdict
+from harness.reports import build_scorecard
+from harness.reports.page.view import PageView, Spotlight, page_view
+from harness.runner.values import Outcome
+from tests.reports.samples import against_base, info, rate, result, row, small, suite, variant
+
+
+def view(*rows: SuiteVerdict, spotlight: Spotlight | None = None) -> PageView:
+    """The page of a run of the suite `invoices`, with one candidate per row."""
+    variants = (variant("base"), *(variant(each.variant) for each in rows))
+    made = info(suites=(suite("invoices", 40),), variants=variants)
+    return page_view(build_scorecard(made, GateReport(rows, None)), spotlight or Spotlight())
+
+
+def judged(name: str, verdict: Verdict | None, *worse: str) -> SuiteVerdict:
+    """A candidate's row."""
+    against = against_base(40, -0.1, -0.2, 0.0, 0.01, 0.01, worse, ())
+    return row("invoices", name, rate(30, 40, 0.6, 0.86), verdict, ("a reason",), against)
+
+
+HEADLINES = [
+    ((), ("Nothing was gated",)),
+    ((Verdict.PASS,), ("Deploy: repaired",)),
+    ((Verdict.REGRESSED,), ("Do not deploy: repaired",)),
+    ((Verdict.INCONCLUSIVE,), ("No decision: repaired",)),
+    ((None,), ("No decision: repaired",)),
+    (
+        (Verdict.PASS, Verdict.BELOW_THRESHOLD),
+        ("repaired may replace base", "forgetful must not"),
+    ),
+    ((Verdict.REGRESSED,) * 2, ("repaired and forgetful must not replace base",)),
+    ((Verdict.PASS, Verdict.ERROR), ("repaired may replace base", "no decision on forgetful")),
+]
+
+
+@pytest.mark.parametrize(("verdicts", "headline"), HEADLINES)
+def test_the_headline_is_the_decision(
+    verdicts: tuple[Verdict | None, ...], headline: tuple[str, ...]
+) -> None:
+    rows = [
+        judged(name, verdict)
+        for name, verdict in zip(("repaired", "forgetful"), verdicts, strict=False)
+    ]
+    assert view(*rows).headline == headline
+
+
+def test_suites_that_block_come_first() -> None:
+    assert [each.suite.name for each in page_view(small(), Spotlight()).suites] == [
+        "languages",
+        "invoices",
+    ]
+
+
+def spotlight() -> Spotlight:
+    """Failures, one of them required, and an error."""
+    found = Spotlight()
+    for number in range(5):
+        found.see(result(f"fail-{number}", "repaired", outcome=Outcome.FAIL))
+    found.see(result("must", "repaired", outcome=Outcome.FAIL, required=True))
+    found.see(result("broke", "repaired", outcome=Outcome.ERROR))
+    found.see(result("fine", "repaired"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("verdict", "cases"),
+    [
+        (Verdict.REGRESSED, ["worse-1", "worse-2", "worse-3"]),
+        (Verdict.BELOW_THRESHOLD, ["must", "fail-0", "fail-1"]),
+        (Verdict.ERROR, ["broke", "must", "fail-0"]),
+    ],
+)
+def test_three_cases_to_look_at_first(verdict: Verdict, cases: list[str]) -> None:
+    names = [f"worse-{number}" for number in range(1, 6)]
+    seen = view(judged("repaired", verdict, *names), spotlight=spotlight())
+    links = seen.candidates[0].blocking[0].cases
+    assert [link.case for link in links] == cases
+    assert links[0].href == f"#case/invoices/{cases[0]}/repaired"
+
+
+DEMANDS: list[tuple[dict[str, object], str]] = [
+    ({}, "must not get worse"),
+    ({"min_pass_rate": 0.9, "max_drop": 0.03}, "at least 90 % must pass; may lose up to 3 points"),
+    ({"policy": "non_inferiority", "max_drop": 0.05}, "must be shown to lose less than 5 points"),
+]
+
+
+@pytest.mark.parametrize(("gate", "words"), DEMANDS)
+def test_a_suites_bars_are_said_in_words(gate: dict[str, object], words: str) -> None:
+    made = info(suites=(suite("invoices", 40, gate=gate),))
+    card = build_scorecard(made, GateReport((), None))
+    assert page_view(card, Spotlight()).suites[0].demands == words
