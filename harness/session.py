@@ -17,6 +17,7 @@ from harness import __version__
 from harness.backends import (
     Backend,
     BackendOptions,
+    check_name,
     check_rows,
     open_backend,
     recorded_variants,
@@ -84,6 +85,7 @@ class RunReport:
 
 def cast(settings: Settings) -> tuple[Variant, ...]:
     """The variants of a run under these settings; nothing heavy is loaded."""
+    check_name(settings.backend)
     if settings.backend != "replay":
         return lineup(settings)
     return lineup(settings, recorded_variants(_responses(settings)))

@@ -1,7 +1,7 @@
 """Engines: one protocol, a lazy registry, and the built-in ones."""
 
 from harness.backends.recorded import check_rows, recorded_variants
-from harness.backends.registry import backend_names, open_backend, require
+from harness.backends.registry import backend_names, check_name, open_backend, require
 from harness.backends.values import (
     Address,
     Backend,
@@ -23,6 +23,7 @@ __all__ = [
     "Prompt",
     "Request",
     "backend_names",
+    "check_name",
     "check_rows",
     "open_backend",
     "recorded_variants",

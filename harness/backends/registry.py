@@ -17,6 +17,7 @@ GROUP = "harness.backends"
 DISTRIBUTION = "adapter-gate-harness"
 _BUILT_IN = {
     "echo": "harness.backends.echo:open_echo",
+    "hf": "harness.backends.hf:open_hf",
     "replay": "harness.backends.replay:open_replay",
 }
 
@@ -32,10 +33,21 @@ def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
     Raises `InputError` for an unknown name, an engine whose packages are not installed, and for
     options, models and adapters that are wrong.
     """
-    entries = _entries()
-    if name not in entries:
-        raise InputError(_unknown(name, tuple(sorted(entries))))
-    return _load(entries[name])(options or BackendOptions())
+    check_name(name)
+    return _load(_entries()[name])(options or BackendOptions())
+
+
+def check_name(name: str) -> None:
+    """Raise `InputError` for an engine that nobody offers."""
+    known = backend_names()
+    if name not in known:
+        raise InputError(
+            Problem(
+                f"backend {name!r} is not known",
+                did_you_mean=nearest(name, known),
+                mend=f"use one of {', '.join(known)}",
+            )
+        )
 
 
 def require(backend: str, extra: str, *modules: str) -> None:
@@ -69,11 +81,3 @@ def _load(entry: EntryPoint) -> Callable[[BackendOptions], Backend]:
             )
         ) from error
     return opener
-
-
-def _unknown(name: str, known: tuple[str, ...]) -> Problem:
-    return Problem(
-        f"backend {name!r} is not known",
-        did_you_mean=nearest(name, known),
-        mend=f"use one of {', '.join(known)}",
-    )

@@ -15,11 +15,15 @@ INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; a user's mistake is printed without a traceback."""
+    words = sys.argv[1:] if argv is None else argv
     parser, commands = new_parser()
     for family in COMMANDS:
         family.add_commands(commands)
+    if not words:
+        parser.print_help()
+        return 0
     try:
-        arguments = parse(parser, sys.argv[1:] if argv is None else argv)
+        arguments = parse(parser, words, commands.choices)
         code: int = arguments.act(arguments)
     except HarnessError as error:
         print(error, file=sys.stderr)

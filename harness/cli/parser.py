@@ -49,9 +49,17 @@ def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name, _, _ in flags() if hasattr(arguments, name)}
 
 
-def parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:
+def parse(parser: Parser, words: Sequence[str], commands: Iterable[str]) -> argparse.Namespace:
     """Parse all words; one that is not known is named with the nearest that is."""
-    arguments, unknown = parser.parse_known_args(argv)
+    if words[0] not in commands and not words[0].startswith("-"):
+        raise InputError(
+            Problem(
+                f"unknown command {words[0]!r}",
+                wanted=", ".join(commands),
+                did_you_mean=nearest(words[0], commands),
+            )
+        )
+    arguments, unknown = parser.parse_known_args(words)
     if unknown:
         known = [flag.name for _, flag, _ in flags()]
         raise InputError(

@@ -16,9 +16,7 @@ def add_commands(commands: Any) -> None:
     run.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
     add_settings(run)
     run.set_defaults(act=run_command)
-    score = commands.add_parser(
-        "score", help="the same on recorded answers", allow_abbrev=False
-    )
+    score = commands.add_parser("score", help="the same on recorded answers", allow_abbrev=False)
     score.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
     add_settings(score, without=("backend", "device", "dtype", "batch_tokens"))
     score.set_defaults(act=score_command)

@@ -1,0 +1,142 @@
+"""`harness run` and `harness score`: exit codes, files and what a wrong word says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from tests.cli.conftest import Record
+
+ALL = "++++++++++++"
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "verdict"),
+    [
+        ({"base": ALL, "new": ALL}, 0, "pass"),
+        ({"base": ALL, "new": "-------+++++"}, 1, "regressed"),
+        ({"base": "-------+++++", "new": "-------+++++"}, 1, "below_threshold"),
+        ({"base": ALL, "new": "+++++++++++"}, 3, "error"),
+        ({"base": ALL}, 0, "pass"),
+    ],
+)
+def test_the_exit_code_is_the_verdict(
+    record: Record, answers: dict[str, str], code: int, verdict: str
+) -> None:
+    record(answers)
+
+    assert main(["run"]) == code
+    assert json.loads(Path("reports/latest/scorecard.json").read_text())["verdict"] == verdict
+
+
+def test_a_suite_that_cannot_decide_exits_with_4(record: Record) -> None:
+    record({"base": ALL, "new": ALL})
+    suite = Path("suites/colours.yaml")
+    suite.write_text(
+        suite.read_text().replace(
+            "{min_pass_rate: 0.5}", "{policy: non_inferiority, max_drop: 0.03}"
+        )
+    )
+
+    assert main(["run"]) == 4
+
+
+def test_score_gates_recorded_answers_whatever_the_backend(record: Record) -> None:
+    record({"base": ALL, "new": "-------+++++"})
+    Path("harness.toml").write_text('suites = ["suites"]\n')
+
+    assert main(["score", "--responses", "answers.jsonl"]) == 1
+
+
+def test_a_runs_own_results_can_be_scored_again(record: Record) -> None:
+    record({"base": ALL, "new": "-------+++++"})
+    main(["run"])
+    Path("again.jsonl").write_bytes(Path("reports/latest/results.jsonl").read_bytes())
+
+    assert main(["score", "--responses", "again.jsonl"]) == 1
+
+
+def test_the_second_run_generates_nothing(
+    record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record({"base": ALL, "new": ALL})
+    main(["run"])
+    capsys.readouterr()
+
+    main(["run"])
+
+    assert "0 answers generated, 24 from the store" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["rnu"],
+            "unknown command 'rnu'\n  wanted: {commands}\n  did you mean: run",
+        ),
+        (
+            ["run", "--adaptor", "x=y"],
+            "unknown option '--adaptor'\n  did you mean: --adapter\n  mend: see harness run --help",
+        ),
+        (
+            ["run", "--backend", "hff"],
+            "backend 'hff' is not known\n  did you mean: hf\n  mend: use one of echo, hf, replay",
+        ),
+        (
+            ["run", "--backend", "replay", "--baseline", "nwe"],
+            "--baseline 'nwe' names no variant of this run\n"
+            "  wanted: one of base, new\n"
+            "  did you mean: new",
+        ),
+        (
+            ["run", "suites/colors.yaml"],
+            "no such file or folder: suites/colors.yaml\n  did you mean: suites/colours.yaml",
+        ),
+        (
+            ["run", "--model"],
+            "argument --model: expected one argument\n  mend: see harness run --help",
+        ),
+        (
+            ["run", "--report-dir", "harness.toml"],
+            "harness.toml: no report can be written here\n"
+            "  found: File exists\n"
+            "  mend: choose another directory with --report-dir DIR",
+        ),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(
+    record: Record, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    record({"base": ALL, "new": ALL})
+
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.err.rstrip("\n") == message.format(commands="run, score, validate, schema")
+    assert not Path("reports").exists()
+
+
+def test_no_recorded_answers(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("harness.toml").write_text('suites = ["suites"]\n')
+
+    assert main(["score"]) == 2
+    assert capsys.readouterr().err == (
+        "no recorded answers given\n  mend: add --responses FILE (JSONL)\n"
+    )
+
+
+def test_answers_for_unknown_cases(record: Record, capsys: pytest.CaptureFixture[str]) -> None:
+    record({"base": ALL})
+    with Path("answers.jsonl").open("a") as file:
+        file.write('{"case": "c1", "response": "red"}\n')
+
+    assert main(["run"]) == 2
+    assert capsys.readouterr().err.startswith("answers.jsonl:13: ")
+
+
+def test_without_a_word_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "COMMAND" in capsys.readouterr().out
