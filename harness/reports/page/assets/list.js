@@ -23,7 +23,9 @@ function fillChoices() {
     ["", "any"], ["worse", "↓ got worse"], ["better", "↑ got better"],
     ["differs", "answer differs"], ["same", "same answer"],
   ]);
-  choices(control.outcome, [["", "any"], ["fail", "✗ fail"], ["pass", "✓ pass"], ["error", "! error"], ["skipped", "– skipped"]]);
+  choices(control.outcome, [
+    ["", "any"], ["fail", "✗ fail"], ["pass", "✓ pass"], ["error", "! error"], ["skipped", "– skipped"],
+  ]);
   choices(control.suite, [["", "all"], ...suites.map((suite) => [suite.name, suite.name])]);
   choices(control.tag, [["", "any"], ...tags.map((tag) => [tag, tag])]);
   choices(control.left, [["", "nothing"], ...names]);
