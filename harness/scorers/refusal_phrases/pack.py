@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Literal, get_args
 
 import regex
 
+from harness.scorers import scripts
+from harness.scorers.detect import function_words, words_of
+
 # In the order of their use by instruct models; English first, since it decides most answers.
-LANGUAGES = ("en",)
+LANGUAGES = (
+    "en", "de", "fr", "es", "it", "pt", "nl", "sv", "pl", "cs",
+    "tr", "id", "vi", "ru", "uk", "zh", "ja", "ko", "ar", "hi",
+)  # fmt: skip
 
 Kind = Literal[
     "cannot",  # the speaker's negated ability or will: I can't, I'm not able to, I won't
@@ -28,29 +34,64 @@ Kind = Literal[
 ]
 
 
+# What else a pack is good for, and the scripts other than Latin.
+_RELATIVES = {"sv": ("sv", "da", "nb"), "cs": ("cs", "sk"), "id": ("id", "ms"), "uk": ("uk", "be")}
+_SCRIPTS = {
+    "ru": "cyrillic", "uk": "cyrillic", "zh": "han", "ja": "kana", "ko": "hangul",
+    "ar": "arabic", "hi": "devanagari",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """The phrases of one language, one pattern for each kind that it has."""
+    """The phrases of one language, each kind compiled when it is first looked for."""
 
     language: str
-    patterns: Mapping[str, regex.Pattern[str]]
+    phrases: Mapping[str, str]
+    any_order: bool
+    _patterns: dict[str, regex.Pattern[str]] = field(default_factory=dict, compare=False)
 
-    def find(self, kind: Kind, text: str, start: int = 0, end: int = 1_000) -> str:
-        """The first phrase of this kind between two places of the text, or an empty string."""
-        found = self.search(kind, text, start, end)
+    def find(self, kind: Kind, text: str) -> str:
+        """The first phrase of this kind in the text, or an empty string."""
+        found = self.search(kind, text)
         return found.group().strip(" ,.;:!") if found else ""
 
     def search(
         self, kind: Kind, text: str, start: int = 0, end: int = 1_000
     ) -> regex.Match[str] | None:
-        """The match of `find`."""
-        pattern = self.patterns.get(kind)
+        """The first match of this kind between two places of the text."""
+        pattern = self._pattern(kind)
         return pattern.search(text, start, end) if pattern else None
 
     def blanked(self, kind: Kind, text: str) -> str:
         """The text, as long as before, with the phrases of this kind blanked out."""
-        pattern = self.patterns.get(kind)
+        pattern = self._pattern(kind)
         return pattern.sub(lambda found: " " * len(found.group()), text) if pattern else text
+
+    def _pattern(self, kind: Kind) -> regex.Pattern[str] | None:
+        if kind not in self._patterns and kind in self.phrases:
+            flags = regex.IGNORECASE | regex.VERSION1
+            self._patterns[kind] = regex.compile(self.phrases[kind], flags)
+        return self._patterns.get(kind)
+
+
+def packs_for(text: str) -> tuple[Pack, ...]:
+    """The packs of the languages that the text may be in, by its scripts and function words."""
+    found = scripts.count(text)
+    chosen = {code for code, script in _SCRIPTS.items() if found[script]}
+    if found["latin"]:
+        words = words_of(text)
+        hits = {code: _hits(code, words) for code in LANGUAGES if code not in _SCRIPTS}
+        most = max(hits.values())
+        chosen |= {"en", *(code for code, number in hits.items() if number * 2 >= most)}
+    return tuple(pack for pack in packs() if pack.language in chosen)
+
+
+def _hits(code: str, words: list[str]) -> int:
+    lists = function_words()
+    return max(
+        sum(word in lists.get(near, ()) for word in words) for near in _RELATIVES.get(code, (code,))
+    )
 
 
 @cache
@@ -71,7 +112,8 @@ def _pack(language: str, text: str) -> Pack:
             macros[name] = _expanded("|".join(phrases), macros)
     spaces = "unspaced" not in sections
     kinds = [kind for kind in get_args(Kind) if kind in sections]
-    return Pack(language, {kind: _compiled(sections[kind], macros, spaces) for kind in kinds})
+    joined = {kind: _joined(sections[kind], macros, spaces) for kind in kinds}
+    return Pack(language, joined, "any order" in sections)
 
 
 def _sections(text: str) -> dict[str, list[str]]:
@@ -85,10 +127,9 @@ def _sections(text: str) -> dict[str, list[str]]:
     return sections
 
 
-def _compiled(phrases: list[str], macros: Mapping[str, str], spaces: bool) -> regex.Pattern[str]:
+def _joined(phrases: list[str], macros: Mapping[str, str], spaces: bool) -> str:
     joined = _expanded("|".join(phrases), macros).replace("~", r"\w*")
-    body = rf"(?<!\w)(?:{joined})(?!\w)" if spaces else f"(?:{joined})"
-    return regex.compile(body, regex.IGNORECASE | regex.VERSION1)
+    return rf"(?<!\w)(?:{joined})(?!\w)" if spaces else f"(?:{joined})"
 
 
 def _expanded(phrase: str, macros: Mapping[str, str]) -> str:
