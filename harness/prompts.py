@@ -72,6 +72,20 @@ class ChatTokenizer:
         """16 hexadecimal digits of the chat template's SHA-256."""
         return digest(self._template, 16)
 
+    def renders_like(self, template: str) -> bool:
+        """Whether another chat template makes the same text of a plain conversation."""
+        messages = (Message("system", _SYSTEM), Message("user", _USER))
+        try:
+            other = self.tokenizer.apply_chat_template(
+                as_dicts(messages),
+                chat_template=template,
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+            return bool(other == self.text(messages))
+        except Exception:  # a template is a program: whatever it raises, it is another one
+            return False
+
     @property
     def default_system(self) -> str | None:
         """The system message that the template adds where none is given, or None.

@@ -31,8 +31,9 @@ _FIELDS: Mapping[str, tuple[type, str]] = {
     "prompt_tokens": (int, "a number from 0"),
     "completion_tokens": (int, "a number from 0"),
 }
-# Names so close to those above that they are slips, unless a run writes them itself.
-_OTHERS = {"category", "cases", "requests", "suite", "repeats", "variants"}
+# Other keys are passed over, unless they look like slips of those above. A run's own rows have
+# these, some of which do: `case_hash`.
+_OTHERS = {"case_hash", "category", "prompt", "repeats", "seconds", "suite", "tags", "variants"}
 _MOST_PROBLEMS = 20  # a file of the wrong kind is wrong in every line
 
 

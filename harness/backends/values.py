@@ -90,7 +90,10 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """What a backend may be told. Each takes what it understands; `engine_args` is passed on."""
+    """What a backend may be told. Each takes what it understands; `engine_args` is passed on.
+
+    `cache_dir` is where hashes of weights are kept between runs; without it they are not.
+    """
 
     variants: tuple[Variant, ...] = ()
     device: str = "auto"
@@ -99,6 +102,7 @@ class BackendOptions:
     responses: Path | None = None
     base_url: str | None = None
     trust_remote_code: bool = False
+    cache_dir: Path | None = None
     engine_args: Mapping[str, Any] = field(default_factory=dict)
 
 

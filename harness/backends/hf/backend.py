@@ -1,0 +1,254 @@
+"""The engine `hf`: what it is asked, from models on disk to completions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from harness.backends.adapter_dir import AdapterDir, open_adapter
+from harness.backends.fingerprints import FileHashes, adapter_hash, model_hash
+from harness.backends.model_dir import ModelDir, open_model
+from harness.backends.values import (
+    BackendOptions,
+    Completion,
+    Environment,
+    Fingerprint,
+    Prompt,
+    Request,
+)
+from harness.chat import Messages
+from harness.errors import InputError, MachineryError, Problem
+from harness.prompts import ChatTokenizer, load_tokenizer
+from harness.variants import Variant
+
+if TYPE_CHECKING:  # torch and peft take seconds to import: only when they are used
+    from harness.backends.hf.decoding import Decoder, Limits
+    from harness.backends.hf.loading import LoadedModel
+    from harness.backends.hf.placement import Placement
+
+_OWN_ARGUMENTS = ("rows", "threads")
+
+
+class HfBackend:
+    """transformers in this process.
+
+    The base is loaded once, by the first `generate`; adapters are added to it. Variants of another
+    model are answered after those of the loaded one, and the memory is given back in between.
+
+    Engine arguments: `rows` (most prompts in a batch), `threads` (on a CPU); all others go to
+    `from_pretrained` and count as part of the environment.
+    """
+
+    name = "hf"
+
+    def __init__(self, options: BackendOptions) -> None:
+        self._options = options
+        self._models: dict[str, ModelDir] = {}
+        self._adapters: dict[tuple[str, str], AdapterDir] = {}
+        self._tokenizers: dict[str, ChatTokenizer] = {}
+        self._hashes = FileHashes(options.cache_dir)
+        self._loaded: LoadedModel | None = None
+        self._limits: Limits | None = None
+        self._threads = 0
+        self._first_limits: Limits | None = None
+        self._check(options)
+
+    @cached_property
+    def placement(self) -> Placement:
+        """Device and number format; imports torch."""
+        from harness.backends.hf.placement import place
+
+        return place(self._options.device, self._options.dtype)
+
+    @property
+    def context_length(self) -> int | None:
+        """The shortest of its models'."""
+        lengths = [model.context_length for model in self._models.values()]
+        return min((length for length in lengths if length), default=None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Device, format and batch as chosen, and what is odd about templates and adapters."""
+        notes = [*self.placement.reasons]
+        for name, tokenizer in self._tokenizers.items():
+            if tokenizer.default_system:
+                notes.append(_default_system(name, tokenizer.default_system))
+        for (model, _), adapter in self._adapters.items():
+            notes += self._adapter_notes(adapter, model)
+        if self._limits != self._first_limits and self._limits:
+            notes.append(f"batch cut to {self._limits.tokens} tokens: memory ran out")
+        return tuple(notes)
+
+    def environment(self, variant: Variant) -> Environment:
+        """Version, format, quantisation, template, end tokens and arguments for the model."""
+        model = self._model(variant)
+        extra = {name: str(value) for name, value in self._model_arguments().items()}
+        return Environment(
+            engine="transformers",
+            version=version("transformers"),
+            dtype=self.placement.dtype_name,
+            quantisation=model.quantisation,
+            chat_template=self._tokenizer(variant.model).template_hash,
+            extra={**extra, "eos": ",".join(map(str, self._eos(variant.model)))},
+        )
+
+    def fingerprint(self, variant: Variant) -> Fingerprint:
+        """Hashes of the model's and the adapter's files."""
+        adapter = self._adapter(variant)
+        weights = model_hash(self._model(variant), self._hashes)
+        return Fingerprint(weights, adapter_hash(adapter, self._hashes) if adapter else "")
+
+    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+        """Token ids by the chat template of the variant's model."""
+        ids = self._tokenizer(variant.model).token_ids(messages)
+        return Prompt(messages, ids, len(ids))
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Answers variant by variant, each when it is finished; weights are loaded on the way."""
+        fitting = []
+        for request in requests:
+            if refusal := _refusal(request, self._model(request.variant)):
+                yield request, refusal
+            else:
+                fitting.append(request)
+        for group in self._groups(fitting):
+            yield from self._answer(group)
+
+    def execution(self) -> Mapping[str, str]:
+        """Device, libraries, threads and batch; the latter two once weights are loaded."""
+        facts = {
+            "device": str(self.placement.device),
+            "torch": version("torch"),
+            "peft": version("peft"),
+        }
+        if self._limits:
+            facts["batch_rows"] = str(self._limits.rows)
+            facts["batch_tokens"] = str(self._limits.tokens)
+        if self._threads:
+            facts["threads"] = str(self._threads)
+        return facts
+
+    def close(self) -> None:
+        """Give the memory of the weights back."""
+        if self._loaded is not None:
+            self._loaded.close()
+            self._loaded = None
+
+    def _check(self, options: BackendOptions) -> None:
+        """Look at every model and adapter, and name all problems at once."""
+        problems: list[Problem] = []
+        for variant in options.variants:
+            try:
+                self._model(variant)
+                self._adapter(variant)
+            except InputError as error:
+                problems += [problem for problem in error.problems if problem not in problems]
+        if problems:
+            raise InputError(*problems)
+
+    def _model(self, variant: Variant) -> ModelDir:
+        if variant.model not in self._models:
+            self._models[variant.model] = open_model(variant.model)
+        return self._models[variant.model]
+
+    def _adapter(self, variant: Variant) -> AdapterDir | None:
+        if variant.adapter is None:
+            return None
+        key = (variant.model, variant.adapter)
+        if key not in self._adapters:
+            self._adapters[key] = open_adapter(variant.adapter, self._model(variant))
+        return self._adapters[key]
+
+    def _tokenizer(self, model: str) -> ChatTokenizer:
+        if model not in self._tokenizers:
+            path = self._models[model].path
+            trust = self._options.trust_remote_code
+            self._tokenizers[model] = load_tokenizer(path, trust_remote_code=trust)
+        return self._tokenizers[model]
+
+    def _eos(self, model: str) -> tuple[int, ...]:
+        """Tokens that end an answer: the model's and the tokenizer's."""
+        own = self._tokenizer(model).eos_token_id
+        return tuple(sorted({*self._models[model].eos_token_ids, *(() if own is None else (own,))}))
+
+    def _model_arguments(self) -> dict[str, Any]:
+        arguments = self._options.engine_args.items()
+        return {name: value for name, value in arguments if name not in _OWN_ARGUMENTS}
+
+    def _adapter_notes(self, adapter: AdapterDir, model: str) -> Iterator[str]:
+        if adapter.unserved:
+            listed = ", ".join(adapter.unserved)
+            yield f"adapter {adapter.path.name}: vLLM would refuse it for {listed}"
+        template, tokenizer = adapter.chat_template, self._tokenizers.get(model)
+        if template and tokenizer and not tokenizer.renders_like(template):
+            yield f"adapter {adapter.path.name}: trained with another chat template than its base's"
+
+    def _groups(self, requests: Sequence[Request]) -> list[list[Request]]:
+        """Requests of one model and adapter together, those of the model in memory first."""
+        groups: dict[tuple[str, str], list[Request]] = {}
+        for request in requests:
+            variant = request.variant
+            groups.setdefault((variant.model, variant.adapter or ""), []).append(request)
+        current = self._loaded.directory.name if self._loaded else ""
+        return [groups[key] for key in sorted(groups, key=lambda key: (key[0] != current, key[0]))]
+
+    def _answer(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        variant = requests[0].variant
+        loaded = self._load(variant)
+        loaded.activate(self._adapter(variant))
+        decoder = self._decoder(loaded, variant)
+        try:
+            yield from decoder.run(requests)
+        except RuntimeError as error:
+            raise MachineryError(Problem(f"transformers failed: {error}")) from error
+        finally:
+            self._limits = decoder.limits
+
+    def _load(self, variant: Variant) -> LoadedModel:
+        from harness.backends.hf.batching import choose_limits
+        from harness.backends.hf.loading import LoadedModel
+        from harness.backends.hf.placement import use_threads
+
+        if self._loaded is not None and self._loaded.directory.name == variant.model:
+            return self._loaded
+        self.close()
+        if self.placement.device.type == "cpu":
+            self._threads = use_threads(self._options.engine_args.get("threads"))
+        loaded = LoadedModel(
+            self._model(variant),
+            self.placement,
+            self._model_arguments(),
+            trust_remote_code=self._options.trust_remote_code,
+        )
+        rows = self._options.engine_args.get("rows")
+        self._limits = choose_limits(loaded.model, self._options.batch_tokens, rows)
+        self._first_limits, self._loaded = self._limits, loaded
+        return loaded
+
+    def _decoder(self, loaded: LoadedModel, variant: Variant) -> Decoder:
+        from harness.backends.hf.batching import choose_limits
+        from harness.backends.hf.decoding import Decoder
+        from harness.backends.hf.rows import Stopping
+
+        stopping = Stopping(self._tokenizer(variant.model), self._eos(variant.model))
+        limits = self._limits or choose_limits(loaded.model)
+        return Decoder(loaded.model, stopping, limits, loaded.directory.context_length)
+
+
+def _refusal(request: Request, model: ModelDir) -> Completion | None:
+    """Why a request is not even tried, or None."""
+    tokens, wanted = request.prompt.tokens, request.sampling.max_new_tokens
+    context = model.context_length
+    if not request.prompt.token_ids:
+        return Completion("", "error", error="the prompt has no tokens")
+    if context is not None and tokens + wanted > context:
+        text = f"{tokens} prompt and {wanted} answer tokens exceed the context of {context}"
+        return Completion("", "error", prompt_tokens=tokens, error=text)
+    return None
+
+
+def _default_system(name: str, text: str) -> str:
+    shown = text if len(text) <= 100 else f"{text[:97]}..."
+    return f"{name}: without a system message, its chat template adds {shown!r}"

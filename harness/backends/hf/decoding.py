@@ -1,0 +1,221 @@
+"""Many prompts through one model: prefilled in small groups, decoded in one changing batch.
+
+Measured with a model of 5.5 M parameters on two CPU cores, 240 prompts of 30 to 1,500 tokens and
+10 to 80 new ones: `generate` of transformers 39 to 42 s, batches whose finished rows leave 19 to
+31 s, this 16 s. Groups of 2,048 prompt tokens stay in the processor's cache, and a batch that is
+refilled as rows finish does not run half empty.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from harness.backends.hf.drawing import draw
+from harness.backends.hf.rows import Row, Stopping, make_row, refuse
+from harness.backends.hf.window import (
+    ROOM,
+    Prefilled,
+    Window,
+    can_join,
+    new_cache,
+    rebuild,
+    sealed,
+)
+from harness.backends.values import Completion, Request
+
+REFILL = 0.75  # the batch is made anew when at most this share of it is still going
+_CPU_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The size of a batch: rows, tokens in the cache (rows x columns), prompt tokens at once."""
+
+    rows: int
+    tokens: int
+    prefill: int
+
+
+class Decoder:
+    """One model at work. `limits` shrink for good when memory runs out.
+
+    `model` is a causal model of transformers; `context` the number of positions that it has.
+    """
+
+    def __init__(
+        self, model: Any, stopping: Stopping, limits: Limits, context: int | None = None
+    ) -> None:
+        self.limits = limits
+        self._model = model
+        self._stopping = stopping
+        self._last_position = (context or 2**31) - 1
+        self._joins = can_join(new_cache(model.config))
+        self._arguments = _known_arguments(model)
+        self._queue: deque[Row] = deque()
+        self._joining: list[Row] = []
+        self._rows: list[Row] = []
+        self._window: Window | None = None
+
+    def run(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Answer all requests, each handed on when it is finished, longest prompts first.
+
+        Memory that runs out halves the batch: what was in flight starts again, and a prompt that
+        does not fit alone gets a completion with an error.
+        """
+        rows = sorted(map(make_row, requests), key=lambda row: -len(row.prompt))
+        self._queue = deque(rows)
+        try:
+            while self._queue or self._rows:
+                for row in self._advance():
+                    if row.finished is not None:
+                        yield row.request, row.finished
+        finally:
+            self._drop()
+            self._queue.clear()
+
+    def _advance(self) -> list[Row]:
+        """One step; returns the rows that it finished. No torch mode stays on afterwards."""
+        try:
+            return self._step()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        return self._retreat()  # here, where the error no longer holds the memory
+
+    @torch.inference_mode()
+    def _step(self) -> list[Row]:
+        going = [index for index, row in enumerate(self._rows) if row.finished is None]
+        if not going and not self._queue:
+            self._drop()
+            return []
+        if self._window is None or self._needs_rebuild(self._window, going):
+            return self._rebuild(going)
+        return self._decode(self._window, going)
+
+    def _needs_rebuild(self, window: Window, going: Sequence[int]) -> bool:
+        if not going or not self._joins:
+            return not going
+        wanted = self._capacity(going) if self._queue else len(self._rows)
+        return window.room == 0 or len(going) <= REFILL * wanted
+
+    def _capacity(self, going: Sequence[int]) -> int:
+        """How many rows the batch may have, as wide as it is and as the next prompt makes it."""
+        lengths = [len(self._rows[i].prompt) + len(self._rows[i].ids) for i in going]
+        lengths += [len(self._queue[0].prompt)] if self._queue else []
+        return min(self.limits.rows, max(1, self.limits.tokens // (max(lengths) + ROOM)))
+
+    def _rebuild(self, going: Sequence[int]) -> list[Row]:
+        """A new batch of the rows still going and of prompts from the queue."""
+        live = [self._rows[index] for index in going]
+        free = self._capacity(going) - len(live)
+        prefilled: list[Prefilled] = []
+        while self._queue and len(self._joining) < free and (self._joins or not prefilled):
+            group = self._take(free - len(self._joining))
+            self._joining += group  # before the model runs: so they are found if memory runs out
+            prefilled.append(self._prefill(group))
+        if self._joins:
+            self._window = rebuild(self._window, going, prefilled)
+        else:
+            self._window = sealed(prefilled[0], self._model.device)
+        joined, self._joining = self._joining, []
+        self._rows = live + joined
+        return [row for row in joined if row.finished]
+
+    def _take(self, most: int) -> list[Row]:
+        """The next prompts that go through the model together."""
+        budget = self.limits.prefill if self._joins else self.limits.tokens
+        group = [self._queue.popleft()]
+        width = len(group[0].prompt)
+        while self._queue and len(group) < most and (len(group) + 1) * width <= budget:
+            group.append(self._queue.popleft())
+            width = max(width, len(group[-1].prompt))
+        return group
+
+    def _prefill(self, group: Sequence[Row]) -> Prefilled:
+        lengths = tuple(len(row.prompt) for row in group)
+        width = max(lengths)
+        ids = torch.zeros(len(group), width, dtype=torch.long)
+        for index, row in enumerate(group):
+            row.begin()
+            ids[index, width - lengths[index] :] = torch.tensor(row.prompt)
+        starts = width - torch.tensor(lengths)
+        mask = torch.arange(width) >= starts[:, None]
+        positions = (torch.arange(width) - starts[:, None]).clamp(min=0)
+        cache = new_cache(self._model.config)
+        self._append(group, self._forward(ids, mask, positions, cache))
+        return Prefilled(cache, lengths, width)
+
+    def _decode(self, window: Window, going: Sequence[int]) -> list[Row]:
+        ids = torch.tensor([[row.ids[-1]] for row in self._rows])
+        positions = window.positions().clamp(max=self._last_position)  # of finished rows, too
+        logits = self._forward(ids, window.mask(), positions, window.cache)
+        window.advance()
+        rows = [self._rows[index] for index in going]
+        if len(rows) < len(self._rows):
+            logits = logits[torch.tensor(going, device=logits.device)]
+        self._append(rows, logits)
+        return [row for row in rows if row.finished]
+
+    def _forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
+    ) -> torch.Tensor:
+        """Scores of the next token, [rows, vocabulary]."""
+        device = self._model.device
+        optional = {"position_ids": positions.to(device), "logits_to_keep": 1}
+        output = self._model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            past_key_values=cache,
+            use_cache=True,
+            **{name: value for name, value in optional.items() if name in self._arguments},
+        )
+        scores: torch.Tensor = output.logits[:, -1]
+        return scores
+
+    def _append(self, rows: Sequence[Row], logits: torch.Tensor) -> None:
+        for row, token in zip(rows, draw(logits, rows), strict=True):
+            row.ids.append(token)
+            self._stopping.check(row)
+
+    def _retreat(self) -> list[Row]:
+        """Halve the batch after memory ran out; returns the rows that are finished by now."""
+        rows = self._rows + self._joining
+        fresh = [row for row in self._joining if row.finished]
+        flying = [row for row in rows if row.finished is None]
+        self._drop()
+        if len(flying) == 1:
+            flying[0].finished = refuse(
+                flying[0], f"out of memory on a prompt of {len(flying[0].prompt)} tokens alone"
+            )
+            return [*fresh, flying[0]]
+        width = max((len(row.prompt) + len(row.ids) for row in flying), default=0) + ROOM
+        tokens = max(1, min(self.limits.tokens, len(flying) * width) // 2)
+        prefill = max(1, min(self.limits.prefill, tokens))
+        self.limits = Limits(self.limits.rows, tokens, prefill)
+        self._queue.extendleft(sorted(flying, key=lambda row: len(row.prompt)))
+        return fresh
+
+    def _drop(self) -> None:
+        self._window, self._rows, self._joining = None, [], []
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch found no memory, on any device."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        text in str(error).lower() for text in _CPU_OUT_OF_MEMORY
+    )
+
+
+def _known_arguments(model: Any) -> frozenset[str]:
+    parameters = inspect.signature(model.forward).parameters
+    return frozenset(parameters)

@@ -1,0 +1,122 @@
+"""A base model in memory with its adapters, which are switched and never merged."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel
+from transformers import AutoModelForCausalLM
+
+from harness.backends.adapter_dir import AdapterDir
+from harness.backends.hf.placement import Placement
+from harness.backends.model_dir import ModelDir
+from harness.errors import InputError, MachineryError, Problem
+
+
+class LoadedModel:
+    """A base and the adapters that were asked for so far, each loaded once.
+
+    `model` is what computes; which adapter it computes with is set by `activate`.
+    """
+
+    def __init__(
+        self,
+        directory: ModelDir,
+        placement: Placement,
+        arguments: Mapping[str, Any],
+        *,
+        trust_remote_code: bool = False,
+    ) -> None:
+        self.directory = directory
+        self.model = _load(directory, placement, arguments, trust_remote_code)
+        self._placement = placement
+        self._adapters: dict[str, str] = {}  # directory -> peft's name
+        self._peft: PeftModel | None = None
+
+    def activate(self, adapter: AdapterDir | None) -> None:
+        """Compute with this adapter, or with the plain base."""
+        if adapter is None:
+            if self._peft is not None:
+                self._lora.disable_adapter_layers()
+            return
+        name = self._adapters.get(str(adapter.path)) or self._add(adapter)
+        if self._peft is not None:
+            self._lora.enable_adapter_layers()
+            self._peft.set_adapter(name, inference_mode=True)
+
+    @property
+    def _lora(self) -> Any:
+        """The part of peft that switches LoRA layers; peft leaves it untyped."""
+        return self._peft.base_model if self._peft is not None else None
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._peft = None
+        self.model = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _add(self, adapter: AdapterDir) -> str:
+        name = f"variant{len(self._adapters)}"  # peft allows no dots, which our names may have
+        try:
+            missed = self._attach(adapter, name)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise MachineryError(
+                Problem(f"the adapter cannot be loaded: {error}", str(adapter.path))
+            ) from error
+        if missed:
+            raise InputError(
+                Problem(
+                    f"{len(missed)} of its tensors match no module of the loaded model",
+                    str(adapter.path),
+                    found=missed[0],
+                    mend="check target_modules in its adapter_config.json",
+                )
+            )
+        self._adapters[str(adapter.path)] = name
+        return name
+
+    def _attach(self, adapter: AdapterDir, name: str) -> list[str]:
+        """Load an adapter in the base's own format; returns names of tensors without a place."""
+        path = str(adapter.path)
+        with warnings.catch_warnings():
+            # Tensors without a place are an error here, so the warning says nothing new.
+            warnings.filterwarnings("ignore", message="Found missing adapter keys")
+            if self._peft is None:
+                config = LoraConfig.from_pretrained(path)
+                config.inference_mode = True
+                self._peft = PeftModel(self.model, config, name, autocast_adapter_dtype=False)
+            result = self._peft.load_adapter(
+                path,
+                name,
+                is_trainable=False,
+                autocast_adapter_dtype=False,
+                torch_device=str(self._placement.device),
+            )
+        self.model.eval()
+        return sorted(result.unexpected_keys)
+
+
+def _load(
+    directory: ModelDir, placement: Placement, arguments: Mapping[str, Any], trust: bool
+) -> Any:
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            str(directory.path),
+            dtype=placement.dtype,
+            local_files_only=True,
+            trust_remote_code=trust,
+            use_safetensors=True,
+            **arguments,
+        )
+        moved = model if "device_map" in arguments else model.to(placement.device)
+    except (RuntimeError, ValueError, OSError, ImportError, TypeError) as error:
+        raise MachineryError(
+            Problem(f"the model cannot be loaded: {error}", str(directory.path))
+        ) from error
+    return moved.eval()
