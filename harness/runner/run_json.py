@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from harness.gate_settings import GateSettings
@@ -22,10 +22,13 @@ def run_to_json(info: RunInfo) -> dict[str, Any]:
 
 
 def run_from_json(row: Mapping[str, Any]) -> RunInfo:
-    """The record that `run_to_json` made; raises TypeError or ValueError for anything else."""
+    """The record that `run_to_json` made; raises TypeError or ValueError for anything else.
+
+    What a newer harness added to it is passed over.
+    """
     return RunInfo(
         **{
-            **row,
+            **_known(RunInfo, row),
             "suites": tuple(_suite_from_json(suite) for suite in row["suites"]),
             "variants": tuple(_variant_from_json(variant) for variant in row["variants"]),
             "notes": tuple(row["notes"]),
@@ -39,8 +42,12 @@ def _suite_to_json(suite: SuiteInfo) -> dict[str, Any]:
 
 
 def _suite_from_json(row: Mapping[str, Any]) -> SuiteInfo:
-    return SuiteInfo(**{**row, "gate": GateSettings.model_validate(row["gate"])})
+    return SuiteInfo(**{**_known(SuiteInfo, row), "gate": GateSettings.model_validate(row["gate"])})
 
 
 def _variant_from_json(row: Mapping[str, Any]) -> VariantInfo:
-    return VariantInfo(**{**row, "role": VariantRole(row["role"])})
+    return VariantInfo(**{**_known(VariantInfo, row), "role": VariantRole(row["role"])})
+
+
+def _known(kind: type[RunInfo | SuiteInfo | VariantInfo], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: row[field.name] for field in fields(kind) if field.name in row}
