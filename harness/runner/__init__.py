@@ -25,6 +25,7 @@ from harness.runner.events import (
 )
 from harness.runner.execute import Counts, execute
 from harness.runner.keys import completion_key, describe_variant, identify, signature
+from harness.runner.lookup import find_run
 from harness.runner.plan import Plan, Select, make_plan
 from harness.runner.rescore import Rescored, rescore
 from harness.runner.result_json import result_from_json, result_to_json
@@ -75,6 +76,7 @@ __all__ = [
     "completion_key",
     "describe_variant",
     "execute",
+    "find_run",
     "identify",
     "ignore",
     "make_plan",

@@ -1,0 +1,41 @@
+"""A run by what a person types: its id, the beginning of it, or `latest`."""
+
+from __future__ import annotations
+
+from harness.errors import InputError, Problem, nearest
+from harness.runner.store import Store
+from harness.runner.values import RunInfo
+
+LATEST = "latest"
+SHOWN = 5  # ids in a message
+
+
+def find_run(store: Store, text: str) -> RunInfo:
+    """The run that `text` means; raises InputError for none and for several."""
+    runs = store.runs()
+    if text == LATEST and runs:
+        return runs[0]
+    found = [run for run in runs if run.id == text] or [
+        run for run in runs if text and run.id.startswith(text)
+    ]
+    if len(found) == 1:
+        return found[0]
+    ids = [run.id for run in runs]
+    raise InputError(_several(text, [run.id for run in found]) if found else _none(text, ids))
+
+
+def _none(text: str, ids: list[str]) -> Problem:
+    return Problem(
+        f"no run is called {text!r}",
+        found="no run at all" if not ids else "",
+        did_you_mean=nearest(text, ids),
+        mend="`harness runs` lists them; `latest` is the newest",
+    )
+
+
+def _several(text: str, ids: list[str]) -> Problem:
+    return Problem(
+        f"{text!r} is the beginning of {len(ids)} runs",
+        found=", ".join(ids[:SHOWN]) + (", …" if len(ids) > SHOWN else ""),
+        mend="type more of the id",
+    )
