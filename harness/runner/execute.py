@@ -66,7 +66,7 @@ def execute(
     InputError (a model that is none) and errors of the store are raised. When this is interrupted,
     what has arrived is kept.
     """
-    limits = limits or Limits()
+    limits, damaged_before = limits or Limits(), store.damaged_rows
     run = _Run(plan, backend, store, run_id, observer, limits)
     observer(Planned(len(plan.trials), sum(len(trial.case.turns) for trial in plan.trials)))
     try:
@@ -75,8 +75,8 @@ def execute(
             run.answer(window)
     finally:
         run.stop()
-    if store.damaged_rows:
-        observer(Note(f"{store.damaged_rows} answers in the store were damaged: generated again"))
+    if damaged := store.damaged_rows - damaged_before:
+        observer(Note(f"damaged answers in the store, generated again: {damaged}"))
     observer(Finished(run.generated, run.cached))
     return Counts(run.generated, run.cached, run.tokens, run.broken)
 

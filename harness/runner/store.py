@@ -100,18 +100,8 @@ class Store:
 
         A row that is not as it was written counts as missing, and in `damaged_rows`.
         """
-        found: dict[str, Completion] = {}
-        with translated(self.path):
-            for some in chunks(keys, KEYS_PER_QUERY):
-                marks = ",".join("?" * len(some))
-                rows = self._connection.execute(
-                    f"SELECT key, body, checksum FROM completions WHERE key IN ({marks})", some
-                )
-                for key, body, checksum in rows:
-                    if checksum_of(key, body) == checksum:
-                        found[key] = Completion(**json.loads(body))
-                    else:
-                        self.damaged_rows += 1
+        found, damaged_keys = self._read(keys)
+        self.damaged_rows += len(damaged_keys)
         return found
 
     def put(
@@ -127,7 +117,7 @@ class Store:
         see one answer.
         """
         with self.transaction() as connection:
-            kept = self.completions([entry.key for entry in entries])
+            kept, _ = self._read([entry.key for entry in entries])
             for entry in entries:
                 if entry.key not in kept:
                     connection.execute(_PUT, _completion_row(entry))
@@ -211,6 +201,23 @@ class Store:
     def latest(self) -> RunInfo | None:
         """The record of the run that was started last, or None."""
         return self._one("seq = (SELECT max(seq) FROM runs)", ())
+
+    def _read(self, keys: Iterable[str]) -> tuple[dict[str, Completion], list[str]]:
+        """The whole answers, and the keys of the damaged ones."""
+        found: dict[str, Completion] = {}
+        changed: list[str] = []
+        with translated(self.path):
+            for some in chunks(keys, KEYS_PER_QUERY):
+                marks = ",".join("?" * len(some))
+                rows = self._connection.execute(
+                    f"SELECT key, body, checksum FROM completions WHERE key IN ({marks})", some
+                )
+                for key, body, checksum in rows:
+                    if checksum_of(key, body) == checksum:
+                        found[key] = Completion(**json.loads(body))
+                    else:
+                        changed.append(key)
+        return found, changed
 
     def _one(self, where: str, values: tuple[object, ...]) -> RunInfo | None:
         with translated(self.path):

@@ -391,3 +391,18 @@ def test_a_broken_store_is_an_error_of_the_machinery(tmp_path: Path) -> None:
 
     with pytest.raises(MachineryError, match="disk is gone"):
         go(path, plan_of(engine, case("a")), engine, damage)
+
+
+def test_a_damaged_answer_is_made_again_and_said(tmp_path: Path) -> None:
+    path, engine = tmp_path / "db", ScriptedEngine()
+    plan = plan_of(engine, case("a", "hello there"), case("b"))
+    go(path, plan, engine)
+    image = path.read_bytes()
+    path.write_bytes(image.replace(b'"text":"hello there"', b'"text":"hullo there"'))
+    heard: list[Event] = []
+
+    counts, results = go(path, plan, engine, heard.append)
+
+    assert (counts.generated, counts.cached) == (1, 1)
+    assert results[0].responses == ("hello there",)
+    assert Note("damaged answers in the store, generated again: 1") in heard
