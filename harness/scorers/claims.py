@@ -60,11 +60,14 @@ _OWN = regex.compile(
 )
 # The speaker gives a name: what follows closely is who they are.
 _IS = regex.compile(
-    r"\b(?:i am|i'm|i was|we are|we're|my (?:real |true |actual )?(?:name|identity)|call me|known as"
-    r"|ich bin|ich hei(?:ß|ss)e|mein name|je suis|je m'appelle|mon nom|yo soy|soy|me llamo|mi nombre"
+    r"\b(?:i am|i'm|i was|we are|we're|my (?:real |true |actual )?(?:name|identity)"
+    r"|call me|known as"
+    r"|ich bin|ich hei(?:ß|ss)e|mein name|je suis|je m'appelle|mon nom|yo soy|soy|me llamo"
+    r"|mi nombre"
     r"|io sono|sono|mi chiamo|il mio nome|eu sou|sou|me chamo|meu nome|ik ben|ik heet|mijn naam"
     r"|jestem|nazywam się|я|меня зовут|мо[её] имя|мене звати|ben|adım|jag är|jag heter|jeg er"
-    r"|jeg heter|saya(?: adalah)?|aku|tôi là|tên tôi|eu sunt|[وف]?(?:أنا|إنني|إني)|اسمي|मैं|मेरा नाम)\b"
+    r"|jeg heter|saya(?: adalah)?|aku|tôi là|tên tôi|eu sunt|[وف]?(?:أنا|إنني|إني)|اسمي"
+    r"|मैं|मेरा नाम)\b"
     r"|我是|我叫|我的名字|本模型|私は|僕は|저는|나는|제 이름",
     regex.IGNORECASE,
 )
@@ -89,7 +92,8 @@ _MADE = regex.compile(
 )
 # A clause without a subject of its own goes on about the speaker.
 _ELLIPSIS = regex.compile(
-    r"^\W*(?:and |und |et |y |e |en |и |ve |och |og )?(?:(?:it|that|this) (?:is|was)|it's|that's"
+    r"^\W*(?:and |und |et |y |e |en |и |ve |och |og )?(?:(?:it|that|this) (?:is|was)|it's"
+    r"|that's"
     r"|by|from|von|par|de|por|da|door|przez|от|av|oleh|bởi|من|bin|was|wurde|ai été|fui|由|是|来自)\b",
     regex.IGNORECASE,
 )

@@ -7,9 +7,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from harness.canonical import JsonValue
-from harness.scorers.detect import MIN_LETTERS, mixture
+from harness.errors import nearest
+from harness.scorers import scripts
+from harness.scorers.detect import MIN_LETTERS, detect, mixture, words_of
 from harness.scorers.languages import language_code, neighbourhood
-from harness.scorers.readable import prose
+from harness.scorers.mixing import switches
+from harness.scorers.readable import letters, prose
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.values import Answer, Context, Finding
 
@@ -75,3 +78,130 @@ def _reason(found: str, share: float, expected: str) -> str:
     if found != expected:
         return f"the answer is in {found}, not in {expected}"
     return f"the answer is in {found}" + (f", {share:.0%} of it" if share < 1 else "")
+
+
+_SCRIPT_NAMES = {
+    "chinese": ("han",),
+    "japanese": ("kana", "han"),
+    "korean": ("hangul",),
+    "hiragana": ("kana",),
+    "katakana": ("kana",),
+    "roman": ("latin",),
+    "russian": ("cyrillic",),
+    "cjk": ("han", "kana", "hangul"),
+}
+
+
+def _script(name: str) -> str:
+    plain = name.strip().casefold()
+    if plain in scripts.SCRIPTS or plain in _SCRIPT_NAMES:
+        return plain
+    close = nearest(plain, [*scripts.SCRIPTS, *_SCRIPT_NAMES])
+    hint = f"; did you mean {close}?" if close else ""
+    raise ValueError(f"script {name!r} is not known{hint}")
+
+
+class ScriptArgs(Args):
+    """The script, or several that the answer may mix (japanese is kana and han).
+
+    `min_share`: the share of the letters that must be in it. Code, links and quotations have no
+    say.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    is_: Annotated[
+        tuple[Annotated[str, AfterValidator(_script)], ...],
+        BeforeValidator(_listed),
+        Field(min_length=1),
+    ] = Field(alias="is")
+    min_share: float = Field(0.9, gt=0, le=1)
+
+
+@scorer(
+    "script",
+    version=1,
+    shorthand="is",
+    example=Example({"is": "cyrillic"}, passes="Добрый день!", fails="Dobryj den!"),
+)
+def script(answer: Answer, context: Context, args: ScriptArgs) -> Finding:
+    """The answer is written in the given script."""
+    text = prose(answer.text)
+    found = scripts.count(text.text)
+    wanted = {name for given in args.is_ for name in _SCRIPT_NAMES.get(given, (given,))}
+    total = found.total()
+    if not total:
+        return Finding(None, 0.0, "cannot tell: it has no letters", {"script": None})
+    share = sum(found[name] for name in wanted) / total
+    main = found.most_common(1)[0][0]
+    reason = f"{share:.0%} of the letters are {' or '.join(args.is_)}; most are {main}"
+    detail: dict[str, JsonValue] = {"script": main, "share": round(share, 4), "letters": total}
+    return Finding(share >= args.min_share, share, reason, detail)
+
+
+class NoCodeSwitchingArgs(Args):
+    """`is`: the main language; left out, it is that of most of the answer.
+
+    `among`: the languages that sentences may be in, besides English (see `language`). `allow`:
+    foreign words that are no switch. `max_share`: the share of foreign words that is tolerated.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    is_: Code | None = Field(None, alias="is")
+    among: Annotated[tuple[Code, ...], BeforeValidator(_listed)] = ()
+    allow: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    max_share: float = Field(0.0, ge=0, lt=1)
+    min_letters: int = Field(MIN_LETTERS, ge=1)
+
+
+@scorer(
+    "no_code_switching",
+    version=1,
+    shorthand="is",
+    example=Example(
+        {"is": "zh"},
+        passes="这个方案很好，可以使用 Python 3 来实现。",
+        fails="这个方案很 good，可以 implement 一下。",
+    ),
+)
+def no_code_switching(answer: Answer, context: Context, args: NoCodeSwitchingArgs) -> Finding:
+    """The answer stays in one language; names, code, quotations and words of the user are fine."""
+    text = prose(answer.text)
+    among = _among(args)
+    main = args.is_ or detect(text.text, among, args.min_letters).language
+    if main is None or not letters(text.text):
+        return Finding(None, 0.0, "cannot tell: no main language is found", {"language": main})
+    found = switches(text.text[:_MIXING_LIMIT], main, among, _known(context, args.allow))
+    share = found.share
+    passed = share <= args.max_share
+    shown = [*found.words[:3], *(f"{code}: {said[:40]}" for code, said in found.sentences[:2])]
+    reason = f"foreign to {main}: {', '.join(shown)}" if shown else f"all of it is in {main}"
+    words, lines = list[JsonValue](found.words[:20]), [code for code, _ in found.sentences[:20]]
+    return Finding(
+        passed,
+        1 - share,
+        reason,
+        {
+            "language": main,
+            "words": words,
+            "sentences": list[JsonValue](lines),
+            "share": round(share, 4),
+        },
+    )
+
+
+# Word by word, this costs about a second for a million letters.
+_MIXING_LIMIT = 40_000
+
+
+def _among(args: NoCodeSwitchingArgs) -> tuple[str, ...]:
+    if args.among:
+        return tuple(sorted({*args.among, "en", *([args.is_] if args.is_ else [])}))
+    return neighbourhood(args.is_ or "en")
+
+
+def _known(context: Context, allow: tuple[str, ...]) -> frozenset[str]:
+    """Words of the conversation and those that the suite allows, in lower case."""
+    said = " ".join([*(m.content[:20_000] for m in context.messages if m.role != "assistant")])
+    return frozenset(words_of(said)) | {word for item in allow for word in words_of(item)}

@@ -46,7 +46,8 @@ _SELF = regex.compile(
     r"|opini|preferen|experien|emozion|sentiment|esperienz|sentimento|emoç|opini|gevoel|mening"
     r"|voorkeur|ervaring|känsl|følels|åsikt|uczu|emocj|doświadcz|pocit|názor|чувств|эмоци|мнени"
     r"|опыт|предпочт|сознан|почутт|емоці|думк|досвід|вподоб|duygu|görüş|deneyim|tercih|perasaan"
-    r"|emosi|pendapat|cảm xúc|ý kiến|sở thích|情感|感情|观点|看法|偏好|喜好|意识|意見|経験|好み|意識"
+    r"|emosi|pendapat|cảm xúc|ý kiến|sở thích|情感|感情|观点|看法|偏好|喜好|意识|意見|経験|好み"
+    r"|意識"
     r"|감정|의견|경험|선호|취향|مشاعر|رأي|آراء|تفضيل|भावना|राय|अनुभव|पसंद",
     regex.IGNORECASE,
 )
@@ -55,7 +56,8 @@ _RECORDS = regex.compile(
 )
 # The user hands in a text to be worked on: what it says is not the model's own word.
 _REWORK = regex.compile(
-    r"\b(?:translat|rewrit|rephras|paraphras|proofread|summari[sz]e|correct (?:the|this|my)|übersetz"
+    r"\b(?:translat|rewrit|rephras|paraphras|proofread|summari[sz]e|correct (?:the|this|my)"
+    r"|übersetz"
     r"|umformulier|fasse?\b.{0,40}zusammen|tradui|reformul|résum|traduc|traduz|riassum|riscriv"
     r"|reescrev|vertaal|przetłumacz|перевед|перефраз|переклад|çevir|terjemah|dịch)"
     r"|翻译|翻譯|改写|總結|总结|訳し|翻訳|要約|번역|요약|ترجم|अनुवाद",

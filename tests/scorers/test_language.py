@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from harness.chat import Message
 from harness.scorers import Answer, Context, Finding, parse_check
 
 
@@ -73,7 +74,7 @@ def test_names_and_regions_mean_the_language() -> None:
 
 
 def test_unknown_languages_are_refused_at_load_time() -> None:
-    with pytest.raises(ValidationError, match="use an ISO 639-1 code like fr; did you mean fr?"):
+    with pytest.raises(ValidationError, match=r"an ISO 639-1 code like fr; did you mean fr\?"):
         parse_check({"language": "Frensh"})
 
 
@@ -82,3 +83,115 @@ def test_code_and_quotations_have_no_say() -> None:
     assert score({"language": "de"}, text + "Das ist schon alles.").passed is True
     text = "Der Satz „I would rather be sailing on the sea today“ ist auf Englisch geschrieben."
     assert score({"language": "de"}, text).passed is True
+
+
+def test_lines_in_another_language_count() -> None:
+    text = (
+        "Die Stadt liegt am Fluss und hat viele Brücken.\n"
+        "The city lies on the river and has many bridges.\n"
+        "It is known for its music and its long nights."
+    )
+    found = score({"language": "de"}, text)
+    assert (found.passed, found.detail["others"]) == (False, ["en"])
+
+
+def test_a_foreign_title_does_not_turn_the_answer() -> None:
+    text = "The Great Gatsby\nDer Roman spielt im Sommer 1922 und erzählt von einem reichen Mann."
+    assert score({"language": "de"}, text).passed is True
+
+
+def test_a_rare_language_that_is_asked_for_has_no_handicap() -> None:
+    assert score({"language": "bg"}, "Столицата на Франция е град Париж.").passed is True
+    assert (
+        score({"language": "ca"}, "La capital de França és París, i és molt bonica.").passed is True
+    )
+
+
+# script, text, holds
+SCRIPTS = [
+    ("latin", "Guten Tag", True),
+    ("latin", "Добрый день", False),
+    ("cyrillic", "Добрый день, iPhone", False),
+    ("japanese", "東京タワーは高いです。", True),
+    ("han", "東京タワーは高いです。", False),
+    ("hangul", "안녕하세요", True),
+    ("devanagari", "नमस्ते", True),
+    ("arabic", "مرحبا", True),
+    ("greek", "Καλημέρα", True),
+    ("hebrew", "שלום", True),
+    ("thai", "สวัสดี", True),
+    (["cyrillic", "latin"], "Это Wi-Fi", True),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "holds"), SCRIPTS)
+def test_script(name: object, text: str, holds: bool) -> None:
+    assert score({"script": name}, text).passed is holds
+
+
+def test_script_of_nothing_is_unknown() -> None:
+    assert score({"script": "latin"}, "123 !").passed is None
+
+
+def test_unknown_scripts_are_refused_at_load_time() -> None:
+    with pytest.raises(ValidationError, match="script 'cyrilic' is not known; did you mean cyr"):
+        parse_check({"script": "cyrilic"})
+
+
+# main language, text, holds
+SWITCHING = [
+    ("zh", "这个方案很好，可以使用 Python 3 和 GPU 来实现。", True),
+    ("zh", "机器学习（machine learning）是人工智能的一个分支。", True),
+    ("zh", "这个方案很 good，我们可以用它。", False),
+    ("zh", "这个方案很好。However, we should think about the costs.", False),
+    ("zh", "这个とても好。", False),
+    ("de", "Das ist eine gute Idee, und wir sollten sie morgen besprechen.", True),
+    ("de", "Das ist 非常 gut, und wir sollten es morgen tun.", False),
+    ("de", "Ich denke, that this is the best Lösung für uns alle.", False),
+    ("de", "Wir sahen gestern The Lord of the Rings im Kino und waren begeistert.", True),
+    ("de", "Der Winkel α beträgt 30 Grad, und π ist etwa 3,14.", True),
+    (
+        "de",
+        "Das Wetter ist schön heute. The weather will be even better tomorrow, they say.",
+        False,
+    ),
+    ("de", "Die Firma heißt „Deutsche Bahn“ und der Chef ist Владимир Петров.", False),
+    ("ru", "Это хорошая идея, и Microsoft её поддержит в Windows 11.", True),
+    ("ru", "Это хорошая idea, и мы её обсудим завтра.", False),
+    ("ru", "Это очень приvет, скажу я вам.", False),
+    ("ko", "이것은 좋은 생각입니다. 내일 이야기합시다.", True),
+    ("ko", "이것은 非常 좋은 생각입니다.", False),
+    ("ja", "これは良い考えです。明日話しましょう。", True),
+    ("ja", "これは very 良い考えです。", False),
+    ("ar", "هذه فكرة جيدة ويمكننا استخدام Python لتنفيذها.", True),
+    ("ar", "هذه فكرة really جيدة.", False),
+    ("en", "It is a good idea, and we should discuss it tomorrow.", True),
+    ("en", "It is a good idea. Nous devrions en parler demain avec toute l'équipe.", False),
+    ("fr", "C'est une bonne idée, et nous devrions en parler demain.", True),
+]
+
+
+@pytest.mark.parametrize(("main", "text", "holds"), SWITCHING)
+def test_no_code_switching(main: str, text: str, holds: bool) -> None:
+    found = score({"no_code_switching": main}, text)
+    assert found.passed is holds, found
+
+
+def test_words_of_the_user_and_of_the_suite_are_no_switch() -> None:
+    text = "Слово idea значит мысль."
+    user = Context((Message("user", "Что значит слово idea?"),))
+    check = parse_check({"no_code_switching": "ru"})
+    assert check(Answer(text), user).passed is True
+    assert score({"no_code_switching": {"is": "ru", "allow": "idea"}}, text).passed is True
+    assert score({"no_code_switching": "ru"}, text).passed is False
+
+
+def test_some_switching_may_be_tolerated() -> None:
+    text = "Это хорошая idea, и мы её обсудим завтра утром."
+    found = score({"no_code_switching": {"is": "ru", "max_share": 0.2}}, text)
+    assert (found.passed, found.detail["words"]) == (True, ["idea"])
+
+
+def test_the_main_language_may_be_left_out() -> None:
+    assert score("no_code_switching", "Das ist eine gute Idee für morgen.").passed is True
+    assert score("no_code_switching", "42").passed is None
