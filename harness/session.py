@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -78,9 +78,14 @@ class RunReport:
     @property
     def exit_code(self) -> int:
         """0 passed, 1 a gate failed, 3 machinery failed, 4 inconclusive."""
-        codes = {EXIT_CODES.get(suite.verdict, 0) for suite in self.gate.suites if suite.verdict}
-        codes |= {3} if self.failure else set()
-        return next((code for code in EXIT_ORDER if code in codes), 0)
+        return exit_code(self.gate, broken=bool(self.failure))
+
+
+def exit_code(gate: GateReport, *, broken: bool = False) -> int:
+    """The exit code of a gate: of several, the first in the order 2, 1, 3, 4."""
+    codes = {EXIT_CODES.get(suite.verdict, 0) for suite in gate.suites if suite.verdict}
+    codes |= {3} if broken else set()
+    return next((code for code in EXIT_ORDER if code in codes), 0)
 
 
 def cast(settings: Settings) -> tuple[Variant, ...]:
@@ -152,16 +157,20 @@ def _run(
 
 
 def _report(settings: Settings, store: Store, info: RunInfo, failure: str = "") -> RunReport:
-    recorded = _recorded_baseline(settings, info)
-    roles = {variant.name: variant.role for variant in info.variants}
-    demands = [SuiteDemand.of(suite) for suite in info.suites]
-    environments = {variant.name: variant.environment for variant in info.variants}
-    results = chain(store.results(info.id), recorded)
-    gate = decide(results, demands, roles, info.baseline, environments=environments)
+    gate = decide_run(settings, info, store.results(info.id))
     scorecard = build_scorecard(info, gate)
     directory = settings.path(settings.report_dir)
     paths = write_reports(directory, info.id, scorecard, lambda: store.results(info.id))
     return RunReport(info, gate, scorecard, paths, store.path, failure)
+
+
+def decide_run(settings: Settings, info: RunInfo, results: Iterable[Result]) -> GateReport:
+    """Gate results of a run as it was recorded, against a committed baseline too."""
+    roles = {variant.name: variant.role for variant in info.variants}
+    demands = [SuiteDemand.of(suite) for suite in info.suites]
+    environments = {variant.name: variant.environment for variant in info.variants}
+    everything = chain(results, _recorded_baseline(settings, info))
+    return decide(everything, demands, roles, info.baseline, environments=environments)
 
 
 def _recorded_baseline(settings: Settings, info: RunInfo) -> Iterator[Result]:

@@ -26,6 +26,7 @@ FLOORS = (
     {"settings"},
     {"lineup", "selection"},
     {"session"},
+    {"rescoring"},
     {"training"},
     {"cli", "pytest_plugin"},
 )

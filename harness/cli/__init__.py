@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from harness.cli import checking, running
+from harness.cli import caching, checking, history, running
 from harness.cli.parser import new_parser, parse
 from harness.errors import HarnessError
 
-COMMANDS = (running, checking)
+COMMANDS = (running, checking, history, caching)
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 

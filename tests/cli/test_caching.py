@@ -1,0 +1,54 @@
+"""`harness cache`: what the store holds, and how it is pruned, verified and repaired."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from tests.cli.conftest import Record
+
+ALL = "++++++++++++"
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def two_runs(record: Record, capsys: Printed) -> None:
+    record({"base": ALL, "new": ALL})
+    main(["run"])
+    main(["run"])
+    capsys.readouterr()
+
+
+def test_the_store_is_shown(capsys: Printed) -> None:
+    assert main(["cache"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(".harness/store.db: ")
+    assert lines[1] == "  24 answers, 2 runs, 48 results"
+
+
+def test_old_runs_are_pruned(capsys: Printed) -> None:
+    assert main(["cache", "prune", "--keep", "1"]) == 0
+    assert capsys.readouterr().out.startswith("1 runs and 0 answers removed, ")
+
+
+def test_a_whole_store_is_verified(capsys: Printed) -> None:
+    assert main(["cache", "verify"]) == 0
+    assert capsys.readouterr().out == ".harness/store.db: 74 rows, all as they were written\n"
+
+
+def test_a_changed_row_is_found_and_left_out_by_the_repair(capsys: Printed) -> None:
+    with sqlite3.connect(Path(".harness/store.db")) as connection:
+        connection.execute(
+            "UPDATE completions SET body = replace(body, 'red', 'bad')"
+            " WHERE key = (SELECT min(key) FROM completions)"
+        )
+    connection.close()
+
+    assert main(["cache", "verify"]) == 3
+    assert capsys.readouterr().out.endswith("mend: harness cache verify --repair\n")
+    assert main(["cache", "verify", "--repair"]) == 0
+    assert "  completions: 23 kept, 1 lost\n" in capsys.readouterr().out
+    assert main(["cache", "verify"]) == 0

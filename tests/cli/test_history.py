@@ -1,0 +1,95 @@
+"""`harness runs`, `show` and `rescore`: what earlier runs left, without any engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.runner import Store
+from tests.cli.conftest import Record
+
+ALL = "++++++++++++"
+Printed = pytest.CaptureFixture[str]
+
+
+def run_id(number: int = 0) -> str:
+    """The id of a run, newest first."""
+    with Store(Path(".harness/store.db")) as store:
+        return store.runs()[number].id
+
+
+def test_runs_are_listed_newest_first(record: Record, capsys: Printed) -> None:
+    record({"base": ALL, "new": ALL})
+    main(["run"])
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(["runs"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["run", "engine", "suites", "variants", "answers"]
+    assert lines[1][1:] == ["replay", "colours", "base,", "new", "0", "new,", "24", "stored"]
+    assert lines[2][1:] == ["replay", "colours", "base,", "new", "24", "new,", "0", "stored"]
+
+
+def test_a_run_is_shown_with_its_exit_code(record: Record, capsys: Printed) -> None:
+    record({"base": ALL, "new": "-------+++++"})
+    main(["run"])
+    shown = capsys.readouterr().out
+
+    assert main(["show", run_id()]) == 1
+    assert capsys.readouterr().out == shown
+
+
+@pytest.mark.parametrize("name", ["latest", "2"])
+def test_a_run_is_found_by_less_than_its_id(record: Record, name: str) -> None:
+    record({"base": ALL})
+    main(["run"])
+
+    assert main(["show", name]) == 0
+
+
+def test_an_unknown_run(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(["show", run_id() + "x"]) == 2
+    assert capsys.readouterr().err == (
+        f"no run is called '{run_id()}x'\n"
+        f"  did you mean: {run_id()}\n"
+        "  mend: `harness runs` lists them; `latest` is the newest\n"
+    )
+
+
+def test_the_beginning_of_several_runs(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    main(["run"])
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(["show", "2"]) == 2
+    assert capsys.readouterr().err == (
+        f"'2' is the beginning of 2 runs\n  found: {run_id()}, {run_id(1)}\n"
+        "  mend: type more of the id\n"
+    )
+
+
+def test_a_changed_check_changes_the_verdict_without_an_engine(
+    record: Record, capsys: Printed
+) -> None:
+    record({"base": "-++++++++++", "new": "-++++++++++"})
+    suite = Path("suites/colours.yaml")
+    suite.write_text("".join(suite.read_text().splitlines(keepends=True)[:-1]))
+    main(["run"])
+    suite.write_text(suite.read_text().replace("contains: red", "contains: blue"))
+    Path("answers.jsonl").unlink()
+    capsys.readouterr()
+
+    assert main(["rescore"]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == f"run {run_id()}: 22 results, 22 outcomes change"
+    assert out[1:3] == ["  fail → pass: 2", "  pass → fail: 20"]
+    assert out[3] == "  colours c00[base]: fail → pass"
+    assert out[-1] == "colours, new: pass → below_threshold"
