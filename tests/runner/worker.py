@@ -1,8 +1,10 @@
 """A run in a process of its own, to be killed, starved or locked out.
 
-    python -m tests.runner.worker STORE RUN CASES DELAY [--limit BYTES] [--unprivileged]
+    python -m tests.runner.worker STORE RUN CASES DELAY [--model DIR --adapter DIR]
+                                  [--limit BYTES] [--unprivileged]
 
-Answers come from echo, which waits DELAY seconds before each. What is reported as done is printed
+Answers come from echo, which waits DELAY seconds before each, or from a model in fp32, four
+prompts at a time. What is reported as done is printed
 as it is reported: one line `done CASE` for each result, one line `answers N` for each commit.
 """
 
@@ -12,15 +14,19 @@ import argparse
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.backends import BackendOptions, open_backend
 from harness.backends.values import Backend
 from harness.errors import HarnessError
 from harness.runner import Completed, Event, Plan, Scored, Store, execute, make_plan
+from harness.sampling import Sampling
+from harness.variants import Variant
 from tests.runner.worlds import BASE, TUNED, case, record, suite
 
 NOBODY = 65534
+PAIR = (BASE, TUNED)
 
 
 def engine(delay: float = 0.0) -> Backend:
@@ -28,13 +34,22 @@ def engine(delay: float = 0.0) -> Backend:
     return open_backend("echo", BackendOptions(engine_args={"delay": delay}))
 
 
-def plan(cases: int) -> Plan:
+def model_engine(variants: Sequence[Variant]) -> Backend:
+    """transformers, in small batches, so that answers arrive often."""
+    arguments = {"rows": 4, "threads": 1}
+    options = BackendOptions(tuple(variants), "cpu", "float32", engine_args=arguments)
+    return open_backend("hf", options)
+
+
+def plan(cases: int, backend: Backend | None = None, variants: Sequence[Variant] = PAIR) -> Plan:
     """Cases of one and of two turns, on two variants; the answers take some room."""
     text = "the quick brown fox " * 20
+    sampling = Sampling(max_new_tokens=24)
     made = [
-        case(f"c{n}", f"{n}: {text}", *(["and then?"] if n % 3 == 0 else [])) for n in range(cases)
+        case(f"c{n}", f"{n}: {text}", *(["and then?"] if n % 3 == 0 else []), sampling=sampling)
+        for n in range(cases)
     ]
-    return make_plan([suite(*made)], [BASE, TUNED], engine())
+    return make_plan([suite(*made)], variants, backend or engine())
 
 
 def tell(event: Event) -> None:
@@ -52,10 +67,17 @@ def main() -> int:
     parser.add_argument("run")
     parser.add_argument("cases", type=int)
     parser.add_argument("delay", type=float)
+    parser.add_argument("--model")
+    parser.add_argument("--adapter")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--unprivileged", action="store_true")
     arguments = parser.parse_args()
-    planned = plan(arguments.cases)
+    backend, variants = engine(arguments.delay), PAIR
+    if arguments.model:
+        tuned = Variant("tuned", arguments.model, arguments.adapter)
+        variants = (Variant("base", arguments.model), tuned)
+        backend = model_engine(variants)
+    planned = plan(arguments.cases, backend, variants)
     if arguments.limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (arguments.limit, arguments.limit))
     if arguments.unprivileged and os.getuid() == 0:
@@ -63,7 +85,7 @@ def main() -> int:
     try:
         with Store(arguments.store) as store:
             store.start_run(record(arguments.run))
-            execute(planned, engine(arguments.delay), store, arguments.run, tell)
+            execute(planned, backend, store, arguments.run, tell)
     except HarnessError as error:
         print(error, file=sys.stderr)
         return error.exit_code
