@@ -28,6 +28,7 @@ from harness.lineup import baseline_file, baseline_name, lineup
 from harness.reports import ReportPaths, Scorecard, build_scorecard, check_writable, write_reports
 from harness.runner import (
     Counts,
+    Limits,
     Observer,
     Plan,
     Result,
@@ -43,7 +44,7 @@ from harness.runner import (
     make_plan,
 )
 from harness.selection import select_files
-from harness.settings import Settings
+from harness.settings import Settings, engine_arguments
 from harness.suites import Case, Suite, load_suites
 from harness.variants import Variant, VariantRole
 
@@ -150,7 +151,7 @@ def _run(
     plan = make_plan(suites, variants, backend, baseline=baseline, select=chosen)
     info = _begin(settings, suites, backend, plan, baseline)
     store.start_run(info)
-    counts = execute(plan, backend, store, info.id, observer)
+    counts = execute(plan, backend, store, info.id, observer, Limits(run=settings.time_limit))
     info = _end(info, backend, counts, time.monotonic() - started)
     store.finish_run(info)
     return _report(settings, store, info, str(counts.broken or ""))
@@ -292,6 +293,7 @@ def _options(settings: Settings, variants: Sequence[Variant]) -> BackendOptions:
         batch_tokens=settings.batch_tokens,
         responses=_responses(settings) if settings.responses else None,
         trust_remote_code=settings.trust_remote_code,
+        engine_args=engine_arguments(settings),
     )
 
 

@@ -6,6 +6,7 @@ wins. A new option is one annotated field of `Settings` and nothing else.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -81,6 +82,12 @@ class Settings(BaseModel):
     batch_tokens: Annotated[int | None, Flag("--batch-tokens", "N")] = Field(
         default=None, ge=1, description="most tokens in one batch (default: chosen)"
     )
+    engine_arg: Annotated[tuple[str, ...], Flag("--engine-arg", "KEY=VALUE", repeat=True)] = Field(
+        default=(), description="passed on to the engine; VALUE is JSON, or else a text"
+    )
+    time_limit: Annotated[float | None, Flag("--time-limit", "SECONDS")] = Field(
+        default=None, gt=0, description="end the run after this; what is finished is kept"
+    )
     trust_remote_code: Annotated[bool, Flag("--trust-remote-code", switch=True)] = Field(
         default=False, description="run code that comes with the model; off for a reason"
     )
@@ -91,10 +98,16 @@ class Settings(BaseModel):
         default=Path(".harness/store.db"), description="the database of answers and results"
     )
     variants: Mapping[str, VariantSettings] = Field(default_factory=dict)
+    engine_args: Mapping[str, Any] = Field(default_factory=dict)
 
     def path(self, relative: str | Path) -> Path:
         """A path of the configuration, from the working directory."""
         return self.root / relative
+
+
+def engine_arguments(settings: Settings) -> dict[str, Any]:
+    """What the engine is told beside the options it shares with others; the command line wins."""
+    return {**settings.engine_args, **dict(map(_engine_argument, settings.engine_arg))}
 
 
 def flags() -> Iterator[tuple[str, Flag, str]]:
@@ -124,6 +137,16 @@ def find_root(start: Path) -> Path:
         if (folder / "harness.toml").is_file() or _configuration(folder)[1]:
             return folder
     return start
+
+
+def _engine_argument(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise InputError(Problem(f"--engine-arg {text!r} is not understood", wanted="KEY=VALUE"))
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
 
 
 def _configuration(root: Path) -> tuple[Path, dict[str, Any]]:

@@ -37,7 +37,7 @@ TORCH_ALLOWED = ("backends/hf", "backends/vllm", "training/", "scorers/metrics")
 SOURCES = [
     path
     for path in sorted(HARNESS.rglob("*.py"))
-    if path.parent != HARNESS or path.stem != "__init__"
+    if path.parent != HARNESS or not path.stem.startswith("__")
 ]
 
 

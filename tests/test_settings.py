@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.settings import Settings, find_root, flags, load_settings
+from harness.settings import Settings, engine_arguments, find_root, flags, load_settings
 
 
 def test_the_configuration_gives_defaults_and_the_command_line_wins(tmp_path: Path) -> None:
@@ -39,6 +39,19 @@ def test_every_option_has_a_help_text() -> None:
 
 def test_every_flag_is_the_name_of_its_field() -> None:
     assert all(flag.name == "--" + name.replace("_", "-") for name, flag, _ in flags())
+
+
+def test_engine_arguments_are_json_or_text_and_the_command_line_wins() -> None:
+    settings = Settings(engine_args={"delay": 1, "mode": "slow"}, engine_arg=("delay=0.5", "x=a"))
+
+    assert engine_arguments(settings) == {"delay": 0.5, "mode": "slow", "x": "a"}
+
+
+def test_an_engine_argument_needs_a_value() -> None:
+    with pytest.raises(InputError) as caught:
+        engine_arguments(Settings(engine_arg=("delay",)))
+
+    assert str(caught.value) == ("--engine-arg 'delay' is not understood\n  wanted: KEY=VALUE")
 
 
 @pytest.mark.parametrize(

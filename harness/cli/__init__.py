@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from harness.cli import caching, checking, history, running
 from harness.cli.parser import new_parser, parse
@@ -24,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         arguments = parse(parser, words, commands.choices)
-        code: int = arguments.act(arguments)
+        with _gentle_end():
+            code: int = arguments.act(arguments)
     except HarnessError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -32,6 +37,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("stopped; finished answers are kept: run the same command again", file=sys.stderr)
         return INTERRUPTED
     return code
+
+
+@contextmanager
+def _gentle_end() -> Iterator[None]:
+    """SIGTERM ends a run as gently as Ctrl-C does: what has arrived is kept."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 __all__ = ["main"]
