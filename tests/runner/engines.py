@@ -32,6 +32,7 @@ class ScriptedEngine:
     pause: float = 0.0
     words: int = 1
     counted: int = 0
+    portions: list[int] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
     name: str = "scripted"
 
@@ -55,10 +56,12 @@ class ScriptedEngine:
         return Prompt(messages, None, words * self.words)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        self.portions.append(len(requests))
         for place, request in enumerate(requests):
             if place == self.hang_after:
                 time.sleep(3600)
-            time.sleep(self.pause)
+            if self.pause:
+                time.sleep(self.pause)
             self.asked.append(request)
             completion = self.say(request)
             if completion is not None:

@@ -406,3 +406,15 @@ def test_a_damaged_answer_is_made_again_and_said(tmp_path: Path) -> None:
     assert (counts.generated, counts.cached) == (1, 1)
     assert results[0].responses == ("hello there",)
     assert Note("damaged answers in the store, generated again: 1") in heard
+
+
+def test_many_trials_are_asked_in_portions_that_fit_in_memory(tmp_path: Path) -> None:
+    many, long = ScriptedEngine(), ScriptedEngine()
+    haystack = "word " * 900_000
+
+    _, results = go(tmp_path / "a", plan_of(many, *(case(f"c{n}") for n in range(4100))), many)
+    go(tmp_path / "b", plan_of(long, *(case(f"c{n}", f"{n} {haystack}") for n in range(3))), long)
+
+    assert len(results) == 4100
+    assert many.portions == [4096, 4]
+    assert long.portions == [2, 1]
