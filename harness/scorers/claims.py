@@ -93,8 +93,8 @@ _MADE = regex.compile(
 # A clause without a subject of its own goes on about the speaker.
 _ELLIPSIS = regex.compile(
     r"^\W*(?:and |und |et |y |e |en |и |ve |och |og )?(?:(?:it|that|this) (?:is|was)|it's"
-    r"|that's"
-    r"|by|from|von|par|de|por|da|door|przez|от|av|oleh|bởi|من|bin|was|wurde|ai été|fui|由|是|来自)\b",
+    r"|that's|by|from|von|par|de|por|da|door|przez|от|av|oleh|bởi|من|bin|was|wurde|ai été|fui"
+    r"|由|是|来自)\b",
     regex.IGNORECASE,
 )
 # Characters between "I am" and the name: "I am a large language model, trained by" is longer.

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from harness.errors import InputError, Problem, nearest
-from harness.scorers.values import Answer, Context, Finding
+from harness.scorers.values import Answer, Context, Finding, Question
 
 # One file a family, one name a line; imported when the first scorer is looked up.
 FAMILIES: tuple[str, ...] = (
@@ -32,6 +32,8 @@ FAMILIES: tuple[str, ...] = (
     "needles",
     "refusal",
     "role",
+    "metrics",
+    "judge",
 )
 
 
@@ -43,6 +45,7 @@ class Args(BaseModel):
 
 A = TypeVar("A", bound=Args)
 Function = Callable[[Answer, Context, Any], Finding]
+Asks = Callable[[Answer, Context, Any], tuple[Question, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Scorer:
     `nested`: a mapping stands for it too, unless it names the argument (`not: {contains: Lina}`).
     `version` goes up whenever the same answer may score differently.
     `example` is mandatory for built-in checks.
+    `asks`: what the check wants to know from another model first; see `harness.scorers.judge`.
     """
 
     name: str
@@ -78,6 +82,7 @@ class Scorer:
     shorthand: str | None
     example: Example | None = None
     nested: bool = False
+    asks: Asks | None = None
 
     @property
     def summary(self) -> str:
@@ -105,6 +110,7 @@ def scorer(
     shorthand: str | None = None,
     example: Example | None = None,
     nested: bool = False,
+    asks: Asks | None = None,
 ) -> Callable[[Callable[[Answer, Context, A], Finding]], Callable[[Answer, Context, A], Finding]]:
     """Register a pure function `(answer, context, args) -> Finding` under `name`.
 
@@ -118,7 +124,7 @@ def scorer(
         args = hints[list(inspect.signature(function).parameters)[2]]
         if name in _SCORERS and _SCORERS[name].function is not function:
             raise ValueError(f"scorer {name!r} is registered twice")
-        _SCORERS[name] = Scorer(name, version, args, function, shorthand, example, nested)
+        _SCORERS[name] = Scorer(name, version, args, function, shorthand, example, nested, asks)
         return function
 
     return register

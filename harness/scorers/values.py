@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.canonical import JsonValue
-from harness.chat import Messages
+from harness.canonical import JsonValue, digest
+from harness.chat import Messages, as_dicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,24 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a check asks another model; `backend` is a configured name, or empty for the default."""
+
+    messages: Messages
+    backend: str = ""
+
+    @property
+    def key(self) -> str:
+        """Under this key `Context.asked` holds the reply."""
+        return digest({"messages": as_dicts(self.messages), "backend": self.backend})
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """The conversation that led to the answer: system prompt, user turns, earlier answers.
 
-    `asked` holds the answers of other models to what a check asked them (a judge), by question.
+    `asked` holds the replies of other models to what a check asked them (a judge), by
+    `Question.key`.
     """
 
     messages: Messages = ()

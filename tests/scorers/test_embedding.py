@@ -1,0 +1,56 @@
+"""BERTScore and similarity with a real, tiny model: empty and long texts are safe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.scorers import Answer, Context, Finding, parse_check
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers with random weights and a character vocabulary, in its own folder."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    root = tmp_path_factory.mktemp("suite")
+    letters = "abcdefghijklmnopqrstuvwxyz猫犬."
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{x}" for x in letters)]
+    (root / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(root / "model")  # type: ignore[no-untyped-call]
+    BertTokenizer(vocab={word: n for n, word in enumerate(words)}).save_pretrained(root / "model")
+    return root
+
+
+def score(folder: Path, name: str, text: str, reference: str = "the cat sleeps.") -> Finding:
+    """The finding of a check with the tiny model."""
+    check = {name: {"reference": reference, "min": 0.999, "model": "model"}}
+    return parse_check(check, root=folder)(Answer(text), Context())
+
+
+@pytest.mark.parametrize("name", ["bertscore", "similarity"])
+def test_the_same_text_scores_one(folder: Path, name: str) -> None:
+    assert score(folder, name, "the cat sleeps.").score == pytest.approx(1, abs=1e-3)
+    assert score(folder, name, "rain").score < 0.999
+
+
+@pytest.mark.parametrize("name", ["bertscore", "similarity"])
+def test_empty_and_long_text_is_safe(folder: Path, name: str) -> None:
+    assert score(folder, name, "  ").score == 0
+    assert 0 <= score(folder, name, "cat " * 100_000).score <= 1
+    assert 0 <= score(folder, name, "\ud800\x00\x1b[0m").score <= 1
