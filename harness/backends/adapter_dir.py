@@ -150,10 +150,8 @@ def _fit_problems(
     hint = str(config.get("base_model_name_or_path") or "a base that is not named")
     strange = [module for module in pairs if _tail(module) not in shapes]
     if strange:
-        share = "none" if len(strange) == len(pairs) else f"only {len(pairs) - len(strange)}"
         yield Problem(
-            f"{share} of its {len(pairs)} modules is in the base {base.name}: "
-            + ("it has no effect" if share == "none" else "the others would have no effect"),
+            _share(len(pairs) - len(strange), len(pairs), base.name),
             str(path),
             found=strange[0],
             wanted=f"a module such as {_example(base)}",
@@ -172,6 +170,12 @@ def _fit_problems(
                 mend=f"use the base that it was trained on: {hint}",
             )
             return
+
+
+def _share(known: int, modules: int, base: str) -> str:
+    if known == 0:
+        return f"has no effect: none of its {modules} modules is in the base {base}"
+    return f"has only part of its effect: {known} of its {modules} modules are in the base {base}"
 
 
 def _base_shapes(base: ModelDir) -> dict[str, tuple[int, ...]]:

@@ -117,7 +117,7 @@ class Recording:
     def _add(self, line: int, offset: int, raw: bytes) -> list[Problem]:
         where = (str(self.path), line)
         try:
-            value = json.loads(raw)
+            value = json.loads(raw.rstrip(b"\r\n"))
         except json.JSONDecodeError as error:
             return [Problem(f"is not JSON: {error.msg}", *where, error.colno)]
         except UnicodeDecodeError:

@@ -15,8 +15,7 @@ from harness.backends.hf.rows import Row
 
 def draw(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
     """One token for each row. `logits` is [rows, vocabulary], in any float format."""
-    scores = logits.float()
-    _penalise(scores, rows)
+    scores = _penalise(logits.float(), rows)
     tokens: list[int] = scores.argmax(dim=-1).tolist()
     drawn = [index for index, row in enumerate(rows) if row.request.sampling.temperature > 0]
     if drawn:
@@ -28,14 +27,19 @@ def draw(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
     return tokens
 
 
-def _penalise(scores: torch.Tensor, rows: Sequence[Row]) -> None:
+def _penalise(scores: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
     """Divide positive and multiply negative scores of tokens seen before (Keskar et al. 2019)."""
-    for index, row in enumerate(rows):
+    penalised = [i for i, row in enumerate(rows) if row.request.sampling.repetition_penalty != 1.0]
+    if not penalised:
+        return scores
+    scores = scores.clone()
+    for index in penalised:
+        row = rows[index]
         penalty = row.request.sampling.repetition_penalty
-        if penalty != 1.0:
-            seen = torch.tensor(sorted({*row.prompt, *row.ids}), device=scores.device)
-            values = scores[index, seen]
-            scores[index, seen] = torch.where(values > 0, values / penalty, values * penalty)
+        seen = torch.tensor(sorted({*row.prompt, *row.ids}), device=scores.device)
+        values = scores[index, seen]
+        scores[index, seen] = torch.where(values > 0, values / penalty, values * penalty)
+    return scores
 
 
 def _sample(scores: torch.Tensor, rows: Sequence[Row]) -> list[int]:

@@ -1,0 +1,195 @@
+"""Files of recorded answers: what is read, and every way in which one can be wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.backends import check_rows, recorded_variants
+from harness.backends.recorded import Recording
+from harness.errors import InputError
+from harness.runner.result_json import result_to_json
+from harness.runner.values import Outcome, Result
+
+
+def write(path: Path, *rows: dict[str, Any] | str) -> Path:
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "answers.jsonl"
+
+
+def test_variant_and_repeat_may_be_left_out(file: Path) -> None:
+    write(file, {"case": "a", "response": "x"}, {"case": "a", "repeat": 1, "response": "y"})
+
+    recording = Recording(file)
+
+    assert recording.variants == ("base",)
+    assert recording.row("a", "base").responses == ("x",)  # type: ignore[union-attr]
+    assert recording.row("a", "base", 1).responses == ("y",)  # type: ignore[union-attr]
+    assert recording.row("a", "tuned") is None
+
+
+def test_variants_come_in_the_order_of_the_file(file: Path) -> None:
+    rows = [{"case": "a", "variant": name, "response": ""} for name in ("tuned", "base", "v1.2")]
+
+    assert recorded_variants(write(file, *rows)) == ("tuned", "base", "v1.2")
+
+
+def test_a_run_s_own_results_are_recorded_answers(file: Path) -> None:
+    common: dict[str, Any] = {"suite": "s", "category": "c", "variant": "base", "repeat": 0}
+    passed = Result(case="a", outcome=Outcome.PASS, score=1.0, responses=("x", "y"), **common)
+    error = Result(
+        case="b", outcome=Outcome.ERROR, score=0.0, responses=(), reason="no GPU", **common
+    )
+    write(file, *(dict(result_to_json(result)) for result in (passed, error)))
+
+    recording = Recording(file)
+
+    recording.check({"a": 2, "b": 1})
+    assert recording.row("a", "base").responses == ("x", "y")  # type: ignore[union-attr]
+    assert recording.row("b", "base").broken == (  # type: ignore[union-attr]
+        "recorded without an answer: no GPU"
+    )
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(), min_size=1))
+def test_any_text_comes_back_as_it_was(texts: list[str], file: Path) -> None:
+    write(file, *({"case": str(i), "response": text} for i, text in enumerate(texts)))
+
+    recording = Recording(file)
+
+    assert [recording.row(str(i), "base").responses for i in range(len(texts))] == [  # type: ignore[union-attr]
+        (text,) for text in texts
+    ]
+
+
+WRONG = [
+    ('{"case": "a", "response": "x"', 'FILE:1:30: is not JSON: Expecting \',\' delimiter'),
+    ("[1, 2]", "FILE:1: is not a JSON object\n  mend: write one object per line"),
+    ('{"response": "x"}', "FILE:1: 'case' is missing\n  found: response"),
+    ('{"case": "a"}', "FILE:1: 'response' is missing\n  found: case"),
+    ("{}", "FILE:1: 'case' is missing\n  found: an empty object\n"
+           "FILE:1: 'response' is missing\n  found: an empty object"),
+    ('{"case": 7, "response": "x"}', "FILE:1: 'case' is wrong\n  found: 7\n  wanted: a text"),
+    ('{"case": "a", "response": null}',
+     "FILE:1: 'response' is wrong\n  found: null\n  wanted: a text"),
+    ('{"case": "a", "responses": ["x", 1]}',
+     'FILE:1: \'responses\' is wrong\n  found: ["x", 1]\n  wanted: a list of texts'),
+    ('{"case": "a", "response": "x", "repeat": true}',
+     "FILE:1: 'repeat' is wrong\n  found: true\n  wanted: a number from 0"),
+    ('{"case": "a", "response": "x", "repeat": -1}',
+     "FILE:1: 'repeat' is wrong\n  found: -1\n  wanted: a number from 0"),
+    ('{"case": "a", "response": "x", "varaint": "b"}',
+     "FILE:1: key 'varaint' is not known\n  did you mean: variant"),
+    ('{"case": "a", "response": "x", "responses": ["x"]}',
+     "FILE:1: has both 'response' and 'responses'\n  mend: keep one of them"),
+    ('{"case": "a", "response": "x", "variant": "a b"}',
+     "FILE:1: variant name 'a b' is not allowed\n  wanted: letters, digits, '_', '.', '-'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "message"), WRONG, ids=range(len(WRONG)))
+def test_a_wrong_line_is_named_with_its_number(line: str, message: str, file: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        Recording(write(file, line))
+
+    assert str(caught.value) == message.replace("FILE", str(file))
+
+
+def test_keys_of_the_user_s_own_are_passed_over(file: Path) -> None:
+    write(file, {"case": "a", "response": "x", "latency_ms": 12, "model": "m", "id": 3})
+
+    assert recorded_variants(file) == ("base",)
+
+
+def test_a_repeated_key_names_both_lines(file: Path) -> None:
+    row = {"case": "a", "variant": "base", "repeat": 0, "response": "x"}
+    write(file, row, {"case": "b", "response": "x"}, "", {"case": "a", "response": "y"})
+
+    with pytest.raises(InputError) as caught:
+        Recording(file)
+
+    assert str(caught.value) == (
+        f"{file}:4: case 'a', variant 'base', repeat 0 is recorded twice\n  found: first in line 1"
+    )
+
+
+def test_bytes_that_are_no_utf8_are_named(file: Path) -> None:
+    file.write_bytes(b'{"case": "a", "response": "\xff"}\n')
+
+    with pytest.raises(InputError) as caught:
+        Recording(file)
+
+    assert str(caught.value) == f"{file}:1: is not UTF-8"
+
+
+def test_an_empty_file_is_refused(file: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        Recording(write(file, ""))
+
+    assert str(caught.value) == f"{file}: holds no recorded answers"
+
+
+def test_a_missing_file_is_refused(file: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        Recording(file)
+
+    assert str(caught.value) == (
+        f"{file}: recorded answers cannot be read: No such file or directory\n"
+        "  mend: give a JSONL file: --responses FILE"
+    )
+
+
+def test_a_file_of_the_wrong_kind_is_not_listed_line_by_line(file: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        Recording(write(file, *["prose"] * 300))
+
+    assert len(caught.value.problems) == 21
+    assert str(caught.value.problems[-1]) == f"{file}: 280 more problems of this file"
+
+
+def test_rows_are_checked_against_the_cases(file: Path) -> None:
+    write(
+        file,
+        {"case": "refnd", "response": "x"},
+        {"case": "chat", "responses": ["x"]},
+        {"case": "refund", "responses": ["x"]},
+        {"case": "refund", "variant": "tuned", "responses": ["x", "y"]},
+    )
+
+    with pytest.raises(InputError) as caught:
+        check_rows(file, {"refund": 1, "chat": 2}, ("base", "tunde"))
+
+    assert str(caught.value) == (
+        f"{file}:1: case 'refnd' is in no loaded suite\n"
+        "  did you mean: refund\n"
+        "  mend: name the suite that it belongs to, or remove the row\n"
+        f"{file}:2: the number of answers is wrong\n"
+        "  in case: chat\n"
+        "  found: 1 answer\n"
+        "  wanted: 2, one for each user turn\n"
+        f"{file}:4: the number of answers is wrong\n"
+        "  in case: refund\n"
+        "  found: 2 answers\n"
+        "  wanted: 1, one for each user turn\n"
+        f"{file}: there is no answer of variant 'tunde'\n"
+        "  found: base, tuned\n"
+        "  did you mean: tuned"
+    )
+
+
+def test_rows_that_fit_pass(file: Path) -> None:
+    write(file, {"case": "a", "response": "x"}, {"case": "b", "responses": ["x", "y"]})
+
+    check_rows(file, {"a": 1, "b": 2, "not_recorded": 1}, ("base",))

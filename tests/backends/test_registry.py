@@ -1,0 +1,85 @@
+"""Engines by name, and packages that add their own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.backends import BackendOptions, backend_names, open_backend, require
+from harness.errors import InputError
+
+PLUG_IN = """
+from harness.backends import BackendOptions, open_backend
+
+def open_mine(options: BackendOptions):
+    return open_backend("echo", options)
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A third-party package `mine`, as pip would have installed it."""
+    (tmp_path / "mine_engine.py").write_text(PLUG_IN)
+    metadata = tmp_path / "mine-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[harness.backends]\n"
+        "mine = mine_engine:open_mine\n"
+        "broken = mine_engine:nothing\n"
+        "echo = mine_engine:nothing\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "mine_engine", raising=False)
+    return tmp_path
+
+
+def test_built_in_engines_are_listed() -> None:
+    assert {"echo", "hf", "replay"} <= set(backend_names())
+
+
+def test_a_package_adds_an_engine_by_entry_point(installed: Path) -> None:
+    assert {"broken", "mine"} <= set(backend_names())
+    assert open_backend("mine", BackendOptions()).name == "echo"
+
+
+def test_a_package_cannot_take_a_built_in_name(installed: Path) -> None:
+    assert open_backend("echo").name == "echo"
+
+
+def test_an_engine_that_cannot_be_loaded_names_its_package(installed: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        open_backend("broken")
+
+    assert str(caught.value) == (
+        "backend 'broken' cannot be loaded\n"
+        "  found: mine_engine:nothing: module 'mine_engine' has no attribute 'nothing'\n"
+        "  mend: reinstall mine"
+    )
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(InputError) as caught:
+        open_backend("replya")
+
+    assert str(caught.value) == (
+        "backend 'replya' is not known\n"
+        "  did you mean: replay\n"
+        f"  mend: use one of {', '.join(backend_names())}"
+    )
+
+
+def test_missing_packages_are_named_with_the_extra_to_install() -> None:
+    with pytest.raises(InputError) as caught:
+        require("fast", "vllm", "json", "no_such_engine", "nor_this_one")
+
+    assert str(caught.value) == (
+        "backend 'fast' needs no_such_engine, nor_this_one\n"
+        "  mend: pip install 'adapter-gate-harness[vllm]'"
+    )
+
+
+def test_packages_that_are_there_are_not_asked_for() -> None:
+    require("fast", "vllm", "json")

@@ -1,0 +1,94 @@
+"""The engine replay: recorded answers, and errors where there are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.backends import Address, Backend, BackendOptions, Completion, Request, open_backend
+from harness.chat import Message
+from harness.errors import InputError
+from harness.sampling import Sampling
+from harness.variants import Variant
+
+ROWS: list[dict[str, Any]] = [
+    {"case": "one", "response": "twelve chars"},
+    {"case": "one", "repeat": 1, "response": "again", "finish_reason": "length",
+     "prompt_tokens": 40, "completion_tokens": 2},
+    {"case": "chat", "variant": "tuned", "responses": ["first", "second"],
+     "finish_reason": "length", "prompt_tokens": 99},
+    {"case": "lost", "outcome": "error", "response": "half", "reason": "out of memory"},
+    {"case": "long", "outcome": "skipped", "responses": []},
+]  # fmt: skip
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Backend:
+    file = tmp_path / "answers.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return open_backend("replay", BackendOptions(responses=file))
+
+
+def answer(backend: Backend, case: str, variant: str = "base", **more: int) -> Completion:
+    chosen = Variant(variant, "recorded")
+    prompt = backend.prompt((Message("user", "Hi"),), chosen)
+    request = Request("key", Address(case, variant, **more), chosen, prompt, Sampling())
+    [(_, completion)] = backend.generate([request])
+    return completion
+
+
+def test_an_answer_comes_back_with_estimated_counts(backend: Backend) -> None:
+    assert answer(backend, "one") == Completion("twelve chars", "stop", 5, 3)
+
+
+def test_what_was_recorded_about_an_answer_holds(backend: Backend) -> None:
+    assert answer(backend, "one", repeat=1) == Completion("again", "length", 40, 2)
+
+
+def test_turns_are_answered_in_order_and_the_last_one_ended_as_recorded(backend: Backend) -> None:
+    assert answer(backend, "chat", "tuned", turn=0) == Completion("first", "stop", 5, 2)
+    assert answer(backend, "chat", "tuned", turn=1) == Completion("second", "length", 5, 2)
+
+
+@pytest.mark.parametrize(
+    ("case", "turn", "error"),
+    [
+        ("unrecorded", 0, "no answer is recorded"),
+        ("one", 1, "no answer is recorded for turn 2"),
+        ("lost", 0, "recorded without an answer: out of memory"),
+        ("long", 0, "recorded without an answer: no reason is recorded"),
+    ],
+)
+def test_no_answer_is_an_error_and_never_an_empty_answer(
+    case: str, turn: int, error: str, backend: Backend
+) -> None:
+    assert answer(backend, case, turn=turn) == Completion("", "error", error=error)
+
+
+def test_files_differ_in_the_fingerprint_and_not_in_the_environment(
+    backend: Backend, tmp_path: Path
+) -> None:
+    other_file = tmp_path / "other.jsonl"
+    other_file.write_text('{"case": "one", "response": "other"}\n')
+    other = open_backend("replay", BackendOptions(responses=other_file))
+    base, tuned = Variant("base", "recorded"), Variant("tuned", "recorded")
+
+    assert backend.environment(base) == other.environment(tuned)
+    assert backend.environment(base).addressed
+    assert len({b.fingerprint(v).weights for b in (backend, other) for v in (base, tuned)}) == 4
+
+
+def test_execution_names_the_file(backend: Backend, tmp_path: Path) -> None:
+    assert backend.execution() == {"responses": str(tmp_path / "answers.jsonl")}
+
+
+def test_replay_without_a_file_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        open_backend("replay")
+
+    assert str(caught.value) == (
+        "backend 'replay' needs recorded answers\n  mend: add --responses FILE.jsonl"
+    )

@@ -1,0 +1,154 @@
+"""Messages to token ids: what every engine and the trainer are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.chat import Message
+from harness.errors import InputError
+from harness.prompts import ChatTokenizer, load_tokenizer
+from tests.backends.tiny import DEFAULT_SYSTEM, TEMPLATE, save_tokenizer
+
+USER = Message("user", "Hi there")
+SYSTEM = Message("system", "Be brief.")
+PLAIN = (
+    "{%- for message in messages %}"
+    "{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+    "{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
+)
+NO_SYSTEM = (
+    "{%- if messages[0].role == 'system' %}"
+    "{{- raise_exception('System role not supported') }}"
+    "{%- endif %}{{- bos_token + messages[0].content }}"
+)
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> ChatTokenizer:
+    return tokenizer_with(TEMPLATE, tmp_path)
+
+
+def tokenizer_with(template: str, directory: Path, bos: bool = False) -> ChatTokenizer:
+    save_tokenizer(directory, template, bos)
+    return load_tokenizer(directory)
+
+
+def test_token_ids_are_those_of_the_rendered_text(tokenizer: ChatTokenizer) -> None:
+    ids = tokenizer.token_ids((SYSTEM, USER))
+
+    assert tokenizer.tokenizer.decode(list(ids)) == (
+        "<|im_start|>system\nBe brief.<|im_end|>\n"
+        "<|im_start|>user\nHi there<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+    assert tokenizer.text((SYSTEM, USER)) == tokenizer.tokenizer.decode(list(ids))
+
+
+def test_the_generation_prompt_can_be_left_out_for_training(tokenizer: ChatTokenizer) -> None:
+    conversation = (USER, Message("assistant", "Hello"))
+
+    whole = tokenizer.token_ids(conversation, add_generation_prompt=False)
+
+    text = str(tokenizer.tokenizer.decode(list(whole)))
+    assert text.endswith("assistant\nHello<|im_end|>\n")
+
+
+def test_there_is_one_bos_where_the_tokenizer_adds_one_too(tmp_path: Path) -> None:
+    tokenizer = tokenizer_with(NO_SYSTEM, tmp_path, bos=True)
+
+    ids = tokenizer.token_ids((USER,))
+
+    assert tokenizer.tokenizer.encode("Hi")[0] == 0
+    assert ids.count(0) == 1 and ids[0] == 0
+
+
+def test_count_is_of_the_bare_text(tmp_path: Path) -> None:
+    tokenizer = tokenizer_with(NO_SYSTEM, tmp_path, bos=True)
+
+    assert tokenizer.count("") == 0
+    assert tokenizer.count("12") == 2
+
+
+def test_decode_leaves_special_tokens_out_and_text_as_it_is(tokenizer: ChatTokenizer) -> None:
+    ids = [*tokenizer.tokenizer.encode("Yes , it 's so ."), 2]
+
+    assert tokenizer.decode(ids) == "Yes , it 's so ."
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"), [(TEMPLATE, DEFAULT_SYSTEM), (PLAIN, None), (NO_SYSTEM, None)]
+)
+def test_the_system_message_that_a_template_adds_is_known(
+    template: str, expected: str | None, tmp_path: Path
+) -> None:
+    assert tokenizer_with(template, tmp_path).default_system == expected
+
+
+def test_an_empty_system_message_is_not_the_default_one(tokenizer: ChatTokenizer) -> None:
+    empty = tokenizer.token_ids((Message("system", ""), USER))
+
+    assert empty != tokenizer.token_ids((USER,))
+
+
+def test_template_hash_follows_the_template(tmp_path: Path) -> None:
+    one = tokenizer_with(TEMPLATE, tmp_path / "one")
+    same = tokenizer_with(TEMPLATE, tmp_path / "same")
+    other = tokenizer_with(PLAIN, tmp_path / "other")
+
+    assert one.template_hash == same.template_hash != other.template_hash
+    assert len(one.template_hash) == 16
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        (TEMPLATE, True),
+        (PLAIN, True),  # they differ only where no system message is given
+        (PLAIN.replace("im_end", "end"), False),
+        ("{{ broken", False),
+    ],
+)
+def test_templates_are_compared_by_what_they_render(
+    template: str, expected: bool, tokenizer: ChatTokenizer
+) -> None:
+    assert tokenizer.renders_like(template) is expected
+
+
+def test_a_tokenizer_without_template_is_refused(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path, template=None)
+
+    with pytest.raises(InputError) as caught:
+        load_tokenizer(tmp_path)
+
+    assert str(caught.value) == (
+        f"{tmp_path}: the tokenizer has no chat template\n"
+        "  wanted: chat_template.jinja, or chat_template in tokenizer_config.json\n"
+        "  mend: use the instruct model, or copy its chat_template.jinja into this directory"
+    )
+
+
+def test_messages_that_a_template_refuses_are_named(tmp_path: Path) -> None:
+    tokenizer = tokenizer_with(NO_SYSTEM, tmp_path)
+
+    with pytest.raises(InputError) as caught:
+        tokenizer.token_ids((SYSTEM, USER))
+
+    assert str(caught.value) == (
+        f"{tmp_path}: the chat template refuses these messages: System role not supported\n"
+        "  found: system, user\n"
+        "  mend: give the turns that this model's template knows; many know no system turn"
+    )
+
+
+def test_a_directory_without_tokenizer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_tokenizer(tmp_path)
+
+    assert str(caught.value).startswith(f"{tmp_path}: the tokenizer cannot be loaded\n  found: ")
+    assert str(caught.value).endswith(
+        "\n  wanted: tokenizer.json and tokenizer_config.json beside the model's weights"
+        "\n  mend: copy the tokenizer files of the base model into this directory"
+    )
