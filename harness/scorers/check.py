@@ -31,7 +31,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from harness.canonical import JsonValue
 from harness.scorers.limits import ANSWER_CHARS
 from harness.scorers.registry import Args, Scorer, UnknownScorerError, get
-from harness.scorers.values import Answer, Context, Finding, verdict
+from harness.scorers.values import Answer, Context, Finding, Question, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,10 @@ class Check:
             length = f"the answer has {len(answer.text)} characters"
             return verdict(None, f"cannot tell: {length}, checks read {ANSWER_CHARS}")
         return self.scorer.function(answer, context, self.args)
+
+    def questions(self, answer: Answer, context: Context) -> tuple[Question, ...]:
+        """What this check, or a check inside it, wants to know from another model first."""
+        return self.scorer.asks(answer, context, self.args) if self.scorer.asks else ()
 
 
 def load_context(root: Path | None = None, modules: Iterable[str] = ()) -> dict[str, Any]:

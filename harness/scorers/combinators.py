@@ -10,7 +10,7 @@ from harness.canonical import JsonValue
 from harness.scorers.arguments import FILLED, Count, filled, wrong
 from harness.scorers.check import Check, CheckField
 from harness.scorers.registry import Args, Example, scorer
-from harness.scorers.values import Answer, Context, Finding
+from harness.scorers.values import Answer, Context, Finding, Question
 
 Checks = Annotated[tuple[CheckField, ...], BeforeValidator(filled), FILLED]
 
@@ -39,9 +39,18 @@ class AtLeastArgs(OfArgs):
         return self
 
 
+def _asks_one(answer: Answer, context: Context, args: NotArgs) -> tuple[Question, ...]:
+    return args.check.questions(answer, context)
+
+
+def _asks_all(answer: Answer, context: Context, args: OfArgs) -> tuple[Question, ...]:
+    return tuple(q for check in args.of for q in check.questions(answer, context))
+
+
 @scorer(
     "not",
     version=1,
+    asks=_asks_one,
     shorthand="check",
     nested=True,
     example=Example({"contains": "```"}, '{"a": 1}', '```json\n{"a": 1}\n```'),
@@ -59,6 +68,7 @@ def negation(answer: Answer, context: Context, args: NotArgs) -> Finding:
 @scorer(
     "all_of",
     version=1,
+    asks=_asks_all,
     shorthand="of",
     example=Example([{"contains": "a"}, {"contains": "b"}], "a and b", "only a"),
 )
@@ -70,6 +80,7 @@ def all_of(answer: Answer, context: Context, args: OfArgs) -> Finding:
 @scorer(
     "any_of",
     version=1,
+    asks=_asks_all,
     shorthand="of",
     example=Example([{"contains": "Paris"}, {"contains": "巴黎"}], "巴黎。", "Rome."),
 )
@@ -81,6 +92,7 @@ def any_of(answer: Answer, context: Context, args: OfArgs) -> Finding:
 @scorer(
     "at_least",
     version=1,
+    asks=_asks_all,
     example=Example(
         {"n": 2, "of": [{"contains": "a"}, {"contains": "b"}, {"contains": "c"}]}, "a, b", "only c"
     ),

@@ -56,9 +56,9 @@ def _shorthand(scorer: Scorer, full: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of the first argument alone."""
     fields = scorer.args.model_fields
     alias = fields[str(scorer.shorthand)].alias if scorer.shorthand in fields else None
-    found = full.get("properties", {})
-    short: dict[str, Any] = found.get(alias or scorer.shorthand, found.get(scorer.shorthand, {}))
-    return short
+    found: dict[str, Any] = full.get("properties", {}).get(alias or scorer.shorthand, {})
+    # Where the arguments are a choice of mappings, only a scalar or a list stands for the first.
+    return found or {"not": {"type": "object"}}
 
 
 def _marked(value: Any) -> Any:

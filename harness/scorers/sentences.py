@@ -102,16 +102,18 @@ def _is_abbreviation(word: str, last: bool) -> bool:
 
 def _blocks(text: str) -> list[str]:
     """Paragraphs and list items, without headings, rules, tables and code."""
-    blocks: list[str] = [""]
+    blocks: list[list[str]] = [[]]
     for line in marked_lines(text):
         row = line.text.strip()
         if line.code or not row or _is_mark(line.text):
-            blocks.append("")
+            blocks.append([])
         elif item := BULLET.match(line.text) or NUMBERED.match(line.text):
-            blocks.append(line.text[item.end() - 1 :])
+            blocks.append([line.text[item.end() - 1 :]])
+        elif blocks[-1] and _SMALL.match(row):
+            blocks[-1].append(row)  # a line that begins with a small letter goes on
         else:
-            _continue(blocks, row)
-    return [block for block in blocks if block]
+            blocks.append([row])
+    return [" ".join(block) for block in blocks if block]
 
 
 def _is_mark(line: str) -> bool:
@@ -119,14 +121,6 @@ def _is_mark(line: str) -> bool:
     row = line.strip()
     table = row.startswith("|") and row.endswith("|") and len(row) > 1
     return table or bool(HEADING.match(line) or RULE.match(line))
-
-
-def _continue(blocks: list[str], row: str) -> None:
-    """Add a line to the running block; a line that begins with a small letter goes on with it."""
-    if blocks[-1] and _SMALL.match(row):
-        blocks[-1] += " " + row
-    else:
-        blocks.append(row)
 
 
 def _is_untellable(block: str) -> bool:

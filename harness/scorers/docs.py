@@ -1,0 +1,150 @@
+"""Writes `docs/checks.md` from the registered checks: `python -m harness.scorers.docs FILE`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.scorers.check import parse_check
+from harness.scorers.published import with_checks
+from harness.scorers.registry import Example, Scorer, all_scorers
+from harness.scorers.values import Answer, Finding
+
+_HEAD = """\
+# Checks
+
+Generated from the code by `python -m harness.scorers.docs docs/checks.md`; do not edit.
+
+A check stands in a suite file as a name with its arguments: `{words: {max: 50}, weight: 2}`.
+A scalar or a list is the check's first argument, shown in **bold** below: `contains: Lina`.
+A check passes, fails, or cannot tell; a case whose check cannot tell fails, with the reason.
+Texts are compared in Unicode normal form C. An empty answer fails a case before any check, unless
+the case has `allow_empty`. Reasoning (`<think>…</think>`) is taken out first.
+
+All checks of a case must pass. With `threshold` in the case, the weighted mean of their scores must
+reach it instead.
+"""
+
+
+def document() -> str:
+    """The text of `docs/checks.md`."""
+    scorers = [scorer for scorer in all_scorers() if _is_ours(scorer)]
+    index = "\n".join(f"* [`{s.name}`](#{s.name}): {_small(s.summary)}" for s in scorers)
+    return "\n".join([_HEAD, index, "", *(_section(scorer) for scorer in scorers)])
+
+
+def _is_ours(scorer: Scorer) -> bool:
+    return scorer.function.__module__.startswith("harness.scorers.")
+
+
+def _small(summary: str) -> str:
+    return summary[:1].lower() + summary[1:].rstrip(".")
+
+
+def _section(scorer: Scorer) -> str:
+    parts = [f"## {scorer.name}", "", inspect.getdoc(scorer.function) or "", ""]
+    parts += _arguments(scorer)
+    if scorer.example is not None:
+        parts += _example(scorer, scorer.example)
+    return "\n".join([*parts, f"Version {scorer.version}.", ""])
+
+
+def _arguments(scorer: Scorer) -> Iterator[str]:
+    """The arguments in words, then as a table."""
+    schema = with_checks(scorer.args.model_json_schema())
+    rows = list(_rows(scorer, schema))
+    doc = inspect.getdoc(scorer.args) or ""
+    if rows and doc:
+        yield from (doc, "")
+    if rows:
+        yield from ("| argument | kind | default |", "|---|---|---|", *rows, "")
+
+
+def _rows(scorer: Scorer, schema: Mapping[str, Any]) -> Iterator[str]:
+    definitions = schema.get("$defs", {})
+    for name, field in scorer.args.model_fields.items():
+        shown = field.alias or name
+        kind = _kind(schema.get("properties", {}).get(shown, {}), definitions)
+        default = "mandatory" if field.is_required() else _default(field.get_default())
+        bold = f"**`{shown}`**" if name == scorer.shorthand or shown == scorer.shorthand else ""
+        yield f"| {bold or f'`{shown}`'} | {kind} | {default} |"
+
+
+def _default(value: object) -> str:
+    if value is None or value == ():
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _kind(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """A JSON Schema in a few words."""
+    if "$ref" in schema:
+        name = str(schema["$ref"]).rpartition("/")[2]
+        return "check" if name == "check" else _kind(definitions.get(name, {}), definitions)
+    if "anyOf" in schema:
+        kinds = [_kind(part, definitions) for part in schema["anyOf"]]
+        return " or ".join(dict.fromkeys(kind for kind in kinds if kind != "null"))
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}), definitions)}"
+    names = {"string": "text", "boolean": "true or false", "object": "mapping", "integer": "number"}
+    found = schema.get("type", "any value")
+    kinds = found if isinstance(found, list) else [found]
+    return " or ".join(names.get(kind, kind) for kind in kinds)
+
+
+def _example(scorer: Scorer, example: Example) -> Iterator[str]:
+    """The example as YAML, and what the check says of its two answers."""
+    written = yaml.safe_dump(
+        [scorer.name if example.args is None else {scorer.name: example.args}],
+        allow_unicode=True,
+        sort_keys=False,
+        width=90,
+    )
+    yield from ("```yaml", f"checks:\n{_indented(written)}", "```", "")
+    for message in example.context.messages:
+        yield f"* {message.role}: {_code(message.content)}"
+    if example.requires:
+        yield from (f"* {_code(example.passes)}: passes", f"* {_code(example.fails)}: fails", "")
+        return
+    check = parse_check({scorer.name: example.args}, modules=example.modules)
+    for answer in (example.passes, example.fails):
+        yield f"* {_code(answer)}: {_said(check(Answer(answer, answer), example.context))}"
+    yield ""
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.rstrip("\n").split("\n"))
+
+
+def _said(finding: Finding) -> str:
+    word = {True: "passes", False: "fails", None: "cannot tell"}[finding.passed]
+    return f"{word} ({finding.reason})"
+
+
+def _code(text: str) -> str:
+    """A text on one line in Markdown code."""
+    shown = text.replace("\n", "⏎")
+    return f"```` {shown} ````" if "`" in shown else f"`{shown}`"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page to the file that is named, or to the terminal."""
+    text = document()
+    if not arguments:
+        sys.stdout.write(text)
+    for path in arguments:
+        Path(path).write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
