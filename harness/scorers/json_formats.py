@@ -126,7 +126,13 @@ def _ipv6(text: str) -> bool:
     return text.isascii() and "%" not in text
 
 
+# Nobody writes a longer pattern, and compiling takes time.
+_PATTERN_CHARS = 5_000
+
+
 def _regex(text: str) -> bool:
+    if len(text) > _PATTERN_CHARS:
+        return False
     try:
         ecma(text)
     except (regex.error, RecursionError, OverflowError):

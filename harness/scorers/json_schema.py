@@ -135,6 +135,7 @@ def _validator(schema_text: str) -> Any:
     """The validator for a schema; its floats become the decimals that their author wrote."""
     schema = json.loads(schema_text, parse_float=Decimal)
     draft = _engine(_draft(schema))
+    schema = rewritten(schema, lambda part: part)
     return draft(schema, format_checker=_formats(), registry=_registry())
 
 

@@ -74,7 +74,12 @@ def _inside(schema: Mapping[str, Any]) -> Iterator[tuple[Place, Schema]]:
 
 
 def rewritten(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """A copy of the schema with `change` applied to every schema in it, inner ones first."""
+    """A copy of the schema with `change` applied to every schema in it, inner ones first.
+
+    False becomes `{"not": {}}`, which the engine reports with its place.
+    """
+    if schema is False:
+        return change({"not": {}})
     if not isinstance(schema, Mapping):
         return schema
     copy = {key: _rewritten_value(key, value, change) for key, value in schema.items()}

@@ -37,7 +37,7 @@ def _meant(context: list[Any]) -> list[Any]:
     """The errors of the only branch whose type and constants fit; empty where there is none."""
     branches: dict[Any, list[Any]] = {}
     for error in context:
-        branches.setdefault(error.schema_path[0], []).append(error)
+        branches.setdefault(next(iter(error.schema_path), None), []).append(error)
     fitting = [errors for errors in branches.values() if not any(_is_other(e) for e in errors)]
     return fitting[0] if len(fitting) == 1 else []
 
@@ -55,7 +55,7 @@ def described(errors: list[Any]) -> Violation:
     """The most telling of the errors that `jsonschema` found in one value."""
     error = _best(errors)
     path = place_text(tuple(error.absolute_path))
-    rule = str(error.validator or "false")
+    rule = str(error.validator)
     return Violation(path, rule, f"{path}: {_words(rule, error.validator_value, error.instance)}")
 
 
@@ -65,12 +65,10 @@ def _words(rule: str, limit: Any, value: Any) -> str:
     if rule == "type":
         wanted = " or ".join(limit) if isinstance(limit, list) else limit
         return f"{wanted} wanted, found {_kind(value)} {found}"
-    if rule == "false":
+    if rule == "not" and limit == {}:
         return f"nothing is allowed here, found {found}"
     if rule == "required":
         return f"required: {_keys(limit, value)} missing"
-    if rule == "additionalProperties":
-        return f"additionalProperties: a key of {found} is not allowed"
     if rule == "format":
         return f"{found} is no {limit}"
     if rule in ("anyOf", "oneOf"):
