@@ -13,7 +13,7 @@ BOUND_WITHOUT_CHANGE = 1.6448536**2
 class GateSettings(BaseModel):
     """Bars of one suite. Rates and drops are shares: 0.03 is three percentage points."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a text is no number
 
     min_pass_rate: float | None = Field(default=None, ge=0.0, le=1.0)
     max_drop: float | None = Field(default=None, ge=0.0, le=1.0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 
 class Sampling(BaseModel):
@@ -11,7 +13,7 @@ class Sampling(BaseModel):
     `temperature: 0` is greedy. `top_k: 0` is off. `max_new_tokens` counts tokens of the answer.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a text is no number
 
     temperature: float = Field(default=0.0, ge=0.0, le=10.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
@@ -19,7 +21,7 @@ class Sampling(BaseModel):
     repetition_penalty: float = Field(default=1.0, gt=0.0, le=10.0)
     max_new_tokens: int = Field(default=256, ge=1)
     seed: int = Field(default=0, ge=0, lt=2**63)
-    stop: tuple[str, ...] = ()
+    stop: Annotated[tuple[str, ...], Strict(False)] = ()
 
     def override(self, other: Sampling | None) -> Sampling:
         """This, with the fields that `other` sets itself."""

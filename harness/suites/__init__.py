@@ -1,6 +1,7 @@
 """Suites: YAML with positions, templates, data files and seeded families, checked as a whole."""
 
-from harness.suites.haystack import Fitted, Haystack, TooLong, fit
+from harness.suites.files import suite_files
+from harness.suites.haystack import Fitted, Haystack, HaystackSpec, TooLong, fit
 from harness.suites.load import load_suite, load_suites
 from harness.suites.published import json_schema
 from harness.suites.values import Case, Position, Suite, Turn
@@ -9,6 +10,7 @@ __all__ = [
     "Case",
     "Fitted",
     "Haystack",
+    "HaystackSpec",
     "Position",
     "Suite",
     "TooLong",
@@ -17,4 +19,5 @@ __all__ = [
     "json_schema",
     "load_suite",
     "load_suites",
+    "suite_files",
 ]

@@ -1,4 +1,4 @@
-"""A validated case of a file, with the suite's defaults, as the value that leaves this package."""
+"""Cases with the suite's defaults filled in: the values that leave this package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.suites.values import Case, Position, Turn
 
 
 def new_case(
-    suite: SuiteKeys, keys: CaseKeys, position: Position, haystack: Haystack | None
+    suite: SuiteKeys, keys: CaseKeys, position: Position, haystack: Haystack | None = None
 ) -> Case:
     """The case; what it does not say itself comes from the suite's defaults."""
     defaults = suite.defaults
@@ -26,34 +26,39 @@ def new_case(
         sampling=defaults.sampling.override(keys.sampling),
         repeats=_or(keys.repeats, defaults.repeats),
         threshold=_or(keys.threshold, defaults.threshold),
-        cluster=_or(keys.cluster, suite.cluster),
+        cluster=keys.cluster,
         allow_empty=_or(keys.allow_empty, defaults.allow_empty),
         time_limit=_or(keys.time_limit, defaults.time_limit),
-        decoding=_or(keys.decoding, suite.decoding or defaults.decoding),
+        decoding=_or(keys.decoding, suite.decoding),
         haystack=haystack,
     )
 
 
-def haystack_raw(keys: HaystackKeys, haystack: Haystack) -> dict[str, Any]:
-    """A haystack as a case: its question, and its hidden values as the check.
+def haystack_case(keys: HaystackKeys, haystack: Haystack) -> dict[str, Any]:
+    """A haystack as a case of the file, without its question: that is no template.
 
-    Every haystack has filler of its own, so each is a cluster by itself: the tests over single
-    cases are right, and no cluster is set.
+    It gets no cluster of its own. Filler, keys and values are drawn from the case's id, so no two
+    haystacks share a text, each is an item by itself, and the test over single cases is right.
+    Where an author knows better (one seed at all depths, say), `cluster` says so.
     """
-    raw: dict[str, Any] = {
+    own = {"tags", "required", "sampling", "repeats", "cluster", "system"} & keys.model_fields_set
+    checks = keys.checks or [_hidden_values(haystack)]
+    return {"id": haystack.id, "checks": checks, **{name: getattr(keys, name) for name in own}}
+
+
+def haystack_variables(haystack: Haystack) -> dict[str, Any]:
+    """What templates of a haystack family see as `haystack`."""
+    return {
         "id": haystack.id,
-        "user": haystack.question,
-        "checks": keys.checks or [_values_check(haystack)],
-        "tags": keys.tags,
-        "required": keys.required,
-        "sampling": keys.sampling,
+        "question": haystack.question,
+        "values": list(haystack.values),
+        "length": haystack.length,
+        "depth": haystack.depth,
+        "seed": haystack.seed,
     }
-    if "system" in keys.model_fields_set:
-        raw["system"] = keys.system
-    return raw
 
 
-def _values_check(haystack: Haystack) -> dict[str, Any]:
+def _hidden_values(haystack: Haystack) -> dict[str, Any]:
     if len(haystack.values) == 1:
         return {"needle": {"value": haystack.values[0]}}
     return {"needles": {"values": list(haystack.values)}}

@@ -32,11 +32,13 @@ class HaystackSpec(BaseModel):
 
     id: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
     task: Task = "single"
-    lengths: tuple[Annotated[int, Field(ge=32)], ...] = Field(min_length=1)
-    depths: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field((0.5,), min_length=1)
-    seeds: int = Field(1, ge=1)
-    keys: int = Field(4, ge=2, le=64)
-    values: int = Field(3, ge=2, le=16)
+    lengths: tuple[Annotated[int, Field(ge=32, strict=True)], ...] = Field(min_length=1)
+    depths: tuple[Annotated[float, Field(ge=0, le=1, strict=True)], ...] = Field(
+        (0.5,), min_length=1
+    )
+    seeds: int = Field(1, ge=1, strict=True)
+    keys: int = Field(4, ge=2, le=64, strict=True)
+    values: int = Field(3, ge=2, le=16, strict=True)
     language: Literal["en"] = "en"
 
     @field_validator("lengths", "depths", mode="before")

@@ -1,135 +1,231 @@
-"""Validation errors in the house form: where it stands, what was found, what was wanted."""
+"""What is wrong in a suite file, in the house form: where it stands, what was found and wanted."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.errors import Problem, nearest
+from harness.errors import InputError, Problem, nearest
+from harness.scorers import UnknownScorerError, get
+from harness.scorers.limits import shown
 from harness.suites.document import Document
-
-Loc = tuple[str | int, ...]
-SHOWN = 60  # characters of a found value: a message is no place for a whole prompt
+from harness.suites.file_models import keys_of
+from harness.suites.templates import Loc, TemplateError
 
 _KINDS = {
-    "string_type": "a text",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "mapping_type": "a mapping",
+    "string": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+    "mapping": "a mapping",
 }
 _LIMITS = {
-    "greater_than": ("gt", "more than"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "less than"),
-    "less_than_equal": ("le", "at most"),
+    "greater_than": "above {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than": "below {lt:g}",
+    "less_than_equal": "{le:g} or less",
+    "multiple_of": "a multiple of {multiple_of:g}",
+    "finite_number": "a finite number",
+    "string_too_short": "a text that is not empty",
+    "string_too_long": "at most {max_length} characters",
+    "too_short": "{min_length} or more entries",
+    "too_long": "{max_length} or fewer entries",
+    "string_pattern_mismatch": "letters, digits, '_', '.' and '-'",
 }
-_PATTERN_WORDS = "letters, digits, '_', '.', '-'"
+# Steps that say where a thing stands, not what it is.
+_LISTS = ("cases", "checks", "from_file", "generate", "case", "haystack", "turns")
 
 
-def problem_of(
-    row: ErrorDetails, document: Document, prefix: Loc, case: str, model: type[BaseModel]
-) -> Problem:
-    """One of pydantic's errors at `prefix` + its location, with its place in the file."""
-    loc: Loc = (*prefix, *row["loc"])
-    of_key = row["type"] == "extra_forbidden"
-    place = document.position(loc, of_key=of_key)
-    parts = _said(row, model)
-    return Problem(path=place.path, line=place.line, column=place.column, case=case, **parts)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the problems of one part of a file share: its way from the top, and its case."""
+
+    loc: Loc = ()
+    case: str = ""
+
+    def below(self, *steps: str | int) -> Place:
+        """A part of this part."""
+        return replace(self, loc=(*self.loc, *steps))
 
 
-def _said(row: ErrorDetails, model: type[BaseModel]) -> dict[str, str]:
+class Problems:
+    """The problems of one file, collected while it is read."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._found: list[Problem] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, place: Place, message: str, **parts: str) -> None:
+        """One problem at a place of the suite file."""
+        at = self._document.position(place.loc)
+        self._found.append(Problem(message, at.path, at.line, at.column, place.case, **parts))
+
+    def add_key(self, place: Place, message: str, **parts: str) -> None:
+        """One problem at the key of a place, not at its value."""
+        at = self._document.position(place.loc, of_key=True)
+        self._found.append(Problem(message, at.path, at.line, at.column, place.case, **parts))
+
+    def add_elsewhere(self, *problems: Problem) -> None:
+        """Problems that have their place already, perhaps in a data file."""
+        self._found += problems
+
+    def add_at(self, place: Place, problem: Problem) -> None:
+        """A problem; where it has no place yet, it gets this one."""
+        at = self._document.position(place.loc)
+        here = replace(problem, path=at.path, line=at.line, column=at.column)
+        self._found.append(problem if problem.path else here)
+
+    def add_template(self, place: Place, error: TemplateError) -> None:
+        """A template that could not be rendered."""
+        parts = {"found": error.found, "did_you_mean": error.did_you_mean, "mend": error.mend}
+        self.add(place, error.message, **parts)
+
+    def add_invalid(
+        self,
+        place: Place,
+        error: ValidationError,
+        model: type[BaseModel],
+        known_wrong: Collection[Loc] = (),
+    ) -> None:
+        """All that pydantic found below a place, but for what follows from a broken template."""
+        rows = error.errors(include_url=False)
+        for row in rows:
+            if not _follows(row["loc"], known_wrong) and not _only_fewer(row, rows):
+                at = place.below(*row["loc"])
+                parts = _said(row, known_keys(model, row["loc"][:-1]), name_of(at.loc))
+                (self.add_key if row["type"] == "extra_forbidden" else self.add)(at, **parts)
+
+    def raise_any(self) -> None:
+        """Raises InputError with all problems, in the order of the file, then of data files."""
+        if self._found:
+            own = [problem for problem in self._found if problem.path == self._document.path]
+            others = [problem for problem in self._found if problem.path != self._document.path]
+            own.sort(key=lambda problem: (problem.line, problem.column))
+            raise InputError(*_merged([*own, *others]))
+
+
+def _merged(problems: Sequence[Problem]) -> Iterator[Problem]:
+    """The same fault at the same place, in every case that a template makes, is one problem."""
+    groups: dict[tuple[str, int, int, str], list[Problem]] = {}
+    for problem in problems:
+        key = problem.path, problem.line, problem.column, problem.message
+        groups.setdefault(key, []).append(problem)
+    for first, *others in groups.values():
+        more = len({problem.case for problem in others} - {first.case})
+        case = f"{first.case} and {more} more" if more else first.case
+        yield replace(first, case=case)
+
+
+def _follows(loc: Loc, known_wrong: Collection[Loc]) -> bool:
+    """Whether this place, one around it, or one in it, is known to be wrong."""
+    return bool(loc) and any(
+        loc[: len(wrong)] == wrong or wrong[: len(loc)] == loc for wrong in known_wrong
+    )
+
+
+def _only_fewer(row: ErrorDetails, rows: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is too short only because entries of it are wrong."""
+    loc = row["loc"]
+    return row["type"] == "too_short" and any(
+        len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in rows
+    )
+
+
+def _said(row: ErrorDetails, known: Sequence[str], name: str) -> dict[str, str]:
+    """The parts of a problem, but for its place; `name` is what has the wrong value."""
     kind, context = row["type"], row.get("ctx", {})
-    name = _name(row["loc"])
     if kind == "missing":
         return {"message": f"{name!r} is missing"}
     if kind == "extra_forbidden":
-        return _unknown(row, model)
+        return _unknown(str(row["loc"][-1]), known)
     if kind == "unknown_check":
-        known = ", ".join(context["known"])
-        return {
-            "message": row["msg"],
-            "did_you_mean": context["did_you_mean"],
-            "mend": f"use one of {known}",
-        }
-    if kind in _KINDS:
-        return _wrong_type(name, row, _KINDS[kind])
+        mend = "use one of " + ", ".join(context["known"])
+        return {"message": row["msg"], "did_you_mean": context["did_you_mean"], "mend": mend}
+    if wanted := _wanted(kind, context):
+        return _wrong(name, row["input"], wanted)
+    message = row["msg"].removeprefix("Value error, ")
+    return {"message": f"{name}: {message}" if row["loc"] else message}
+
+
+def _wanted(kind: str, context: Mapping[str, Any]) -> str:
+    """What pydantic wanted, in plain words; empty where it says so itself."""
+    if kind in ("literal_error", "enum"):
+        return str(context["expected"]).replace("'", "")
     if kind in _LIMITS:
-        key, words = _LIMITS[kind]
-        return _wrong_value(name, row, f"{words} {context[key]:g}")
-    if kind == "literal_error":
-        return _wrong_value(name, row, context["expected"].replace(" or ", ", "))
-    if kind == "string_pattern_mismatch":
-        return _wrong_value(name, row, _PATTERN_WORDS)
-    if kind == "too_short":
-        return _wrong_value(name, row, f"at least {context['min_length']}")
-    return {"message": re.sub("^Value error, ", "", row["msg"])}
+        return _LIMITS[kind].format(**context)
+    word = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
+    return _KINDS.get(word, "") if word != kind else ""
 
 
-def _wrong_type(name: str, row: ErrorDetails, wanted: str) -> dict[str, str]:
-    said = _wrong_value(name, row, wanted)
-    if wanted == "a text" and isinstance(row["input"], int | float):
-        said["mend"] = f'put it in quotes: "{row["input"]}"'
-    return said
+def _wrong(name: str, value: object, wanted: str) -> dict[str, str]:
+    parts = {"message": f"wrong value for {name!r}", "found": described(value), "wanted": wanted}
+    if wanted == "a text" and isinstance(value, int | float):
+        parts["mend"] = f'put it in quotes: "{described(value).removeprefix("number ")}"'
+    return parts
 
 
-def _wrong_value(name: str, row: ErrorDetails, wanted: str) -> dict[str, str]:
-    return {"message": f"{name!r} is wrong", "found": shown(row["input"]), "wanted": wanted}
-
-
-def _unknown(row: ErrorDetails, model: type[BaseModel]) -> dict[str, str]:
-    key = str(row["loc"][-1])
-    known = row.get("ctx", {}).get("known") or _keys_at(model, row["loc"][:-1])
+def _unknown(key: str, known: Sequence[str]) -> dict[str, str]:
     return {
         "message": f"key {key!r} is not known here",
         "did_you_mean": nearest(key, known),
-        "mend": "known keys: " + ", ".join(known) if known else "",
+        "mend": "known keys: " + ", ".join(sorted(known)) if known else "",
     }
 
 
-def _keys_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
-    """The keys that the model takes at this place; empty where it cannot be told."""
+def known_keys(model: type[BaseModel], loc: Loc) -> Sequence[str]:
+    """The keys that may stand at this place of a file; empty where nobody can tell."""
     found: type[BaseModel] | None = model
     for step in loc:
-        if isinstance(step, str) and found is not None and step in found.model_fields:
-            found = _model_in(found.model_fields[step].annotation)
-    return list(found.model_fields) if found else []
+        if isinstance(step, int):
+            continue
+        fields = {} if found is None else found.model_fields
+        field = next((f for n, f in fields.items() if step in (n, f.alias)), None)
+        found = _model_in(field.annotation) if field else _arguments(step)
+    return keys_of(found) if found else ()
+
+
+def _arguments(name: str) -> type[BaseModel] | None:
+    """The arguments of the check of this name."""
+    try:
+        return get(name).args
+    except UnknownScorerError:
+        return None
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    for part in getattr(annotation, "__args__", ()):
-        if (found := _model_in(part)) is not None:
-            return found
-    return None
+    parts = getattr(annotation, "__args__", ())
+    return next((found for part in parts if (found := _model_in(part))), None)
 
 
-def _name(loc: Iterable[str | int]) -> str:
-    """The last named step: `sampling.temperature` says more than an index."""
-    words = [str(step) for step in loc if isinstance(step, str)]
-    return ".".join(words[-2:]) if words else "value"
+def name_of(loc: Loc) -> str:
+    """The last two named steps: `sampling.temperature` says more than `temperature`."""
+    words = [step for step in loc if isinstance(step, str)]
+    told = [word for word in words if word not in _LISTS]
+    return ".".join(told[-2:] or words[-1:])
 
 
-def shown(value: object) -> str:
-    """A value in a message: short, on one line, with its kind where that is not plain."""
+def described(value: object) -> str:
+    """A value in a message: its kind and itself, short, on one line."""
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
     if value is None:
         return "nothing"
-    text = repr(value) if isinstance(value, str) else str(value).lower()
-    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+    if isinstance(value, bool):
+        return str(value).lower()
+    name = "text" if isinstance(value, str) else "number"
+    return f"{name} {shown(value)}"

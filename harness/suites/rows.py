@@ -3,97 +3,149 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.errors import InputError, Problem, nearest
+from harness.scorers.limits import shown
+from harness.suites.document import decoded
 
+MAX_BYTES = 256 * 1024 * 1024
 CELL_CHARACTERS = 4_000_000
+SHOWN_ROWS = 20  # of the rows that are wrong, so many are shown
+
+Read = Callable[[str, str], "Iterator[Row | Problem]"]
 
 
-def data_file(suite: Path, relative: str, place: Problem) -> Path:
-    """The data file beside the suite. Raises InputError at `place`.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row and the line on which it begins."""
 
-    A suite may come from somebody else, so it reads nothing outside of its own folder.
+    line: int
+    values: dict[str, Any]
+
+
+def find_data(folder: Path, relative: str) -> Path:
+    """The data file of a suite in `folder`. Raises InputError with one problem, without a place.
+
+    A suite may come from somebody else: it reads nothing outside of its own folder.
     """
-    path = suite.parent / relative
-    pure = PurePosixPath(relative)
-    if pure.is_absolute() or ".." in pure.parts or not _inside(path, suite.parent):
-        raise InputError(_at(place, f"data file {relative!r} is outside of the suite's folder"))
+    path = folder / relative
+    if not path.resolve().is_relative_to(folder.resolve()):
+        message = f"data file {relative!r} is outside of the suite's folder"
+        raise InputError(Problem(message, mend="put it beside the suite file, or below"))
     if not path.is_file():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         close = nearest(path.name, siblings)
+        beside = (path.parent / close).relative_to(folder).as_posix() if close else ""
+        raise InputError(Problem(f"data file {relative!r} does not exist", did_you_mean=beside))
+    if path.suffix not in _READERS:
         raise InputError(
-            _at(
-                place,
-                f"data file {relative!r} does not exist",
-                did_you_mean=str(pure.with_name(close)) if close else "",
-            )
+            Problem("a data file is .jsonl or .csv", found=shown(relative), wanted=".jsonl or .csv")
         )
-    if path.suffix not in (".jsonl", ".csv"):
-        raise InputError(_at(place, f"data file {relative!r} is not known", wanted=".jsonl, .csv"))
     return path
 
 
-def read_rows(path: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line and row, in order; `name` is the path in messages. Raises InputError."""
+def read_rows(path: Path, name: str) -> tuple[Row, ...]:
+    """All rows, in order; `name` is the path in messages. Raises InputError."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(
-            Problem("the file is not UTF-8", path=name, mend="save it as UTF-8")
-        ) from None
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", path=name)) from None
-    return _csv(text, name) if path.suffix == ".csv" else _jsonl(text, name)
+    if len(data) > MAX_BYTES:
+        raise InputError(Problem(f"the file is larger than {MAX_BYTES // 2**20} MiB", path=name))
+    found = list(_READERS[path.suffix](decoded(name, data), name))
+    wrong = [item for item in found if isinstance(item, Problem)]
+    if wrong:
+        raise InputError(*first_of(wrong, name))
+    if not found:
+        raise InputError(Problem("the data file has no rows", path=name))
+    return tuple(item for item in found if isinstance(item, Row))
 
 
-def _jsonl(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    problems = []
+def first_of(problems: Sequence[Problem], name: str) -> Sequence[Problem]:
+    """The first problems of a data file, and how many there are more."""
+    more = len(problems) - SHOWN_ROWS
+    rest = [Problem(f"{more} more rows are wrong", path=name)] if more > 0 else []
+    return [*problems[:SHOWN_ROWS], *rest]
+
+
+def _jsonl(text: str, name: str) -> Iterator[Row | Problem]:
     for line, content in enumerate(text.split("\n"), start=1):
-        if not content.strip():
-            continue
-        try:
-            row = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            column = getattr(error, "colno", 0)
-            what = getattr(error, "msg", str(error))
-            problems.append(Problem(f"not valid JSON: {what}", path=name, line=line, column=column))
-            continue
-        if isinstance(row, dict):
-            yield line, row
-        else:
-            problems.append(Problem("a row must be a JSON object", path=name, line=line))
-    if problems:
-        raise InputError(*problems)
+        if content.strip():
+            yield _json_row(content, name, line)
 
 
-def _csv(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(CELL_CHARACTERS)
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+def _json_row(content: str, name: str, line: int) -> Row | Problem:
     try:
-        for row in reader:
-            if None in row or None in row.values():
-                wanted = f"{len(reader.fieldnames or ())} cells"
-                problem = Problem(
-                    "the row has another number of cells than the head",
-                    path=name,
-                    line=reader.line_num,
-                    wanted=wanted,
-                )
-                raise InputError(problem)
-            yield reader.line_num, row
+        row = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
+        json.dumps(row, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        return Problem(f"not valid JSON: {error.msg}", name, line, error.colno)
+    except UnicodeEncodeError:
+        return Problem("not valid text: half of a surrogate pair", name, line)
+    except (ValueError, RecursionError) as error:
+        said = "too many levels" if isinstance(error, RecursionError) else str(error)
+        return Problem(f"not valid JSON: {said}", name, line)
+    if not isinstance(row, dict):
+        wanted = 'a JSON object, like {"id": 1}'
+        return Problem("a row is a JSON object", name, line, found=shown(row), wanted=wanted)
+    return Row(line, row)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice!r} stands twice")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _csv(text: str, name: str) -> Iterator[Row | Problem]:
+    before = csv.field_size_limit(CELL_CHARACTERS)  # a setting of the whole process
+    try:
+        yield from list(_csv_rows(text, name))
+    finally:
+        csv.field_size_limit(before)
+
+
+def _csv_rows(text: str, name: str) -> Iterator[Row | Problem]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    head: list[str] = []
+    line = 1
+    try:
+        for cells in reader:
+            if cells and not head:
+                head = cells
+                yield from _head_problems(head, name, line)
+            elif cells:
+                yield _csv_row(head, cells, name, line)
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(
-            Problem(f"not valid CSV: {error}", path=name, line=reader.line_num)
-        ) from None
+        yield Problem(f"not valid CSV: {error}", name, line)
 
 
-def _inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+def _head_problems(head: list[str], name: str, line: int) -> Iterator[Problem]:
+    wrong = sorted({column for column in head if not column.strip() or head.count(column) > 1})
+    for column in wrong:
+        said = f"column {column!r} stands twice" if column.strip() else "a column without a name"
+        yield Problem(said, name, line)
 
 
-def _at(place: Problem, message: str, **parts: str) -> Problem:
-    return Problem(message, place.path, place.line, place.column, place.case, **parts)
+def _csv_row(head: list[str], cells: list[str], name: str, line: int) -> Row | Problem:
+    if len(cells) != len(head):
+        found, wanted = str(len(cells)), f"{len(head)}, as in the head"
+        return Problem("wrong number of cells", name, line, found=found, wanted=wanted)
+    return Row(line, dict(zip(head, cells, strict=True)))
+
+
+_READERS: dict[str, Read] = {".csv": _csv, ".jsonl": _jsonl}

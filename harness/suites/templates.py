@@ -1,144 +1,204 @@
-"""Jinja in suites: sandboxed, strict, rendered once.
+"""Templates in suites, rendered once.
 
-A string that is exactly one `{{ expression }}` keeps the value's type. What a value contains is
-never rendered again, so a row of data that holds `{{` stays as it is.
+A string that is exactly one `{{ expression }}` keeps the value's type, inside checks; elsewhere the
+result is a text. What a value contains is never rendered again, so a row of data that holds `{{`
+stays as it is.
 """
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, UndefinedError
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template, nodes
+from jinja2.exceptions import TemplateSyntaxError
+from jinja2.runtime import Undefined
 
 from harness.errors import nearest
+from harness.scorers.limits import shown
+from harness.suites.sandbox import BUDGET, Budget, MissingNameError, Sandbox, kind
 
-MAX_CHARACTERS = 4_000_000  # of one rendered text: far above any prompt, far below trouble
+Loc = tuple[str | int, ...]
 _MARKS = ("{{", "{%", "{#")
-_ONE_EXPRESSION = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}|\{%).)*)\}\}\s*", re.DOTALL)
-# They make much out of little: '{:>999999999}'.format(1), 'x'.ljust(10**9).
-_GROWING = {"format", "format_map", "ljust", "rjust", "center", "zfill", "expandtabs"}
-_GROWING_FILTERS = ("center", "format", "indent", "wordwrap")
+_RESULT = "result"
+_RAW = "text that only looks like a template stands between {% raw %} and {% endraw %}"
 
 
 class TemplateError(Exception):
-    """A template that cannot be rendered."""
+    """A template that cannot be rendered. `row_key`: the key that the row has not."""
 
-    def __init__(self, message: str, did_you_mean: str = "", known: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        found: str = "",
+        did_you_mean: str = "",
+        mend: str = "",
+        row_key: str = "",
+    ) -> None:
         super().__init__(message)
-        self.message, self.did_you_mean, self.known = message, did_you_mean, known
+        self.message, self.found, self.did_you_mean = message, found, did_you_mean
+        self.mend, self.row_key = mend, row_key
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, with nothing that makes a huge text out of a small one."""
-
-    intercepted_binops = frozenset(["*", "**"])
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """`*` and `**` on small numbers only."""
-        numbers = all(isinstance(v, int | float) and abs(v) < 10**6 for v in (left, right))
-        if not numbers or (operator == "**" and abs(right) > 64):
-            raise SecurityError(f"{operator!r} is for numbers below a million")
-        return super().call_binop(context, operator, left, right)
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """No methods that pad a text to any width."""
-        return attr not in _GROWING and super().is_safe_attribute(obj, attr, value)
+Failed = Callable[[Loc, TemplateError], None]
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = _Sandbox(undefined=StrictUndefined, keep_trailing_newline=True)
-    environment.globals.clear()
-    for name in _GROWING_FILTERS:
-        environment.filters.pop(name)
-    return environment
+def is_template(text: str) -> bool:
+    """Whether there is anything to render."""
+    return any(mark in text for mark in _MARKS)
 
 
-_JINJA = _environment()
+def render_text(text: str, variables: Mapping[str, Any]) -> str:
+    """The text with its templates filled in. Raises TemplateError."""
+    if not is_template(text):
+        return text
+    rendered: str = _run(_template(text), text, variables)
+    return rendered
 
 
-def render(value: Any, variables: Mapping[str, Any]) -> Any:
-    """A text rendered with these variables; any other value as it is. Raises TemplateError."""
-    if not isinstance(value, str) or not any(mark in value for mark in _MARKS):
-        return value
-    single = _ONE_EXPRESSION.fullmatch(value)
-    try:
-        if single:
-            return _defined(_expression(single[1])(**variables))
-        return _bounded(_template(value).generate(**variables))
-    except UndefinedError as error:
-        raise _undefined(error, variables) from None
-    except TemplateSyntaxError as error:
-        raise TemplateError(f"broken template: {error.message}") from None
-    except RecursionError:
-        raise TemplateError("broken template: nested too deeply") from None
-    except TemplateError:
-        raise
-    except (
-        Exception
-    ) as error:  # a template is a program of the user's: what it raises is their fault
-        raise TemplateError(f"the template cannot be rendered: {error}") from None
+def render_value(text: str, variables: Mapping[str, Any]) -> Any:
+    """As `render_text`; one expression alone keeps its type. Raises TemplateError."""
+    if not is_template(text):
+        return text
+    expression = _expression(text)
+    if expression is None:
+        return render_text(text, variables)
+    return _run(expression, text, variables)
 
 
-def render_all(
-    value: Any,
-    variables: Mapping[str, Any],
-    failed: Callable[[tuple[str | int, ...], TemplateError], None],
-    loc: tuple[str | int, ...] = (),
+def render_below(
+    value: Any, variables: Mapping[str, Any], failed: Failed, loc: Loc, keep_types: bool = True
 ) -> Any:
     """Render every text in nested lists and mappings; faults go to `failed` with their place."""
     if isinstance(value, dict):
-        return {k: render_all(v, variables, failed, (*loc, k)) for k, v in value.items()}
+        return {
+            key: render_below(item, variables, failed, (*loc, key), keep_types)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [render_all(v, variables, failed, (*loc, i)) for i, v in enumerate(value)]
+        return [
+            render_below(item, variables, failed, (*loc, index), keep_types)
+            for index, item in enumerate(value)
+        ]
+    if not isinstance(value, str):
+        return value
     try:
-        return render(value, variables)
+        return (render_value if keep_types else render_text)(value, variables)
     except TemplateError as error:
         failed(loc, error)
         return value
 
 
-@lru_cache(maxsize=2000)  # every row of a data file uses the same few
-def _expression(text: str) -> Callable[..., Any]:
-    return _JINJA.compile_expression(text, undefined_to_none=False)
+_JINJA = Sandbox()
 
 
-@lru_cache(maxsize=2000)
+@lru_cache(maxsize=4096)  # every row of a data file uses the same few
 def _template(text: str) -> Template:
-    return _JINJA.from_string(text)
+    return _compiled(_parsed(text), text)
 
 
-def _defined(value: Any) -> Any:
-    if isinstance(value, Undefined):
-        value._fail_with_undefined_error()
+@lru_cache(maxsize=4096)
+def _expression(text: str) -> Template | None:
+    """The template as one expression; None where it is anything else."""
+    tree = _parsed(text)
+    output = tree.body[0] if len(tree.body) == 1 else None
+    if not isinstance(output, nodes.Output) or len(output.nodes) != 1:
+        return None
+    if isinstance(output.nodes[0], nodes.TemplateData):
+        return None
+    name = nodes.Name(_RESULT, "store", lineno=1)
+    assign = nodes.Assign(name, output.nodes[0], lineno=1)
+    expression = nodes.Template([assign], lineno=1)
+    expression.set_environment(_JINJA)
+    return _compiled(expression, text)
+
+
+def _parsed(text: str) -> nodes.Template:
+    try:
+        return _JINJA.bounded(text)
+    except TemplateSyntaxError as error:
+        lines = text.splitlines()
+        line = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else text
+        message = f"broken template: {error.message}"
+        raise TemplateError(message, found=shown(line.strip()), mend=_RAW) from None
+    except RecursionError:
+        raise TemplateError("broken template: too many levels") from None
+
+
+def _compiled(tree: nodes.Template, text: str) -> Template:
+    try:
+        code = _JINJA.compile(tree)
+    except (RecursionError, MemoryError, SyntaxError, TemplateSyntaxError, ValueError) as error:
+        message = f"broken template: {_said(error)}"
+        raise TemplateError(message, found=shown(text)) from None
+    return Template.from_code(_JINJA, code, _JINJA.make_globals(None))
+
+
+def _run(template: Template, text: str, variables: Mapping[str, Any]) -> Any:
+    """The value of an expression, or the text."""
+    budget = Budget()
+    context = template.new_context({**variables, BUDGET: budget})
+    try:
+        parts = []
+        for part in template.root_render_func(context):
+            budget.spend(len(part))
+            parts.append(part)
+        if template is _expression(text):
+            return _plain(budget.weigh(context.vars[_RESULT]))
+        return _plain("".join(parts))
+    except MissingNameError as error:
+        raise _missing(error, variables) from None
+    except Exception as error:  # a template is the user's program: what it raises is its fault
+        message = f"the template cannot be rendered: {_said(error)}"
+        raise TemplateError(message, found=shown(text)) from None
+
+
+def _plain(value: Any) -> Any:
+    """A copy that belongs to nobody else; refuses what YAML and JSON could not say."""
+    if isinstance(value, dict):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        value.encode()  # a lone surrogate is in no text that a model can read
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("the number is not finite")
+    elif value is not None and not isinstance(value, bool | int | float):
+        raise TypeError(f"{kind(value)} is no value")
     return value
 
 
-def _bounded(parts: Any) -> str:
-    text, size = [], 0
-    for part in parts:
-        size += len(part)
-        if size > MAX_CHARACTERS:
-            raise TemplateError(f"the rendered text is longer than {MAX_CHARACTERS} characters")
-        text.append(part)
-    return "".join(text)
+def _said(error: BaseException) -> str:
+    if isinstance(error, RecursionError | MemoryError):
+        return "too many levels"
+    if isinstance(error, UnicodeEncodeError):
+        return "half of a surrogate pair is no text"
+    return str(error) or type(error).__name__
 
 
-def _undefined(error: UndefinedError, variables: Mapping[str, Any]) -> TemplateError:
-    name = re.search(r"'([^']+)' is undefined|has no attribute '([^']+)'", error.message or "")
-    word = (name[1] or name[2]) if name else ""
-    known = sorted(variables) if name and name[1] else sorted(_attributes(variables))
+def _missing(error: MissingNameError, variables: Mapping[str, Any]) -> TemplateError:
+    name = str(error.name)
+    if error.is_variable:
+        return TemplateError(
+            f"template variable {name!r} is not defined",
+            did_you_mean=nearest(name, variables),
+            mend=_known("known variables", variables),
+        )
+    if isinstance(error.obj, Undefined) or not isinstance(error.obj, Mapping):
+        return TemplateError(f"the template cannot be rendered: {error.message}")
+    is_row = error.obj is variables.get("row")
     return TemplateError(
-        f"template variable {word!r} is not defined" if word else f"{error.message}",
-        nearest(word, known),
-        ", ".join(known),
+        f"{'the row' if is_row else 'the value'} has no key {name!r}",
+        did_you_mean=nearest(name, map(str, error.obj)),
+        mend=_known("known keys", error.obj),
+        row_key=name if is_row else "",
     )
 
 
-def _attributes(variables: Mapping[str, Any]) -> set[str]:
-    """Keys of mappings among the variables: those of a row."""
-    return {str(key) for v in variables.values() if isinstance(v, Mapping) for key in v}
+def _known(what: str, names: Mapping[str, Any]) -> str:
+    listed = sorted(map(str, names))
+    more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
+    return f"{what}: {', '.join(listed[:20])}{more}" if listed else f"{what}: none"

@@ -84,7 +84,8 @@ class Suite:
     """The unit that is gated: cases of one category, and their bars.
 
     `path` is as the user wrote it, with forward slashes. `fix` says where training rows for a
-    repair come from; the trainer reads it.
+    repair come from; the trainer reads it. `retired` are cases that moved to the training pool:
+    they gate no more. `line` is that of the suite's name; `warnings` say what cannot go well.
     """
 
     name: str
@@ -95,3 +96,5 @@ class Suite:
     gate: GateSettings = field(default_factory=GateSettings)
     fix: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
+    retired: tuple[Case, ...] = ()
+    line: int = 1
