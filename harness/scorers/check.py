@@ -89,6 +89,8 @@ def _parse(raw: object, info: ValidationInfo) -> Check:
     try:
         named = _named(found, arguments, short)
         return Check(found, found.args.model_validate(named, context=info.context), weight)
+    except RecursionError:
+        raise PydanticCustomError("check_depth", "the checks nest too deep") from None
     except ValidationError as error:
         raise _under(name, error, found.shorthand if short else None) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,9 @@ def _is_ours(scorer: Scorer) -> bool:
 
 
 def _small(summary: str) -> str:
-    return summary[:1].lower() + summary[1:].rstrip(".")
+    word = summary.partition(" ")[0]
+    plain = word.istitle() or len(word) == 1  # not a name such as BLEU
+    return (summary[:1].lower() + summary[1:] if plain else summary).rstrip(".")
 
 
 def _section(scorer: Scorer) -> str:
@@ -57,12 +59,17 @@ def _section(scorer: Scorer) -> str:
 def _arguments(scorer: Scorer) -> Iterator[str]:
     """The arguments in words, then as a table."""
     schema = with_checks(scorer.args.model_json_schema())
-    rows = list(_rows(scorer, schema))
+    choices = schema.get("oneOf", [])
+    rows = list(_rows(scorer, choices[0] if choices else schema))
     doc = inspect.getdoc(scorer.args) or ""
     if rows and doc:
         yield from (doc, "")
     if rows:
         yield from ("| argument | kind | default |", "|---|---|---|", *rows, "")
+    if choices:
+        shared = scorer.args.model_fields.keys()
+        named = (_choice(choice, shared) for choice in choices)
+        yield from (f"| {scorer.shorthand} | further arguments |", "|---|---|", *named, "")
 
 
 def _rows(scorer: Scorer, schema: Mapping[str, Any]) -> Iterator[str]:
@@ -75,8 +82,14 @@ def _rows(scorer: Scorer, schema: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {bold or f'`{shown}`'} | {kind} | {default} |"
 
 
+def _choice(schema: Mapping[str, Any], shared: Collection[str]) -> str:
+    """One row for one of several forms: its title, and the arguments of its own."""
+    own = {k: _kind(v, {}) for k, v in schema["properties"].items() if k not in shared}
+    return f"| `{schema['title']}` | {', '.join(f'`{k}` ({v})' for k, v in own.items())} |"
+
+
 def _default(value: object) -> str:
-    if value is None or value == ():
+    if value in (None, (), ""):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
@@ -92,7 +105,7 @@ def _kind(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
-        return f"`{schema['const']}`"
+        return "text"
     if schema.get("type") == "array":
         return f"list of {_kind(schema.get('items', {}), definitions)}"
     names = {"string": "text", "boolean": "true or false", "object": "mapping", "integer": "number"}

@@ -182,3 +182,12 @@ def test_the_context_of_a_model_reaches_its_checks() -> None:
 def test_two_spellings_of_one_check_have_one_hash() -> None:
     assert parse_check("json").as_json() == parse_check({"json": {}}).as_json()
     assert parse_check({"not": "json"}).as_json() == parse_check({"not": {"json": None}}).as_json()
+
+
+def test_checks_that_nest_without_end_are_an_error() -> None:
+    raw: Any = "json"
+    for _ in range(2_000):
+        raw = {"not": raw}
+
+    with pytest.raises(ValidationError, match="the checks nest too deep"):
+        parse_check(raw)
