@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 import regex
+
+from harness.scorers.readable import nfkc
 
 _SENTENCE = regex.compile(r"(?<=[.!?…])(?=\s)|(?<=[。！？؟।])|\n+")
 _CLAUSE = regex.compile(
@@ -116,7 +117,7 @@ class Clause:
 
 def normalised(text: str) -> str:
     """NFKC with straight apostrophes and without emphasis marks."""
-    plain = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'")
+    plain = nfkc(text).replace("’", "'").replace("‘", "'")
     return regex.sub(r"[*_`#]+", "", plain)
 
 
@@ -148,21 +149,21 @@ def _split(sentence: str, brief: bool) -> list[Clause]:
     return found
 
 
-def affirmed(parts: tuple[Clause, ...], pattern: str) -> bool:
+def affirmed(parts: tuple[Clause, ...], pattern: regex.Pattern[str]) -> bool:
     """Whether some clause says what the pattern names without denying it."""
-    compiled = regex.compile(pattern, regex.IGNORECASE)
-    return any(not part.denied and compiled.search(part.text) for part in parts)
+    return any(not part.denied and pattern.search(part.text) for part in parts)
 
 
-def claimed(part: Clause, pattern: str) -> bool:
-    """Whether the clause says that the speaker is, or comes from, what the pattern names."""
+def claimed(part: Clause, pattern: regex.Pattern[str]) -> list[str]:
+    """The names that the clause gives as what the speaker is, or comes from."""
     if part.denied:
-        return False
-    found = regex.search(pattern, part.text, regex.IGNORECASE)
-    if not found:
-        return False
-    if part.own or part.brief:
-        return True
-    before = part.text[max(0, found.start() - _NEAR) : found.start()]
+        return []
+    names = pattern.finditer(part.text)
+    return [n.group() for n in names if part.own or part.brief or _is(part.text, n.start())]
+
+
+def _is(text: str, place: int) -> bool:
+    """Whether "I am", or its like, stands closely before this place."""
+    before = text[max(0, place - _NEAR) : place]
     said = list(_IS.finditer(before))
     return bool(said) and not _NOT_IS.search(before[said[-1].end() :])

@@ -7,7 +7,6 @@ only on enough letters. lingua has no random state: the same text has the same l
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,6 +19,7 @@ import yaml
 from harness.canonical import JsonValue
 from harness.scorers import scripts
 from harness.scorers.languages import LANGUAGES, RARE
+from harness.scorers.readable import nfkc
 
 if TYPE_CHECKING:
     from lingua import LanguageDetector
@@ -167,7 +167,7 @@ _WORD = regex.compile(r"[\p{L}\p{M}]+")
 
 def words_of(text: str) -> list[str]:
     """The words of a text in lower case, elided articles apart (l'ami: l, ami)."""
-    return _WORD.findall(unicodedata.normalize("NFC", text).lower())
+    return _WORD.findall(nfkc(text).lower())
 
 
 @lru_cache(maxsize=1)

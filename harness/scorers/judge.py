@@ -2,11 +2,11 @@
 
 The protocol between this check and whoever runs the models:
 
-1. `question(answer, context, args)` gives the messages; `questions(check, answer, context)` gives
-   all questions of a check, those inside combinations too, as `Question` values with the name of
-   the backend that the suite wants.
+1. `question(answer, context, args)` gives the messages; `Check.questions(answer, context)` all
+   questions of a check, those inside combinations too, as `Question` values with the name of the
+   backend that the suite wants.
 2. The runner plans, generates and caches the replies like any other completions, temperature 0.
-3. It calls the check again with `Context.asked`, a mapping from `Question.key` to the reply.
+3. It calls the check with `Context.asked`, a mapping from `Question.key` to the reply.
    Without its reply the check raises `NotAskedError`; a reply that cannot be read raises
    `UnreadableError`: both are machinery, an error of the case and never a pass.
 4. `read(reply, args)` turns the reply into a finding.
@@ -18,17 +18,15 @@ it cannot contain, and only the reply's last line counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import regex
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from harness.canonical import digest
 from harness.chat import Message, Messages
 from harness.errors import MachineryError, Problem
 from harness.scorers.arguments import wrong
-from harness.scorers.check import Check
 from harness.scorers.limits import shown
 from harness.scorers.readable import clipped
 from harness.scorers.reasoning import strip_reasoning
@@ -148,7 +146,9 @@ def _example() -> Example:
         _asks(rude, Context(), _EXAMPLE_ARGS)[0].key: "It is curt.\nRating: 1",
     }
     rubric = {"rubric": _EXAMPLE_ARGS.rubric}
-    return Example(rubric, polite.text, rude.text, Context(asked=asked))
+    return Example(
+        rubric, polite.text, rude.text, Context(asked=asked), requires=("a backend that judges",)
+    )
 
 
 @scorer("judge", version=1, shorthand="rubric", example=_example(), asks=_asks)
@@ -164,17 +164,3 @@ def judge(answer: Answer, context: Context, args: JudgeArgs) -> Finding:
             )
         )
     return read(context.asked[asked.key], args)
-
-
-def questions(check: Check, answer: Answer, context: Context) -> tuple[Question, ...]:
-    """All that a check, or a check inside it, wants to ask other models about an answer."""
-    own = check.scorer.asks(answer, context, check.args) if check.scorer.asks else ()
-    inner = [q for child in _children(check.args) for q in questions(child, answer, context)]
-    return (*own, *inner)
-
-
-def _children(args: BaseModel) -> Iterator[Check]:
-    for _, value in args:
-        for item in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(item, Check):
-                yield item

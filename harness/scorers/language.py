@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from harness.canonical import JsonValue
 from harness.errors import nearest
 from harness.scorers import scripts
 from harness.scorers.detect import MIN_LETTERS, detect, mixture, words_of
 from harness.scorers.languages import language_code, neighbourhood
+from harness.scorers.limits import shown
 from harness.scorers.mixing import switches
+from harness.scorers.one_or_more import LISTED, ONE_OR_MORE
 from harness.scorers.readable import letters, prose
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.values import Answer, Context, Finding
 
 Code = Annotated[str, AfterValidator(language_code)]
-
-
-def _listed(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
 
 
 class LanguageArgs(Args):
@@ -36,7 +34,7 @@ class LanguageArgs(Args):
     model_config = ConfigDict(serialize_by_alias=True)
 
     is_: Code = Field(alias="is")
-    among: Annotated[tuple[Code, ...], BeforeValidator(_listed)] = ()
+    among: Annotated[tuple[Code, ...], LISTED, ONE_OR_MORE] = ()
     min_letters: int = Field(MIN_LETTERS, ge=1)
     min_share: float = Field(0.8, gt=0, le=1)
 
@@ -112,7 +110,8 @@ class ScriptArgs(Args):
 
     is_: Annotated[
         tuple[Annotated[str, AfterValidator(_script)], ...],
-        BeforeValidator(_listed),
+        LISTED,
+        ONE_OR_MORE,
         Field(min_length=1),
     ] = Field(alias="is")
     min_share: float = Field(0.9, gt=0, le=1)
@@ -149,8 +148,8 @@ class NoCodeSwitchingArgs(Args):
     model_config = ConfigDict(serialize_by_alias=True)
 
     is_: Code | None = Field(None, alias="is")
-    among: Annotated[tuple[Code, ...], BeforeValidator(_listed)] = ()
-    allow: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    among: Annotated[tuple[Code, ...], LISTED, ONE_OR_MORE] = ()
+    allow: Annotated[tuple[str, ...], LISTED, ONE_OR_MORE] = ()
     max_share: float = Field(0.0, ge=0, lt=1)
     min_letters: int = Field(MIN_LETTERS, ge=1)
 
@@ -175,9 +174,11 @@ def no_code_switching(answer: Answer, context: Context, args: NoCodeSwitchingArg
     found = switches(text.text[:_MIXING_LIMIT], main, among, _known(context, args.allow))
     share = found.share
     passed = share <= args.max_share
-    shown = [*found.words[:3], *(f"{code}: {said[:40]}" for code, said in found.sentences[:2])]
-    reason = f"foreign to {main}: {', '.join(shown)}" if shown else f"all of it is in {main}"
-    words, lines = list[JsonValue](found.words[:20]), [code for code, _ in found.sentences[:20]]
+    places = [*found.words[:3], *(said for _, said in found.sentences[:2])]
+    shows = ", ".join(shown(place, 40) for place in places)
+    reason = f"foreign to {main}: {shows}" if places else f"all of it is in {main}"
+    words = list[JsonValue](word[:100] for word in found.words[:20])
+    lines = [code for code, _ in found.sentences[:20]]
     return Finding(
         passed,
         1 - share,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 import regex
 
+from harness.scorers.readable import nfkc
 from harness.scorers.tokens import tokens
 
 _SQUEEZE = regex.compile(r"[\W_]+")
@@ -44,7 +44,7 @@ def disguised(canary: str, text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+    return nfkc(text).casefold()
 
 
 def _in(plain: str, shape: str) -> bool:

@@ -16,7 +16,6 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationInfo,
-    WithJsonSchema,
     model_validator,
 )
 
@@ -24,6 +23,7 @@ from harness.canonical import JsonValue
 from harness.scorers import scripts
 from harness.scorers.arguments import wrong
 from harness.scorers.extras import needs
+from harness.scorers.one_or_more import LISTED, ONE_OR_MORE
 from harness.scorers.readable import clipped, visible
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.tokens import spaced, tokens
@@ -41,22 +41,14 @@ _CHARACTERS = 20_000
 _TOKENS = 1_000
 
 
-def _listed(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
 def _filled(value: object) -> object:
-    found = _listed(value)
-    if isinstance(found, list | tuple) and not any(str(text).strip() for text in found):
+    found = value if isinstance(value, list | tuple) else [value]
+    if not any(str(text).strip() for text in found):
         raise wrong("empty_reference", "the reference is empty: everything would score 0")
-    return found
+    return value
 
 
-References = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_filled),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
+References = Annotated[tuple[str, ...], LISTED, BeforeValidator(_filled), ONE_OR_MORE]
 Bar = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -156,7 +148,7 @@ def bleu(answer: Answer, context: Context, args: BleuArgs) -> Finding:
     ),
 )
 def chrf(answer: Answer, context: Context, args: ChrfArgs) -> Finding:
-    """chrF of the answer (sacrebleu) reaches the bar; it works for every language."""
+    """The chrF of the answer (sacrebleu) reaches the bar; it works for every language."""
 
     def score(text: str, references: list[str]) -> float:
         return float(_chrf(args.word_order).sentence_score(text, references).score) / 100
@@ -277,6 +269,7 @@ class SimilarityArgs(_EmbeddingArgs):
         {"reference": "The cat sleeps.", "min": 1, "model": "fixtures/model"},
         passes="The cat sleeps.",
         fails="Rain is expected.",
+        requires=("fixtures/model",),
     ),
 )
 def bertscore(answer: Answer, context: Context, args: BertscoreArgs) -> Finding:
@@ -298,6 +291,7 @@ def bertscore(answer: Answer, context: Context, args: BertscoreArgs) -> Finding:
         {"reference": "The cat sleeps.", "min": 1, "model": "fixtures/model"},
         passes="The cat sleeps.",
         fails="Rain is expected.",
+        requires=("fixtures/model",),
     ),
 )
 def similarity(answer: Answer, context: Context, args: SimilarityArgs) -> Finding:

@@ -12,13 +12,12 @@ The rules, each from a scorer that got it wrong:
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated
 
 import regex
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
-from harness.scorers.readable import clipped
+from harness.scorers.readable import nfkc
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.tokens import UNSPACED
 from harness.scorers.values import Answer, Context, Finding, verdict
@@ -33,20 +32,25 @@ def _not_blank(value: str) -> str:
     return value
 
 
-Value = Annotated[str, AfterValidator(_not_blank)]
+Value = Annotated[
+    str,
+    Field(coerce_numbers_to_str=True),
+    AfterValidator(_not_blank),
+    WithJsonSchema({"type": ["string", "number"]}),
+]
 
 
 class NeedleArgs(Args):
     """The hidden value; `ignore_case` is for values that are words."""
 
-    value: Value = Field(coerce_numbers_to_str=True)
+    value: Value
     ignore_case: bool = False
 
 
 class NeedlesArgs(Args):
     """The hidden values; with `all` false, one of them is enough to pass."""
 
-    values: tuple[Annotated[Value, Field(coerce_numbers_to_str=True)], ...] = Field(min_length=1)
+    values: tuple[Value, ...] = Field(min_length=1)
     all: bool = True
     ignore_case: bool = False
 
@@ -89,14 +93,14 @@ def needles(answer: Answer, context: Context, args: NeedlesArgs) -> Finding:
 
 def _found(values: tuple[str, ...], text: str, ignore_case: bool) -> list[str]:
     """Those of the values that stand in the text as whole tokens."""
-    plain = unicodedata.normalize("NFKC", clipped(text, 1_000_000).text)
+    plain = nfkc(text)
     flags = regex.VERSION1 | (regex.IGNORECASE if ignore_case else 0)
     return [value for value in values if regex.search(_pattern(value), plain, flags)]
 
 
 def _pattern(value: str) -> str:
     """A linear-time pattern for the value between token boundaries."""
-    plain = unicodedata.normalize("NFKC", value).strip()
+    plain = nfkc(value).strip()
     left, right = _edge(plain[0], "(?<![{}])"), _edge(plain[-1], "(?![{}])")
     number = regex.fullmatch(r"[0-9]+", plain)
     if regex.match(r"[0-9]", plain):  # 3.7481 and -7481 are other numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 import regex
@@ -46,6 +47,15 @@ def clipped(text: str, limit: int = LIMIT) -> Clipped:
 def visible(text: str) -> str:
     """The text without control characters, ANSI escapes, lone surrogates and zero-width signs."""
     return _INVISIBLE.sub("", text)
+
+
+# As in `unicode_text`: normalising a long run of combining marks takes quadratic time.
+_MARKS = regex.compile(r"(\p{M}{30})\p{M}+")
+
+
+def nfkc(text: str) -> str:
+    """The text in Unicode normal form KC, in linear time: no more than 30 marks on one letter."""
+    return unicodedata.normalize("NFKC", text if text.isascii() else _MARKS.sub(r"\1", text))
 
 
 def without_code(text: str) -> str:

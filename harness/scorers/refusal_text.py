@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import regex
 
-from harness.scorers.readable import clipped, visible, without_quotes
+from harness.scorers.readable import clipped, nfkc, visible, without_quotes
 from harness.scorers.refusal_phrases import Pack, packs_for
 
 # A refusal stands at the beginning: about three sentences.
@@ -189,7 +188,7 @@ def _sentences(plain: str, among: tuple[Pack, ...]) -> tuple[Sentence, ...]:
 
 def _plain(text: str) -> str:
     """Straight quotes, no code, no emphasis, quotations replaced by a mark."""
-    straight = unicodedata.normalize("NFKC", visible(text)).translate(_STRAIGHT)
+    straight = nfkc(visible(text)).translate(_STRAIGHT)
     bare = _MARKS.sub("", _FENCE.sub("\n", straight))
     own = without_quotes(bare, " … ")
     # An answer in quotation marks as a whole speaks for itself.
@@ -246,7 +245,7 @@ def _goal(pack: Pack, text: str, denying: regex.Match[str]) -> regex.Match[str] 
 
 def _reworked(user: str, among: tuple[Pack, ...]) -> bool:
     """Whether the user hands in a text that refuses, to be translated or put otherwise."""
-    plain = unicodedata.normalize("NFKC", user).translate(_STRAIGHT)
+    plain = nfkc(user).translate(_STRAIGHT)
     return bool(_REWORK.search(plain)) and any(
         pack.find(kind, plain) for pack in among for kind in _DENIALS
     )

@@ -54,7 +54,8 @@ class Example:
 
     `args` is what stands after the check's name in a suite file; `passes` and `fails` are two
     answers; `context` is the conversation before them, where the check looks at it. `modules` are
-    those that the user's configuration must allow for it.
+    those that the user's configuration must allow for it. `requires` says what else must be there,
+    such as a model's folder: such an example is printed, and tested elsewhere.
     """
 
     args: Any
@@ -62,6 +63,7 @@ class Example:
     fails: str
     context: Context = field(default_factory=Context)
     modules: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

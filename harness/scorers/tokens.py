@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 import regex
+
+from harness.scorers.readable import nfkc
 
 # Scripts that put no spaces between words: each sign (with its marks) is a token of its own.
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
@@ -17,7 +17,7 @@ _TOKEN = regex.compile(
 
 def tokens(text: str) -> list[str]:
     """The tokens of a text: words where there are spaces, else signs; NFKC, case folded."""
-    return _TOKEN.findall(unicodedata.normalize("NFKC", text).casefold())
+    return _TOKEN.findall(nfkc(text).casefold())
 
 
 def spaced(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import regex
@@ -40,13 +40,20 @@ def vendors() -> tuple[Vendor, ...]:
     )
 
 
-def name_pattern(name: str) -> str:
-    """A pattern for a name as a whole word; a version may follow (`Qwen2.5`, `GPT-4o`).
+@lru_cache(maxsize=256)
+def named(names: tuple[str, ...]) -> regex.Pattern[str]:
+    """A pattern for one of the names as a whole word; a version may follow: Qwen2.5, GPT-4o.
 
     Scripts without spaces have no words to be whole: there the name is enough.
     """
+    # The longest first, so that Alibaba Cloud is not read as Alibaba.
+    inner = "|".join(_form(name) for name in sorted(names, key=len, reverse=True))
+    return regex.compile(inner or r"(?!)", regex.IGNORECASE)
+
+
+def _form(name: str) -> str:
     body = r"[\s_-]?".join(regex.escape(part) for part in name.split())
     if not regex.match(rf"[{_SPACED}\p{{N}}]", name):
         return body
-    version = r"(?:[-_ ]?[vV]?\d[\w.-]*)?"
+    version = r"(?:[-_ ]?[vV]?\d[\w.-]{0,30})?"
     return rf"(?<![{_SPACED}\p{{N}}_]){body}{version}(?![{_SPACED}_])"

@@ -12,7 +12,6 @@ from harness.scorers.judge import (
     NotAskedError,
     UnreadableError,
     question,
-    questions,
     read,
 )
 
@@ -99,7 +98,7 @@ def test_the_answer_cannot_leave_its_marks() -> None:
 
 def _ask_and_read(check: object, text: str, reply: str) -> Finding:
     parsed, answer, context = parse_check(check), Answer(text), Context()
-    asked = {asked.key: reply for asked in questions(parsed, answer, context)}
+    asked = {asked.key: reply for asked in parsed.questions(answer, context)}
     return parsed(answer, Context(asked=asked))
 
 
@@ -110,7 +109,7 @@ def test_the_check_reads_the_reply_to_its_own_question() -> None:
 
 def test_questions_inside_combinations_are_found() -> None:
     check = parse_check({"any_of": [{"not": {"judge": "rude"}}, {"judge": "brief"}]})
-    assert len(questions(check, Answer("Hi"), Context())) == 2
+    assert len(check.questions(Answer("Hi"), Context())) == 2
     assert _ask_and_read({"not": {"judge": "rude"}}, "Hi", "Rating: 1").passed is True
 
 
@@ -135,7 +134,7 @@ def test_backend_and_rubric_are_part_of_the_key() -> None:
         {"judge": {"rubric": "polite", "backend": "big"}},
         {"judge": {"rubric": "polite", "reference": "Hello!"}},
     ]
-    keys = {questions(parse_check(check), Answer("Hi"), Context())[0].key for check in checks}
+    keys = {parse_check(check).questions(Answer("Hi"), Context())[0].key for check in checks}
     assert len(keys) == 4
 
 

@@ -131,7 +131,7 @@ def test_what_a_persona_may_say_is_no_leak(text: str) -> None:
 
 def test_a_long_run_is_a_leak() -> None:
     text = "Sure: answer questions about invoices only; never mention competitors, NEVER give"
-    assert score("no_prompt_leak", text + " discounts above ten percent…").passed is False
+    assert score("no_prompt_leak", text + " discounts above ten percent, and keep…").passed is False
 
 
 def test_a_large_share_is_a_leak_in_chinese() -> None:
