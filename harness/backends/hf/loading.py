@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging
 
 from harness.backends.adapter_dir import AdapterDir
 from harness.backends.hf.placement import Placement
@@ -106,17 +108,30 @@ def _load(
     directory: ModelDir, placement: Placement, arguments: Mapping[str, Any], trust: bool
 ) -> Any:
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            str(directory.path),
-            dtype=placement.dtype,
-            local_files_only=True,
-            trust_remote_code=trust,
-            use_safetensors=True,
-            **arguments,
-        )
+        with _quiet():
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                str(directory.path),
+                dtype=placement.dtype,
+                local_files_only=True,
+                trust_remote_code=trust,
+                use_safetensors=True,
+                **arguments,
+            )
         moved = model if "device_map" in arguments else model.to(placement.device)
     except (RuntimeError, ValueError, OSError, ImportError, TypeError) as error:
         raise MachineryError(
             Problem(f"the model cannot be loaded: {error}", str(directory.path))
         ) from error
     return moved.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No second progress bar beside the run's own."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as transformers has it
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
