@@ -10,10 +10,19 @@ from harness.gate.comparison import Tested, compare_family, rate_of
 from harness.gate.ledger import Ledger, collect, known_only
 from harness.gate.pairs import make_pairs
 from harness.gate.values import GateReport, SuiteDemand, SuiteVerdict, Verdict
-from harness.gate.verdicts import SEVERITY, Unit, facts, judge, nothing_demanded, warnings
+from harness.gate.verdicts import (
+    SEVERITY,
+    Unit,
+    facts,
+    judge,
+    nothing_demanded,
+    warnings,
+    without_baseline,
+)
 from harness.runner.values import Result
 from harness.variants import VariantRole
 
+NOTHING_DEMANDED = "no bar and no baseline: nothing is decided here"
 Roles = Mapping[str, VariantRole]
 Environments = Mapping[str, Mapping[str, str]]
 
@@ -127,7 +136,9 @@ def _suite_verdict(unit: Unit, role: VariantRole) -> SuiteVerdict:
     reasons = tuple(facts(unit))
     if gated and not unit.demand.partial:
         verdict, reasons = judge(unit)
-    notes = [*warnings(unit), *(nothing_demanded(unit) if gated else ())]
+        if verdict is Verdict.PASS and nothing_demanded(unit):
+            verdict, reasons = None, (NOTHING_DEMANDED,)
+    notes = [*warnings(unit), *(without_baseline(unit) if gated else ())]
     return SuiteVerdict(
         suite=unit.demand.name,
         category=unit.demand.category,
@@ -150,7 +161,10 @@ def _worst(verdicts: Sequence[SuiteVerdict]) -> Verdict | None:
 def _run_warnings(verdicts: Sequence[SuiteVerdict]) -> Iterator[str]:
     if any(row.verdict is not None for row in verdicts):
         return
-    if any(row.role is VariantRole.CANDIDATE for row in verdicts):
+    candidates = [row for row in verdicts if row.role is VariantRole.CANDIDATE]
+    if any(row.partial for row in candidates):
         yield "nothing was gated: only parts of suites were selected"
+    elif candidates:
+        yield "nothing was gated: no suite has a bar, and there is no baseline"
     else:
         yield "nothing was gated: the run has no candidate"

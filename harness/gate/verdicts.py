@@ -154,12 +154,16 @@ def _few_pairs(unit: Unit) -> Iterator[str]:
         yield f"only {seen.pairs} of {say.counted(unit.rate.n, 'case')} could be compared"
 
 
-def nothing_demanded(unit: Unit) -> Iterator[str]:
-    """Without a comparison and without a bar a pass means nothing, and must say so."""
+def without_baseline(unit: Unit) -> Iterator[str]:
+    """What a suite asks for that only a comparison could show."""
     if unit.demand.partial or unit.baseline_items:
         return
     if unit.settings.policy == "non_inferiority" or unit.settings.max_drop is not None:
         yield "max_drop was not tested: there is no baseline to compare with"
+
+
+def nothing_demanded(unit: Unit) -> bool:
+    """Without a comparison, a bar and a required case nothing can fail: that is no pass."""
     required = any(item.required for item in unit.items.values())
-    if unit.settings.min_pass_rate is None and not required:
-        yield "no bar and no baseline: nothing was tested here"
+    bar = unit.settings.min_pass_rate is not None
+    return not (unit.demand.partial or unit.baseline_items or bar or required)

@@ -1,7 +1,7 @@
 """A suite file as pytest sees it: one item for each case and variant, one gate for each candidate.
 
-    suites/starter/invoices.yaml::invoice-01[repaired]
-    suites/starter/invoices.yaml::gate[repaired]
+suites/starter/invoices.yaml::invoice-01[repaired]
+suites/starter/invoices.yaml::gate[repaired]
 """
 
 from __future__ import annotations

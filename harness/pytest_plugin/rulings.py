@@ -39,9 +39,7 @@ class Ruling:
 PASSED = Ruling(Kind.PASSED)
 
 
-def rule_case(
-    results: Sequence[Result], verdict: SuiteVerdict, bar: float | None = None
-) -> Ruling:
+def rule_case(results: Sequence[Result], verdict: SuiteVerdict, bar: float | None = None) -> Ruling:
     """The outcome of one case and variant; `results` are its repeats, `bar` the least pass rate."""
     if broken := [r for r in results if r.outcome is Outcome.ERROR]:
         return Ruling(Kind.ERROR, broken[0].reason)
@@ -59,7 +57,8 @@ def rule_gate(verdict: SuiteVerdict) -> Ruling:
     """The outcome of one suite's gate for one candidate."""
     text = "\n".join((*verdict.reasons, *(f"warning: {w}" for w in verdict.warnings)))
     if verdict.verdict is None:
-        return Ruling(Kind.SKIPPED, f"partial: {verdict.partial}, no verdict")
+        partial = f"partial: {verdict.partial}, no verdict"
+        return Ruling(Kind.SKIPPED, partial if verdict.partial else text)
     if verdict.verdict is Verdict.PASS:
         return Ruling(Kind.PASSED, text)
     kind = Kind.ERROR if verdict.verdict is Verdict.ERROR else Kind.FAILED
@@ -70,9 +69,7 @@ def describe(result: Result) -> str:
     """Why a case failed: the reason, then each check that did not hold, then the answer."""
     failed = [c for c in result.checks if c.passed is not True]
     several = len(result.responses) > 1
-    rows = [
-        f"  {f'turn {c.turn + 1}, ' if several else ''}{c.check}: {c.reason}" for c in failed
-    ]
+    rows = [f"  {f'turn {c.turn + 1}, ' if several else ''}{c.check}: {c.reason}" for c in failed]
     answer = result.responses[failed[0].turn if failed else -1] if result.responses else ""
     shown = answer if len(answer) <= ANSWER_SHOWN else answer[:ANSWER_SHOWN] + " …"
     return "\n".join([result.reason or "failed", *rows, f"  answer: {shown!r}"])

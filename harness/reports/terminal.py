@@ -101,7 +101,9 @@ class _Printer:
             return self.text(label(row.gate.verdict), COLOUR[row.gate.verdict])
         if row.partial:
             return self.text(f"partial: {row.partial}", "dim")
-        return self.text("" if row.role is VariantRole.CANDIDATE else row.role.value, "dim")
+        return self.text(
+            "not gated" if row.role is VariantRole.CANDIDATE else row.role.value, "dim"
+        )
 
     def verdict(self, card: VariantCard, scorecard: Scorecard) -> None:
         style = f"bold {COLOUR[card.verdict]}" if card.verdict else "bold"
