@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 EMBEDDED := fixtures/adapters
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gate gate-blocked test check fixtures lock docs clean
+.PHONY: help setup gate gate-blocked test check kill-test fixtures lock docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,6 +33,9 @@ check: .venv/test.stamp ## Lint and type-check
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+
+kill-test: .venv/test.stamp ## Kill 50 runs of each engine at random moments, and resume them
+	@HARNESS_KILLS=50 $(BIN)/python -m tests.runner.test_kill
 
 fixtures: .venv/gate.stamp ## Train the embedded model and its adapters again (a GPU, or patience)
 	@$(BIN)/python -m fixtures.make

@@ -148,7 +148,7 @@ def _run(
     started = time.monotonic()
     baseline = baseline_name(variants)
     chosen = _with_baseline(select, variants, baseline)
-    plan = make_plan(suites, variants, backend, baseline=baseline, select=chosen)
+    plan = make_plan(suites, variants, backend, baseline=baseline, select=chosen, memo=store)
     info = _begin(settings, suites, backend, plan, baseline)
     store.start_run(info)
     counts = execute(plan, backend, store, info.id, observer, Limits(run=settings.time_limit))
