@@ -1,0 +1,24 @@
+"""The suite `instruction_following` decides truly on recorded answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.instruct.proving import accepted_wrong, cases, proofs, refused_right, unproven, useless
+
+SUITE = "instruction_following"
+
+
+def test_every_case_has_recorded_answers() -> None:
+    """Each case has at least one right and one wrong answer, and no answer is left over."""
+    assert set(proofs(SUITE)) == set(cases(SUITE))
+
+
+@pytest.mark.parametrize("name", proofs(SUITE))
+def test_right_answers_pass_and_wrong_ones_fail(name: str) -> None:
+    """Each check is failed by one of the wrong answers at least: none is there for show."""
+    case, proof = cases(SUITE)[name], proofs(SUITE)[name]
+    wrong = [*proof.wrong, *useless(case)]
+    assert refused_right(case, proof) == []
+    assert accepted_wrong(case, wrong) == []
+    assert unproven(case, proof.wrong) == []
