@@ -8,6 +8,7 @@ all reported at once.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -196,10 +197,10 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         name = node.tag.removeprefix(_TAG)
-        if name not in _SCALARS and node.tag != "!":
+        if name not in _SCALARS:
             return self._unknown_tag(node)
         try:
-            return _SCALARS.get(name, str)(node.value)
+            return _SCALARS[name](node.value)
         except ValueError as error:
             return self._problem(node, f"not a value that can be used: {error}", shown(node.value))
 
@@ -241,12 +242,18 @@ def _bool(text: str) -> bool:
 def _int(text: str) -> int:
     if len(text) > MAX_DIGITS:
         raise ValueError(f"more than {MAX_DIGITS} digits")
-    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    try:
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    except ValueError:  # only an explicit `!!int` comes here
+        raise ValueError("a whole number is wanted") from None
 
 
 def _float(text: str) -> float:
-    number = float(text.replace(".inf", "inf").replace(".nan", "nan")) if text else 0.0
-    if number != number or number in (float("inf"), float("-inf")):
+    try:
+        number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    except ValueError:
+        raise ValueError("a number is wanted") from None
+    if not math.isfinite(number):
         raise ValueError("the number is not finite; put a text in quotes")
     return number
 
@@ -255,7 +262,7 @@ _SCALARS: Mapping[str, Any] = {
     "null": lambda _: None,
     "bool": _bool,
     "int": _int,
-    "float": lambda text: _float(text.lower()),
+    "float": _float,
     "str": str,
 }
 

@@ -135,6 +135,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return super().is_safe_attribute(obj, attr, value)
         return any(isinstance(obj, kind) and attr in names for kind, names in _METHODS.items())
 
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """No `str.format`: Jinja would let it through, and its widths have no bound."""
+        return None
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """An operation whose result may be far larger than its operands."""
         budget: Budget = context[BUDGET]

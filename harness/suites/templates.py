@@ -122,7 +122,7 @@ def _parsed(text: str) -> nodes.Template:
     except TemplateSyntaxError as error:
         lines = text.splitlines()
         line = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else text
-        message = f"broken template: {error.message}"
+        message = f"broken template: {_said(error)}"
         raise TemplateError(message, found=shown(line.strip()), mend=_RAW) from None
     except RecursionError:
         raise TemplateError("broken template: too many levels") from None
@@ -176,7 +176,8 @@ def _said(error: BaseException) -> str:
         return "too many levels"
     if isinstance(error, UnicodeEncodeError):
         return "half of a surrogate pair is no text"
-    return str(error) or type(error).__name__
+    message = getattr(error, "message", None) or str(error)
+    return message.rstrip(".") or type(error).__name__
 
 
 def _missing(error: MissingNameError, variables: Mapping[str, Any]) -> TemplateError:
