@@ -135,3 +135,16 @@ def test_the_run_leaves_its_files(project: pytest.Pytester, record: Record) -> N
 
     assert card["verdict"] == "pass"
     assert len((project.path / "reports/latest/results.jsonl").read_text().splitlines()) == 24
+
+
+def test_a_committed_baseline_is_compared_against(
+    project: pytest.Pytester, record: Record
+) -> None:
+    record({"base": ALL})
+    project.runpytest("suites").assert_outcomes(passed=13)
+    project.run("harness", "baseline", "save", "base.json")
+    record({"base": "-------+++++"})
+    done = project.runpytest("suites", "--baseline", "base.json", "-rf")
+
+    done.assert_outcomes(passed=5, failed=8)
+    done.stdout.fnmatch_lines(["FAILED suites/colours.yaml::gate[[]base[]] - regressed: *"])

@@ -1,0 +1,104 @@
+"""`harness baseline`: save a run as a file that a team commits, and show what such a file holds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.parser import add_settings
+from harness.cli.running import read_settings
+from harness.errors import InputError, Problem
+from harness.settings import flags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.gate import Baseline, Rate
+
+_ALL_BUT_STORE = frozenset(name for name, _, _ in flags()) - {"store"}
+
+
+def add_commands(commands: Any) -> None:
+    """Register the command with its two acts."""
+    baseline = commands.add_parser(
+        "baseline", help="save a run as a baseline file, or show one", allow_abbrev=False
+    )
+    acts = baseline.add_subparsers(dest="what", metavar="save|show", required=True)
+    save = acts.add_parser("save", help="write the results of one variant", allow_abbrev=False)
+    save.add_argument("file", metavar="FILE.json", help="the file to write; commit it")
+    save.add_argument("run", nargs="?", default="latest", metavar="RUN", help="id, or latest")
+    save.add_argument(
+        "--variant",
+        dest="saved",
+        metavar="NAME",
+        help="the variant to save (default: the run's baseline, or its only variant)",
+    )
+    add_settings(save, without=_ALL_BUT_STORE)
+    save.set_defaults(act=save_command)
+    show = acts.add_parser("show", help="what a baseline file holds", allow_abbrev=False)
+    show.add_argument("file", metavar="FILE.json", help="a file that `baseline save` wrote")
+    add_settings(show, without=_ALL_BUT_STORE)
+    show.set_defaults(act=show_command)
+
+
+def save_command(arguments: argparse.Namespace) -> int:
+    """Write a whole, clean run's results; says how to compare against them."""
+    from harness.gate import load_baseline, save_baseline
+    from harness.runner import Store, find_run
+
+    settings = read_settings(arguments)
+    path = settings.path(_json_name(arguments.file))
+    with Store(settings.path(settings.store)) as store:
+        info = find_run(store, arguments.run)
+        save_baseline(path, info, store.results(info.id), variant=arguments.saved)
+    _print(load_baseline(path))
+    print(f"saved: {path}")
+    print(f"compare against it: harness run --baseline {arguments.file}")
+    return 0
+
+
+def show_command(arguments: argparse.Namespace) -> int:
+    """What was run, under what, and how often it passed."""
+    from harness.gate import load_baseline
+
+    settings = read_settings(arguments)
+    _print(load_baseline(settings.path(arguments.file)))
+    return 0
+
+
+def _json_name(name: str) -> str:
+    """`--baseline` takes names that end in .json for files and all others for variants."""
+    if Path(name).suffix == ".json":
+        return name
+    raise InputError(
+        Problem(
+            "the name of a baseline file must end in .json",
+            path=name,
+            did_you_mean=f"{name}.json",
+        )
+    )
+
+
+def _print(baseline: Baseline) -> None:
+    from harness.reports.words import moment, percent, plural
+
+    info, variant = baseline.info, baseline.variant
+    print(f"baseline {variant.name}: run {info.id}, {moment(info.started)}")
+    print(f"  model {variant.model}" + (f" + {variant.adapter}" if variant.adapter else ""))
+    print(f"  weights {variant.weights[:12]}, harness {info.harness_version}")
+    fields = ", ".join(f"{key} {text[:40]}" for key, text in variant.environment.items() if text)
+    print(f"  environment {fields}")
+    for name, rate in _rates(baseline):
+        passed = f"{rate.passed} of {plural(rate.n, 'case')} passed"
+        print(f"  {name}: {passed}, {percent(rate.pass_rate)}")
+
+
+def _rates(baseline: Baseline) -> Iterator[tuple[str, Rate]]:
+    from harness.gate import SuiteDemand, decide
+    from harness.variants import VariantRole
+
+    demands = [SuiteDemand.of(suite) for suite in baseline.info.suites]
+    roles = {baseline.variant.name: VariantRole.REFERENCE}
+    report = decide(baseline.results, demands, roles, None)
+    yield from ((row.suite, row.rate) for row in report.suites)

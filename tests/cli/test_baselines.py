@@ -1,0 +1,146 @@
+"""`harness baseline`: a run becomes a file, and the file becomes what others are compared with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.runner import Store
+from tests.cli.conftest import Record
+
+ALL = "++++++++++++"
+WORSE = "-------+++++"
+Printed = pytest.CaptureFixture[str]
+
+
+def run_id() -> str:
+    with Store(Path(".harness/store.db")) as store:
+        return store.runs()[0].id
+
+
+def saved(record: Record, answers: str = ALL) -> None:
+    """`base.json`, saved from a run of the base alone."""
+    record({"base": answers})
+    assert main(["run"]) == 0
+    assert main(["baseline", "save", "base.json"]) == 0
+
+
+def scorecard() -> dict[str, object]:
+    card: dict[str, object] = json.loads(Path("reports/latest/scorecard.json").read_text())
+    return card
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "verdict"), [(ALL, 0, "pass"), (WORSE, 1, "regressed")]
+)
+def test_changed_answers_are_gated_against_the_file(
+    record: Record, answers: str, code: int, verdict: str
+) -> None:
+    saved(record)
+    record({"base": answers})
+
+    assert main(["run", "--baseline", "base.json"]) == code
+    card = scorecard()
+    assert card["verdict"] == verdict
+    assert card["run"]["baseline"] == "base-committed"  # type: ignore[index]
+
+
+def test_a_file_needs_no_store(record: Record) -> None:
+    saved(record)
+    record({"new": WORSE})
+
+    assert main(["run", "--baseline", "base.json", "--store", "other.db"]) == 1
+    assert scorecard()["run"]["baseline"] == "base"  # type: ignore[index]
+
+
+def test_saving_says_what_was_saved_and_what_to_do_with_it(record: Record, capsys: Printed) -> None:
+    saved(record, "-+++++++++++")
+    out = capsys.readouterr().out.splitlines()[-7:]
+
+    assert out[0].startswith(f"baseline base: run {run_id()}, ")
+    assert out[1] == "  model recorded"
+    assert out[3].startswith("  environment engine replay, version ")
+    assert out[5:] == ["saved: base.json", "compare against it: harness run --baseline base.json"]
+
+
+def test_showing_a_file(record: Record, capsys: Printed) -> None:
+    saved(record, "-+++++++++++")
+    capsys.readouterr()
+
+    assert main(["baseline", "show", "base.json"]) == 0
+    assert "  colours: 11 of 12 cases passed, 91.7 %\n" in capsys.readouterr().out
+
+
+def test_a_variant_is_chosen_by_name(record: Record, capsys: Printed) -> None:
+    record({"base": ALL, "new": "-+++++++++++"})
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(["baseline", "save", "new.json", run_id(), "--variant", "new"]) == 0
+    assert "baseline new: run" in capsys.readouterr().out
+
+
+def test_a_run_with_errors_is_refused(record: Record, capsys: Printed) -> None:
+    record({"base": "+++++++++++"})
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(["baseline", "save", "base.json"]) == 2
+    assert capsys.readouterr().err == (
+        "base.json: suite colours: 1 case ended in an error, max_errors is 0\n"
+    )
+    assert not Path("base.json").exists()
+
+
+def test_other_names_are_refused(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(["baseline", "save", "base"]) == 2
+    assert capsys.readouterr().err == (
+        "base: the name of a baseline file must end in .json\n  did you mean: base.json\n"
+    )
+
+
+def test_a_missing_file_is_said_before_anything_is_generated(
+    record: Record, capsys: Printed
+) -> None:
+    record({"base": ALL})
+
+    assert main(["run", "--baseline", "bsae.json"]) == 2
+    assert capsys.readouterr().err == (
+        "bsae.json: cannot read the baseline: No such file or directory\n"
+    )
+    assert not Path("reports/latest").exists()
+
+
+def test_a_truncated_file_is_refused(record: Record, capsys: Printed) -> None:
+    saved(record)
+    text = Path("base.json").read_text()
+    Path("base.json").write_text(text[: len(text) // 2])
+    capsys.readouterr()
+
+    assert main(["run", "--baseline", "base.json"]) == 2
+    assert capsys.readouterr().err.startswith("base.json:")
+
+
+def test_a_baseline_of_another_version_of_the_suite_is_no_comparison(
+    record: Record, capsys: Printed
+) -> None:
+    saved(record)
+    suite = Path("suites/colours.yaml")
+    suite.write_text(suite.read_text().replace("Say red.", "Say the word red."))
+    capsys.readouterr()
+
+    assert main(["run", "--baseline", "base.json"]) == 3
+    assert scorecard()["verdict"] == "error"
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "no case could be compared with base-committed" in printed
+    assert (
+        "12 cases not compared with base-committed: the case itself (its messages or checks)"
+        " differs" in printed
+    )
