@@ -42,6 +42,10 @@ _SCRIPTS = {
 }  # fmt: skip
 
 
+# So many function words tell the language.
+_TELLING = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Pack:
     """The phrases of one language, each kind compiled when it is first looked for."""
@@ -83,7 +87,9 @@ def packs_for(text: str) -> tuple[Pack, ...]:
         words = words_of(text)
         hits = {code: _hits(code, words) for code in LANGUAGES if code not in _SCRIPTS}
         most = max(hits.values())
-        chosen |= {"en", *(code for code, number in hits.items() if number * 2 >= most)}
+        # A sentence without a word of the lists may be in any of the languages.
+        enough = most / 2 if most >= _TELLING else 0
+        chosen |= {"en", *(code for code, number in hits.items() if number >= enough)}
     return tuple(pack for pack in packs() if pack.language in chosen)
 
 
