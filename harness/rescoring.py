@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from harness.gate import GateReport
 from harness.runner import Rescored, RunInfo, Store, find_run, rescore
-from harness.selection import select_files
+from harness.selection import load_selected
 from harness.session import decide_run, exit_code
 from harness.settings import Settings
-from harness.suites import load_suites
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class RescoreReport:
 
 def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> RescoreReport:
     """Score a stored run again with the suites as they are now, and gate both."""
-    suites = load_suites(select_files(named, settings))
+    suites = load_selected(named, settings)
     with Store(settings.path(settings.store)) as store:
         info = find_run(store, name)
         before = decide_run(settings, info, store.results(info.id))

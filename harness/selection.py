@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.errors import InputError, Problem, nearest
 from harness.settings import Settings
+from harness.suites import Suite, load_suites
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -24,6 +25,14 @@ def is_suite(path: Path, named: Sequence[Path], settings: Settings) -> bool:
     if any(path == name.resolve() or path.parent == name.resolve() for name in named):
         return True
     return any(path.is_relative_to(settings.path(folder).resolve()) for folder in settings.suites)
+
+
+def load_selected(
+    named: Sequence[str], settings: Settings, *, beside: Sequence[Suite] = ()
+) -> tuple[Suite, ...]:
+    """The suites that the command line means, loaded; `beside` are loaded already."""
+    files = select_files(named, settings)
+    return load_suites(files, beside=beside, modules=settings.modules)
 
 
 def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:

@@ -43,9 +43,9 @@ from harness.runner import (
     ignore,
     make_plan,
 )
-from harness.selection import select_files
+from harness.selection import load_selected
 from harness.settings import Settings, engine_arguments
-from harness.suites import Case, Suite, load_suites
+from harness.suites import Case, Suite
 from harness.variants import Variant, VariantRole
 
 EXIT_CODES = {
@@ -102,7 +102,7 @@ def run_suites(
 ) -> RunReport:
     """Load the suites that `named` means (all configured ones without a name), and run them."""
     variants = cast(settings)
-    suites = load_suites(select_files(named, settings))
+    suites = load_selected(named, settings)
     return run(settings, suites, variants, observer=observer)
 
 

@@ -99,6 +99,9 @@ class Settings(BaseModel):
     )
     variants: Mapping[str, VariantSettings] = Field(default_factory=dict)
     engine_args: Mapping[str, Any] = Field(default_factory=dict)
+    modules: tuple[str, ...] = Field(
+        default=(), description="Python modules whose functions `python` checks may call"
+    )
 
     def path(self, relative: str | Path) -> Path:
         """A path of the configuration, from the working directory."""

@@ -25,11 +25,10 @@ def add_commands(commands: Any) -> None:
 
 def validate_command(arguments: argparse.Namespace) -> int:
     """Load every suite; all that is wrong is printed at once."""
-    from harness.selection import select_files
-    from harness.suites import load_suites
+    from harness.selection import load_selected
 
     settings = read_settings(arguments)
-    suites = load_suites(select_files(arguments.suites, settings))
+    suites = load_selected(arguments.suites, settings)
     for suite in suites:
         print(f"{suite.path}: {suite.name}, {len(suite.cases)} cases, {suite.category}")
         for warning in suite.warnings:

@@ -45,9 +45,9 @@ def batch_of(config: pytest.Config) -> Batch:
 def load(config: pytest.Config, path: Path) -> Suite:
     """One suite; its name and ids must not stand in another file of this session."""
     run = batch_of(config)
-    name = _shown(path, config)
+    name = _shown(path)
     others = [suite for suite in run.suites.values() if suite.path != name]
-    suite = next(iter(load_suites([name], beside=others)))
+    (suite,) = load_suites([name], beside=others, modules=run.settings.modules)
     run.suites[suite.name] = suite
     return suite
 
@@ -80,7 +80,7 @@ def _cast(config: pytest.Config, chosen: Settings) -> tuple[Variant, ...]:
     return found
 
 
-def _shown(path: Path, config: pytest.Config) -> str:
-    """The path as messages show it: relative to pytest's root folder, where it lies in it."""
-    root = config.rootpath
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+def _shown(path: Path) -> str:
+    """The path as messages show it, and as it can be opened: from the working directory."""
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
