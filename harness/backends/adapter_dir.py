@@ -161,12 +161,13 @@ def _fit_problems(
     for module, pair in pairs.items():
         wanted = shapes[_tail(module)]
         found = _outer_shape(pair, config)
-        if wanted and not base.quantisation and found and found != wanted:
+        if wanted and not base.quantisation and found and found not in wanted:
+            rows, columns, *_ = min(wanted)
             yield Problem(
                 f"was trained for another base than {base.name}",
                 str(path),
                 found=f"{module} of {found[0]} x {found[1]}",
-                wanted=f"{wanted[0]} x {wanted[1]}",
+                wanted=f"{rows} x {columns}",
                 mend=f"use the base that it was trained on: {hint}",
             )
             return
@@ -178,15 +179,20 @@ def _share(known: int, modules: int, base: str) -> str:
     return f"has only part of its effect: {known} of its {modules} modules are in the base {base}"
 
 
-def _base_shapes(base: ModelDir) -> dict[str, tuple[int, ...]]:
-    """Shape of each module's weight by the end of its name; empty where there is no plain one."""
-    shapes: dict[str, tuple[int, ...]] = {}
+def _base_shapes(base: ModelDir) -> dict[str, set[tuple[int, ...]]]:
+    """Shapes of each module's weight by the end of its name; none for a module of modules.
+
+    Several where parts of a model share names, as a vision tower's layers and the text's do.
+    """
+    shapes: dict[str, set[tuple[int, ...]]] = {}
     for name, tensor in base.tensors.items():
         module, _, kind = name.rpartition(".")
+        found = shapes.setdefault(_tail(module), set())
         if kind == "weight":
-            shapes[_tail(module)] = tensor.shape
-        else:
-            shapes.setdefault(_tail(module), ())
+            found.add(tensor.shape)
+        while "." in module:  # experts of one layer are adapted by the name of them all
+            module = module.rpartition(".")[0]
+            shapes.setdefault(_tail(module), set())
     if "embed_tokens" in shapes:
         shapes.setdefault("lm_head", shapes["embed_tokens"])  # tied embeddings are stored once
     return shapes

@@ -53,7 +53,8 @@ def model_hash(model: ModelDir, hashes: FileHashes) -> str:
     The same model saved again or moved elsewhere has the same hash.
     """
     tokenizer = [model.path / name for name in _TOKENIZER if (model.path / name).is_file()]
-    files = hashes.of([*model.weights, *tokenizer])
+    code = model.path.glob("*.py")  # of models that bring their own, with trust_remote_code
+    files = hashes.of([*model.weights, *tokenizer, *code])
     return digest({"config": _content(model.config), "files": files})
 
 

@@ -161,6 +161,12 @@ def test_tensors_that_match_no_module(adapter: Path, base: ModelDir) -> None:
     )
 
 
+def test_experts_are_adapted_by_the_name_of_them_all(adapter: Path, base: ModelDir) -> None:
+    change(adapter, lambda t: {k.replace(".mlp.down_proj.", ".mlp."): v for k, v in t.items()})
+
+    assert open_adapter(str(adapter), base).rank == 4
+
+
 def test_zero_lora_b_has_no_effect(adapter: Path, base: ModelDir) -> None:
     change(adapter, lambda t: {k: v * (0 if "lora_B" in k else 1) for k, v in t.items()})
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from harness.backends.registry import require
 from harness.backends.values import Backend, BackendOptions
+
+# How often torch's idle threads look for work before they sleep; libgomp reads it when torch is
+# imported. Its own 300,000 cost dearly where other processes want the cores too: 32 prompts on two
+# busy cores took more than 8 s, with 20,000 they took 2.1 to 5.3 s; alone on them 1.3 s.
+SPINS = "20000"
 
 
 def open_hf(options: BackendOptions) -> Backend:
@@ -12,6 +19,8 @@ def open_hf(options: BackendOptions) -> Backend:
     Raises `InputError` for missing packages, and for models, adapters and options that are wrong.
     """
     require("hf", "hf", "torch", "transformers", "peft", "safetensors")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     from harness.backends.hf.backend import HfBackend
 
     return HfBackend(options)

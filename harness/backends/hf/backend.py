@@ -90,8 +90,8 @@ class HfBackend:
             version=version("transformers"),
             dtype=self.placement.dtype_name,
             quantisation=model.quantisation,
-            chat_template=self._tokenizer(variant.model).template_hash,
-            extra={**extra, "eos": ",".join(map(str, self._eos(variant.model)))},
+            chat_template=self._tokenizer(variant).template_hash,
+            extra={**extra, "eos": ",".join(map(str, self._eos(variant)))},
         )
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
@@ -102,7 +102,7 @@ class HfBackend:
 
     def prompt(self, messages: Messages, variant: Variant) -> Prompt:
         """Token ids by the chat template of the variant's model."""
-        ids = self._tokenizer(variant.model).token_ids(messages)
+        ids = self._tokenizer(variant).token_ids(messages)
         return Prompt(messages, ids, len(ids))
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
@@ -138,7 +138,7 @@ class HfBackend:
 
     def _check(self, options: BackendOptions) -> None:
         """Look at every model and adapter, and name all problems at once."""
-        problems: list[Problem] = []
+        problems = list(_argument_problems(options.engine_args))
         for variant in options.variants:
             try:
                 self._model(variant)
@@ -161,17 +161,17 @@ class HfBackend:
             self._adapters[key] = open_adapter(variant.adapter, self._model(variant))
         return self._adapters[key]
 
-    def _tokenizer(self, model: str) -> ChatTokenizer:
-        if model not in self._tokenizers:
-            path = self._models[model].path
+    def _tokenizer(self, variant: Variant) -> ChatTokenizer:
+        model = self._model(variant)
+        if model.name not in self._tokenizers:
             trust = self._options.trust_remote_code
-            self._tokenizers[model] = load_tokenizer(path, trust_remote_code=trust)
-        return self._tokenizers[model]
+            self._tokenizers[model.name] = load_tokenizer(model.path, trust_remote_code=trust)
+        return self._tokenizers[model.name]
 
-    def _eos(self, model: str) -> tuple[int, ...]:
+    def _eos(self, variant: Variant) -> tuple[int, ...]:
         """Tokens that end an answer: the model's and the tokenizer's."""
-        own = self._tokenizer(model).eos_token_id
-        return tuple(sorted({*self._models[model].eos_token_ids, *(() if own is None else (own,))}))
+        own = self._tokenizer(variant).eos_token_id
+        return tuple(sorted({*self._model(variant).eos_token_ids, *([] if own is None else [own])}))
 
     def _model_arguments(self) -> dict[str, Any]:
         arguments = self._options.engine_args.items()
@@ -232,9 +232,16 @@ class HfBackend:
         from harness.backends.hf.decoding import Decoder
         from harness.backends.hf.rows import Stopping
 
-        stopping = Stopping(self._tokenizer(variant.model), self._eos(variant.model))
+        stopping = Stopping(self._tokenizer(variant), self._eos(variant))
         limits = self._limits or choose_limits(loaded.model)
         return Decoder(loaded.model, stopping, limits, loaded.directory.context_length)
+
+
+def _argument_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in _OWN_ARGUMENTS:
+        value = arguments.get(name, 1)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            yield Problem(f"hf: {name!r} is wrong", found=repr(value), wanted="a number from 1")
 
 
 def _refusal(request: Request, model: ModelDir) -> Completion | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from harness.backends import BackendOptions, Completion, Request, open_backend
 from harness.backends.hf.backend import HfBackend
 from harness.chat import Message
-from harness.errors import InputError
+from harness.errors import InputError, MachineryError
 from harness.prompts import load_tokenizer
 from harness.variants import Variant
 from tests.backends.conftest import Ask
@@ -266,6 +267,60 @@ def test_execution_names_the_batch_once_it_is_known(
 
     assert facts["device"] == "cpu"
     assert (facts["batch_rows"], facts["batch_tokens"], facts["threads"]) == ("64", "16384", "1")
+
+
+def test_loading_shows_no_bars_of_its_own(
+    variants: tuple[Variant, ...], ask: Ask, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fresh = HfBackend(BackendOptions(variants, engine_args={"threads": 1}))
+
+    answers(fresh, requests(fresh, ask, variants[1], QUESTIONS[:1]))
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_wrong_engine_arguments_are_named() -> None:
+    with pytest.raises(InputError) as caught:
+        HfBackend(BackendOptions(engine_args={"rows": 0, "threads": "two"}))
+
+    assert str(caught.value) == (
+        "hf: 'rows' is wrong\n  found: 0\n  wanted: a number from 1\n"
+        "hf: 'threads' is wrong\n  found: 'two'\n  wanted: a number from 1"
+    )
+
+
+def test_the_user_s_own_batch_is_used(variants: tuple[Variant, ...], ask: Ask) -> None:
+    options = BackendOptions(variants, batch_tokens=900, engine_args={"rows": 3, "threads": 1})
+    fresh = HfBackend(options)
+
+    answers(fresh, requests(fresh, ask, variants[0], QUESTIONS[:2]))
+
+    facts = fresh.execution()
+    assert (facts["batch_rows"], facts["batch_tokens"]) == ("3", "900")
+
+
+def test_arguments_for_the_model_are_part_of_the_environment(
+    variants: tuple[Variant, ...], ask: Ask
+) -> None:
+    fresh = HfBackend(BackendOptions(variants, engine_args={"attn_implementation": "eager"}))
+
+    done = answers(fresh, requests(fresh, ask, variants[0], QUESTIONS[:2]))
+
+    assert fresh.environment(variants[0]).extra == {"attn_implementation": "eager", "eos": "2"}
+    assert all(not one.error for one in done.values())
+
+
+def test_a_model_that_cannot_be_loaded_is_machinery(tiny: Path, ask: Ask, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(tiny, tmp_path / "model"))
+    (model / "config.json").write_text(json.dumps({"model_type": "nonsense"}))
+    variant = Variant("base", str(model))
+    backend = HfBackend(BackendOptions((variant,)))
+    prompt = HfBackend(BackendOptions()).prompt((Message("user", "Hi"),), Variant("b", str(tiny)))
+
+    with pytest.raises(MachineryError) as caught:
+        list(backend.generate([ask(prompt, variant)]))
+
+    assert str(caught.value).startswith(f"{model}: the model cannot be loaded: ")
 
 
 def test_all_problems_of_all_variants_are_named_at_once(tiny: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def request(number: int, tokens: int, new: int = 20, **sampling: Any) -> Request
 
 
 POOL = [
-    request(number, length, new=3 + 7 * (number % 5), temperature=1.0 if number % 3 == 0 else 0.0)
+    request(number, length, new=1 + 7 * (number % 5), temperature=1.0 if number % 3 == 0 else 0.0)
     for number, length in enumerate(LENGTHS)
 ]
 
