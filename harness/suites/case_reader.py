@@ -59,6 +59,7 @@ class CaseReader:
         if isinstance(rendered, dict):
             variables = self._variables(draft)
             place = Place(place.loc, _label(draft, variables))
+            check_names(_own(draft), place, self._problems)
             rendered = self._rendered(draft, variables, place, wrong)
         try:
             keys = CaseKeys.model_validate(rendered, context=self._context)
@@ -70,10 +71,7 @@ class CaseReader:
         return None if wrong else new_case(self._suite, keys, position, draft.haystack)
 
     def _variables(self, draft: Draft) -> Mapping[str, Any]:
-        own = draft.raw.get("vars")
-        own = own if isinstance(own, dict) else {}
-        check_names(own, draft.place, self._problems)
-        return {**self._suite.vars, **own, **draft.given}
+        return {**self._suite.vars, **_own(draft), **draft.given}
 
     def _rendered(
         self, draft: Draft, variables: Mapping[str, Any], place: Place, wrong: set[Loc]
@@ -97,6 +95,12 @@ class CaseReader:
                 self._problems.add_template(place, error)
 
         return failed
+
+
+def _own(draft: Draft) -> Mapping[str, Any]:
+    """The variables of the case itself; none where `vars` is no mapping, which pydantic says."""
+    own = draft.raw.get("vars")
+    return own if isinstance(own, dict) else {}
 
 
 def check_names(variables: Mapping[str, Any], place: Place, problems: Problems) -> None:

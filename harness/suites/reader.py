@@ -44,7 +44,8 @@ class SuiteReader:
         return self._suite(keys, cases)
 
     def _suite(self, keys: SuiteKeys, cases: Sequence[Case]) -> Suite:
-        gating = tuple(case for case in cases if case.id not in keys.retire)
+        gone = frozenset(keys.retire)
+        gating = tuple(case for case in cases if case.id not in gone)
         return Suite(
             name=keys.suite,
             category=keys.category,
@@ -54,7 +55,7 @@ class SuiteReader:
             gate=keys.gate,
             fix=keys.fix,
             warnings=tuple(_warnings(keys, gating)),
-            retired=tuple(case for case in cases if case.id in keys.retire),
+            retired=tuple(case for case in cases if case.id in gone),
             line=self._document.position(("suite",)).line,
         )
 
