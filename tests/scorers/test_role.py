@@ -156,3 +156,11 @@ def test_nobody_can_tell_without_a_prompt() -> None:
 def test_short_canaries_are_refused_at_load_time() -> None:
     with pytest.raises(ValidationError, match="a canary needs four letters or digits"):
         parse_check({"no_prompt_leak": "ab"})
+
+
+def test_an_absence_beyond_the_limit_is_unknown() -> None:
+    long = "All is well. " * 20_000
+    assert score("no_prompt_leak", long).passed is None
+    assert score({"identity": {}}, long).passed is None
+    assert score({"no_prompt_leak": CANARY}, CANARY + long).passed is False
+    assert score({"identity": {}}, "I am ChatGPT. " + long).passed is False
