@@ -26,12 +26,13 @@ FLOORS = (
     {"settings"},
     {"lineup", "selection"},
     {"session"},
-    {"rescoring"},
+    {"rescoring", "sides"},
+    {"comparing"},
     {"training"},
     {"cli", "pytest_plugin"},
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
-TORCH_ALLOWED = ("backends/hf", "backends/vllm", "training/", "scorers/metrics")
+TORCH_ALLOWED = ("backends/hf", "backends/vllm", "training/", "scorers/embedding")
 
 
 SOURCES = [

@@ -48,7 +48,8 @@ class SuiteItem(pytest.Item):
     def __init__(
         self, *, suite: Suite, variant: Variant, case: Case | None, line: int, **parts: Any
     ) -> None:
-        super().__init__(**parts)
+        # Given as a text, pytest reads `[variant]` as a parameter, as --lf does in its cache.
+        super().__init__(nodeid=f"{parts['parent'].nodeid}::{parts['name']}", **parts)
         self.suite, self.variant, self.case, self.line = suite, variant, case, line
 
     @property

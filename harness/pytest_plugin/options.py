@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,5 @@ def add_options(parser: pytest.Parser) -> None:
 def read_settings(config: pytest.Config) -> Settings:
     """Settings of the project in pytest's root folder, with this command line on top."""
     given = {name: config.getoption(PREFIX + name) for name, _, _ in flags()}
-    return load_settings(
-        config.rootpath, {name: value for name, value in given.items() if value is not None}
-    )
+    root = Path() if config.rootpath == Path.cwd() else config.rootpath  # short paths in messages
+    return load_settings(root, {name: value for name, value in given.items() if value is not None})

@@ -66,13 +66,14 @@ def rule_gate(verdict: SuiteVerdict) -> Ruling:
 
 
 def describe(result: Result) -> str:
-    """Why a case failed: the reason, then each check that did not hold, then the answer."""
+    """Why a case failed: the reason, the checks where several did not hold, the answer."""
     failed = [c for c in result.checks if c.passed is not True]
     several = len(result.responses) > 1
     rows = [f"  {f'turn {c.turn + 1}, ' if several else ''}{c.check}: {c.reason}" for c in failed]
     answer = result.responses[failed[0].turn if failed else -1] if result.responses else ""
     shown = answer if len(answer) <= ANSWER_SHOWN else answer[:ANSWER_SHOWN] + " …"
-    return "\n".join([result.reason or "failed", *rows, f"  answer: {shown!r}"])
+    more = rows if len(rows) > 1 else []
+    return "\n".join([result.reason or "failed", *more, f"  answer: {shown!r}"])
 
 
 def _tolerated(result: Result, verdict: SuiteVerdict, bar: float | None) -> str:

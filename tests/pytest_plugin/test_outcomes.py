@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -32,7 +33,7 @@ def test_cases_that_got_worse_fail_when_the_suite_regressed(
     project: pytest.Pytester, record: Record
 ) -> None:
     record({"base": "-+++++++++++", "new": "-------+++++"})
-    done = project.runpytest("suites", "-rfx")
+    done = project.runpytest("suites", "-rxf")
 
     done.assert_outcomes(passed=16, failed=7, xfailed=2)
     done.stdout.fnmatch_lines(
@@ -137,12 +138,10 @@ def test_the_run_leaves_its_files(project: pytest.Pytester, record: Record) -> N
     assert len((project.path / "reports/latest/results.jsonl").read_text().splitlines()) == 24
 
 
-def test_a_committed_baseline_is_compared_against(
-    project: pytest.Pytester, record: Record
-) -> None:
+def test_a_committed_baseline_is_compared_against(project: pytest.Pytester, record: Record) -> None:
     record({"base": ALL})
     project.runpytest("suites").assert_outcomes(passed=13)
-    project.run("harness", "baseline", "save", "base.json")
+    project.run(sys.executable, "-m", "harness", "baseline", "save", "base.json")
     record({"base": "-------+++++"})
     done = project.runpytest("suites", "--baseline", "base.json", "-rf")
 
