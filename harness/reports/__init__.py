@@ -3,6 +3,7 @@
 from harness.reports.files import ReportPaths, check_writable, write_reports
 from harness.reports.markdown import to_markdown
 from harness.reports.progress import Progress
+from harness.reports.reading import SavedRun, load_run
 from harness.reports.scorecard import (
     Category,
     Gate,
@@ -22,12 +23,14 @@ __all__ = [
     "Progress",
     "ReportPaths",
     "Run",
+    "SavedRun",
     "Scorecard",
     "Signature",
     "SuiteCard",
     "VariantCard",
     "build_scorecard",
     "check_writable",
+    "load_run",
     "print_summary",
     "scorecard_schema",
     "to_markdown",

@@ -66,8 +66,10 @@ def write_reports(
     run_id: str,
     scorecard: Scorecard,
     results: Callable[[], Iterable[Result]],
+    *,
+    point: bool = True,
 ) -> ReportPaths:
-    """Write `directory/run_id/` and point `directory/latest` to it.
+    """Write `directory/run_id/` and, with `point`, let `directory/latest` point to it.
 
     `results` is called several times and each time gives all results from the start: they are
     never all in memory. Raises InputError where the directory cannot be written, MachineryError
@@ -84,7 +86,8 @@ def write_reports(
     )
     try:
         _write_all(paths, scorecard, results)
-        _point(directory / LATEST, run_id)
+        if point:
+            _point(directory / LATEST, run_id)
     except OSError as error:
         raise MachineryError(
             Problem(

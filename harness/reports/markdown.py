@@ -27,7 +27,7 @@ _SPECIAL = str.maketrans(
 
 def to_markdown(scorecard: Scorecard) -> str:
     """The verdicts first, then one row per suite and variant, then what it was made under."""
-    parts = [f"## {label(scorecard.verdict)}: run {_text(scorecard.run.id)}\n"]
+    parts = [f"## {label(scorecard.verdict)}: {scorecard.run.kind} {_text(scorecard.run.id)}\n"]
     parts += [_verdict(card, scorecard) for card in scorecard.candidates()]
     if not scorecard.run.finished:
         parts.append("**The run did not finish: figures cover what was done.**\n")
@@ -84,8 +84,9 @@ def _standing(row: Category) -> str:
 def _made_under(scorecard: Scorecard) -> str:
     run = scorecard.run
     counts = f"{plural(run.generated, 'answer')} generated, {run.cached:,} from the store"
+    made = f"{counts} in {duration(run.seconds)} · " if run.kind == "run" else ""
     return (
-        f"{counts} in {duration(run.seconds)} · {_text(run.backend)} · "
+        f"{made}{_text(run.backend)} · "
         f"harness {_text(run.harness_version)} · signature {scorecard.signature.digest}\n"
     )
 

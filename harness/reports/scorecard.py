@@ -99,8 +99,12 @@ class SuiteCard(_Card):
 
 
 class Run(_Card):
-    """What was run, when and how. `started` is ISO 8601 in UTC, `seconds` the wall time."""
+    """What was run, when and how. `started` is ISO 8601 in UTC, `seconds` the wall time.
 
+    A comparison of earlier runs is a run that generates nothing: its variants are the sides.
+    """
+
+    kind: Literal["run", "comparison"] = "run"
     id: str
     started: str
     seconds: float
@@ -177,12 +181,14 @@ class Scorecard(_Card):
         return self.model_dump_json(indent=2) + "\n"
 
 
-def build_scorecard(info: RunInfo, report: GateReport) -> Scorecard:
+def build_scorecard(
+    info: RunInfo, report: GateReport, *, kind: Literal["run", "comparison"] = "run"
+) -> Scorecard:
     """The scorecard of a run, from what was run and what the gate said."""
     categories = tuple(_category(row) for row in report.suites)
     variants = tuple(_variant(card, info, categories) for card in info.variants)
     return Scorecard(
-        run=_run(info),
+        run=_run(info, kind),
         variants=variants,
         categories=categories,
         verdict=report.verdict,
@@ -198,8 +204,9 @@ def scorecard_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _run(info: RunInfo) -> Run:
+def _run(info: RunInfo, kind: Literal["run", "comparison"]) -> Run:
     return Run(
+        kind=kind,
         id=info.id,
         started=info.started,
         seconds=info.seconds,

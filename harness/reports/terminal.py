@@ -141,9 +141,10 @@ class _Printer:
         self.console.print()
         for note in scorecard.notes:
             self.line(self.text(f"note: {note}", "dim"))
-        self.line(self.text(f"{counts}, {duration(run.seconds)}", "dim"))
+        if run.kind == "run":
+            self.line(self.text(f"{counts}, {duration(run.seconds)}", "dim"))
         if paths:
-            self.pair("scorecard", str(paths.html))
+            self.pair("scorecard" if run.kind == "run" else "comparison", str(paths.html))
         if next_command:
             self.pair("next", next_command)
 

@@ -1,0 +1,183 @@
+"""A report's folder read back: what was run, its scorecard and its results."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pydantic import ValidationError
+
+from harness.errors import InputError, Problem
+from harness.reports.frame import to_frame
+from harness.reports.scorecard import SCHEMA_VERSION, Scorecard, SuiteCard, VariantCard
+from harness.runner.result_json import result_from_json
+from harness.runner.values import Result, RunInfo, SuiteInfo, VariantInfo
+
+if TYPE_CHECKING:
+    import pandas
+
+AGAIN = "copy the folder again, or write it again: harness show RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRun:
+    """A run as its folder under `reports/` holds it."""
+
+    directory: Path
+    scorecard: Scorecard
+
+    @property
+    def info(self) -> RunInfo:
+        """The record of the run, as far as the scorecard has it."""
+        run, card = self.scorecard.run, self.scorecard
+        return RunInfo(
+            id=run.id,
+            started=run.started,
+            seconds=run.seconds,
+            harness_version=run.harness_version,
+            backend=run.backend,
+            baseline=run.baseline,
+            suites=tuple(map(_suite, run.suites)),
+            variants=tuple(map(_variant, card.variants)),
+            notes=card.notes,
+            execution=run.execution,
+            scorers=card.signature.scorers,
+            generated=run.generated,
+            cached=run.cached,
+            finished=run.finished,
+        )
+
+    def results(self) -> Iterator[Result]:
+        """All results, read line by line.
+
+        Raises InputError, with the line, for a row that is none, and at the end of the file where
+        results are missing that the scorecard counts.
+        """
+        path = self.directory / "results.jsonl"
+        seen: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for number, line in enumerate(_lines(path), start=1):
+            result = _result(path, number, line)
+            seen[result.suite, result.variant].add(result.case)
+            yield result
+        missing = [
+            f"suite {row.suite}, variant {row.variant}: {there} of {row.n + row.skipped} cases"
+            for row in self.scorecard.categories
+            if (there := len(seen[row.suite, row.variant])) < row.n + row.skipped
+        ]
+        if missing:
+            found = "; ".join(missing)
+            raise InputError(
+                Problem("results are missing", path=str(path), found=found, mend=AGAIN)
+            )
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row per case, variant and repeat; see `harness.reports.frame`."""
+        return to_frame(self.results())
+
+
+def load_run(path: str | Path) -> SavedRun:
+    """The run in a folder under `reports/`, `latest` included.
+
+    Raises InputError for a folder without a scorecard, or with one that is not whole.
+    """
+    directory = _pointed(Path(path))
+    file = directory / "scorecard.json"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InputError(
+            Problem(
+                f"this is no report of a run: cannot read the scorecard: {reason}",
+                path=str(file),
+                wanted="a folder under reports/, as a run leaves it",
+            )
+        ) from None
+    return SavedRun(directory, _scorecard(file, text))
+
+
+def _pointed(path: Path) -> Path:
+    """Where a system has no links, `latest` is a file with the name of the folder."""
+    if path.is_file() and path.stat().st_size < 200:
+        return path.parent / path.read_text(encoding="utf-8", errors="replace").strip()
+    return path
+
+
+def _scorecard(path: Path, text: str) -> Scorecard:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        problem = Problem(
+            f"the scorecard is not whole JSON: {error.msg}",
+            path=str(path),
+            line=error.lineno,
+            column=error.colno,
+            mend=AGAIN,
+        )
+        raise InputError(problem) from None
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        problem = Problem(
+            "the scorecard has another format version",
+            path=str(path),
+            found=str(version),
+            wanted=str(SCHEMA_VERSION),
+        )
+        raise InputError(problem)
+    try:
+        return Scorecard.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        problem = Problem(f"the scorecard is wrong at {place}: {first['msg']}", path=str(path))
+        raise InputError(problem) from None
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield from file
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise InputError(Problem(f"cannot read the results: {reason}", path=str(path))) from None
+
+
+def _result(path: Path, number: int, line: str) -> Result:
+    try:
+        result = result_from_json(json.loads(line, parse_constant=_no_number))
+    except json.JSONDecodeError:
+        cut = not line.endswith("\n")
+        message = "the file ends in the middle of a row" if cut else "this row is not JSON"
+        _refuse(path, number, message, mend=AGAIN)
+    except _NoNumberError as error:
+        _refuse(path, number, f"{error} is no number", wanted="a score is a number from 0 to 1")
+    except (KeyError, TypeError, ValueError) as error:
+        _refuse(path, number, f"this row is no result: {error!r}")
+    if isinstance(result.score, bool) or not isinstance(result.score, int | float):
+        wanted = "a score is a number from 0 to 1"
+        _refuse(path, number, f"{result.score!r} is no number", wanted=wanted)
+    return result
+
+
+class _NoNumberError(Exception):
+    """NaN or an infinity, which JSON does not have."""
+
+
+def _no_number(text: str) -> NoReturn:
+    raise _NoNumberError(text)
+
+
+def _refuse(path: Path, number: int, message: str, **more: Any) -> NoReturn:
+    raise InputError(Problem(message, path=str(path), line=number, **more)) from None
+
+
+def _suite(card: SuiteCard) -> SuiteInfo:
+    return SuiteInfo(**{name: getattr(card, name) for name in SuiteInfo.__dataclass_fields__})
+
+
+def _variant(card: VariantCard) -> VariantInfo:
+    return VariantInfo(**{name: getattr(card, name) for name in VariantInfo.__dataclass_fields__})

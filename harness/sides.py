@@ -1,0 +1,147 @@
+"""What a comparison compares: one variant of a stored run, of a report's folder or of a baseline.
+
+A side is written `RUN`, `RUN:VARIANT`, `FOLDER`, `FOLDER:VARIANT` or `FILE.json`: a run by its id,
+the beginning of it or `latest`; a folder under `reports/`; a committed baseline.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import InputError, Problem, nearest
+from harness.gate import load_baseline
+from harness.reports import load_run
+from harness.runner import Result, RunInfo, Store, VariantInfo, find_run
+from harness.settings import Settings
+from harness.variants import VariantRole
+
+SHOWN = 5  # cases in a message
+
+
+@dataclass(frozen=True)
+class Side:
+    """One variant of one run under the name that the comparison gives it.
+
+    `results` gives its results from the start each time it is called, under that name.
+    """
+
+    name: str
+    text: str
+    info: RunInfo
+    variant: VariantInfo
+    read: Callable[[], Iterable[Result]]
+
+    def results(self) -> Iterator[Result]:
+        """The results of this side, under the name of the side."""
+        for result in self.read():
+            if result.variant == self.variant.name:
+                yield replace(result, variant=self.name)
+
+    @property
+    def whole(self) -> str:
+        """The side in words."""
+        return f"variant {self.variant.name} of run {self.info.id}"
+
+
+def find_sides(settings: Settings, texts: Sequence[str]) -> tuple[Side, ...]:
+    """All sides, each under a name of its own; raises InputError for all that are not found."""
+    found: list[Side] = []
+    problems: list[Problem] = []
+    for text in texts:
+        try:
+            found.append(_find(settings, text))
+        except InputError as error:
+            problems += error.problems
+    if not problems and len(texts) < 2:
+        problems.append(Problem("a comparison needs at least two runs", found=", ".join(texts)))
+    twice = [key for key, count in Counter(map(_identity, found)).items() if count > 1]
+    problems += [Problem(f"variant {name} of run {run} is on two sides") for run, name in twice]
+    if problems:
+        raise InputError(*problems)
+    return tuple(_named(found))
+
+
+def check_common(sides: Sequence[Side]) -> None:
+    """Raise InputError where no case of a common suite is on all sides."""
+    cases = [{(r.suite, r.case) for r in side.results()} for side in sides]
+    suites = [{suite for suite, _ in held} for held in cases]
+    if set.intersection(*cases) or not set.intersection(*suites):
+        return  # without a common suite the gate has its own message
+    found = "; ".join(
+        f"{side.name}: {_few(case for _, case in held)}"
+        for side, held in zip(sides, cases, strict=True)
+    )
+    raise InputError(Problem("the runs have no case in common", found=found))
+
+
+def _find(settings: Settings, text: str) -> Side:
+    if text.endswith(".json") and Path(text).is_file():
+        baseline = load_baseline(Path(text))
+        return _side(text, "", baseline.info, lambda: baseline.results)
+    path, _, variant = text.rpartition(":") if ":" in text else (text, "", "")
+    if Path(path).exists():
+        saved = load_run(path)
+        return _side(text, variant, saved.info, saved.results)
+    with Store(settings.path(settings.store)) as store:
+        info = find_run(store, path)
+    return _side(text, variant, info, lambda: _stored(settings, info.id))
+
+
+def _stored(settings: Settings, run_id: str) -> Iterator[Result]:
+    with Store(settings.path(settings.store)) as store:
+        yield from store.results(run_id)
+
+
+def _side(text: str, variant: str, info: RunInfo, read: Callable[[], Iterable[Result]]) -> Side:
+    return Side("", text, info, _variant(text, variant, info), read)
+
+
+def _variant(text: str, name: str, info: RunInfo) -> VariantInfo:
+    """The variant by name; without one the only variant, or the only candidate."""
+    by_name = {variant.name: variant for variant in info.variants}
+    if name in by_name:
+        return by_name[name]
+    if name:
+        raise InputError(
+            Problem(
+                f"variant {name!r} is not part of run {info.id}",
+                wanted=", ".join(by_name),
+                did_you_mean=nearest(name, by_name),
+            )
+        )
+    candidates = [v for v in info.variants if v.role is VariantRole.CANDIDATE]
+    for group in (info.variants, candidates):
+        if len(group) == 1:
+            return group[0]
+    raise InputError(
+        Problem(
+            f"run {info.id} has several variants: say which to compare",
+            wanted=" or ".join(f"{text}:{name}" for name in by_name),
+        )
+    )
+
+
+def _identity(side: Side) -> tuple[str, str]:
+    return side.info.id, side.variant.name
+
+
+def _named(sides: Sequence[Side]) -> Iterator[Side]:
+    """The variant's name where it is on one side only; else with the end of the run's id."""
+    counts = Counter(side.variant.name for side in sides)
+    taken: set[str] = set()
+    for side in sides:
+        name = side.variant.name
+        if counts[name] > 1:
+            name = f"{name}.{side.info.id.rpartition('-')[2]}"
+        while name in taken:
+            name = f"{name}-again"
+        taken.add(name)
+        yield replace(side, name=name)
+
+
+def _few(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:SHOWN]) + (", …" if len(ordered) > SHOWN else "")

@@ -1,0 +1,230 @@
+"""`harness compare`: any runs or variants, from the store, folders or a baseline file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.runner import Store
+from tests.cli.conftest import Record
+
+ALL = "++++++++++++"
+WORSE = "-------+++++"
+SUITE = Path("suites/colours.yaml")
+Printed = pytest.CaptureFixture[str]
+
+
+def run_ids() -> list[str]:
+    """The ids of all runs, oldest first."""
+    with Store(Path(".harness/store.db")) as store:
+        return [run.id for run in reversed(store.runs())]
+
+
+@pytest.fixture
+def runs(record: Record, capsys: Printed) -> list[str]:
+    """Two runs of base and new; in the second, new got worse."""
+    for answers in (ALL, WORSE):
+        record({"base": ALL, "new": answers})
+        main(["run"])
+    capsys.readouterr()
+    return run_ids()
+
+
+def tail(run_id: str) -> str:
+    return run_id.rpartition("-")[2]
+
+
+def comparison() -> dict[str, object]:
+    """The one comparison under reports/."""
+    (path,) = Path("reports").glob("compare-*/scorecard.json")
+    card: dict[str, object] = json.loads(path.read_text())
+    return card
+
+
+def printed(capsys: Printed) -> str:
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_two_runs_are_paired(runs: list[str], capsys: Printed) -> None:
+    old, new = (f"new.{tail(run)}" for run in runs)
+
+    assert main(["compare", runs[0], "latest"]) == 1
+    out = printed(capsys)
+    assert f"{new} must not replace {old}: it got worse in colours." in out
+    assert "7 cases got worse, 0 got better" in out
+    assert f"note: {old} is variant new of run {runs[0]}" in out
+
+
+def test_a_comparison_leaves_four_files_and_the_pointer_alone(runs: list[str]) -> None:
+    main(["compare", runs[0], runs[1]])
+
+    (folder,) = Path("reports").glob("compare-*")
+    assert folder.name == f"compare-{runs[0]}.new-vs-{runs[1]}.new"
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "results.jsonl",
+        "scorecard.html",
+        "scorecard.json",
+        "summary.md",
+    ]
+    assert Path("reports/latest").resolve().name == runs[1]
+    card = comparison()
+    assert card["run"]["kind"] == "comparison"  # type: ignore[index]
+    assert card["verdict"] == "regressed"
+    assert (folder / "summary.md").read_text().startswith("## ✗ regressed: comparison compare-")
+
+
+def test_variants_are_named_after_a_colon(runs: list[str], capsys: Printed) -> None:
+    assert main(["compare", f"{runs[1]}:base", "latest:new"]) == 1
+    assert "new must not replace base" in printed(capsys)
+    assert main(["compare", f"{runs[0]}:base", f"{runs[1]}:base"]) == 0
+
+
+def test_several_sides_are_each_compared_with_the_first(runs: list[str], capsys: Printed) -> None:
+    assert main(["compare", f"{runs[0]}:base", f"{runs[0]}:new", f"{runs[1]}:new"]) == 1
+    out = printed(capsys)
+    assert f"new.{tail(runs[0])} may replace base: every suite passes." in out
+    assert f"new.{tail(runs[1])} must not replace base" in out
+
+
+def test_folders_are_compared_without_a_store(runs: list[str]) -> None:
+    shutil.rmtree(".harness")
+
+    assert main(["compare", f"reports/{runs[0]}", "reports/latest"]) == 1
+    assert not Path(".harness").exists()
+
+
+def test_a_committed_baseline_is_a_side(runs: list[str], capsys: Printed) -> None:
+    main(["baseline", "save", "base.json", runs[0]])
+    capsys.readouterr()
+
+    assert main(["compare", "base.json", "latest"]) == 1
+    assert "new must not replace base" in printed(capsys)
+
+
+def test_changed_cases_are_not_compared_unless_the_user_insists(
+    record: Record, capsys: Printed
+) -> None:
+    for text in ("Say red.", "Say the word red."):
+        SUITE.write_text(SUITE.read_text().replace("Say red.", text))
+        record({"base": ALL})
+        main(["run"])
+    old, new = (f"base.{tail(run)}" for run in run_ids())
+    capsys.readouterr()
+
+    assert main(["compare", *run_ids()]) == 3
+    out = printed(capsys)
+    assert f"no case could be compared with {old}" in out
+    differs = "the case itself (its messages or checks) differs"
+    assert f"warning for {new}, colours: 12 cases not compared with {old}: {differs}" in out
+    assert main(["compare", "--insist", *run_ids()]) == 0
+    assert f"12 cases unlike {old} and compared all the same, as you insisted" in printed(capsys)
+
+
+def test_other_environments_are_named(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    main(["run"])
+    main(["run", "--backend", "echo"])
+    capsys.readouterr()
+
+    assert main(["compare", *run_ids()]) == 3
+    assert "the environment (engine replay → echo" in printed(capsys)
+
+
+def test_suites_of_one_side_are_said(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    main(["run"])
+    other = SUITE.read_text().replace("colours", "shades").replace("id: c", "id: s")
+    Path("suites/shades.yaml").write_text(other)
+    rows = Path("answers.jsonl").read_text()
+    Path("answers.jsonl").write_text(rows + rows.replace('"case": "c', '"case": "s'))
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(["compare", *run_ids()]) == 0
+    name = f"base.{tail(run_ids()[1])}"
+    assert f"suite shades was not compared: only {name} has results" in printed(capsys)
+
+
+def test_other_gates_are_said(record: Record, capsys: Printed) -> None:
+    for bar in ("0.5", "0.9"):
+        SUITE.write_text(SUITE.read_text().replace("min_pass_rate: 0.5", f"min_pass_rate: {bar}"))
+        record({"base": "--++++++++++"})
+        main(["run"])
+    name = f"base.{tail(run_ids()[1])}"
+    capsys.readouterr()
+
+    assert main(["compare", *run_ids()]) == 1
+    assert f"suite colours: the gates differ, that of {name} is used" in printed(capsys)
+
+
+def test_runs_without_a_common_case(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    main(["run"])
+    SUITE.write_text(SUITE.read_text().replace("id: c", "id: d"))
+    rows = Path("answers.jsonl").read_text()
+    Path("answers.jsonl").write_text(rows.replace('"case": "c', '"case": "d'))
+    main(["run"])
+    old, new = (f"base.{tail(run)}" for run in run_ids())
+    capsys.readouterr()
+
+    assert main(["compare", *run_ids()]) == 2
+    assert capsys.readouterr().err == (
+        "the runs have no case in common\n"
+        f"  found: {old}: c00, c01, c02, c03, c04, …; {new}: d00, d01, d02, d03, d04, …\n"
+    )
+
+
+def test_runs_without_a_common_suite(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    main(["run"])
+    SUITE.write_text(SUITE.read_text().replace("colours", "shades"))
+    main(["run"])
+    old, new = (f"base.{tail(run)}" for run in run_ids())
+    capsys.readouterr()
+
+    assert main(["compare", *run_ids()]) == 2
+    assert capsys.readouterr().err == (
+        f"the runs have no suite in common\n  found: {old}: colours; {new}: shades\n"
+    )
+
+
+def test_all_that_is_wrong_with_the_sides_is_said_at_once(runs: list[str], capsys: Printed) -> None:
+    assert main(["compare", f"{runs[0]}:nwe", "reports/none", "suites"]) == 2
+    assert capsys.readouterr().err == (
+        f"variant 'nwe' is not part of run {runs[0]}\n"
+        "  wanted: base, new\n"
+        "  did you mean: new\n"
+        "no run is called 'reports/none'\n"
+        "  mend: `harness runs` lists them; `latest` is the newest\n"
+        "suites/scorecard.json: this is no report of a run: cannot read the scorecard: "
+        "No such file or directory\n"
+        "  wanted: a folder under reports/, as a run leaves it\n"
+    )
+
+
+def test_a_side_alone(runs: list[str], capsys: Printed) -> None:
+    assert main(["compare", runs[0]]) == 2
+    assert capsys.readouterr().err == (
+        f"a comparison needs at least two runs\n  found: {runs[0]}\n"
+    )
+
+
+def test_a_side_twice(runs: list[str], capsys: Printed) -> None:
+    assert main(["compare", runs[0], f"reports/{runs[0]}"]) == 2
+    assert capsys.readouterr().err == f"variant new of run {runs[0]} is on two sides\n"
+
+
+def test_several_candidates_and_none_named(record: Record, capsys: Printed) -> None:
+    record({"base": ALL, "one": ALL, "two": ALL})
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(["compare", "latest", "latest:one"]) == 2
+    assert capsys.readouterr().err == (
+        f"run {run_ids()[0]} has several variants: say which to compare\n"
+        "  wanted: latest:base or latest:one or latest:two\n"
+    )
