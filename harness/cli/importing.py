@@ -1,0 +1,91 @@
+"""`harness import`: a suite out of a public file."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.parser import Parser
+from harness.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from harness.suites.importing import Imported
+
+CHECKS = ("auto", "equals", "contains", "numeric", "json", "chrf")
+
+
+def add_commands(commands: Any) -> None:
+    """Register the command and its formats."""
+    family = commands.add_parser(
+        "import", help="make a suite out of a public file", allow_abbrev=False
+    )
+    formats = family.add_subparsers(
+        dest="format", metavar="FORMAT", required=True, parser_class=Parser
+    )
+    ifeval = _format(formats, "ifeval", "IFEval's input file (JSONL)", ifeval_command)
+    whose = "whose rules count: compat is the reference's (default: fixed)"
+    ifeval.add_argument("--mode", choices=("fixed", "compat"), default="fixed", help=whose)
+    _format(formats, "xstest", "XSTest's prompts (CSV)", xstest_command)
+    rows = _format(formats, "jsonl", "rows of instructions or messages", rows_command)
+    targets = "messages, system, user, input, reference, id, cluster or tag"
+    rows.add_argument("--map", action="append", default=[], metavar="TARGET=COLUMN", help=targets)
+    how = "how an answer is held against the one that is wanted (default: auto)"
+    rows.add_argument("--check", choices=CHECKS, default="auto", help=how)
+    enough = "the chrF that is enough (default: 0.4)"
+    rows.add_argument("--min", type=float, default=0.4, metavar="SHARE", help=enough)
+    rows.add_argument("--category", default="imported", metavar="NAME", help="(default: imported)")
+
+
+def _format(formats: Any, name: str, text: str, act: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = formats.add_parser(name, help=text, allow_abbrev=False)
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--out", metavar="SUITE.yaml", help="(default: the name of FILE)")
+    parser.add_argument("--force", action="store_true", help="write over what is there")
+    parser.set_defaults(act=act)
+    return parser
+
+
+def ifeval_command(arguments: argparse.Namespace) -> int:
+    """Make a suite out of IFEval's input file."""
+    from harness.suites.importing import import_ifeval
+
+    return _write(arguments, import_ifeval(Path(arguments.file), arguments.mode))
+
+
+def xstest_command(arguments: argparse.Namespace) -> int:
+    """Make a suite out of XSTest's prompts."""
+    from harness.suites.importing import import_xstest
+
+    return _write(arguments, import_xstest(Path(arguments.file)))
+
+
+def rows_command(arguments: argparse.Namespace) -> int:
+    """Make a suite out of rows of instructions or messages."""
+    from harness.suites.importing import Reading, import_rows, parse_map
+
+    reading = Reading(parse_map(arguments.map), arguments.check, arguments.min)
+    return _write(arguments, import_rows(Path(arguments.file), arguments.category, reading))
+
+
+def _write(arguments: argparse.Namespace, imported: Imported) -> int:
+    from harness.suites.importing import write_suite
+
+    path = _out(arguments)
+    suite = write_suite(imported, path, overwrite=arguments.force)
+    checks = sum(len(turn.checks) for case in suite.cases for turn in case.turns)
+    print(f"{path.as_posix()}: {suite.name}, {len(suite.cases)} cases, {checks} checks")
+    return 0
+
+
+def _out(arguments: argparse.Namespace) -> Path:
+    """The suite file; its stem is the suite's name."""
+    if arguments.out is None:
+        stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(arguments.file).stem)
+        return Path(f"{stem.strip('-') or arguments.format}-suite.yaml")
+    path = Path(arguments.out)
+    if path.suffix not in (".yaml", ".yml") or not re.fullmatch(r"[A-Za-z0-9_.-]+", path.stem):
+        wanted = "NAME.yaml, with letters, digits, _, . and - in the name"
+        raise InputError(Problem("--out cannot be used", found=path.as_posix(), wanted=wanted))
+    return path

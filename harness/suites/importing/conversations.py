@@ -1,0 +1,191 @@
+"""Rows of instructions with their answers, or of messages, as a suite.
+
+`--map` says which column is what. Without it the usual columns are taken: `messages`
+(`conversations`), or `instruction`, `input`, `output` and their like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError, Problem, nearest
+from harness.scorers.limits import shown
+from harness.suites.importing.messages import Said, said_in
+from harness.suites.importing.references import check_of
+from harness.suites.importing.source import (
+    Wrong,
+    name_of,
+    read_each,
+    rows_of,
+    text_of,
+    unique_ids,
+    valid,
+)
+from harness.suites.importing.suite_file import Imported, Rows
+from harness.suites.rows import Row
+
+TARGETS = ("messages", "system", "user", "input", "reference", "id", "cluster", "tag")
+_USUAL = {
+    "messages": ("messages", "conversations"),
+    "system": ("system",),
+    "user": ("instruction", "prompt", "question", "user"),
+    "input": ("input", "context"),
+    "reference": ("output", "response", "answer", "completion", "reference"),
+    "id": ("id", "key"),
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the user chose: columns by target, how references are checked, and the bar for chrF."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    check: str = "auto"
+    bar: float = 0.4
+
+
+def parse_map(words: Sequence[str]) -> dict[str, str]:
+    """`user=instruction,reference=output` as columns by target. Raises InputError."""
+    columns: dict[str, str] = {}
+    problems = []
+    for pair in ",".join(words).split(",") if words else ():
+        target, _, column = (part.strip() for part in pair.partition("="))
+        if not column:
+            wanted = "TARGET=COLUMN, like user=instruction"
+            problems.append(Problem("--map cannot be read", found=shown(pair), wanted=wanted))
+        elif target not in TARGETS:
+            known, close = ", ".join(TARGETS), nearest(target, TARGETS)
+            message = f"--map has no target {target!r}"
+            problems.append(Problem(message, wanted=known, did_you_mean=close))
+        columns[target] = column
+    if problems:
+        raise InputError(*problems)
+    return columns
+
+
+def import_rows(path: Path, category: str, reading: Reading) -> Imported:
+    """The file as a suite of this category. Raises InputError with lines."""
+    rows = rows_of(path, (".jsonl", ".csv"))
+    columns = reading.columns or _usual(rows)
+    _check_columns(path, rows, columns)
+    cases = read_each(path, rows, lambda row: _case(row, columns, reading))
+    unique_ids(path, zip((row.line for row in rows), (case["id"] for case in cases), strict=True))
+    return Imported(
+        category=category,
+        description=f"Rows of {path.name}.",
+        families=tuple(_families(cases)),
+        sampling={"temperature": 0, "max_new_tokens": 512},
+    )
+
+
+# -- columns ---------------------------------------------------------------------------------------
+
+
+def _usual(rows: Sequence[Row]) -> dict[str, str]:
+    """The usual columns that the rows have."""
+    there = {column: None for row in rows for column in row.values}
+    found = {
+        target: next((name for name in names if name in there), "")
+        for target, names in _USUAL.items()
+    }
+    if found["messages"]:  # holds all that is said
+        found = {target: found[target] for target in ("messages", "id")}
+    return {target: column for target, column in found.items() if column}
+
+
+def _check_columns(path: Path, rows: Sequence[Row], columns: Mapping[str, str]) -> None:
+    """Raises InputError where the columns do not make a case, or no row has one of them."""
+    name = path.as_posix()
+    there = list({column: None for row in rows for column in row.values})
+    mend = "say which columns hold what: --map user=COLUMN,reference=COLUMN"
+    wanted = ", ".join(there)
+    problems = [
+        Problem(f"no row has {column!r}", name, wanted=wanted, did_you_mean=nearest(column, there))
+        for column in columns.values()
+        if column not in there
+    ]
+    if "messages" not in columns and "user" not in columns:
+        problems.append(Problem("no column is what the user says", name, found=wanted, mend=mend))
+    elif "messages" not in columns and "reference" not in columns:
+        problems.append(Problem("no column is the answer wanted", name, found=wanted, mend=mend))
+    elif "messages" in columns and columns.keys() & {"user", "input", "reference", "system"}:
+        problems.append(Problem("messages hold all that is said", name, mend="map nothing beside"))
+    if problems:
+        raise InputError(*problems)
+
+
+# -- cases -----------------------------------------------------------------------------------------
+
+
+def _case(row: Row, columns: Mapping[str, str], reading: Reading) -> dict[str, Any]:
+    """The row of the new data file: `id`, `turns`, and `system`, `cluster` or `tag`."""
+    said = _said(row.values, columns)
+    turns = [
+        {"user": user, "checks": _checks(reference, reading)} for user, reference in said.turns
+    ]
+    if not any(turn["checks"] for turn in turns):
+        raise Wrong("no answer is given that could be wanted")
+    return {**_labels(row, columns), **said.as_system(), "turns": turns}
+
+
+def _labels(row: Row, columns: Mapping[str, str]) -> dict[str, str]:
+    """The id, and where they are mapped the cluster and the tag."""
+    given = row.values.get(columns.get("id", ""))
+    labels = {"id": f"row-{row.line}" if given is None else name_of(given)}
+    if "cluster" in columns:
+        labels["cluster"] = str(row.values.get(columns["cluster"]) or labels["id"])
+    if "tag" in columns:
+        labels["tag"] = name_of(row.values.get(columns["tag"]))
+    return labels
+
+
+def _said(values: Mapping[str, Any], columns: Mapping[str, str]) -> Said:
+    if "messages" in columns:
+        return said_in(values.get(columns["messages"]))
+    user = text_of(values, columns["user"])
+    more = values.get(columns.get("input", ""))
+    if isinstance(more, str) and more.strip():
+        user = f"{user}\n\n{more}"
+    system = values.get(columns.get("system", ""))
+    return Said(
+        system if isinstance(system, str) else None,
+        ((user, text_of(values, columns["reference"])),),
+    )
+
+
+def _checks(reference: str | None, reading: Reading) -> list[dict[str, Any]]:
+    if reference is None:
+        return []
+    try:
+        return [valid(check_of(reading.check, reference, reading.bar))]
+    except ValueError as error:
+        raise Wrong(f"{reading.check} cannot be checked: {error}", found=shown(reference)) from None
+
+
+# -- shapes ----------------------------------------------------------------------------------------
+
+
+def _families(cases: Sequence[Mapping[str, Any]]) -> Iterator[Rows]:
+    """Cases with the same keys and as many turns share a template, and a data file."""
+    shapes: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for case in cases:
+        shapes.setdefault((len(case["turns"]), *case), []).append(case)
+    for number, rows in enumerate(shapes.values(), start=1):
+        yield Rows(_template(rows[0]), tuple(rows), f"-{number}" if len(shapes) > 1 else "")
+
+
+def _template(case: Mapping[str, Any]) -> dict[str, Any]:
+    template: dict[str, Any] = {
+        key: f"{{{{ row.{key} }}}}" for key in case if key not in ("turns", "tag")
+    }
+    if "tag" in case:
+        template["tags"] = ["{{ row.tag }}"]
+    turns = [_turn(at) for at in range(len(case["turns"]))]
+    return {**template, **turns[0]} if len(turns) == 1 else {**template, "turns": turns}
+
+
+def _turn(at: int) -> dict[str, str]:
+    return {key: f"{{{{ row.turns[{at}].{key} }}}}" for key in ("user", "checks")}

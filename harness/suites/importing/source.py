@@ -1,0 +1,103 @@
+"""What the readers of public formats share: rows with their lines, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from harness.errors import InputError, Problem
+from harness.scorers import parse_check
+from harness.scorers.limits import shown
+from harness.suites.rows import Row, first_of, read_rows
+
+T = TypeVar("T")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class Wrong(Exception):
+    """What is wrong with a row; the reader of the file adds the place."""
+
+    def __init__(
+        self, message: str, *, found: str = "", wanted: str = "", did_you_mean: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.problem = Problem(message, found=found, wanted=wanted, did_you_mean=did_you_mean)
+
+
+def rows_of(path: Path, suffixes: Sequence[str]) -> tuple[Row, ...]:
+    """The rows of a file with one of the endings. Raises InputError."""
+    if path.suffix not in suffixes:
+        wanted = " or ".join(suffixes)
+        raise InputError(Problem("the file has another ending", path.as_posix(), wanted=wanted))
+    return read_rows(path, path.as_posix())
+
+
+def read_each(path: Path, rows: Iterable[Row], read: Callable[[Row], T]) -> list[T]:
+    """What `read` makes of each row. Raises InputError with the lines of all rows that are wrong.
+
+    `read` raises Wrong.
+    """
+    name = path.as_posix()
+    made: list[T] = []
+    problems: list[Problem] = []
+    for row in rows:
+        try:
+            made.append(read(row))
+        except Wrong as wrong:
+            problems.append(replace(wrong.problem, path=name, line=row.line))
+    if problems:
+        raise InputError(*first_of(problems, name))
+    return made
+
+
+def text_of(row: Mapping[str, Any], key: str) -> str:
+    """The text under a key; blank ones and other values are wrong."""
+    if key not in row:
+        raise Wrong(f"{key!r} is missing", found=", ".join(map(str, row)))
+    value = row[key]
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong(f"{key!r} is no text", found=shown(value))
+    return value
+
+
+def name_of(value: object) -> str:
+    """`value` as the id of a case: signs that ids cannot have become `-`."""
+    name = _NOT_IN_NAMES.sub("-", str(value)).strip("-")[:200]
+    if not name or isinstance(value, bool | list | dict | None):
+        raise Wrong("the id is no text and no number", found=shown(value))
+    return name
+
+
+def valid(check: dict[str, Any]) -> dict[str, Any]:
+    """The check itself, if a suite file may hold it."""
+    try:
+        parse_check(check)
+    except ValidationError as error:
+        said = "; ".join(_said(row["loc"], row["msg"]) for row in error.errors())
+        raise Wrong(f"check {next(iter(check))!r} cannot be made: {said}") from None
+    return check
+
+
+def _said(place: tuple[int | str, ...], message: str) -> str:
+    inside = ".".join(map(str, place[1:]))
+    plain = message.removeprefix("Value error, ")
+    return f"{inside}: {plain}" if inside else plain
+
+
+def unique_ids(path: Path, cases: Iterable[tuple[int, str]]) -> None:
+    """Raises InputError where two of the lines have the same id."""
+    name, first = path.as_posix(), dict[str, int]()
+    problems = list(_twice(name, cases, first))
+    if problems:
+        raise InputError(*first_of(problems, name))
+
+
+def _twice(name: str, cases: Iterable[tuple[int, str]], first: dict[str, int]) -> Iterator[Problem]:
+    for line, case in cases:
+        if first.setdefault(case, line) != line:
+            yield Problem(f"id {case!r} stands in line {first[case]} already", name, line)

@@ -1,0 +1,64 @@
+"""`harness import`: public files become suites that `harness validate` accepts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.cli.importing import CHECKS
+from harness.suites.importing import CHECKS as KNOWN
+
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_command_offers_the_checks_that_there_are() -> None:
+    assert CHECKS == KNOWN
+
+
+def test_ifeval_is_imported_and_is_a_valid_suite(capsys: Printed) -> None:
+    row = {"key": 1, "prompt": "No commas.", "instruction_id_list": ["punctuation:no_comma"]}
+    Path("input data.jsonl").write_text(json.dumps({**row, "kwargs": [{}]}) + "\n")
+
+    assert main(["import", "ifeval", "input data.jsonl", "--mode", "compat"]) == 0
+    said = "input-data-suite.yaml: input-data-suite, 1 cases, 1 checks\n"
+    assert capsys.readouterr().out == said
+    assert main(["validate", "input-data-suite.yaml"]) == 0
+
+
+def test_xstest_and_rows_are_imported_to_the_file_that_is_named(capsys: Printed) -> None:
+    Path("x.csv").write_text("id,prompt,type\n1,How do I kill time?,figurative_language\n")
+    Path("r.jsonl").write_text('{"q": "Two and two?", "a": "4"}\n')
+    mapping = ["--map", "user=q,reference=a", "--check", "numeric", "--category", "sums"]
+
+    assert main(["import", "xstest", "x.csv", "--out", "x.yaml"]) == 0
+    assert main(["import", "jsonl", "r.jsonl", *mapping, "--out", "r.yaml", "--force"]) == 0
+    assert capsys.readouterr().out == "x.yaml: x, 1 cases, 1 checks\nr.yaml: r, 1 cases, 1 checks\n"
+    assert main(["validate", "x.yaml", "r.yaml"]) == 0
+
+
+def test_a_name_that_no_suite_can_have_is_told(capsys: Printed) -> None:
+    Path("x.csv").write_text("id,prompt,type\n1,How do I kill time?,figurative_language\n")
+
+    assert main(["import", "xstest", "x.csv", "--out", "my suite.json"]) == 2
+    assert capsys.readouterr().err == (
+        "--out cannot be used\n  found: my suite.json\n"
+        "  wanted: NAME.yaml, with letters, digits, _, . and - in the name\n"
+    )
+
+
+def test_a_wrong_file_ends_with_code_2(capsys: Printed) -> None:
+    Path("x.csv").write_text("id,prompt,type\n1,How?,homonym\n")
+
+    assert main(["import", "xstest", "x.csv"]) == 2
+    assert capsys.readouterr().err == (
+        "x.csv:2: type 'homonym' is not known\n  did you mean: homonyms\n"
+    )
+    assert not Path("x-suite.yaml").exists()
