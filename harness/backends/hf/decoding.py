@@ -194,7 +194,9 @@ class Decoder:
                 flying[0], f"out of memory on a prompt of {len(flying[0].prompt)} tokens alone"
             )
             return [*fresh, flying[0]]
-        width = max((len(row.prompt) + len(row.ids) for row in flying), default=0) + ROOM
+        if not flying:
+            return fresh
+        width = max(len(row.prompt) + len(row.ids) for row in flying) + ROOM
         tokens = max(1, min(self.limits.tokens, len(flying) * width) // 2)
         prefill = max(1, min(self.limits.prefill, tokens))
         self.limits = Limits(self.limits.rows, tokens, prefill)
