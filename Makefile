@@ -41,7 +41,10 @@ fixtures: .venv/gate.stamp ## Train the embedded model and its adapters again (a
 	@$(BIN)/python -m fixtures.make
 
 docs: .venv/test.stamp ## Write the generated pages and schemas under docs/ again
-	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m harness.scorers.docs docs/checks.md
+	@$(BIN)/harness schema suite > docs/suite.schema.json
+	@$(BIN)/harness schema scorecard > docs/scorecard.schema.json
+	@$(BIN)/python -m bench.statistics_tables docs/statistics.md
 
 lock: .venv/test.stamp ## Resolve the lock files again from requirements/*.in
 	@$(PIP) uv

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from harness import __version__
+from harness.again import measure_noise, recalled_noise
 from harness.backends import (
     Backend,
     BackendOptions,
@@ -151,15 +152,19 @@ def _run(
     plan = make_plan(suites, variants, backend, baseline=baseline, select=chosen, memo=store)
     info = _begin(settings, suites, backend, plan, baseline)
     store.start_run(info)
-    counts = execute(plan, backend, store, info.id, observer, Limits(run=settings.time_limit))
+    limits = Limits(run=settings.time_limit)
+    counts = execute(plan, backend, store, info.id, observer, limits)
+    broken = str(counts.broken or "")
+    if settings.aa and not broken:
+        broken = measure_noise(plan, backend, store, info, observer, limits)
     info = _end(info, backend, counts, time.monotonic() - started)
     store.finish_run(info)
-    return _report(settings, store, info, str(counts.broken or ""))
+    return _report(settings, store, info, broken)
 
 
 def _report(settings: Settings, store: Store, info: RunInfo, failure: str = "") -> RunReport:
     gate = decide_run(settings, info, store.results(info.id))
-    scorecard = build_scorecard(info, gate)
+    scorecard = build_scorecard(info, gate, noise=recalled_noise(store, info.id))
     directory = settings.path(settings.report_dir)
     paths = write_reports(directory, info.id, scorecard, lambda: store.results(info.id))
     return RunReport(info, gate, scorecard, paths, store.path, failure)
@@ -294,6 +299,7 @@ def _options(settings: Settings, variants: Sequence[Variant]) -> BackendOptions:
         responses=_responses(settings) if settings.responses else None,
         trust_remote_code=settings.trust_remote_code,
         engine_args=engine_arguments(settings),
+        cache_dir=settings.path(settings.store).parent,
     )
 
 
