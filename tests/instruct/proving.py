@@ -72,7 +72,7 @@ def cases(suite: str) -> Mapping[str, Case]:
 def proofs(suite: str) -> Mapping[str, Proof]:
     """What is recorded in `answers/SUITE.yaml`, by case."""
     with (ANSWERS / f"{suite}.yaml").open(encoding="utf-8") as file:
-        rows = yaml.safe_load(file)
+        rows = yaml.load(file, Loader=yaml.BaseLoader)  # all scalars are texts: no dates, no NO
     return {str(case): _proof(case, row) for case, row in rows.items()}
 
 
@@ -95,7 +95,7 @@ def _edited(case: str, what: str, first: tuple[str, ...], item: Any) -> tuple[st
         return _texts(item)
     if not set(item) <= _EDITS:
         raise ValueError(f"{case}, {what}: known edits are {sorted(_EDITS)}")
-    at = item.get("turn", 1) - 1
+    at = int(item.get("turn", 1)) - 1
     text = first[at]
     for old, new in item.get("replace", {}).items():
         if old not in text:
