@@ -88,6 +88,9 @@ class Settings(BaseModel):
     time_limit: Annotated[float | None, Flag("--time-limit", "SECONDS")] = Field(
         default=None, gt=0, description="end the run after this; what is finished is kept"
     )
+    aa: Annotated[bool, Flag("--aa", switch=True)] = Field(
+        default=False, description="let the baseline answer twice and report how noisy it is"
+    )
     trust_remote_code: Annotated[bool, Flag("--trust-remote-code", switch=True)] = Field(
         default=False, description="run code that comes with the model; off for a reason"
     )

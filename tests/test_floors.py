@@ -24,7 +24,7 @@ FLOORS = (
     {"gate"},
     {"reports"},
     {"settings"},
-    {"lineup", "selection"},
+    {"again", "lineup", "selection"},
     {"session"},
     {"rescoring", "sides"},
     {"comparing"},

@@ -7,6 +7,7 @@ from harness.reports.words import (
     duration,
     label,
     listed,
+    noise,
     percent,
     plural,
     points,
@@ -33,6 +34,11 @@ def to_markdown(scorecard: Scorecard) -> str:
         parts.append("**The run did not finish: figures cover what was done.**\n")
     parts.append(_HEAD + "".join(_row(row) for row in scorecard.categories))
     remarks = [f"- warning: {_text(text)}\n" for text in _warnings(scorecard)]
+    remarks += [
+        f"- noise floor, {_text(r.variant)} asked twice: "
+        f"{_text(noise(r.suite, r.flip_rate, r.pairs, r.flaky))}\n"
+        for r in scorecard.noise
+    ]
     remarks += [f"- note: {_text(note)}\n" for note in scorecard.notes]
     if remarks:
         parts.append("".join(remarks))

@@ -82,7 +82,8 @@ class _Tally:
 
     def count(self, event: Event) -> None:
         if isinstance(event, Planned):
-            self.total, self.begun = event.requests, self.now()
+            self.total, self.begun, self.ended = event.requests, self.now(), False
+            self.reused = self.generated = self.tokens = 0  # an A/A run is planned anew
         elif isinstance(event, Reused):
             self.reused += event.count
             self.begun = self.now()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.canonical import JsonValue, digest
+from harness.gate.noise import NoiseFloor
 from harness.gate.values import Comparison, GateReport, SuiteVerdict, Verdict
 from harness.gate_settings import GateSettings
 from harness.reports.words import finite, listed
@@ -84,6 +85,22 @@ class Category(_Card):
     ci: tuple[float, float] | None
     gate: Gate | None
     partial: str = ""
+
+
+class Noise(_Card):
+    """One suite answered twice by the same variant. It informs: no verdict uses it.
+
+    `flip_rate` is the share of cases with another outcome the second time, with a 95 % interval;
+    `flaky` names them.
+    """
+
+    suite: str
+    variant: str
+    pairs: int
+    flip_rate: float
+    ci: tuple[float, float] | None
+    flaky: tuple[str, ...]
+    left_out: int
 
 
 class SuiteCard(_Card):
@@ -160,6 +177,7 @@ class Scorecard(_Card):
     verdict: Verdict | None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    noise: tuple[Noise, ...] = ()
     signature: Signature
 
     def candidates(self) -> tuple[VariantCard, ...]:
@@ -182,7 +200,11 @@ class Scorecard(_Card):
 
 
 def build_scorecard(
-    info: RunInfo, report: GateReport, *, kind: Literal["run", "comparison"] = "run"
+    info: RunInfo,
+    report: GateReport,
+    *,
+    kind: Literal["run", "comparison"] = "run",
+    noise: Iterable[NoiseFloor] = (),
 ) -> Scorecard:
     """The scorecard of a run, from what was run and what the gate said."""
     categories = tuple(_category(row) for row in report.suites)
@@ -194,6 +216,7 @@ def build_scorecard(
         verdict=report.verdict,
         notes=info.notes,
         warnings=report.warnings,
+        noise=tuple(map(_noise, noise)),
         signature=_signature(info, variants),
     )
 
@@ -218,6 +241,18 @@ def _run(info: RunInfo, kind: Literal["run", "comparison"]) -> Run:
         cached=info.cached,
         execution=dict(info.execution),
         suites=tuple(_suite(suite) for suite in info.suites),
+    )
+
+
+def _noise(floor: NoiseFloor) -> Noise:
+    return Noise(
+        suite=floor.suite,
+        variant=floor.variant,
+        pairs=floor.pairs,
+        flip_rate=floor.flip_rate,
+        ci=_interval(floor.low, floor.high) if floor.pairs else None,
+        flaky=floor.flaky,
+        left_out=floor.left_out,
     )
 
 

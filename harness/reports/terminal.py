@@ -17,6 +17,7 @@ from harness.reports.words import (
     encodable,
     label,
     listed,
+    noise,
     percent,
     plural,
     points,
@@ -139,6 +140,10 @@ class _Printer:
         run = scorecard.run
         counts = f"{plural(run.generated, 'answer')} generated, {run.cached:,} from the store"
         self.console.print()
+        if scorecard.noise:
+            rows = [noise(r.suite, r.flip_rate, r.pairs, r.flaky) for r in scorecard.noise]
+            head = f"noise floor, {scorecard.noise[0].variant} asked twice: "
+            self.line(self.text(head + "; ".join(rows), "dim"))
         for note in scorecard.notes:
             self.line(self.text(f"note: {note}", "dim"))
         if run.kind == "run":

@@ -103,6 +103,12 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
+def noise(suite: str, flip_rate: float, pairs: int, flaky: Sequence[str]) -> str:
+    """The noise floor of a suite in one line: "format 2.5 % of 40 cases (a-01)"."""
+    named = f" ({listed(flaky)})" if flaky else ""
+    return f"{suite} {percent(flip_rate)} of {plural(pairs, 'case')}{named}"
+
+
 def moment(started: str) -> str:
     """A time of ISO 8601 for people: "21 Nov 2026, 10:33 UTC"; other text as it is."""
     try:

@@ -71,6 +71,23 @@ def test_the_second_run_generates_nothing(
     assert "0 answers generated, 24 from the store" in capsys.readouterr().out
 
 
+def test_the_noise_floor_is_reported_and_decides_nothing(
+    record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record({"base": ALL, "new": ALL})
+
+    assert main(["run", "--aa"]) == 0
+    card = json.loads(Path("reports/latest/scorecard.json").read_text())
+    (floor,) = card["noise"]
+    assert (floor["suite"], floor["variant"], floor["pairs"]) == ("colours", "base", 12)
+    assert (floor["flip_rate"], floor["flaky"]) == (0.0, [])
+    line = "noise floor, base asked twice: colours 0.0 % of 12 cases"
+    assert line in capsys.readouterr().out
+    assert line in Path("reports/latest/summary.md").read_text()
+    assert main(["show"]) == 0
+    assert line in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -119,7 +136,7 @@ def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rnu"]) == 2
     first, wanted, last = capsys.readouterr().err.splitlines()
     assert (first, last) == ("unknown command 'rnu'", "  did you mean: run")
-    assert wanted.startswith("  wanted: run, score, validate, ")
+    assert wanted.startswith("  wanted: run, score, compare, ")
 
 
 def test_no_recorded_answers(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from harness.reports.scorecard import Scorecard
 from harness.reports.sections.long_context import LongContext
+from harness.reports.sections.noise import NoiseSection
 from harness.runner.values import Result
 
 __all__ = ["Section", "all_sections"]
@@ -35,4 +36,4 @@ class Section(Protocol):
 
 def all_sections(scorecard: Scorecard) -> tuple[Section, ...]:
     """The sections, in the order in which the page shows them."""
-    return (LongContext(scorecard),)
+    return (LongContext(scorecard), NoiseSection(scorecard))

@@ -1,0 +1,84 @@
+"""The A/A run: the baseline answers everything once more, and the noise floor is what differs.
+
+The second time it is never answered from the store, and the cases come in another seeded order, so
+that other batches and other neighbours have their effect. It informs: no verdict uses it.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from harness.backends import Backend
+from harness.gate import NoiseFloor, noise_floor
+from harness.runner import Limits, Observer, Plan, RunInfo, Store, execute
+
+SEED = 1  # of the second order; the first is the order of the suites
+
+
+def measure_noise(
+    plan: Plan,
+    backend: Backend,
+    store: Store,
+    info: RunInfo,
+    observer: Observer,
+    limits: Limits,
+) -> str:
+    """Answer the baseline's cases once more, and remember how often the outcome is another one.
+
+    Without a baseline that answered in this run, its first variant is taken. Returns what broke
+    the engine, if anything did: then nothing is remembered. `recalled_noise` gives the figures.
+    """
+    name = _repeated(plan, info)
+    again = _shuffled(plan, name)
+    with _empty_store(store.path.parent) as empty:
+        empty.start_run(info)
+        counts = execute(again, backend, empty, info.id, observer, limits)
+        if counts.broken is not None:
+            return str(counts.broken)
+        first = (result for result in store.results(info.id) if result.variant == name)
+        floors = noise_floor(first, empty.results(info.id))
+    store.remember(_key(info.id), [_row(floor) for floor in floors])
+    return ""
+
+
+def recalled_noise(store: Store, run_id: str) -> tuple[NoiseFloor, ...]:
+    """The noise floor that was measured with this run; empty where none was."""
+    rows: Any = store.recall(_key(run_id)) or []
+    return tuple(NoiseFloor(**{**row, "flaky": tuple(row["flaky"])}) for row in rows)
+
+
+@contextmanager
+def _empty_store(beside: Path) -> Iterator[Store]:
+    """A store in which no answer can be found; it goes when it has been read."""
+    with (
+        tempfile.TemporaryDirectory(dir=beside, prefix="aa-") as folder,
+        Store(Path(folder) / "aa.db") as store,
+    ):
+        yield store
+
+
+def _repeated(plan: Plan, info: RunInfo) -> str:
+    names = dict.fromkeys(trial.variant.name for trial in plan.trials)
+    if info.baseline in names:
+        return str(info.baseline)
+    return next(iter(names), "")
+
+
+def _shuffled(plan: Plan, name: str) -> Plan:
+    trials = [trial for trial in plan.trials if trial.variant.name == name]
+    random.Random(SEED).shuffle(trials)
+    return replace(plan, trials=tuple(trials), skipped=())
+
+
+def _key(run_id: str) -> str:
+    return f"noise floor of {run_id}"
+
+
+def _row(floor: NoiseFloor) -> dict[str, Any]:
+    return {**asdict(floor), "flaky": list(floor.flaky)}

@@ -1,0 +1,95 @@
+"""The A/A run: the baseline asked twice, the second time by nobody else and in another order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.again import measure_noise, recalled_noise
+from harness.backends.values import Completion, Request
+from harness.errors import MachineryError, Problem
+from harness.runner import Limits, RunInfo, Store, execute, ignore, make_plan
+from harness.suites import load_suites
+from harness.variants import Variant
+from tests.reports.samples import info
+from tests.runner.engines import ScriptedEngine
+
+CASES = [f"c{number:02}" for number in range(20)]
+SUITE = "suite: colours\ncategory: format\ncases:\n" + "".join(
+    f"  - {{id: {case}, user: Say red. {case}, checks: [{{contains: red}}]}}\n" for case in CASES
+)
+
+
+class Fickle:
+    """Says red, and blue to c03 whenever it has been asked before."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, request: Request) -> Completion:
+        case, variant = request.address.case, request.address.variant
+        self.asked.append(f"{case}[{variant}]")
+        again = self.asked.count(f"{case}[{variant}]") > 1
+        return Completion("blue" if again and case == "c03" else "red", "stop")
+
+
+def prepared(folder: Path, fickle: Fickle, baseline: str | None) -> tuple[str, Store, RunInfo]:
+    """A run of two variants and its A/A run; what broke, and the store."""
+    suite = folder / "colours.yaml"
+    suite.write_text(SUITE)
+    variants = [Variant("base", "m"), Variant("new", "m", "a")]
+    backend = ScriptedEngine(fickle)
+    plan = make_plan(load_suites([suite]), variants, backend, baseline=baseline)
+    store = Store(folder / "store.db")
+    run = info(id="r", baseline=baseline)
+    store.start_run(run)
+    execute(plan, backend, store, run.id)
+    return measure_noise(plan, backend, store, run, ignore, Limits()), store, run
+
+
+def test_a_case_that_flips_is_found(tmp_path: Path) -> None:
+    broken, store, run = prepared(tmp_path, Fickle(), "base")
+
+    (floor,) = recalled_noise(store, run.id)
+    assert broken == ""
+    assert (floor.suite, floor.variant, floor.pairs) == ("colours", "base", 20)
+    assert (floor.flip_rate, floor.flaky) == (0.05, ("c03",))
+    store.close()
+
+
+def test_only_the_baseline_is_asked_again_and_in_another_order(tmp_path: Path) -> None:
+    fickle = Fickle()
+    _, store, _ = prepared(tmp_path, fickle, "base")
+
+    again = fickle.asked[40:]
+    assert sorted(again) == [f"{case}[base]" for case in CASES]
+    assert again != sorted(again)
+    store.close()
+
+
+def test_without_a_baseline_the_first_variant_is_asked_again(tmp_path: Path) -> None:
+    _, store, run = prepared(tmp_path, Fickle(), None)
+
+    assert [floor.variant for floor in recalled_noise(store, run.id)] == ["base"]
+    store.close()
+
+
+def test_the_results_of_the_run_stay_as_they_were(tmp_path: Path) -> None:
+    _, store, run = prepared(tmp_path, Fickle(), "base")
+
+    assert {result.responses for result in store.results(run.id)} == {("red",)}
+    assert sorted(path.name for path in tmp_path.glob("aa-*")) == []
+    store.close()
+
+
+def test_an_engine_that_breaks_the_second_time_leaves_no_figures(tmp_path: Path) -> None:
+    class Tired(Fickle):
+        def __call__(self, request: Request) -> Completion:
+            if len(self.asked) >= 45:
+                raise MachineryError(Problem("out of memory"))
+            return super().__call__(request)
+
+    broken, store, run = prepared(tmp_path, Tired(), "base")
+
+    assert broken == "out of memory"
+    assert recalled_noise(store, run.id) == ()
+    store.close()
