@@ -73,10 +73,11 @@ def proofs(suite: str) -> Mapping[str, Proof]:
     """What is recorded in `answers/SUITE.yaml`, by case."""
     with (ANSWERS / f"{suite}.yaml").open(encoding="utf-8") as file:
         rows = yaml.load(file, Loader=yaml.BaseLoader)  # all scalars are texts: no dates, no NO
-    return {str(case): _proof(case, row) for case, row in rows.items()}
+    return {str(case): written_proof(case, row) for case, row in rows.items()}
 
 
-def _proof(case: str, row: Mapping[str, Any]) -> Proof:
+def written_proof(case: str, row: Mapping[str, Any]) -> Proof:
+    """What a row of an answers file records about a case."""
     if set(row) != {"right", "wrong"} or not row["right"] or not row["wrong"]:
         raise ValueError(f"{case}: `right` and `wrong` are wanted, none of them empty")
     right = tuple(Recorded("right", _texts(item)) for item in row["right"])
