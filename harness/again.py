@@ -16,7 +16,16 @@ from typing import Any
 
 from harness.backends import Backend
 from harness.gate import NoiseFloor, noise_floor
-from harness.runner import Limits, Observer, Plan, RunInfo, Store, execute
+from harness.runner import (
+    Limits,
+    Observer,
+    Plan,
+    RunInfo,
+    Store,
+    execute,
+    read_entry,
+    write_entry,
+)
 
 SEED = 1  # of the second order; the first is the order of the suites
 
@@ -43,13 +52,13 @@ def measure_noise(
             return str(counts.broken)
         first = (result for result in store.results(info.id) if result.variant == name)
         floors = noise_floor(first, empty.results(info.id))
-    store.remember(_key(info.id), [_row(floor) for floor in floors])
+    write_entry(store, _key(info.id), [_row(floor) for floor in floors])
     return ""
 
 
 def recalled_noise(store: Store, run_id: str) -> tuple[NoiseFloor, ...]:
     """The noise floor that was measured with this run; empty where none was."""
-    rows: Any = store.recall(_key(run_id)) or []
+    rows: Any = read_entry(store, _key(run_id)) or []
     return tuple(NoiseFloor(**{**row, "flaky": tuple(row["flaky"])}) for row in rows)
 
 
@@ -77,7 +86,7 @@ def _shuffled(plan: Plan, name: str) -> Plan:
 
 
 def _key(run_id: str) -> str:
-    return f"noise floor of {run_id}"
+    return f"noise/{run_id}"
 
 
 def _row(floor: NoiseFloor) -> dict[str, Any]:

@@ -24,6 +24,13 @@ from harness.runner.events import (
     ignore,
 )
 from harness.runner.execute import Counts, execute
+from harness.runner.journal import (
+    drop_runs,
+    read_entries,
+    read_entry,
+    strike_entries,
+    write_entry,
+)
 from harness.runner.keys import completion_key, describe_variant, identify, signature
 from harness.runner.lookup import find_run
 from harness.runner.plan import Plan, Select, make_plan
@@ -75,12 +82,15 @@ __all__ = [
     "Verification",
     "completion_key",
     "describe_variant",
+    "drop_runs",
     "execute",
     "find_run",
     "identify",
     "ignore",
     "make_plan",
     "prune",
+    "read_entries",
+    "read_entry",
     "repair",
     "rescore",
     "result_from_json",
@@ -90,6 +100,8 @@ __all__ = [
     "score_trial",
     "signature",
     "stats",
+    "strike_entries",
     "unscored",
     "verify",
+    "write_entry",
 ]

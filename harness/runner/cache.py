@@ -109,6 +109,7 @@ _TABLES = (
         "position",
         ("id", "run", "position", "cached", "seconds", "keys", "body", "checksum"),
     ),
+    _Table("journal", "id", "key", ("id", "key", "body", "checksum")),
 )
 
 
@@ -222,6 +223,8 @@ def _page_faults(connection: sqlite3.Connection) -> list[str]:
 
 def _readable(connection: sqlite3.Connection, table: _Table) -> Iterator[tuple[Any, ...] | int]:
     """All rows that can be read, and the ids where one was, or may have been, that cannot."""
+    if not _present(connection, table):
+        return
     last = 0
     while True:
         try:
@@ -235,6 +238,15 @@ def _readable(connection: sqlite3.Connection, table: _Table) -> Iterator[tuple[A
             if beyond is None:
                 return
             last = beyond
+
+
+def _present(connection: sqlite3.Connection, table: _Table) -> bool:
+    """Whether this version of the schema has the table; a damaged file may hold any."""
+    query = "SELECT 1 FROM sqlite_master WHERE name = ?"
+    try:
+        return connection.execute(query, (table.name,)).fetchone() is not None
+    except sqlite3.DatabaseError:
+        return True
 
 
 def _beyond(connection: sqlite3.Connection, table: _Table, last: int) -> int | None:

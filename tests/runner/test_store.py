@@ -223,7 +223,7 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     assert str(error.value) == (
         f"{path}: the store was written by a newer harness\n"
         "  found: version 99\n"
-        "  wanted: version 1 or older\n"
+        "  wanted: version 2 or older\n"
         "  mend: upgrade the harness, or name another file for the store"
     )
 
