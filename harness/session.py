@@ -26,7 +26,15 @@ from harness.backends import (
 from harness.errors import InputError, Problem
 from harness.gate import GateReport, SuiteDemand, Verdict, decide, load_baseline
 from harness.lineup import baseline_file, baseline_name, lineup
-from harness.reports import ReportPaths, Scorecard, build_scorecard, check_writable, write_reports
+from harness.reports import (
+    ReportPaths,
+    Scorecard,
+    build_scorecard,
+    check_writable,
+    keep_rates,
+    past_rates,
+    write_reports,
+)
 from harness.runner import (
     Counts,
     Limits,
@@ -164,7 +172,10 @@ def _run(
 
 def _report(settings: Settings, store: Store, info: RunInfo, failure: str = "") -> RunReport:
     gate = decide_run(settings, info, store.results(info.id))
-    scorecard = build_scorecard(info, gate, noise=recalled_noise(store, info.id))
+    noise = recalled_noise(store, info.id)
+    history = past_rates(store, info.id, info.backend)
+    scorecard = build_scorecard(info, gate, noise=noise, history=history)
+    keep_rates(store, scorecard)
     directory = settings.path(settings.report_dir)
     paths = write_reports(directory, info.id, scorecard, lambda: store.results(info.id))
     return RunReport(info, gate, scorecard, paths, store.path, failure)

@@ -1,6 +1,7 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
 from harness.reports.files import ReportPaths, check_writable, write_reports
+from harness.reports.history import keep_rates, past_rates, rates_key
 from harness.reports.markdown import to_markdown
 from harness.reports.progress import Progress
 from harness.reports.reading import SavedRun, load_run
@@ -30,8 +31,11 @@ __all__ = [
     "VariantCard",
     "build_scorecard",
     "check_writable",
+    "keep_rates",
     "load_run",
+    "past_rates",
     "print_summary",
+    "rates_key",
     "scorecard_schema",
     "to_markdown",
     "write_reports",

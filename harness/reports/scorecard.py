@@ -103,6 +103,23 @@ class Noise(_Card):
     left_out: int
 
 
+class Past(_Card):
+    """An earlier run's rate."""
+
+    run: str
+    started: str
+    pass_rate: float
+    verdict: Verdict | None
+
+
+class Trend(_Card):
+    """Earlier rates of one suite and variant, oldest first; this run's own is not among them."""
+
+    suite: str
+    variant: str
+    points: tuple[Past, ...]
+
+
 class SuiteCard(_Card):
     """A suite as it was run: its bars, and how many of its cases took part."""
 
@@ -178,6 +195,7 @@ class Scorecard(_Card):
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     noise: tuple[Noise, ...] = ()
+    history: tuple[Trend, ...] = ()
     signature: Signature
 
     def candidates(self) -> tuple[VariantCard, ...]:
@@ -194,6 +212,14 @@ class Scorecard(_Card):
             if (not suite or row.suite == suite) and (not variant or row.variant == variant)
         )
 
+    def past(self, row: Category) -> tuple[float, ...]:
+        """The rates of a row's suite and variant in earlier runs, and in this one."""
+        for trend in self.history:
+            if (trend.suite, trend.variant) == (row.suite, row.variant):
+                rates = [point.pass_rate for point in trend.points]
+                return (*rates, *([] if row.pass_rate is None else [row.pass_rate]))
+        return ()
+
     def to_json(self) -> str:
         """The text of `scorecard.json`."""
         return self.model_dump_json(indent=2) + "\n"
@@ -205,6 +231,7 @@ def build_scorecard(
     *,
     kind: Literal["run", "comparison"] = "run",
     noise: Iterable[NoiseFloor] = (),
+    history: Iterable[Trend] = (),
 ) -> Scorecard:
     """The scorecard of a run, from what was run and what the gate said."""
     categories = tuple(_category(row) for row in report.suites)
@@ -217,6 +244,7 @@ def build_scorecard(
         notes=info.notes,
         warnings=report.warnings,
         noise=tuple(map(_noise, noise)),
+        history=_own(history, categories),
         signature=_signature(info, variants),
     )
 
@@ -242,6 +270,12 @@ def _run(info: RunInfo, kind: Literal["run", "comparison"]) -> Run:
         execution=dict(info.execution),
         suites=tuple(_suite(suite) for suite in info.suites),
     )
+
+
+def _own(history: Iterable[Trend], rows: Iterable[Category]) -> tuple[Trend, ...]:
+    """The lines of suites and variants that are in this run."""
+    present = {(row.suite, row.variant) for row in rows}
+    return tuple(trend for trend in history if (trend.suite, trend.variant) in present)
 
 
 def _noise(floor: NoiseFloor) -> Noise:

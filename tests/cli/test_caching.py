@@ -36,7 +36,7 @@ def test_old_runs_are_pruned(capsys: Printed) -> None:
 
 def test_a_whole_store_is_verified(capsys: Printed) -> None:
     assert main(["cache", "verify"]) == 0
-    assert capsys.readouterr().out == ".harness/store.db: 74 rows, all as they were written\n"
+    assert capsys.readouterr().out == ".harness/store.db: 76 rows, all as they were written\n"
 
 
 def test_a_changed_row_is_found_and_left_out_by_the_repair(capsys: Printed) -> None:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from harness.reports import words
 from harness.reports.encode import embedded
 from harness.reports.page.cases import FIELDS, Prompts, Shortener, case_row
-from harness.reports.page.drawing import DeltaScale, delta_strip, rate_strip
+from harness.reports.page.drawing import DeltaScale, delta_strip, rate_strip, sparkline
 from harness.reports.page.view import Spotlight, page_view
 from harness.reports.scorecard import Scorecard
 from harness.reports.sections import all_sections
@@ -112,6 +112,6 @@ def _template() -> Template:
         moment=words.moment,
     )
     environment.globals.update(
-        rate_strip=rate_strip, delta_strip=delta_strip, DeltaScale=DeltaScale
+        rate_strip=rate_strip, delta_strip=delta_strip, DeltaScale=DeltaScale, sparkline=sparkline
     )
     return environment.get_template("page.html.jinja")
