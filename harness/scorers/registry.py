@@ -140,6 +140,11 @@ def get(name: str) -> Scorer:
     return _SCORERS[name]
 
 
+def forget(name: str) -> None:
+    """Take a scorer out again: a notebook that defines one anew, or a test that ends."""
+    _SCORERS.pop(name, None)
+
+
 def names() -> tuple[str, ...]:
     """All names, sorted."""
     _load()

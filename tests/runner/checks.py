@@ -1,26 +1,36 @@
-"""Checks that misbehave."""
+"""Checks that misbehave; `conftest.py` registers them for the tests of this folder only."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from harness.scorers import Answer, Args, Context, Finding, scorer
+from harness.scorers import Answer, Args, Context, Finding, forget, scorer
 
 
-@scorer("test_runaway", version=1)
 def runaway(answer: Answer, context: Context, args: Args) -> Finding:
     """A pattern that backtracks for ages, and holds the interpreter's lock all the while."""
     re.match(r"(a+)+$", "a" * 40 + "b")
     raise AssertionError("it ended")
 
 
-@scorer("test_raising", version=1)
 def raising(answer: Answer, context: Context, args: Args) -> Finding:
     """A check with a mistake in it."""
     raise KeyError("total")
 
 
-@scorer("test_unsure", version=3)
 def unsure(answer: Answer, context: Context, args: Args) -> Finding:
     """Nobody can tell."""
     return Finding(None, 0.0, "too short to tell")
+
+
+@contextmanager
+def registered() -> Iterator[None]:
+    """The checks are there while this holds; others list all checks and shall not meet them."""
+    scorer("test_runaway", version=1)(runaway)
+    scorer("test_raising", version=1)(raising)
+    scorer("test_unsure", version=3)(unsure)
+    yield
+    for name in ("test_runaway", "test_raising", "test_unsure"):
+        forget(name)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import tests.runner.checks  # noqa: F401
 from harness.backends.values import Completion, Request
 from harness.errors import InputError, MachineryError, Problem
 from harness.runner import (

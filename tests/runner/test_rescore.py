@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import tests.runner.checks  # noqa: F401
 from harness.backends.values import Completion, Request
 from harness.errors import InputError
 from harness.runner import Outcome, Store, describe_variant, execute, make_plan, rescore

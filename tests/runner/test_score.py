@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import tests.runner.checks  # noqa: F401
 from harness.backends.values import Completion
 from harness.chat import Message
 from harness.runner import Outcome, Result, Transcript, Trial, score_trial, unscored
