@@ -1,4 +1,4 @@
-"""The suite `multilingual` decides truly on recorded answers, in every language that it asks for."""
+"""The suite `multilingual` decides truly on recorded answers, in every language it asks for."""
 
 from __future__ import annotations
 
