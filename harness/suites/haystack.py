@@ -36,9 +36,9 @@ class HaystackSpec(BaseModel):
     depths: tuple[Annotated[float, Field(ge=0, le=1, strict=True)], ...] = Field(
         (0.5,), min_length=1
     )
-    seeds: int = Field(1, ge=1, strict=True)
-    keys: int = Field(4, ge=2, le=64, strict=True)
-    values: int = Field(3, ge=2, le=16, strict=True)
+    seeds: int = Field(default=1, ge=1, strict=True)
+    keys: int = Field(default=4, ge=2, le=64, strict=True)
+    values: int = Field(default=3, ge=2, le=16, strict=True)
     language: Literal["en"] = "en"
 
     @field_validator("lengths", "depths", mode="before")
