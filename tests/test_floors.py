@@ -24,10 +24,11 @@ FLOORS = (
     {"gate"},
     {"reports"},
     {"settings"},
-    {"again", "lineup", "selection"},
+    {"again", "judging", "lineup", "selection"},
     {"session"},
     {"rescoring", "sides"},
     {"comparing"},
+    {"nightly"},
     {"training"},
     {"cli", "pytest_plugin"},
 )

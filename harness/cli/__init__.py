@@ -9,11 +9,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from harness.cli import baselines, caching, checking, comparing, history, importing, running
+from harness.cli import (
+    baselines,
+    caching,
+    checking,
+    comparing,
+    history,
+    importing,
+    nightly,
+    running,
+)
 from harness.cli.parser import new_parser, parse
 from harness.errors import HarnessError
 
-COMMANDS = (running, comparing, checking, importing, history, baselines, caching)
+COMMANDS = (running, comparing, nightly, checking, importing, history, baselines, caching)
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 

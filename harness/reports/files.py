@@ -104,19 +104,19 @@ def _write_all(
     paths: ReportPaths, scorecard: Scorecard, results: Callable[[], Iterable[Result]]
 ) -> None:
     paths.directory.mkdir(exist_ok=True)
-    with _whole(paths.results) as file:
+    with whole_file(paths.results) as file:
         for result in results():
             file.write(dumps(result_to_json(result)) + "\n")
-    with _whole(paths.html) as file:
+    with whole_file(paths.html) as file:
         write_page(file, scorecard, results)
-    with _whole(paths.markdown) as file:
+    with whole_file(paths.markdown) as file:
         file.write(to_markdown(scorecard))
-    with _whole(paths.json) as file:
+    with whole_file(paths.json) as file:
         file.write(scorecard.to_json())
 
 
 @contextlib.contextmanager
-def _whole(path: Path) -> Iterator[TextIO]:
+def whole_file(path: Path) -> Iterator[TextIO]:
     """A text file that appears under its name only when all of it is on the disk."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -140,5 +140,5 @@ def _point(pointer: Path, run_id: str) -> None:
         os.replace(temporary, pointer)
     except (OSError, NotImplementedError):
         temporary.unlink(missing_ok=True)
-        with _whole(pointer) as file:
+        with whole_file(pointer) as file:
             file.write(run_id + "\n")

@@ -28,18 +28,18 @@ _SPECIAL = str.maketrans(
 
 def to_markdown(scorecard: Scorecard) -> str:
     """The verdicts first, then one row per suite and variant, then what it was made under."""
-    parts = [f"## {label(scorecard.verdict)}: {scorecard.run.kind} {_text(scorecard.run.id)}\n"]
+    parts = [f"## {label(scorecard.verdict)}: {scorecard.run.kind} {escaped(scorecard.run.id)}\n"]
     parts += [_verdict(card, scorecard) for card in scorecard.candidates()]
     if not scorecard.run.finished:
         parts.append("**The run did not finish: figures cover what was done.**\n")
     parts.append(_HEAD + "".join(_row(row) for row in scorecard.categories))
-    remarks = [f"- warning: {_text(text)}\n" for text in _warnings(scorecard)]
+    remarks = [f"- warning: {escaped(text)}\n" for text in _warnings(scorecard)]
     remarks += [
-        f"- noise floor, {_text(r.variant)} asked twice: "
-        f"{_text(noise(r.suite, r.flip_rate, r.pairs, r.flaky))}\n"
+        f"- noise floor, {escaped(r.variant)} asked twice: "
+        f"{escaped(noise(r.suite, r.flip_rate, r.pairs, r.flaky))}\n"
         for r in scorecard.noise
     ]
-    remarks += [f"- note: {_text(note)}\n" for note in scorecard.notes]
+    remarks += [f"- note: {escaped(note)}\n" for note in scorecard.notes]
     if remarks:
         parts.append("".join(remarks))
     parts.append(_made_under(scorecard))
@@ -47,10 +47,10 @@ def to_markdown(scorecard: Scorecard) -> str:
 
 
 def _verdict(card: VariantCard, scorecard: Scorecard) -> str:
-    lines = [f"**{label(card.verdict)}. {_text(card.summary)}**\n"]
+    lines = [f"**{label(card.verdict)}. {escaped(card.summary)}**\n"]
     for row in scorecard.rows(variant=card.name):
         if row.gate and row.suite in card.blocked_by:
-            lines += [f"- {_text(row.suite)}: {_text(reason)}" for reason in row.gate.reasons]
+            lines += [f"- {escaped(row.suite)}: {escaped(reason)}" for reason in row.gate.reasons]
             if row.gate.worse:
                 cases = listed([f"`{case}`" for case in row.gate.worse])
                 lines.append(f"  Got worse: {cases}")
@@ -68,8 +68,8 @@ def _row(row: Category) -> str:
     gate = row.gate
     verdict = label(gate.verdict) if gate else _standing(row)
     cells = (
-        _text(row.suite),
-        _text(row.variant),
+        escaped(row.suite),
+        escaped(row.variant),
         f"{row.passed}/{row.n}",
         percent(row.pass_rate),
         span(row.ci),
@@ -92,11 +92,11 @@ def _made_under(scorecard: Scorecard) -> str:
     counts = f"{plural(run.generated, 'answer')} generated, {run.cached:,} from the store"
     made = f"{counts} in {duration(run.seconds)} · " if run.kind == "run" else ""
     return (
-        f"{made}{_text(run.backend)} · "
-        f"harness {_text(run.harness_version)} · signature {scorecard.signature.digest}\n"
+        f"{made}{escaped(run.backend)} · "
+        f"harness {escaped(run.harness_version)} · signature {scorecard.signature.digest}\n"
     )
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
     return text.translate(_SPECIAL)

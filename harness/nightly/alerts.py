@@ -1,0 +1,132 @@
+"""Who is told what: by the exit code, in Markdown, by a webhook. Telling never ends a night."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.request
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from harness.gate import Verdict
+from harness.nightly.config import Alerts, Webhook
+from harness.nightly.values import Finding, Night, night_to_json
+from harness.reports.files import whole_file
+from harness.reports.markdown import escaped
+from harness.reports.words import because, label, listed, moment, percent, points
+from harness.session import EXIT_CODES, EXIT_ORDER
+
+MOST_CASES = 5
+
+
+def alerts_of(night: Night, rules: Alerts) -> tuple[Finding, ...]:
+    """The findings that are told, the most severe first."""
+    order = list(Verdict)
+    found = [finding for finding in night.findings if finding.verdict in rules.on]
+    return tuple(sorted(found, key=lambda f: order.index(f.verdict or Verdict.PASS)))
+
+
+def exit_code_of(night: Night, alerts: Iterable[Finding]) -> int:
+    """0 when nothing is told; else of several the first in the order 2, 1, 3, 4."""
+    codes = {EXIT_CODES.get(finding.verdict, 0) for finding in alerts if finding.verdict}
+    codes |= {3} if night.failures else set()
+    return next((code for code in EXIT_ORDER if code in codes), 0)
+
+
+def write_alerts(
+    path: Path,
+    extra: Path | None,
+    night: Night,
+    alerts: Sequence[Finding],
+    notes: Sequence[str],
+) -> Path:
+    """Write the summary, and once more to `extra`; returns the first path."""
+    text = to_markdown(night, alerts, notes)
+    for target in filter(None, (path, extra)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(target) as file:
+            file.write(text)
+    return path
+
+
+def headline(night: Night, alerts: Sequence[Finding]) -> str:
+    """The night in one line."""
+    count = len(alerts) + len(night.failures)
+    told = f"{count} alert{'' if count == 1 else 's'}" if count else "no alert"
+    return f"{night.series}, {moment(night.started)}: {told}"
+
+
+def to_markdown(night: Night, alerts: Sequence[Finding], notes: Sequence[str]) -> str:
+    """Alerts first, then a table of rates, then what was not compared."""
+    parts = [f"## {escaped(headline(night, alerts))}\n"]
+    told = [f"- **failed** {escaped(failure)}\n" for failure in night.failures]
+    told += [_alert(finding) for finding in alerts]
+    if told:
+        parts.append("".join(told))
+    head = "| suite | variant | rate | against | change | verdict |\n|---|---|--:|---|--:|---|\n"
+    parts.append(head + "".join(_rows(night)))
+    if notes:
+        parts.append("".join(f"- note: {escaped(note)}\n" for note in notes))
+    return "\n".join(parts)
+
+
+def _alert(finding: Finding) -> str:
+    text = (
+        f"- **{label(finding.verdict)}** {escaped(finding.variant)} in {escaped(finding.suite)} "
+        f"against {finding.rival.value}: {escaped(because(finding.reasons))}\n"
+    )
+    if finding.worse:
+        cases = listed([f"`{case}`" for case in finding.worse], MOST_CASES)
+        text += f"  Got worse: {cases}\n"
+    return text + f"  `{finding.command}`\n"
+
+
+def _rows(night: Night) -> Iterator[str]:
+    for finding in night.findings:
+        rate = night.rate(finding.suite, finding.variant)
+        cells = (
+            escaped(finding.suite),
+            escaped(finding.variant),
+            percent(rate.pass_rate if rate else None),
+            finding.rival.value,
+            points(finding.delta),
+            label(finding.verdict) if finding.verdict else "not compared",
+        )
+        yield "| " + " | ".join(cells) + " |\n"
+
+
+def post(
+    webhook: Webhook | None, night: Night, alerts: Sequence[Finding], notes: Sequence[str]
+) -> str:
+    """Post the alerts as JSON; says what became of it, and raises nothing."""
+    if webhook is None or not (alerts or night.failures or webhook.always):
+        return ""
+    url = webhook.address()
+    if not url:
+        return f"webhook not called: {webhook.url_env} holds no web address"
+    body = json.dumps(_payload(night, alerts, notes)).encode()
+    headers = {"Content-Type": "application/json", "User-Agent": "harness"}
+    try:
+        request = urllib.request.Request(url, body, headers, method="POST")
+        with urllib.request.urlopen(request, timeout=webhook.timeout) as answer:
+            return f"webhook called: {answer.status}"
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return f"webhook failed: {error}"
+
+
+def _payload(night: Night, alerts: Sequence[Finding], notes: Sequence[str]) -> dict[str, object]:
+    """`text` is what chat programs show; the rest is for programs."""
+    row = night_to_json(night)
+    told = {(f.rival, f.suite, f.variant) for f in alerts}
+    return {
+        "text": to_markdown(night, alerts, notes),
+        "headline": headline(night, alerts),
+        "series": night.series,
+        "night": night.id,
+        "alerts": [
+            finding
+            for finding, plain in zip(row["findings"], night.findings, strict=True)
+            if (plain.rival, plain.suite, plain.variant) in told
+        ],
+        "failures": row["failures"],
+    }

@@ -1,0 +1,206 @@
+"""One night, from the lock to the report. A night that was cut off goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.canonical import digest
+from harness.errors import HarnessError, InputError, MachineryError, Problem
+from harness.gate import load_baseline
+from harness.nightly.alerts import alerts_of, exit_code_of, post, write_alerts
+from harness.nightly.config import NightlyConfig
+from harness.nightly.groups import Group, groups_of
+from harness.nightly.history import forget_nights, keep_night, past_nights
+from harness.nightly.rivals import Found, against_last_night, against_pinned, own_findings, rates_of
+from harness.nightly.trend import write_trend
+from harness.nightly.values import Finding, Night
+from harness.reports import check_writable
+from harness.runner import Observer, Store, ignore
+from harness.session import RunReport, cast, reopen, run
+from harness.settings import Settings
+
+RESUMED_FOR = timedelta(hours=20)  # a night that began longer ago is given up: tonight is another
+
+
+@dataclass(frozen=True, slots=True)
+class NightReport:
+    """A finished night: what it found, what is told, where the pages are.
+
+    `resumed`: it went on where an earlier call was cut off. `posted` says what became of the
+    webhook, if there is one; `notes` say what was not compared and why.
+    """
+
+    night: Night
+    alerts: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    page: Path
+    markdown: Path
+    resumed: bool
+    forgotten: int
+    posted: str
+    exit_code: int
+
+
+def run_night(
+    settings: Settings,
+    config: NightlyConfig,
+    observer: Observer = ignore,
+    now: datetime | None = None,
+) -> NightReport:
+    """Run all variants on their suites, compare, keep, report and tell.
+
+    Raises InputError for wrong input, before anything is generated, and MachineryError while
+    another night of the series runs. A group of variants that fails is told as an alert; the
+    others go on.
+    """
+    reports = settings.path(settings.report_dir)
+    check_writable(reports)
+    groups = groups_of(settings, config)
+    for group in groups:
+        cast(group.settings)
+    if config.pinned is not None:
+        load_baseline(settings.path(config.pinned))
+    with _locked(settings, config.name):
+        begun, last, resumed = _begin(settings, config, groups, now or datetime.now(UTC))
+        night = _answer(settings, begun, groups, observer)
+        night, notes = _compare(settings, config, night, last)
+        return _report(settings, config, night, notes, resumed)
+
+
+@contextmanager
+def _locked(settings: Settings, series: str) -> Iterator[None]:
+    """Two nights at once would share a GPU and an alert; the lock goes with its process."""
+    path = settings.path(settings.store).with_name(f"nightly-{series}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise MachineryError(
+            Problem(
+                f"a night of '{series}' is running already",
+                path=str(path),
+                mend="wait for it, or end it: the lock goes with its process",
+            )
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _begin(
+    settings: Settings, config: NightlyConfig, groups: tuple[Group, ...], now: datetime
+) -> tuple[Night, Night | None, bool]:
+    """Tonight, the last finished night before it, and whether tonight had begun already."""
+    plan = digest([group.described for group in groups])
+    with Store(settings.path(settings.store)) as store:
+        past = past_nights(store, config.name)
+        finished = [night for night in past if night.finished]
+        last = finished[-1] if finished else None
+        open_night = past[-1] if past and not past[-1].finished else None
+        if open_night and open_night.plan == plan and _young(open_night, now):
+            return open_night, last, True
+        started = now.isoformat(timespec="seconds")
+        night = Night(_free_id(past, now), config.name, started, plan)
+        keep_night(store, night)
+    return night, last, False
+
+
+def _young(night: Night, now: datetime) -> bool:
+    return now - datetime.fromisoformat(night.started) < RESUMED_FOR
+
+
+def _free_id(past: tuple[Night, ...], now: datetime) -> str:
+    taken = {night.id for night in past}
+    name = f"{now:%Y%m%d-%H%M%S}"
+    return next(n for n in (name, *(f"{name}-{i}" for i in range(2, 1000))) if n not in taken)
+
+
+def _answer(
+    settings: Settings, night: Night, groups: tuple[Group, ...], observer: Observer
+) -> Night:
+    """All groups, one after the other; what is finished is noted before the next begins."""
+    failures: list[str] = []
+    reports: list[RunReport] = []
+    for group in groups:
+        try:
+            report = _group_report(group, night, observer)
+        except HarnessError as error:
+            failures.append(f"{group.name}: {error}")
+            continue
+        if report.failure:
+            failures.append(f"{group.name}: {report.failure}")
+        else:
+            night = night.with_run(group.name, report.info.id)
+            with Store(settings.path(settings.store)) as store:
+                keep_night(store, night)
+        reports.append(report)
+    rates = {(rate.suite, rate.variant): rate for r in reports for rate in rates_of(r)}
+    return replace(
+        night,
+        rates=tuple(rates.values()),
+        findings=tuple(finding for r in reports for finding in own_findings(r)),
+        failures=tuple(failures),
+    )
+
+
+def _group_report(group: Group, night: Night, observer: Observer) -> RunReport:
+    """The run of this group: that of before the night was cut off, or a new one."""
+    if group.name in night.runs:
+        try:
+            return reopen(group.settings, night.runs[group.name])
+        except InputError:
+            pass  # the store was pruned in between: its answers may still be there
+    return run(group.settings, group.suites, cast(group.settings), observer=observer)
+
+
+def _compare(
+    settings: Settings, config: NightlyConfig, night: Night, last: Night | None
+) -> tuple[Night, tuple[str, ...]]:
+    found = [Found((), ("there is no night before this one to compare with",))]
+    if last is not None:
+        found = [against_last_night(settings, night, last)]
+    if config.pinned is not None:
+        found.append(against_pinned(settings, night, config.pinned))
+    findings = (*night.findings, *(finding for each in found for finding in each.findings))
+    notes = tuple(note for each in found for note in each.notes)
+    return replace(night, findings=findings, finished=True), notes
+
+
+def _report(
+    settings: Settings,
+    config: NightlyConfig,
+    night: Night,
+    notes: tuple[str, ...],
+    resumed: bool,
+) -> NightReport:
+    reports = settings.path(settings.report_dir)
+    with Store(settings.path(settings.store)) as store:
+        keep_night(store, night)
+        forgotten = forget_nights(store, config.name, config.keep, reports)
+        nights = tuple(each for each in past_nights(store, config.name) if each.finished)
+    home = reports / "nightly" / config.name
+    alerts = alerts_of(night, config.alerts)
+    page = write_trend(home / "trend.html", nights, alerts, notes)
+    extra = config.alerts.markdown
+    markdown = write_alerts(
+        home / "summary.md", settings.path(extra) if extra else None, night, alerts, notes
+    )
+    return NightReport(
+        night=night,
+        alerts=alerts,
+        notes=notes,
+        page=page,
+        markdown=markdown,
+        resumed=resumed,
+        forgotten=forgotten,
+        posted=post(config.alerts.webhook, night, alerts, notes),
+        exit_code=exit_code_of(night, alerts),
+    )

@@ -1,0 +1,131 @@
+"""`trend.html`: a line per suite and variant over the nights, marked where something changed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from harness.gate import Verdict
+from harness.nightly.values import Finding, Night, NightRate, Rival
+from harness.reports import words
+from harness.reports.files import whole_file
+from harness.reports.page.drawing import sparkline
+
+WIDTH, HEIGHT = 260.0, 44.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One variant in one suite over the nights."""
+
+    variant: str
+    rate: NightRate
+    drawing: Markup
+    spoken: str
+    changes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One suite: a line per variant."""
+
+    suite: str
+    category: str
+    lines: tuple[Line, ...]
+
+
+def write_trend(
+    path: Path, nights: Sequence[Night], alerts: Sequence[Finding], notes: Sequence[str]
+) -> Path:
+    """Write the page of a series; the last of `nights` is tonight. Nothing in it is fetched."""
+    tonight = nights[-1]
+    style = (files("harness.reports.page") / "assets" / "page.css").read_text("utf-8")
+    text = _template().render(
+        night=tonight,
+        nights=nights,
+        panels=tuple(_panels(nights)),
+        alerts=alerts,
+        notes=notes,
+        style=Markup(style),
+        policy=f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'",
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
+        file.write(text)
+    return path
+
+
+def _panels(nights: Sequence[Night]) -> Iterator[Panel]:
+    rates = nights[-1].rates
+    for suite in dict.fromkeys(rate.suite for rate in rates):
+        mine = [rate for rate in rates if rate.suite == suite]
+        lines = tuple(_line(rate, nights) for rate in mine)
+        yield Panel(suite, mine[0].category, lines)
+
+
+def _line(rate: NightRate, nights: Sequence[Night]) -> Line:
+    rows = [night.rate(rate.suite, rate.variant) for night in nights]
+    marks = [_mark(nights, place, rate) for place in range(len(nights))]
+    spoken = ", ".join(words.percent(row.pass_rate if row else None, 0) for row in rows)
+    tonight = nights[-1]
+    findings = [f for rival in Rival if (f := tonight.finding(rival, rate.suite, rate.variant))]
+    return Line(
+        variant=rate.variant,
+        rate=rate,
+        drawing=sparkline(
+            [row.pass_rate if row else None for row in rows], marks, width=WIDTH, high=HEIGHT
+        ),
+        spoken=spoken,
+        changes=_last_changes(nights, marks),
+        findings=tuple(findings),
+    )
+
+
+def _last_changes(nights: Sequence[Night], marks: Sequence[str]) -> tuple[str, ...]:
+    """The newest mark of each kind, with its day; the line itself shows them all."""
+    newest = {mark: night for night, mark in zip(nights, marks, strict=True) if mark}
+    days = {mark: words.moment(night.started).partition(",")[0] for mark, night in newest.items()}
+    return tuple(f"{said} {days[mark]}" for mark, said in _SAID.items() if mark in days)
+
+
+_SAID = {"worse": "got worse on", "better": "got better on", "changed": "last changed on"}
+
+
+def _mark(nights: Sequence[Night], place: int, rate: NightRate) -> str:
+    """What changed from the night before: beyond chance first, then what it was made under."""
+    found = nights[place].finding(Rival.LAST_NIGHT, rate.suite, rate.variant)
+    if found and found.verdict is Verdict.REGRESSED:
+        return "worse"
+    if found and found.low is not None and found.low > 0:
+        return "better"
+    here = nights[place].rate(rate.suite, rate.variant)
+    before = (night.rate(rate.suite, rate.variant) for night in reversed(nights[:place]))
+    last = next((row for row in before if row is not None), None)
+    return "changed" if here and last and here.signature != last.signature else ""
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("harness.nightly", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("percent", "span", "points", "label", "moment", "because", "plural", "listed"):
+        environment.filters[name] = getattr(words, name)
+    return environment.get_template("trend.html.jinja")

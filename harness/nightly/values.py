@@ -1,0 +1,131 @@
+"""What a night leaves: findings against each rival, and rates for the trend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Any
+
+from harness.gate import Verdict
+
+
+class Rival(StrEnum):
+    """What a variant is compared with."""
+
+    BASELINE = "baseline"
+    LAST_NIGHT = "last night"
+    PINNED = "pinned"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One variant in one suite against one rival.
+
+    `verdict` is None where nothing could be compared; `delta` and the lower end
+    `low` of its interval are None as well. `worse` names
+    cases that got worse, `better` counts those that got better. `command` shows the cases.
+    """
+
+    rival: Rival
+    suite: str
+    variant: str
+    verdict: Verdict | None
+    delta: float | None = None
+    low: float | None = None
+    reasons: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
+    better: int = 0
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NightRate:
+    """One variant in one suite. `signature` is that of everything its figures were made under."""
+
+    suite: str
+    category: str
+    variant: str
+    n: int
+    passed: int
+    pass_rate: float
+    low: float
+    high: float
+    run: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """One night of a series: its runs by group, and, once it is finished, what it found.
+
+    `plan` is a digest of who takes part: a night that was cut off is resumed by the same plan only.
+    """
+
+    id: str
+    series: str
+    started: str
+    plan: str
+    runs: Mapping[str, str] = field(default_factory=dict)
+    finished: bool = False
+    rates: tuple[NightRate, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    def with_run(self, group: str, run_id: str) -> Night:
+        """The night with one more run."""
+        return replace(self, runs={**self.runs, group: run_id})
+
+    def rate(self, suite: str, variant: str) -> NightRate | None:
+        """The rate of one variant in one suite."""
+        rows = (row for row in self.rates if (row.suite, row.variant) == (suite, variant))
+        return next(rows, None)
+
+    def finding(self, rival: Rival, suite: str, variant: str) -> Finding | None:
+        """What one comparison found."""
+        wanted = (rival, suite, variant)
+        return next((f for f in self.findings if (f.rival, f.suite, f.variant) == wanted), None)
+
+
+def night_to_json(night: Night) -> dict[str, Any]:
+    """All fields by name."""
+    return {
+        **asdict(night),
+        "rates": [asdict(rate) for rate in night.rates],
+        "findings": [_plain(asdict(finding)) for finding in night.findings],
+        "failures": list(night.failures),
+    }
+
+
+def night_from_json(row: Mapping[str, Any]) -> Night:
+    """The night that `night_to_json` made; what a newer harness added is passed over."""
+    return Night(
+        **{
+            **_known(Night, row),
+            "rates": tuple(NightRate(**_known(NightRate, rate)) for rate in row["rates"]),
+            "findings": tuple(_findings(row["findings"])),
+            "failures": tuple(row["failures"]),
+        }
+    )
+
+
+def _findings(rows: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:
+    for row in rows:
+        verdict = row["verdict"]
+        yield Finding(
+            **{
+                **_known(Finding, row),
+                "rival": Rival(row["rival"]),
+                "verdict": None if verdict is None else Verdict(verdict),
+                "reasons": tuple(row["reasons"]),
+                "worse": tuple(row["worse"]),
+            }
+        )
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in row.items()}
+
+
+def _known(kind: type[Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: row[field.name] for field in fields(kind) if field.name in row}

@@ -1,0 +1,116 @@
+"""Who is told: Markdown, and a webhook that never ends a night."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.nightly.conftest import ALL, WORSE, Sleep, changed
+
+
+@dataclass
+class Listener:
+    """A web server on this machine that keeps what it is sent."""
+
+    url: str = ""
+    status: int = 200
+    heard: list[dict[str, Any]] = field(default_factory=list)
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    found = Listener()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.heard.append(json.loads(body))
+            self.send_response(found.status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        found.url = f"http://127.0.0.1:{server.server_port}/hook"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield found
+        server.shutdown()
+        thread.join()
+
+
+def test_alerts_are_posted(sleep: Sleep, listener: Listener) -> None:
+    changed(alerts=f"{{webhook: {{url: '{listener.url}'}}}}")
+    sleep()
+    assert listener.heard == []
+
+    assert sleep(1, base=ALL, new=WORSE).posted == "webhook called: 200"
+    (heard,) = listener.heard
+    assert heard["headline"] == "production, 22 Nov 2026, 02:00 UTC: 2 alerts"
+    assert [(a["rival"], a["variant"]) for a in heard["alerts"]] == [
+        ("baseline", "new"),
+        ("last night", "new"),
+    ]
+    assert heard["text"].startswith("## production, 22 Nov 2026")
+
+
+def test_a_quiet_night_is_posted_where_it_is_asked_for(sleep: Sleep, listener: Listener) -> None:
+    changed(alerts=f"{{webhook: {{url: '{listener.url}', always: true}}}}")
+    sleep()
+
+    assert listener.heard[0]["alerts"] == []
+
+
+def test_a_webhook_that_fails_is_said(sleep: Sleep, listener: Listener) -> None:
+    changed(alerts=f"{{webhook: {{url: '{listener.url}', always: true}}}}")
+    listener.status = 500
+    report = sleep()
+
+    assert report.posted == "webhook failed: HTTP Error 500: Internal Server Error"
+    assert report.exit_code == 0
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://[", "https://host:port/"])
+def test_a_webhook_that_cannot_be_reached_is_said(sleep: Sleep, url: str) -> None:
+    changed(alerts=f"{{webhook: {{url: '{url}', always: true, timeout: 2}}}}")
+
+    assert sleep().posted.startswith("webhook failed: ")
+
+
+def test_the_address_may_stand_in_the_environment(
+    sleep: Sleep, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed(alerts="{webhook: {url_env: NIGHT_HOOK, always: true}}")
+    assert sleep().posted == "webhook not called: NIGHT_HOOK holds no web address"
+
+    monkeypatch.setenv("NIGHT_HOOK", listener.url)
+    assert sleep(1).posted == "webhook called: 200"
+
+
+def test_the_summary_says_alerts_first(sleep: Sleep) -> None:
+    changed(alerts="{markdown: out/alert.md}")
+    sleep()
+    report = sleep(1, base=ALL, new=WORSE)
+    text = Path("out/alert.md").read_text()
+
+    assert text == report.markdown.read_text()
+    lines = text.splitlines()
+    assert lines[0] == "## production, 22 Nov 2026, 02:00 UTC: 2 alerts"
+    assert lines[2].startswith("- **✗ regressed** new in colours against baseline: 7 cases got")
+    assert lines[3] == "  Got worse: `c00`, `c01`, `c02`, `c03` and 3 more"
+    assert "| colours | new | 41.7 % | last night | −58.3 | ✗ regressed |" in lines
+
+
+def test_other_rules(sleep: Sleep) -> None:
+    changed(alerts="{on: [error]}")
+    sleep()
+
+    assert sleep(1, base=ALL, new=WORSE).exit_code == 0
