@@ -14,6 +14,7 @@ from harness.canonical import JsonValue, digest
 from harness.gate.noise import NoiseFloor
 from harness.gate.values import Comparison, GateReport, SuiteVerdict, Verdict
 from harness.gate_settings import GateSettings
+from harness.reports.extras import Extras
 from harness.reports.words import finite, listed
 from harness.runner.values import RunInfo, SuiteInfo, VariantInfo
 from harness.variants import VariantRole
@@ -182,6 +183,7 @@ class Signature(_Card):
     harness: str
     backend: str
     scorers: dict[str, int]
+    judges: dict[str, str] = Field(default_factory=dict)
 
 
 class Scorecard(_Card):
@@ -196,6 +198,7 @@ class Scorecard(_Card):
     warnings: tuple[str, ...] = ()
     noise: tuple[Noise, ...] = ()
     history: tuple[Trend, ...] = ()
+    extras: Extras = Extras()
     signature: Signature
 
     def candidates(self) -> tuple[VariantCard, ...]:

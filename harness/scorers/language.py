@@ -61,7 +61,8 @@ def language(answer: Answer, context: Context, args: LanguageArgs) -> Finding:
     text = prose(answer.text)
     found = mixture(text.text, args.candidates, args.min_letters)
     main = found.main
-    detail: dict[str, JsonValue] = {"language": main.language, "script": main.script}
+    detail: dict[str, JsonValue] = {"expected": args.is_, "language": main.language}
+    detail |= {"script": main.script}
     detail |= {"confidence": main.confidence, "letters": main.letters}
     detail |= {"cut": True} if text.cut else {}
     if main.language is None:

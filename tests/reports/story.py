@@ -162,7 +162,9 @@ def _languages(name: str, number: int, who: str, passed: bool) -> Result:
     code = list(_ASKS)[number % len(_ASKS)]
     ask, good = _ASKS[code]
     found = code if passed else "en"
-    checks = (_check("language", passed, f"found {found}, wanted {code}", language=found),)
+    checks = (
+        _check("language", passed, f"found {found}, wanted {code}", language=found, expected=code),
+    )
     answer = good if passed else "The capital of Portugal is Lisbon."
     case = f"{code}-{number:02d}"
     return _result(name, number, who, passed, ask, (answer,), checks, tags=(code,), case=case)

@@ -7,8 +7,10 @@ from typing import Protocol
 from markupsafe import Markup
 
 from harness.reports.scorecard import Scorecard
+from harness.reports.sections.languages import LanguageGrid
 from harness.reports.sections.long_context import LongContext
 from harness.reports.sections.noise import NoiseSection
+from harness.reports.sections.refusals import Refusals
 from harness.runner.values import Result
 
 __all__ = ["Section", "all_sections"]
@@ -36,4 +38,9 @@ class Section(Protocol):
 
 def all_sections(scorecard: Scorecard) -> tuple[Section, ...]:
     """The sections, in the order in which the page shows them."""
-    return (LongContext(scorecard), NoiseSection(scorecard))
+    return (
+        LanguageGrid(scorecard),
+        Refusals(scorecard),
+        LongContext(scorecard),
+        NoiseSection(scorecard),
+    )
