@@ -52,13 +52,13 @@ def measure_noise(
             return str(counts.broken)
         first = (result for result in store.results(info.id) if result.variant == name)
         floors = noise_floor(first, empty.results(info.id))
-    write_entry(store, _key(info.id), [_row(floor) for floor in floors])
+    write_entry(store, noise_key(info.id), [_row(floor) for floor in floors])
     return ""
 
 
 def recalled_noise(store: Store, run_id: str) -> tuple[NoiseFloor, ...]:
     """The noise floor that was measured with this run; empty where none was."""
-    rows: Any = read_entry(store, _key(run_id)) or []
+    rows: Any = read_entry(store, noise_key(run_id)) or []
     return tuple(NoiseFloor(**{**row, "flaky": tuple(row["flaky"])}) for row in rows)
 
 
@@ -85,7 +85,8 @@ def _shuffled(plan: Plan, name: str) -> Plan:
     return replace(plan, trials=tuple(trials), skipped=())
 
 
-def _key(run_id: str) -> str:
+def noise_key(run_id: str) -> str:
+    """The key of a run's noise floor in the journal."""
     return f"noise/{run_id}"
 
 

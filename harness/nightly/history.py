@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from harness.again import noise_key
 from harness.nightly.values import Night, night_from_json, night_to_json
 from harness.reports import rates_key
 from harness.runner import Store, drop_runs, read_entries, strike_entries, write_entry
@@ -29,7 +30,8 @@ def forget_nights(store: Store, series: str, keep: int, reports: Path) -> int:
     runs = [run for night in old for run in night.runs.values() if run not in wanted]
     if old:
         drop_runs(store, runs)
-        strike_entries(store, [*map(_key, old), *map(rates_key, runs)])
+        gone = [*map(_key, old), *map(rates_key, runs), *map(noise_key, runs)]
+        strike_entries(store, gone)
     for run in runs:
         if (reports / run / "scorecard.json").is_file():
             shutil.rmtree(reports / run, ignore_errors=True)
