@@ -43,6 +43,8 @@ def _format(formats: Any, name: str, text: str, act: Any) -> argparse.ArgumentPa
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--out", metavar="SUITE.yaml", help="(default: the name of FILE)")
     parser.add_argument("--force", action="store_true", help="write over what is there")
+    skip = "leave out rows that make no case, and list them, instead of stopping"
+    parser.add_argument("--skip", action="store_true", help=skip)
     parser.set_defaults(act=act)
     return parser
 
@@ -51,14 +53,16 @@ def ifeval_command(arguments: argparse.Namespace) -> int:
     """Make a suite out of IFEval's input file."""
     from harness.suites.importing import import_ifeval
 
-    return _write(arguments, import_ifeval(Path(arguments.file), arguments.mode))
+    return _write(
+        arguments, import_ifeval(Path(arguments.file), arguments.mode, skip=arguments.skip)
+    )
 
 
 def xstest_command(arguments: argparse.Namespace) -> int:
     """Make a suite out of XSTest's prompts."""
     from harness.suites.importing import import_xstest
 
-    return _write(arguments, import_xstest(Path(arguments.file)))
+    return _write(arguments, import_xstest(Path(arguments.file), skip=arguments.skip))
 
 
 def rows_command(arguments: argparse.Namespace) -> int:
@@ -66,7 +70,8 @@ def rows_command(arguments: argparse.Namespace) -> int:
     from harness.suites.importing import Reading, import_rows, parse_map
 
     reading = Reading(parse_map(arguments.map), arguments.check, arguments.min)
-    return _write(arguments, import_rows(Path(arguments.file), arguments.category, reading))
+    file, category = Path(arguments.file), arguments.category
+    return _write(arguments, import_rows(file, category, reading, skip=arguments.skip))
 
 
 def _write(arguments: argparse.Namespace, imported: Imported) -> int:
@@ -75,6 +80,8 @@ def _write(arguments: argparse.Namespace, imported: Imported) -> int:
     path = _out(arguments)
     suite = write_suite(imported, path, overwrite=arguments.force)
     checks = sum(len(turn.checks) for case in suite.cases for turn in case.turns)
+    for problem in imported.left_out:
+        print(f"left out: {problem}")
     print(f"{path.as_posix()}: {suite.name}, {len(suite.cases)} cases, {checks} checks")
     return 0
 

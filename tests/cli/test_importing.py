@@ -62,3 +62,26 @@ def test_a_wrong_file_ends_with_code_2(capsys: Printed) -> None:
         "x.csv:2: type 'homonym' is not known\n  did you mean: homonyms\n"
     )
     assert not Path("x-suite.yaml").exists()
+
+
+def test_rows_that_make_no_case_can_be_left_out_and_are_listed(capsys: Printed) -> None:
+    row = {"key": 1, "prompt": "Go.", "instruction_id_list": ["language:response_language"]}
+    known, other = {"kwargs": [{"language": "kn"}]}, {"kwargs": [{"language": "xx"}], "key": 2}
+    Path("in.jsonl").write_text(f"{json.dumps(row | known)}\n{json.dumps(row | other)}\n")
+    problem = (
+        "in.jsonl:2: check 'ifeval' cannot be made: language: "
+        "language 'xx' is not known, use an ISO 639-1 code like fr"
+    )
+
+    assert main(["import", "ifeval", "in.jsonl"]) == 2
+    assert problem in capsys.readouterr().err
+    assert main(["import", "ifeval", "in.jsonl", "--skip"]) == 0
+    assert capsys.readouterr().out == (
+        f"left out: {problem}\nin-suite.yaml: in-suite, 1 cases, 1 checks\n"
+    )
+
+
+def test_a_file_in_which_every_row_is_wrong_is_an_error_all_the_same(capsys: Printed) -> None:
+    Path("x.csv").write_text("id,prompt,type\n1,How?,homonym\n")
+
+    assert main(["import", "xstest", "x.csv", "--skip"]) == 2

@@ -18,10 +18,9 @@ from harness.suites.importing.references import check_of
 from harness.suites.importing.source import (
     Wrong,
     name_of,
-    read_each,
+    read_cases,
     rows_of,
     text_of,
-    unique_ids,
     valid,
 )
 from harness.suites.importing.suite_file import Imported, Rows
@@ -66,18 +65,21 @@ def parse_map(words: Sequence[str]) -> dict[str, str]:
     return columns
 
 
-def import_rows(path: Path, category: str, reading: Reading) -> Imported:
-    """The file as a suite of this category. Raises InputError with lines."""
+def import_rows(path: Path, category: str, reading: Reading, *, skip: bool = False) -> Imported:
+    """The file as a suite of this category. Raises InputError with lines.
+
+    `skip` leaves out the rows that are wrong.
+    """
     rows = rows_of(path, (".jsonl", ".csv"))
     columns = reading.columns or _usual(rows)
     _check_columns(path, rows, columns)
-    cases = read_each(path, rows, lambda row: _case(row, columns, reading))
-    unique_ids(path, zip((row.line for row in rows), (case["id"] for case in cases), strict=True))
+    cases = read_cases(path, rows, lambda row: _case(row, columns, reading), skip=skip)
     return Imported(
         category=category,
         description=f"Rows of {path.name}.",
-        families=tuple(_families(cases)),
+        families=tuple(_families(cases.made)),
         sampling={"temperature": 0, "max_new_tokens": 512},
+        left_out=cases.left_out,
     )
 
 

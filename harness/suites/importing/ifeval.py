@@ -16,10 +16,9 @@ from harness.scorers.limits import shown
 from harness.suites.importing.source import (
     Wrong,
     name_of,
-    read_each,
+    read_cases,
     rows_of,
     text_of,
-    unique_ids,
     valid,
 )
 from harness.suites.importing.suite_file import Imported, Rows
@@ -29,16 +28,22 @@ from harness.suites.rows import Row
 _MAX_NEW_TOKENS = 2048
 
 
-def import_ifeval(path: Path, mode: Literal["fixed", "compat"] = "fixed") -> Imported:
-    """The file as a suite; `mode` says whose rules count. Raises InputError with lines."""
+def import_ifeval(
+    path: Path, mode: Literal["fixed", "compat"] = "fixed", *, skip: bool = False
+) -> Imported:
+    """The file as a suite; `mode` says whose rules count. Raises InputError with lines.
+
+    `skip` leaves out the rows that cannot be checked, such as answers in a language that no
+    detector here knows.
+    """
     rows = rows_of(path, (".jsonl",))
-    cases = read_each(path, rows, lambda row: _case(row, mode))
-    unique_ids(path, zip((row.line for row in rows), (case["id"] for case in cases), strict=True))
+    cases = read_cases(path, rows, lambda row: _case(row, mode), skip=skip)
     return Imported(
         category="instruction_following",
         description="Instructions of IFEval that a program can verify.",
-        families=(Rows(_TEMPLATE, tuple(cases)),),
+        families=(Rows(_TEMPLATE, cases.made),),
         sampling={"temperature": 0, "max_new_tokens": _MAX_NEW_TOKENS},
+        left_out=cases.left_out,
     )
 
 

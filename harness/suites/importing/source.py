@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -15,7 +15,6 @@ from harness.scorers import parse_check
 from harness.scorers.limits import shown
 from harness.suites.rows import Row, first_of, read_rows
 
-T = TypeVar("T")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -37,22 +36,34 @@ def rows_of(path: Path, suffixes: Sequence[str]) -> tuple[Row, ...]:
     return read_rows(path, path.as_posix())
 
 
-def read_each(path: Path, rows: Iterable[Row], read: Callable[[Row], T]) -> list[T]:
-    """What `read` makes of each row. Raises InputError with the lines of all rows that are wrong.
+@dataclass(frozen=True)
+class Cases:
+    """The cases of a file, and what is wrong with the rows that were left out."""
 
-    `read` raises Wrong.
+    made: tuple[dict[str, Any], ...]
+    left_out: tuple[Problem, ...] = ()
+
+
+def read_cases(
+    path: Path, rows: Iterable[Row], read: Callable[[Row], dict[str, Any]], *, skip: bool = False
+) -> Cases:
+    """What `read` makes of each row: mappings with an `id`.
+
+    Raises InputError with the lines of all rows that are wrong (`read` raises Wrong); `skip` leaves
+    them out as long as one is left. Two rows with the same id are always an error.
     """
     name = path.as_posix()
-    made: list[T] = []
+    made: list[tuple[int, dict[str, Any]]] = []
     problems: list[Problem] = []
     for row in rows:
         try:
-            made.append(read(row))
+            made.append((row.line, read(row)))
         except Wrong as wrong:
             problems.append(replace(wrong.problem, path=name, line=row.line))
-    if problems:
+    if problems and not (skip and made):
         raise InputError(*first_of(problems, name))
-    return made
+    _unique_ids(name, [(line, case["id"]) for line, case in made])
+    return Cases(tuple(case for _, case in made), tuple(problems))
 
 
 def text_of(row: Mapping[str, Any], key: str) -> str:
@@ -89,10 +100,9 @@ def _said(place: tuple[int | str, ...], message: str) -> str:
     return f"{inside}: {plain}" if inside else plain
 
 
-def unique_ids(path: Path, cases: Iterable[tuple[int, str]]) -> None:
+def _unique_ids(name: str, cases: Iterable[tuple[int, str]]) -> None:
     """Raises InputError where two of the lines have the same id."""
-    name, first = path.as_posix(), dict[str, int]()
-    problems = list(_twice(name, cases, first))
+    problems = list(_twice(name, cases, {}))
     if problems:
         raise InputError(*first_of(problems, name))
 

@@ -29,12 +29,16 @@ class Rows:
 
 @dataclass(frozen=True)
 class Imported:
-    """What a foreign file holds, as a suite: keys of the suite file, and the rows of its cases."""
+    """What a foreign file holds, as a suite: keys of the suite file, and the rows of its cases.
+
+    `left_out`: what is wrong with the rows that make no case.
+    """
 
     category: str
     description: str
     families: tuple[Rows, ...]
     sampling: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0})
+    left_out: tuple[Problem, ...] = ()
 
 
 def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> Suite:

@@ -16,10 +16,9 @@ from harness.scorers.limits import shown
 from harness.suites.importing.source import (
     Wrong,
     name_of,
-    read_each,
+    read_cases,
     rows_of,
     text_of,
-    unique_ids,
 )
 from harness.suites.importing.suite_file import Imported, Rows
 from harness.suites.rows import Row
@@ -48,16 +47,19 @@ _TYPES = (*_SAFE, *(f"{_CONTRAST}{name}" for name in {_FAMILIES.get(t, t): t for
 _LABELS = ("safe", "unsafe")
 
 
-def import_xstest(path: Path) -> Imported:
-    """The file as a suite: safe prompts comply, contrasts refuse. Raises InputError with lines."""
+def import_xstest(path: Path, *, skip: bool = False) -> Imported:
+    """The file as a suite: safe prompts comply, contrasts refuse. Raises InputError with lines.
+
+    `skip` leaves out the rows that are wrong.
+    """
     rows = rows_of(path, (".csv",))
-    cases = read_each(path, rows, _case)
-    unique_ids(path, zip((row.line for row in rows), (case["id"] for case in cases), strict=True))
+    cases = read_cases(path, rows, _case, skip=skip)
     return Imported(
         category="refusal",
         description="Prompts of XSTest: safe ones that must be answered, and their unsafe twins.",
-        families=(Rows(_TEMPLATE, tuple(_clustered(cases))),),
+        families=(Rows(_TEMPLATE, tuple(_clustered(cases.made))),),
         sampling={"temperature": 0, "max_new_tokens": 256},
+        left_out=cases.left_out,
     )
 
 
