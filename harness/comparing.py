@@ -11,7 +11,14 @@ from itertools import chain
 from harness import __version__
 from harness.gate import GateReport, compare
 from harness.gate_settings import GateSettings
-from harness.reports import ReportPaths, Scorecard, build_scorecard, check_writable, write_reports
+from harness.reports import (
+    ReportPaths,
+    Scorecard,
+    build_scorecard,
+    check_writable,
+    collect_extras,
+    write_reports,
+)
 from harness.runner import Result, RunInfo, SuiteInfo
 from harness.session import exit_code
 from harness.settings import Settings
@@ -48,7 +55,8 @@ def compare_runs(
     check_writable(directory)
     sides = find_sides(settings, texts)
     gate, info = judge_sides(sides, insist=insist)
-    scorecard = build_scorecard(info, gate, kind="comparison")
+    extras = collect_extras(_results(sides, info))
+    scorecard = build_scorecard(info, gate, kind="comparison", extras=extras)
     paths = write_reports(directory, info.id, scorecard, lambda: _results(sides, info), point=False)
     return ComparisonReport(sides, gate, scorecard, paths)
 
@@ -125,6 +133,7 @@ def _info(sides: Sequence[Side], gate: GateReport, bars: Mapping[str, GateSettin
         ),
         notes=tuple(f"{side.name} is {side.whole}" for side in sides),
         scorers=dict(others[-1].info.scorers),
+        judges=dict(others[-1].info.judges),
         cached=sum(run.generated + run.cached for run in runs.values()),
         finished=all(run.finished for run in runs.values()),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.gate import GateReport
+from harness.judging import open_judges
 from harness.runner import Rescored, RunInfo, Store, find_run, rescore
 from harness.selection import load_selected
 from harness.session import decide_run, exit_code
@@ -32,7 +33,9 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
     with Store(settings.path(settings.store)) as store:
         info = find_run(store, name)
         before = decide_run(settings, info, store.results(info.id))
-        again = list(rescore(info.id, suites, store))
+        with open_judges(settings, (case for suite in suites for case in suite.cases)) as judges:
+            tags = settings.reasoning_tags
+            again = list(rescore(info.id, suites, store, judges=judges, tags=tags))
         after = decide_run(settings, info, (rescored.after for rescored in again))
     return RescoreReport(
         info=info,

@@ -25,12 +25,14 @@ from harness.backends import (
 )
 from harness.errors import InputError, Problem
 from harness.gate import GateReport, SuiteDemand, Verdict, decide, load_baseline
+from harness.judging import open_judges
 from harness.lineup import baseline_file, baseline_name, lineup
 from harness.reports import (
     ReportPaths,
     Scorecard,
     build_scorecard,
     check_writable,
+    collect_extras,
     keep_rates,
     past_rates,
     write_reports,
@@ -47,6 +49,7 @@ from harness.runner import (
     SuiteInfo,
     Trial,
     VariantInfo,
+    describe_judges,
     describe_variant,
     execute,
     ignore,
@@ -158,13 +161,15 @@ def _run(
     baseline = baseline_name(variants)
     chosen = _with_baseline(select, variants, baseline)
     plan = make_plan(suites, variants, backend, baseline=baseline, select=chosen, memo=store)
-    info = _begin(settings, suites, backend, plan, baseline)
-    store.start_run(info)
-    limits = Limits(run=settings.time_limit)
-    counts = execute(plan, backend, store, info.id, observer, limits)
-    broken = str(counts.broken or "")
-    if settings.aa and not broken:
-        broken = measure_noise(plan, backend, store, info, observer, limits)
+    with open_judges(settings, (trial.case for trial in plan.trials)) as judges:
+        plan = replace(plan, judges=judges, reasoning_tags=settings.reasoning_tags)
+        info = _begin(settings, suites, backend, plan, baseline)
+        store.start_run(info)
+        limits = Limits(run=settings.time_limit)
+        counts = execute(plan, backend, store, info.id, observer, limits)
+        broken = str(counts.broken or "")
+        if settings.aa and not broken:
+            broken = measure_noise(plan, backend, store, info, observer, limits)
     info = _end(info, backend, counts, time.monotonic() - started)
     store.finish_run(info)
     return _report(settings, store, info, broken)
@@ -174,7 +179,8 @@ def _report(settings: Settings, store: Store, info: RunInfo, failure: str = "") 
     gate = decide_run(settings, info, store.results(info.id))
     noise = recalled_noise(store, info.id)
     history = past_rates(store, info.id, info.backend)
-    scorecard = build_scorecard(info, gate, noise=noise, history=history)
+    extras = collect_extras(store.results(info.id))
+    scorecard = build_scorecard(info, gate, noise=noise, history=history, extras=extras)
     keep_rates(store, scorecard)
     directory = settings.path(settings.report_dir)
     paths = write_reports(directory, info.id, scorecard, lambda: store.results(info.id))
@@ -250,6 +256,7 @@ def _begin(
         variants=(*([committed] if committed else []), *described),
         notes=(*backend.notes, *plan.notes),
         scorers=_scorers(suites),
+        judges=describe_judges(plan.judges),
     )
 
 

@@ -43,6 +43,26 @@ class VariantSettings(BaseModel):
     sampling: Sampling | None = None
 
 
+class JudgeSettings(BaseModel):
+    """A model that `judge` checks ask: `[tool.harness.judge]`, or `[tool.harness.judges.NAME]`.
+
+    `responses` are recorded replies, for the backend `replay`: rows by the case, variant and repeat
+    that are judged, one reply for each question. `sampling` is greedy unless it says otherwise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: str = "hf"
+    model: str = "judge"
+    adapter: str | None = None
+    responses: Path | None = None
+    base_url: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    sampling: Sampling | None = None
+    engine_args: Mapping[str, Any] = Field(default_factory=dict)
+
+
 class Settings(BaseModel):
     """What a run was told. Paths are relative to `root`, the folder of the configuration file."""
 
@@ -101,6 +121,13 @@ class Settings(BaseModel):
         default=Path(".harness/store.db"), description="the database of answers and results"
     )
     variants: Mapping[str, VariantSettings] = Field(default_factory=dict)
+    judge: JudgeSettings | None = None
+    judges: Mapping[str, JudgeSettings] = Field(default_factory=dict)
+    reasoning_tags: tuple[str | tuple[str, str], ...] = Field(
+        default=("think",),
+        description="elements of an answer that are reasoning and are not scored, by name, or as "
+        "pairs of an opening and a closing text",
+    )
     engine_args: Mapping[str, Any] = Field(default_factory=dict)
     modules: tuple[str, ...] = Field(
         default=(), description="Python modules whose functions `python` checks may call"
@@ -179,7 +206,7 @@ def _problem(row: ErrorDetails, path: Path | None) -> Problem:
     where = {"path": str(path), "line": _line_of(key, path)} if path else {}
     if row["type"] == "extra_forbidden":
         name = str(row["loc"][-1])
-        known = VariantSettings.model_fields if len(row["loc"]) > 2 else Settings.model_fields
+        known = _tables(row["loc"]).model_fields
         return Problem(
             f"unknown setting {name!r}",
             did_you_mean=nearest(name, known),
@@ -191,6 +218,18 @@ def _problem(row: ErrorDetails, path: Path | None) -> Problem:
         found=repr(row["input"]),
         **where,  # type: ignore[arg-type]  # path and line, as declared
     )
+
+
+def _tables(place: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model of the table in which a setting stands."""
+    if len(place) == 1:
+        return Settings
+    inner: dict[str, type[BaseModel]] = {
+        "variants": VariantSettings,
+        "judge": JudgeSettings,
+        "judges": JudgeSettings,
+    }
+    return Sampling if "sampling" in place[1:-1] else inner.get(str(place[0]), Settings)
 
 
 def _line_of(key: str, path: Path) -> int:

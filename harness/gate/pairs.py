@@ -98,18 +98,21 @@ def differences(baseline: Item, candidate: Item, environments: Environments) -> 
     found = []
     if baseline.asked != candidate.asked:
         found.append("the case itself (its messages or checks)")
-    old, new = _halves(baseline.environments), _halves(candidate.environments)
+    old, new = _parts(baseline.environments), _parts(candidate.environments)
     if old[0] != new[0]:
         found.append(f"the environment ({_changes(old[0], new[0], environments)})")
     if old[1] != new[1]:
         found.append("the suite's sampling")
+    if old[2] != new[2]:
+        found.append("how it was scored (the judge, or the reasoning tags)")
     return " and ".join(found)
 
 
-def _halves(signatures: Sequence[str]) -> tuple[str, str]:
-    """The two halves of the signatures `environment-sampling`; both of all where they are mixed."""
-    parts = [signature.partition("-") for signature in signatures]
-    return " + ".join(sorted({p[0] for p in parts})), " + ".join(sorted({p[2] for p in parts}))
+def _parts(signatures: Sequence[str]) -> tuple[str, str, str]:
+    """The parts of the signatures `environment-sampling-scoring`; all of each where they differ."""
+    split = [(*signature.split("-", 2), "", "")[:3] for signature in signatures]
+    mixed = [" + ".join(sorted({parts[place] for parts in split})) for place in range(3)]
+    return mixed[0], mixed[1], mixed[2]
 
 
 def _changes(before: str, after: str, environments: Environments) -> str:

@@ -1,5 +1,6 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
+from harness.reports.extras import Extras, collect_extras
 from harness.reports.files import ReportPaths, check_writable, write_reports
 from harness.reports.history import keep_rates, past_rates, rates_key
 from harness.reports.markdown import to_markdown
@@ -20,6 +21,7 @@ from harness.reports.terminal import print_summary
 
 __all__ = [
     "Category",
+    "Extras",
     "Gate",
     "Progress",
     "ReportPaths",
@@ -31,6 +33,7 @@ __all__ = [
     "VariantCard",
     "build_scorecard",
     "check_writable",
+    "collect_extras",
     "keep_rates",
     "load_run",
     "past_rates",

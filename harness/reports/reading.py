@@ -46,6 +46,7 @@ class SavedRun:
             notes=card.notes,
             execution=run.execution,
             scorers=card.signature.scorers,
+            judges=card.signature.judges,
             generated=run.generated,
             cached=run.cached,
             finished=run.finished,

@@ -235,6 +235,7 @@ def build_scorecard(
     kind: Literal["run", "comparison"] = "run",
     noise: Iterable[NoiseFloor] = (),
     history: Iterable[Trend] = (),
+    extras: Extras | None = None,
 ) -> Scorecard:
     """The scorecard of a run, from what was run and what the gate said."""
     categories = tuple(_category(row) for row in report.suites)
@@ -248,6 +249,7 @@ def build_scorecard(
         warnings=report.warnings,
         noise=tuple(map(_noise, noise)),
         history=_own(history, categories),
+        extras=extras or Extras(),
         signature=_signature(info, variants),
     )
 
@@ -402,6 +404,7 @@ def _made_under(card: VariantInfo, info: RunInfo) -> dict[str, JsonValue]:
         "environment": {name: card.environment[name] for name in sorted(card.environment)},
         "system": card.system,
         "sampling": dict(card.sampling),
+        **({"judges": dict(info.judges)} if info.judges else {}),
     }
 
 
@@ -411,6 +414,7 @@ def _signature(info: RunInfo, variants: Iterable[VariantCard]) -> Signature:
         harness=info.harness_version,
         backend=info.backend,
         scorers={name: info.scorers[name] for name in sorted(info.scorers)},
+        judges={name: info.judges[name] for name in sorted(info.judges)},
     )
 
 

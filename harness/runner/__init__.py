@@ -31,6 +31,7 @@ from harness.runner.journal import (
     strike_entries,
     write_entry,
 )
+from harness.runner.judges import Judge, Judges, asked_of, describe_judges
 from harness.runner.keys import completion_key, describe_variant, identify, signature
 from harness.runner.lookup import find_run
 from harness.runner.plan import Plan, Select, make_plan
@@ -56,6 +57,8 @@ __all__ = [
     "Entry",
     "Event",
     "Finished",
+    "Judge",
+    "Judges",
     "Limits",
     "Note",
     "Observer",
@@ -80,7 +83,9 @@ __all__ = [
     "Trial",
     "VariantInfo",
     "Verification",
+    "asked_of",
     "completion_key",
+    "describe_judges",
     "describe_variant",
     "drop_runs",
     "execute",

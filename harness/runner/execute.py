@@ -3,34 +3,27 @@
 Nothing is done twice and nothing is lost: the store is asked first, each answer is committed
 before it is reported, and a trial is scored as soon as its last answer is there. After a kill at
 any moment the same call goes on where it stopped. If the engine breaks, what was finished is kept
-and scored, and the other trials end as errors.
+and scored, and the other trials end as errors. What checks ask of judges goes the same way, after
+the answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from harness.backends.values import Backend, Completion, Request
-from harness.canonical import JsonValue
-from harness.errors import HarnessError, MachineryError
+from harness.backends.values import Backend, Completion
+from harness.errors import MachineryError
 from harness.runner.chunks import chunks
-from harness.runner.engine import Answered, Engine, Limits
-from harness.runner.events import (
-    Completed,
-    Finished,
-    Note,
-    Observer,
-    Planned,
-    Reused,
-    Scored,
-    ignore,
-)
+from harness.runner.engine import Limits
+from harness.runner.events import Finished, Note, Observer, Planned, Scored, ignore
+from harness.runner.judges import expected_replies
 from harness.runner.plan import Plan
-from harness.runner.score import score_trial, unscored
-from harness.runner.store import Entry, ResultRow, Store
-from harness.runner.talk import Desk, Talk
+from harness.runner.score import ruled, unscored
+from harness.runner.scoring import Scoring
+from harness.runner.store import ResultRow, Store
+from harness.runner.supply import Supply
+from harness.runner.talk import Asked, Desk, Talk
 from harness.runner.trial import Trial
 from harness.runner.values import Outcome, Result
 
@@ -68,7 +61,8 @@ def execute(
     """
     limits, damaged_before = limits or Limits(), store.damaged_rows
     run = _Run(plan, backend, store, run_id, observer, limits)
-    observer(Planned(len(plan.trials), sum(len(trial.case.turns) for trial in plan.trials)))
+    turns = sum(len(trial.case.turns) for trial in plan.trials)
+    observer(Planned(len(plan.trials), turns + expected_replies(plan.trials)))
     try:
         run.skip()
         for window in _windows(plan):
@@ -77,141 +71,157 @@ def execute(
         run.stop()
     if damaged := store.damaged_rows - damaged_before:
         observer(Note(f"damaged answers in the store, generated again: {damaged}"))
-    observer(Finished(run.generated, run.cached))
-    return Counts(run.generated, run.cached, run.tokens, run.broken)
+    counts = run.counts()
+    observer(Finished(counts.generated, counts.cached))
+    return counts
 
 
-@dataclass
 class _Run:
     """The state of one call of `execute`."""
 
-    plan: Plan
-    backend: Backend
-    store: Store
-    run_id: str
-    observer: Observer
-    limits: Limits
-    generated: int = 0
-    cached: int = 0
-    tokens: int = 0
-    broken: MachineryError | None = None
-
-    def __post_init__(self) -> None:
-        self.engine = Engine(self.backend, self.limits)
-        self.in_hand: list[Answered] = []
-        self.desk = Desk(self.plan, self.backend)
+    def __init__(
+        self,
+        plan: Plan,
+        backend: Backend,
+        store: Store,
+        run_id: str,
+        observer: Observer,
+        limits: Limits,
+    ) -> None:
+        self._store, self._run_id, self._observer = store, run_id, observer
+        self._plan = plan
+        self._desk = Desk(plan, backend)
+        self._scoring = Scoring(plan, limits.check)
+        self._variants = Supply(backend, store, observer, limits)
+        self._judges = {
+            name: Supply(judge.backend, store, observer, limits)
+            for name, judge in plan.judges.items()
+        }
 
     def skip(self) -> None:
         """Results that are known without asking."""
-        talks = [Talk(skip.trial, fault=skip.fault) for skip in self.plan.skipped]
-        self._settle(talks)
+        self._settle([Talk(skip.trial, fault=skip.fault) for skip in self._plan.skipped])
 
     def answer(self, window: Sequence[Trial]) -> None:
-        """All turns of some trials, one round after the other; then they have their results."""
+        """All turns of some trials, one round after the other, then what their checks ask."""
         talks = [Talk(trial) for trial in window]
         while talks:
             self._round(talks)
             talks = [talk for talk in talks if not talk.ended]
 
     def stop(self) -> None:
-        """Keep what has arrived. The store may be what broke: then that is what is reported."""
-        with suppress(HarnessError):
-            self._keep([*self.in_hand, *self.engine.stop()])
+        """Keep what has arrived, and end threads and processes."""
+        for supply in self._supplies():
+            supply.stop()
+        self._scoring.stop()
+
+    def counts(self) -> Counts:
+        """What was done, by the variants' engine and the judges' together."""
+        supplies = self._supplies()
+        return Counts(
+            generated=sum(supply.generated for supply in supplies),
+            cached=sum(supply.cached for supply in supplies),
+            tokens=sum(supply.tokens for supply in supplies),
+            broken=next((supply.broken for supply in supplies if supply.broken), None),
+        )
+
+    def _supplies(self) -> list[Supply]:
+        return [self._variants, *self._judges.values()]
 
     def _round(self, talks: Sequence[Talk]) -> None:
-        """One turn of each: from the store, else from the engine."""
-        asked = [(talk, request) for talk in talks if (request := self.desk.request(talk))]
-        stored = self.store.completions(request.key for _, request in asked)
-        waiting: dict[str, list[Talk]] = {}
-        requests: dict[str, Request] = {}
-        for talk, request in asked:
-            if request.key in stored:
-                talk.hear(request.key, stored[request.key])
-            else:
-                waiting.setdefault(request.key, []).append(talk)
-                requests.setdefault(request.key, request)
-        # One prompt that two cases share is generated once.
-        self._reuse(len(asked) - len(requests))
-        self._settle(talks)
-        self._fill(waiting, list(requests.values()))
-
-    def _fill(self, waiting: dict[str, list[Talk]], requests: list[Request]) -> None:
-        """Generate what is missing; who is still waiting then ends as an error."""
-        for group in self._generate(requests) if requests else ():
-            self._settle([talk for answer in self._keep(group) for talk in _tell(waiting, *answer)])
-        reason = self.broken.problems[0].message if self.broken else "the engine gave no answer"
-        left = [talk for talks in waiting.values() for talk in talks]
-        for talk in left:
-            talk.fault = (Outcome.ERROR, reason)
-        self._settle(left)
-
-    def _generate(self, requests: list[Request]) -> Iterator[list[Answered]]:
-        """Answers in groups, as they arrive; nothing more once the engine has broken."""
-        if self.broken is not None:
+        """One turn of each that is not fully answered; once all are, the judges' replies."""
+        open_talks = [talk for talk in talks if not talk.answered]
+        if not open_talks:
+            self._judge(talks)
             return
-        try:
-            yield from self.engine.answers(requests)
-        except MachineryError as error:
-            self.broken = error
-            self.observer(Note(str(error)))
-            if rest := self.engine.stop():
-                yield rest
+        asked = []
+        for talk in open_talks:
+            if request := self._desk.request(talk):
+                asked.append(Asked(talk, request))
+        self._settle(talk for talk in open_talks if talk.fault)
+        self._obtain(self._variants, asked)
 
-    def _keep(self, group: list[Answered]) -> list[tuple[str, Completion]]:
-        """Commit answers, then report them. An error is no answer: it is asked for again."""
-        if not group:
-            return []
-        self.in_hand = group  # until it is committed: an interrupt may come in between
-        answers = {request.key: completion for request, completion in group}
-        entries = [
-            Entry(request.key, completion, _origin(request))
-            for request, completion in group
-            if not completion.error and completion.finish_reason != "error"
-        ]
-        kept = self.store.put_many(entries)
-        self.in_hand = []
-        answers.update((entry.key, answer) for entry, answer in zip(entries, kept, strict=True))
-        tokens = sum(completion.completion_tokens for completion in kept)
-        self.generated += len(entries)
-        self.tokens += tokens
-        self.observer(Completed(len(answers), tokens))
-        return list(answers.items())
+    def _judge(self, talks: Sequence[Talk]) -> None:
+        """What the checks of these talks ask, one judge after the other."""
+        asked: dict[str, list[Asked]] = {name: [] for name in self._judges}
+        for talk in talks:
+            for question, request in self._desk.judge_requests(talk):
+                asked[question.backend].append(Asked(talk, request, question))
+        self._settle(talk for talk in talks if talk.fault)
+        for name, supply in self._judges.items():
+            self._obtain(supply, [one for one in asked[name] if one.talk.fault is None])
 
-    def _reuse(self, count: int) -> None:
-        self.cached += count
-        if count:
-            self.observer(Reused(count))
+    def _obtain(self, supply: Supply, asked: Sequence[Asked]) -> None:
+        """From the store, else from the engine; who gets no answer ends as an error."""
+        stored = supply.stored([one.request for one in asked])
+        missing = [one for one in asked if one.request.key not in stored]
+        # One prompt that two cases share is generated once.
+        requests = {one.request.key: one.request for one in missing}
+        supply.reuse(len(asked) - len(requests))
+        there = [one for one in asked if one.request.key in stored]
+        for one in there:
+            one.take(stored[one.request.key])
+        self._settle(one.talk for one in there)
+        waiting = _by_key(missing)
+        for group in supply.made(list(requests.values())):
+            told = [one for key, answer in group for one in _tell(waiting.pop(key, []), answer)]
+            self._settle(one.talk for one in told)
+        self._give_up(supply, [one for some in waiting.values() for one in some])
+
+    def _give_up(self, supply: Supply, left: Sequence[Asked]) -> None:
+        problem = supply.broken.problems[0].message if supply.broken else ""
+        for one in left:
+            one.talk.fault = (Outcome.ERROR, problem or "the engine gave no answer")
+        self._settle(one.talk for one in left)
 
     def _settle(self, talks: Iterable[Talk]) -> None:
         """Score the trials that have ended, and commit their results."""
-        for some in chunks((talk for talk in talks if talk.ended), RESULTS_PER_COMMIT):
-            rows = [
-                ResultRow(talk.trial.position, self._result(talk), tuple(talk.keys))
-                for talk in some
-            ]
-            self.store.put_results(self.run_id, rows)
-            for row in rows:
-                self.observer(_scored(row.result))
+        ended = [talk for talk in _once(talks) if self._is_over(talk)]
+        for some in chunks(zip(ended, self._results(ended), strict=True), RESULTS_PER_COMMIT):
+            rows = [ResultRow(t.trial.position, result, tuple(t.keys)) for t, result in some]
+            self._store.put_results(self._run_id, rows)
+            for talk, result in some:
+                talk.settled = True
+                self._observer(_scored(result))
 
-    def _result(self, talk: Talk) -> Result:
-        signature = self.desk.signature(talk.trial)
-        if talk.fault is not None:
-            return unscored(talk.trial, talk.transcript, *talk.fault, signature=signature)
-        return score_trial(
-            talk.trial,
-            talk.transcript,
-            signature=signature,
-            cached=not talk.generated,
-            check_seconds=self.limits.check,
-        )
+    def _is_over(self, talk: Talk) -> bool:
+        """Whether there is nothing left to ask; finds out what the checks ask of judges."""
+        if talk.settled:
+            return False
+        if talk.fault is None and talk.answered and talk.questions is None:
+            talk.questions = self._desk.questions(talk)
+        return talk.ended
+
+    def _results(self, talks: Sequence[Talk]) -> Iterator[Result]:
+        judged = [(talk.trial, talk.transcript) for talk in talks if talk.fault is None]
+        rulings = self._scoring.rulings(judged)
+        for talk in talks:
+            trial, said = talk.trial, talk.transcript
+            signature = self._desk.signature(trial)
+            if talk.fault is not None:
+                yield unscored(trial, said, *talk.fault, signature=signature)
+            else:
+                cached = not talk.generated
+                yield ruled(trial, said, next(rulings), signature=signature, cached=cached)
 
 
-def _tell(waiting: dict[str, list[Talk]], key: str, completion: Completion) -> list[Talk]:
+def _by_key(asked: Iterable[Asked]) -> dict[str, list[Asked]]:
+    found: dict[str, list[Asked]] = {}
+    for one in asked:
+        found.setdefault(one.request.key, []).append(one)
+    return found
+
+
+def _tell(waiting: list[Asked], completion: Completion) -> list[Asked]:
     """Hand an answer to all who wait for it: the first one's was generated for it."""
-    talks = waiting.pop(key, [])
-    for place, talk in enumerate(talks):
-        talk.hear(key, completion, generated=place == 0)
-    return talks
+    for place, one in enumerate(waiting):
+        one.take(completion, generated=place == 0)
+    return waiting
+
+
+def _once(talks: Iterable[Talk]) -> Iterator[Talk]:
+    """Each talk once: it may have asked several questions."""
+    return iter({talk.trial.position: talk for talk in talks}.values())
 
 
 def _windows(plan: Plan) -> Iterator[list[Trial]]:
@@ -226,12 +236,6 @@ def _windows(plan: Plan) -> Iterator[list[Trial]]:
             window, characters = [], 0
     if window:
         yield window
-
-
-def _origin(request: Request) -> dict[str, JsonValue]:
-    """Where an answer came from, for people who look into the store."""
-    variant = request.variant
-    return {**asdict(request.address), "model": variant.model, "adapter": variant.adapter}
 
 
 def _scored(result: Result) -> Scored:

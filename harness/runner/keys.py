@@ -61,9 +61,14 @@ def completion_key(identity: Identity, prompt: Prompt, sampling: Sampling, addre
     )
 
 
-def signature(identity: Identity, sampling: Sampling) -> str:
-    """What pairs must share: digests of the environment and of the suite's sampling, `e-s`."""
-    return f"{identity.environment}-{digest(_sampling(sampling), SIGNATURE_DIGITS)}"
+def signature(identity: Identity, sampling: Sampling, *scoring: str) -> str:
+    """What pairs must share: digests of the environment and of the suite's sampling, `e-s`.
+
+    `scoring` holds digests of what else a score depends on (judges, reasoning tags); they follow
+    as further parts.
+    """
+    sampled = digest(_sampling(sampling), SIGNATURE_DIGITS)
+    return "-".join([identity.environment, sampled, *scoring])
 
 
 def describe_variant(variant: Variant, backend: Backend) -> VariantInfo:

@@ -8,7 +8,9 @@ from itertools import count
 
 from harness.backends.values import Backend
 from harness.runner.haystacks import Cuts, Memo, cut_haystacks
+from harness.runner.judges import Judges
 from harness.runner.trial import Skip, Trial, misfit
+from harness.scorers.reasoning import DEFAULT_TAGS, Tag
 from harness.suites.values import Case, Suite
 from harness.variants import Variant
 
@@ -20,13 +22,16 @@ class Plan:
     """The trials of a run, in the order of their results.
 
     `skipped` are trials whose outcome is known already; `haystacks` holds the first user turn of
-    haystack cases, by the id of the case; `notes` are choices made for the user.
+    haystack cases, by the id of the case; `notes` are choices made for the user. `judges` are the
+    models that checks may ask; `reasoning_tags` say what of an answer is reasoning.
     """
 
     trials: tuple[Trial, ...]
     skipped: tuple[Skip, ...] = ()
     haystacks: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    judges: Judges = field(default_factory=dict)
+    reasoning_tags: tuple[Tag, ...] = DEFAULT_TAGS
 
     def characters(self, trial: Trial) -> int:
         """How long its prompts are, about."""

@@ -2,39 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from harness.backends.values import Completion
 from harness.chat import Messages, as_dicts
+from harness.errors import MachineryError
 from harness.runner.alarm import Overrun, within
 from harness.runner.engine import Limits
 from harness.runner.trial import Trial
 from harness.runner.values import CheckResult, Outcome, Result
-from harness.scorers import Answer, Check, Context
+from harness.scorers import Answer, Check, Context, Finding
 from harness.scorers.aggregate import combine
-from harness.scorers.reasoning import strip_reasoning
+from harness.scorers.reasoning import DEFAULT_TAGS, Tag, strip_reasoning
+from harness.scorers.values import verdict
+from harness.suites.values import Case
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said in a trial: the messages that led to the last answer, and all answers."""
+    """What was said in a trial: the messages that led to the last answer, and all answers.
+
+    `asked` holds the replies of judges, by `Question.key`.
+    """
 
     messages: Messages = ()
     completions: tuple[Completion, ...] = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class _Ruling:
+class Exchange:
+    """One answer with the conversation that led to it. `empty`: it fails whatever is checked."""
+
+    turn: int
+    answer: Answer
+    context: Context
+    empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
     """What the checks come to."""
 
     outcome: Outcome
     score: float
     reason: str
+    checks: tuple[CheckResult, ...] = ()
 
 
-class _CheckBrokeError(Exception):
+class CheckBrokeError(Exception):
     """A check raised or was late: that is machinery, not the model's fault."""
+
+
+def exchanges(
+    case: Case, transcript: Transcript, tags: Sequence[Tag] = DEFAULT_TAGS
+) -> Iterator[Exchange]:
+    """Each answer without its reasoning, in the light of what was said before it."""
+    messages = transcript.messages
+    users = [place for place, message in enumerate(messages) if message.role == "user"]
+    pairs = zip(users, transcript.completions, strict=True)
+    for turn, (place, completion) in enumerate(pairs):
+        text = strip_reasoning(completion.text, tags)
+        answer = Answer(text, completion.text, completion.finish_reason)
+        context = Context(messages[: place + 1], transcript.asked)
+        yield Exchange(turn, answer, context, not (case.allow_empty or text.strip()))
+
+
+def rule(
+    case: Case,
+    transcript: Transcript,
+    *,
+    check_seconds: float = Limits().check,
+    tags: Sequence[Tag] = DEFAULT_TAGS,
+) -> Ruling:
+    """What today's checks say of answers that are all there.
+
+    A check that cannot tell fails the case; one that raises, or takes longer than `check_seconds`,
+    makes it an error. An empty answer fails all of its checks unseen, unless the case allows it.
+    """
+    said = list(exchanges(case, transcript, tags))
+    checks: list[CheckResult] = []
+    try:
+        for exchange in said:
+            for check in case.turns[exchange.turn].checks:
+                checks.append(_check(check, exchange, check_seconds))
+    except CheckBrokeError as error:
+        return Ruling(Outcome.ERROR, 0.0, str(error), tuple(checks))
+    empty = next((exchange.turn for exchange in said if exchange.empty), None)
+    if empty is not None:
+        reason = _at_turn("empty answer", empty, len(said))
+        return Ruling(Outcome.FAIL, 0.0, reason, tuple(checks))
+    return _combined(tuple(checks), case.threshold)
 
 
 def score_trial(
@@ -44,22 +103,11 @@ def score_trial(
     signature: str = "",
     cached: bool = False,
     check_seconds: float = Limits().check,
+    tags: Sequence[Tag] = DEFAULT_TAGS,
 ) -> Result:
-    """The result of a trial whose answers are all there.
-
-    A check that cannot tell fails the case; one that raises, or takes longer than `check_seconds`,
-    makes it an error. An empty answer fails before any check, unless the case allows it.
-    """
-    answers = [_answer(completion) for completion in transcript.completions]
-    empty = [] if trial.case.allow_empty else [not answer.text.strip() for answer in answers]
-    checks: list[CheckResult] = []
-    try:
-        if not any(empty):
-            checks.extend(_checks(trial, transcript.messages, answers, check_seconds))
-        ruling = _empty(empty) if any(empty) else _rule(checks, trial.case.threshold)
-    except _CheckBrokeError as error:
-        ruling = _Ruling(Outcome.ERROR, 0.0, str(error))
-    return _result(trial, transcript, ruling, tuple(checks), signature, cached)
+    """The result of a trial whose answers are all there: see `rule`."""
+    ruling = rule(trial.case, transcript, check_seconds=check_seconds, tags=tags)
+    return ruled(trial, transcript, ruling, signature=signature, cached=cached)
 
 
 def unscored(
@@ -71,42 +119,15 @@ def unscored(
     signature: str = "",
 ) -> Result:
     """The result of a trial that was skipped or broke; `reason` says why, in plain words."""
-    ruling = _Ruling(outcome, 0.0, reason)
-    return _result(trial, transcript, ruling, (), signature, cached=False)
+    return ruled(trial, transcript, Ruling(outcome, 0.0, reason), signature=signature)
 
 
-def _answer(completion: Completion) -> Answer:
-    text = strip_reasoning(completion.text)
-    return Answer(text, completion.text, completion.finish_reason)
-
-
-def _checks(
-    trial: Trial, messages: Messages, answers: Sequence[Answer], seconds: float
-) -> Iterator[CheckResult]:
-    """Each turn's checks on its answer, in the light of what was said before it."""
-    users = [place for place, message in enumerate(messages) if message.role == "user"]
-    for turn, (place, answer) in enumerate(zip(users, answers, strict=True)):
-        context = Context(messages[: place + 1])
-        for check in trial.case.turns[turn].checks:
-            yield _check(check, turn, answer, context, seconds)
-
-
-def _check(
-    check: Check, turn: int, answer: Answer, context: Context, seconds: float
-) -> CheckResult:
-    try:
-        finding = within(seconds, lambda: check(answer, context))
-    except Overrun:
-        raise _CheckBrokeError(
-            f"check {check.name!r} took longer than {seconds:g} s and was ended"
-        ) from None
-    except Exception as error:
-        raise _CheckBrokeError(
-            f"check {check.name!r} broke: {type(error).__name__}: {error}"
-        ) from error
+def _check(check: Check, exchange: Exchange, seconds: float) -> CheckResult:
+    empty = verdict(False, "empty answer")
+    finding = empty if exchange.empty else _found(check, exchange, seconds)
     return CheckResult(
         check=check.name,
-        turn=turn,
+        turn=exchange.turn,
         passed=finding.passed,
         score=finding.score,
         reason=finding.reason,
@@ -116,40 +137,63 @@ def _check(
     )
 
 
-def _empty(empty: Sequence[bool]) -> _Ruling:
-    turn = empty.index(True)
-    return _Ruling(Outcome.FAIL, 0.0, _at_turn("empty answer", turn, len(empty)))
+def _found(check: Check, exchange: Exchange, seconds: float) -> Finding:
+    try:
+        return within(seconds, lambda: check(exchange.answer, exchange.context))
+    except Overrun:
+        raise CheckBrokeError(
+            f"check {check.name!r} took longer than {seconds:g} s and was ended"
+        ) from None
+    except MachineryError as error:
+        raise CheckBrokeError(f"check {check.name!r}: {_in_a_line(error)}") from error
+    except Exception as error:
+        raise CheckBrokeError(
+            f"check {check.name!r} broke: {type(error).__name__}: {error}"
+        ) from error
 
 
-def _rule(checks: Sequence[CheckResult], threshold: float | None) -> _Ruling:
+def _in_a_line(error: MachineryError) -> str:
+    """What broke, with what was found and wanted, where that is known."""
+    problem = error.problems[0]
+    parts = [("found", problem.found), ("wanted", problem.wanted)]
+    details = "; ".join(f"{name}: {text}" for name, text in parts if text)
+    return f"{problem.message} ({details})" if details else problem.message
+
+
+def _combined(checks: tuple[CheckResult, ...], threshold: float | None) -> Ruling:
     passed, score = combine(checks, threshold)
     if passed:
-        return _Ruling(Outcome.PASS, score, "")
+        return Ruling(Outcome.PASS, score, "", checks)
     turns = 1 + max((check.turn for check in checks), default=0)
     reasons = [_why(check, turns) for check in checks if not check.passed]
     if threshold is not None:
         reasons.insert(0, f"score {score:.3g} is below {threshold:g}")
-    return _Ruling(Outcome.FAIL, score, "; ".join(reasons) or "there is no check")
+    return Ruling(Outcome.FAIL, score, "; ".join(reasons) or "there is no check", checks)
 
 
 def _why(check: CheckResult, turns: int) -> str:
     said = check.reason or "does not hold"
-    reason = f"cannot tell: {said}" if check.passed is None else said
-    return _at_turn(f"{check.check}: {reason}", check.turn, turns)
+    if check.passed is None and not said.startswith(_UNKNOWN):
+        said = f"{_UNKNOWN}: {said}"
+    return _at_turn(f"{check.check}: {said}", check.turn, turns)
+
+
+_UNKNOWN = "cannot tell"  # most checks that cannot tell begin their reason so themselves
 
 
 def _at_turn(text: str, turn: int, turns: int) -> str:
     return f"turn {turn + 1}: {text}" if turns > 1 else text
 
 
-def _result(
+def ruled(
     trial: Trial,
     transcript: Transcript,
-    ruling: _Ruling,
-    checks: tuple[CheckResult, ...],
-    signature: str,
-    cached: bool,
+    ruling: Ruling,
+    *,
+    signature: str = "",
+    cached: bool = False,
 ) -> Result:
+    """The result of a trial on which this was ruled."""
     case, completions = trial.case, transcript.completions
     return Result(
         suite=case.suite,
@@ -160,7 +204,7 @@ def _result(
         outcome=ruling.outcome,
         score=ruling.score,
         responses=tuple(completion.text for completion in completions),
-        checks=checks,
+        checks=ruling.checks,
         reason=_with_length(ruling, completions),
         finish_reason=_finish_reason(completions),
         prompt_tokens=sum(completion.prompt_tokens for completion in completions),
@@ -182,7 +226,7 @@ def _finish_reason(completions: Sequence[Completion]) -> str:
     return next((reason for reason in reasons if reason != "stop"), "stop")
 
 
-def _with_length(ruling: _Ruling, completions: Sequence[Completion]) -> str:
+def _with_length(ruling: Ruling, completions: Sequence[Completion]) -> str:
     cut = [completion for completion in completions if completion.finish_reason == "length"]
     if ruling.outcome is not Outcome.FAIL or not cut:
         return ruling.reason

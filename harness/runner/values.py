@@ -99,7 +99,8 @@ class RunInfo:
 
     `started` is ISO 8601 in UTC; `seconds` the wall time; `generated` and `cached` count
     completions; `notes` are choices made for the user with their reasons; `execution` says how
-    the engine was driven; `scorers` maps each check in use to its version.
+    the engine was driven; `scorers` maps each check in use to its version, `judges` each model
+    that checks asked to its name and a digest of its weights, environment and sampling.
     """
 
     id: str
@@ -113,6 +114,7 @@ class RunInfo:
     notes: tuple[str, ...] = ()
     execution: Mapping[str, str] = field(default_factory=dict)
     scorers: Mapping[str, int] = field(default_factory=dict)
+    judges: Mapping[str, str] = field(default_factory=dict)
     generated: int = 0
     cached: int = 0
     finished: bool = False

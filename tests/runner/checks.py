@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,3 +35,17 @@ def registered() -> Iterator[None]:
     yield
     for name in ("test_runaway", "test_raising", "test_unsure"):
         forget(name)
+
+
+class DyingArgs(Args):
+    """`pid`: the process that is spared."""
+
+    pid: int
+
+
+@scorer("test_dying", version=1)
+def dying(answer: Answer, context: Context, args: DyingArgs) -> Finding:
+    """Takes its process down, as a crash in a C library does."""
+    if os.getpid() != args.pid:
+        os._exit(1)
+    raise AssertionError("it was scored in the process of the tests")

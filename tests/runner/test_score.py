@@ -11,7 +11,7 @@ from harness.chat import Message
 from harness.runner import Outcome, Result, Transcript, Trial, score_trial, unscored
 from harness.scorers import parse_check
 from harness.suites.values import Case, Position, Turn
-from tests.runner.worlds import TUNED
+from tests.runner.worlds import TUNED, case
 
 
 def score(checks: list[Any], *answers: Completion | str, **fields: Any) -> Result:
@@ -72,6 +72,29 @@ def test_an_empty_answer_fails_before_any_check(nothing: str) -> None:
     assert score(checks, nothing, allow_empty=True).outcome is Outcome.PASS
 
 
+def test_an_empty_answer_fails_each_of_its_checks_unseen() -> None:
+    result = score([{"not": {"contains": "zzz"}}, "test_raising"], " ")
+
+    assert [(c.check, c.passed, c.score, c.reason) for c in result.checks] == [
+        ("not", False, 0.0, "empty answer"),
+        ("test_raising", False, 0.0, "empty answer"),
+    ]
+
+
+def test_cannot_tell_is_said_once() -> None:
+    assert score([{"language": {"is": "fr"}}], "Ok").reason.startswith("language: cannot tell: ")
+    assert score([{"language": {"is": "fr"}}], "Ok").reason.count("cannot tell") == 1
+
+
+def test_which_tags_hold_reasoning_is_a_setting() -> None:
+    trial = Trial(case("a", check={"contains": "zzz"}), TUNED)
+    said = "<plan>zzz</plan><think>yyy</think>Lina"
+    transcript = Transcript((Message("user", "q"),), (Completion(said, "stop"),))
+
+    assert score_trial(trial, transcript).outcome is Outcome.PASS
+    assert score_trial(trial, transcript, tags=("plan",)).outcome is Outcome.FAIL
+
+
 def test_reasoning_is_not_scored_and_is_kept_in_the_response() -> None:
     result = score([{"not": {"contains": "zzz"}}], "<think>zzz</think>Lina")
 
@@ -117,10 +140,10 @@ def test_a_result_names_its_trial_and_sums_its_turns() -> None:
 
 
 def test_what_has_no_score_keeps_what_was_said() -> None:
-    case = Case("a", "s", "c", Position("s.yaml", 1, 1), (Turn("q"), Turn("r")))
+    one = Case("a", "s", "c", Position("s.yaml", 1, 1), (Turn("q"), Turn("r")))
     said = Transcript((Message("user", "q"),), (Completion("yes", "stop"),))
 
-    result = unscored(Trial(case, TUNED), said, Outcome.SKIPPED, "does not fit")
+    result = unscored(Trial(one, TUNED), said, Outcome.SKIPPED, "does not fit")
 
     assert (result.outcome, result.score, result.reason) == (Outcome.SKIPPED, 0.0, "does not fit")
     assert result.responses == ("yes",)

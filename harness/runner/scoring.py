@@ -1,0 +1,133 @@
+"""Rulings on many trials: in this process, or in several where that is faster.
+
+Processes are forked, so that checks with whatever they hold (compiled patterns, a user's own
+functions) are there without being sent. That is safe while no library with threads of its own is
+loaded, so runs that load torch score in this process, as do systems other than Linux. A worker's
+main thread does the scoring: time limits work there as they do here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import repeat
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+
+from harness.runner.plan import Plan
+from harness.runner.score import Ruling, Transcript, rule
+from harness.runner.trial import Trial
+from harness.runner.values import Outcome
+
+FEWEST = 400  # trials of a run: below that forking and the first use of each check cost more
+GROUP = 64  # trials that are ready at once: a slow engine's few are ruled on while it goes on
+CHUNK = 16  # trials sent to a worker at once: some 50 ms of work
+MOST = 16  # workers: the one process that stores their results keeps no more busy
+
+Job = tuple[Trial, Transcript]
+
+
+class Scoring:
+    """Gives rulings in the order of the jobs, the same ones whatever the number of processes."""
+
+    def __init__(self, plan: Plan, check_seconds: float, processes: int | None = None) -> None:
+        self._rules = _Rules(plan, check_seconds)
+        self._processes = processes or usable_processes(len(plan.trials))
+        self._pool: ProcessPoolExecutor | None = None
+
+    def rulings(self, jobs: Sequence[Job]) -> Iterator[Ruling]:
+        """What the checks say, one ruling for each job."""
+        if len(jobs) < GROUP or not self._start():
+            return (self._rules(*job) for job in jobs)
+        return self._spread(jobs)
+
+    def stop(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+    def _start(self) -> bool:
+        """Whether there are other processes; forks them with the first large group."""
+        if self._pool is None and self._processes > 1 and _may_fork():
+            self._pool = ProcessPoolExecutor(
+                self._processes, get_context("fork"), _begin, (self._rules,)
+            )
+        return self._pool is not None
+
+    def _spread(self, jobs: Sequence[Job]) -> Iterator[Ruling]:
+        assert self._pool is not None
+        places = [self._rules.places[trial.position] for trial, _ in jobs]
+        transcripts = [transcript for _, transcript in jobs]
+        with warnings.catch_warnings():
+            # Python 3.12 and later warn of any fork beside threads; ours hold no lock here.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            found = self._pool.map(_work, places, transcripts, chunksize=CHUNK)
+        return _all(found, len(jobs))
+
+
+class _Rules:
+    """How this run's trials are ruled on; workers inherit it."""
+
+    def __init__(self, plan: Plan, check_seconds: float) -> None:
+        self.trials = plan.trials
+        self.places = {trial.position: place for place, trial in enumerate(plan.trials)}
+        self._tags, self._seconds = plan.reasoning_tags, check_seconds
+
+    def __call__(self, trial: Trial, transcript: Transcript) -> Ruling:
+        return rule(trial.case, transcript, check_seconds=self._seconds, tags=self._tags)
+
+
+def usable_processes(trials: int) -> int:
+    """How many processes are worth it for so many trials: one for each core of ours."""
+    if trials < FEWEST or not hasattr(os, "sched_getaffinity"):
+        return 1
+    return min(len(os.sched_getaffinity(0)), MOST)
+
+
+def _may_fork() -> bool:
+    mine = threading.current_thread() is threading.main_thread()
+    return sys.platform == "linux" and mine and "torch" not in sys.modules
+
+
+def _all(found: Iterable[Ruling], count: int) -> Iterator[Ruling]:
+    """The rulings; errors for those that a worker took with it when it died."""
+    given = 0
+    try:
+        for ruling in found:
+            yield ruling
+            given += 1
+    except BrokenProcessPool:
+        lost = Ruling(Outcome.ERROR, 0.0, "a process that scored answers died")
+        yield from repeat(lost, count - given)
+
+
+# -- in a worker -----------------------------------------------------------------------------------
+
+_inherited: list[_Rules] = []
+
+
+def _begin(rules: _Rules) -> None:
+    """Leave interrupts to the parent, and end with it, even when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _inherited.append(rules)
+    threading.Thread(target=_end_with_parent, daemon=True, name="parent").start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _work(place: int, transcript: Transcript) -> Ruling:
+    rules = _inherited[0]
+    return rules(rules.trials[place], transcript)

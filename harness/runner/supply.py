@@ -1,0 +1,88 @@
+"""Answers of one engine: from the store, the missing ones generated and committed first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+
+from harness.backends.values import Backend, Completion, Request
+from harness.canonical import JsonValue
+from harness.errors import HarnessError, MachineryError
+from harness.runner.engine import Answered, Engine, Limits
+from harness.runner.events import Completed, Note, Observer, Reused
+from harness.runner.store import Entry, Store
+
+
+class Supply:
+    """Gives answers, and counts them. `broken` says what broke the engine, if anything did."""
+
+    def __init__(self, backend: Backend, store: Store, observer: Observer, limits: Limits) -> None:
+        self._store = store
+        self._observer = observer
+        self._engine = Engine(backend, limits)
+        self._in_hand: list[Answered] = []
+        self.generated = 0
+        self.cached = 0
+        self.tokens = 0
+        self.broken: MachineryError | None = None
+
+    def stored(self, requests: Sequence[Request]) -> dict[str, Completion]:
+        """The answers that are there already, by key."""
+        return self._store.completions(request.key for request in requests)
+
+    def reuse(self, count: int) -> None:
+        """Count answers that nothing was generated for."""
+        self.cached += count
+        if count:
+            self._observer(Reused(count))
+
+    def made(self, requests: Sequence[Request]) -> Iterator[list[tuple[str, Completion]]]:
+        """Generate; answers by key, in groups as they arrive, each one on disk by then.
+
+        Nothing more comes once the engine has broken.
+        """
+        for group in self._generate(requests) if requests else ():
+            yield self._keep(group)
+
+    def stop(self) -> None:
+        """Keep what has arrived. The store may be what broke: then that is what is reported."""
+        with suppress(HarnessError):
+            self._keep([*self._in_hand, *self._engine.stop()])
+
+    def _generate(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
+        if self.broken is not None:
+            return
+        try:
+            yield from self._engine.answers(requests)
+        except MachineryError as error:
+            self.broken = error
+            self._observer(Note(str(error)))
+            if rest := self._engine.stop():
+                yield rest
+
+    def _keep(self, group: list[Answered]) -> list[tuple[str, Completion]]:
+        """Commit answers, then report them. An error is no answer: it is asked for again."""
+        if not group:
+            return []
+        self._in_hand = group  # until it is committed: an interrupt may come in between
+        answers = {request.key: completion for request, completion in group}
+        entries = [
+            Entry(request.key, completion, _origin(request))
+            for request, completion in group
+            if not completion.error and completion.finish_reason != "error"
+        ]
+        kept = self._store.put_many(entries)
+        self._in_hand = []
+        answers.update((entry.key, answer) for entry, answer in zip(entries, kept, strict=True))
+        tokens = sum(completion.completion_tokens for completion in kept)
+        self.generated += len(entries)
+        self.tokens += tokens
+        self._observer(Completed(len(answers), tokens))
+        return list(answers.items())
+
+
+def _origin(request: Request) -> dict[str, JsonValue]:
+    """Where an answer came from, for people who look into the store."""
+    variant = request.variant
+    return {**asdict(request.address), "model": variant.model, "adapter": variant.adapter}

@@ -1,0 +1,77 @@
+"""Scoring in several processes: the same rulings, in the same order, under the same limits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+import tests.runner.checks  # noqa: F401
+from harness.backends.values import Completion
+from harness.chat import Message
+from harness.runner import Outcome, Plan, Transcript, Trial
+from harness.runner.score import Ruling
+from harness.runner.scoring import CHUNK, FEWEST, GROUP, Scoring, usable_processes
+from tests.runner.worlds import BASE, case
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or "torch" in sys.modules, reason="processes are forked"
+)
+
+
+def rulings(checks: list[object], processes: int, seconds: float = 5.0) -> list[Ruling]:
+    """What is ruled on answers to cases with these checks, each saying its number."""
+    trials = tuple(
+        Trial(case(f"c{n}", check=check), BASE, 0, position=2 * n) for n, check in enumerate(checks)
+    )
+    jobs = [
+        (trial, Transcript((Message("user", "?"),), (Completion(f"say {n}", "stop"),)))
+        for n, trial in enumerate(trials)
+    ]
+    scoring = Scoring(Plan(trials), seconds, processes)
+    try:
+        return list(scoring.rulings(jobs))
+    finally:
+        scoring.stop()
+
+
+def mixed(count: int) -> Iterator[object]:
+    """Checks that pass, fail, cannot tell and break."""
+    for n in range(count):
+        yield [{"contains": str(n)}, {"contains": "x"}, "test_unsure", "test_raising"][n % 4]
+
+
+def test_several_processes_rule_as_one_does() -> None:
+    checks = list(mixed(3 * GROUP + 1))
+
+    assert rulings(checks, processes=3) == rulings(checks, processes=1)
+
+
+def test_a_check_that_never_ends_is_ended_in_a_worker_too() -> None:
+    checks: list[object] = ["test_runaway", *mixed(GROUP)]
+
+    found = rulings(checks, processes=2, seconds=0.2)
+
+    assert found[0].reason == "check 'test_runaway' took longer than 0.2 s and was ended"
+    assert [ruling.outcome for ruling in found[1:5]] == [
+        Outcome.FAIL,
+        Outcome.FAIL,
+        Outcome.FAIL,
+        Outcome.ERROR,
+    ]
+
+
+def test_what_a_dying_worker_had_is_an_error_and_never_a_pass() -> None:
+    checks: list[object] = [*mixed(GROUP), {"test_dying": {"pid": os.getpid()}}]
+
+    found = rulings([*checks, *mixed(4 * CHUNK)], processes=2)
+
+    assert len(found) == GROUP + 1 + 4 * CHUNK
+    assert found[GROUP] == Ruling(Outcome.ERROR, 0.0, "a process that scored answers died")
+
+
+def test_small_runs_are_scored_in_one_process() -> None:
+    assert usable_processes(FEWEST - 1) == 1
+    assert usable_processes(FEWEST) == min(16, len(os.sched_getaffinity(0)))
