@@ -7,10 +7,14 @@ from typing import Protocol
 from markupsafe import Markup
 
 from harness.reports.scorecard import Scorecard
+from harness.reports.sections.ifeval import IfevalSection
+from harness.reports.sections.json_levels import JsonLevelsSection
 from harness.reports.sections.languages import LanguageGrid
 from harness.reports.sections.long_context import LongContext
 from harness.reports.sections.noise import NoiseSection
 from harness.reports.sections.refusals import Refusals
+from harness.reports.sections.role import RoleSection
+from harness.reports.sections.stability import StabilitySection
 from harness.runner.values import Result
 
 __all__ = ["Section", "all_sections"]
@@ -39,8 +43,12 @@ class Section(Protocol):
 def all_sections(scorecard: Scorecard) -> tuple[Section, ...]:
     """The sections, in the order in which the page shows them."""
     return (
+        IfevalSection(scorecard),
+        JsonLevelsSection(scorecard),
+        RoleSection(scorecard),
         LanguageGrid(scorecard),
         Refusals(scorecard),
         LongContext(scorecard),
+        StabilitySection(scorecard),
         NoiseSection(scorecard),
     )
