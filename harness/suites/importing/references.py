@@ -30,7 +30,7 @@ def check_of(name: str, reference: str, bar: float) -> dict[str, Any]:
             raise ValueError("the reference is no number")
         return {"numeric": {"equals": text}}
     if name == "json":
-        return {"json_value": {"path": "$", "equals": json.loads(text)}}
+        return {"json_value": {"path": "$", "equals": _json(text)}}
     if name == "chrf":
         return {"chrf": {"reference": text, "min": bar}}
     return {name: {"text": text}}
@@ -48,7 +48,23 @@ def _fitting(text: str) -> str:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        _json(text)
+    except ValueError:
         return False
     return True
+
+
+def _json(text: str) -> Any:
+    """The value of a JSON text that a data file can hold. Raises ValueError."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("the reference has too many levels") from None
+    except ValueError:
+        raise ValueError("the reference is no JSON text") from None
+    return value
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")

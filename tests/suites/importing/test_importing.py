@@ -312,6 +312,23 @@ def test_an_answer_that_does_not_fit_the_check_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("[" * 100_000, "the reference has too many levels"),
+        ('{"a": NaN}', "the reference is no JSON text"),
+        ('{"a": "\\ud800"}', "the reference is no JSON text"),
+        ("{", "the reference is no JSON text"),
+    ],
+)
+def test_a_reference_that_is_no_json_is_told(reference: str, said: str) -> None:
+    file = jsonl([{"prompt": "Go.", "response": reference}])
+    message = told(lambda: rows(file, check="json"))
+    assert message.splitlines()[0] == f"in.jsonl:1: json cannot be checked: {said}"
+    check = checks(rows(file))[0][0]
+    assert set(check) <= {"chrf", "one_of"}
+
+
 def test_columns_that_are_not_there_are_told() -> None:
     file = jsonl([{"question": "Go.", "answer": "Gone"}])
     columns = {"user": "questoin", "reference": "answer"}
