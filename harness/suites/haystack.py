@@ -34,7 +34,7 @@ class HaystackSpec(BaseModel):
     task: Task = "single"
     lengths: tuple[Annotated[int, Field(ge=32, strict=True)], ...] = Field(min_length=1)
     depths: tuple[Annotated[float, Field(ge=0, le=1, strict=True)], ...] = Field(
-        (0.5,), min_length=1
+        default=(0.5,), min_length=1
     )
     seeds: int = Field(default=1, ge=1, strict=True)
     keys: int = Field(default=4, ge=2, le=64, strict=True)
