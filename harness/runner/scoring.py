@@ -8,6 +8,7 @@ main thread does the scoring: time limits work there as they do here.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -118,6 +119,7 @@ def _begin(rules: _Rules) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _inherited.append(rules)
+    gc.freeze()  # what was inherited is not looked through, and so not copied, again and again
     threading.Thread(target=_end_with_parent, daemon=True, name="parent").start()
 
 

@@ -127,6 +127,7 @@ def unlike(case_hash: str = "h", environment: str = "e1-s1") -> Iterator[Result]
         ("other", "e1-s1", "the case itself (its messages or checks)"),
         ("h", "e2-s1", "the environment (e1 → e2)"),
         ("h", "e1-s2", "the suite's sampling"),
+        ("h", "e1-s1-j1", "how it was scored (the judge, or the reasoning tags)"),
         ("other", "e1-s2", "the case itself (its messages or checks) and the suite's sampling"),
     ],
 )

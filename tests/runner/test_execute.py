@@ -185,6 +185,21 @@ def test_later_turns_see_earlier_answers_without_their_reasoning(tmp_path: Path)
     assert [m["content"] for m in results[0].prompt] == ["one", "to 0", "two"]
 
 
+def test_other_reasoning_tags_are_taken_out_and_are_part_of_the_signature(tmp_path: Path) -> None:
+    def think(request: Request) -> Completion:
+        return Completion(f"<plan>zzz</plan><think>hm</think>{request.address.turn}", "stop")
+
+    engine = ScriptedEngine(think)
+    plan = replace(plan_of(engine, case("a", "one", "two")), reasoning_tags=("plan",))
+
+    _, (result,) = go(tmp_path / "db", plan, engine)
+    _, (usual,) = go(tmp_path / "other", replace(plan, reasoning_tags=("think",)), engine)
+
+    assert [m.content for m in engine.asked[1].prompt.messages][1] == "<think>hm</think>0"
+    assert (result.outcome, usual.outcome) == (Outcome.PASS, Outcome.FAIL)
+    assert result.environment.startswith(usual.environment + "-")
+
+
 def test_a_variant_overrides_system_prompt_and_sampling(tmp_path: Path) -> None:
     engine = ScriptedEngine()
     own = Variant("own", "m", system="Mine.", sampling=Sampling(temperature=0.5))
