@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,8 +23,9 @@ from harness.backends import (
     open_backend,
     recorded_variants,
 )
+from harness.early import answer_early, note_stop, so_far
 from harness.errors import InputError, Problem
-from harness.gate import GateReport, SuiteDemand, Verdict, decide, load_baseline
+from harness.gate import EARLY_STOP, GateReport, SuiteDemand, Verdict, decide, load_baseline
 from harness.judging import open_judges
 from harness.lineup import baseline_file, baseline_name, lineup
 from harness.reports import (
@@ -166,13 +167,37 @@ def _run(
         info = _begin(settings, suites, backend, plan, baseline)
         store.start_run(info)
         limits = Limits(run=settings.time_limit)
-        counts = execute(plan, backend, store, info.id, observer, limits)
+        if settings.early_stop and info.baseline is not None:
+            info, counts = _answer_early(settings, plan, backend, store, info, observer, limits)
+        else:
+            counts = execute(plan, backend, store, info.id, observer, limits)
         broken = str(counts.broken or "")
         if settings.aa and not broken:
             broken = measure_noise(plan, backend, store, info, observer, limits)
     info = _end(info, backend, counts, time.monotonic() - started)
     store.finish_run(info)
     return _report(settings, store, info, broken)
+
+
+def _answer_early(
+    settings: Settings,
+    plan: Plan,
+    backend: Backend,
+    store: Store,
+    info: RunInfo,
+    observer: Observer,
+    limits: Limits,
+) -> tuple[RunInfo, Counts]:
+    """Ask until a suite has shown a regression, or all of it; the record says what was spared."""
+
+    def ask(part: Plan, tell: Observer, left: Limits) -> Counts:
+        return execute(part, backend, store, info.id, tell, left)
+
+    def judge(asked: Mapping[str, int]) -> GateReport:
+        return decide_run(settings, so_far(info, asked), store.results(info.id))
+
+    stopped = answer_early(plan, ask, judge, observer, limits)
+    return note_stop(info, stopped), stopped.counts
 
 
 def _report(settings: Settings, store: Store, info: RunInfo, failure: str = "") -> RunReport:
@@ -193,7 +218,14 @@ def decide_run(settings: Settings, info: RunInfo, results: Iterable[Result]) -> 
     demands = [SuiteDemand.of(suite) for suite in info.suites]
     environments = {variant.name: variant.environment for variant in info.variants}
     everything = chain(results, _recorded_baseline(settings, info))
-    return decide(everything, demands, roles, info.baseline, environments=environments)
+    return decide(
+        everything,
+        demands,
+        roles,
+        info.baseline,
+        environments=environments,
+        sequential=EARLY_STOP in info.execution,
+    )
 
 
 def _recorded_baseline(settings: Settings, info: RunInfo) -> Iterator[Result]:
@@ -265,7 +297,7 @@ def _end(info: RunInfo, backend: Backend, counts: Counts, seconds: float) -> Run
         info,
         seconds=seconds,
         notes=tuple(dict.fromkeys((*backend.notes, *info.notes))),
-        execution=dict(backend.execution()),
+        execution={**backend.execution(), **info.execution},
         generated=counts.generated,
         cached=counts.cached,
         finished=counts.broken is None,

@@ -108,6 +108,9 @@ class Settings(BaseModel):
     time_limit: Annotated[float | None, Flag("--time-limit", "SECONDS")] = Field(
         default=None, gt=0, description="end the run after this; what is finished is kept"
     )
+    early_stop: Annotated[bool, Flag("--early-stop", switch=True)] = Field(
+        default=False, description="stop a suite once it has shown that every candidate regressed"
+    )
     aa: Annotated[bool, Flag("--aa", switch=True)] = Field(
         default=False, description="let the baseline answer twice and report how noisy it is"
     )

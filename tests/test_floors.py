@@ -24,7 +24,7 @@ FLOORS = (
     {"gate"},
     {"reports"},
     {"settings"},
-    {"again", "judging", "lineup", "selection"},
+    {"again", "early", "judging", "lineup", "selection"},
     {"session"},
     {"rescoring", "sides"},
     {"comparing"},

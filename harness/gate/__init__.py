@@ -1,6 +1,6 @@
 """Statistics, verdicts and baselines: what a run's results mean for each candidate."""
 
-from harness.gate.baselines import Baseline, load_baseline, save_baseline
+from harness.gate.baselines import EARLY_STOP, Baseline, load_baseline, save_baseline
 from harness.gate.decision import decide
 from harness.gate.noise import NoiseFloor, flaky_cases, noise_floor
 from harness.gate.run_comparison import compare
@@ -8,6 +8,7 @@ from harness.gate.sequential import SequentialTest, balanced_order
 from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict, Verdict
 
 __all__ = [
+    "EARLY_STOP",
     "Baseline",
     "Comparison",
     "GateReport",

@@ -21,6 +21,7 @@ from harness.gate.sentences import counted
 from harness.runner import run_from_json, run_to_json
 from harness.runner.values import Outcome, Result, RunInfo, SuiteInfo, VariantInfo
 
+EARLY_STOP = "early stop"  # in RunInfo.execution of a run that could stop early
 FORMAT = "harness-baseline"
 VERSION = 1
 
@@ -115,6 +116,8 @@ def _flaws(path: Path, info: RunInfo, variant: str, rows: list[Result]) -> Itera
     """Everything that keeps a run from being a baseline."""
     if not info.finished:
         yield Problem(f"run {info.id} was not finished: no baseline is saved", path=str(path))
+    if EARLY_STOP in info.execution:
+        yield Problem(f"run {info.id} could stop early: no baseline is saved", path=str(path))
     if not info.suites:
         yield Problem(f"run {info.id} has no suite: no baseline is saved", path=str(path))
     ledger = collect(rows)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.gate.early import METHOD
 from harness.gate.intervals import Spread, rate_interval, spread
 from harness.gate.ledger import Items
 from harness.gate.paired_tests import group_sums, holm, mcnemar_mid_p, sign_flip_p
 from harness.gate.pairs import Pairs, groups_of
 from harness.gate.power import cases_to_decide, smallest_drop, smallest_mean_drop
 from harness.gate.rules import inconclusive
+from harness.gate.sequential import SequentialTest
 from harness.gate.values import Comparison, Rate
 from harness.gate_settings import GateSettings
 
@@ -58,10 +60,19 @@ def rate_of(items: Items) -> Rate:
 
 
 def compare_family(
-    family: Sequence[tuple[Pairs, GateSettings]], baseline: str
+    family: Sequence[tuple[Pairs, GateSettings]],
+    baseline: str,
+    looked: Sequence[SequentialTest] = (),
 ) -> tuple[Tested, ...]:
-    """Compare one variant on suites that share one error budget; each has at least one pair."""
+    """Compare one variant on suites that share one error budget; each has at least one pair.
+
+    `looked` holds the sequential test of each suite of a run that may stop early: it replaces the
+    final test of every suite of that run.
+    """
     tests = [paired_test(pairs) for pairs, _ in family]
+    if looked:
+        both = zip(tests, looked, strict=True)
+        tests = [PairedTest(seen.p, test.p_better, METHOD) for test, seen in both]
     worse = holm([test.p_worse for test in tests])
     better = holm([test.p_better for test in tests])
     return tuple(
@@ -97,7 +108,7 @@ def _comparison(
         high=high,
         p=test.p_worse,
         p_adjusted=p_adjusted,
-        mde=_smallest_drop(pairs, wide, settings.alpha),
+        mde=_seen(test, _smallest_drop(pairs, wide, settings.alpha)),
         method=test.method,
         worse=pairs.changed(-1),
         better=pairs.changed(1),
@@ -107,7 +118,7 @@ def _comparison(
         only_candidate=pairs.only_candidate,
         clusters=pairs.clusters if pairs.clustered else None,
         lower_bound=wide.lower(),
-        mde_adjusted=_smallest_drop(pairs, wide, settings.alpha / family),
+        mde_adjusted=_seen(test, _smallest_drop(pairs, wide, settings.alpha / family)),
         family=family,
     )
     return _with_advice(seen, settings, wide)
@@ -120,6 +131,11 @@ def _with_advice(seen: Comparison, settings: GateSettings, wide: Spread) -> Comp
     alpha = settings.alpha / seen.family
     more = cases_to_decide(wide, margin=settings.margin, alpha=alpha)
     return replace(seen, more_cases=more)
+
+
+def _seen(test: PairedTest, drop: float | None) -> float | None:
+    """The figure is the final test's; a test that may stop early sees a little less."""
+    return None if test.method == METHOD else drop
 
 
 def _smallest_drop(pairs: Pairs, wide: Spread, alpha: float) -> float | None:

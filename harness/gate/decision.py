@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.errors import InputError, Problem, nearest
 from harness.gate.comparison import Tested, compare_family, rate_of
+from harness.gate.early import sequential_test
 from harness.gate.ledger import Ledger, collect, known_only
 from harness.gate.pairs import make_pairs
 from harness.gate.values import GateReport, SuiteDemand, SuiteVerdict, Verdict
@@ -34,6 +35,7 @@ class Pairing:
     baseline: str | None
     insist: bool
     environments: Environments
+    sequential: bool = False
 
 
 def decide(
@@ -44,19 +46,27 @@ def decide(
     *,
     insist: bool = False,
     environments: Environments | None = None,
+    sequential: bool = False,
 ) -> GateReport:
     """Judge every candidate on every suite.
 
     `results` are read once, in any order, and only a light projection is kept. `baseline` names a
     variant in `roles`; None judges by absolute bars alone. `insist` compares pairs that differ in
     case or environment all the same, with a warning. `environments` holds the fields of each
-    variant's environment, to say which of them differ.
+    variant's environment, to say which of them differ. `sequential`: the results are in the order
+    in which they were looked at, and a test that allows that replaces the final one.
 
     Raises InputError for results of unknown suites or variants, for a repeated result and for a
     score that is no number in [0, 1].
     """
     return judge_ledger(
-        collect(results), demands, roles, baseline, insist=insist, environments=environments
+        collect(results),
+        demands,
+        roles,
+        baseline,
+        insist=insist,
+        environments=environments,
+        sequential=sequential,
     )
 
 
@@ -68,11 +78,12 @@ def judge_ledger(
     *,
     insist: bool = False,
     environments: Environments | None = None,
+    sequential: bool = False,
 ) -> GateReport:
     """`decide` on results that are already collected."""
     known_only(ledger, {demand.name: demand for demand in demands}, roles)
     _check_baseline(roles, baseline)
-    pairing = Pairing(baseline, insist, environments or {})
+    pairing = Pairing(baseline, insist, environments or {}, sequential)
     units = {variant: _units(ledger, demands, variant, pairing) for variant in roles}
     verdicts = tuple(
         _suite_verdict(units[variant][index], role)
@@ -100,17 +111,18 @@ def _units(
     """One unit per suite. Whole suites share Holm's error budget; a part of a suite takes none."""
     units = [_unit(ledger, demand, variant, pairing) for demand in demands]
     whole = [unit for unit in units if not unit.demand.partial]
-    tested = {**_compared(whole), **_compared([unit for unit in units if unit.demand.partial])}
+    part = [unit for unit in units if unit.demand.partial]
+    tested = {**_compared(whole, pairing), **_compared(part, pairing)}
     return [replace(unit, tested=tested.get(unit.demand.name)) for unit in units]
 
 
-def _compared(units: Sequence[Unit]) -> dict[str, Tested]:
+def _compared(units: Sequence[Unit], pairing: Pairing) -> dict[str, Tested]:
     """The comparisons of the suites that have a pair, corrected together, by suite."""
-    having = [(u.demand, u.pairs) for u in units if u.pairs is not None and u.pairs.cases]
-    family = [(pairs, demand.gate) for demand, pairs in having]
-    baseline = next((unit.baseline for unit in units if unit.baseline), "")
-    tested = compare_family(family, baseline)
-    return {demand.name: seen for (demand, _), seen in zip(having, tested, strict=True)}
+    having = [(u, u.pairs) for u in units if u.pairs is not None and u.pairs.cases]
+    family = [(pairs, unit.settings) for unit, pairs in having]
+    looked = [sequential_test(pairs, u.items) for u, pairs in having if pairing.sequential]
+    tested = compare_family(family, pairing.baseline or "", looked)
+    return {unit.demand.name: seen for (unit, _), seen in zip(having, tested, strict=True)}
 
 
 def _unit(ledger: Ledger, demand: SuiteDemand, variant: str, pairing: Pairing) -> Unit:

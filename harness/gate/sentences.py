@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.gate.early import METHOD
 from harness.gate.pairs import Pairs
 from harness.gate.values import Comparison, Rate
 from harness.gate_settings import GateSettings
@@ -52,7 +53,8 @@ def change(comparison: Comparison, settings: GateSettings) -> str:
         what = f"{counted(worse, 'case')} scored lower, {better} scored higher"
     if comparison.delta >= 0:
         return f"{what}: no loss in {_pairs(comparison)} with {comparison.baseline}"
-    odds = f"equal models give a result this lopsided in {percent(comparison.p)} of runs"
+    most = "at most " if comparison.method == METHOD else ""
+    odds = f"equal models give a result this lopsided in {most}{percent(comparison.p)} of runs"
     if comparison.family > 1:
         adjusted = percent(comparison.p_adjusted)
         odds += f", {adjusted} after Holm {over_suites(comparison.family)}"
@@ -77,6 +79,8 @@ def accepted(comparison: Comparison, settings: GateSettings) -> str:
 
 def sight(comparison: Comparison) -> str:
     """The smallest drop that the suite can see."""
+    if comparison.method == METHOD:
+        return f"the test may stop early: it sees a little less than a final one ({METHOD})"
     if comparison.mde is None:
         return f"{_pairs(comparison)} are too few to see a drop of any size"
     alone = f"smallest drop this suite can see: {points(comparison.mde)}"

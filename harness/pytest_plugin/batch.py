@@ -62,8 +62,8 @@ class Batch:
             raise self.error
 
     def results(self, key: Key) -> list[Result]:
-        """The repeats of one case and variant."""
-        return self._results[key]
+        """The repeats of one case and variant; none where its suite stopped early."""
+        return self._results.get(key, [])
 
     def verdict(self, suite: str, variant: str) -> SuiteVerdict:
         """What the gate says of one suite and variant."""

@@ -129,7 +129,8 @@ class CaseItem(SuiteItem):
     def ruling(self) -> Ruling:
         """The outcome of this case, known once the run is over."""
         results = self.batch.results(self.key)
-        self._record(results[0].score, str(results[0].outcome))
+        if results:
+            self._record(results[0].score, str(results[0].outcome))
         verdict = self.batch.verdict(self.suite.name, self.variant.name)
         return rule_case(results, verdict, self.suite.gate.min_pass_rate)
 

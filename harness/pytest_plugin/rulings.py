@@ -41,6 +41,12 @@ PASSED = Ruling(Kind.PASSED)
 
 def rule_case(results: Sequence[Result], verdict: SuiteVerdict, bar: float | None = None) -> Ruling:
     """The outcome of one case and variant; `results` are its repeats, `bar` the least pass rate."""
+    if not results:  # never a pass: nobody asked
+        if verdict.verdict is None:
+            return Ruling(Kind.SKIPPED, "not asked")
+        if verdict.verdict is Verdict.REGRESSED:
+            return Ruling(Kind.SKIPPED, "not asked: the suite had shown its regression")
+        return Ruling(Kind.ERROR, "no result: the run ended before it was asked")
     if broken := [r for r in results if r.outcome is Outcome.ERROR]:
         return Ruling(Kind.ERROR, broken[0].reason)
     if skipped := [r for r in results if r.outcome is Outcome.SKIPPED]:

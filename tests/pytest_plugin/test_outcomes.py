@@ -147,3 +147,24 @@ def test_a_committed_baseline_is_compared_against(project: pytest.Pytester, reco
 
     done.assert_outcomes(passed=5, failed=8)
     done.stdout.fnmatch_lines(["FAILED suites/colours.yaml::gate[[]base[]] - regressed: *"])
+
+
+def test_cases_that_nobody_asked_are_skipped_and_never_passed(
+    project: pytest.Pytester, record: Record
+) -> None:
+    cases = [f"c{number:02}" for number in range(60)]
+    project.path.joinpath("suites", "colours.yaml").write_text(
+        "suite: colours\ncategory: c\ncases:\n"
+        + "".join(f"  - {{id: {c}, user: Say red., checks: [{{contains: red}}]}}\n" for c in cases)
+    )
+    rows = [
+        {"case": case, "variant": variant, "response": text}
+        for case in cases
+        for variant, text in (("base", "red"), ("new", "blue"))
+    ]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    project.path.joinpath("answers.jsonl").write_text(lines)
+    done = project.runpytest("suites", "--early-stop", "-rs")
+
+    done.assert_outcomes(passed=25, failed=26, skipped=70)
+    done.stdout.fnmatch_lines(["SKIPPED * not asked: the suite had shown its regression"])
