@@ -13,10 +13,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.gate import calibration as sim
+from harness.gate.early_calibration import early_stop
 
 RUNS = 20_000  # standard error of a share of 0.05: 0.0015
 ITEM_RUNS = 2_000
 SCORE_RUNS = 1_000
+EARLY_RUNS = 1_000
 KINDS: tuple[tuple[sim.Kind, str], ...] = (
     ("single", "single cases, 5 % flips"),
     ("repeated", "three repeats, every tenth case a coin"),
@@ -115,6 +117,18 @@ def non_inferiority() -> str:
     return table(flips_head("cases, max_drop"), rows)
 
 
+def early() -> str:
+    """A run that may stop early."""
+    head = ["six suites", "equal: any stopped", "−5 points found", "after Holm", "cases spared"]
+    rows = []
+    for n in (300, 1000):
+        for flip in sim.FLIPS:
+            found = early_stop(n, flip, EARLY_RUNS)
+            shares = (found.false_alarm, found.before_holm, found.after_holm, found.spared)
+            rows.append([f"{n} cases, {100 * flip:.0f} % flips", *map(share, shares)])
+    return table(head, rows)
+
+
 TABLES = {
     "alarms": alarms,
     "power": power,
@@ -123,6 +137,7 @@ TABLES = {
     "drops": drops,
     "items": items,
     "non_inferiority": non_inferiority,
+    "early": early,
 }
 
 

@@ -134,7 +134,7 @@ def _with_advice(seen: Comparison, settings: GateSettings, wide: Spread) -> Comp
 
 
 def _seen(test: PairedTest, drop: float | None) -> float | None:
-    """The figure is the final test's; a test that may stop early sees a little less."""
+    """The figure is the final test's; a test that may stop early sees less."""
     return None if test.method == METHOD else drop
 
 

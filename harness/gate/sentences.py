@@ -80,7 +80,7 @@ def accepted(comparison: Comparison, settings: GateSettings) -> str:
 def sight(comparison: Comparison) -> str:
     """The smallest drop that the suite can see."""
     if comparison.method == METHOD:
-        return f"the test may stop early: it sees a little less than a final one ({METHOD})"
+        return f"the test may stop early: it sees less than a final one ({METHOD})"
     if comparison.mde is None:
         return f"{_pairs(comparison)} are too few to see a drop of any size"
     alone = f"smallest drop this suite can see: {points(comparison.mde)}"

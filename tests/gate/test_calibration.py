@@ -9,6 +9,7 @@ import pytest
 
 from bench.statistics_tables import TABLES
 from harness.gate import Verdict, calibration, decide
+from harness.gate.early_calibration import early_stop
 from tests.gate.hand_made import ROLES, demand, table
 
 RUNS = 4_000
@@ -51,6 +52,13 @@ def test_other_items_keep_the_level_and_the_intervals(kind: calibration.Kind) ->
 def test_a_loss_as_large_as_the_margin_rarely_passes_non_inferiority(flip: float) -> None:
     assert calibration.non_inferiority(300, flip, 0.03, 0.03, RUNS) <= 0.065
     assert calibration.non_inferiority(1000, flip, 0.03, 0.0, RUNS) >= 0.85
+
+
+def test_a_run_that_may_stop_early_keeps_the_level() -> None:
+    found = early_stop(300, 0.10, 200)
+
+    assert found.false_alarm <= 0.05
+    assert early_stop(300, 0.02, 200).before_holm >= 0.75
 
 
 def test_the_simulated_rule_is_the_gates_rule() -> None:

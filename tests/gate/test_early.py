@@ -73,4 +73,4 @@ def test_the_sentence_says_at_most() -> None:
             "9 cases got worse, 0 got better; equal models give a result this lopsided in at most "
         )
     )
-    assert "the test may stop early: it sees a little less" in verdict_of(report).reasons[-1]
+    assert "the test may stop early: it sees less" in verdict_of(report).reasons[-1]
