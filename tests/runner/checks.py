@@ -32,8 +32,9 @@ def registered() -> Iterator[None]:
     scorer("test_runaway", version=1)(runaway)
     scorer("test_raising", version=1)(raising)
     scorer("test_unsure", version=3)(unsure)
+    scorer("test_dying", version=1)(dying)
     yield
-    for name in ("test_runaway", "test_raising", "test_unsure"):
+    for name in ("test_runaway", "test_raising", "test_unsure", "test_dying"):
         forget(name)
 
 
@@ -43,7 +44,6 @@ class DyingArgs(Args):
     pid: int
 
 
-@scorer("test_dying", version=1)
 def dying(answer: Answer, context: Context, args: DyingArgs) -> Finding:
     """Takes its process down, as a crash in a C library does."""
     if os.getpid() != args.pid:
