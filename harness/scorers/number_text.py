@@ -15,16 +15,28 @@ from harness.scorers.limits import NUMBER_DIGITS
 
 Convention = Literal["auto", "point", "comma"]
 
+# Letters that digits join without a space: 长2,460米, 約35分, 제3장, ราคา45, و15, ב15. The long vowel
+# mark of kana and the Arabic stretching mark belong to no script by name.
+_JOINED = (
+    r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+    r"\p{Tibetan}\p{Arabic}\p{Hebrew}\u30fc\uff70\u0640"
+)
+_LETTER = rf"[\p{{L}}--[{_JOINED}]]"
+# A sign right behind them is a hyphen as a rule (코로나-19, 嫦娥-5), but not behind "is" or "to".
+_COPULA = "[是为為于於到至はがも은는]"
 # Digits with separators inside: a separator counts only between two digits. White space groups
 # digits by three; a line break never does. Times (10:30) are no numbers, nor is a part of a date.
 _NUMBER = regex.compile(
-    r"(?<![\p{L}\p{Nd}_])(?<![\p{Nd}][.,٫٬:/])"
-    r"(?P<sign>(?<![\p{Nd}\p{L})\]%])[+\-−–﹣-]\p{Sc}?\s?)?"
+    rf"(?<!{_LETTER})(?<![\p{{Nd}}_])(?<![\p{{Nd}}][.,٫٬:/])"
+    rf"(?P<sign>(?:(?<![\p{{Nd}}\p{{L}})\]%])|(?<={_COPULA}))"
+    r"[+\-−–﹣-]\p{Sc}?\s?)?"
     r"(?:(?P<digits>\p{Nd}++(?:[ \u00a0\u2009\u202f'’](?=\p{Nd}{3}(?!\p{Nd}))\p{Nd}{3}"
     r"|[.,٫٬]\p{Nd}++)*+|[.]\p{Nd}++)(?P<half>[½⅓⅔¼¾⅛⅜⅝⅞]|(?<=\p{Nd})[/⁄]\p{Nd}++)?"
     r"|(?P<alone>[½⅓⅔¼¾⅛⅜⅝⅞]))(?![:/⁄]\p{Nd})"
-    r"(?P<exp>[eE][+-]?\p{Nd}++(?![\p{L}\p{Nd}])|\s?[×x·*]\s?10\s?\^?\s?[{(]?[+\-−]?\p{Nd}++[})]?"
-    r"|\s?[×x·]\s?10[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]++)?"
+    rf"(?P<exp>[eE][+-]?\p{{Nd}}++(?!{_LETTER})"
+    r"|\s?[×x·*]\s?10\s?\^?\s?[{(]?[+\-−]?\p{Nd}++[})]?"
+    r"|\s?[×x·]\s?10[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]++)?",
+    regex.VERSION1,
 )
 _DATE = regex.compile(r"(?<![\d-])\d{4}-\d{1,2}-\d{1,2}(?![\d-])")
 _SPACES = regex.compile(r"[ \u00a0\u2009\u202f'’]")

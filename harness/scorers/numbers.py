@@ -72,7 +72,7 @@ class NumericArgs(Args):
 
 @scorer(
     "numeric",
-    version=1,
+    version=2,
     shorthand="equals",
     example=Example(
         {"equals": 1234.5, "units": ["EUR", "€"]}, "The total is 1.234,50 EUR.", "It is 1,234 EUR."
