@@ -32,14 +32,15 @@ def words(answer: Answer, context: Context, args: Bounds) -> Finding:
 
 @scorer(
     "sentences",
-    version=1,
+    version=2,
     shorthand="exactly",
     example=Example({"exactly": 2}, "Dr. Weber paid 3.50. Thanks!", "Dr. Weber paid 3.50."),
 )
 def sentences(answer: Answer, context: Context, args: Bounds) -> Finding:
     """The answer has that many sentences.
 
-    Abbreviations, initials and decimals end none. Headings and code are none; a list item is one.
+    Abbreviations, initials, ordinals and decimals end none. Headings and code are none; a list item
+    is one.
     """
     count = count_sentences(answer.text)
     return args.judge(count.low, count.high, "sentence")

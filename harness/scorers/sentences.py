@@ -1,15 +1,17 @@
 """Sentences of a text, by rules, offline and in many languages.
 
 A sentence ends at `.`, `!`, `?`, `…` or the marks of other scripts, together with the closing
-quotes and brackets behind them. A point ends none behind an abbreviation or an initial, inside a
-number or a name (3.14, example.com), or before a small letter. List items and paragraphs end
-sentences too; headings, rules, tables and code have none.
+quotes and brackets behind them. A point ends none behind an abbreviation, an initial or an ordinal,
+inside a number or a name (3.14, example.com), or before a small letter, unless the whole text is
+written without capitals. List items and paragraphs end sentences too; headings, rules, tables and
+code have none.
 """
 
 from __future__ import annotations
 
 import regex
 
+from harness.scorers.abbreviations import REACH, goes_on
 from harness.scorers.counting import Range, has_text
 from harness.scorers.markdown import BULLET, HEADING, NUMBERED, RULE, marked_lines
 
@@ -21,28 +23,9 @@ _END = regex.compile(rf"[{_WIDE}]++{_CLOSERS}|[.{_OTHER}]++{_CLOSERS}(?=\s|$|[{_
 # A Japanese quotation inside a sentence: 「…？」と言った。
 _QUOTED_GOES_ON = regex.compile(r"[」』]\p{Hiragana}")
 _SMALL = regex.compile(r"\s*[\"'“‘«(\[]*\p{Ll}")
-
-
-def _set(names: str) -> frozenset[str]:
-    return frozenset(names.split())
-
-
-# Abbreviations that stand before a name or a number, in the languages of the suites.
-_ABBREVIATIONS = _set(
-    "mr mrs ms dr prof st sr jr hon rev gen col capt lt sgt rep sen gov pres messrs mt ft "
-    "vs etc cf ca approx no nos vol vols fig figs eq sec ch pp p ed eds al inc ltd co corp dept "
-    "jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun "
-    "e.g i.e a.m p.m u.s u.k u.n d.c ph.d b.c a.d "
-    "bzw z.b d.h u.a usw ggf evtl inkl exkl nr str tel abs art hr fr hrn vgl s.o s.u o.ä bspw "
-    "sra srta dña ud uds ee.uu p.ej pág núm av avda "
-    "m mme mlle mm éd env chap "
-    "sig sig.ra dott avv ing pag n "
-    "г гг т.е т.д т.п др пр см рис стр ул им "
-    "tzn np itd itp tj ul nr prof hab inż"
-)
-# These end a sentence when a capital follows: they also stand at its end.
-_AT_END = _set("etc usw co corp inc ltd al a.m p.m u.s u.k jr sr др т.д т.п itd itp")
-_LAST_WORD = regex.compile(r"[\p{L}\p{M}](?:[\p{L}\p{M}.]*[\p{L}\p{M}])?$")
+_MORE = regex.compile(r"\S")
+# A text has capitals if a word begins with one; HTML does not.
+_CAPITALISED = regex.compile(r"\p{Lu}\p{Ll}")
 _UNTELLABLE = regex.compile(r"[\p{Thai}\p{Lao}]")
 _LETTER = regex.compile(r"\p{L}")
 
@@ -53,8 +36,10 @@ def count_sentences(text: str) -> Range:
     Thai and Lao mark no sentence ends: their count is a range, from one a block to one a space.
     """
     low = high = 0
-    for block in _blocks(text):
-        found = len(sentences_of(block))
+    blocks = _blocks(text)
+    small = _is_small(blocks)
+    for block in blocks:
+        found = len(_sentences_of(block, small))
         low += found
         high += max(found, len(block.split())) if _is_untellable(block) else found
     return Range(low, high)
@@ -62,42 +47,40 @@ def count_sentences(text: str) -> Range:
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text in order."""
-    return [sentence for block in _blocks(text) for sentence in sentences_of(block)]
+    blocks = _blocks(text)
+    small = _is_small(blocks)
+    return [sentence for block in blocks for sentence in _sentences_of(block, small)]
 
 
-def sentences_of(block: str) -> list[str]:
+def _sentences_of(block: str, small: bool) -> list[str]:
     """The sentences of one paragraph or list item."""
     found: list[str] = []
     start = 0
     for match in _END.finditer(block):
-        if _ends(block, match.start(), match.end(), start):
+        if _ends(block, match.start(), match.end(), start, small):
             found.append(block[start : match.end()].strip())
             start = match.end()
     found.append(block[start:].strip())
     return [sentence for sentence in found if has_text(sentence)]
 
 
-def _ends(block: str, mark: int, end: int, start: int) -> bool:
+def _ends(block: str, mark: int, end: int, start: int, small: bool) -> bool:
     """Whether the mark at `mark` ends the sentence that began at `start`."""
     if block[mark] in _WIDE:
         return not _QUOTED_GOES_ON.match(block, max(end - 1, 0))
-    if end < len(block) and _SMALL.match(block, end):
+    dots = block[mark] == "…" or block[mark : mark + 2] == ".."
+    if _SMALL.match(block, end) and (not small or dots or block[end - 1] not in f".{_OTHER}"):
         return False
-    if block[mark] != "." or block[mark : mark + 2] == "..":
+    if block[mark] != "." or dots or not _MORE.search(block, end):
         return True
-    before = _LAST_WORD.search(block, max(start, mark - 20), mark)
-    return before is None or not _is_abbreviation(before[0], block[end:].strip() == "")
+    before, after = block[max(start, mark - REACH) : mark], block[end : end + REACH]
+    return not goes_on(before, after, small)
 
 
-def _is_abbreviation(word: str, last: bool) -> bool:
-    """Whether a point behind `word` belongs to it; nothing is one at the end of the text."""
-    if last:
-        return False
-    plain = word.lower()
-    if plain in _ABBREVIATIONS:
-        return plain not in _AT_END
-    initial = len(word) == 1 and word.isupper() and word != "I"
-    return initial or bool(regex.fullmatch(r"(?:\p{Lu}\.)+\p{Lu}", word) and len(word) < 4)
+def _is_small(blocks: list[str]) -> bool:
+    """Whether the text is written without capitals."""
+    first = next((found[0] for block in blocks if (found := _LETTER.search(block))), "")
+    return first.islower() and not any(_CAPITALISED.search(block) for block in blocks)
 
 
 def _blocks(text: str) -> list[str]:

@@ -23,8 +23,9 @@ _OWN = ("id", "mode", "loose")
 class IfevalArgs(Args):
     """`id` of the instruction; its arguments under their own names.
 
-    `mode`: `fixed`, or the reference's rules (`compat`). `loose`: without the first line, the last
-    line, or asterisks the answer may follow the instruction as well.
+    `mode`: `fixed`, or the reference's rules (`compat`): there "A" and "I" count as words in
+    capitals, say; in `fixed` these have two letters or more. `loose`: without the first line, the
+    last line, or asterisks the answer may follow the instruction as well.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -85,7 +86,7 @@ def _published(own: Mapping[str, Any], instruction: Instruction) -> JsonSchemaVa
 
 @scorer(
     "ifeval",
-    version=1,
+    version=2,
     shorthand="id",
     example=Example(
         {"id": "length_constraints:number_words", "num_words": 3, "relation": "at least"},

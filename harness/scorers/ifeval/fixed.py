@@ -242,8 +242,12 @@ _LOWER = regex.compile(r"\p{Ll}")
 
 
 def capital_word_frequency(text: str, args: given.CapitalFrequency) -> Ruling:
-    """Words with capitals and no small letters. Reference: DON'T is two."""
-    words = (match[0] for match in _TOKEN.finditer(text))
+    """Words of two signs or more with capitals and no small letters.
+
+    Reference: DON'T is two, and "I" and "A" are words in capitals. A reader who is asked for few
+    words in capitals means NASA and STOP; every English text has an I.
+    """
+    words = (match[0] for match in _TOKEN.finditer(text) if len(match[0]) > 1)
     count = sum(1 for word in words if _UPPER.search(word) and not _LOWER.search(word))
     return related(count, args.capital_relation, args.capital_frequency, "words in capitals")
 
