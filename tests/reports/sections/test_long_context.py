@@ -1,5 +1,7 @@
 """The heat map of long texts."""
 
+import pytest
+
 from harness.reports import build_scorecard
 from harness.reports.sections.long_context import LongContext
 from harness.runner.values import Outcome
@@ -52,3 +54,32 @@ def test_names_are_escaped() -> None:
     found.see(result("needle-512-d0-s1", INJECTION, suite="needles"))
     assert "<img" not in found.markup()
     assert "&lt;img" in found.markup()
+
+
+LENGTHS = [
+    ((10, 9, 2), "effective length 1,024</span>"),
+    ((10, 8, 10), "effective length 512</span>"),
+    ((8, 10, 10), "effective length below 512</span>"),
+    ((10, 9, 9), "effective length 2,048 or more</span>"),
+    ((10, 10, None), "effective length 1,024, longer ones were skipped</span>"),
+    ((None, None, None), "effective length unknown</span>"),
+]
+
+
+@pytest.mark.parametrize(("passed", "said"), LENGTHS)
+def test_the_effective_length_is_the_longest_before_the_first_that_fails(
+    passed: tuple[int | None, ...], said: str
+) -> None:
+    found = section()
+    for length, count in zip((512, 1024, 2048), passed, strict=True):
+        for n in range(10):
+            outcome = Outcome.PASS if n < (count or 0) else Outcome.FAIL
+            found.see(
+                result(
+                    f"needle-{length}-d{n}-s0",
+                    suite="needles",
+                    outcome=Outcome.SKIPPED if count is None else outcome,
+                )
+            )
+    assert said in found.markup()
+    assert "at least 85 % were found" in found.markup()
