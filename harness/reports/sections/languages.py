@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from harness.reports.scorecard import Scorecard
+from harness.reports.sections.parity import Parity
 from harness.reports.words import listed, percent
 from harness.runner.values import CheckResult, Outcome, Result
 
@@ -34,16 +35,21 @@ class _Answers:
 
 
 class LanguageGrid:
-    """One table per suite; every cell says its figure, and what the other answers were in."""
+    """One table per suite; every cell says its figure, and what the other answers were in.
+
+    Below the tables: whether the same item passes in all of its languages.
+    """
 
     title = "Languages"
 
     def __init__(self, scorecard: Scorecard) -> None:
         self._scorecard = scorecard
+        self._parity = Parity()
         self._grids: dict[str, defaultdict[tuple[str, str], _Answers]] = {}
 
     def see(self, result: Result) -> None:
         """Count every check of a language that says which one was expected."""
+        self._parity.see(result)
         if result.outcome not in (Outcome.PASS, Outcome.FAIL):
             return
         for check in result.checks:
@@ -60,11 +66,13 @@ class LanguageGrid:
     def markup(self) -> Markup:
         """The tables, in the order of the run."""
         suites = [s.name for s in self._scorecard.run.suites if s.name in self._grids]
+        variants = [v.name for v in self._scorecard.variants]
+        parity = Markup("").join(self._parity.markup(suite, variants) for suite in suites)
         return Markup(
             '<p class="legend">Share of answers in the language that was wanted (down), by '
             "variant (across), and what the others were in.</p>"
-            '<div class="heats">{}</div>'
-        ).format(Markup("").join(self._table(suite) for suite in suites))
+            '<div class="heats">{}</div>{}'
+        ).format(Markup("").join(self._table(suite) for suite in suites), parity)
 
     def _table(self, suite: str) -> Markup:
         grid = self._grids[suite]

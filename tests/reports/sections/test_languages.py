@@ -62,3 +62,21 @@ def test_names_stay_text() -> None:
     seen(grid, "base", INJECTION, "en")
 
     assert "<script" not in grid.markup()
+
+
+def test_the_same_item_in_two_languages_is_compared_below() -> None:
+    grid = section()
+    for language, outcome in (("fr", Outcome.PASS), ("de", Outcome.FAIL)):
+        detail = {"expected": language, "language": language}
+        check = CheckResult("language", 0, True, 1.0, "", detail=detail)
+        grid.see(
+            result(
+                f"sky-{language}",
+                suite="languages",
+                cluster="sky",
+                checks=(check,),
+                outcome=outcome,
+            )
+        )
+
+    assert "<td>sky (de)</td>" in grid.markup()

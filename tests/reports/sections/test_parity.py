@@ -1,0 +1,95 @@
+"""The same item in several languages."""
+
+from __future__ import annotations
+
+from harness.reports.sections.parity import Parity
+from harness.runner.values import CheckResult, Outcome
+from tests.reports.samples import INJECTION, result
+
+
+def see(
+    parity: Parity,
+    item: str | None,
+    lang: str,
+    outcome: Outcome = Outcome.PASS,
+    variant: str = "base",
+    repeat: int = 0,
+    unsaid: bool = False,
+) -> None:
+    """One answer; `unsaid`: it was empty, so that its check says nothing of languages."""
+    detail = {} if unsaid else {"expected": lang}
+    check = CheckResult("language", 0, not unsaid, 1.0, "", detail=detail)
+    made = result(
+        f"{item}-{lang}",
+        variant,
+        suite="s",
+        cluster=item,
+        outcome=outcome,
+        repeat=repeat,
+        checks=(check,),
+    )
+    parity.see(made)
+
+
+def test_items_pass_in_all_in_none_or_in_some_languages() -> None:
+    parity = Parity()
+    for item, german, hindi in (
+        ("whole", Outcome.PASS, Outcome.PASS),
+        ("half", Outcome.PASS, Outcome.FAIL),
+        ("lost", Outcome.FAIL, Outcome.ERROR),
+        ("other", Outcome.FAIL, Outcome.PASS),
+    ):
+        see(parity, item, "de", german)
+        see(parity, item, "hi", hindi)
+
+    text = parity.markup("s", ["base"])
+    assert text.count('<strong>25.0 %</strong> <span class="quiet">of 4</span>') == 2
+    assert '<strong>50.0 %</strong> <span class="quiet">of 4</span>' in text
+    assert "<td>half (hi) and other (de)</td>" in text
+
+
+def test_a_language_passes_when_all_repeats_do() -> None:
+    parity = Parity()
+    see(parity, "a", "de")
+    see(parity, "a", "fr", Outcome.FAIL, repeat=0)
+    see(parity, "a", "fr", Outcome.PASS, repeat=1)
+
+    assert "<td>a (fr)</td>" in parity.markup("s", ["base"])
+
+
+def test_an_empty_answer_is_never_left_out() -> None:
+    parity = Parity()
+    for lang in ("de", "fr"):
+        see(parity, "a", lang)
+    see(parity, "a", "hi", Outcome.FAIL, unsaid=True)
+
+    assert "<td>a (a-hi)</td>" in parity.markup("s", ["base"])
+
+
+def test_another_variant_says_which_language_an_empty_answer_was_to_be_in() -> None:
+    parity = Parity()
+    see(parity, "a", "de")
+    see(parity, "a", "hi", Outcome.FAIL, unsaid=True)
+    see(parity, "a", "hi", variant="tuned")
+
+    assert "<td>a (hi)</td>" in parity.markup("s", ["base"])
+
+
+def test_what_is_not_in_two_languages_is_no_item() -> None:
+    parity = Parity()
+    see(parity, "single", "de")
+    see(parity, None, "de")
+    see(parity, None, "fr")
+    see(parity, "skipped", "de")
+    see(parity, "skipped", "fr", Outcome.SKIPPED)
+
+    assert parity.markup("s", ["base"]) == ""
+
+
+def test_names_are_escaped() -> None:
+    parity = Parity()
+    see(parity, INJECTION, "de")
+    see(parity, INJECTION, "fr", Outcome.FAIL)
+
+    assert "<img" not in parity.markup("s", ["base"])
+    assert "&lt;img" in parity.markup("s", ["base"])
