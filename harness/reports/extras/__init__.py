@@ -5,9 +5,11 @@ from harness.reports.extras.ifeval import IfevalRow
 from harness.reports.extras.json_levels import JsonLevel, JsonLevelsRow
 from harness.reports.extras.role import RoleRow, RoleTurn
 from harness.reports.extras.row import Row
+from harness.reports.extras.second_opinion import Disagreement, SecondOpinionRow
 from harness.reports.extras.stability import StabilityRow, Unstable, stability
 
 __all__ = [
+    "Disagreement",
     "Extras",
     "IfevalRow",
     "JsonLevel",
@@ -15,6 +17,7 @@ __all__ = [
     "RoleRow",
     "RoleTurn",
     "Row",
+    "SecondOpinionRow",
     "StabilityRow",
     "Unstable",
     "collect_extras",

@@ -14,6 +14,7 @@ from harness.reports.sections.long_context import LongContext
 from harness.reports.sections.noise import NoiseSection
 from harness.reports.sections.refusals import Refusals
 from harness.reports.sections.role import RoleSection
+from harness.reports.sections.second_opinion import SecondOpinionSection
 from harness.reports.sections.stability import StabilitySection
 from harness.runner.values import Result
 
@@ -48,6 +49,7 @@ def all_sections(scorecard: Scorecard) -> tuple[Section, ...]:
         RoleSection(scorecard),
         LanguageGrid(scorecard),
         Refusals(scorecard),
+        SecondOpinionSection(scorecard),
         LongContext(scorecard),
         StabilitySection(scorecard),
         NoiseSection(scorecard),

@@ -6,12 +6,14 @@ import pytest
 
 from harness.reports import Scorecard
 from harness.reports.extras import (
+    Disagreement,
     Extras,
     IfevalRow,
     JsonLevel,
     JsonLevelsRow,
     RoleRow,
     RoleTurn,
+    SecondOpinionRow,
     StabilityRow,
     Unstable,
 )
@@ -19,6 +21,7 @@ from harness.reports.sections import Section, all_sections
 from harness.reports.sections.ifeval import IfevalSection
 from harness.reports.sections.json_levels import JsonLevelsSection
 from harness.reports.sections.role import RoleSection
+from harness.reports.sections.second_opinion import SecondOpinionSection
 from harness.reports.sections.stability import StabilitySection
 from tests.reports.samples import INJECTION, small
 
@@ -31,7 +34,13 @@ def card(suite: str = "s") -> Scorecard:
     changed = tuple(
         Unstable(case=f"{suite}-{n}", passed=(0,), not_passed=(1, 2)) for n in range(10)
     )
+    apart = tuple(
+        Disagreement(case=f"{suite}-{n}", turn=n, repeat=n - 1, rule=n == 1, judge=n != 1)
+        for n in range(1, 11)
+    )
+    opinion = SecondOpinionRow(**name, n=20, agreement=0.5, kappa=-0.125, disagreements=apart)
     extras = Extras(
+        second_opinion=(opinion,),
         ifeval=(
             IfevalRow(
                 **name,
@@ -54,7 +63,13 @@ def card(suite: str = "s") -> Scorecard:
     return small().model_copy(update={"extras": extras})
 
 
-SECTIONS = (IfevalSection, JsonLevelsSection, RoleSection, StabilitySection)
+SECTIONS = (
+    IfevalSection,
+    JsonLevelsSection,
+    RoleSection,
+    SecondOpinionSection,
+    StabilitySection,
+)
 
 
 @pytest.mark.parametrize("kind", SECTIONS)
@@ -100,3 +115,21 @@ def test_names_are_escaped(kind: type[Section]) -> None:
 
     assert "<img" not in text
     assert "&lt;img" in text
+
+
+def test_a_second_opinion_has_its_agreement_and_the_answers_to_look_at() -> None:
+    text = SecondOpinionSection(card()).markup()
+
+    assert '<td><strong>50.0 %</strong> <span class="quiet">of 20</span></td>' in text
+    assert "<td>−0.12</td>" in text
+    assert "s-1 (rule holds, judge does not), s-2, turn 2, repeat 1 (judge holds" in text
+    assert "(judge holds, rule does not) and 2 more" in text
+
+
+def test_an_undefined_kappa_is_a_dash() -> None:
+    row = card().extras.second_opinion[0].model_copy(update={"kappa": None})
+    extras = Extras(second_opinion=(row,))
+
+    assert (
+        "<td>–</td>" in SecondOpinionSection(small().model_copy(update={"extras": extras})).markup()
+    )
