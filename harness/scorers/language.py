@@ -48,7 +48,7 @@ class LanguageArgs(Args):
 
 @scorer(
     "language",
-    version=1,
+    version=2,
     shorthand="is",
     example=Example(
         {"is": "fr"},
@@ -157,7 +157,7 @@ class NoCodeSwitchingArgs(Args):
 
 @scorer(
     "no_code_switching",
-    version=1,
+    version=2,
     shorthand="is",
     example=Example(
         {"is": "zh"},

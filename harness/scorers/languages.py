@@ -37,7 +37,8 @@ _OTHER = {
     "kn": ("Kannada", "kannada"), "ko": ("Korean", "hangul"), "lo": ("Lao", "lao"),
     "mk": ("Macedonian", "cyrillic"), "ml": ("Malayalam", "malayalam"),
     "mn": ("Mongolian", "cyrillic"), "mr": ("Marathi", "devanagari"),
-    "my": ("Burmese", "myanmar"), "pa": ("Punjabi", "gurmukhi"), "ru": ("Russian", "cyrillic"),
+    "my": ("Burmese", "myanmar"), "ne": ("Nepali", "devanagari"),
+    "pa": ("Punjabi", "gurmukhi"), "ru": ("Russian", "cyrillic"),
     "si": ("Sinhala", "sinhala"), "ta": ("Tamil", "tamil"), "te": ("Telugu", "telugu"),
     "th": ("Thai", "thai"), "uk": ("Ukrainian", "cyrillic"), "ur": ("Urdu", "arabic"),
     "zh": ("Chinese", "han"),
@@ -63,17 +64,17 @@ COMMON = ("en", "de", "es", "fr", "it", "nl", "pl", "pt", "tr", "vi", "id")
 # Other scripts have few languages each: all that are told apart in them, at no cost in accuracy
 # among those of Latin script.
 ELSEWHERE = (
-    "ar", "fa", "ur", "hi", "mr", "ru", "uk", "be", "bg", "sr", "mk", "kk", "zh", "ja", "ko"
+    "ar", "fa", "ur", "hi", "mr", "ne", "ru", "uk", "be", "bg", "sr", "mk", "kk", "zh", "ja", "ko"
 )  # fmt: skip
 # Those of them that a model seldom answers in; on a short line the big neighbour is likelier.
 RARE = frozenset(
-    {"be", "bg", "fa", "kk", "mk", "mr", "sr", "ur", "ca", "nn", "af", "la", "eu", "az"}
+    {"be", "bg", "fa", "kk", "mk", "mr", "ne", "sr", "ur", "ca", "nn", "af", "la", "eu", "az"}
 )
 # Close relatives: a detector that does not know them takes one for the other with confidence.
 _RELATIVES = (
     ("da", "nb", "nn", "sv"), ("cs", "sk", "pl", "sl"), ("bs", "hr", "sl", "sr"), ("id", "ms"),
     ("es", "pt", "ca", "it"), ("nl", "af", "de"), ("ru", "uk", "be", "bg"), ("bg", "mk", "sr"),
-    ("fa", "ar", "ur"), ("hi", "mr"), ("et", "fi"), ("ro", "it", "fr"), ("tr", "az"),
+    ("fa", "ar", "ur"), ("hi", "mr", "ne"), ("et", "fi"), ("ro", "it", "fr"), ("tr", "az"),
     ("xh", "zu"), ("st", "tn"), ("lt", "lv"), ("kk", "mn", "ru"), ("fr", "ca"), ("la", "it"),
     ("hu", "fi"), ("ga", "cy"), ("tl", "id"), ("sq", "it"), ("eu", "es"),
 )  # fmt: skip

@@ -15,8 +15,8 @@ from harness.scorers.limits import NUMBER_DIGITS
 
 Convention = Literal["auto", "point", "comma"]
 
-# Letters that digits join without a space: 长2,460米, 約35分, 제3장, ราคา45, و15, ב15. The long vowel
-# mark of kana and the Arabic stretching mark belong to no script by name.
+# Letters that digits join without a space: 长2,460米, 約35分, 제3장, ราคา45, و15, ב15. The long
+# vowel mark of kana and the Arabic stretching mark belong to no script by name.
 _JOINED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
     r"\p{Tibetan}\p{Arabic}\p{Hebrew}\u30fc\uff70\u0640"

@@ -35,6 +35,10 @@ FOUND = [
     ("ko", "네."),
     ("ar", "عاصمة فرنسا هي باريس."),
     ("hi", "फ्रांस की राजधानी पेरिस है।"),
+    ("mr", "फ्रान्सची राजधानी पॅरिस आहे."),
+    ("ne", "फ्रान्सको राजधानी पेरिस हो।"),
+    ("ne", "नेपाल एक सुन्दर देश हो र यहाँ धेरै हिमालहरू छन्।"),
+    ("hi", "नेपाल एक सुंदर देश है और यहाँ बहुत से पहाड़ हैं।"),
     ("el", "Παρίσι"),
     ("he", "פריז"),
     ("th", "ปารีส"),
@@ -105,6 +109,21 @@ def test_a_rare_language_that_is_asked_for_has_no_handicap() -> None:
     assert (
         score({"language": "ca"}, "La capital de França és París, i és molt bonica.").passed is True
     )
+
+
+def test_nepali_and_its_neighbours_are_not_taken_for_each_other() -> None:
+    nepali = "मलाई यो किताब मन पर्छ, तर मसँग पढ्ने समय छैन।"
+    for code in ("hi", "mr"):
+        assert score({"language": code}, nepali).passed is False
+    assert score({"language": "ne"}, "मुझे यह किताब पसंद है, पर पढ़ने का समय नहीं है।").passed is False
+    assert score({"language": "ne"}, "मला हे पुस्तक आवडते, पण वाचायला वेळ नाही.").passed is False
+
+
+@pytest.mark.parametrize("mode", ["fixed", "compat"])
+def test_ifeval_knows_nepali(mode: str) -> None:
+    check = {"ifeval": {"id": "language:response_language", "mode": mode, "language": "ne"}}
+    assert score(check, "काठमाडौं नेपालको राजधानी हो र यहाँ धेरै मन्दिरहरू छन्।").passed is True
+    assert score(check, "काठमांडू नेपाल की राजधानी है और यहाँ बहुत से मंदिर हैं।").passed is False
 
 
 # script, text, holds
