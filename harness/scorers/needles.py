@@ -17,6 +17,7 @@ from typing import Annotated
 import regex
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from harness.canonical import JsonValue
 from harness.scorers.readable import nfkc
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.tokens import UNSPACED
@@ -40,19 +41,37 @@ Value = Annotated[
 ]
 
 
-class NeedleArgs(Args):
-    """The hidden value; `ignore_case` is for values that are words."""
+class _Strays(Args):
+    """What may not stand beside the hidden values: an answer that lists all numbers is a guess."""
 
-    value: Value
+    others: tuple[Value, ...] = ()
+    only: bool = False
     ignore_case: bool = False
 
+    def strays(self, values: tuple[str, ...], text: str) -> list[str]:
+        """What of that the text has in it."""
+        found = _found(self.others, text, self.ignore_case)
+        more = _other_numbers(values, text) if self.only else []
+        return found + [number for number in more if number not in found]
 
-class NeedlesArgs(Args):
-    """The hidden values; with `all` false, one of them is enough to pass."""
+
+class NeedleArgs(_Strays):
+    """The hidden value; `ignore_case` is for values that are words.
+
+    `others`: values that the answer may not have too. `only`: it may have no other number.
+    """
+
+    value: Value
+
+
+class NeedlesArgs(_Strays):
+    """The hidden values; with `all` false, one of them is enough to pass.
+
+    `others`, `only` and `ignore_case` as in `needle`.
+    """
 
     values: tuple[Value, ...] = Field(min_length=1)
     all: bool = True
-    ignore_case: bool = False
 
 
 @scorer(
@@ -60,12 +79,17 @@ class NeedlesArgs(Args):
     version=1,
     shorthand="value",
     example=Example(
-        {"value": 7481}, passes="The code is 7481.", fails="The code is 17481, or perhaps 748."
+        {"value": 7481, "others": [9022]},
+        passes="The code is 7481.",
+        fails="The code is 7481, or perhaps 9022.",
     ),
 )
 def needle(answer: Answer, context: Context, args: NeedleArgs) -> Finding:
     """The hidden value is in the answer as a whole token."""
     found = bool(_found((args.value,), answer.text, args.ignore_case))
+    if found and (strays := args.strays((args.value,), answer.text)):
+        reason = f"{args.value!r} found, and others beside it: {_short(strays)}"
+        return verdict(False, reason, others=[*strays[:_LISTED]])
     return verdict(found, f"{args.value!r} {'found' if found else 'not found as a whole token'}")
 
 
@@ -80,15 +104,42 @@ def needle(answer: Answer, context: Context, args: NeedleArgs) -> Finding:
     ),
 )
 def needles(answer: Answer, context: Context, args: NeedlesArgs) -> Finding:
-    """The hidden values are in the answer as whole tokens; the score is the share found."""
+    """The hidden values are in the answer as whole tokens.
+
+    The score is the share found; what may not be there counts as one value more that is missing.
+    """
     found = _found(args.values, answer.text, args.ignore_case)
     missing = [value for value in args.values if value not in found]
-    passed = not missing if args.all else bool(found)
-    share = sum(value in found for value in args.values) / len(args.values)
+    strays = args.strays(args.values, answer.text)
+    passed = not strays and (not missing if args.all else bool(found))
+    share = sum(value in found for value in args.values) / (len(args.values) + len(strays))
     reason = f"{len(args.values) - len(missing)} of {len(args.values)} values found"
-    if missing:
-        reason += "; missing: " + ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-    return Finding(passed, share, reason, {"found": list(found), "missing": list(missing)})
+    reason += f"; missing: {_short(missing)}" if missing else ""
+    reason += f"; others beside them: {_short(strays)}" if strays else ""
+    detail: dict[str, JsonValue] = {"found": list(found), "missing": list(missing)}
+    detail |= {"others": [*strays[:_LISTED]]} if strays else {}
+    return Finding(passed, share, reason, detail)
+
+
+_LISTED = 20
+
+
+def _short(values: list[str]) -> str:
+    return ", ".join(values[:5]) + (", ..." if len(values) > 5 else "")
+
+
+# A number: digits at the edge of a word, with the points and commas inside.
+_NUMBER = regex.compile(
+    r"(?<![\p{Latin}\p{Cyrillic}\p{Greek}\p{N}_])\p{Nd}++(?:[.,'’]\p{Nd}++)*+", regex.VERSION1
+)
+
+
+def _other_numbers(values: tuple[str, ...], text: str) -> list[str]:
+    """The numbers of the text besides the values, each once, cut to the length of a reason."""
+    plain = nfkc(text)
+    for value in values:
+        plain = regex.sub(_pattern(value), " ", plain, flags=regex.VERSION1)
+    return list(dict.fromkeys(number[:40] for number in _NUMBER.findall(plain)))
 
 
 def _found(values: tuple[str, ...], text: str, ignore_case: bool) -> list[str]:

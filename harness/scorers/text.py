@@ -5,13 +5,13 @@ Texts are compared in Unicode normal form C, with their case, unless `ignore_cas
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import regex as regex_engine
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.canonical import JsonValue
-from harness.scorers.arguments import Count, Text, Word, Words
+from harness.scorers.arguments import Count, Text, Word, Words, wrong
 from harness.scorers.limits import listed, shown
 from harness.scorers.patterns import Budget, Pattern, TooSlow, compiled, too_slow
 from harness.scorers.registry import Args, Example, scorer
@@ -208,7 +208,7 @@ class RegexArgs(Args):
     """`full`: the whole answer must match. Syntax: the `regex` package's.
 
     `multiline`: `^` and `$` match at every line. `dotall`: `.` matches line breaks.
-    `min`: how many matches there must be.
+    `min` and `max`: how many matches there may be, without overlap.
     """
 
     pattern: Pattern
@@ -217,6 +217,15 @@ class RegexArgs(Args):
     multiline: bool = False
     dotall: bool = False
     min: Annotated[Count, Field(ge=1)] = 1
+    max: Annotated[Count, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.max is not None and self.full:
+            raise wrong("regex_full", "with full, there is one match: leave max out")
+        if self.max is not None and self.min > self.max:
+            raise wrong("bounds", f"min {self.min} is above max {self.max}")
+        return self
 
     @property
     def engine(self) -> regex_engine.Pattern[str]:
@@ -239,8 +248,11 @@ def regex(answer: Answer, context: Context, args: RegexArgs) -> Finding:
         match = budget.search(args.engine, text, full=args.full)
         if match is None:
             return verdict(False, f"the pattern {shown(args.pattern)} does not match")
-        if args.min > 1 and (count := budget.count(args.engine, text)) < args.min:
-            return verdict(False, f"{count} matches, wanted at least {args.min}", count=count)
+        count = budget.count(args.engine, text) if args.min > 1 or args.max else 1
     except TooSlow:
         return verdict(None, too_slow(args.pattern))
+    if count < args.min:
+        return verdict(False, f"{count} matches, wanted at least {args.min}", count=count)
+    if args.max is not None and count > args.max:
+        return verdict(False, f"{count} matches, wanted at most {args.max}", count=count)
     return verdict(True, f"{shown(match[0])} matches", match=match[0][:200], start=match.start())

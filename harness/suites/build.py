@@ -52,6 +52,7 @@ def haystack_variables(haystack: Haystack) -> dict[str, Any]:
         "id": haystack.id,
         "question": haystack.question,
         "values": list(haystack.values),
+        "distractors": list(haystack.other_values),
         "length": haystack.length,
         "depth": haystack.depth,
         "seed": haystack.seed,
@@ -59,9 +60,15 @@ def haystack_variables(haystack: Haystack) -> dict[str, Any]:
 
 
 def _hidden_values(haystack: Haystack) -> dict[str, Any]:
+    """The check of a haystack without one of its own: the values are found, and not guessed."""
+    beside: dict[str, Any] = (
+        {"others": list(haystack.other_values)} if haystack.other_values else {}
+    )
+    if haystack.task == "counting":
+        beside = {"only": True}
     if len(haystack.values) == 1:
-        return {"needle": {"value": haystack.values[0]}}
-    return {"needles": {"values": list(haystack.values)}}
+        return {"needle": {"value": haystack.values[0], **beside}}
+    return {"needles": {"values": list(haystack.values), **beside}}
 
 
 def _turns(keys: CaseKeys) -> tuple[Turn, ...]:

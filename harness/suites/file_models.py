@@ -131,8 +131,10 @@ def _one_or_several(schema: dict[str, Any]) -> None:
 class HaystackKeys(HaystackSpec):
     """A family of haystacks, and what holds for each of its cases.
 
-    Without `checks`, the hidden values must be in the answer. In `checks`, `system`, `tags` and
-    `cluster`, `haystack` has `id`, `question`, `values`, `length`, `depth` and `seed`.
+    Without `checks`, the hidden values must be in the answer, and none of the numbers that only
+    look like them; where something is counted, no other number at all. In `checks`, `system`,
+    `tags` and `cluster`, `haystack` has `id`, `question`, `values`, `distractors` (the values that
+    are not asked for), `length`, `depth` and `seed`.
     """
 
     model_config = ConfigDict(json_schema_extra=_one_or_several)

@@ -7,6 +7,7 @@ of filler make up the wanted length depends on the tokenizer: `fit` finds that n
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -17,6 +18,7 @@ from harness.canonical import JsonValue
 from harness.suites.haystack_prose import coined, prose
 
 Task = Literal["single", "multikey", "multivalue", "tracking", "counting"]
+_DIGITS = re.compile(r"\d+")
 INTRO = "Read the text and answer the question at the end."
 
 
@@ -63,6 +65,11 @@ class Haystack:
     needles: tuple[str, ...]
     values: tuple[str, ...]
     distractors: tuple[str, ...] = ()
+
+    @property
+    def other_values(self) -> tuple[str, ...]:
+        """The numbers that the distractors name, in order, each once."""
+        return tuple(dict.fromkeys(_DIGITS.findall(" ".join(self.distractors))))
 
     def as_json(self) -> dict[str, JsonValue]:
         """Canonical form, for the case's hash: everything but the filler's length in sentences."""

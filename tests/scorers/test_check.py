@@ -141,6 +141,12 @@ def test_forms_of_a_check(raw: Any, written: Any) -> None:
             "nan is no JSON value",
         ),
         ({"code_block": {"min": 2, "max": 1}}, ("code_block",), "min 2 is above max 1"),
+        ({"regex": {"pattern": "a", "min": 2, "max": 1}}, ("regex",), "min 2 is above max 1"),
+        (
+            {"regex": {"pattern": "a", "full": True, "max": 1}},
+            ("regex",),
+            "with full, there is one match: leave max out",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(

@@ -84,8 +84,26 @@ def test_needles_any_is_enough_without_all() -> None:
     assert (found.passed, found.score) == (True, 0.5)
 
 
+def test_what_stands_beside_a_value_is_named() -> None:
+    check = {"needle": {"value": 3, "others": [4], "only": True}}
+
+    found = score(check, "4, 3 or 12, or 12")
+
+    assert found.reason == "'3' found, and others beside it: 4, 12"
+    assert found.detail == {"others": ["4", "12"]}
+
+
+def test_a_guess_lowers_the_score_of_needles() -> None:
+    found = score({"needles": {"values": ["11", "22"], "others": ["33", "44"]}}, "11 22 33 44")
+
+    assert (found.passed, found.score) == (False, 0.5)
+    assert found.reason == "2 of 2 values found; others beside them: 33, 44"
+
+
 def test_empty_values_are_refused_at_load_time() -> None:
     with pytest.raises(ValidationError, match="the hidden value is empty"):
         parse_check({"needle": " "})
     with pytest.raises(ValidationError):
         parse_check({"needles": []})
+    with pytest.raises(ValidationError, match="the hidden value is empty"):
+        parse_check({"needle": {"value": "a", "others": [""]}})

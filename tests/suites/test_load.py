@@ -187,6 +187,44 @@ def test_several_hidden_values_are_all_wanted(tmp_path: Path) -> None:
     assert said(found)[1] == [[{"needles": {"values": values}}]]
 
 
+@pytest.mark.parametrize("task", ["multikey", "tracking"])
+def test_the_values_of_distractors_may_not_stand_beside_the_hidden_one(
+    tmp_path: Path, task: str
+) -> None:
+    """A list of all numbers of the text passed."""
+    keys = f"{{id: n, task: {task}, lengths: 64, keys: 3, values: 2}}"
+
+    (found,) = load(tmp_path, HEAD + f"generate: [{{haystack: {keys}}}]\n").cases
+
+    assert found.haystack is not None
+    value, others = found.haystack.values[0], list(found.haystack.other_values)
+    assert all(f" {number}." in " ".join(found.haystack.distractors) for number in others)
+    assert len(others) == (2 if task == "multikey" else 1)
+    assert said(found)[1] == [[{"needle": {"value": value, "others": others}}]]
+
+
+def test_a_count_is_the_only_number_of_an_answer(tmp_path: Path) -> None:
+    text = "generate: [{haystack: {id: n, task: counting, lengths: 64}}]\n"
+
+    (found,) = load(tmp_path, HEAD + text).cases
+
+    assert found.haystack is not None
+    value = found.haystack.values[0]
+    assert said(found)[1] == [[{"needle": {"value": value, "only": True}}]]
+
+
+def test_templates_see_the_values_of_distractors(tmp_path: Path) -> None:
+    checks = "[{not: {contains_any: '{{ haystack.distractors }}'}}]"
+    keys = f"{{id: n, task: multikey, lengths: 64, checks: {checks}}}"
+
+    (found,) = load(tmp_path, HEAD + f"generate: [{{haystack: {keys}}}]\n").cases
+
+    assert found.haystack is not None
+    others = list(found.haystack.other_values)
+    assert len(others) == 3
+    assert str(others) in str(said(found)[1])
+
+
 def test_a_haystack_alone_is_no_cluster(tmp_path: Path) -> None:
     text = "generate: [{haystack: {id: n, lengths: [64, 128], seeds: 2}}]\n"
 
