@@ -14,7 +14,7 @@ from harness.scorers.languages import language_code, neighbourhood
 from harness.scorers.limits import shown
 from harness.scorers.mixing import switches
 from harness.scorers.one_or_more import LISTED, ONE_OR_MORE
-from harness.scorers.readable import letters, prose
+from harness.scorers.readable import LIMIT, clipped, letters, prose
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.values import Answer, Context, Finding
 
@@ -64,7 +64,7 @@ def language(answer: Answer, context: Context, args: LanguageArgs) -> Finding:
     detail: dict[str, JsonValue] = {"expected": args.is_, "language": main.language}
     detail |= {"script": main.script}
     detail |= {"confidence": main.confidence, "letters": main.letters}
-    detail |= {"cut": True} if text.cut else {}
+    detail |= {"cut": True, "read": LIMIT} if text.cut else {}
     if main.language is None:
         return Finding(None, 0.0, f"cannot tell: {main.why}", detail)
     share = found.share(args.is_)
@@ -125,7 +125,10 @@ class ScriptArgs(Args):
     example=Example({"is": "cyrillic"}, passes="Добрый день!", fails="Dobryj den!"),
 )
 def script(answer: Answer, context: Context, args: ScriptArgs) -> Finding:
-    """The answer is written in the given script."""
+    """The answer is written in the given script.
+
+    `detail.read` says how many characters were read, where that is not all of them.
+    """
     text = prose(answer.text)
     found = scripts.count(text.text)
     wanted = {name for given in args.is_ for name in _SCRIPT_NAMES.get(given, (given,))}
@@ -136,6 +139,7 @@ def script(answer: Answer, context: Context, args: ScriptArgs) -> Finding:
     main = found.most_common(1)[0][0]
     reason = f"{share:.0%} of the letters are {' or '.join(args.is_)}; most are {main}"
     detail: dict[str, JsonValue] = {"script": main, "share": round(share, 4), "letters": total}
+    detail |= {"read": LIMIT} if text.cut else {}
     return Finding(share >= args.min_share, share, reason, detail)
 
 
@@ -166,31 +170,28 @@ class NoCodeSwitchingArgs(Args):
     ),
 )
 def no_code_switching(answer: Answer, context: Context, args: NoCodeSwitchingArgs) -> Finding:
-    """The answer stays in one language; names, code, quotations and words of the user are fine."""
+    """The answer stays in one language; names, code, quotations and words of the user are fine.
+
+    `detail.read` says how many characters of prose were read, where that is not all of them.
+    """
     text = prose(answer.text)
     among = _among(args)
     main = args.is_ or detect(text.text, among, args.min_letters).language
     if main is None or not letters(text.text):
         return Finding(None, 0.0, "cannot tell: no main language is found", {"language": main})
-    found = switches(text.text[:_MIXING_LIMIT], main, among, _known(context, args.allow))
+    short = clipped(text.text, _MIXING_LIMIT)
+    found = switches(short.text, main, among, _known(context, args.allow))
     share = found.share
     passed = share <= args.max_share
     places = [*found.words[:3], *(said for _, said in found.sentences[:2])]
     shows = ", ".join(shown(place, 40) for place in places)
     reason = f"foreign to {main}: {shows}" if places else f"all of it is in {main}"
     words = list[JsonValue](word[:100] for word in found.words[:20])
-    lines = [code for code, _ in found.sentences[:20]]
-    return Finding(
-        passed,
-        1 - share,
-        reason,
-        {
-            "language": main,
-            "words": words,
-            "sentences": list[JsonValue](lines),
-            "share": round(share, 4),
-        },
-    )
+    lines = list[JsonValue](code for code, _ in found.sentences[:20])
+    detail: dict[str, JsonValue] = {"language": main, "words": words, "sentences": lines}
+    detail |= {"share": round(share, 4)}
+    detail |= {"read": len(short.text)} if short.cut or text.cut else {}
+    return Finding(passed, 1 - share, reason, detail)
 
 
 # Word by word, this costs about a second for a million letters.

@@ -9,6 +9,12 @@ from harness.scorers.check import CHECK_MARK
 from harness.scorers.registry import Scorer, all_scorers
 
 _REFERENCE = {"$ref": "#/$defs/check"}
+# A check has one name; only `weight` may stand beside it.
+_ONE_NAME = {
+    "if": {"required": ["weight"]},
+    "then": {"minProperties": 2, "maxProperties": 2},
+    "else": {"minProperties": 1, "maxProperties": 1},
+}
 
 
 def with_checks(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,8 +35,7 @@ def _check(definitions: dict[str, Any]) -> dict[str, Any]:
         "type": "object",
         "properties": {**named, "weight": weight},
         "additionalProperties": False,
-        "minProperties": 1,
-        "maxProperties": 2,
+        **_ONE_NAME,
     }
     return {"anyOf": [{"enum": bare}, mapping]}
 

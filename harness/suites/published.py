@@ -20,12 +20,6 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # The marks of `file_models`, and the models that they stand for.
 _PARTS = {"a case": "CaseKeys", "rows": "RowsKeys", "a family": "GenerateKeys"}
 _PLAIN_TEXT = {"type", "description", "default", "minLength"}
-# A check has one name; only `weight` may stand beside it.
-_ONE_NAME = {
-    "if": {"required": ["weight"]},
-    "then": {"minProperties": 2},
-    "else": {"maxProperties": 1},
-}
 
 
 def json_schema() -> dict[str, Any]:
@@ -38,7 +32,6 @@ def json_schema() -> dict[str, Any]:
     definitions = filled["$defs"]
     checks = {name: part for name, part in definitions.items() if name not in linked}
     checks = _templated(_untitled(checks))
-    checks["check"]["anyOf"][1] |= _ONE_NAME
     return {**filled, "$defs": {**definitions, **checks}}
 
 

@@ -59,6 +59,9 @@ def test_what_fits(check: Any, validator: Any) -> None:
         {"contains": "a", "weight": 0},
         {"ifeval": {"id": "punctuation:no_comma", "num_words": 3}},
         {},
+        {"weight": 2},
+        {"contains": "a", "regex": "b"},
+        {"contains": "a", "regex": "b", "weight": 2},
     ],
 )
 def test_what_does_not_fit(check: Any, validator: Any) -> None:
