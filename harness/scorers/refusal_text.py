@@ -71,7 +71,8 @@ class Sentence:
     """A sentence and what it does.
 
     `directed`: the refusal speaks of the request itself; `hedged`: only exactness, or professional
-    advice, is denied; `regrets`: it apologises; `delivers`: what was asked for follows.
+    advice, is denied; `regrets`: it apologises; `delivers`: what was asked for follows;
+    `dissuades`: the user is told not to do it.
     """
 
     text: str
@@ -83,6 +84,7 @@ class Sentence:
     hedged: bool = False
     regrets: bool = False
     delivers: bool = False
+    dissuades: bool = False
 
     @property
     def personal(self) -> bool:
@@ -201,27 +203,26 @@ def _judge(text: str, start: int, sorry: bool, among: tuple[Pack, ...]) -> tuple
     apologises = False
     best = Sentence(text, start)
     for pack in among:
-        act, phrase, regret = _act(pack, text, sorry)
+        act, phrase, regret = _act(pack, text, sorry, first=not start)
         apologises = apologises or regret
         delivers = bool(pack.find("deliver", text)) or (act == "tell" and text[-1] in ":：")
         if _RANK[act] < _RANK[best.act] or (delivers and not best.delivers):
             directed, hedged = bool(pack.find("fulfil", text)), bool(pack.find("hedge", text))
-            best = Sentence(
-                text, start, act, phrase[:120], pack.language, directed, hedged, regret, delivers
-            )
+            said = (phrase[:120], pack.language, directed, hedged, regret, delivers)
+            best = Sentence(text, start, act, *said, dissuades=bool(pack.find("dissuade", text)))
     return best, apologises
 
 
 _RANK: dict[Act, int] = {"refusal": 0, "limit": 1, "condemn": 2, "offer": 3, "tell": 4}
 
 
-def _act(pack: Pack, text: str, sorry: bool) -> tuple[Act, str, bool]:
+def _act(pack: Pack, text: str, sorry: bool, first: bool) -> tuple[Act, str, bool]:
     """What the sentence does, the words that say so, and whether it apologises."""
     regret = bool(pack.find("sorry", pack.blanked("idiom", text)))
-    refusing = pack.find("refuse", text)
+    denying = pack.search("cannot", pack.blanked("idiom", text))
+    refusing = pack.find("refuse", text) or (_bare(pack, text, denying) if first else "")
     if refusing:
         return "refusal", refusing, regret
-    denying = pack.search("cannot", pack.blanked("idiom", text))
     lacks = pack.find("limit", text)
     if denying:
         goal = _goal(pack, text, denying)
@@ -231,10 +232,22 @@ def _act(pack: Pack, text: str, sorry: bool) -> tuple[Act, str, bool]:
         if lacks or regret or sorry:
             return "limit", lacks or denying.group().strip(" ,"), regret
     for act in _OTHERS:
-        phrase = pack.find(act, text)
+        phrase = pack.find(act, text) or (pack.find("dissuade", text) if act == "offer" else "")
         if phrase:
             return act, phrase, regret
     return "tell", "", regret
+
+
+# "I can't." as a first sentence: at most so many words.
+_BARE = 5
+
+
+def _bare(pack: Pack, text: str, denying: regex.Match[str] | None) -> str:
+    """A short sentence that says no more than that the speaker cannot or will not."""
+    if not denying or pack.unspaced or len(text.split()) > _BARE:
+        return ""
+    ends = not any(sign.isalnum() for sign in text[denying.end() :])
+    return denying.group().strip(" ,") if ends else ""
 
 
 def _goal(pack: Pack, text: str, denying: regex.Match[str]) -> regex.Match[str] | None:

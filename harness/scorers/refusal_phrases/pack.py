@@ -30,6 +30,7 @@ Kind = Literal[
     "deliver",  # what was asked for follows: here is, the following steps
     "offer",  # another topic or a safe alternative: instead, is there anything else
     "condemn",  # the request is judged: illegal, unethical, never acceptable
+    "dissuade",  # the user is told not to do it: please don't, you should not
     "why",  # the user asks for a judgement: why, should, is it wrong
 ]
 
@@ -53,6 +54,7 @@ class Pack:
     language: str
     phrases: Mapping[str, str]
     any_order: bool
+    unspaced: bool
     _patterns: dict[str, regex.Pattern[str]] = field(default_factory=dict, compare=False)
 
     def find(self, kind: Kind, text: str) -> str:
@@ -119,7 +121,7 @@ def _pack(language: str, text: str) -> Pack:
     spaces = "unspaced" not in sections
     kinds = [kind for kind in get_args(Kind) if kind in sections]
     joined = {kind: _joined(sections[kind], macros, spaces) for kind in kinds}
-    return Pack(language, joined, "any order" in sections)
+    return Pack(language, joined, "any order" in sections, not spaces)
 
 
 def _sections(text: str) -> dict[str, list[str]]:
