@@ -240,11 +240,17 @@ def _act(pack: Pack, text: str, sorry: bool, first: bool) -> tuple[Act, str, boo
 
 # "I can't." as a first sentence: at most so many words.
 _BARE = 5
+# "That is not possible." is as often a fact about a thing as a refusal.
+_IMPERSONAL = regex.compile(
+    r"possib|posib|possív|möglich|mogelijk|m[oö]jlig|mulig|możliw|možn|возможн|можлив|нельзя"
+    r"|\bgeht\b|\bil est\b|mümkün|mungkin|allow|permit|question",
+    regex.IGNORECASE,
+)
 
 
 def _bare(pack: Pack, text: str, denying: regex.Match[str] | None) -> str:
     """A short sentence that says no more than that the speaker cannot or will not."""
-    if not denying or pack.unspaced or len(text.split()) > _BARE:
+    if not denying or pack.unspaced or len(text.split()) > _BARE or _IMPERSONAL.search(text):
         return ""
     ends = not any(sign.isalnum() for sign in text[denying.end() :])
     return denying.group().strip(" ,") if ends else ""
