@@ -1,9 +1,10 @@
 """How fast answers are scored: answers a second, and the slowest checks.
 
-    python bench/score_answers.py [--answers 6000] [--processes 1]
+    python -m bench.score_answers [--answers 6000] [--processes 1] [--suites suites/starter]
 
 Scores recorded answers, right and wrong, short and long, in several languages, with the checks of
-the six categories, two to five an answer. Nothing is generated. The first use of each check, with
+the six categories, two to five an answer; or, with --suites, with the checks of all cases of these
+suites, each on the answers of its category. Nothing is generated. The first use of each check, with
 its lazy imports, is paid before the clock starts and told apart.
 """
 
@@ -12,14 +13,15 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any
 
 from harness.chat import Message
-from harness.scorers import Answer, Context, parse_check
+from harness.scorers import Answer, Check, Context, parse_check
+from harness.suites import load_suites
 
 _PROSE = (
     "The meeting starts at nine in the large hall, and Dr. Weber will speak first. "
@@ -119,22 +121,46 @@ class Tally:
     seconds: dict[str, float] = field(default_factory=_zeros)
     calls: Counter[str] = field(default_factory=Counter)
     answers: int = 0
+    loading: float = 0.0
 
     def add(self, other: Tally) -> None:
         """Take over what another process counted."""
         self.answers += other.answers
+        self.loading = max(self.loading, other.loading)
         self.calls += other.calls
         for name, seconds in other.seconds.items():
             self.seconds[name] += seconds
 
 
-def score(count: int) -> Tally:
-    """Score `count` answers, the categories in turn."""
-    tally = Tally()
-    cases = [
+_Scored = tuple[Sequence[Check], Iterator[str], Context]
+
+
+def _own_checks() -> list[_Scored]:
+    """The checks of the six categories above."""
+    return [
         ([parse_check(raw) for raw in checks], cycle(answers), context)
         for checks, answers, context in _CATEGORIES.values()
     ]
+
+
+def _checks_of(folder: str) -> list[_Scored]:
+    """The checks of every turn of the suites in a folder, the categories in turn."""
+    cases: dict[str, list[_Scored]] = defaultdict(list)
+    for suite in load_suites([folder]):
+        answers = cycle(_CATEGORIES[suite.category][1])
+        for case in suite.cases:
+            given = Context((Message("system", case.system or ""),))
+            cases[suite.category] += [(turn.checks, answers, given) for turn in case.turns]
+    longest = max(len(found) for found in cases.values())
+    rows = [islice(cycle(found), longest) for found in cases.values()]
+    return [one for row in zip(*rows, strict=True) for one in row]
+
+
+def score(count: int, suites: str | None = None) -> Tally:
+    """Score `count` answers, the categories in turn."""
+    tally, start = Tally(), time.perf_counter()
+    cases = _checks_of(suites) if suites else _own_checks()
+    tally.loading = time.perf_counter() - start
     for checks, answers, context in islice(cycle(cases), count):
         answer = Answer(next(answers))
         tally.answers += 1
@@ -151,14 +177,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", type=int, default=6000)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--suites", help="a folder of suites whose checks are used")
     options = parser.parse_args(arguments)
 
     start = time.perf_counter()
-    score(4 * len(_CATEGORIES))
+    score(options.answers if options.suites else 4 * len(_CATEGORIES), options.suites)
     first = time.perf_counter() - start
     start = time.perf_counter()
-    tally = _spread(options.answers, options.processes)
-    seconds = time.perf_counter() - start
+    tally = _spread(options.answers, options.processes, options.suites)
+    seconds = time.perf_counter() - start - tally.loading
 
     checks = tally.calls.total()
     print(f"first use of all checks: {first:.2f} s")
@@ -173,14 +200,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"slowest: {by_mean[-1]}")
 
 
-def _spread(answers: int, processes: int) -> Tally:
+def _spread(answers: int, processes: int, suites: str | None) -> Tally:
     """Score in one process or in several."""
     if processes == 1:
-        return score(answers)
+        return score(answers, suites)
     parts = [answers // processes + (n < answers % processes) for n in range(processes)]
     tally = Tally()
     with ProcessPoolExecutor(processes) as pool:
-        for part in pool.map(score, parts):
+        for part in pool.map(score, parts, [suites] * processes):
             tally.add(part)
     return tally
 

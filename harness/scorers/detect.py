@@ -101,7 +101,9 @@ def mixture(text: str, among: tuple[str, ...], min_letters: int = MIN_LETTERS) -
     whole = detect(text, among, min_letters)
     if whole.language is None:
         return Mixture(whole, ())
-    lines = [detect(line, among, max(min_letters, MIN_LETTERS)) for line in text.splitlines()]
+    enough, rows = max(min_letters, MIN_LETTERS), [row for row in text.splitlines() if row.strip()]
+    alone = len(rows) == 1 and whole.letters >= enough
+    lines = [whole] if alone else [detect(row, among, enough) for row in rows]
     sure = [line for line in lines if line.language and line.confidence >= _SURE]
     letters: Counter[str] = Counter()
     for line in sure:

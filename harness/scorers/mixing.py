@@ -19,6 +19,11 @@ _BRACKETS = regex.compile(
 )
 _SENTENCE = regex.compile(r"(?<=[.!?…])\s+|(?<=[。！？।؟])|\n+")
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}_]+(?:['’.&/-][\p{L}\p{M}\p{N}_]+)*")
+_PIECE = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{M}]+"
+    r"|[^\p{Han}\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}]+"
+)
+_LATIN = regex.compile(r"\p{Latin}+")
 # Signs and units that every language writes in Latin or Greek letters.
 _UNITS = frozenset({
     "kwh", "khz", "mhz", "ghz", "mph", "rpm", "dpi", "min", "max", "sin", "cos", "tan", "log",
@@ -71,11 +76,7 @@ def _words(text: str) -> list[str]:
 
 def _pieces(word: str) -> Iterator[str]:
     """Scripts without spaces glue words together: 使用good的 is three."""
-    yield from regex.findall(
-        r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{M}]+"
-        r"|[^\p{Han}\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}]+",
-        word,
-    )
+    yield from (word,) if word.isascii() else _PIECE.findall(word)
 
 
 def _own_scripts(main: str) -> frozenset[str]:
@@ -97,7 +98,7 @@ def _foreign_word(word: str, main: str, known: frozenset[str]) -> bool:
 
 def _plain_word(word: str) -> bool:
     """Whether a word in Latin letters is no name, abbreviation, unit or sign."""
-    latin = "".join(regex.findall(r"\p{Latin}+", word))
+    latin = "".join(_LATIN.findall(word))
     return latin.islower() and latin == word and len(latin) >= 3 and latin not in _UNITS
 
 

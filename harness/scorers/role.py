@@ -15,7 +15,7 @@ from harness.scorers.readable import clipped, visible
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.tokens import spaced
 from harness.scorers.values import Answer, Context, Finding, verdict
-from harness.scorers.vendors import named, vendors
+from harness.scorers.vendors import named, others
 
 
 def _not_blank(value: str) -> str:
@@ -91,16 +91,11 @@ def _missing(clauses: tuple[claims.Clause, ...], args: IdentityArgs) -> list[str
 
 def _claimed(clauses: tuple[claims.Clause, ...], args: IdentityArgs) -> list[str]:
     """Other makers' names that the answer gives as its own, as they are written in it."""
-    own = {form.casefold() for form in (*args.name, *args.maker, *args.allow)}
-    own |= {
-        name.casefold()
-        for vendor in vendors()
-        if own & {name.casefold() for name in vendor.all_names}
-        for name in vendor.all_names
-    }
-    names = tuple(n for v in vendors() for n in v.all_names if n.casefold() not in own)
-    pattern = named(names)
-    return list(dict.fromkeys(name for c in clauses for name in claims.claimed(c, pattern)))[:10]
+    names = others((*args.name, *args.maker, *args.allow))
+    said = [
+        name for c in clauses if not c.denied for name in claims.claimed(c, names.within(c.text))
+    ]
+    return list(dict.fromkeys(said))[:10]
 
 
 def _identity_reason(missing: list[str], said: list[str], claimed: Iterable[str]) -> str:

@@ -37,6 +37,8 @@ SOLE_LANGUAGE = {
 def count(text: str) -> Counter[str]:
     """Letters of the text by script, most frequent first; other scripts count as `other`."""
     total = len(_ANY.findall(text))
+    if text.isascii():
+        return Counter({"latin": total} if total else {})
     found: Counter[str] = Counter()
     for name, pattern in _LETTERS.items():
         if number := len(pattern.findall(text)):
@@ -50,4 +52,7 @@ def count(text: str) -> Counter[str]:
 
 def of_word(word: str) -> frozenset[str]:
     """The scripts that the letters of a word belong to."""
-    return frozenset(count(word))
+    return _LATIN if word.isascii() and word.isalpha() else frozenset(count(word))
+
+
+_LATIN = frozenset({"latin"})
