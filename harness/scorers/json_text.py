@@ -62,11 +62,16 @@ def _decoded(text: str) -> Exact:
 def _where(error: json.JSONDecodeError, text: str) -> str:
     """`text behind the value at line 2 column 1 ('Hope')`.
 
-    The messages of `json` change with Python's version; these do not.
+    The messages of `json` change with Python's version, and since 3.13 a trailing comma is blamed
+    itself, not what follows it; these do not.
     """
     what = "text behind the value" if error.msg == "Extra data" else "no JSON"
-    rest = shown(text[error.pos : error.pos + 20]) if error.pos < len(text) else "the end"
-    return f"{what} at line {error.lineno} column {error.colno} ({rest})"
+    before = text[: error.pos].rstrip()
+    trailing = text[error.pos : error.pos + 1] in ("]", "}") and before.endswith(",")
+    at = len(before) - 1 if trailing else error.pos
+    rest = shown(text[at : at + 20]) if at < len(text) else "the end"
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    return f"{what} at line {line} column {column} ({rest})"
 
 
 def _check_nesting(text: str) -> None:

@@ -59,6 +59,8 @@ def test_numbers_keep_all_their_digits() -> None:
         ("1 2", "text behind the value at line 1 column 3 ('2')"),
         ("[1,\n x]", "no JSON at line 2 column 2 ('x]')"),
         ("[", "no JSON at line 1 column 2 (the end)"),
+        ("[1,]", "no JSON at line 1 column 3 (',]')"),
+        ('{"a": 1,\n }', "no JSON at line 1 column 8 (',\\n }')"),
         ("1e9999999999999999999", "the number '1e9999999999999999999' is out of range"),
         ('"\ud800"', "lone surrogate \\ud800 at character 1"),
         ('["\\udfff"]', "lone surrogate \\udfff in a string"),
