@@ -105,9 +105,21 @@ def exit_code(gate: GateReport, *, broken: bool = False) -> int:
 def cast(settings: Settings) -> tuple[Variant, ...]:
     """The variants of a run under these settings; nothing heavy is loaded."""
     check_name(settings.backend)
+    _check_responses(settings)
     if settings.backend != "replay":
         return lineup(settings)
     return lineup(settings, recorded_variants(_responses(settings)))
+
+
+def _check_responses(settings: Settings) -> None:
+    """Recorded answers that nobody reads would look like a gate on them."""
+    if settings.responses is not None and settings.backend == "hf":
+        raise InputError(
+            Problem(
+                "--responses names recorded answers, and backend 'hf' makes its own",
+                mend="add --backend replay, or use `harness score`",
+            )
+        )
 
 
 def run_suites(

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parser import add_settings
+from harness.cli.parser import add_settings, count
 from harness.cli.running import read_settings
 
 KEPT_RUNS = 50
@@ -17,7 +17,7 @@ def add_commands(commands: Any) -> None:
     cache = commands.add_parser("cache", help="show, prune, verify the store", allow_abbrev=False)
     cache.add_argument("what", nargs="?", default="show", choices=("show", "prune", "verify"))
     cache.add_argument(
-        "--keep", type=int, default=KEPT_RUNS, metavar="N", help="prune: runs to keep (50)"
+        "--keep", type=count, default=KEPT_RUNS, metavar="N", help="prune: runs to keep (50)"
     )
     cache.add_argument(
         "--repair", action="store_true", help="verify: save what is whole into a new file"

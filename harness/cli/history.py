@@ -6,7 +6,7 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import add_settings
+from harness.cli.parser import add_settings, count
 from harness.cli.running import read_settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def add_commands(commands: Any) -> None:
     """Register the three commands."""
     runs = commands.add_parser("runs", help="list the runs of the store", allow_abbrev=False)
-    runs.add_argument("--most", type=int, default=20, metavar="N", help="newest N (default: 20)")
+    runs.add_argument("--most", type=count, default=20, metavar="N", help="newest N (default: 20)")
     add_settings(runs)
     runs.set_defaults(act=runs_command)
     show = commands.add_parser("show", help="print one run", allow_abbrev=False)
@@ -75,8 +75,8 @@ def rescore_command(arguments: argparse.Namespace) -> int:
     again = rescore_run(settings, arguments.run, arguments.suites)
     counts = Counter((str(r.before.outcome), str(r.after.outcome)) for r in again.changed)
     print(f"run {again.info.id}: {again.total} results, {len(again.changed)} outcomes change")
-    for (before, after), count in sorted(counts.items()):
-        print(f"  {before} → {after}: {count}")
+    for (before, after), times in sorted(counts.items()):
+        print(f"  {before} → {after}: {times}")
     for rescored in again.changed[:20]:
         one = rescored.after
         print(f"  {one.suite} {one.case}[{one.variant}]: {rescored.before.outcome} → {one.outcome}")

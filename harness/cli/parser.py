@@ -21,6 +21,13 @@ class Parser(argparse.ArgumentParser):
         raise InputError(Problem(message, mend=f"see {self.prog} --help"))
 
 
+def count(text: str) -> int:
+    """A whole number from 0, for options that say how many; argparse reports anything else."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
 def new_parser() -> tuple[Parser, Any]:
     """The parser of `harness` and the place where commands add themselves."""
     parser = Parser(prog="harness", description=DESCRIPTION, allow_abbrev=False)

@@ -52,3 +52,11 @@ def test_a_changed_row_is_found_and_left_out_by_the_repair(capsys: Printed) -> N
     assert main(["cache", "verify", "--repair"]) == 0
     assert "  completions: 23 kept, 1 lost\n" in capsys.readouterr().out
     assert main(["cache", "verify"]) == 0
+
+
+def test_a_negative_number_of_runs_removes_nothing(capsys: Printed) -> None:
+    assert main(["cache", "prune", "--keep=-3"]) == 2
+    assert capsys.readouterr().err == (
+        "argument --keep: '-3' is no whole number from 0\n  mend: see harness cache --help\n"
+    )
+    assert main(["cache", "verify"]) == 0

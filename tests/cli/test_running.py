@@ -148,6 +148,18 @@ def test_no_recorded_answers(project: Path, capsys: pytest.CaptureFixture[str]) 
     )
 
 
+def test_recorded_answers_that_the_engine_would_not_read(
+    record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record({"base": ALL})
+
+    assert main(["run", "--backend", "hf", "--model", "m"]) == 2
+    assert capsys.readouterr().err == (
+        "--responses names recorded answers, and backend 'hf' makes its own\n"
+        "  mend: add --backend replay, or use `harness score`\n"
+    )
+
+
 def test_answers_for_unknown_cases(record: Record, capsys: pytest.CaptureFixture[str]) -> None:
     record({"base": ALL})
     with Path("answers.jsonl").open("a") as file:
