@@ -41,7 +41,7 @@ def count_words(text: str) -> Range:
     low = high = 0
     for match in _WORD.finditer(text):
         low += 1
-        high += len(_SYLLABLE.findall(match[0])) if match["run"] else 1
+        high += max(1, len(_SYLLABLE.findall(match[0]))) if match["run"] else 1  # a lone vowel sign
     return Range(low, high)
 
 

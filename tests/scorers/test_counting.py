@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.scorers.counting import count_words, filled_lines, words
@@ -20,6 +20,7 @@ def test_words_are_what_stands_between_spaces(said: list[str], space: str) -> No
 
 
 @given(st.text())
+@example("\u102b")  # a Myanmar vowel sign without its letter was counted from 1 to 0
 def test_a_count_is_a_range(text: str) -> None:
     count, said = count_words(text), count_sentences(text)
 
