@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True)  # a red test is red again on the next machine
+settings.register_profile("search", max_examples=1_000)  # new examples each time, ten times as many
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(autouse=True, scope="session")
