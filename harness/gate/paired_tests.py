@@ -76,13 +76,13 @@ def _exact_flips(steps: Ints) -> tuple[float, float]:
     """The null distribution of the gains as a product of binomials, one per size of step."""
     from scipy.special import gammaln
 
-    null = np.ones(1)
+    null: Floats = np.ones(1)
     for size, count in sorted(Counter(np.abs(steps).tolist()).items()):
         k = np.arange(count + 1)
         logs = gammaln(count + 1) - gammaln(k + 1) - gammaln(count - k + 1)
         binomial = np.zeros(size * count + 1)
         binomial[::size] = np.exp(logs - count * np.log(2.0))
-        null = np.convolve(null, binomial)
+        null = np.convolve(null, binomial).astype(np.float64)
     gained = int(steps[steps > 0].sum())
     return min(1.0, float(null[: gained + 1].sum())), min(1.0, float(null[gained:].sum()))
 
