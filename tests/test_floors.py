@@ -14,7 +14,7 @@ HARNESS = Path(__file__).parents[1] / "harness"
 
 # Lowest first; names on one line share a floor and do not import each other.
 FLOORS = (
-    {"errors", "chat", "canonical", "sampling", "gate_settings"},
+    {"errors", "chat", "canonical", "sampling", "gate_settings", "fix_settings"},
     {"variants"},
     {"scorers"},
     {"suites"},

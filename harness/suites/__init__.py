@@ -3,6 +3,7 @@
 from harness.suites.files import suite_files
 from harness.suites.haystack import Fitted, Haystack, HaystackSpec, TooLong, fit
 from harness.suites.load import load_suite, load_suites
+from harness.suites.practice import practice_suite
 from harness.suites.published import json_schema
 from harness.suites.values import Case, Position, Suite, Turn
 
@@ -19,5 +20,6 @@ __all__ = [
     "json_schema",
     "load_suite",
     "load_suites",
+    "practice_suite",
     "suite_files",
 ]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from harness.fix_settings import FixSettings
 from harness.gate_settings import GateSettings
 from harness.sampling import Sampling
 from harness.scorers import CheckField
@@ -181,7 +182,7 @@ class SuiteKeys(_Keys):
     generate: list[Annotated[Any, WithJsonSchema(GENERATE_MARK)]] = Field(default_factory=list)
     cluster: Cluster | None = None
     decoding: Decoding = "free"
-    fix: dict[str, Any] | None = None
+    fix: FixSettings | None = None
     retire: list[Name] = Field(default_factory=list)
 
 

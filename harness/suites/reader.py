@@ -147,6 +147,18 @@ class SuiteReader:
             if name not in ids:
                 message, close = f"no case has the id {name!r}", nearest(name, ids)
                 self._problems.add(Place(("retire", index)), message, did_you_mean=close)
+        self._check_fix(keys)
+
+    def _check_fix(self, keys: SuiteKeys) -> None:
+        """Other rows go through templates of this file; there is none to practise otherwise."""
+        generate = keys.fix.generate if keys.fix else None
+        files = [entry["path"] for entry in keys.from_file]
+        for name in generate.rows if generate else ():
+            if name not in files:
+                place = Place(("fix", "generate", "rows", name))
+                close = nearest(name, files)
+                message = f"no entry under from_file reads {name!r}"
+                self._problems.add_key(place, message, did_you_mean=close)
 
 
 def _warnings(keys: SuiteKeys, cases: Sequence[Case]) -> Iterator[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from harness.canonical import JsonValue, digest
+from harness.fix_settings import FixSettings
 from harness.gate_settings import GateSettings
 from harness.sampling import Sampling
 from harness.scorers import Check
@@ -94,7 +94,7 @@ class Suite:
     cases: tuple[Case, ...]
     description: str = ""
     gate: GateSettings = field(default_factory=GateSettings)
-    fix: Mapping[str, Any] | None = None
+    fix: FixSettings | None = None
     warnings: tuple[str, ...] = ()
     retired: tuple[Case, ...] = ()
     line: int = 1

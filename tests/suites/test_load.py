@@ -12,6 +12,7 @@ import pytest
 
 from harness.canonical import digest
 from harness.errors import InputError
+from harness.fix_settings import FixSettings
 from harness.gate_settings import GateSettings
 from harness.sampling import Sampling
 from harness.suites import Case, Position, Suite, load_suite, load_suites, suite_files
@@ -55,7 +56,7 @@ def test_the_suite_says_what_its_file_says(everything: Suite) -> None:
     assert everything.description == "Everything that a suite file may say."
     assert everything.path.endswith("/all.yaml")
     assert everything.gate == GateSettings(min_pass_rate=0.5, on="score", alpha=0.01, max_errors=1)
-    assert everything.fix == {"pool": "data/pool.jsonl"}
+    assert everything.fix == FixSettings(pools=("data/pool.jsonl#500",), max_drop=0.05)
     assert (everything.warnings, everything.line) == ((), 1)
 
 

@@ -1,0 +1,85 @@
+"""A suite's own generators once more, with other seeds and other rows: what a repair trains on.
+
+No case of the suite is among them. A practice case has the checks of its family, and stands at its
+family's place in the file, so that what fails can be practised and the rest left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import InputError, Problem
+from harness.suites.document import Document, read_document
+from harness.suites.reader import SuiteReader
+from harness.suites.values import Suite
+
+Changed = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+def practice_suite(
+    path: str | Path,
+    *,
+    tag: str,
+    seeds: int = 0,
+    rows: Mapping[str, str] | None = None,
+    modules: Iterable[str] = (),
+) -> Suite | None:
+    """The families of a suite file under new ids; None where it has none to practise.
+
+    `tag` ends every id and seeds the haystacks: another tag means other keys, values and prose.
+    `seeds` haystacks are made for each length and depth; `rows` maps a data file under `from_file`
+    to the file whose rows take its place. Raises InputError as loading does.
+    """
+    path = Path(path)
+    document = read_document(path.as_posix(), _bytes(path))
+    others = rows or {}
+
+    def other_rows(entry: dict[str, Any]) -> dict[str, Any] | None:
+        file = others.get(entry["path"])
+        case = {**entry["case"], "id": f"{entry['case'].get('id', '')}.{tag}"}
+        return {**entry, "path": file, "case": case} if file else None
+
+    def other_seeds(family: dict[str, Any]) -> dict[str, Any] | None:
+        spec = {**family["haystack"], "id": f"{family['haystack']['id']}.{tag}", "seeds": seeds}
+        return {"haystack": spec} if seeds else None
+
+    derived = _derived(document, {"from_file": other_rows, "generate": other_seeds})
+    if not derived.value["from_file"] and not derived.value["generate"]:
+        return None
+    return SuiteReader(path.parent, derived, modules).read()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", path=str(path))) from None
+
+
+def _derived(document: Document, changes: Mapping[str, Changed]) -> Document:
+    """The document with its families changed, and its cases, `retire` and `fix` left out."""
+    gone = ("cases", "retire", "fix")
+    value = {key: part for key, part in document.value.items() if key not in gone}
+    kept: dict[str, list[int]] = {}
+    for key, change in changes.items():
+        changed = {at: change(entry) for at, entry in enumerate(value.get(key, []))}
+        kept[key] = [at for at, entry in changed.items() if entry]
+        value[key] = [changed[at] for at in kept[key]]
+    return Document(document.path, value, _only(document.root, kept))
+
+
+def _only(root: yaml.Node | None, kept: Mapping[str, list[int]]) -> yaml.Node | None:
+    """The nodes of the file without those entries: places in messages stay right."""
+    if not isinstance(root, yaml.MappingNode):
+        return root
+    pairs = []
+    for key, node in root.value:
+        if key.value in kept and isinstance(node, yaml.SequenceNode):
+            some = [node.value[at] for at in kept[key.value]]
+            node = yaml.SequenceNode(node.tag, some, node.start_mark, node.end_mark)
+        pairs.append((key, node))
+    return yaml.MappingNode(root.tag, pairs, root.start_mark, root.end_mark)
