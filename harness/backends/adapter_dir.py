@@ -15,16 +15,30 @@ from typing import Any
 
 import numpy as np
 
+from harness.backends.adapter_targets import target_problems
 from harness.backends.model_dir import ModelDir, pickles_in, read_json, refuse_pickles
 from harness.backends.tensors import Tensor, read_tensors
 from harness.errors import InputError, Problem
 
 WEIGHTS = "adapter_model.safetensors"
 _FACTOR = re.compile(r"base_model\.model\.(.+)\.lora_(?:embedding_)?([AB])(?:\.weight)?")
+# Other tensors that peft saves for a module, by what follows the module's name.
+_OTHER = re.compile(
+    r"base_model\.model\.(.+?)\."
+    r"(?:lora_magnitude_vector|lora_[AB]\.bias|modules_to_save|token_adapter|base_layer|bias|weight)"
+    r"(?:\..+)?"
+)
 _EXPONENT = {"F32": 0x7F800000, "F16": 0x7C00, "BF16": 0x7F80, "F64": 0x7FF0000000000000}
 _UNSIGNED = {"F32": "<u4", "F16": "<u2", "BF16": "<u2", "F64": "<u8"}
 # What vLLM refuses in an adapter's configuration: vllm/lora/peft_helper.py, 0.33.
 _VLLM_INITS = {"gaussian", "eva", "orthogonal", "mica", "lora_ga"}
+_VLLM_MISSING = (
+    "trainable_token_indices",
+    "alora_invocation_tokens",
+    "layer_replication",
+    "use_bdlora",
+    "use_qalora",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,8 @@ def open_adapter(directory: str, base: ModelDir) -> AdapterDir:
     tensors = read_tensors(weights)
     pairs = _pairs(tensors)
     problems = [*_rank_problems(path, config, pairs), *_fit_problems(path, config, pairs, base)]
+    problems = problems or [*target_problems(path, config, tuple(pairs))]
+    problems = problems or list(_stray_problems(path, tensors, base))
     problems = problems or list(_effect_problems(path, tensors))
     if problems:
         raise InputError(*problems)
@@ -173,6 +189,21 @@ def _fit_problems(
             return
 
 
+def _stray_problems(path: Path, tensors: Mapping[str, Tensor], base: ModelDir) -> Iterator[Problem]:
+    """Tensors that are no factors and belong to no module: nothing would ever use them."""
+    shapes = _base_shapes(base)
+    others = {name: _OTHER.fullmatch(name) for name in tensors if not _FACTOR.fullmatch(name)}
+    strays = [name for name, match in others.items() if not match or _tail(match[1]) not in shapes]
+    if strays:
+        yield Problem(
+            f"{len(strays)} of its {len(tensors)} tensors belong to no module of {base.name}",
+            str(path / WEIGHTS),
+            found=strays[0],
+            wanted=f"names such as base_model.model.{_example(base)}.lora_A.weight",
+            mend="save it with peft's save_pretrained",
+        )
+
+
 def _share(known: int, modules: int, base: str) -> str:
     if known == 0:
         return f"has no effect: none of its {modules} modules is in the base {base}"
@@ -256,5 +287,7 @@ def _unserved(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Itera
         yield f"init_lora_weights {init}"
     if any("embedding_" in name for name in tensors):
         yield "embeddings"
-    if config.get("trainable_token_indices"):
-        yield "trainable_token_indices"
+    others = [name for name in tensors if not _FACTOR.fullmatch(name)]
+    if any("embed_tokens." in name or "lm_head." in name for name in others):
+        yield "saved embeddings"
+    yield from (name for name in _VLLM_MISSING if config.get(name))

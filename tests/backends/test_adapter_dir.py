@@ -70,6 +70,8 @@ def test_names_that_a_loader_renames_are_the_same_modules(adapter: Path, base: M
         ({"init_lora_weights": "pissa"}, ("init_lora_weights pissa",)),
         ({"init_lora_weights": "gaussian"}, ()),
         ({"trainable_token_indices": [1]}, ("trainable_token_indices",)),
+        ({"alora_invocation_tokens": [1, 2]}, ("alora_invocation_tokens",)),
+        ({"layer_replication": [[0, 2]]}, ("layer_replication",)),
     ],
 )
 def test_what_vllm_refuses_is_listed(
@@ -163,6 +165,7 @@ def test_tensors_that_match_no_module(adapter: Path, base: ModelDir) -> None:
 
 def test_experts_are_adapted_by_the_name_of_them_all(adapter: Path, base: ModelDir) -> None:
     change(adapter, lambda t: {k.replace(".mlp.down_proj.", ".mlp."): v for k, v in t.items()})
+    configure(adapter, target_parameters=["mlp.down_proj"])
 
     assert open_adapter(str(adapter), base).rank == 4
 
@@ -228,3 +231,49 @@ def test_no_lora_at_all(adapter: Path, base: ModelDir) -> None:
     assert refusal(adapter, base) == (
         f"{adapter}/adapter_model.safetensors: has no effect: there is no lora_A or lora_B in it"
     )
+
+
+@pytest.mark.parametrize("names", [["nope_proj"], r"model\.decoder\..*"], ids=["names", "pattern"])
+def test_target_modules_that_match_nothing(names: Any, adapter: Path, base: ModelDir) -> None:
+    configure(adapter, target_modules=names)
+    shown = names if isinstance(names, str) else names[0]
+
+    assert refusal(adapter, base) == (
+        f"{adapter}/adapter_config.json: target_modules wrap none of the 8 modules that it has "
+        "weights for\n"
+        f"  found: {shown}; not wrapped: model.layers.0.mlp.down_proj\n"
+        "  wanted: down_proj, gate_proj, q_proj, v_proj\n"
+        "  mend: use the adapter_config.json that was saved with these weights"
+    )
+
+
+def test_target_modules_that_match_a_part(adapter: Path, base: ModelDir) -> None:
+    configure(adapter, target_modules=["q_proj", "v_proj", "gate_proj", "dwn_proj"])
+
+    assert refusal(adapter, base) == (
+        f"{adapter}/adapter_config.json: target_modules wrap 6 of the 8 modules that it has "
+        "weights for\n"
+        "  found: dwn_proj, gate_proj, q_proj, v_proj; not wrapped: model.layers.0.mlp.down_proj\n"
+        "  wanted: down_proj, gate_proj, q_proj, v_proj\n"
+        "  mend: use the adapter_config.json that was saved with these weights"
+    )
+
+
+def test_tensors_that_nothing_would_use(adapter: Path, base: ModelDir) -> None:
+    change(adapter, lambda t: {**t, "base_model.model.score.weight": np.zeros(3, np.float32),
+                               "optimizer.step": np.zeros(1, np.float32)})  # fmt: skip
+
+    assert refusal(adapter, base) == (
+        f"{adapter}/adapter_model.safetensors: 2 of its 18 tensors belong to no module of "
+        f"{base.name}\n"
+        "  found: base_model.model.score.weight\n"
+        "  wanted: names such as base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight\n"
+        "  mend: save it with peft's save_pretrained"
+    )
+
+
+def test_saved_embeddings_are_served_by_hf_alone(adapter: Path, base: ModelDir) -> None:
+    name = "base_model.model.model.embed_tokens.base_layer.weight"
+    change(adapter, lambda t: {**t, name: np.zeros((400, 32), np.float32)})
+
+    assert open_adapter(str(adapter), base).unserved == ("saved embeddings",)
