@@ -1,0 +1,12 @@
+"""Cleaning of training rows: nothing is dropped without a line in the report."""
+
+from harness.training.cleaning.values import (
+    Cleaned,
+    CleaningReport,
+    CleaningSettings,
+    CountTokens,
+    Dropped,
+    Noticed,
+)
+
+__all__ = ["Cleaned", "CleaningReport", "CleaningSettings", "CountTokens", "Dropped", "Noticed"]

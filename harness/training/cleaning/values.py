@@ -1,0 +1,104 @@
+"""What cleaning is asked to do, and what it did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from harness.canonical import JsonValue
+from harness.chat import Messages
+from harness.training.values import Row
+
+CountTokens = Callable[[Messages], int]
+
+Reason = Literal[
+    "empty",
+    "garbled",
+    "placeholder",
+    "broken_json",
+    "language",
+    "too_long",
+    "duplicate",
+    "near_duplicate",
+]
+Private = Literal["e-mail address", "secret"]
+
+
+@dataclass(frozen=True, slots=True)
+class CleaningSettings:
+    """What a row may not be, and how much may be dropped.
+
+    near: from this Jaccard similarity of 5-character shingles on, two rows are the same.
+    max_tokens: the longest conversation that the model takes, its template included.
+    languages: answers may be in these alone (`en`, `de`, ...); empty allows all of them.
+    redact: e-mail addresses and secrets are replaced; otherwise they are only counted.
+    max_dropped: the share of rows above which the data are an error, not something to clean.
+    off: reasons for which nothing is dropped.
+    """
+
+    near: float = 0.9
+    max_tokens: int | None = None
+    languages: tuple[str, ...] = ()
+    redact: bool = False
+    max_dropped: float = 0.3
+    off: frozenset[Reason] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A row that was left out: its source, why, and what exactly."""
+
+    source: str
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Private data in a row, and whether they were replaced."""
+
+    source: str
+    what: Private
+    count: int
+    redacted: bool
+
+
+@dataclass(frozen=True)
+class CleaningReport:
+    """Every row that was dropped or changed; `read` is `kept` plus `dropped`."""
+
+    read: int
+    kept: int
+    dropped: tuple[Dropped, ...] = ()
+    noticed: tuple[Noticed, ...] = ()
+    languages: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def by_reason(self) -> dict[str, int]:
+        """How many rows each reason cost, the most first."""
+        return dict(Counter(row.reason for row in self.dropped).most_common())
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """For manifests and reports: all of it."""
+        return {
+            "read": self.read,
+            "kept": self.kept,
+            "by_reason": {**self.by_reason},
+            "dropped": _rows(self.dropped),
+            "noticed": _rows(self.noticed),
+            "languages": {**self.languages},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """The rows that are left, in their order, and the report."""
+
+    rows: tuple[Row, ...]
+    report: CleaningReport
+
+
+def _rows(items: Iterable[Dropped | Noticed]) -> list[JsonValue]:
+    return [asdict(item) for item in items]

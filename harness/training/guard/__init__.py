@@ -1,0 +1,5 @@
+"""The contamination guard: no training row holds a piece of a case that gates."""
+
+from harness.training.guard.values import Guarded, GuardReport, GuardSettings, Hit
+
+__all__ = ["GuardReport", "GuardSettings", "Guarded", "Hit"]

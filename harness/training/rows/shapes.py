@@ -1,0 +1,213 @@
+"""The one converter: rows in any of the usual shapes to messages."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.chat import Message, Messages, Role
+from harness.errors import InputError, Problem
+from harness.scorers.limits import shown
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The keys of a shape: of the question and the answer, or of a list of messages.
+
+    `more` is the key of a text that belongs to the question.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    more: str = ""
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        """What a row of this shape may have besides."""
+        asked = ("history", *((self.more,) if self.more else ())) if len(self.keys) > 1 else ()
+        return ("system", *asked)
+
+
+SHAPES = (
+    _Shape("messages", ("messages",)),
+    _Shape("ShareGPT", ("conversations",)),
+    _Shape("Alpaca", ("instruction", "output"), "input"),
+    _Shape("Dolly", ("instruction", "response"), "context"),
+    _Shape("query and response", ("query", "response")),
+    _Shape("prompt and completion", ("prompt", "completion")),
+    _Shape("prompt and response", ("prompt", "response")),
+    _Shape("question and answer", ("question", "answer")),
+)
+GROUPS = ("group", "conversation_id")
+# From this similarity on, a key is one of the optional ones, written wrongly.
+_TYPO = 0.8
+_ROLES: dict[str, Role] = {
+    "system": "system", "developer": "system", "user": "user", "human": "user",
+    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant",
+    "bot": "assistant",
+}  # fmt: skip
+_TOOLS = ("tool", "function", "function_call", "tool_call", "tool_response", "observation")
+
+
+def converted(values: Values) -> Messages:
+    """The conversation of a row. Raises InputError with one problem, without a place."""
+    shape = _shape_of(values)
+    _check_keys(values, shape)
+    said = _listed(values, shape) if len(shape.keys) == 1 else _asked(values, shape)
+    system = values.get("system")
+    if system in (None, ""):  # an empty cell; a list of messages can hold an empty system prompt
+        return said
+    if said and said[0].role == "system":
+        raise _wrong("the row has two system prompts", wanted="'system' or a system message")
+    return (Message("system", _text(system, "system")), *said)
+
+
+def group_of(values: Values) -> str:
+    """Rows with the same `group` or `conversation_id` stay on one side of a split."""
+    given = next((values[key] for key in GROUPS if values.get(key) is not None), "")
+    return str(given)
+
+
+# -- which shape -----------------------------------------------------------------------------------
+
+
+def _shape_of(values: Values) -> _Shape:
+    for shape in SHAPES:
+        there = [values[key] for key in shape.keys if key in values]
+        if len(there) == len(shape.keys) and any(value is not None for value in there):
+            return shape
+    wanted = "; ".join(f"{', '.join(shape.keys)} ({shape.name})" for shape in SHAPES[:6])
+    raise _wrong(
+        "the row has no shape that is known",
+        found=", ".join(map(str, values))[:200] or "no key",
+        wanted=wanted,
+        did_you_mean=", ".join(_meant(values)),
+    )
+
+
+def _meant(values: Values) -> Iterator[str]:
+    """The keys of shapes that unknown keys were probably meant to be."""
+    known = dict.fromkeys(key for shape in SHAPES for key in shape.keys)
+    for key in values:
+        if key not in known:
+            yield from difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
+
+
+def _check_keys(values: Values, shape: _Shape) -> None:
+    """Other columns are left alone; one that is nearly `system` would be lost without a word."""
+    absent = [key for key in shape.optional if key not in values]
+    for key in values:
+        if key in shape.keys or key in shape.optional or key in GROUPS:
+            continue
+        if close := difflib.get_close_matches(str(key), absent, n=1, cutoff=_TYPO):
+            raise _wrong(
+                f"key {key!r} is not known",
+                did_you_mean=close[0],
+                mend="rename the key, or take it out",
+            )
+
+
+# -- questions and answers -------------------------------------------------------------------------
+
+
+def _asked(values: Values, shape: _Shape) -> Messages:
+    asked, answered = shape.keys
+    question, answer = values[asked], values[answered]
+    if isinstance(question, list) and isinstance(answer, list):  # trl's conversational form
+        return (*_spoken_all(question), *_spoken_all(answer))
+    user = _text(question, asked)
+    more = values.get(shape.more) if shape.more else None
+    if more is not None and (added := _text(more, shape.more)).strip():
+        user = f"{user}\n\n{added}"
+    last = (Message("user", user), Message("assistant", _text(answer, answered)))
+    return (*_history(_parsed(values.get("history"))), *last)
+
+
+def _history(pairs: object) -> Iterator[Message]:
+    """Earlier turns: a list of pairs of question and answer."""
+    if pairs is None or pairs == "":
+        return
+    if not isinstance(pairs, list):
+        raise _wrong("'history' is no list", found=shown(pairs))
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise _wrong("'history' is no list of pairs", found=shown(pair))
+        yield Message("user", _text(pair[0], "history"))
+        yield Message("assistant", _text(pair[1], "history"))
+
+
+# -- lists of messages -----------------------------------------------------------------------------
+
+
+def _listed(values: Values, shape: _Shape) -> Messages:
+    key = shape.keys[0]
+    messages = _parsed(values[key])
+    if not isinstance(messages, list) or not messages:
+        raise _wrong(f"{key!r} is no list of messages", found=shown(messages))
+    return tuple(_spoken_all(messages))
+
+
+def _spoken_all(messages: Iterable[object]) -> Messages:
+    return tuple(_spoken(message) for message in messages)
+
+
+def _spoken(message: object) -> Message:
+    if not isinstance(message, Mapping):
+        raise _wrong("a message is a mapping", found=shown(message))
+    speaker = message.get("role", message.get("from"))
+    role = _ROLES.get(speaker) if isinstance(speaker, str) else None
+    if role is None:
+        raise _unknown_speaker(speaker)
+    if message.get("weight", 1) == 0 or message.get("loss") is False:
+        raise _wrong(
+            "a message is marked as not to be learned",
+            mend="every answer of a row is learned: make one row for each that should be",
+        )
+    return Message(role, _content(message.get("content", message.get("value"))))
+
+
+def _unknown_speaker(speaker: object) -> InputError:
+    if speaker in _TOOLS:
+        mend = "take the rows with tool calls out: only system, user and assistant are trained"
+        return _wrong("tool calls are not supported", found=shown(speaker), mend=mend)
+    close = difflib.get_close_matches(str(speaker), _ROLES, n=1)
+    wanted = "system, user or assistant (human, gpt)"
+    return _wrong(
+        "the speaker of a message is not known",
+        found=shown(speaker),
+        wanted=wanted,
+        did_you_mean=close[0] if close else "",
+    )
+
+
+def _content(content: object) -> str:
+    """A text, or OpenAI's list of parts, as long as all of them are texts."""
+    if not isinstance(content, list):
+        return _text(content, "content")
+    parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
+    return "".join(_text(part, "content") for part in parts)
+
+
+def _text(value: object, key: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong(f"{key!r} is no text", found=shown(value))
+    return value
+
+
+def _parsed(value: object) -> object:
+    """A list that stands as JSON in a cell of a table."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _wrong(message: str, **parts: str) -> InputError:
+    return InputError(Problem(message, **parts))  # type: ignore[arg-type]

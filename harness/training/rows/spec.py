@@ -1,0 +1,33 @@
+"""Which rows a training set is made of: files, how many rows of each, and their system prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import InputError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class RowFile:
+    """One file of a mixed training set.
+
+    `count`: so many rows, drawn by the seed; None takes all. `system` is given to the rows that
+    have no system prompt of their own. `replay` rows keep what the model can do.
+    """
+
+    path: Path
+    count: int | None = None
+    system: str | None = None
+    replay: bool = False
+
+
+def parse_spec(text: str | Path) -> RowFile:
+    """`alpaca.jsonl#500` as 500 rows of that file. Raises InputError where the count is 0."""
+    head, mark, tail = str(text).rpartition("#")
+    if not mark or not tail.isascii() or not tail.isdigit():
+        return RowFile(Path(text))
+    if not head or not int(tail):
+        message = "the count of rows cannot be read"
+        raise InputError(Problem(message, found=str(text), wanted="FILE#COUNT"))
+    return RowFile(Path(head), int(tail))
