@@ -10,7 +10,8 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 
-from harness.backends.values import Backend, BackendOptions
+from harness.backends.model_by_model import ModelByModel
+from harness.backends.values import Backend, BackendOptions, holds_weights
 from harness.errors import InputError, Problem, nearest
 
 GROUP = "harness.backends"
@@ -30,11 +31,18 @@ def backend_names() -> tuple[str, ...]:
 def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
     """The engine of this name, opened but not started.
 
+    Where it holds weights and the variants are of several models, each model gets an engine in a
+    process of its own, one after another, so that memory is given back.
+
     Raises `InputError` for an unknown name, an engine whose packages are not installed, and for
     options, models and adapters that are wrong.
     """
     check_name(name)
-    return _load(_entries()[name])(options or BackendOptions())
+    options = options or BackendOptions()
+    backend = _load(_entries()[name])(options)
+    if holds_weights(backend) and len({variant.model for variant in options.variants}) > 1:
+        return ModelByModel(backend, name, options)
+    return backend
 
 
 def check_name(name: str) -> None:

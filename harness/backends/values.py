@@ -111,6 +111,9 @@ class Backend(Protocol):
 
     Everything but `generate` works without the weights in memory, so that a run whose answers are
     all in the store starts no engine.
+
+    An engine that loads weights into this machine's memory also says `holds_weights = True`: a run
+    over several models then opens it once for each, in a process of its own.
     """
 
     name: str
@@ -144,3 +147,13 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Give the memory back."""
+
+
+def holds_weights(backend: Backend) -> bool:
+    """Whether the engine loads weights itself; one that does not say so does not."""
+    return bool(getattr(backend, "holds_weights", False))
+
+
+def one_model_at_a_time(backend: Backend) -> bool:
+    """Whether going back to another model costs a load: then its requests should come together."""
+    return bool(getattr(backend, "one_model_at_a_time", False))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.backends.values import Backend, Completion
+from harness.backends.values import Backend, Completion, one_model_at_a_time
 from harness.errors import MachineryError
 from harness.runner.chunks import chunks
 from harness.runner.engine import Limits
@@ -92,6 +92,7 @@ class _Run:
         self._plan = plan
         self._desk = Desk(plan, backend)
         self._scoring = Scoring(plan, limits.check)
+        self._apart, self._model = one_model_at_a_time(backend), ""
         self._variants = Supply(backend, store, observer, limits)
         self._judges = {
             name: Supply(judge.backend, store, observer, limits)
@@ -103,11 +104,26 @@ class _Run:
         self._settle([Talk(skip.trial, fault=skip.fault) for skip in self._plan.skipped])
 
     def answer(self, window: Sequence[Trial]) -> None:
-        """All turns of some trials, one round after the other, then what their checks ask."""
-        talks = [Talk(trial) for trial in window]
-        while talks:
-            self._round(talks)
-            talks = [talk for talk in talks if not talk.ended]
+        """All turns of some trials, one round after the other, then what their checks ask.
+
+        Where going back to a model would load it again, all rounds of one come before the next.
+        """
+        for trials in self._portions(window):
+            talks = [Talk(trial) for trial in trials]
+            while talks:
+                self._round(talks)
+                talks = [talk for talk in talks if not talk.ended]
+
+    def _portions(self, window: Sequence[Trial]) -> list[list[Trial]]:
+        """The trials whose rounds go together; those of the model asked last come first."""
+        if not self._apart:
+            return [list(window)]
+        portions: dict[str, list[Trial]] = {}
+        for trial in window:
+            portions.setdefault(trial.variant.model, []).append(trial)
+        order = sorted(portions, key=lambda model: model != self._model)
+        self._model = order[-1]
+        return [portions[model] for model in order]
 
     def stop(self) -> None:
         """Keep what has arrived, and end threads and processes."""

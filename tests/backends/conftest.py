@@ -45,3 +45,15 @@ def ask() -> Ask:
         return Request(f"{case}/{variant.name}", address, variant, prompt, settings, time_limit)
 
     return make
+
+
+@pytest.fixture
+def brittle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine `brittle`, as pip would have installed it; child processes find it too."""
+    metadata = tmp_path / "site" / "brittle-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: brittle\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[harness.backends]\nbrittle = tests.backends.brittle:open_brittle\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))

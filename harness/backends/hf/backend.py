@@ -42,6 +42,7 @@ class HfBackend:
     """
 
     name = "hf"
+    holds_weights = True
 
     def __init__(self, options: BackendOptions) -> None:
         self._options = options

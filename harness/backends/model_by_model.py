@@ -1,0 +1,105 @@
+"""Several models in one run: an engine for each, one after another, in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.backends.children import Child
+from harness.backends.values import (
+    Backend,
+    BackendOptions,
+    Completion,
+    Environment,
+    Fingerprint,
+    Prompt,
+    Request,
+)
+from harness.chat import Messages
+from harness.variants import Variant
+
+
+class ModelByModel:
+    """A backend over several models, of which one at a time is in memory.
+
+    `planner` is the backend as opened in this process: it makes prompts and hashes weights, and
+    never generates.
+    """
+
+    one_model_at_a_time = True
+
+    def __init__(self, planner: Backend, backend: str, options: BackendOptions) -> None:
+        self.name = planner.name
+        self._planner = planner
+        self._backend = backend
+        self._options = options
+        self._children: dict[str, Child] = {}
+        self._current = ""
+
+    @property
+    def context_length(self) -> int | None:
+        """The planner's, who knows all models."""
+        return self._planner.context_length
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """That there are several engines, and what each of them notes."""
+        count = len(_models(self._options.variants))
+        several = f"{count} models: one engine after another, each in a process of its own"
+        told = (note for child in self._children.values() for note in child.notes)
+        return tuple(dict.fromkeys((several, *self._planner.notes, *told)))
+
+    def environment(self, variant: Variant) -> Environment:
+        """As the planner says."""
+        return self._planner.environment(variant)
+
+    def fingerprint(self, variant: Variant) -> Fingerprint:
+        """As the planner says."""
+        return self._planner.fingerprint(variant)
+
+    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+        """As the planner makes it."""
+        return self._planner.prompt(messages, variant)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Answers model by model, the one in memory first; raises what an engine raises."""
+        for model in self._order(requests):
+            mine = [request for request in requests if request.variant.model == model]
+            yield from self._child(model).generate(mine)
+
+    def execution(self) -> Mapping[str, str]:
+        """How the engines were driven; where they differ, one fact after the other."""
+        facts: dict[str, list[str]] = {}
+        for source in (self._planner.execution(), *(c.execution for c in self._children.values())):
+            for name, value in source.items():
+                known = facts.setdefault(name, [])
+                known += [value] if value not in known else []
+        return {name: ", then ".join(values) for name, values in facts.items()}
+
+    def close(self) -> None:
+        """End the engine that is there."""
+        if child := self._children.get(self._current):
+            child.close()
+        self._planner.close()
+
+    def _order(self, requests: Sequence[Request]) -> list[str]:
+        models = _models([request.variant for request in requests])
+        return sorted(models, key=lambda model: model != self._current)
+
+    def _child(self, model: str) -> Child:
+        """The engine of a model, once that of the last one has ended."""
+        if model != self._current and self._current:
+            self._children[self._current].close()
+        if model not in self._children:
+            own = tuple(v for v in self._options.variants if v.model == model)
+            options = replace(self._options, variants=own)
+            label = f"{self._backend} {Path(model).name}"
+            self._children[model] = Child(self._backend, options, label)
+        self._current = model
+        return self._children[model]
+
+
+def _models(variants: Sequence[Variant]) -> list[str]:
+    """Each model once, in the order of its first variant."""
+    return list(dict.fromkeys(variant.model for variant in variants))
