@@ -38,7 +38,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt for one variant. `key` is the completion's key in the store."""
+    """One prompt for one variant. `key` is the completion's key in the store.
+
+    `json_schema`: the answer is decoded so that it fits (`{}` is any JSON); only engines that say
+    `constrains_json` are given one.
+    """
 
     key: str
     address: Address
@@ -46,6 +50,7 @@ class Request:
     prompt: Prompt
     sampling: Sampling
     time_limit: float | None = None
+    json_schema: Mapping[str, Any] | bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +162,15 @@ def holds_weights(backend: Backend) -> bool:
 def one_model_at_a_time(backend: Backend) -> bool:
     """Whether going back to another model costs a load: then its requests should come together."""
     return bool(getattr(backend, "one_model_at_a_time", False))
+
+
+def constrains_json(backend: Backend) -> bool:
+    """Whether the engine can decode under a JSON Schema; one that does not say so cannot."""
+    return bool(getattr(backend, "constrains_json", False))
+
+
+def announce(backend: Backend, answers: int) -> None:
+    """Tell an engine that plans its start how many answers the run may ask it for, at most."""
+    expect = getattr(backend, "expect", None)
+    if callable(expect):
+        expect(answers)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from harness.backends.values import Backend
+from harness.runner.constraint import constraint_notes
 from harness.runner.haystacks import Cuts, Memo, cut_haystacks
 from harness.runner.judges import Judges
 from harness.runner.trial import Skip, Trial, misfit
@@ -65,7 +66,7 @@ def make_plan(
             if trial.case.id in reasons
         ),
         haystacks=cuts.texts,
-        notes=cuts.notes,
+        notes=(*cuts.notes, *constraint_notes(trials, backend)),
     )
 
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.backends.values import Address, Backend, Completion, Prompt, Request
+from harness.backends.values import (
+    Address,
+    Backend,
+    Completion,
+    Prompt,
+    Request,
+    constrains_json,
+)
 from harness.canonical import digest
 from harness.chat import Messages
+from harness.runner.constraint import is_constrained, schema_of
 from harness.runner.conversation import conversation, sampling_of
 from harness.runner.judges import Bench, questions
 from harness.runner.keys import (
@@ -123,7 +131,11 @@ class Desk:
             return None
         address = Address(trial.case.id, trial.variant.name, trial.repeat, len(answers))
         key = completion_key(self._identity(trial.variant), prompt, sampling, address)
-        return Request(key, address, trial.variant, prompt, sampling, trial.case.time_limit)
+        schema = schema_of(trial.case, len(answers)) if constrains_json(self._backend) else None
+        if schema is not None:
+            key = digest([key, schema])
+        limit = trial.case.time_limit
+        return Request(key, address, trial.variant, prompt, sampling, limit, schema)
 
     def questions(self, talk: Talk) -> tuple[Question, ...]:
         """What the checks ask about the answers; a check that breaks ends the talk."""
@@ -147,6 +159,8 @@ class Desk:
     def signature(self, trial: Trial) -> str:
         """What the trial's result must share with another to be paired."""
         scoring = [self._bench.signature(trial.case)]
+        if constrains_json(self._backend) and is_constrained(trial.case):
+            scoring.append("constrained")
         if self._tags != DEFAULT_TAGS:
             scoring.append(digest([list(self._tags)], SIGNATURE_DIGITS))
         return signature(self._identity(trial.variant), trial.case.sampling, *filter(None, scoring))
