@@ -20,6 +20,9 @@ from pydantic_core import ErrorDetails
 from harness.errors import InputError, Problem, nearest
 from harness.sampling import Sampling
 
+# Options that say how long, how often and whereto, and not who is asked.
+HOW = frozenset({"aa", "early_stop", "report_dir", "store", "time_limit"})
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:
@@ -33,18 +36,24 @@ class Flag:
 
 
 class VariantSettings(BaseModel):
-    """One table `[tool.harness.variants.NAME]`: an A/B test of prompts or sampling, say."""
+    """One table `[tool.harness.variants.NAME]`: an A/B test of prompts or sampling, say.
+
+    `chat_template` is a Jinja file that takes the place of the model's own template.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str | None = None
     adapter: str | None = None
     system: str | None = None
+    chat_template: str | None = None
     sampling: Sampling | None = None
 
 
 class JudgeSettings(BaseModel):
     """A model that `judge` checks ask: `[tool.harness.judge]`, or `[tool.harness.judges.NAME]`.
+
+    `[tool.harness.teachers.NAME]` says the same of a model that answers for a repair.
 
     `responses` are recorded replies, for the backend `replay`: rows by the case, variant and repeat
     that are judged, one reply for each question. `sampling` is greedy unless it says otherwise.
@@ -126,6 +135,7 @@ class Settings(BaseModel):
     variants: Mapping[str, VariantSettings] = Field(default_factory=dict)
     judge: JudgeSettings | None = None
     judges: Mapping[str, JudgeSettings] = Field(default_factory=dict)
+    teachers: Mapping[str, JudgeSettings] = Field(default_factory=dict)
     reasoning_tags: tuple[str | tuple[str, str], ...] = Field(
         default=("think",),
         description="elements of an answer that are reasoning and are not scored, by name, or as "
@@ -152,6 +162,18 @@ def flags() -> Iterator[tuple[str, Flag, str]]:
         for item in field.metadata:
             if isinstance(item, Flag):
                 yield name, item, field.description or ""
+
+
+def given_options(settings: Settings) -> tuple[str, ...]:
+    """The command line's words for who is asked and by what: all that is not the default."""
+    words: list[str] = []
+    for name, flag, _ in flags():
+        value, usual = getattr(settings, name), Settings.model_fields[name].default
+        if name in HOW or value == usual:
+            continue
+        values = value if flag.repeat else [value]
+        words += [flag.name] if flag.switch else [w for v in values for w in (flag.name, str(v))]
+    return tuple(words)
 
 
 def load_settings(root: Path, given: Mapping[str, Any] | None = None) -> Settings:
@@ -231,6 +253,7 @@ def _tables(place: tuple[int | str, ...]) -> type[BaseModel]:
         "variants": VariantSettings,
         "judge": JudgeSettings,
         "judges": JudgeSettings,
+        "teachers": JudgeSettings,
     }
     return Sampling if "sampling" in place[1:-1] else inner.get(str(place[0]), Settings)
 

@@ -1,0 +1,313 @@
+"""What a repair will do: which suites failed, what repairs them, and what must not be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.canonical import digest
+from harness.errors import InputError, Problem, nearest
+from harness.fix_settings import FixSettings, ReplaySettings
+from harness.gate import GateReport, SuiteVerdict, Verdict
+from harness.gate_settings import GateSettings
+from harness.runner import Outcome, Result, RunInfo, Store, VariantInfo, find_run
+from harness.sampling import Sampling
+from harness.session import decide_run
+from harness.settings import Settings
+from harness.suites import Position, Suite, load_suites
+from harness.training.repair.promotion import Place
+from harness.training.repair.split import Split, split_suite
+from harness.training.repair.values import FixOptions
+from harness.variants import Variant, VariantRole
+
+FAILING = (Verdict.REGRESSED, Verdict.BELOW_THRESHOLD, Verdict.INCONCLUSIVE)
+PREFIX = "fix-"  # of the variants that loops make: their runs are no runs to repair
+
+
+@dataclass(frozen=True)
+class Target:
+    """A failing suite that is repaired: its sides, and what failed on the dev side.
+
+    `weak` are the places of the families in which a dev case failed; `passed` are the dev cases
+    that the variant under repair passes.
+    """
+
+    suite: Suite
+    fix: FixSettings
+    split: Split
+    found: SuiteVerdict
+    weak: frozenset[Position]
+    passed: frozenset[str]
+
+
+@dataclass(frozen=True)
+class FixPlan:
+    """All that the loop does follows from this. `id` names it: the same plan is resumed.
+
+    `before` is the variant under repair; `baseline` what the run compared it with, if anything;
+    `was` is the adapter in use. `others` must lose nothing; those in `open` failed before and are
+    not repaired here, so their own bars do not count.
+    """
+
+    id: str
+    run: RunInfo
+    before: Variant
+    baseline: Variant | None
+    targets: tuple[Target, ...]
+    others: tuple[Suite, ...]
+    open: frozenset[str]
+    fix: FixSettings
+    rounds: int
+    place: Place
+    was: str
+    options: FixOptions
+
+    @property
+    def suites(self) -> tuple[Suite, ...]:
+        """All suites of the run, as they are today."""
+        return (*(target.suite for target in self.targets), *self.others)
+
+    @property
+    def in_use(self) -> str | None:
+        """The directory of the adapter in use, if there is one."""
+        return str(self.place.folder / self.was) if self.was else None
+
+    @property
+    def name(self) -> str:
+        """The name of the new adapter as a variant."""
+        return PREFIX + self.id
+
+
+def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
+    """The plan for a run; None where nothing failed.
+
+    Raises InputError for a run, suites or settings that cannot be repaired.
+    """
+    with Store(settings.path(settings.store)) as store:
+        info = _run(store, options.run)
+        verdicts = decide_run(settings, info, store.results(info.id))
+        results = list(store.results(info.id))
+    variant = _failing_variant(info, verdicts, options)
+    if variant is None:
+        return None
+    suites = _suites(settings, info)
+    failed = {v.suite: v for v in verdicts.suites if v.variant == variant and v.verdict in FAILING}
+    chosen = _chosen(suites, failed, options.suites)
+    before = [result for result in results if result.variant == variant]
+    targets = tuple(_target(suite, failed[suite.name], before) for suite in chosen)
+    names = {suite.name for suite in chosen}
+    others = tuple(suite for suite in suites if suite.name not in names)
+    fix = _combined(targets)
+    _check_sizes(others, fix.max_drop)
+    place = Place(settings.path(options.current))
+    own = _variant(next(v for v in info.variants if v.name == variant))
+    return FixPlan(
+        id=_id(info, variant, targets, fix, options, settings),
+        run=info,
+        before=own,
+        baseline=_baseline(info, results, own),
+        targets=targets,
+        others=others,
+        open=frozenset(failed) - names,
+        fix=fix,
+        rounds=options.rounds or fix.rounds,
+        place=place,
+        was=place.adapter(),
+        options=options,
+    )
+
+
+# -- the run ---------------------------------------------------------------------------------------
+
+
+def _run(store: Store, text: str) -> RunInfo:
+    """The run by what a person types; `latest` passes over runs that judged a repair."""
+    if text != "latest":
+        return find_run(store, text)
+    runs = (run for run in store.runs() if not any(map(_is_fix, run.variants)))
+    found = next(runs, None)
+    return found or find_run(store, text)
+
+
+def _is_fix(variant: VariantInfo) -> bool:
+    return variant.name.startswith(PREFIX)
+
+
+def _failing_variant(info: RunInfo, verdicts: GateReport, options: FixOptions) -> str | None:
+    """The candidate under repair; raises InputError where it must be named."""
+    if not info.finished:
+        problem = f"run {info.id} did not finish"
+        raise InputError(Problem(problem, mend="run the same suites again: it goes on"))
+    candidates = [v.name for v in info.variants if v.role is VariantRole.CANDIDATE]
+    failing = [n for n in candidates if any(_fails(row, n) for row in verdicts.suites)]
+    if options.variant is not None and options.variant not in failing:
+        raise InputError(
+            Problem(
+                f"{options.variant!r} is no candidate that failed in run {info.id}",
+                wanted=", ".join(failing) or "a run in which a candidate failed",
+                did_you_mean=nearest(options.variant, failing),
+            )
+        )
+    if options.variant is None and len(failing) > 1:
+        raise InputError(
+            Problem(
+                f"{len(failing)} candidates failed in run {info.id}",
+                found=", ".join(failing),
+                mend="say which one is to be repaired: --variant NAME",
+            )
+        )
+    return options.variant or next(iter(failing), None)
+
+
+def _fails(row: SuiteVerdict, variant: str) -> bool:
+    return row.variant == variant and row.verdict in FAILING
+
+
+def _suites(settings: Settings, info: RunInfo) -> tuple[Suite, ...]:
+    """The suites of the run as they are today."""
+    paths = []
+    for suite in info.suites:
+        here = Path(suite.path)
+        paths.append(here if here.exists() else settings.path(suite.path))
+    return load_suites(paths, modules=settings.modules)
+
+
+def _variant(info: VariantInfo) -> Variant:
+    sampling = Sampling.model_validate(dict(info.sampling), strict=False) if info.sampling else None
+    return Variant(info.name, info.model, info.adapter, info.system, sampling, info.role)
+
+
+def _baseline(info: RunInfo, results: Iterable[Result], before: Variant) -> Variant | None:
+    """What the run compared with; None where it was the variant itself or a committed file."""
+    there = {result.variant for result in results}
+    named = [v for v in info.variants if v.name == info.baseline and v.name in there]
+    return next((_variant(v) for v in named if v.name != before.name), None)
+
+
+# -- what is repaired ------------------------------------------------------------------------------
+
+
+def _chosen(
+    suites: Sequence[Suite], failed: Mapping[str, SuiteVerdict], named: Sequence[str]
+) -> list[Suite]:
+    problems = [_not_failed(name, suites, failed) for name in named if name not in failed]
+    if problems:
+        raise InputError(*problems)
+    asked = [suite for suite in suites if suite.name in (named or failed)]
+    without = [suite for suite in asked if suite.fix is None]
+    if without and (named or len(without) == len(asked)):
+        raise InputError(*map(_without_fix, without))
+    return [suite for suite in asked if suite.fix is not None]
+
+
+def _not_failed(name: str, suites: Sequence[Suite], failed: Mapping[str, SuiteVerdict]) -> Problem:
+    known = name in {suite.name for suite in suites}
+    message = f"suite {name!r} did not fail" if known else f"suite {name!r} is not in this run"
+    return Problem(message, wanted=", ".join(failed), did_you_mean=nearest(name, failed))
+
+
+def _without_fix(suite: Suite) -> Problem:
+    return Problem(
+        f"suite {suite.name!r} failed, and does not say what repairs it",
+        path=suite.path,
+        line=suite.line,
+        mend="add a section fix: with pools, generate or teacher (docs/repair.md)",
+    )
+
+
+def _target(suite: Suite, found: SuiteVerdict, results: Sequence[Result]) -> Target:
+    assert suite.fix is not None
+    split = split_suite(suite, suite.fix.holdout)
+    mine = {result.case: result for result in results if result.suite == suite.name}
+    changed = [c for c in suite.cases if c.id not in mine or mine[c.id].case_hash != c.hash]
+    if changed:
+        raise InputError(
+            Problem(
+                f"suite {suite.name!r} has changed since the run",
+                path=suite.path,
+                found=f"{len(changed)} of {len(suite.cases)} cases, {changed[0].id} among them",
+                mend="run it again, and fix that run",
+            )
+        )
+    failed = {
+        result.case
+        for result in results
+        if result.suite == suite.name and result.outcome is not Outcome.PASS
+    }
+    weak = frozenset(case.position for case in split.dev if case.id in failed)
+    passed = frozenset(case.id for case in split.dev if case.id not in failed)
+    return Target(suite, suite.fix, split, found, weak, passed)
+
+
+def _combined(targets: Sequence[Target]) -> FixSettings:
+    """What holds for the loop as a whole: the strictest of what its suites say."""
+    fixes = [target.fix for target in targets]
+    pools = tuple(dict.fromkeys(pool for fix in fixes for pool in fix.replay.pools))
+    train: dict[str, Any] = {}
+    for target in targets:
+        for key, value in target.fix.train.items():
+            if train.setdefault(key, value) != value:
+                raise InputError(
+                    Problem(
+                        f"two suites want another {key!r} under fix: train",
+                        path=target.suite.path,
+                        found=f"{value!r} and {train[key]!r}",
+                        mend="say the same in both, or repair one after the other with --suite",
+                    )
+                )
+    return FixSettings(
+        replay=ReplaySettings(share=max(fix.replay.share for fix in fixes), pools=pools),
+        rows=max(fix.rows for fix in fixes),
+        max_drop=min(fix.max_drop for fix in fixes),
+        holdout=max(fix.holdout for fix in fixes),
+        rounds=max(fix.rounds for fix in fixes),
+        train=train,
+    )
+
+
+def _check_sizes(others: Sequence[Suite], max_drop: float) -> None:
+    """A suite with which nothing could ever be shown would reject every fix: say so at once."""
+    needed = GateSettings(policy="non_inferiority", max_drop=max_drop).smallest_suite
+    small = [suite for suite in others if _items(suite) < needed]
+    if small:
+        raise InputError(*(_too_small(suite, needed, max_drop) for suite in small))
+
+
+def _items(suite: Suite) -> int:
+    return len({("cluster", c.cluster) if c.cluster else ("case", c.id) for c in suite.cases})
+
+
+def _too_small(suite: Suite, needed: int, max_drop: float) -> Problem:
+    return Problem(
+        f"suite {suite.name!r} is too small to show that it lost less than {max_drop:g}",
+        path=suite.path,
+        line=suite.line,
+        found=f"{_items(suite)} cases or clusters",
+        wanted=f"{needed}, or no fix could be promoted, even one that changes nothing",
+        mend="add cases, or raise max_drop under fix:",
+    )
+
+
+def _id(
+    info: RunInfo,
+    variant: str,
+    targets: Sequence[Target],
+    fix: FixSettings,
+    options: FixOptions,
+    settings: Settings,
+) -> str:
+    """Eight digits of all that the result depends on, so that the same command goes on."""
+    bad = _content(settings, options.bad_cases)
+    told: list[Any] = [info.id, variant, options.rounds, options.paraphrases, bad.hex()]
+    told += [[t.suite.name, [c.hash for c in t.suite.cases]] for t in targets]
+    told += [t.fix.model_dump(mode="json") for t in targets] + [fix.model_dump(mode="json")]
+    told += [str(options.current), settings.backend]
+    return digest(told, 8)
+
+
+def _content(settings: Settings, file: Path | None) -> bytes:
+    """The file's bytes; none where it is not there, which its reader says."""
+    path = settings.path(file) if file else None
+    return path.read_bytes() if path and path.is_file() else b""

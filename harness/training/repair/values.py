@@ -1,0 +1,154 @@
+"""What a repair is asked to do, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+CURRENT = Path(".harness/adapters/current")
+
+
+@dataclass(frozen=True, slots=True)
+class FixOptions:
+    """What the command line says. Paths are relative to the project.
+
+    `suites`: names of failing suites; without any, all that have `fix:`. `variant`: which candidate
+    of the run is repaired, where several failed. `current`: the link to the adapter in use.
+    """
+
+    run: str = "latest"
+    suites: tuple[str, ...] = ()
+    variant: str | None = None
+    rounds: int | None = None
+    bad_cases: Path | None = None
+    paraphrases: int = 0
+    current: Path = CURRENT
+
+
+class Decision(StrEnum):
+    """How a loop ended."""
+
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What one source gave: rows looked at, rows kept, and why the others were not."""
+
+    source: str
+    offered: int
+    kept: int
+    replay: bool
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What the trainer did. `losses` and `held_out` are pairs of step and loss."""
+
+    steps: int
+    seconds: float
+    tokens: int
+    losses: tuple[tuple[int, float], ...] = ()
+    held_out: tuple[tuple[int, float], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DevReport:
+    """A repaired suite on its dev side: how many of `n` passed before and after this round."""
+
+    suite: str
+    n: int
+    before: int
+    after: int
+    reached: bool
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """One round: rows, what was cleaned and what the guard removed, training, and the dev side."""
+
+    number: int
+    sources: tuple[SourceReport, ...]
+    teaching: int
+    replay: int
+    cleaning: Mapping[str, Any]
+    guard: Mapping[str, Any]
+    training: TrainingReport
+    dev: tuple[DevReport, ...]
+    adapter: str
+
+
+@dataclass(frozen=True)
+class SuiteReport:
+    """One suite in the judging run. `rival` is whom the adapter was compared with.
+
+    `before` and `after` are pass rates on the same `n` cases: the holdout of a repaired suite, all
+    cases of any other. `bound` is the one-sided 95 % lower bound of the difference.
+    """
+
+    suite: str
+    category: str
+    repaired: bool
+    n: int
+    rival: str
+    before: float
+    after: float
+    delta: float | None
+    bound: float | None
+    verdict: str
+    reasons: tuple[str, ...]
+    worse: tuple[str, ...] = ()
+    better: int = 0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a loop took. `generated` counts answers; tokens are those of answers and of training."""
+
+    seconds: Mapping[str, float]
+    generated: int
+    answer_tokens: int
+    trained_tokens: int
+
+    @property
+    def total(self) -> float:
+        """Seconds altogether."""
+        return sum(self.seconds.values())
+
+
+@dataclass(frozen=True)
+class FixReport:
+    """A loop from the failing run to the decision.
+
+    `failing_run` is the run that was repaired, `judging_run` the one that decided. `before` is the
+    variant under repair, `was` the adapter in use when the loop started.
+    """
+
+    loop: str
+    started: str
+    failing_run: str
+    judging_run: str
+    before: str
+    repaired: tuple[str, ...]
+    decision: Decision
+    reasons: tuple[str, ...]
+    rounds: tuple[RoundReport, ...]
+    suites: tuple[SuiteReport, ...]
+    max_drop: float
+    cost: Cost
+    adapter: str
+    was: str
+    link: str
+    notes: tuple[str, ...] = ()
+    again: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 promoted, 1 rejected."""
+        return 0 if self.decision is Decision.PROMOTED else 1

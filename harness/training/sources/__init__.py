@@ -1,0 +1,34 @@
+"""Where training rows come from: pools, generators, teachers, replay, production's bad cases."""
+
+from harness.training.sources.bad_cases import BadCases, read_bad_cases
+from harness.training.sources.generated import Practice, practice_cases, practise
+from harness.training.sources.paraphrases import paraphrases
+from harness.training.sources.pools import drawn, fair_shares, pool_file, read_pools
+from harness.training.sources.references import reference_conversation
+from harness.training.sources.replay import replay_from_model, replay_from_pools, replay_rows
+from harness.training.sources.teacher import Teacher, aside, find_teacher, teach
+from harness.training.sources.values import Harvest, harvest_from_json, harvest_to_json
+
+__all__ = [
+    "BadCases",
+    "Harvest",
+    "Practice",
+    "Teacher",
+    "aside",
+    "drawn",
+    "fair_shares",
+    "find_teacher",
+    "harvest_from_json",
+    "harvest_to_json",
+    "paraphrases",
+    "pool_file",
+    "practice_cases",
+    "practise",
+    "read_bad_cases",
+    "read_pools",
+    "reference_conversation",
+    "replay_from_model",
+    "replay_from_pools",
+    "replay_rows",
+    "teach",
+]

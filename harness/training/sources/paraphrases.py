@@ -1,0 +1,77 @@
+"""The same request in other words, from a teacher: what production asks tomorrow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.errors import MachineryError, Problem
+from harness.runner import Observer, Outcome, ignore
+from harness.scorers import Check
+from harness.session import run
+from harness.suites import Case, Suite, Turn
+from harness.training.sources.teacher import Teacher
+
+ASK = (
+    "Rewrite the request below in {count} different ways. Keep its meaning, and keep every name, "
+    "number and quoted text as it is. Do not answer the request. Write one version on each line, "
+    "and nothing else.\n\n{request}"
+)
+_MARK = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
+MOST_TOKENS = 1024
+
+
+def paraphrases(
+    teacher: Teacher,
+    suite: Suite,
+    cases: Sequence[Case],
+    count: int,
+    *,
+    observer: Observer = ignore,
+) -> tuple[Case, ...]:
+    """Up to `count` rewordings of each case's request, each a case with the same checks.
+
+    What repeats the request, or a rewording, is left out.
+    """
+    asked = [_question(case, count) for case in cases]
+    if not asked:
+        return ()
+    engine, variant = teacher.settings, teacher.variant
+    report = run(engine, [replace(suite, cases=tuple(asked))], [variant], observer=observer)
+    if report.failure:
+        raise MachineryError(Problem(f"the teacher broke: {report.failure}"))
+    texts = {
+        result.case: result.responses[-1]
+        for result in report.results()
+        if result.outcome in (Outcome.PASS, Outcome.FAIL)
+    }
+    return tuple(
+        replace(case, id=f"{case.id}-p{at}", turns=(replace(case.turns[0], user=text),))
+        for case in cases
+        for at, text in enumerate(
+            _versions(texts.get(f"{case.id}-reworded", ""), case, count), start=1
+        )
+    )
+
+
+def _question(case: Case, count: int) -> Case:
+    """What the teacher is asked; any answer that is not empty will do."""
+    text = ASK.format(count=count, request=case.turns[0].user)
+    sampling = case.sampling.model_copy(update={"max_new_tokens": MOST_TOKENS})
+    name = f"{case.id}-reworded"
+    return replace(case, id=name, system=None, turns=(Turn(text, _NONE),), sampling=sampling)
+
+
+_NONE: tuple[Check, ...] = ()
+
+
+def _versions(answer: str, case: Case, count: int) -> list[str]:
+    lines = (_MARK.sub("", line).strip() for line in answer.splitlines())
+    known = {case.turns[0].user.casefold()}
+    found: list[str] = []
+    for line in lines:
+        if line and line.casefold() not in known:
+            known.add(line.casefold())
+            found.append(line)
+    return found[:count]

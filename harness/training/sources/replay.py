@@ -1,0 +1,71 @@
+"""Rows that keep what the model can do: from pools, or from its own answers that pass. No cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.errors import InputError, Problem
+from harness.fix_settings import GenerateSettings
+from harness.runner import Observer, ignore
+from harness.suites import Suite
+from harness.training.rows import RowFile
+from harness.training.sources.generated import practice_cases
+from harness.training.sources.pools import drawn, fair_shares, read_pools
+from harness.training.sources.teacher import Teacher, teach
+from harness.training.sources.values import Harvest
+
+SEEDS = 2  # haystacks of each length and depth, where a suite does not say how many
+
+
+def replay_rows(share: float, teaching: int) -> int:
+    """How many rows make this share of all, beside those that teach."""
+    return round(teaching * share / (1 - share))
+
+
+def replay_from_pools(files: Sequence[RowFile], *, count: int, seed: str) -> tuple[Harvest, ...]:
+    """So many rows, evenly from the pools."""
+    harvests = read_pools(files, most=count, seed=seed)
+    return tuple(
+        replace(found, rows=tuple(replace(row, replay=True) for row in found.rows))
+        for found in harvests
+    )
+
+
+def replay_from_model(
+    teacher: Teacher,
+    others: Sequence[Suite],
+    *,
+    count: int,
+    seed: str,
+    modules: Sequence[str] = (),
+    observer: Observer = ignore,
+) -> tuple[Harvest, ...]:
+    """The model's own answers to generated prompts of other suites, where their checks pass.
+
+    Raises InputError where no other suite can generate a prompt.
+    """
+    found = []
+    for suite in others:
+        generate = suite.fix.generate if suite.fix and suite.fix.generate else None
+        settings = generate or GenerateSettings(seeds=SEEDS)
+        cases = practice_cases(
+            replace(suite, retired=()), settings, tag=f"replay-{seed}", modules=modules
+        )
+        if cases:
+            found.append(teach(teacher, suite, cases, replay=True, observer=observer))
+    if count and not sum(harvest.kept for harvest in found):
+        raise InputError(_nothing_to_replay())
+    shares = fair_shares([harvest.kept for harvest in found], count)
+    return tuple(
+        replace(harvest, rows=drawn(harvest.rows, share, f"{seed}/{harvest.source}"))
+        for harvest, share in zip(found, shares, strict=True)
+    )
+
+
+def _nothing_to_replay() -> Problem:
+    return Problem(
+        "nothing to replay: no pool is named, and no other suite makes prompts of its own",
+        wanted="rows of what the model can do, against forgetting",
+        mend="name pools under fix: {replay: {pools: [...]}}, or set its share to 0",
+    )

@@ -1,0 +1,140 @@
+"""Rejection sampling: a teacher answers, and only what the checks pass becomes a row.
+
+The teacher goes through `session` as any model does, into a store of the loop's own: a loop that
+was killed asks for nothing twice, and the user's runs stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.chat import Message
+from harness.errors import InputError, MachineryError, Problem, nearest
+from harness.fix_settings import SELF, TeacherSettings
+from harness.runner import Observer, Outcome, Result, ignore
+from harness.sampling import Sampling
+from harness.session import RunReport, run
+from harness.settings import JudgeSettings, Settings
+from harness.suites import Case, Suite
+from harness.training.sources.generated import as_row
+from harness.training.sources.values import Harvest, counted
+from harness.training.values import Row
+from harness.variants import Variant
+
+NAME = "teacher"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A model that answers, with the settings of its engine; `label` is for people."""
+
+    settings: Settings
+    variant: Variant
+    label: str
+
+
+def aside(settings: Settings, home: Path) -> Settings:
+    """The same engine, with a store and reports of the loop's own."""
+    plain = {"baseline": None, "aa": False, "early_stop": False, "reference": ()}
+    where = {"store": home / "practice.db", "report_dir": home / "reports"}
+    return settings.model_copy(update={**plain, **where})
+
+
+def find_teacher(settings: Settings, asked: TeacherSettings, own: Variant, home: Path) -> Teacher:
+    """The teacher of this name; `own` is the model under repair.
+
+    Raises InputError for one that nobody configured.
+    """
+    if asked.name == SELF:
+        return Teacher(aside(settings, home), replace(own, name=NAME), f"{own.name} itself")
+    known = settings.teachers
+    if asked.name not in known:
+        raise InputError(
+            Problem(
+                f"no teacher is called {asked.name!r}",
+                did_you_mean=nearest(asked.name, known),
+                mend=f"add [tool.harness.teachers.{asked.name}] to pyproject.toml, "
+                "with backend and model",
+            )
+        )
+    return _configured(settings, known[asked.name], asked.name, home)
+
+
+def _configured(settings: Settings, table: JudgeSettings, name: str, home: Path) -> Teacher:
+    local = settings.path(table.model)
+    adapter = str(settings.path(table.adapter)) if table.adapter else None
+    model = str(local) if local.exists() else table.model
+    changed: dict[str, Any] = {
+        "backend": table.backend,
+        "responses": table.responses,
+        "device": table.device or settings.device,
+        "dtype": table.dtype or settings.dtype,
+        "engine_args": table.engine_args,
+        "engine_arg": (),
+    }
+    if "base_url" in Settings.model_fields:
+        changed["base_url"] = table.base_url
+    engine = aside(settings, home).model_copy(update=changed)
+    return Teacher(engine, Variant(NAME, model, adapter, sampling=table.sampling), name)
+
+
+def teach(
+    teacher: Teacher,
+    suite: Suite,
+    cases: Sequence[Case],
+    sampled: TeacherSettings | None = None,
+    *,
+    replay: bool = False,
+    observer: Observer = ignore,
+) -> Harvest:
+    """Ask for answers to these cases, and keep those that pass all checks, each text once.
+
+    With `sampled`, each is asked several times at its temperature; else once, as the suite says.
+    Raises MachineryError where the engine breaks.
+    """
+    label = f"{teacher.label} on prompts of {suite.name}"
+    if not cases:
+        return Harvest(label, 0, ())
+    asked = tuple(_sampled(case, sampled) for case in cases)
+    report = run(
+        teacher.settings, [replace(suite, cases=asked)], [teacher.variant], observer=observer
+    )
+    if report.failure:
+        raise MachineryError(Problem(f"the teacher broke: {report.failure}"))
+    return _kept(label, report, replay, f"{teacher.label}, {suite.path}")
+
+
+def _sampled(case: Case, sampled: TeacherSettings | None) -> Case:
+    if sampled is None:
+        return replace(case, repeats=1)
+    drawn = Sampling(temperature=sampled.temperature, top_p=sampled.top_p)
+    return replace(case, repeats=sampled.samples, sampling=case.sampling.override(drawn))
+
+
+def _kept(label: str, report: RunReport, replay: bool, source: str) -> Harvest:
+    rows: dict[tuple[str, tuple[str, ...]], Row] = {}
+    reasons: list[str] = []
+    tokens, offered = 0, 0
+    for result in report.results():
+        offered += 1
+        tokens += result.completion_tokens
+        key = result.case, result.responses
+        if result.outcome is not Outcome.PASS:
+            reasons.append(
+                "a check did not pass it" if result.outcome is Outcome.FAIL else "no answer"
+            )
+        elif key in rows:
+            reasons.append("the same answer again")
+        else:
+            rows[key] = _row(result, source, replay)
+    kept = tuple(rows.values())
+    return Harvest(label, offered, kept, counted(reasons), tokens, report.info.seconds)
+
+
+def _row(result: Result, source: str, replay: bool) -> Row:
+    prompt = [Message(**message) for message in result.prompt]  # type: ignore[arg-type]  # roles
+    where = f"{source} {result.case}"
+    return as_row(prompt, result.responses[-1], where, result.case, replay)

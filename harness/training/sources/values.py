@@ -1,0 +1,51 @@
+"""What a source of training rows gives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.chat import Message
+from harness.training.values import Row
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """The rows of one source. `offered` counts what was looked at: rows of a file, or prompts.
+
+    `left_out` says for each reason how many gave no row; `tokens` and `seconds` are what answers
+    cost, where a model was asked for them.
+    """
+
+    source: str
+    offered: int
+    rows: tuple[Row, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def kept(self) -> int:
+        """How many rows it gave."""
+        return len(self.rows)
+
+
+def counted(reasons: list[str]) -> dict[str, int]:
+    """Reasons with how often each was given, the most frequent first."""
+    return dict(Counter(reasons).most_common())
+
+
+def harvest_to_json(harvest: Harvest) -> dict[str, Any]:
+    """All fields by name, rows included."""
+    return {**asdict(harvest), "left_out": dict(harvest.left_out)}
+
+
+def harvest_from_json(body: Mapping[str, Any]) -> Harvest:
+    """The harvest that `harvest_to_json` made."""
+    rows = tuple(
+        Row(**{**row, "messages": tuple(Message(**message) for message in row["messages"])})
+        for row in body["rows"]
+    )
+    return Harvest(**{**body, "rows": rows})
