@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from harness.backends import Backend
 from harness.gate import NoiseFloor, noise_floor
 from harness.runner import (
+    Counts,
     Limits,
     Observer,
     Plan,
@@ -37,23 +38,26 @@ def measure_noise(
     info: RunInfo,
     observer: Observer,
     limits: Limits,
-) -> str:
+) -> Counts:
     """Answer the baseline's cases once more, and remember how often the outcome is another one.
 
-    Without a baseline that answered in this run, its first variant is taken. Returns what broke
-    the engine, if anything did: then nothing is remembered. `recalled_noise` gives the figures.
+    Without a baseline that answered in this run, its first variant is taken. Cases that an early
+    stop spared are not asked now either. Returns what was
+    answered; if the engine broke on the way, nothing is remembered. `recalled_noise` gives the
+    figures.
     """
     name = _repeated(plan, info)
-    again = _shuffled(plan, name)
+    asked = {(result.suite, result.case) for result in store.results(info.id)}
+    again = _shuffled(plan, name, asked)
     with _empty_store(store.path.parent) as empty:
         empty.start_run(info)
         counts = execute(again, backend, empty, info.id, observer, limits)
         if counts.broken is not None:
-            return str(counts.broken)
+            return counts
         first = (result for result in store.results(info.id) if result.variant == name)
         floors = noise_floor(first, empty.results(info.id))
     write_entry(store, noise_key(info.id), [_row(floor) for floor in floors])
-    return ""
+    return counts
 
 
 def recalled_noise(store: Store, run_id: str) -> tuple[NoiseFloor, ...]:
@@ -79,8 +83,12 @@ def _repeated(plan: Plan, info: RunInfo) -> str:
     return next(iter(names), "")
 
 
-def _shuffled(plan: Plan, name: str) -> Plan:
-    trials = [trial for trial in plan.trials if trial.variant.name == name]
+def _shuffled(plan: Plan, name: str, asked: Container[tuple[str, str]]) -> Plan:
+    trials = [
+        trial
+        for trial in plan.trials
+        if trial.variant.name == name and (trial.case.suite, trial.case.id) in asked
+    ]
     random.Random(SEED).shuffle(trials)
     return replace(plan, trials=tuple(trials), skipped=())
 

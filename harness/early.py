@@ -54,7 +54,7 @@ def answer_early(plan: Plan, ask: Ask, judge: Judge, observer: Observer, limits:
         trials = tuple(trial for suite in taken for trial in waves[suite][look])
         part = replace(plan, trials=trials, skipped=skipped)
         left = replace(limits, run=max(ends - time.monotonic(), 0.001)) if ends else limits
-        counts, skipped = _sum(counts, ask(part, _quiet(observer), left)), ()
+        counts, skipped = counts + ask(part, _quiet(observer), left), ()
         for suite in taken:
             asked[suite] += len({trial.case.id for trial in waves[suite][look]})
         if counts.broken:
@@ -152,15 +152,6 @@ def _stopped(plan: Plan, counts: Counts, asked: Mapping[str, int], shown: set[st
     }
     answers = sum(share[suite] * number for suite, number in spared.items())
     return Stopped(counts, asked, spared, answers)
-
-
-def _sum(one: Counts, other: Counts) -> Counts:
-    return Counts(
-        one.generated + other.generated,
-        one.cached + other.cached,
-        one.tokens + other.tokens,
-        other.broken,
-    )
 
 
 def _quiet(observer: Observer) -> Observer:

@@ -23,6 +23,7 @@ from harness.backends import (
     open_backend,
     recorded_variants,
 )
+from harness.canonical import JsonValue
 from harness.early import answer_early, note_stop, so_far
 from harness.errors import InputError, Problem
 from harness.gate import EARLY_STOP, GateReport, SuiteDemand, Verdict, decide, load_baseline
@@ -57,7 +58,7 @@ from harness.runner import (
     make_plan,
 )
 from harness.selection import load_selected
-from harness.settings import Settings, engine_arguments
+from harness.settings import Settings, engine_arguments, given_options
 from harness.suites import Case, Suite
 from harness.variants import Variant, VariantRole
 
@@ -98,6 +99,7 @@ class RunReport:
 def exit_code(gate: GateReport, *, broken: bool = False) -> int:
     """The exit code of a gate: of several, the first in the order 2, 1, 3, 4."""
     codes = {EXIT_CODES.get(suite.verdict, 0) for suite in gate.suites if suite.verdict}
+    codes |= {EXIT_CODES.get(gate.verdict, 0)} if gate.verdict else set()
     codes |= {3} if broken else set()
     return next((code for code in EXIT_ORDER if code in codes), 0)
 
@@ -185,7 +187,9 @@ def _run(
             counts = execute(plan, backend, store, info.id, observer, limits)
         broken = str(counts.broken or "")
         if settings.aa and not broken:
-            broken = measure_noise(plan, backend, store, info, observer, limits)
+            again = measure_noise(plan, backend, store, info, observer, limits)
+            broken = str(again.broken or "")  # the run itself is whole
+            counts = replace(counts + again, broken=None)
     info = _end(info, backend, counts, time.monotonic() - started)
     store.finish_run(info)
     return _report(settings, store, info, broken)
@@ -301,6 +305,7 @@ def _begin(
         notes=(*backend.notes, *plan.notes),
         scorers=_scorers(suites),
         judges=describe_judges(plan.judges),
+        options=given_options(settings),
     )
 
 
@@ -333,7 +338,15 @@ def _suite_info(suite: Suite, plan: Plan) -> SuiteInfo:
         gate=suite.gate,
         cases=len(suite.cases),
         selected=min((len(taken.get(name, ())) for name in names), default=0),
+        sampling=_sampling(suite),
     )
+
+
+def _sampling(suite: Suite) -> dict[str, JsonValue]:
+    """How answers of this suite are drawn; a setting in which its cases differ is null."""
+    drawn = [{**c.sampling.model_dump(mode="json"), "repeats": c.repeats} for c in suite.cases]
+    first = drawn[0] if drawn else {}
+    return {k: v if all(row[k] == v for row in drawn) else None for k, v in first.items()}
 
 
 def _everything(plan: Plan) -> list[Trial]:

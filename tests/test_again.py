@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.again import measure_noise, recalled_noise
 from harness.backends.values import Completion, Request
 from harness.errors import MachineryError, Problem
-from harness.runner import Limits, RunInfo, Store, execute, ignore, make_plan
+from harness.runner import Counts, Limits, RunInfo, Store, execute, ignore, make_plan
 from harness.suites import load_suites
 from harness.variants import Variant
 from tests.reports.samples import info
@@ -32,8 +32,8 @@ class Fickle:
         return Completion("blue" if again and case == "c03" else "red", "stop")
 
 
-def prepared(folder: Path, fickle: Fickle, baseline: str | None) -> tuple[str, Store, RunInfo]:
-    """A run of two variants and its A/A run; what broke, and the store."""
+def prepared(folder: Path, fickle: Fickle, baseline: str | None) -> tuple[Counts, Store, RunInfo]:
+    """A run of two variants and its A/A run; what was answered twice, and the store."""
     suite = folder / "colours.yaml"
     suite.write_text(SUITE)
     variants = [Variant("base", "m"), Variant("new", "m", "a")]
@@ -47,10 +47,11 @@ def prepared(folder: Path, fickle: Fickle, baseline: str | None) -> tuple[str, S
 
 
 def test_a_case_that_flips_is_found(tmp_path: Path) -> None:
-    broken, store, run = prepared(tmp_path, Fickle(), "base")
+    counts, store, run = prepared(tmp_path, Fickle(), "base")
 
     (floor,) = recalled_noise(store, run.id)
-    assert broken == ""
+    assert counts.broken is None
+    assert counts.generated == 20
     assert (floor.suite, floor.variant, floor.pairs) == ("colours", "base", 20)
     assert (floor.flip_rate, floor.flaky) == (0.05, ("c03",))
     store.close()
@@ -88,8 +89,8 @@ def test_an_engine_that_breaks_the_second_time_leaves_no_figures(tmp_path: Path)
                 raise MachineryError(Problem("out of memory"))
             return super().__call__(request)
 
-    broken, store, run = prepared(tmp_path, Tired(), "base")
+    counts, store, run = prepared(tmp_path, Tired(), "base")
 
-    assert broken == "out of memory"
+    assert str(counts.broken) == "out of memory"
     assert recalled_noise(store, run.id) == ()
     store.close()

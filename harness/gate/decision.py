@@ -10,6 +10,7 @@ from harness.gate.comparison import Tested, compare_family, rate_of
 from harness.gate.early import sequential_test
 from harness.gate.ledger import Ledger, collect, known_only
 from harness.gate.pairs import make_pairs
+from harness.gate.sentences import names
 from harness.gate.values import GateReport, SuiteDemand, SuiteVerdict, Verdict
 from harness.gate.verdicts import (
     SEVERITY,
@@ -24,6 +25,11 @@ from harness.runner.values import Result
 from harness.variants import VariantRole
 
 NOTHING_DEMANDED = "no bar and no baseline: nothing is decided here"
+NOT_KNOWN = "no bar, and the baseline has no result in this suite: nothing is decided here"
+NOT_COMPARED = (
+    "not compared, the baseline has no result in it: save the baseline again from a run of all "
+    "suites, or judge by the bars alone with --baseline none"
+)
 Roles = Mapping[str, VariantRole]
 Environments = Mapping[str, Mapping[str, str]]
 
@@ -145,11 +151,11 @@ def _unit(ledger: Ledger, demand: SuiteDemand, variant: str, pairing: Pairing) -
 def _suite_verdict(unit: Unit, role: VariantRole) -> SuiteVerdict:
     gated = role is VariantRole.CANDIDATE
     verdict: Verdict | None = None
-    reasons = tuple(facts(unit))
+    reasons, against = tuple(facts(unit)), 0
     if gated and not unit.demand.partial:
-        verdict, reasons = judge(unit)
+        verdict, reasons, against = judge(unit)
         if verdict is Verdict.PASS and nothing_demanded(unit):
-            verdict, reasons = None, (NOTHING_DEMANDED,)
+            verdict, reasons = None, (NOT_KNOWN if unit.uncompared else NOTHING_DEMANDED,)
     notes = [*warnings(unit), *(without_baseline(unit) if gated else ())]
     return SuiteVerdict(
         suite=unit.demand.name,
@@ -162,21 +168,27 @@ def _suite_verdict(unit: Unit, role: VariantRole) -> SuiteVerdict:
         warnings=tuple(notes),
         comparison=unit.comparison,
         partial=unit.demand.partial,
+        against=against,
+        uncompared=gated and unit.uncompared and not unit.demand.partial,
     )
 
 
 def _worst(verdicts: Sequence[SuiteVerdict]) -> Verdict | None:
+    """The worst verdict; a pass only where every suite was compared with the baseline there is."""
     found = [row.verdict for row in verdicts if row.verdict is not None]
+    found += [Verdict.INCONCLUSIVE for row in verdicts if row.uncompared]
     return min(found, key=SEVERITY.__getitem__, default=None)
 
 
 def _run_warnings(verdicts: Sequence[SuiteVerdict]) -> Iterator[str]:
+    if open_suites := dict.fromkeys(row.suite for row in verdicts if row.uncompared):
+        yield f"{names([*open_suites])}: {NOT_COMPARED}"
     if any(row.verdict is not None for row in verdicts):
         return
     candidates = [row for row in verdicts if row.role is VariantRole.CANDIDATE]
     if any(row.partial for row in candidates):
         yield "nothing was gated: only parts of suites were selected"
-    elif candidates:
+    elif candidates and not open_suites:
         yield "nothing was gated: no suite has a bar, and there is no baseline"
-    else:
+    elif not candidates:
         yield "nothing was gated: the run has no candidate"

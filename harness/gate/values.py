@@ -104,8 +104,11 @@ class Comparison:
 class SuiteVerdict:
     """One suite and one variant. `verdict` is None for a baseline, a reference or part of a suite.
 
-    `reasons` are sentences in plain words, the deciding one first; `warnings` do not decide.
+    `reasons` are sentences in plain words, the deciding one first; so many of them as `against`
+    says stand in the way, the others are facts. `warnings` do not decide.
     `partial` says "7 of 60 cases" where only part of the suite was run: then there is no verdict.
+    `uncompared`: the run has a baseline and it knows nothing of this suite, so that the bars alone
+    decided; whether the variant may replace the baseline is open then.
     """
 
     suite: str
@@ -118,6 +121,8 @@ class SuiteVerdict:
     warnings: tuple[str, ...] = ()
     comparison: Comparison | None = None
     partial: str = ""
+    uncompared: bool = False
+    against: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
+from harness.reports.building import build_scorecard
 from harness.reports.extras import Extras, collect_extras
 from harness.reports.files import ReportPaths, check_writable, write_reports
 from harness.reports.history import keep_rates, past_rates, rates_key
@@ -14,7 +15,6 @@ from harness.reports.scorecard import (
     Signature,
     SuiteCard,
     VariantCard,
-    build_scorecard,
     scorecard_schema,
 )
 from harness.reports.terminal import print_summary

@@ -47,7 +47,8 @@ def to_markdown(scorecard: Scorecard) -> str:
 
 
 def _verdict(card: VariantCard, scorecard: Scorecard) -> str:
-    lines = [f"**{label(card.verdict)}. {escaped(card.summary)}**\n"]
+    head = f"{label(card.verdict)}. " if card.verdict else ""
+    lines = [f"**{head}{escaped(card.summary)}**\n"]
     for row in scorecard.rows(variant=card.name):
         if row.gate and row.suite in card.blocked_by:
             lines += [f"- {escaped(row.suite)}: {escaped(reason)}" for reason in row.gate.reasons]

@@ -50,6 +50,8 @@ class SavedRun:
             generated=run.generated,
             cached=run.cached,
             finished=run.finished,
+            source=run.source,
+            options=run.options,
         )
 
     def results(self) -> Iterator[Result]:
@@ -181,4 +183,5 @@ def _suite(card: SuiteCard) -> SuiteInfo:
 
 
 def _variant(card: VariantCard) -> VariantInfo:
-    return VariantInfo(**{name: getattr(card, name) for name in VariantInfo.__dataclass_fields__})
+    known = (name for name in VariantInfo.__dataclass_fields__ if hasattr(card, name))
+    return VariantInfo(**{name: getattr(card, name) for name in known})

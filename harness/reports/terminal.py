@@ -109,7 +109,8 @@ class _Printer:
     def verdict(self, card: VariantCard, scorecard: Scorecard) -> None:
         style = f"bold {COLOUR[card.verdict]}" if card.verdict else "bold"
         self.console.print()
-        self.line(self.text(f"{label(card.verdict).upper()}  ", style), self.text(card.summary))
+        head = f"{label(card.verdict).upper()}  " if card.verdict else "· "
+        self.line(self.text(head, style), self.text(card.summary, "" if card.verdict else "bold"))
         gates = {row.suite: row.gate for row in scorecard.rows(variant=card.name) if row.gate}
         for suite in card.blocked_by:
             self.block(suite, gates[suite])
@@ -118,7 +119,11 @@ class _Printer:
             self.line(self.text(sight(compared), "dim"), indent=2)
 
     def block(self, suite: str, gate: Gate) -> None:
-        self.line(self.text(f"{suite}: ", "bold"), self.text(because(gate.reasons)), indent=2)
+        self.line(
+            self.text(f"{suite}: ", "bold"),
+            self.text(because(gate.reasons, gate.against)),
+            indent=2,
+        )
         if gate.worse and gate.verdict is not Verdict.ERROR:
             self.line(self.text(f"look at: {listed(gate.worse)}"), indent=2)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from harness.gate import values
 
@@ -17,6 +18,7 @@ SYMBOL = {
     Verdict.INCONCLUSIVE: "?",
     Verdict.ERROR: "!",
 }
+MOST_REASONS = 4
 WORD = {verdict: verdict.value.replace("_", " ") for verdict in Verdict}
 COLOUR = {
     Verdict.PASS: "green",
@@ -80,20 +82,25 @@ def listed(names: Sequence[str], most: int = 4) -> str:
 
 
 def sight(smallest: Mapping[str, float | None]) -> str:
-    """What could have stayed unseen, from the smallest drop that each suite can see."""
+    """How sharp the gate is, from the smallest drop that each suite can see."""
     known = [f"{drop * 100:.0f}" for drop in sorted(d for d in smallest.values() if d is not None)]
     blind = [suite for suite, drop in smallest.items() if drop is None]
     parts = []
     if known:
         size = " to ".join(dict.fromkeys([known[0], known[-1]]))
-        parts.append(f"A drop smaller than {size} points in a suite could have stayed unseen.")
+        by_suite = ", by suite," if known[0] != known[-1] else ""
+        parts.append(
+            f"A gate of this size finds a true drop of {size} points{by_suite} four times in five, "
+            "a smaller one less often; the intervals say what these answers leave open."
+        )
     if blind:
         parts.append(f"Too few cases to see a drop of any size in {listed(blind)}.")
     return " ".join(parts)
 
 
-def because(reasons: Sequence[str], most: int = 2) -> str:
-    """The deciding reasons as one sentence; the page and the JSON list all of them."""
+def because(reasons: Sequence[str], against: int = 0) -> str:
+    """What stands in the way as one sentence, two reasons at least; the JSON lists all."""
+    most = min(max(2, against), MOST_REASONS)
     text = "; ".join(reason.rstrip(".") for reason in reasons[:most])
     return f"{text}." if text else ""
 
@@ -107,6 +114,25 @@ def noise(suite: str, flip_rate: float, pairs: int, flaky: Sequence[str]) -> str
     """The noise floor of a suite in one line: "format 2.5 % of 40 cases (a-01)"."""
     named = f" ({listed(flaky)})" if flaky else ""
     return f"{suite} {percent(flip_rate)} of {plural(pairs, 'case')}{named}"
+
+
+def drawn(sampling: Mapping[str, Any]) -> str:
+    """A suite's sampling in words: "greedy, up to 64 tokens", "temperature 0.7, top_p 0.9, ..."."""
+    if not sampling:
+        return ""
+    temperature = sampling.get("temperature")
+    parts = ["greedy"] if temperature == 0 else [_setting("temperature", temperature)]
+    usual = {"top_p": 1.0, "top_k": 0, "repetition_penalty": 1.0, "seed": 0, "repeats": 1}
+    parts += [_setting(k, sampling.get(k, v)) for k, v in usual.items() if sampling.get(k, v) != v]
+    tokens = sampling.get("max_new_tokens")
+    parts.append("lengths by case" if tokens is None else f"up to {tokens:,} tokens")
+    if sampling.get("stop", []) != []:
+        parts.append(_setting("stop", sampling.get("stop")))
+    return ", ".join(parts)
+
+
+def _setting(name: str, value: Any) -> str:
+    return f"{name} by case" if value is None else f"{name} {value}"
 
 
 def moment(started: str) -> str:

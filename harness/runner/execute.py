@@ -44,6 +44,15 @@ class Counts:
     tokens: int = 0
     broken: MachineryError | None = None
 
+    def __add__(self, other: Counts) -> Counts:
+        """Both together; what broke is what broke last."""
+        return Counts(
+            self.generated + other.generated,
+            self.cached + other.cached,
+            self.tokens + other.tokens,
+            other.broken,
+        )
+
 
 def execute(
     plan: Plan,

@@ -18,6 +18,7 @@ def run_to_json(info: RunInfo) -> dict[str, Any]:
         "suites": [_suite_to_json(suite) for suite in info.suites],
         "variants": [asdict(variant) for variant in info.variants],
         "notes": list(info.notes),
+        "options": list(info.options),
     }
 
 
@@ -32,6 +33,7 @@ def run_from_json(row: Mapping[str, Any]) -> RunInfo:
             "suites": tuple(_suite_from_json(suite) for suite in row["suites"]),
             "variants": tuple(_variant_from_json(variant) for variant in row["variants"]),
             "notes": tuple(row["notes"]),
+            "options": tuple(row.get("options", ())),
         }
     )
 

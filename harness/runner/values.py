@@ -67,7 +67,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class SuiteInfo:
-    """A suite as it was run. `cases` counts all of its cases, `selected` those of this run."""
+    """A suite as it was run. `cases` counts all of its cases, `selected` those of this run.
+
+    `sampling` is the suite's own, before a variant's overrides, with `repeats`; a setting in which
+    its cases differ is null.
+    """
 
     name: str
     category: str
@@ -76,11 +80,16 @@ class SuiteInfo:
     gate: GateSettings
     cases: int
     selected: int
+    sampling: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class VariantInfo:
-    """A variant as it was run, with the content hashes of its weights and its environment."""
+    """A variant as it was run, with the content hashes of its weights and its environment.
+
+    `system`, `sampling` and `chat_template` (a file; its hash is in the environment) are its
+    overrides.
+    """
 
     name: str
     role: VariantRole
@@ -91,6 +100,7 @@ class VariantInfo:
     environment: Mapping[str, str]
     system: str | None = None
     sampling: Mapping[str, JsonValue] = field(default_factory=dict)
+    chat_template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +110,9 @@ class RunInfo:
     `started` is ISO 8601 in UTC; `seconds` the wall time; `generated` and `cached` count
     completions; `notes` are choices made for the user with their reasons; `execution` says how
     the engine was driven; `scorers` maps each check in use to its version, `judges` each model
-    that checks asked to its name and a digest of its weights, environment and sampling.
+    that checks asked to its name and a digest of its weights, environment and sampling. `source`
+    is where a baseline that did not answer in this run comes from: a file, or `RUN:VARIANT`.
+    `options` are the command line's words for this run's model, variants and engine.
     """
 
     id: str
@@ -118,3 +130,5 @@ class RunInfo:
     generated: int = 0
     cached: int = 0
     finished: bool = False
+    source: str = ""
+    options: tuple[str, ...] = ()

@@ -144,3 +144,28 @@ def test_a_baseline_of_another_version_of_the_suite_is_no_comparison(
         "12 cases not compared with base-committed: the case itself (its messages or checks)"
         " differs" in printed
     )
+
+
+def test_a_suite_that_the_file_does_not_know_leaves_the_replacement_open(
+    record: Record, capsys: Printed
+) -> None:
+    saved(record)
+    Path("suites/shades.yaml").write_text(
+        "suite: shades\ncategory: c\ngate: {min_pass_rate: 0.5}\n"
+        "cases: [{id: s1, user: Say red., checks: [{contains: red}]}]\n"
+    )
+    rows = Path("answers.jsonl").read_text()
+    Path("answers.jsonl").write_text(rows + '{"case": "s1", "response": "red"}\n')
+    capsys.readouterr()
+
+    assert main(["run", "--baseline", "base.json"]) == 4
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "? INCONCLUSIVE No decision on base: shades could not be compared, base-committed has no "
+        "result there." in printed
+    )
+    assert (
+        "warning: shades: not compared, the baseline has no result in it: save the baseline again "
+        "from a run of all suites, or judge by the bars alone with --baseline none" in printed
+    )
+    assert scorecard()["verdict"] == "inconclusive"

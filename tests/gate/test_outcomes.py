@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.gate import Verdict
+from harness.gate import SuiteDemand, Verdict, decide
 from harness.gate_settings import GateSettings
-from tests.gate.hand_made import alone, judged, result, rows
+from tests.gate.hand_made import ROLES, alone, judged, result, rows, table
 
 
 def test_n_counts_passes_failures_and_errors_but_no_skips() -> None:
@@ -152,4 +152,47 @@ def test_a_suite_that_the_baseline_does_not_know_is_judged_by_its_bars() -> None
 
     assert row.verdict is Verdict.PASS
     assert row.comparison is None
+    assert row.uncompared
     assert row.warnings == ("not compared: base has no result in this suite",)
+
+
+def test_a_run_with_such_a_suite_does_not_pass_as_a_whole() -> None:
+    results = chain(rows("PPP", suite="new-one"), table(0, 0, 3))
+    demands = [
+        SuiteDemand(name, "format", GateSettings(min_pass_rate=0.5), 3, 3)
+        for name in ("s", "new-one")
+    ]
+    report = decide(results, demands, ROLES, "base")
+
+    assert [row.verdict for row in report.suites if row.variant == "new"] == [Verdict.PASS] * 2
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.warnings == (
+        "new-one: not compared, the baseline has no result in it: save the baseline again from a "
+        "run of all suites, or judge by the bars alone with --baseline none",
+    )
+
+
+def test_an_error_is_not_held_against_the_model_as_a_rate_below_the_bar() -> None:
+    bar = GateSettings(min_pass_rate=0.9)
+
+    broken = alone(rows("P" * 8 + "EE"), bar, n=10)
+    both = alone(rows("P" * 7 + "FFE"), bar, n=10)
+
+    assert [reason.split(":")[0] for reason in broken.reasons] == [
+        "2 cases of new ended in an error, max_errors is 0"
+    ]
+    assert [reason.split(":")[0] for reason in both.reasons] == [
+        "1 case of new ended in an error, max_errors is 0",
+        "below the bar",
+    ]
+
+
+def test_reasons_against_come_before_facts_and_are_counted() -> None:
+    row = judged(table(20, 0, 60), GateSettings(min_pass_rate=0.9), n=60)
+
+    assert row.verdict is Verdict.REGRESSED
+    assert [reason.split(":")[0].split(";")[0] for reason in row.reasons[: row.against]] == [
+        "20 cases got worse, 0 got better",
+        "the pass rate fell by 33.3 points",
+        "below the bar",
+    ]

@@ -83,7 +83,7 @@ SENTENCES = [
         (Verdict.ERROR, Verdict.REGRESSED),
         "repaired must not replace base: errors in invoices; it got worse in languages.",
     ),
-    ((None, None), "No verdict on repaired: nothing was gated."),
+    ((None, None), "repaired is not judged: nothing was gated."),
 ]
 
 
@@ -101,7 +101,16 @@ def test_part_of_a_suite_is_never_a_pass() -> None:
     part = replace(_decided("languages", None), partial="7 of 60 cases")
     card = next(v for v in _card(_decided("invoices", Verdict.PASS), part).variants if v.adapter)
     assert card.verdict is None
-    assert card.summary == "No verdict on repaired: only part was run of languages (7 of 60 cases)."
+    assert card.summary == "repaired is not judged: only part was run of languages (7 of 60 cases)."
+
+
+def test_what_was_not_compared_with_the_baseline_is_no_leave_to_replace_it() -> None:
+    alone = replace(_decided("languages", Verdict.PASS), uncompared=True)
+    card = next(v for v in _card(_decided("invoices", Verdict.PASS), alone).variants if v.adapter)
+    assert card.verdict is Verdict.INCONCLUSIVE
+    assert card.summary == (
+        "No decision on repaired: languages could not be compared, base has no result there."
+    )
 
 
 def test_a_lone_variant_is_deployed_not_compared() -> None:

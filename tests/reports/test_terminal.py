@@ -35,7 +35,8 @@ languages
   look at: fr-03, fr-04, fr-05 and 11 more
 
 ✓ PASS  repaired may replace base: every suite passes.
-  A drop smaller than 12 points in a suite could have stayed unseen.
+  A gate of this size finds a true drop of 12 points four times in five, a
+  smaller one less often; the intervals say what these answers leave open.
 
 warning for forgetful, invoices: a gain of 38.3 points is large: a broken check
 looks like that

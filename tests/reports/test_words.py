@@ -63,12 +63,15 @@ def test_a_moment(started: str, said: str) -> None:
     assert words.moment(started) == said
 
 
-def test_what_a_pass_could_not_see() -> None:
-    small = "A drop smaller than 5 to 12 points in a suite could have stayed unseen."
-    assert words.sight({"a": 0.12, "b": 0.05}) == small
+def test_how_sharp_the_gate_is() -> None:
+    end = (
+        "four times in five, a smaller one less often; "
+        "the intervals say what these answers leave open."
+    )
+    found = "A gate of this size finds a true drop of"
+    assert words.sight({"a": 0.12, "b": 0.05}) == f"{found} 5 to 12 points, by suite, {end}"
     assert words.sight({"a": 0.12, "b": 0.121, "c": None}) == (
-        "A drop smaller than 12 points in a suite could have stayed unseen. "
-        "Too few cases to see a drop of any size in c."
+        f"{found} 12 points {end} Too few cases to see a drop of any size in c."
     )
     assert words.sight({}) == ""
 
@@ -76,6 +79,25 @@ def test_what_a_pass_could_not_see() -> None:
 def test_the_deciding_reasons_are_one_sentence() -> None:
     assert words.because(["one got worse", "it fell.", "and more"]) == "one got worse; it fell."
     assert words.because([]) == ""
+
+
+def test_all_that_stands_in_the_way_is_said() -> None:
+    reasons = ["one got worse", "it fell", "below the bar", "a fact"]
+    assert words.because(reasons, 3) == "one got worse; it fell; below the bar."
+    assert words.because(list("abcdef"), 6) == "a; b; c; d."
+
+
+def test_sampling_in_words() -> None:
+    greedy = {"temperature": 0.0, "max_new_tokens": 256, "top_p": 1.0, "seed": 0, "repeats": 1}
+    assert words.drawn(greedy) == "greedy, up to 256 tokens"
+    warm = greedy | {"temperature": 0.7, "top_p": 0.9, "seed": None, "repeats": 3}
+    assert words.drawn(warm) == (
+        "temperature 0.7, top_p 0.9, seed by case, repeats 3, up to 256 tokens"
+    )
+    assert words.drawn(greedy | {"max_new_tokens": None, "stop": None}) == (
+        "greedy, lengths by case, stop by case"
+    )
+    assert words.drawn({}) == ""
 
 
 def test_every_verdict_has_a_symbol_a_word_and_a_colour() -> None:

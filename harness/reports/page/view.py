@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.gate.values import Verdict
 from harness.reports.page.drawing import DeltaScale
 from harness.reports.scorecard import Category, Gate, Scorecard, SuiteCard, VariantCard
-from harness.reports.words import listed, plural, sight
+from harness.reports.words import drawn, listed, plural, sight
 from harness.runner.values import Outcome, Result
 from harness.variants import VariantRole
 
@@ -91,10 +91,11 @@ class RowView:
 
 @dataclass(frozen=True, slots=True)
 class SuiteView:
-    """One suite: its bars in words, and a row per variant."""
+    """One suite: its bars and its sampling in words, and a row per variant."""
 
     suite: SuiteCard
     demands: str
+    sampling: str
     rows: tuple[RowView, ...]
 
 
@@ -202,6 +203,7 @@ def _suite(suite: SuiteCard, scorecard: Scorecard) -> SuiteView:
     return SuiteView(
         suite=suite,
         demands=_demands(suite),
+        sampling=drawn(suite.sampling),
         rows=tuple(RowView(row, baseline if row.gate else None, _standing(row)) for row in rows),
     )
 

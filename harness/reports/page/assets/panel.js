@@ -110,8 +110,14 @@ function foot(run, texts, marked) {
 }
 
 function again(item, name) {
-  const command = `pytest '${item.suite.path}::${item.id}[${name}]'`;
+  const words = [`${item.suite.path}::${item.id}[${name}]`, ...(card.run.options ?? [])];
+  const command = ["pytest", ...words.map(quoted)].join(" ");
   return el("p", { class: "again" }, "Run it again: ", el("code", null, command));
+}
+
+/** As a POSIX shell takes it. */
+function quoted(word) {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function mark(kind, text) {
