@@ -1,5 +1,6 @@
 """The contamination guard: no training row holds a piece of a case that gates."""
 
+from harness.training.guard.guard import Guard
 from harness.training.guard.values import Guarded, GuardReport, GuardSettings, Hit
 
-__all__ = ["GuardReport", "GuardSettings", "Guarded", "Hit"]
+__all__ = ["Guard", "GuardReport", "GuardSettings", "Guarded", "Hit"]

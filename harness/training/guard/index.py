@@ -1,0 +1,148 @@
+"""All gating cases in one index: what each of them alone says, and the values that they hide."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from harness.suites.haystack_prose import WORDS
+from harness.training.guard.frames import haystack_frames, joined
+from harness.training.guard.hidden import has_digit
+from harness.training.guard.pieces import LONG_VALUE, Pieces
+from harness.training.guard.values import GuardSettings
+from harness.training.guard.words import Words, ngrams, pairs, shingles, spaced, squeezed, words
+
+# A value of other signs than letters and digits alone is code that anybody writes: `[::-1]`.
+LETTERS = 4
+T = TypeVar("T", bound=Hashable)
+# A short question of a persona belongs to everybody; from so many words on, a text is a case's own
+# whatever the system prompt (the shortest n-gram of GPT-3's decontamination).
+OWN_WORDS = 8
+# Fewer runs of five letters than this are a word or two, and no text.
+OWN_SHINGLES = 12
+
+
+class Index:
+    """What to look up for a row; cases are named by their number."""
+
+    def __init__(
+        self, cases: Sequence[Pieces], settings: GuardSettings, frames: Iterable[str]
+    ) -> None:
+        self.cases = cases
+        systems = {case.case.system for case in cases if case.case.system}
+        self.shared = tuple(dict.fromkeys([*systems, *frames, *settings.common]))
+        self._shared_words = [spaced(words(text)) for text in self.shared]
+        self.texts, self.loose = self._whole_texts()
+        self.grams = self._own_grams(settings.ngram)
+        self.common_shingles, self.shingles = self._own_shingles()
+        own = Counter(self.shingles.values())
+        self.sizes = {at: size for at, size in own.items() if size >= OWN_SHINGLES}
+        self.values = self._hidden(settings.hidden)
+
+    # -- whole texts -------------------------------------------------------------------------------
+
+    def _whole_texts(self) -> tuple[dict[tuple[str, str], list[int]], dict[str, list[int]]]:
+        """By system prompt and user's text, and by the user's text alone where it is the case's."""
+        full: dict[tuple[str, str], list[int]] = defaultdict(list)
+        alone: dict[str, list[int]] = defaultdict(list)
+        for at, pieces in enumerate(self.cases):
+            if pieces.case.haystack is None and pieces.letters:
+                full[squeezed(pieces.case.system or ""), pieces.letters].append(at)
+                alone[pieces.letters].append(at)
+        return full, {text: found for text, found in alone.items() if self._owns(text, found)}
+
+    def _owns(self, text: str, found: list[int]) -> bool:
+        """Whether the text says which case it is, whatever the system prompt."""
+        systems = {squeezed(self.cases[at].case.system or "") for at in found}
+        case = self.cases[found[0]]
+        return len(systems) == 1 and ("" in systems or len(case.asked_words) >= OWN_WORDS)
+
+    # -- runs of words and letters -----------------------------------------------------------------
+
+    def _own_grams(self, n: int) -> dict[Words, int]:
+        """The n-grams that stand in one case alone, and in nothing that everyone uses."""
+        shared = {gram for text in self.shared for gram in ngrams(words(text), n)}
+        shared |= _repeated(
+            {gram for text in texts for gram in ngrams(words(text), n)}
+            for texts in haystack_frames()
+        )
+        own = _own((pieces.grams(n) for pieces in self.cases), shared)
+        repeated = _repeated(pieces.pairs for pieces in self.cases)
+        return {gram: at for gram, at in own.items() if not _is_wording(gram, repeated)}
+
+    def _own_shingles(self) -> tuple[frozenset[str], dict[str, int]]:
+        """The shingles that do not count, and those of one case alone."""
+        shared = {one for text in self.shared for one in shingles(squeezed(text))}
+        shared |= _repeated(shingles(squeezed(joined(texts))) for texts in haystack_frames())
+        found = [pieces.shingles for pieces in self.cases]
+        return frozenset(shared), _own(found, shared)
+
+    # -- hidden values -----------------------------------------------------------------------------
+
+    def _hidden(self, shortest: int) -> dict[str, list[tuple[Words, str, list[int]]]]:
+        """By their first word: the words of each value, the value, the cases that hide it."""
+        holders: dict[str, list[int]] = defaultdict(list)
+        for at, pieces in enumerate(self.cases):
+            for value in pieces.values:
+                holders[value].append(at)
+        found: dict[str, list[tuple[Words, str, list[int]]]] = defaultdict(list)
+        for value, cases in holders.items():
+            said = words(value)
+            if len(value) < shortest or sum(map(len, said)) < LETTERS or len(said) > LONG_VALUE:
+                continue
+            if self._hides(said, cases):
+                found[said[0]].append((said, value, cases))
+        return found
+
+    def _hides(self, said: Words, cases: list[int]) -> bool:
+        """Whether a value is one that only the cases know: no word that a prompt gives to all."""
+        if WORDS.issuperset(said) or any(spaced(said) in text for text in self._shared_words):
+            return False
+        return has_digit("".join(said)) or not self._is_label(said, cases)
+
+    def _is_label(self, said: Words, cases: list[int]) -> bool:
+        """Whether it is one of a few answers that many cases choose from (`positive`, say)."""
+        if len(cases) < 2:
+            return False
+        if not any(spaced(said) in self.cases[at].spaced for at in cases):
+            return True
+        suites = {self.cases[at].case.suite for at in cases}
+        others = (
+            pieces
+            for at, pieces in enumerate(self.cases)
+            if at not in cases and pieces.case.suite in suites
+        )
+        return any(spaced(said) in pieces.spaced for pieces in others)
+
+    def hidden_in(self, said: Words) -> Iterator[tuple[str, list[int]]]:
+        """The hidden values among these words, with the cases that hide them."""
+        for at, word in enumerate(said):
+            for value_words, value, cases in self.values.get(word, ()):
+                if said[at : at + len(value_words)] == value_words:
+                    yield value, cases
+
+
+def _is_wording(gram: Words, repeated: set[Words]) -> bool:
+    """Whether an n-gram is haystack prose, or a template's with its slots in another order.
+
+    Each two words of such a template stand in several cases, even where their order is new.
+    """
+    return WORDS.issuperset(gram) or repeated.issuperset(pairs(gram))
+
+
+def _own(found: Iterable[set[T]], shared: set[T]) -> dict[T, int]:
+    """What stands in one of the sets alone, with that set's number."""
+    owner: dict[T, int] = {}
+    twice: set[T] = set()
+    for at, items in enumerate(found):
+        for item in items:
+            if owner.setdefault(item, at) != at:
+                twice.add(item)
+    return {item: at for item, at in owner.items() if item not in twice and item not in shared}
+
+
+def _repeated(found: Iterable[set[T]]) -> set[T]:
+    """What stands in two of the sets or more."""
+    times = Counter(item for items in found for item in items)
+    return {item for item, count in times.items() if count > 1}

@@ -1,0 +1,74 @@
+"""The forms in which texts are compared: words, and letters alone.
+
+Case, white space, punctuation and full-width forms do not count; grouped digits are one number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+import regex
+
+from harness.scorers.readable import nfkc
+
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}"
+# Signs of scripts without spaces are words of their own.
+_WORD = regex.compile(
+    rf"[{_UNSPACED}]\p{{M}}*+|[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]++", regex.VERSION1
+)
+# 7,858,243 and 7 858 243 are the number 7858243.
+_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:[,.'’ ]\d{3})+(?![\d]|[.,]\d)")
+_SIGN = regex.compile(rf"[{_UNSPACED}]")
+# Letters that a shingle has; five hold a word of the middle length.
+SHINGLE = 5
+
+Words = tuple[str, ...]
+
+
+def words(text: str) -> Words:
+    """The words of a text in order, in small letters."""
+    plain = _GROUPED.sub(lambda found: re.sub(r"\D", "", found[0]), nfkc(text).casefold())
+    return tuple(_WORD.findall(plain))
+
+
+def squeezed(text: str) -> str:
+    """The letters and digits of a text, and nothing between them."""
+    return "".join(_WORD.findall(nfkc(text).casefold()))
+
+
+def ngrams(said: Words, n: int) -> Iterator[Words]:
+    """All runs of n words; a sign of a script without spaces counts as half a word."""
+    if not any(_is_sign(word) for word in said):
+        yield from (said[at : at + n] for at in range(len(said) - n + 1))
+        return
+    weights = [1 if _is_sign(word) else 2 for word in said]
+    end = total = 0
+    for at, first in enumerate(weights):
+        while total < 2 * n and end < len(said):
+            total += weights[end]
+            end += 1
+        if total < 2 * n:
+            return
+        yield said[at:end]
+        total -= first
+
+
+def spaced(said: Words) -> str:
+    """The words as one text with a space at both ends, to look for runs of words in."""
+    return f" {' '.join(said)} "
+
+
+def pairs(said: Words) -> Iterator[Words]:
+    """Each two words in a row."""
+    return pairwise(said)
+
+
+def _is_sign(word: str) -> bool:
+    return word[0] >= "\u2e80" and bool(_SIGN.match(word))
+
+
+def shingles(letters: str) -> set[str]:
+    """All runs of five letters."""
+    return {letters[at : at + SHINGLE] for at in range(len(letters) - SHINGLE + 1)}
