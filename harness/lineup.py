@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import InputError, Problem, nearest
-from harness.settings import Settings
+from harness.settings import Settings, VariantSettings
+from harness.sides import Side, earlier_baseline
 from harness.variants import BASE, NAME, Variant, VariantRole
 
 NONE = "none"
@@ -36,10 +37,12 @@ def baseline_name(variants: Iterable[Variant]) -> str | None:
     return next((v.name for v in variants if v.role is VariantRole.BASELINE), None)
 
 
-def baseline_file(settings: Settings) -> Path | None:
-    """The committed baseline that `--baseline FILE.json` names."""
+def earlier_side(settings: Settings, variants: Iterable[Variant]) -> Side | None:
+    """The file or the earlier run that `--baseline` names, if it names no variant of this run."""
     given = settings.baseline
-    return settings.path(given) if given and given.endswith(".json") else None
+    if given is None or given == NONE or given in [v.name for v in variants]:
+        return None
+    return earlier_baseline(settings, given)
 
 
 def _recorded(names: Sequence[str]) -> list[Variant]:
@@ -54,10 +57,20 @@ def _declared(settings: Settings) -> list[Variant]:
     for text in settings.variant:
         found += _variant(text, model, settings)
     for name, table in settings.variants.items():
-        adapter = str(settings.path(table.adapter)) if table.adapter else None
-        own = str(_local(settings, table.model)) if table.model else model
-        found.append(Variant(name, own, adapter, table.system, table.sampling))
+        found.append(_configured(name, table, model, settings))
     return found
+
+
+def _configured(name: str, table: VariantSettings, model: str, settings: Settings) -> Variant:
+    """The variant of one table `[variants.NAME]`."""
+    return Variant(
+        name,
+        _local(settings, table.model) if table.model else model,
+        str(settings.path(table.adapter)) if table.adapter else None,
+        table.system,
+        table.sampling,
+        chat_template=str(settings.path(table.chat_template)) if table.chat_template else None,
+    )
 
 
 def _model(settings: Settings) -> str:
@@ -136,12 +149,32 @@ def _check_names(variants: Sequence[Variant]) -> None:
 def _baseline(settings: Settings, variants: Sequence[Variant]) -> str | None:
     names = [v.name for v in variants]
     wanted = settings.baseline
-    if wanted == NONE or baseline_file(settings):
-        return None
     if wanted is None:
         return BASE if BASE in names and len(names) > 1 else None
-    _known(wanted, names, "--baseline")
-    return wanted
+    if wanted in names:
+        return wanted
+    if wanted != NONE:
+        _check_earlier(settings, wanted, names)
+    return None
+
+
+def _check_earlier(settings: Settings, wanted: str, names: Sequence[str]) -> None:
+    """A file or an earlier run; what is neither was most likely meant to be a variant."""
+    if wanted.endswith(".json") or settings.path(wanted.partition(":")[0]).exists():
+        earlier_baseline(settings, wanted)
+        return
+    try:
+        earlier_baseline(settings, wanted)
+    except InputError as error:
+        if not error.problems[0].message.startswith(("no run is called", "there is no store")):
+            raise
+        raise InputError(
+            Problem(
+                f"--baseline {wanted!r} names no variant of this run, and no earlier run",
+                wanted=f"one of {', '.join(names)}; a run (`harness runs` lists them); FILE.json",
+                did_you_mean=nearest(wanted, names) or error.problems[0].did_you_mean,
+            )
+        ) from None
 
 
 def _references(settings: Settings, variants: Sequence[Variant]) -> frozenset[str]:

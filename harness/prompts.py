@@ -70,7 +70,7 @@ class ChatTokenizer:
     @property
     def template_hash(self) -> str:
         """16 hexadecimal digits of the chat template's SHA-256."""
-        return digest(self._template, 16)
+        return template_hash(self._template)
 
     def renders_like(self, template: str) -> bool:
         """Whether another chat template makes the same text of a plain conversation."""
@@ -125,10 +125,13 @@ class ChatTokenizer:
             raise InputError(_refusal(self.path, messages, error)) from error
 
 
-def load_tokenizer(path: Path | str, *, trust_remote_code: bool = False) -> ChatTokenizer:
+def load_tokenizer(
+    path: Path | str, *, trust_remote_code: bool = False, chat_template: Path | str | None = None
+) -> ChatTokenizer:
     """The tokenizer of a local model directory; nothing is downloaded.
 
-    Raises `InputError` where there is none, or none with a chat template.
+    `chat_template` is a Jinja file that takes the place of the model's own template. Raises
+    `InputError` where there is no tokenizer, none with a chat template, or the file is none.
     """
     from transformers import AutoTokenizer
 
@@ -138,7 +141,46 @@ def load_tokenizer(path: Path | str, *, trust_remote_code: bool = False) -> Chat
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise InputError(_unreadable(str(path), error)) from error
-    return ChatTokenizer(tokenizer, str(path))
+    if chat_template is not None:
+        tokenizer.chat_template = read_template(chat_template)
+        _check_syntax(tokenizer, str(chat_template))
+    return ChatTokenizer(tokenizer, str(chat_template or path))
+
+
+def read_template(path: Path | str) -> str:
+    """The text of a chat template; raises `InputError` where there is none."""
+    file = Path(path).expanduser()
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        message = "there is no such chat template" if missing else f"cannot be read: {error}"
+        raise InputError(
+            Problem(message, str(file), wanted="a Jinja file, such as chat_template.jinja")
+        ) from error
+    if not text.strip():
+        raise InputError(
+            Problem("is an empty chat template", str(file), mend="write one, or leave it out")
+        )
+    return text
+
+
+def template_hash(template: str) -> str:
+    """16 hexadecimal digits of a chat template's SHA-256."""
+    return digest(template, 16)
+
+
+def _check_syntax(tokenizer: PreTrainedTokenizerBase, path: str) -> None:
+    """Raise `InputError` for a template that is no Jinja; what it refuses is found out later."""
+    from jinja2 import TemplateError, TemplateSyntaxError
+
+    try:
+        tokenizer.apply_chat_template(as_dicts((Message("user", _USER),)), tokenize=False)
+    except TemplateSyntaxError as error:
+        problem = Problem(f"is no chat template: {error.message}", path, error.lineno)
+        raise InputError(problem) from error
+    except TemplateError:
+        return
 
 
 def _template_of(tokenizer: PreTrainedTokenizerBase, path: str) -> str:

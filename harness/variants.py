@@ -25,7 +25,8 @@ class Variant:
     """A model as it would run in production.
 
     `model` is a directory or a name that the engine understands; `adapter` a directory in
-    peft's format; `system` and `sampling` override what the suites say, where they are set.
+    peft's format; `system` and `sampling` override what the suites say, where they are set, and
+    `chat_template`, a Jinja file, what the model says.
     """
 
     name: str
@@ -34,3 +35,4 @@ class Variant:
     system: str | None = None
     sampling: Sampling | None = None
     role: VariantRole = VariantRole.CANDIDATE
+    chat_template: str | None = None

@@ -8,7 +8,7 @@ import pytest
 
 from harness.chat import Message
 from harness.errors import InputError
-from harness.prompts import ChatTokenizer, load_tokenizer
+from harness.prompts import ChatTokenizer, load_tokenizer, template_hash
 from tests.backends.tiny import DEFAULT_SYSTEM, TEMPLATE, save_tokenizer
 
 USER = Message("user", "Hi there")
@@ -152,3 +152,46 @@ def test_a_directory_without_tokenizer_is_refused(tmp_path: Path) -> None:
         "\n  wanted: tokenizer.json and tokenizer_config.json beside the model's weights"
         "\n  mend: copy the tokenizer files of the base model into this directory"
     )
+
+
+def test_a_file_takes_the_place_of_the_model_s_own_template(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path, None)
+    (tmp_path / "plain.jinja").write_text(PLAIN)
+
+    tokenizer = load_tokenizer(tmp_path, chat_template=tmp_path / "plain.jinja")
+
+    assert tokenizer.text((USER,)) == (
+        "<|im_start|>user\nHi there<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert tokenizer.template_hash == template_hash(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            None,
+            "{path}: there is no such chat template\n"
+            "  wanted: a Jinja file, such as chat_template.jinja",
+        ),
+        ("  \n", "{path}: is an empty chat template\n  mend: write one, or leave it out"),
+        (
+            "{%- for message in messages %}\n{{- message.content }}\n{%- endif %}",
+            "{path}:3: is no chat template: Encountered unknown tag 'endif'. Jinja was looking "
+            "for the following tags: 'endfor' or 'else'. The innermost block that needs to be "
+            "closed is 'for'.",
+        ),
+    ],
+)
+def test_a_file_that_is_no_template_is_an_input_error(
+    tmp_path: Path, text: str | None, message: str
+) -> None:
+    save_tokenizer(tmp_path)
+    path = tmp_path / "own.jinja"
+    if text is not None:
+        path.write_text(text)
+
+    with pytest.raises(InputError) as caught:
+        load_tokenizer(tmp_path, chat_template=path)
+
+    assert str(caught.value) == message.format(path=path)

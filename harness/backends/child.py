@@ -29,7 +29,7 @@ from harness.backends.frames import (
     to_line,
 )
 from harness.backends.registry import open_backend
-from harness.backends.values import Backend
+from harness.backends.values import Backend, announce
 from harness.errors import HarnessError, MachineryError, Problem
 
 ORPHAN_CHECK = (
@@ -74,6 +74,7 @@ def _obey(command: Frame, backend: Backend | None, tell: Tell) -> Backend | None
     if isinstance(command, Open):
         return open_backend(command.backend, command.options)
     if isinstance(command, Generate) and backend is not None:
+        announce(backend, len(command.requests))
         for request, completion in backend.generate(command.requests):
             tell(Answer(request.key, completion))
         tell(Done(backend.notes, dict(backend.execution())))

@@ -15,6 +15,7 @@ from harness.backends.values import (
     Fingerprint,
     Prompt,
     Request,
+    constrains_json,
 )
 from harness.chat import Messages
 from harness.variants import Variant
@@ -31,6 +32,7 @@ class ModelByModel:
 
     def __init__(self, planner: Backend, backend: str, options: BackendOptions) -> None:
         self.name = planner.name
+        self.constrains_json = constrains_json(planner)
         self._planner = planner
         self._backend = backend
         self._options = options

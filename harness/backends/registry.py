@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from harness.backends.model_by_model import ModelByModel
 from harness.backends.values import Backend, BackendOptions, holds_weights
 from harness.errors import InputError, Problem, nearest
+from harness.prompts import read_template, template_hash
 
 GROUP = "harness.backends"
 DISTRIBUTION = "adapter-gate-harness"
@@ -40,6 +41,7 @@ def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
     check_name(name)
     options = options or BackendOptions()
     backend = _load(_entries()[name])(options)
+    _check_templates(name, backend, options)
     if holds_weights(backend) and len({variant.model for variant in options.variants}) > 1:
         return ModelByModel(backend, name, options)
     return backend
@@ -68,6 +70,23 @@ def require(backend: str, extra: str, *modules: str) -> None:
                 mend=f"pip install '{DISTRIBUTION}[{extra}]'",
             )
         )
+
+
+def _check_templates(name: str, backend: Backend, options: BackendOptions) -> None:
+    """Raise `InputError` where an engine would pass over a variant's own chat template."""
+    for variant in options.variants:
+        if variant.chat_template is None:
+            continue
+        template = read_template(variant.chat_template)
+        if backend.environment(variant).chat_template != template_hash(template):
+            raise InputError(
+                Problem(
+                    f"variant {variant.name!r} has a chat template of its own, "
+                    f"and backend {name!r} takes none",
+                    found=variant.chat_template,
+                    mend="use --backend hf, or leave chat_template out",
+                )
+            )
 
 
 def _entries() -> dict[str, EntryPoint]:

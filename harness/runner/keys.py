@@ -8,11 +8,12 @@ what the suite says about sampling, before a variant's own overrides.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from harness.backends.values import Address, Backend, Environment, Prompt
 from harness.canonical import JsonValue, digest
 from harness.chat import as_dicts
+from harness.errors import InputError
 from harness.runner.values import VariantInfo
 from harness.sampling import Sampling
 from harness.variants import Variant
@@ -41,7 +42,7 @@ def identify(variant: Variant, backend: Backend) -> Identity:
             "overrides": _overrides(variant),
         }
     )
-    half = digest(_comparable(environment), SIGNATURE_DIGITS)
+    half = digest(_comparable(_undeclared(environment, variant, backend)), SIGNATURE_DIGITS)
     return Identity(whole, half, environment.addressed)
 
 
@@ -85,7 +86,18 @@ def describe_variant(variant: Variant, backend: Backend) -> VariantInfo:
         environment=_comparable(backend.environment(variant)),
         system=variant.system,
         sampling=overrides.model_dump(mode="json", exclude_unset=True) if overrides else {},
+        chat_template=variant.chat_template,
     )
+
+
+def _undeclared(environment: Environment, variant: Variant, backend: Backend) -> Environment:
+    """The environment but for what the variant declares: with the model's own chat template."""
+    if variant.chat_template is None:
+        return environment
+    try:
+        return backend.environment(replace(variant, chat_template=None))
+    except InputError:  # the model has none of its own
+        return replace(environment, chat_template="")
 
 
 def _comparable(environment: Environment) -> dict[str, str]:

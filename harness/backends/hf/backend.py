@@ -48,7 +48,7 @@ class HfBackend:
         self._options = options
         self._models: dict[str, ModelDir] = {}
         self._adapters: dict[tuple[str, str], AdapterDir] = {}
-        self._tokenizers: dict[str, ChatTokenizer] = {}
+        self._tokenizers: dict[tuple[str, str], ChatTokenizer] = {}  # by model and template
         self._hashes = FileHashes(options.cache_dir)
         self._loaded: LoadedModel | None = None
         self._limits: Limits | None = None
@@ -73,9 +73,9 @@ class HfBackend:
     def notes(self) -> tuple[str, ...]:
         """Device, format and batch as chosen, and what is odd about templates and adapters."""
         notes = [*self.placement.reasons]
-        for name, tokenizer in self._tokenizers.items():
+        for (name, template), tokenizer in self._tokenizers.items():
             if tokenizer.default_system:
-                notes.append(_default_system(name, tokenizer.default_system))
+                notes.append(_default_system(template or name, tokenizer.default_system))
         for (model, _), adapter in self._adapters.items():
             notes += self._adapter_notes(adapter, model)
         if self._limits != self._first_limits and self._limits:
@@ -163,11 +163,14 @@ class HfBackend:
         return self._adapters[key]
 
     def _tokenizer(self, variant: Variant) -> ChatTokenizer:
-        model = self._model(variant)
-        if model.name not in self._tokenizers:
+        model, template = self._model(variant), variant.chat_template
+        key = (model.name, template or "")
+        if key not in self._tokenizers:
             trust = self._options.trust_remote_code
-            self._tokenizers[model.name] = load_tokenizer(model.path, trust_remote_code=trust)
-        return self._tokenizers[model.name]
+            self._tokenizers[key] = load_tokenizer(
+                model.path, trust_remote_code=trust, chat_template=template
+            )
+        return self._tokenizers[key]
 
     def _eos(self, variant: Variant) -> tuple[int, ...]:
         """Tokens that end an answer: the model's and the tokenizer's."""
@@ -182,7 +185,7 @@ class HfBackend:
         if adapter.unserved:
             listed = ", ".join(adapter.unserved)
             yield f"adapter {adapter.path.name}: vLLM would refuse it for {listed}"
-        template, tokenizer = adapter.chat_template, self._tokenizers.get(model)
+        template, tokenizer = adapter.chat_template, self._tokenizers.get((model, ""))
         if template and tokenizer and not tokenizer.renders_like(template):
             yield f"adapter {adapter.path.name}: trained with another chat template than its base's"
 
