@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.gate import GateReport
 from harness.judging import open_judges
-from harness.runner import Rescored, RunInfo, Store, find_run, rescore
+from harness.runner import Rescored, RunInfo, existing_store, find_run, rescore
 from harness.selection import load_selected
 from harness.session import decide_run, exit_code
 from harness.settings import Settings
@@ -30,7 +30,7 @@ class RescoreReport:
 def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> RescoreReport:
     """Score a stored run again with the suites as they are now, and gate both."""
     suites = load_selected(named, settings)
-    with Store(settings.path(settings.store)) as store:
+    with existing_store(settings.path(settings.store)) as store:
         info = find_run(store, name)
         before = decide_run(settings, info, store.results(info.id))
         with open_judges(settings, (case for suite in suites for case in suite.cases)) as judges:

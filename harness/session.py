@@ -26,9 +26,9 @@ from harness.backends import (
 from harness.canonical import JsonValue
 from harness.early import answer_early, note_stop, so_far
 from harness.errors import InputError, Problem
-from harness.gate import EARLY_STOP, GateReport, SuiteDemand, Verdict, decide, load_baseline
+from harness.gate import EARLY_STOP, GateReport, SuiteDemand, Verdict, decide
 from harness.judging import open_judges
-from harness.lineup import baseline_file, baseline_name, lineup
+from harness.lineup import baseline_name, earlier_side, lineup
 from harness.reports import (
     ReportPaths,
     Scorecard,
@@ -59,6 +59,7 @@ from harness.runner import (
 )
 from harness.selection import load_selected
 from harness.settings import Settings, engine_arguments, given_options
+from harness.sides import Side, earlier_baseline
 from harness.suites import Case, Suite
 from harness.variants import Variant, VariantRole
 
@@ -178,7 +179,7 @@ def _run(
     plan = make_plan(suites, variants, backend, baseline=baseline, select=chosen, memo=store)
     with open_judges(settings, (trial.case for trial in plan.trials)) as judges:
         plan = replace(plan, judges=judges, reasoning_tags=settings.reasoning_tags)
-        info = _begin(settings, suites, backend, plan, baseline)
+        info = _begin(settings, suites, variants, backend, plan)
         store.start_run(info)
         limits = Limits(run=settings.time_limit)
         if settings.early_stop and info.baseline is not None:
@@ -229,12 +230,13 @@ def _report(settings: Settings, store: Store, info: RunInfo, failure: str = "") 
 
 
 def decide_run(settings: Settings, info: RunInfo, results: Iterable[Result]) -> GateReport:
-    """Gate results of a run as it was recorded, against a committed baseline too."""
+    """Gate results of a run as it was recorded, against an earlier baseline too."""
     roles = {variant.name: variant.role for variant in info.variants}
     demands = [SuiteDemand.of(suite) for suite in info.suites]
     environments = {variant.name: variant.environment for variant in info.variants}
-    everything = chain(results, _recorded_baseline(settings, info))
-    return decide(
+    side, warnings = _recalled_side(settings, info)
+    everything = chain(results, _earlier_results(side, info))
+    report = decide(
         everything,
         demands,
         roles,
@@ -242,27 +244,34 @@ def decide_run(settings: Settings, info: RunInfo, results: Iterable[Result]) -> 
         environments=environments,
         sequential=EARLY_STOP in info.execution,
     )
+    return replace(report, warnings=(*report.warnings, *warnings)) if warnings else report
 
 
-def _recorded_baseline(settings: Settings, info: RunInfo) -> Iterator[Result]:
-    """What a committed baseline file says of the suites of this run."""
-    path = baseline_file(settings)
-    if path is None or info.baseline is None:
-        return
+def _earlier_results(side: Side | None, info: RunInfo) -> Iterator[Result]:
+    """What a baseline that did not answer in this run says of its suites."""
     suites = {suite.name for suite in info.suites}
-    for result in load_baseline(path).named(info.baseline):
-        if result.suite in suites:
-            yield result
+    if side is not None and info.baseline is not None:
+        named = replace(side, name=info.baseline)
+        yield from (result for result in named.results() if result.suite in suites)
 
 
-def _committed(settings: Settings, taken: Container[str]) -> VariantInfo | None:
-    """The variant of a committed baseline file, under a name that is free in this run."""
-    path = baseline_file(settings)
-    if path is None:
-        return None
-    variant = load_baseline(path).variant
-    name = f"{variant.name}-committed" if variant.name in taken else variant.name
-    return replace(variant, name=name, role=VariantRole.BASELINE)
+def _recalled_side(settings: Settings, info: RunInfo) -> tuple[Side | None, tuple[str, ...]]:
+    """The baseline of a run that did not answer in it; a warning where it is gone by now."""
+    if not info.source:
+        return None, ()
+    try:
+        return earlier_baseline(settings, info.source), ()
+    except InputError as error:
+        found = "; ".join(problem.message for problem in error.problems)
+        return None, (f"the baseline {info.source} cannot be read any more: {found}",)
+
+
+def _free_name(side: Side, taken: Container[str]) -> str:
+    """A name for an earlier baseline that no variant of this run has."""
+    if side.name not in taken:
+        return side.name
+    end = "committed" if side.text.endswith(".json") else side.info.id.rpartition("-")[2]
+    return f"{side.name}-{end}"
 
 
 def _with_baseline(
@@ -284,14 +293,15 @@ def _with_baseline(
 def _begin(
     settings: Settings,
     suites: Sequence[Suite],
+    variants: Sequence[Variant],
     backend: Backend,
     plan: Plan,
-    baseline: str | None,
 ) -> RunInfo:
-    now = datetime.now(UTC)
+    now, baseline = datetime.now(UTC), baseline_name(variants)
     present = {trial.variant.name: trial.variant for trial in _everything(plan)}
     described = [describe_variant(variant, backend) for variant in present.values()]
-    committed = _committed(settings, present)
+    earlier = earlier_side(settings, variants)
+    named = _free_name(earlier, present) if earlier else baseline
     present_suites = {trial.case.suite for trial in _everything(plan)}
     return RunInfo(
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
@@ -299,14 +309,22 @@ def _begin(
         seconds=0.0,
         harness_version=__version__,
         backend=backend.name,
-        baseline=committed.name if committed else baseline if baseline in present else None,
+        baseline=named if earlier or named in present else None,
         suites=tuple(_suite_info(suite, plan) for suite in suites if suite.name in present_suites),
-        variants=(*([committed] if committed else []), *described),
+        variants=(*_described(earlier, named), *described),
         notes=(*backend.notes, *plan.notes),
         scorers=_scorers(suites),
         judges=describe_judges(plan.judges),
         options=given_options(settings),
+        source=earlier.source if earlier else "",
     )
+
+
+def _described(earlier: Side | None, name: str | None) -> list[VariantInfo]:
+    """An earlier baseline as a variant of this run."""
+    if earlier is None or name is None:
+        return []
+    return [replace(earlier.variant, name=name, role=VariantRole.BASELINE)]
 
 
 def _end(info: RunInfo, backend: Backend, counts: Counts, seconds: float) -> RunInfo:

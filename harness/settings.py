@@ -90,7 +90,7 @@ class Settings(BaseModel):
     variant: Annotated[
         tuple[str, ...], Flag("--variant", "NAME=adapter:DIR|model:DIR", repeat=True)
     ] = Field(default=(), description="another variant: an adapter, or a model of its own")
-    baseline: Annotated[str | None, Flag("--baseline", "NAME|FILE.json|none")] = Field(
+    baseline: Annotated[str | None, Flag("--baseline", "NAME|RUN|FILE.json|none")] = Field(
         default=None, description="compare against this (default: base, if there is another)"
     )
     reference: Annotated[tuple[str, ...], Flag("--reference", "NAME", repeat=True)] = Field(

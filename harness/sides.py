@@ -6,15 +6,16 @@ the beginning of it or `latest`; a folder under `reports/`; a committed baseline
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import InputError, Problem, nearest
-from harness.gate import load_baseline
+from harness.gate import flaws, load_baseline
 from harness.reports import load_run
-from harness.runner import Result, RunInfo, Store, VariantInfo, find_run
+from harness.runner import Result, RunInfo, VariantInfo, existing_store, find_run
 from harness.settings import Settings
 from harness.variants import VariantRole
 
@@ -41,6 +42,13 @@ class Side:
                 yield replace(result, variant=self.name)
 
     @property
+    def source(self) -> str:
+        """A text that finds this side again, whatever runs come after."""
+        if self.text.endswith(".json") or "/" in self.text:
+            return self.text
+        return f"{self.info.id}:{self.variant.name}"
+
+    @property
     def whole(self) -> str:
         """The side in words."""
         return f"variant {self.variant.name} of run {self.info.id}"
@@ -64,6 +72,27 @@ def find_sides(settings: Settings, texts: Sequence[str]) -> tuple[Side, ...]:
     return tuple(_named(found))
 
 
+def earlier_baseline(settings: Settings, text: str) -> Side:
+    """The side that `--baseline TEXT` means where TEXT is no variant of the run: a file or a run.
+
+    Of a run with several variants one has to be named. Raises InputError for what is not there
+    and for what is no fair baseline: an unfinished run, part of a suite, too many errors.
+    """
+    if text.endswith(".json"):
+        saved = load_baseline(settings.path(text))
+        return Side(saved.variant.name, text, saved.info, saved.variant, lambda: saved.results)
+    folder, colon, variant = text.partition(":")
+    here = settings.path(folder)
+    place = os.path.relpath(here.resolve(), settings.root) if here.exists() else folder
+    side = _find(settings, f"{settings.path(place) if here.exists() else place}{colon}{variant}")
+    if len(side.info.variants) > 1 and not variant:
+        raise InputError(_several(text, side.info))
+    side = replace(side, name=side.variant.name, text=f"{place}{colon}{variant}")
+    if problems := flaws(side.info, side.name, side.results()):
+        raise InputError(*(replace(problem, path=f"--baseline {text}") for problem in problems))
+    return side
+
+
 def check_common(sides: Sequence[Side]) -> None:
     """Raise InputError where no case of a common suite is on all sides."""
     cases = [{(r.suite, r.case) for r in side.results()} for side in sides]
@@ -85,13 +114,13 @@ def _find(settings: Settings, text: str) -> Side:
     if Path(path).exists():
         saved = load_run(path)
         return _side(text, variant, saved.info, saved.results)
-    with Store(settings.path(settings.store)) as store:
+    with existing_store(settings.path(settings.store)) as store:
         info = find_run(store, path)
     return _side(text, variant, info, lambda: _stored(settings, info.id))
 
 
 def _stored(settings: Settings, run_id: str) -> Iterator[Result]:
-    with Store(settings.path(settings.store)) as store:
+    with existing_store(settings.path(settings.store)) as store:
         yield from store.results(run_id)
 
 
@@ -116,11 +145,13 @@ def _variant(text: str, name: str, info: RunInfo) -> VariantInfo:
     for group in (info.variants, candidates):
         if len(group) == 1:
             return group[0]
-    raise InputError(
-        Problem(
-            f"run {info.id} has several variants: say which to compare",
-            wanted=" or ".join(f"{text}:{name}" for name in by_name),
-        )
+    raise InputError(_several(text, info))
+
+
+def _several(text: str, info: RunInfo) -> Problem:
+    return Problem(
+        f"run {info.id} has several variants: say which to compare",
+        wanted=" or ".join(f"{text}:{variant.name}" for variant in info.variants),
     )
 
 

@@ -106,7 +106,7 @@ def test_a_run_that_could_stop_is_no_baseline(tmp_path: Path) -> None:
         save_baseline(tmp_path / "b.json", report.info, report.results(), variant="base")
 
     assert str(caught.value) == (
-        f"{tmp_path}/b.json: run {report.info.id} could stop early: no baseline is saved"
+        f"{tmp_path}/b.json: run {report.info.id} could stop early: it is no baseline"
     )
 
 

@@ -94,8 +94,8 @@ def test_recorded_answers_bring_their_own_variants() -> None:
         ),
         (
             {"adapter": ("repaired=x",), "baseline": "repiared"},
-            "--baseline 'repiared' names no variant of this run\n"
-            "  wanted: one of base, repaired\n"
+            "--baseline 'repiared' names no variant of this run, and no earlier run\n"
+            "  wanted: one of base, repaired; a run (`harness runs` lists them); FILE.json\n"
             "  did you mean: repaired",
         ),
         (

@@ -45,11 +45,11 @@ def add_commands(commands: Any) -> None:
 def save_command(arguments: argparse.Namespace) -> int:
     """Write a whole, clean run's results; says how to compare against them."""
     from harness.gate import load_baseline, save_baseline
-    from harness.runner import Store, find_run
+    from harness.runner import existing_store, find_run
 
     settings = read_settings(arguments)
     path = settings.path(_json_name(arguments.file))
-    with Store(settings.path(settings.store)) as store:
+    with existing_store(settings.path(settings.store)) as store:
         info = find_run(store, arguments.run)
         save_baseline(path, info, store.results(info.id), variant=arguments.saved)
     _print(load_baseline(path))

@@ -38,9 +38,9 @@ def cache_command(arguments: argparse.Namespace) -> int:
 
 
 def _show(path: Path) -> int:
-    from harness.runner import Store, stats
+    from harness.runner import existing_store, stats
 
-    with Store(path) as store:
+    with existing_store(path) as store:
         held = stats(store)
     print(f"{held.path}: {_size(held.bytes)}")
     print(f"  {held.answers:,} answers, {held.runs:,} runs, {held.results:,} results")
@@ -51,9 +51,9 @@ def _show(path: Path) -> int:
 
 
 def _prune(path: Path, keep: int) -> int:
-    from harness.runner import Store, prune
+    from harness.runner import existing_store, prune
 
-    with Store(path) as store:
+    with existing_store(path) as store:
         gone = prune(store, keep)
     print(f"{gone.runs:,} runs and {gone.answers:,} answers removed, {_size(gone.bytes)} freed")
     return 0

@@ -37,10 +37,10 @@ def runs_command(arguments: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from harness.runner import Store
+    from harness.runner import existing_store
 
     settings = read_settings(arguments)
-    with Store(settings.path(settings.store)) as store:
+    with existing_store(settings.path(settings.store)) as store:
         runs = store.runs()
     table = Table(box=None, pad_edge=False)
     for head in ("run", "engine", "suites", "variants", "answers"):
@@ -56,11 +56,11 @@ def show_command(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from harness.reports import print_summary
-    from harness.runner import Store, find_run
+    from harness.runner import existing_store, find_run
     from harness.session import reopen
 
     settings = read_settings(arguments)
-    with Store(settings.path(settings.store)) as store:
+    with existing_store(settings.path(settings.store)) as store:
         found = find_run(store, arguments.run)
     report = reopen(settings, found.id)
     print_summary(Console(), report.scorecard, report.paths)

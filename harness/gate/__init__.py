@@ -1,6 +1,6 @@
 """Statistics, verdicts and baselines: what a run's results mean for each candidate."""
 
-from harness.gate.baselines import EARLY_STOP, Baseline, load_baseline, save_baseline
+from harness.gate.baselines import EARLY_STOP, Baseline, flaws, load_baseline, save_baseline
 from harness.gate.decision import decide
 from harness.gate.noise import NoiseFloor, flaky_cases, noise_floor
 from harness.gate.run_comparison import compare
@@ -22,6 +22,7 @@ __all__ = [
     "compare",
     "decide",
     "flaky_cases",
+    "flaws",
     "load_baseline",
     "noise_floor",
     "save_baseline",

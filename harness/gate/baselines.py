@@ -54,9 +54,9 @@ def save_baseline(
     """
     chosen = _chosen(path, info, variant)
     rows = [result for result in results if result.variant == chosen.name]
-    problems = list(_flaws(path, info, chosen.name, rows))
+    problems = flaws(info, chosen.name, rows)
     if problems:
-        raise InputError(*problems)
+        raise InputError(*(replace(problem, path=str(path)) for problem in problems))
     kept = replace(info, variants=(chosen,), baseline=None)
     content: dict[str, JsonValue] = {
         "format": FORMAT,
@@ -112,18 +112,20 @@ def _chosen(path: Path, info: RunInfo, variant: str | None) -> VariantInfo:
 _WHICH = "the run has several variants and no baseline: say which to save"
 
 
-def _flaws(path: Path, info: RunInfo, variant: str, rows: list[Result]) -> Iterator[Problem]:
-    """Everything that keeps a run from being a baseline."""
+def flaws(info: RunInfo, variant: str, results: Iterable[Result]) -> list[Problem]:
+    """Everything that keeps this variant of a run from being a baseline."""
+    problems = []
     if not info.finished:
-        yield Problem(f"run {info.id} was not finished: no baseline is saved", path=str(path))
+        problems.append(Problem(f"run {info.id} was not finished: it is no baseline"))
     if EARLY_STOP in info.execution:
-        yield Problem(f"run {info.id} could stop early: no baseline is saved", path=str(path))
+        problems.append(Problem(f"run {info.id} could stop early: it is no baseline"))
     if not info.suites:
-        yield Problem(f"run {info.id} has no suite: no baseline is saved", path=str(path))
-    ledger = collect(rows)
+        problems.append(Problem(f"run {info.id} has no suite: it is no baseline"))
+    ledger = collect(results)
     for suite in info.suites:
         for flaw in _suite_flaws(suite, ledger.of(suite.name, variant)):
-            yield Problem(f"suite {suite.name}: {flaw}", path=str(path))
+            problems.append(Problem(f"suite {suite.name}: {flaw}"))
+    return problems
 
 
 def _suite_flaws(suite: SuiteInfo, items: Items) -> Iterator[str]:

@@ -61,6 +61,7 @@ def run_night(
     """
     reports = settings.path(settings.report_dir)
     check_writable(reports)
+    _check_lasting(config.baseline or settings.baseline)
     groups = groups_of(settings, config)
     for group in groups:
         cast(group.settings)
@@ -71,6 +72,18 @@ def run_night(
         night = _answer(settings, begun, groups, observer)
         night, notes = _compare(settings, config, night, last)
         return _report(settings, config, night, notes, resumed)
+
+
+def _check_lasting(baseline: str | None) -> None:
+    """`latest` would be another run for every group of a night, and for its second half."""
+    if baseline is not None and baseline.partition(":")[0] == "latest":
+        raise InputError(
+            Problem(
+                "the baseline of a night cannot be `latest`: that is another run each time",
+                found=baseline,
+                mend="name the run by its id, or save it as a file: harness baseline save",
+            )
+        )
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from harness.runner.events import (
     Planned,
     Reused,
     Scored,
+    Waiting,
     ignore,
 )
 from harness.runner.execute import Counts, execute
@@ -33,7 +34,7 @@ from harness.runner.journal import (
 )
 from harness.runner.judges import Judge, Judges, asked_of, describe_judges
 from harness.runner.keys import completion_key, describe_variant, identify, signature
-from harness.runner.lookup import find_run
+from harness.runner.lookup import existing_store, find_run
 from harness.runner.plan import Plan, Select, make_plan
 from harness.runner.rescore import Rescored, rescore
 from harness.runner.result_json import result_from_json, result_to_json
@@ -82,6 +83,7 @@ __all__ = [
     "Transcript",
     "Trial",
     "VariantInfo",
+    "Waiting",
     "Verification",
     "asked_of",
     "completion_key",
@@ -89,6 +91,7 @@ __all__ = [
     "describe_variant",
     "drop_runs",
     "execute",
+    "existing_store",
     "find_run",
     "identify",
     "ignore",

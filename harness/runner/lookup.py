@@ -1,6 +1,8 @@
-"""A run by what a person types: its id, the beginning of it, or `latest`."""
+"""A store that is there, and a run by what a person types: its id, its beginning, or `latest`."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from harness.errors import InputError, Problem, nearest
 from harness.runner.store import Store
@@ -8,6 +10,19 @@ from harness.runner.values import RunInfo
 
 LATEST = "latest"
 SHOWN = 5  # ids in a message
+
+
+def existing_store(path: Path) -> Store:
+    """The store at this path; raises InputError where there is none, and makes none."""
+    if not path.exists():
+        raise InputError(
+            Problem(
+                "there is no store here: nothing was run yet",
+                path=str(path),
+                mend="`harness run` makes it; --store FILE names another",
+            )
+        )
+    return Store(path)
 
 
 def find_run(store: Store, text: str) -> RunInfo:

@@ -169,3 +169,107 @@ def test_a_suite_that_the_file_does_not_know_leaves_the_replacement_open(
         "from a run of all suites, or judge by the bars alone with --baseline none" in printed
     )
     assert scorecard()["verdict"] == "inconclusive"
+
+
+def test_an_earlier_run_is_compared_against_under_a_name_of_its_own(
+    record: Record, capsys: Printed
+) -> None:
+    record({"base": ALL, "new": ALL})
+    main(["run"])
+    first = run_id()
+    record({"new": WORSE})
+    capsys.readouterr()
+
+    assert main(["run", "--baseline", f"{first[:-2]}:new"]) == 1
+    name = f"new-{first.rpartition('-')[2]}"
+    assert scorecard()["run"]["baseline"] == name  # type: ignore[index]
+    assert scorecard()["run"]["source"] == f"{first}:new"  # type: ignore[index]
+    summary = f"✗ REGRESSED  new must not replace {name}: it got worse in colours."
+    assert summary in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("baseline", ["latest:new", "reports/latest:new", "base.json"])
+def test_a_run_is_shown_again_with_the_baseline_it_had(
+    record: Record, capsys: Printed, baseline: str
+) -> None:
+    record({"base": ALL, "new": ALL})
+    main(["run"])
+    main(["baseline", "save", "base.json"])
+    record({"new": WORSE})
+    capsys.readouterr()
+    main(["run", "--baseline", baseline])
+    printed = capsys.readouterr().out
+
+    assert main(["show"]) == 1
+    assert capsys.readouterr().out == printed
+
+
+def test_a_baseline_that_is_gone_is_said(record: Record, capsys: Printed) -> None:
+    saved(record)
+    record({"new": ALL})
+    main(["run", "--baseline", "base.json"])
+    Path("base.json").unlink()
+    capsys.readouterr()
+
+    assert main(["show"]) == 4
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "warning: the baseline base.json cannot be read any more: cannot read the baseline: "
+        "No such file or directory" in printed
+    )
+
+
+@pytest.mark.parametrize(
+    ("baseline", "message"),
+    [
+        (
+            "latest",
+            "run {run} has several variants: say which to compare\n"
+            "  wanted: latest:base or latest:new\n",
+        ),
+        (
+            "latest:nwe",
+            "variant 'nwe' is not part of run {run}\n  wanted: base, new\n  did you mean: new\n",
+        ),
+        (
+            "bsae",
+            "--baseline 'bsae' names no variant of this run, and no earlier run\n"
+            "  wanted: one of base, new; a run (`harness runs` lists them); FILE.json\n"
+            "  did you mean: base\n",
+        ),
+        (
+            "latest:new",
+            "--baseline latest:new: suite colours: 1 case ended in an error, max_errors is 0\n",
+        ),
+    ],
+)
+def test_what_is_no_fair_baseline_is_refused(
+    record: Record, capsys: Printed, baseline: str, message: str
+) -> None:
+    record({"base": ALL, "new": ALL[1:]})
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(["run", "--baseline", baseline]) == 2
+    assert capsys.readouterr().err == message.format(run=run_id())
+
+
+def test_what_differs_between_the_runs_is_refused_and_said(
+    record: Record, capsys: Printed
+) -> None:
+    record({"base": ALL})
+    main(["run"])
+    Path("suites/colours.yaml").write_text(
+        Path("suites/colours.yaml").read_text() + "defaults: {sampling: {max_new_tokens: 7}}\n"
+    )
+    capsys.readouterr()
+
+    assert main(["run", "--baseline", "latest"]) == 3
+    printed = " ".join(capsys.readouterr().out.split())
+    name = f"base-{run_id_of(1).rpartition('-')[2]}"
+    assert f"12 cases not compared with {name}: the suite's sampling differs" in printed
+
+
+def run_id_of(number: int) -> str:
+    with Store(Path(".harness/store.db")) as store:
+        return store.runs()[number].id

@@ -101,8 +101,8 @@ def test_the_noise_floor_is_reported_and_decides_nothing(
         ),
         (
             ["run", "--backend", "replay", "--baseline", "nwe"],
-            "--baseline 'nwe' names no variant of this run\n"
-            "  wanted: one of base, new\n"
+            "--baseline 'nwe' names no variant of this run, and no earlier run\n"
+            "  wanted: one of base, new; a run (`harness runs` lists them); FILE.json\n"
             "  did you mean: new",
         ),
         (

@@ -103,7 +103,7 @@ def test_all_flaws_of_a_run_are_refused_at_once(tmp_path: Path) -> None:
     run = replace(run_of(3), finished=False)
 
     assert refusal(tmp_path / "b.json", rows("PE", "base"), run) == (
-        "FILE: run r1 was not finished: no baseline is saved\n"
+        "FILE: run r1 was not finished: it is no baseline\n"
         "FILE: suite s: 2 of 3 cases have results\n"
         "FILE: suite s: 1 case ended in an error, max_errors is 0"
     )
@@ -121,7 +121,7 @@ def test_a_run_without_suites_is_refused(tmp_path: Path) -> None:
     run = replace(run_of(1), suites=())
 
     assert refusal(tmp_path / "b.json", [], run) == (
-        "FILE: run r1 has no suite: no baseline is saved"
+        "FILE: run r1 has no suite: it is no baseline"
     )
 
 

@@ -41,7 +41,7 @@ def test_an_empty_mapping_is_enough(tmp_path: Path) -> None:
         (
             "variants:\n  new: {adaptor: x}\n",
             "nightly.yaml:2:9: key 'adaptor' is not known here\n"
-            "  wanted: model, adapter, system, sampling, suites\n"
+            "  wanted: model, adapter, system, chat_template, sampling, suites\n"
             "  did you mean: adapter",
         ),
         (

@@ -187,6 +187,28 @@ def test_a_wrong_pinned_baseline_is_said_first(sleep: Sleep) -> None:
     assert str(caught.value) == "none.json: cannot read the baseline: No such file or directory"
 
 
+def test_an_earlier_run_is_the_baseline_of_a_night(sleep: Sleep) -> None:
+    first = sleep().night.rates[0].run
+    changed(baseline=f"{first}:base")
+    answers(base=ALL, new=WORSE)
+    report = sleep()
+
+    assert verdicts(report)["baseline", "new"] == "regressed"
+    assert report.exit_code == 1
+
+
+def test_latest_is_no_baseline_of_a_night(sleep: Sleep) -> None:
+    changed(baseline="latest:base")
+    with pytest.raises(InputError) as caught:
+        sleep()
+
+    assert str(caught.value) == (
+        "the baseline of a night cannot be `latest`: that is another run each time\n"
+        "  found: latest:base\n"
+        "  mend: name the run by its id, or save it as a file: harness baseline save"
+    )
+
+
 def test_a_group_that_fails_does_not_end_the_night(sleep: Sleep) -> None:
     Path("nightly.yaml").write_text(
         "suites: [suites/colours.yaml]\n"
