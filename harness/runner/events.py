@@ -24,6 +24,13 @@ class Reused:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The first answers take a while, and why: "loading the model"."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """So many answers have arrived and are on disk; `tokens` counts those of the answers."""
 
@@ -57,7 +64,7 @@ class Finished:
     cached: int
 
 
-Event = Planned | Reused | Completed | Scored | Note | Finished
+Event = Planned | Reused | Waiting | Completed | Scored | Note | Finished
 Observer = Callable[[Event], None]
 
 
