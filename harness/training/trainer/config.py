@@ -1,0 +1,96 @@
+"""What a training is told: one frozen value, from Python or from a YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+TRACKERS = ("mlflow", "tensorboard", "wandb")
+
+Count = Annotated[StrictInt, Field(ge=1)]
+Number = StrictFloat | StrictInt
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LoraSettings(_Part):
+    """The adapter itself. `alpha` is twice the rank unless it is given.
+
+    `targets` are the ends of module names. `rslora` scales by alpha / sqrt(rank) instead of
+    alpha / rank, which keeps high ranks from learning slowly (arXiv 2312.03732).
+    """
+
+    rank: Count = 16
+    alpha: Annotated[Number, Field(gt=0)] | None = None
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = PROJECTIONS
+    rslora: StrictBool = False
+
+    @property
+    def scale(self) -> float:
+        """The alpha that is used."""
+        return float(2 * self.rank if self.alpha is None else self.alpha)
+
+
+class TrainConfig(_Part):
+    """A training of one LoRA adapter; only `model` and `output` have no default.
+
+    `data` and `held_out` are files of rows for `harness train`; from Python, rows are handed over
+    and both stay empty. `batch_size` counts the rows of one optimiser step; `device_batch_size` of
+    them are computed at once. `checkpoint_every` counts steps; without it, once an epoch. The
+    held-out rows are evaluated at every checkpoint, and training ends after `patience`
+    evaluations that were no better than the best one.
+    """
+
+    model: str
+    output: Path
+    data: tuple[str, ...] = ()
+    held_out: tuple[str, ...] = ()
+    held_out_share: Annotated[Number, Field(ge=0, le=0.5)] = 0.05
+    template: str | None = None
+    lora: LoraSettings = LoraSettings()
+    qlora: StrictBool = False
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 2e-4
+    epochs: Annotated[Number, Field(gt=0)] = 3
+    max_steps: Count | None = None
+    batch_size: Count = 16
+    device_batch_size: Count | None = None
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: Annotated[Number, Field(ge=0, lt=1)] = 0.03
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[Number, Field(gt=0)] = 1.0
+    max_length: Count | None = None
+    long_rows: Literal["error", "drop"] = "error"
+    packing: StrictBool = False
+    gradient_checkpointing: StrictBool = False
+    checkpoint_every: Count | None = None
+    keep_checkpoints: Count = 3
+    patience: Count | None = 2
+    keep: Literal["best", "last"] = "best"
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] = 42
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: Count | None = None
+    report_to: tuple[Literal["mlflow", "tensorboard", "wandb"], ...] = ()
+    run_name: str | None = None
+    trust_remote_code: StrictBool = False
+    model_args: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What the trained weights depend on, beside the model and the rows.
+
+        How the work is cut up for the device, where it is written and who is told is no part.
+        """
+        return self.model_dump(mode="json", exclude=set(_NOT_RECIPE))
+
+
+_NOT_RECIPE = (
+    "model", "output", "data", "held_out", "device_batch_size", "gradient_checkpointing",
+    "keep_checkpoints", "device", "threads", "report_to", "run_name", "template",
+)  # fmt: skip

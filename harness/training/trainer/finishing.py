@@ -1,0 +1,137 @@
+"""The finished adapter: a directory that peft, transformers and vLLM load as it is.
+
+Every file is put there whole; `adapter_config.json`, without which nothing loads it, is last but
+for the manifest, which says that the training is over.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError, MachineryError, Problem
+from harness.training.trainer.card import model_card
+from harness.training.trainer.checkpoints import (
+    CONFIG,
+    WEIGHTS,
+    checkpoints,
+    replace_file,
+    resumable,
+    step_of,
+    strip,
+)
+from harness.training.trainer.config import TrainConfig
+from harness.training.trainer.curve import draw
+from harness.training.trainer.history import History, read_history
+from harness.training.trainer.manifest import NAME, SCHEMA, differences, read_manifest, versions
+from harness.training.trainer.prepare import Prepared
+from harness.training.trainer.values import TrainedAdapter
+
+
+def finish(
+    prepared: Prepared, work: Path, facts: Mapping[str, Any], notes: Mapping[str, Any]
+) -> TrainedAdapter:
+    """Make the output a finished adapter out of the checkpoints in it."""
+    output = prepared.config.output
+    newest = resumable(output)
+    if newest is None:
+        raise MachineryError(Problem("the training ended without a checkpoint", str(output)))
+    history = read_history(newest)
+    chosen = _chosen(prepared.config, history, newest, output)
+    manifest = _manifest(prepared, history, chosen, newest) | {"run": dict(facts), **notes}
+    for name, data in _files(prepared, chosen, history, manifest, work).items():
+        replace_file(output / name, data)
+    found = checkpoints(output)
+    for path in found:
+        replace_file(path / CONFIG, _with_base(path, prepared.base_name))
+    strip(found)
+    shutil.rmtree(work, ignore_errors=True)
+    return _adapter(output, manifest)
+
+
+def _files(
+    prepared: Prepared,
+    chosen: Path,
+    history: History,
+    manifest: Mapping[str, Any],
+    work: Path,
+) -> dict[str, bytes]:
+    """All files of the adapter, in the order in which they are written."""
+    staging = work / "tokenizer"
+    prepared.tokenizer.tokenizer.save_pretrained(str(staging))
+    files = {file.name: file.read_bytes() for file in sorted(staging.iterdir()) if file.is_file()}
+    return files | {
+        "loss.svg": draw(history).encode(),
+        "README.md": model_card(manifest).encode(),
+        WEIGHTS: (chosen / WEIGHTS).read_bytes(),
+        CONFIG: _with_base(chosen, prepared.base_name),
+        NAME: (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode(),
+    }
+
+
+def finished(output: Path, identity: Mapping[str, str]) -> TrainedAdapter | None:
+    """The adapter that is there already, if it is this very one; None where there is none yet.
+
+    Raises `InputError` where the directory holds another one.
+    """
+    manifest = read_manifest(output)
+    if manifest is None:
+        return None
+    if different := differences(manifest["identity"], identity):
+        raise InputError(
+            Problem(
+                "holds another trained adapter",
+                str(output),
+                found="other " + ", ".join(different),
+                mend="train into another directory, or remove this one",
+            )
+        )
+    return _adapter(output, manifest)
+
+
+def _adapter(output: Path, manifest: Mapping[str, Any]) -> TrainedAdapter:
+    metrics = manifest["metrics"]
+    history = History(
+        tuple((step, loss) for step, loss in metrics["losses"]),
+        tuple((step, loss) for step, loss in metrics["held_out_losses"]),
+    )
+    found = tuple(checkpoints(output))
+    return TrainedAdapter(output, metrics["step"], metrics["steps"], history, found, manifest)
+
+
+def _chosen(config: TrainConfig, history: History, newest: Path, output: Path) -> Path:
+    """The checkpoint whose weights are the adapter's."""
+    wanted = history.best if config.keep == "best" else None
+    found = {step_of(path): path for path in checkpoints(output)}
+    return found.get(wanted, newest) if wanted is not None else newest
+
+
+def _with_base(checkpoint: Path, base: str) -> bytes:
+    """The adapter's configuration, with the base's own name and the same order on every machine."""
+    config = json.loads((checkpoint / CONFIG).read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = base
+    if isinstance(config.get("target_modules"), list):
+        config["target_modules"].sort()
+    return (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _manifest(prepared: Prepared, history: History, chosen: Path, newest: Path) -> dict[str, Any]:
+    step = step_of(chosen)
+    return {
+        "schema": SCHEMA,
+        "base": prepared.base_name,
+        "identity": dict(prepared.identity),
+        "data": dict(prepared.counts),
+        "settings": prepared.config.model_dump(mode="json", exclude={"model", "output"}),
+        "versions": versions(),
+        "metrics": {
+            "step": step,
+            "steps": step_of(newest),
+            "held_out_loss": dict(history.held_out).get(step),
+            "losses": [[at, round(loss, 6)] for at, loss in history.steps],
+            "held_out_losses": [[at, round(loss, 6)] for at, loss in history.held_out],
+        },
+    }

@@ -1,0 +1,174 @@
+"""`train`: from rows to a finished adapter, whatever gets in the way."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import InputError, MachineryError, Problem
+from harness.training.trainer.attempt import Ending, attempt
+from harness.training.trainer.checkpoints import checkpoints, replace_file, resumable, step_of
+from harness.training.trainer.config import TrainConfig
+from harness.training.trainer.events import Event, Note, Observer, Started, Stepped
+from harness.training.trainer.finishing import finish, finished
+from harness.training.trainer.job import Exit, Job, write_samples
+from harness.training.trainer.manifest import differences
+from harness.training.trainer.memory import Footing, described, first_footing, smaller
+from harness.training.trainer.prepare import Prepared, prepare
+from harness.training.trainer.values import TrainedAdapter
+from harness.training.values import Row
+
+WORK = ".training"  # inside the output: what only an unfinished training needs
+
+
+def train(
+    config: TrainConfig,
+    rows: Sequence[Row],
+    *,
+    held_out: Sequence[Row] = (),
+    notes: Mapping[str, Any] | None = None,
+    observer: Observer = lambda event: None,
+    cache: Path | None = None,
+) -> TrainedAdapter:
+    """Train a LoRA adapter on these rows; interrupted, the same call goes on where it was.
+
+    Without `held_out` rows, `config.held_out_share` of the rows are held out, whole groups at a
+    time. `notes` go into the manifest as they are (the findings of the contamination guard, say).
+    `cache` is a directory that remembers hashes of weights. The training runs in processes of its
+    own. An adapter that is finished already is returned as it is.
+
+    Raises `InputError` for rows or settings that cannot be trained on as the model is served, and
+    for an output that belongs to another training; `MachineryError` where memory runs out with the
+    smallest batch, the disk is full, the loss diverges, or the process dies. Every complete
+    checkpoint is kept.
+    """
+    prepared = prepare(config, rows, held_out, cache)
+    done = finished(config.output, prepared.identity)
+    if done is not None:
+        observer(Note(f"{config.output} holds this adapter already"))
+        return done
+    work = config.output / WORK
+    _claim(prepared, work)
+    recorder = Recorder(observer)
+    _run(prepared, work, recorder)
+    return finish(prepared, work, recorder.facts, notes or {})
+
+
+class Recorder:
+    """Hands events on, and remembers what the manifest says of the run."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.facts: dict[str, Any] = {"seconds": 0.0, "tokens": 0}
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, Started):
+            names = ("device", "dtype", "device_batch", "accumulation", "checkpointing", "proven")
+            self.facts |= {name: getattr(event, name) for name in names}
+            self.facts |= {"resumed_from": event.step, "planned_steps": event.steps}
+        elif isinstance(event, Stepped):
+            self.facts["seconds"] = round(self.facts["seconds"] + event.seconds, 3)
+            self.facts["tokens"] += event.tokens
+        self._observer(event)
+
+
+def _claim(prepared: Prepared, work: Path) -> None:
+    """Make the output this training's own, or find that it is already."""
+    file, output = work / "identity.json", prepared.config.output
+    if file.is_file():
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if different := differences(known, prepared.identity):
+            raise InputError(_other_training(output, different))
+    elif output.is_dir() and any(output.iterdir()):
+        raise InputError(
+            Problem("is not empty, and holds no training", str(output),
+                    mend="train into a new directory")
+        )  # fmt: skip
+    work.mkdir(parents=True, exist_ok=True)
+    samples = work / "samples.jsonl"
+    staging = samples.with_suffix(".part")
+    write_samples(staging, prepared.samples)
+    staging.replace(samples)
+    replace_file(file, json.dumps(dict(prepared.identity)).encode())
+
+
+def _run(prepared: Prepared, work: Path, observer: Observer) -> None:
+    """Attempts, each in a fresh process, until one reaches the end."""
+    footing = first_footing(prepared.config, work)
+    while True:
+        ending = attempt(_job(prepared, work, footing), observer)
+        if ending.code == 0:
+            return
+        if ending.code != Exit.OUT_OF_MEMORY:
+            raise _error(prepared, ending)
+        reason = ending.failures[0].found if ending.failures else ""
+        footing = smaller(prepared.config, footing, work, reason)
+        going = (
+            f"memory ran out; a fresh process goes on with {described(prepared.config, footing)}"
+        )
+        observer(Note(going))
+
+
+def _job(prepared: Prepared, work: Path, footing: Footing) -> Job:
+    return Job(
+        config=prepared.config,
+        base=prepared.base.path,
+        samples=work / "samples.jsonl",
+        work=work,
+        device_batch=footing.device_batch,
+        checkpointing=footing.checkpointing,
+        resume=resumable(prepared.config.output),
+    )
+
+
+def _error(prepared: Prepared, ending: Ending) -> InputError | MachineryError:
+    output = prepared.config.output
+    problems = [
+        Problem(failed.message, str(output), found=failed.found, mend=failed.mend)
+        for failed in ending.failures
+    ]
+    if ending.code == Exit.REFUSED:
+        return InputError(*problems)
+    kept = _kept(output)
+    if ending.code == Exit.DISK_FULL:
+        again = "make room and run the same command again"
+        return MachineryError(
+            *(Problem(p.message, p.path, found=p.found, mend=f"{kept}; {again}") for p in problems)
+        )
+    if ending.code == Exit.DIVERGED:
+        return MachineryError(*problems)
+    return MachineryError(_crash(output, ending, kept))
+
+
+def _crash(output: Path, ending: Ending, kept: str) -> Problem:
+    said = ending.failures[0].message if ending.failures else ""
+    reason = f"exit code {ending.code}"
+    if ending.code < 0:
+        reason = f"signal {signal.Signals(-ending.code).name}"
+        if ending.code == -signal.SIGKILL:
+            reason += ", as the system sends it when memory runs out"
+    tail = "".join(f"\n    {line}" for line in ending.output.splitlines()[-12:])
+    return Problem(
+        "the training process died" + (f": {said}" if said else ""),
+        str(output),
+        found=reason + tail,
+        mend=f"{kept}; run the same command again to go on",
+    )
+
+
+def _kept(output: Path) -> str:
+    found = checkpoints(output)
+    return f"the checkpoint of step {step_of(found[-1])} is kept" if found else "nothing was saved"
+
+
+def _other_training(output: Path, different: Sequence[str]) -> Problem:
+    return Problem(
+        "holds another training that is not finished, and it cannot go on with these",
+        str(output),
+        found="other " + ", ".join(different),
+        mend="take what it was begun with, train into another directory, or remove this one",
+    )

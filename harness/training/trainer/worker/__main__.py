@@ -1,0 +1,59 @@
+"""Entry of the training process: reads its job, tells what happens on a pipe, ends with a code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.errors import InputError
+from harness.training.trainer.events import Event, Failed, Observer, to_line
+from harness.training.trainer.job import Exit, Job
+
+LOCK_WAIT = 60.0  # seconds that an orphan of a killed run is given to notice and end
+
+
+def main(arguments: list[str]) -> int:
+    """Train as the job says; returns the exit code."""
+    job = Job.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    pipe = os.fdopen(int(arguments[1]), "w", encoding="utf-8", buffering=1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+    def send(event: Event) -> None:
+        pipe.write(to_line(event))
+
+    with FileLock(job.work / "lock", timeout=LOCK_WAIT):
+        return _train(job, send)
+
+
+def _train(job: Job, send: Observer) -> int:
+    from harness.training.trainer.worker.failures import explain
+    from harness.training.trainer.worker.run import run
+
+    try:
+        run(job, send)
+    except InputError as error:
+        for problem in error.problems:
+            send(Failed(problem.message, problem.found, problem.mend))
+        return Exit.REFUSED
+    except Exception as error:
+        code, failed = explain(error, job)
+        send(failed)
+        return code
+    return 0
+
+
+def _end_with_parent() -> None:
+    """The parent holds the other end of stdin: when it is gone, nobody waits for this work."""
+    while os.read(0, 1024):
+        pass
+    os._exit(Exit.ORPHANED)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(code)  # threads of trackers and of torch would only delay the end
