@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from harness.errors import InputError, Problem
 from harness.gate import GateReport
 from harness.judging import open_judges
 from harness.runner import Rescored, RunInfo, existing_store, find_run, rescore
 from harness.selection import load_selected
 from harness.session import decide_run, exit_code
 from harness.settings import Settings
+from harness.suites import Suite
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,15 @@ class RescoreReport:
 
 
 def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> RescoreReport:
-    """Score a stored run again with the suites as they are now, and gate both."""
-    suites = load_selected(named, settings)
+    """Score a stored run again with the suites as they are now, and gate both.
+
+    Without names, the suites are those of the run. Raises InputError where one of them is gone, or
+    where a named one leaves out what the run has.
+    """
     with existing_store(settings.path(settings.store)) as store:
         info = find_run(store, name)
+        suites = load_selected(named or _files(info, settings), settings)
+        _check_all_there(info, suites)
         before = decide_run(settings, info, store.results(info.id))
         with open_judges(settings, (case for suite in suites for case in suite.cases)) as judges:
             tags = settings.reasoning_tags
@@ -44,6 +52,39 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
         verdicts=tuple(_changed_verdicts(before, after)),
         exit_code=exit_code(after),
     )
+
+
+def _files(info: RunInfo, settings: Settings) -> list[str]:
+    """The suites of the run where they were then, from the working directory or the project."""
+    places = {s.name: (Path(s.path), settings.path(s.path)) for s in info.suites}
+    found = {n: next((p for p in some if p.is_file()), None) for n, some in places.items()}
+    gone = [suite for suite in info.suites if found[suite.name] is None]
+    if gone:
+        raise InputError(
+            *(
+                Problem(
+                    f"suite {suite.name} of run {info.id} is not there any more",
+                    path=suite.path,
+                    mend=f"name the files where the suites are now: harness rescore {info.id} FILE",
+                )
+                for suite in gone
+            )
+        )
+    return [str(path) for path in found.values()]
+
+
+def _check_all_there(info: RunInfo, suites: Sequence[Suite]) -> None:
+    """A suite left out would turn all of its results into errors."""
+    known = {suite.name for suite in suites}
+    missing = [suite.name for suite in info.suites if suite.name not in known]
+    if missing:
+        raise InputError(
+            Problem(
+                f"run {info.id} has suites that are not named: {', '.join(missing)}",
+                found=", ".join(sorted(known)),
+                mend=f"name all of them, or none: harness rescore {info.id}",
+            )
+        )
 
 
 def _changed_verdicts(before: GateReport, after: GateReport) -> Iterator[str]:

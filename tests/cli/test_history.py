@@ -93,3 +93,43 @@ def test_a_changed_check_changes_the_verdict_without_an_engine(
     assert out[1:3] == ["  fail → pass: 2", "  pass → fail: 20"]
     assert out[3] == "  colours c00[base]: fail → pass"
     assert out[-1] == "colours, new: pass → below_threshold"
+
+
+def test_the_suites_are_those_of_the_run(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    Path("suites").rename("elsewhere")
+    main(["run", "elsewhere"])
+    capsys.readouterr()
+
+    assert main(["rescore"]) == 0
+    assert capsys.readouterr().out == f"run {run_id()}: 12 results, 0 outcomes change\n"
+
+
+def test_a_suite_that_is_gone_is_said(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    main(["run"])
+    Path("suites").rename("elsewhere")
+    capsys.readouterr()
+
+    assert main(["rescore"]) == 2
+    assert capsys.readouterr().err == (
+        f"suites/colours.yaml: suite colours of run {run_id()} is not there any more\n"
+        "  mend: name the files where the suites are now: "
+        f"harness rescore {run_id()} FILE\n"
+    )
+    assert main(["rescore", "latest", "elsewhere"]) == 0
+
+
+def test_a_suite_of_the_run_may_not_be_left_out(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    main(["run"])
+    other = Path("other.yaml")
+    other.write_text("suite: other\ncategory: c\ncases: [{id: o, user: x, checks: [json]}]\n")
+    capsys.readouterr()
+
+    assert main(["rescore", "latest", "other.yaml"]) == 2
+    assert capsys.readouterr().err == (
+        f"run {run_id()} has suites that are not named: colours\n"
+        "  found: other\n"
+        f"  mend: name all of them, or none: harness rescore {run_id()}\n"
+    )
