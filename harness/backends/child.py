@@ -28,7 +28,7 @@ from harness.backends.frames import (
     from_line,
     to_line,
 )
-from harness.backends.registry import open_backend
+from harness.backends.registry import open_here
 from harness.backends.values import Backend, announce
 from harness.errors import HarnessError, MachineryError, Problem
 
@@ -44,7 +44,7 @@ def main() -> None:
     answers = _own_output()
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
     commands: SimpleQueue[Frame] = SimpleQueue()
-    threading.Thread(target=_read, args=(sys.stdin.buffer, commands), daemon=True).start()
+    threading.Thread(target=_read, args=(_own_input(), commands), daemon=True).start()
 
     def tell(frame: Frame) -> None:
         answers.write(to_line(frame))
@@ -72,9 +72,9 @@ def serve(commands: Iterator[Frame], tell: Tell) -> None:
 
 def _obey(command: Frame, backend: Backend | None, tell: Tell) -> Backend | None:
     if isinstance(command, Open):
-        return open_backend(command.backend, command.options)
+        return open_here(command.backend, command.options)
     if isinstance(command, Generate) and backend is not None:
-        announce(backend, len(command.requests))
+        announce(backend, max(command.expected, len(command.requests)))
         for request, completion in backend.generate(command.requests):
             tell(Answer(request.key, completion))
         tell(Done(backend.notes, dict(backend.execution())))
@@ -91,6 +91,16 @@ def _own_output() -> BinaryIO:
     """Standard output for frames alone: whoever prints, prints into the log."""
     own = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    return own
+
+
+def _own_input() -> BinaryIO:
+    """Standard input for commands alone: a process forked from this one closes its own at once."""
+    own = os.fdopen(os.dup(0), "rb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    sys.stdin = os.fdopen(0, closefd=False)
     return own
 
 

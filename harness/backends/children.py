@@ -36,18 +36,24 @@ class Child:
     """A backend in a process of its own. The process starts with the first request.
 
     `label` names it in errors and is the name of its log, in the options' `cache_dir`. `notes` and
-    `execution` are what it said after its last answers.
+    `execution` are what it said after its last answers; `expected` is how many the run may want.
     """
 
     def __init__(self, backend: str, options: BackendOptions, label: str) -> None:
         self.label = label
         self.notes: tuple[str, ...] = ()
         self.execution: Mapping[str, str] = {}
+        self.expected = 0
         self._open = Open(backend, options)
         self._process: subprocess.Popen[bytes] | None = None
         self._log_file = _log_file(options.cache_dir, label)
         self._log: IO[bytes] | None = None
         self._busy = False
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process is there, with what it has loaded."""
+        return self._process is not None and self._process.poll() is None
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answers, each as it arrives.
@@ -59,7 +65,7 @@ class Child:
         self._busy = True
         try:
             self._start()
-            self._tell(Generate(tuple(requests)))
+            self._tell(Generate(tuple(requests), self.expected))
             while not isinstance(frame := self._hear(), Done):
                 if isinstance(frame, Answer):
                     yield waiting[frame.key], frame.completion

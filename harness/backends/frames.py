@@ -23,9 +23,13 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """To the engine: answer these. `Answer` for each, then `Done`."""
+    """To the engine: answer these. `Answer` for each, then `Done`.
+
+    `expected` is how many answers the whole run may ask for.
+    """
 
     requests: tuple[Request, ...]
+    expected: int = 0
     kind: Literal["generate"] = "generate"
 
 

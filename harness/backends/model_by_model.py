@@ -22,7 +22,7 @@ from harness.variants import Variant
 
 
 class ModelByModel:
-    """A backend over several models, of which one at a time is in memory.
+    """A backend over models of which one at a time is in memory, in a process of its own.
 
     `planner` is the backend as opened in this process: it makes prompts and hashes weights, and
     never generates.
@@ -38,6 +38,7 @@ class ModelByModel:
         self._options = options
         self._children: dict[str, Child] = {}
         self._current = ""
+        self._expected = 0
 
     @property
     def context_length(self) -> int | None:
@@ -49,8 +50,9 @@ class ModelByModel:
         """That there are several engines, and what each of them notes."""
         count = len(_models(self._options.variants))
         several = f"{count} models: one engine after another, each in a process of its own"
+        first = (several,) if count > 1 else ()
         told = (note for child in self._children.values() for note in child.notes)
-        return tuple(dict.fromkeys((several, *self._planner.notes, *told)))
+        return tuple(dict.fromkeys((*first, *self._planner.notes, *told)))
 
     def environment(self, variant: Variant) -> Environment:
         """As the planner says."""
@@ -64,11 +66,24 @@ class ModelByModel:
         """As the planner makes it."""
         return self._planner.prompt(messages, variant)
 
+    def expect(self, answers: int) -> None:
+        """Let each engine plan its start for its share of this many answers."""
+        self._expected = answers // len(_models(self._options.variants))
+
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answers model by model, the one in memory first; raises what an engine raises."""
         for model in self._order(requests):
             mine = [request for request in requests if request.variant.model == model]
-            yield from self._child(model).generate(mine)
+            child = self._child(model)
+            child.expected = self._expected
+            yield from child.generate(mine)
+
+    def waiting(self, requests: Sequence[Request]) -> str:
+        """Which model is loaded next, unless it is in memory."""
+        first = next(iter(self._order(requests)), self._current)
+        if first == self._current and self._children[first].is_alive:
+            return ""
+        return f"loading {Path(first).name}"
 
     def execution(self) -> Mapping[str, str]:
         """How the engines were driven; where they differ, one fact after the other."""

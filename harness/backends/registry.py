@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 
 from harness.backends.model_by_model import ModelByModel
-from harness.backends.values import Backend, BackendOptions, holds_weights
+from harness.backends.values import Backend, BackendOptions, holds_weights, needs_own_process
 from harness.errors import InputError, Problem, nearest
 from harness.prompts import read_template, template_hash
 
@@ -21,6 +21,7 @@ _BUILT_IN = {
     "echo": "harness.backends.echo:open_echo",
     "hf": "harness.backends.hf:open_hf",
     "replay": "harness.backends.replay:open_replay",
+    "vllm": "harness.backends.vllm:open_vllm",
 }
 
 
@@ -38,12 +39,19 @@ def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
     Raises `InputError` for an unknown name, an engine whose packages are not installed, and for
     options, models and adapters that are wrong.
     """
-    check_name(name)
     options = options or BackendOptions()
+    backend = open_here(name, options)
+    several = len({variant.model for variant in options.variants}) > 1
+    if holds_weights(backend) and (several or needs_own_process(backend)):
+        return ModelByModel(backend, name, options)
+    return backend
+
+
+def open_here(name: str, options: BackendOptions) -> Backend:
+    """The same, but generating in this process whatever the engine prefers."""
+    check_name(name)
     backend = _load(_entries()[name])(options)
     _check_templates(name, backend, options)
-    if holds_weights(backend) and len({variant.model for variant in options.variants}) > 1:
-        return ModelByModel(backend, name, options)
     return backend
 
 

@@ -159,6 +159,11 @@ def holds_weights(backend: Backend) -> bool:
     return bool(getattr(backend, "holds_weights", False))
 
 
+def needs_own_process(backend: Backend) -> bool:
+    """Whether the engine generates only in a process of its own, also for a single model."""
+    return bool(getattr(backend, "own_process", False))
+
+
 def one_model_at_a_time(backend: Backend) -> bool:
     """Whether going back to another model costs a load: then its requests should come together."""
     return bool(getattr(backend, "one_model_at_a_time", False))
@@ -174,3 +179,12 @@ def announce(backend: Backend, answers: int) -> None:
     expect = getattr(backend, "expect", None)
     if callable(expect):
         expect(answers)
+
+
+def waiting(backend: Backend, requests: Sequence[Request]) -> str:
+    """What these requests wait for before the first is answered: "loading the model".
+
+    Empty where nothing need be started, and for an engine that does not say.
+    """
+    reason = getattr(backend, "waiting", None)
+    return str(reason(requests)) if callable(reason) else ""

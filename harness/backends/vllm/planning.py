@@ -1,0 +1,233 @@
+"""How the engine is started, so that start and answers together take the least time.
+
+Pure: from the work and the machine to the engine's arguments, each with its reason. Measured on one
+H200 with vLLM 0.25.1, a Qwen2.5-7B of random weights in bfloat16, LoRA of rank 16 switched on,
+prompts of 180 to 520 tokens, 300 answers of 128 tokens:
+
+    mode       start, s                        base, s   one adapter, s
+    compiled   65, with a warm cache 51.6      3.1       3.9
+    eager      16.6                            3.9       7.2
+
+Fewer captured graphs are between the two in both columns and are never the best choice. What is
+told by the user holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from harness.backends.vllm.versions import lora_rank
+
+MEASURED_TOKENS = 300 * 128  # of the table above
+MEASURED_LAYERS = 28  # of its model: what eager execution costs grows with their number
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One row of the table: seconds to start (cold and warm), and for the measured tokens."""
+
+    cold: float
+    warm: float
+    base: float
+    adapter: float
+
+
+COMPILED = Mode(cold=65.0, warm=51.6, base=3.1, adapter=3.9)
+EAGER = Mode(cold=16.6, warm=16.6, base=3.9, adapter=7.2)
+
+# Answers end before their limit. Measured on the starter suites with the embedded model: 0.24 of
+# the tokens that were allowed.
+ANSWER_SHARE = 0.25
+# Turns that follow a first one are longer; an engine that turns out too short is started again.
+GROWTH = 2
+SHORTEST = 2_048  # tokens; below this nothing is saved
+# Contexts of these kinds compute the same at any length; others choose by the longest allowed.
+_STEADY_ROPE = frozenset(("", "default", "linear", "llama3", "yarn", "mrope"))
+SEQUENCES = 256  # prompts at once in vLLM's own choice for most devices
+CPU_SEQUENCES = 64  # more rows than this fall out of a CPU's cache (measured for the engine hf)
+# vLLM's CPU kernels (0.25.1 to 0.32; vllm-project/vllm#48421) take slot -1, the last one, for rows
+# without an adapter that share a batch with others: the base then answers with the adapter that is
+# there. So the last slot stays empty, and holds zeros.
+CPU_SPARE_SLOTS = 1
+LORA_SLOTS = 8  # adapters in one batch at most: each takes memory, and variants come in turn
+SHARED_BLOCK = 16  # tokens: what vLLM's prefix cache is cut into
+SHARED_LEAST = 0.01  # of all prompt tokens; below, looking prompts up is all that a cache does
+GIB = 1 << 30
+KV_SHARE = 0.25  # of the free memory, for keys and values on a CPU
+SMALL = 50_000_000  # parameters below which one thread is the fastest (measured with 5.5 M)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is asked. Tokens are those of the answers, at most; `longest` is prompt and answer.
+
+    `shared` is the share of prompt tokens that an earlier prompt of the same variant begins with.
+    """
+
+    answers: int
+    base_tokens: int = 0
+    adapter_tokens: int = 0
+    longest: int = 0
+    shared: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What matters of the model: `kv_bytes` for one token in all layers."""
+
+    layers: int
+    parameters: int
+    kv_bytes: int
+    context: int | None = None
+    rope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where it runs. `memory` is what is free, in bytes; `is_warm`: vLLM has compiled before."""
+
+    is_cpu: bool
+    cores: int
+    memory: int
+    is_warm: bool = False
+
+
+@dataclass(frozen=True)
+class Start:
+    """How to start: arguments for the engine, environment variables, and why."""
+
+    arguments: Mapping[str, Any]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+
+def plan_start(
+    work: Work,
+    model: Model,
+    machine: Machine,
+    ranks: Sequence[int],
+    given: Mapping[str, Any],
+) -> Start:
+    """The start with the smallest total time; `ranks` are the adapters', `given` the user's."""
+    steps = [
+        _choose_mode(work, model, machine, given),
+        _choose_length(work, model),
+        _choose_sequences(work, machine),
+        _choose_prefix_cache(work),
+        _choose_lora(ranks, machine),
+    ]
+    arguments: dict[str, Any] = {}
+    reasons: list[str] = []
+    for chosen, reason in steps:
+        arguments |= chosen
+        if reason and not chosen.keys() & given.keys():
+            reasons.append(reason)
+    arguments |= given
+    environment: dict[str, str] = {}
+    if machine.is_cpu:
+        environment, more = _cpu_environment(model, machine, arguments)
+        reasons += more
+    return Start(arguments, environment, tuple(reasons))
+
+
+def seconds(mode: Mode, work: Work, layers: int, *, is_warm: bool) -> float:
+    """How long start and answers take on the measured GPU."""
+    per_token = work.base_tokens * mode.base + work.adapter_tokens * mode.adapter
+    answers = ANSWER_SHARE * per_token / MEASURED_TOKENS * layers / MEASURED_LAYERS
+    return (mode.warm if is_warm else mode.cold) + answers
+
+
+def shared_prefixes(prompts: Sequence[Sequence[int]]) -> float:
+    """The share of tokens that the prompt before begins with too, in whole blocks, when sorted."""
+    ordered = sorted(map(tuple, prompts))
+    total = sum(map(len, ordered))
+    begun = (_common(one, other) for one, other in pairwise(ordered))
+    shared = sum(tokens // SHARED_BLOCK * SHARED_BLOCK for tokens in begun)
+    return shared / total if total else 0.0
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _choose_mode(
+    work: Work, model: Model, machine: Machine, given: Mapping[str, Any]
+) -> tuple[dict[str, Any], str]:
+    if "compilation_config" in given or "optimization_level" in given:
+        return {}, ""  # who sets these has chosen
+    if machine.is_cpu:
+        return {"enforce_eager": True}, "eager: on a CPU, compiling takes longer than it saves"
+    eager = seconds(EAGER, work, model.layers, is_warm=machine.is_warm)
+    compiled = seconds(COMPILED, work, model.layers, is_warm=machine.is_warm)
+    is_eager = eager <= compiled
+    times = f"about {eager:.0f} s eager, {compiled:.0f} s compiled, with the start"
+    reason = f"{'eager' if is_eager else 'compiled'}: {work.answers:,} answers take {times}"
+    return {"enforce_eager": is_eager}, reason
+
+
+def _choose_length(work: Work, model: Model) -> tuple[dict[str, Any], str]:
+    if model.rope not in _STEADY_ROPE:
+        return {}, ""
+    wanted = max(SHORTEST, 1 << math.ceil(math.log2(max(1, work.longest * GROWTH))))
+    if model.context is not None and wanted >= model.context:
+        return {"max_model_len": model.context}, ""
+    reason = f"max_model_len {wanted:,}: prompt and answer take {work.longest:,} tokens at most"
+    return {"max_model_len": wanted}, reason
+
+
+def _choose_sequences(work: Work, machine: Machine) -> tuple[dict[str, Any], str]:
+    most = CPU_SEQUENCES if machine.is_cpu else SEQUENCES
+    if work.answers < most:
+        few = max(8, -(-work.answers // 8) * 8)
+        return {"max_num_seqs": few}, f"max_num_seqs {few}: there are {work.answers} answers"
+    if machine.is_cpu:
+        return {"max_num_seqs": most}, f"max_num_seqs {most}: more run from memory, not from cache"
+    return {}, ""  # vLLM knows the device
+
+
+def _choose_prefix_cache(work: Work) -> tuple[dict[str, Any], str]:
+    if work.shared >= SHARED_LEAST:
+        reason = f"prefix cache on: {work.shared:.0%} of the prompt tokens are shared"
+        return {"enable_prefix_caching": True}, reason
+    return {"enable_prefix_caching": False}, "prefix cache off: prompts share no beginnings"
+
+
+def lora_slots(adapters: int, *, is_cpu: bool) -> int:
+    """`max_loras` for this many adapters."""
+    return adapters + CPU_SPARE_SLOTS if is_cpu else min(adapters, LORA_SLOTS)
+
+
+def _choose_lora(ranks: Sequence[int], machine: Machine) -> tuple[dict[str, Any], str]:
+    if not ranks:
+        return {}, ""
+    rank, slots = lora_rank(max(ranks)), lora_slots(len(ranks), is_cpu=machine.is_cpu)
+    chosen = {"enable_lora": True, "max_lora_rank": rank, "max_loras": slots}
+    if len(ranks) > slots:
+        chosen["max_cpu_loras"] = len(ranks)
+    spare = ", and one that stays empty for the base" if machine.is_cpu else ""
+    told = f"max_lora_rank {rank}, max_loras {slots}"
+    return chosen, f"{told}: {len(ranks)} adapters of one base{spare}"
+
+
+def _cpu_environment(
+    model: Model, machine: Machine, arguments: Mapping[str, Any]
+) -> tuple[dict[str, str], list[str]]:
+    """Memory for keys and values and threads; vLLM's own would take nearly all of the former."""
+    tokens = arguments.get("max_num_seqs", CPU_SEQUENCES) * arguments.get("max_model_len", SHORTEST)
+    wanted = max(1, -(-tokens * model.kv_bytes // GIB))
+    gib = max(1, min(wanted, int(machine.memory * KV_SHARE) // GIB))
+    threads = 1 if model.parameters < SMALL else machine.cores
+    reasons = []
+    environment = {"OMP_NUM_THREADS": str(threads)}
+    if threads < machine.cores:
+        reasons.append(f"threads {threads}: the model is too small for more")
+    if "kv_cache_memory_bytes" not in arguments:
+        environment["VLLM_CPU_KVCACHE_SPACE"] = str(gib)
+        reasons.append(f"VLLM_CPU_KVCACHE_SPACE {gib} GiB: for the longest prompts, at most a "
+                       f"{KV_SHARE:.0%} share of the free memory")  # fmt: skip
+    return environment, reasons

