@@ -1,5 +1,6 @@
 """Cleaning of training rows: nothing is dropped without a line in the report."""
 
+from harness.training.cleaning.clean import clean
 from harness.training.cleaning.values import (
     Cleaned,
     CleaningReport,
@@ -9,4 +10,12 @@ from harness.training.cleaning.values import (
     Noticed,
 )
 
-__all__ = ["Cleaned", "CleaningReport", "CleaningSettings", "CountTokens", "Dropped", "Noticed"]
+__all__ = [
+    "Cleaned",
+    "CleaningReport",
+    "CleaningSettings",
+    "CountTokens",
+    "Dropped",
+    "Noticed",
+    "clean",
+]

@@ -30,11 +30,13 @@ Private = Literal["e-mail address", "secret"]
 class CleaningSettings:
     """What a row may not be, and how much may be dropped.
 
-    near: from this Jaccard similarity of 5-character shingles on, two rows are the same.
+    near: from this Jaccard similarity of 5-character shingles on, two rows with the same numbers
+    are the same row.
     max_tokens: the longest conversation that the model takes, its template included.
-    languages: answers may be in these alone (`en`, `de`, ...); empty allows all of them.
+    languages: answers may be in these alone (`en`, `de`, ...), each in one of them; empty allows
+    all languages, and then only letters of a script that nobody spoke of are a fault.
     redact: e-mail addresses and secrets are replaced; otherwise they are only counted.
-    max_dropped: the share of rows above which the data are an error, not something to clean.
+    max_dropped: of more rows dropped than this share, and than `most`, the data are an error.
     off: reasons for which nothing is dropped.
     """
 
@@ -43,6 +45,7 @@ class CleaningSettings:
     languages: tuple[str, ...] = ()
     redact: bool = False
     max_dropped: float = 0.3
+    most: int = 5
     off: frozenset[Reason] = frozenset()
 
 
@@ -67,13 +70,16 @@ class Noticed:
 
 @dataclass(frozen=True)
 class CleaningReport:
-    """Every row that was dropped or changed; `read` is `kept` plus `dropped`."""
+    """Every row that was dropped or changed; `read` is `kept` plus `dropped`.
+
+    `scripts` says in which script most of the kept answers' letters are, and in how many of them.
+    """
 
     read: int
     kept: int
     dropped: tuple[Dropped, ...] = ()
     noticed: tuple[Noticed, ...] = ()
-    languages: dict[str, int] = field(default_factory=dict)
+    scripts: dict[str, int] = field(default_factory=dict)
 
     @property
     def by_reason(self) -> dict[str, int]:
@@ -88,7 +94,7 @@ class CleaningReport:
             "by_reason": {**self.by_reason},
             "dropped": _rows(self.dropped),
             "noticed": _rows(self.noticed),
-            "languages": {**self.languages},
+            "scripts": {**self.scripts},
         }
 
 

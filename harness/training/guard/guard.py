@@ -10,7 +10,7 @@ from harness.errors import InputError, Problem
 from harness.scorers.limits import shown
 from harness.suites import Suite
 from harness.training.guard.frames import template_texts
-from harness.training.guard.index import OWN_WORDS, Index
+from harness.training.guard.index import OWN_WORDS, WHOLE, Index
 from harness.training.guard.pieces import Pieces
 from harness.training.guard.values import Guarded, GuardReport, GuardSettings, Hit, Kind
 from harness.training.guard.words import Words, ngrams, shingles, squeezed, words
@@ -101,9 +101,11 @@ class Guard:
         shared = Counter(own[one] for one in found if one in own)
         for at, count in shared.most_common():
             size = self._index.sizes.get(at)
-            whole = self._index.cases[at].shingles
-            if size and min(count / size, len(whole & found) / len(whole)) >= self.settings.near:
-                yield "near_duplicate", "\n".join(self._index.cases[at].asked), [at]
+            if not size or count / size < self.settings.near:
+                continue
+            pieces = self._index.cases[at]
+            if len(pieces.shingles & found) / len(pieces.shingles) >= WHOLE:
+                yield "near_duplicate", "\n".join(pieces.asked), [at]
 
 
 def _texts(users: Sequence[str]) -> Iterator[str]:

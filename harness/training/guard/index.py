@@ -19,8 +19,11 @@ T = TypeVar("T", bound=Hashable)
 # A short question of a persona belongs to everybody; from so many words on, a text is a case's own
 # whatever the system prompt (the shortest n-gram of GPT-3's decontamination).
 OWN_WORDS = 8
-# Fewer runs of five letters than this are a word or two, and no text.
-OWN_SHINGLES = 12
+# Fewer runs of five letters than this are half a word, and no text.
+OWN_SHINGLES = 8
+# So much of a case's wording, its template's included, must be there before it is a near copy.
+# Measured on 3,760 rows of the shipped generators: with 0.6, 3 of them were hits, with 0.7 none.
+WHOLE = 0.7
 
 
 class Index:

@@ -1,0 +1,116 @@
+"""Rows that can be learned from, and a report of all the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from harness.chat import Messages
+from harness.errors import InputError, Problem
+from harness.training.cleaning.faults import first_fault, leading_script
+from harness.training.cleaning.private import without_private
+from harness.training.cleaning.similar import twins
+from harness.training.cleaning.values import (
+    Cleaned,
+    CleaningReport,
+    CleaningSettings,
+    CountTokens,
+    Dropped,
+    Noticed,
+)
+from harness.training.values import Row
+
+
+def clean(
+    rows: Sequence[Row],
+    settings: CleaningSettings | None = None,
+    count_tokens: CountTokens | None = None,
+) -> Cleaned:
+    """The rows without those that teach something wrong, or the same thing again.
+
+    `count_tokens` says how long a conversation is with the model's own template around it. Raises
+    InputError where so much would be dropped that something is wrong with the data.
+    """
+    chosen = settings or CleaningSettings()
+    cleaning = _Cleaning(chosen, count_tokens)
+    kept = cleaning.without_twins(cleaning.without_faults(rows))
+    dropped = cleaning.dropped_in_order(rows)
+    report = CleaningReport(
+        read=len(rows),
+        kept=len(kept),
+        dropped=dropped,
+        noticed=tuple(cleaning.noticed),
+        scripts=dict(Counter(leading_script(row) for row in kept).most_common()),
+    )
+    _stop_if_too_many(report, chosen)
+    return Cleaned(tuple(kept), report)
+
+
+class _Cleaning:
+    """What one cleaning found so far; rows are named by their place among those read."""
+
+    def __init__(self, settings: CleaningSettings, count_tokens: CountTokens | None) -> None:
+        self.settings = settings
+        self.count_tokens = count_tokens
+        self.noticed: list[Noticed] = []
+        self._dropped: dict[int, Dropped] = {}
+
+    def without_faults(self, rows: Sequence[Row]) -> dict[int, Row]:
+        """The rows that are right by themselves."""
+        kept: dict[int, Row] = {}
+        for at, given in enumerate(rows):
+            row, noticed = without_private(given, redact=self.settings.redact)
+            if fault := first_fault(row, self.settings, self.count_tokens):
+                self._dropped[at] = Dropped(row.source, *fault)
+            else:
+                kept[at] = row
+                self.noticed += noticed
+        return kept
+
+    def without_twins(self, rows: dict[int, Row]) -> list[Row]:
+        """The rows that no earlier row is the same as, or nearly."""
+        first: dict[Messages, Row] = {}
+        left: dict[int, Row] = {}
+        for at, row in rows.items():
+            same = first.setdefault(row.messages, row)
+            if same is row or "duplicate" in self.settings.off:
+                left[at] = row
+            else:
+                self._dropped[at] = Dropped(row.source, "duplicate", f"as {same.source}")
+        return self._without_near(left)
+
+    def _without_near(self, rows: dict[int, Row]) -> list[Row]:
+        if "near_duplicate" in self.settings.off:
+            return list(rows.values())
+        numbers = list(rows)
+        near = twins([_text(row) for row in rows.values()], self.settings.near)
+        for at, (earlier, similarity) in near.items():
+            detail = f"as {rows[numbers[earlier]].source} (similarity {similarity:.2f})"
+            source = rows[numbers[at]].source
+            self._dropped[numbers[at]] = Dropped(source, "near_duplicate", detail)
+        return [row for at, row in enumerate(rows.values()) if at not in near]
+
+    def dropped_in_order(self, rows: Sequence[Row]) -> tuple[Dropped, ...]:
+        """The rows that were left out, in the order in which they were read."""
+        return tuple(self._dropped[at] for at in range(len(rows)) if at in self._dropped)
+
+
+def _text(row: Row) -> str:
+    return "\n".join(f"{message.role}: {message.content}" for message in row.messages)
+
+
+def _stop_if_too_many(report: CleaningReport, settings: CleaningSettings) -> None:
+    count = len(report.dropped)
+    if count <= settings.most or count <= settings.max_dropped * report.read:
+        return
+    reasons = ", ".join(f"{reason} {times}" for reason, times in report.by_reason.items())
+    first = report.dropped[0]
+    raise InputError(
+        Problem(
+            f"{count} of {report.read} training rows would be dropped",
+            path=first.source,
+            found=f"{reasons}; the first: {first.detail}",
+            wanted=f"at most {settings.max_dropped:.0%}",
+            mend="look at the data first; a reason can be switched off, the share be raised",
+        )
+    )
