@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.backends.values import Backend, Completion, one_model_at_a_time
+from harness.backends.values import Backend, Completion, announce, one_model_at_a_time
 from harness.errors import MachineryError
 from harness.runner.chunks import chunks
 from harness.runner.engine import Limits
@@ -72,6 +72,7 @@ def execute(
     run = _Run(plan, backend, store, run_id, observer, limits)
     turns = sum(len(trial.case.turns) for trial in plan.trials)
     observer(Planned(len(plan.trials), turns + expected_replies(plan.trials)))
+    announce(backend, turns)
     try:
         run.skip()
         for window in _windows(plan):
