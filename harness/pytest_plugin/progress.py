@@ -12,6 +12,8 @@ from rich.console import Console
 from harness.reports import Progress
 from harness.runner import Observer, ignore
 
+ERASE = "\r\x1b[2K"  # to the start of the line, and clear it
+
 
 @contextmanager
 def progress_of(config: pytest.Config) -> Iterator[Observer]:
@@ -21,19 +23,52 @@ def progress_of(config: pytest.Config) -> Iterator[Observer]:
     if reporter is None or hasattr(config, "workerinput"):
         yield ignore
         return
+    # The public `TerminalReporter` offers no file and no line; `_tw` stands since 2.x.
+    guest = Guest(reporter._tw, erases=reporter.isatty)
     with capture.global_and_fixture_disabled():
-        reporter.ensure_newline()
-        with Progress(console_of(config)) as progress:
-            yield progress
+        try:
+            with Progress(console_of(config, guest)) as progress:
+                yield progress
+        finally:
+            guest.leave()
 
 
-def console_of(config: pytest.Config) -> Console:
+class Guest:
+    """pytest's terminal, lent: the line that pytest has begun is put aside, and given back.
+
+    So the first dot stands behind the file's name as all others do. Where nothing is written,
+    nothing changes.
+    """
+
+    def __init__(self, writer: Any, *, erases: bool) -> None:
+        self._file, self._line = writer._file, writer._current_line
+        self._room = (ERASE if erases else "\n") if self._line else ""
+        self._wrote = False
+
+    def write(self, text: str) -> int:
+        """Write as a file does."""
+        if not self._wrote:
+            self._wrote = True
+            self._file.write(self._room)
+        return int(self._file.write(text))
+
+    def leave(self) -> None:
+        """Put pytest's line back."""
+        if self._wrote:
+            self._file.write(self._line)
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def console_of(config: pytest.Config, file: Any = None) -> Console:
     """rich's console on pytest's own terminal, with its choice of colour and width."""
     reporter: Any = config.pluginmanager.getplugin("terminalreporter")
-    writer = reporter._tw  # the public `TerminalReporter` offers no file; `_tw` stands since 2.x
+    writer = reporter._tw
     colour = bool(writer.hasmarkup)
     return Console(
-        file=writer._file,
+        file=file or writer._file,
         width=writer.fullwidth,
         force_terminal=colour and reporter.isatty,
         no_color=not colour,

@@ -34,7 +34,7 @@ from harness.runner.journal import (
 )
 from harness.runner.judges import Judge, Judges, asked_of, describe_judges
 from harness.runner.keys import completion_key, describe_variant, identify, signature
-from harness.runner.lookup import existing_store, find_run
+from harness.runner.lookup import count_results, existing_store, find_run
 from harness.runner.plan import Plan, Select, make_plan
 from harness.runner.rescore import Rescored, rescore
 from harness.runner.result_json import result_from_json, result_to_json
@@ -83,10 +83,11 @@ __all__ = [
     "Transcript",
     "Trial",
     "VariantInfo",
-    "Waiting",
     "Verification",
+    "Waiting",
     "asked_of",
     "completion_key",
+    "count_results",
     "describe_judges",
     "describe_variant",
     "drop_runs",

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
-from harness.backends.values import Backend, Completion, Request
+from harness.backends.values import Backend, Completion, Request, waiting
 from harness.canonical import JsonValue
 from harness.errors import HarnessError, MachineryError
 from harness.runner.engine import Answered, Engine, Limits
-from harness.runner.events import Completed, Note, Observer, Reused
+from harness.runner.events import Completed, Note, Observer, Reused, Waiting
 from harness.runner.store import Entry, Store
 
 
@@ -18,6 +18,7 @@ class Supply:
     """Gives answers, and counts them. `broken` says what broke the engine, if anything did."""
 
     def __init__(self, backend: Backend, store: Store, observer: Observer, limits: Limits) -> None:
+        self._backend = backend
         self._store = store
         self._observer = observer
         self._engine = Engine(backend, limits)
@@ -53,6 +54,8 @@ class Supply:
     def _generate(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
         if self.broken is not None:
             return
+        if reason := waiting(self._backend, requests):
+            self._observer(Waiting(reason))
         try:
             yield from self._engine.answers(requests)
         except MachineryError as error:

@@ -12,7 +12,7 @@ from harness.backends import BackendOptions, Completion, Request, open_backend
 from harness.backends.model_by_model import ModelByModel
 from harness.chat import Message
 from harness.errors import InputError, MachineryError
-from harness.runner.values import Outcome
+from harness.runner import Event, Outcome, Waiting
 from harness.variants import Variant
 from tests.backends.conftest import Ask
 from tests.backends.test_children import is_alive
@@ -112,13 +112,17 @@ def test_notes_and_facts_are_those_of_all_engines(ask: Ask) -> None:
 def test_a_run_loads_each_model_once_however_many_turns(tmp_path: Path) -> None:
     backend = opened()
     cases = [case(f"c{number}", "who", "who", "who") for number in range(3)]
+    heard: list[Event] = []
 
-    _, results = go(tmp_path / "db", plan_of(backend, *cases, variants=(ONE, TUNED, TWO)), backend)
+    plan = plan_of(backend, *cases, variants=(ONE, TUNED, TWO))
+    _, results = go(tmp_path / "db", plan, backend, heard.append)
 
     backend.close()
     pids = {result.variant: {text.split()[1] for text in result.responses} for result in results}
     assert [len(pids[variant]) for variant in ("one", "tuned", "two")] == [1, 1, 1]
     assert pids["one"] == pids["tuned"] != pids["two"]
+    told = [event.reason for event in heard if isinstance(event, Waiting)]
+    assert told == ["loading m1", "loading m2"]
 
 
 def test_a_run_keeps_what_was_answered_and_the_rest_are_errors(tmp_path: Path) -> None:

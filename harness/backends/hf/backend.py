@@ -117,6 +117,12 @@ class HfBackend:
         for group in self._groups(fitting):
             yield from self._answer(group)
 
+    def waiting(self, requests: Sequence[Request]) -> str:
+        """That the weights have to be loaded, unless they are in memory."""
+        models = {request.variant.model for request in requests}
+        loaded = self._loaded.directory.name if self._loaded else None
+        return "" if models == {loaded} else "loading the model"
+
     def execution(self) -> Mapping[str, str]:
         """Device, libraries, threads and batch; the latter two once weights are loaded."""
         facts = {

@@ -73,6 +73,18 @@ def test_opening_loads_no_weights(backend: HfBackend, variants: tuple[Variant, .
     assert "batch_rows" not in fresh.execution()
 
 
+def test_it_says_that_weights_are_loaded_until_they_are(
+    variants: tuple[Variant, ...], ask: Ask
+) -> None:
+    fresh = HfBackend(BackendOptions(variants, device="cpu", engine_args={"threads": 1}))
+    asked = requests(fresh, ask, variants[0], QUESTIONS[:1])
+
+    before = fresh.waiting(asked)
+    answers(fresh, asked)
+
+    assert (before, fresh.waiting(asked)) == ("loading the model", "")
+
+
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_answers_are_those_of_generate_token_by_token(
     index: int,
@@ -95,14 +107,17 @@ def test_answers_are_those_of_generate_token_by_token(
 
 
 def test_base_with_adapters_in_memory_is_the_plain_base(
-    backend: HfBackend, variants: tuple[Variant, ...], ask: Ask
+    variants: tuple[Variant, ...], ask: Ask
 ) -> None:
-    base = requests(backend, ask, variants[0])
-    plain = {key: done.text for key, done in answers(HfBackend(BackendOptions()), base).items()}
-    everything = [r for variant in variants for r in requests(backend, ask, variant)]
+    """On the device that is there, a GPU too, and in 32 bit: both sides compute the same."""
+    options = BackendOptions(variants, dtype="float32", engine_args={"threads": 1})
+    loaded, fresh = HfBackend(options), HfBackend(options)
+    base = requests(loaded, ask, variants[0])
+    everything = [r for variant in variants for r in requests(loaded, ask, variant)]
 
-    answers(backend, everything)
-    again = answers(backend, base)
+    plain = {key: done.text for key, done in answers(fresh, base).items()}
+    answers(loaded, everything)
+    again = answers(loaded, base)
 
     assert {key: done.text for key, done in again.items()} == plain
 
