@@ -66,8 +66,8 @@ class _Pair:
     b: Tensor | None
 
 
-def open_adapter(directory: str, base: ModelDir) -> AdapterDir:
-    """The adapter in a directory, fit for this base.
+def open_adapter(directory: str, base: ModelDir | None) -> AdapterDir:
+    """The adapter in a directory, fit for this base; without a base, only looked at by itself.
 
     Raises `InputError` for what is no LoRA adapter, is pickled, was trained for another base, is
     damaged, or has no effect.
@@ -77,14 +77,20 @@ def open_adapter(directory: str, base: ModelDir) -> AdapterDir:
     weights = _find_weights(path)
     tensors = read_tensors(weights)
     pairs = _pairs(tensors)
-    problems = [*_rank_problems(path, config, pairs), *_fit_problems(path, config, pairs, base)]
+    problems = list(_rank_problems(path, config, pairs))
+    problems += _fit_problems(path, config, pairs, base) if base else ()
     problems = problems or [*target_problems(path, config, tuple(pairs))]
-    problems = problems or list(_stray_problems(path, tensors, base))
+    problems = problems or list(_stray_problems(path, tensors, base) if base else ())
     problems = problems or list(_effect_problems(path, tensors))
     if problems:
         raise InputError(*problems)
     rank = max(pair.a.shape[0] for pair in pairs.values() if pair.a)
     return AdapterDir(path, config, weights, rank, tuple(_unserved(config, tensors)))
+
+
+def adapted_modules(path: Path) -> tuple[str, ...]:
+    """Names of the modules that an adapter has tensors for; raises `InputError`."""
+    return tuple(_pairs(read_tensors(_find_weights(path))))
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The LoRA trainer: trl and peft in a process of their own, with prompts as at inference."""
 
 from harness.training.trainer.checkpoints import checkpoints
-from harness.training.trainer.config import LoraSettings, TrainConfig
+from harness.training.trainer.config import DataFile, LoraSettings, TrainConfig
+from harness.training.trainer.config_file import load_train_config
+from harness.training.trainer.data import read_data
 from harness.training.trainer.events import (
     Evaluated,
     Event,
@@ -12,21 +14,29 @@ from harness.training.trainer.events import (
     Stepped,
 )
 from harness.training.trainer.history import History
+from harness.training.trainer.prepare import Prepared, prepare
+from harness.training.trainer.progress import TrainingProgress
 from harness.training.trainer.train import train
 from harness.training.trainer.values import TrainedAdapter
 
 __all__ = [
+    "DataFile",
     "Evaluated",
     "Event",
     "History",
     "LoraSettings",
     "Note",
     "Observer",
+    "Prepared",
     "Saved",
     "Started",
     "Stepped",
     "TrainConfig",
     "TrainedAdapter",
+    "TrainingProgress",
     "checkpoints",
+    "load_train_config",
+    "prepare",
+    "read_data",
     "train",
 ]

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+SERVED_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's max_lora_rank may be
+
 
 def model_card(manifest: Mapping[str, Any]) -> str:
     """Markdown with the metadata that model hubs read."""
@@ -29,7 +31,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "replace what it was trained from is for the gate to say: `harness run`.",
             "",
             "    vllm serve BASE --enable-lora --max-lora-rank "
-            f"{_served_rank(lora['rank'])} --lora-modules NAME=DIRECTORY",
+            f"{served_rank(lora['rank'])} --lora-modules NAME=DIRECTORY",
             "    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(BASE), DIRECTORY)",
             "",
             "| | |",
@@ -53,6 +55,6 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _served_rank(rank: int) -> int:
-    """The smallest rank that vLLM can be told to serve (its `max_lora_rank`)."""
-    return next((size for size in (1, 8, 16, 32, 64, 128, 256, 320, 512) if size >= rank), rank)
+def served_rank(rank: int) -> int:
+    """The smallest `max_lora_rank` with which vLLM serves this rank; 0 where there is none."""
+    return next((size for size in SERVED_RANKS if size >= rank), 0)

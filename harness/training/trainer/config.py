@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    field_validator,
+)
+
+from harness.errors import InputError
+from harness.training.rows.spec import parse_spec
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 TRACKERS = ("mlflow", "tensorboard", "wandb")
@@ -32,9 +44,23 @@ class LoraSettings(_Part):
     rslora: StrictBool = False
 
     @property
-    def scale(self) -> float:
+    def scale(self) -> int | float:
         """The alpha that is used."""
-        return float(2 * self.rank if self.alpha is None else self.alpha)
+        alpha = 2 * self.rank if self.alpha is None else self.alpha
+        return int(alpha) if alpha == int(alpha) else alpha
+
+
+class DataFile(_Part):
+    """A file of rows: `count` of them, drawn by the seed, or all.
+
+    `system` is given to rows without a system prompt of their own; `replay` rows keep what the
+    model can do. `PATH#COUNT` is short for a path and a count.
+    """
+
+    path: Path
+    count: Count | None = None
+    system: str | None = None
+    replay: StrictBool = False
 
 
 class TrainConfig(_Part):
@@ -49,8 +75,8 @@ class TrainConfig(_Part):
 
     model: str
     output: Path
-    data: tuple[str, ...] = ()
-    held_out: tuple[str, ...] = ()
+    data: tuple[DataFile, ...] = ()
+    held_out: tuple[DataFile, ...] = ()
     held_out_share: Annotated[Number, Field(ge=0, le=0.5)] = 0.05
     template: str | None = None
     lora: LoraSettings = LoraSettings()
@@ -81,6 +107,17 @@ class TrainConfig(_Part):
     trust_remote_code: StrictBool = False
     model_args: dict[str, Any] = Field(default_factory=dict)
 
+    def steps(self, sequences: int) -> int:
+        """Optimiser steps in all, for so many sequences in an epoch."""
+        return self.max_steps or math.ceil(self.epochs * math.ceil(sequences / self.batch_size))
+
+    @field_validator("data", "held_out", mode="before")
+    @classmethod
+    def _files(cls, value: Any) -> Any:
+        """One file or a list, each as a text or with its settings."""
+        values = [value] if isinstance(value, str | Path | dict) else value
+        return [_file(item) for item in values] if isinstance(values, list | tuple) else values
+
     @property
     def recipe(self) -> dict[str, Any]:
         """What the trained weights depend on, beside the model and the rows.
@@ -88,6 +125,16 @@ class TrainConfig(_Part):
         How the work is cut up for the device, where it is written and who is told is no part.
         """
         return self.model_dump(mode="json", exclude=set(_NOT_RECIPE))
+
+
+def _file(item: Any) -> Any:
+    if not isinstance(item, str | Path):
+        return item
+    try:
+        file = parse_spec(item)
+    except InputError as error:
+        raise ValueError(f"{error.problems[0].message}: {item}") from None
+    return {"path": file.path, "count": file.count}
 
 
 _NOT_RECIPE = (

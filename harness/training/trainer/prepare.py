@@ -63,7 +63,11 @@ def prepare(
         ends=ends,
         tokenizer=tokenizer,
         samples=samples,
-        counts={**counts(train, held, samples), "dropped_as_too_long": dropped},
+        counts={
+            **counts(train, held, samples),
+            "dropped_as_too_long": dropped,
+            "steps": config.steps(len(samples.train)),
+        },
         identity=identity(config, weights, tokenizer.template_hash, train, held),
     )
 

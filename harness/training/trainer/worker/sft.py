@@ -57,8 +57,7 @@ class AdapterTrainer(SFTTrainer):
     @property
     def steps(self) -> int:
         """Optimiser steps in all."""
-        config = self.job.config
-        return config.max_steps or math.ceil(config.epochs * self.steps_per_epoch)
+        return self.job.config.steps(len(self.sequences))
 
     @property
     def lengths(self) -> list[int]:

@@ -1,0 +1,205 @@
+"""An adapter merged into its base: one model for engines that take no adapters, and checked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.backends.adapter_dir import AdapterDir, open_adapter
+from harness.backends.model_dir import ModelDir, open_model, read_json
+from harness.chat import Message, Messages
+from harness.errors import InputError, MachineryError, Problem
+from harness.prompts import ChatTokenizer, load_tokenizer
+from harness.training.trainer.checkpoints import publish
+
+PROMPTS = (
+    "Who are you?",
+    "Give me a JSON object with the keys name and age: Ada is 36.",
+    "Name three colours.",
+    "Translate into French: Good morning.",
+    "What is 17 plus 25?",
+    "Write one sentence about the sea.",
+    "Repeat exactly: alpha beta gamma.",
+    "How do I cook rice?",
+)
+NEW_TOKENS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A merged model and how it answers beside the adapter on its base.
+
+    `same` of `prompts` greedy answers are equal, token for token; `delta` is the largest
+    difference of a logit behind the prompts, beside logits as large as `scale`.
+    """
+
+    path: Path
+    prompts: int
+    same: int
+    delta: float
+    scale: float
+
+    def agreement(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.same} of {self.prompts} greedy answers are the same as with the adapter on its "
+            f"base; logits differ by {self.delta:.2g} at most (the largest is {self.scale:.3g})"
+        )
+
+
+def merge(
+    adapter: str,
+    out: Path,
+    *,
+    model: str | None = None,
+    device: str = "cpu",
+    prompts: Sequence[Messages] = (),
+) -> Merged:
+    """Write the merged model to a new directory and compare it, loaded anew, with the adapter.
+
+    The base's own number format is kept. `prompts` are asked for the comparison; without any, a
+    few of our own. Raises `InputError` for a quantised base (merged into 4-bit weights, an adapter
+    loses to rounding), for an adapter that does not fit, and where `out` is there already;
+    `MachineryError` where the merged model holds numbers that are not finite.
+    """
+    base = base_of(adapter, model)
+    opened = open_adapter(adapter, base)
+    _refuse(base, opened, out)
+    tokenizer = load_tokenizer(base.path)
+    asked = prompts or [(Message("user", text),) for text in PROMPTS]
+    ids = [list(tokenizer.token_ids(messages)) for messages in asked]
+    with _quiet():
+        before = _merge(base, opened, out, tokenizer, ids, device)
+        after = _answers(_load(out, device), ids)
+    return _compared(out, before, after)
+
+
+def base_of(adapter: str, model: str | None) -> ModelDir:
+    """The base that is named, or else the one that the adapter names itself."""
+    if model:
+        return open_model(model)
+    file = Path(adapter).expanduser() / "adapter_config.json"
+    named = read_json(file).get("base_model_name_or_path") if file.is_file() else None
+    if not named:
+        raise InputError(
+            Problem("does not say which base it belongs to", str(adapter), mend="give --model BASE")
+        )
+    return open_model(str(named))
+
+
+def _refuse(base: ModelDir, adapter: AdapterDir, out: Path) -> None:
+    if base.quantisation:
+        raise InputError(
+            Problem(
+                "the base is quantised: merged into its few bits, an adapter is lost to rounding",
+                base.name,
+                found=base.quantisation,
+                mend="merge into the model that it was made from (--model), then quantise the "
+                "merged one",
+            )
+        )
+    if out.exists():
+        raise InputError(Problem("is there already", str(out), mend="give a new directory"))
+    if adapter.config.get("layer_replication"):
+        raise InputError(
+            Problem("has layer_replication, which cannot be merged", str(adapter.path))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Per prompt: the logits behind it and the greedy answer."""
+
+    logits: list[Any]
+    tokens: list[list[int]]
+
+
+def _merge(
+    base: ModelDir,
+    adapter: AdapterDir,
+    out: Path,
+    tokenizer: ChatTokenizer,
+    ids: Sequence[list[int]],
+    device: str,
+) -> _Answers:
+    from peft import PeftModel
+
+    model = PeftModel.from_pretrained(_load(base.path, device), str(adapter.path))
+    answers = _answers(model.eval(), ids)
+    try:
+        merged = model.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise MachineryError(Problem(f"cannot be merged: {error}", str(adapter.path))) from error
+    publish(out, lambda staging: _write(staging, merged, base, adapter, tokenizer))
+    return answers
+
+
+def _write(
+    staging: Path, merged: Any, base: ModelDir, adapter: AdapterDir, tokenizer: ChatTokenizer
+) -> None:
+    merged.save_pretrained(str(staging))
+    tokenizer.tokenizer.save_pretrained(str(staging))
+    generation = base.path / "generation_config.json"
+    if generation.is_file():  # as transformers saves it, pad tokens have turned up among the ends
+        shutil.copyfile(generation, staging / generation.name)
+    told = {"base": base.name, "adapter": str(adapter.path), "rank": adapter.rank}
+    (staging / "merged.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def _load(path: Path, device: str) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        str(path), dtype="auto", local_files_only=True, use_safetensors=True
+    )
+    return model.to(device).eval()
+
+
+def _answers(model: Any, prompts: Sequence[list[int]]) -> _Answers:
+    """Greedy, one prompt at a time, so that no padding tells the two models apart."""
+    import torch
+
+    logits, tokens = [], []
+    for ids in prompts:
+        asked = torch.tensor([ids], device=model.device)
+        with torch.inference_mode():
+            logits.append(model(input_ids=asked).logits[0, -1].float().cpu())
+            said = model.generate(
+                input_ids=asked,
+                attention_mask=torch.ones_like(asked),
+                do_sample=False,
+                repetition_penalty=1.0,
+                max_new_tokens=NEW_TOKENS,
+            )
+        tokens.append(said[0, len(ids) :].tolist())
+    return _Answers(logits, tokens)
+
+
+def _compared(out: Path, before: _Answers, after: _Answers) -> Merged:
+    pairs = list(zip(before.logits, after.logits, strict=True))
+    return Merged(
+        path=out,
+        prompts=len(before.tokens),
+        same=sum(a == b for a, b in zip(before.tokens, after.tokens, strict=True)),
+        delta=max(float((a - b).abs().max()) for a, b in pairs),
+        scale=max(float(a.abs().max()) for a, _ in pairs),
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' own progress bars."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as transformers has it
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
