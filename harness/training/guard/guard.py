@@ -10,7 +10,7 @@ from harness.errors import InputError, Problem
 from harness.scorers.limits import shown
 from harness.suites import Suite
 from harness.training.guard.frames import template_texts
-from harness.training.guard.index import OWN_WORDS, WHOLE, Index
+from harness.training.guard.index import OWN_WORDS, WHOLE, Index, runs_in
 from harness.training.guard.pieces import Pieces
 from harness.training.guard.values import Guarded, GuardReport, GuardSettings, Hit, Kind
 from harness.training.guard.words import Words, ngrams, shingles, squeezed, words
@@ -84,12 +84,14 @@ class Guard:
 
     def _hidden(self, said: Iterable[Words]) -> Iterator[Found]:
         for part in said:
-            for value, cases in self._index.hidden_in(part):
+            for value, cases in runs_in(part, self._index.values):
                 yield "hidden_value", value, cases
 
     def _same_words(self, said: Iterable[Words]) -> Iterator[Found]:
         own = self._index.grams
         for part in said:
+            for text, cases in runs_in(part, self._index.short):
+                yield "n-gram", text, cases
             for gram in ngrams(part, self.settings.ngram):
                 if gram in own:
                     yield "n-gram", " ".join(gram), [own[gram]]

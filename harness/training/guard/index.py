@@ -16,6 +16,8 @@ from harness.training.guard.words import Words, ngrams, pairs, shingles, spaced,
 # A value of other signs than letters and digits alone is code that anybody writes: `[::-1]`.
 LETTERS = 4
 T = TypeVar("T", bound=Hashable)
+# By its first word: the words of a run, its text, and the cases that it is from.
+Runs = dict[str, list[tuple[Words, str, list[int]]]]
 # A short question of a persona belongs to everybody; from so many words on, a text is a case's own
 # whatever the system prompt (the shortest n-gram of GPT-3's decontamination).
 OWN_WORDS = 8
@@ -42,6 +44,7 @@ class Index:
         own = Counter(self.shingles.values())
         self.sizes = {at: size for at, size in own.items() if size >= OWN_SHINGLES}
         self.values = self._hidden(settings.hidden)
+        self.short = self._short_texts(settings.ngram)
 
     # -- whole texts -------------------------------------------------------------------------------
 
@@ -81,15 +84,24 @@ class Index:
         found = [pieces.shingles for pieces in self.cases]
         return frozenset(shared), _own(found, shared)
 
+    def _short_texts(self, n: int) -> Runs:
+        """The texts that are a case's own and too short for an n-gram: each is one by itself."""
+        found: Runs = defaultdict(list)
+        for cases in self.loose.values():
+            said = self.cases[cases[0]].asked_words
+            if OWN_WORDS <= len(said) < n:
+                found[said[0]].append((said, " ".join(said), cases))
+        return found
+
     # -- hidden values -----------------------------------------------------------------------------
 
-    def _hidden(self, shortest: int) -> dict[str, list[tuple[Words, str, list[int]]]]:
-        """By their first word: the words of each value, the value, the cases that hide it."""
+    def _hidden(self, shortest: int) -> Runs:
+        """The values that are a sign by themselves."""
         holders: dict[str, list[int]] = defaultdict(list)
         for at, pieces in enumerate(self.cases):
             for value in pieces.values:
                 holders[value].append(at)
-        found: dict[str, list[tuple[Words, str, list[int]]]] = defaultdict(list)
+        found: Runs = defaultdict(list)
         for value, cases in holders.items():
             said = words(value)
             if len(value) < shortest or sum(map(len, said)) < LETTERS or len(said) > LONG_VALUE:
@@ -118,12 +130,13 @@ class Index:
         )
         return any(spaced(said) in pieces.spaced for pieces in others)
 
-    def hidden_in(self, said: Words) -> Iterator[tuple[str, list[int]]]:
-        """The hidden values among these words, with the cases that hide them."""
-        for at, word in enumerate(said):
-            for value_words, value, cases in self.values.get(word, ()):
-                if said[at : at + len(value_words)] == value_words:
-                    yield value, cases
+
+def runs_in(said: Words, runs: Runs) -> Iterator[tuple[str, list[int]]]:
+    """The runs that stand among these words, with the cases that they are from."""
+    for at, word in enumerate(said):
+        for run, text, cases in runs.get(word, ()):
+            if said[at : at + len(run)] == run:
+                yield text, cases
 
 
 def _is_wording(gram: Words, repeated: set[Words]) -> bool:
