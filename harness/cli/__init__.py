@@ -18,32 +18,43 @@ from harness.cli import (
     importing,
     nightly,
     running,
+    training,
 )
+from harness.cli.leaving import INTERRUPTED, leave, silence
 from harness.cli.parser import new_parser, parse
 from harness.errors import HarnessError
 
-COMMANDS = (running, comparing, nightly, checking, importing, history, baselines, caching)
-INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+COMMANDS = (running, comparing, nightly, checking, importing, history, baselines, caching, training)
+STOPPED = "stopped; finished answers are kept: run the same command again"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; a user's mistake is printed without a traceback."""
-    words = sys.argv[1:] if argv is None else argv
+    """Run one command; a user's mistake is printed without a traceback.
+
+    Without `argv` this is the program itself: its words are those of the command line.
+    """
+    return leave(_run(sys.argv[1:])) if argv is None else _run(argv)
+
+
+def _run(words: Sequence[str]) -> int:
     parser, commands = new_parser()
     for family in COMMANDS:
         family.add_commands(commands)
-    if not words:
-        parser.print_help()
-        return 0
     try:
+        if not words:
+            parser.print_help()
+            return 0
         arguments = parse(parser, words, commands.choices)
         with _gentle_end():
             code: int = arguments.act(arguments)
+        sys.stdout.flush()
     except HarnessError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        return silence()
     except KeyboardInterrupt:
-        print("stopped; finished answers are kept: run the same command again", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return INTERRUPTED
     return code
 

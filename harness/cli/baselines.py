@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import add_settings
+from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
 from harness.errors import InputError, Problem
 from harness.settings import flags
@@ -21,8 +21,13 @@ _ALL_BUT_STORE = frozenset(name for name, _, _ in flags()) - {"store"}
 
 def add_commands(commands: Any) -> None:
     """Register the command with its two acts."""
-    baseline = commands.add_parser(
-        "baseline", help="save a run as a baseline file, or show one", allow_abbrev=False
+    baseline = new_command(
+        commands,
+        "baseline",
+        "save a run as a baseline file, or show one",
+        "baseline save baselines/production.json latest --variant new",
+        "baseline show baselines/production.json",
+        "run suites/ --baseline baselines/production.json",
     )
     acts = baseline.add_subparsers(dest="what", metavar="save|show", required=True)
     save = acts.add_parser("save", help="write the results of one variant", allow_abbrev=False)

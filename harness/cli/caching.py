@@ -6,15 +6,23 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parser import add_settings, count
+from harness.cli.parser import add_settings, count, new_command
 from harness.cli.running import read_settings
+from harness.errors import InputError, Problem
 
 KEPT_RUNS = 50
 
 
 def add_commands(commands: Any) -> None:
     """Register the command with its three acts."""
-    cache = commands.add_parser("cache", help="show, prune, verify the store", allow_abbrev=False)
+    cache = new_command(
+        commands,
+        "cache",
+        "show, prune, verify the store",
+        "cache",
+        "cache prune --keep 20 --dry-run",
+        "cache verify --repair",
+    )
     cache.add_argument("what", nargs="?", default="show", choices=("show", "prune", "verify"))
     cache.add_argument(
         "--keep", type=count, default=KEPT_RUNS, metavar="N", help="prune: runs to keep (50)"
@@ -22,7 +30,8 @@ def add_commands(commands: Any) -> None:
     cache.add_argument(
         "--repair", action="store_true", help="verify: save what is whole into a new file"
     )
-    add_settings(cache)
+    cache.add_argument("--dry-run", action="store_true", help="prune: only say what would go")
+    add_settings(cache, only=("store",))
     cache.set_defaults(act=cache_command)
 
 
@@ -30,8 +39,11 @@ def cache_command(arguments: argparse.Namespace) -> int:
     """Do what was asked; exit code 3 where the store is damaged."""
     settings = read_settings(arguments)
     path = settings.path(settings.store)
+    for option, what in (("repair", "verify"), ("dry_run", "prune")):
+        if getattr(arguments, option) and arguments.what != what:
+            raise InputError(_astray(option.replace("_", "-"), what))
     if arguments.what == "prune":
-        return _prune(path, arguments.keep)
+        return _prune(path, arguments.keep, dry_run=arguments.dry_run)
     if arguments.what == "verify":
         return _repair(path) if arguments.repair else _verify(path)
     return _show(path)
@@ -50,12 +62,20 @@ def _show(path: Path) -> int:
     return 0
 
 
-def _prune(path: Path, keep: int) -> int:
+def _astray(option: str, what: str) -> Problem:
+    return Problem(
+        f"--{option} goes with `{what}`", did_you_mean=f"harness cache {what} --{option}"
+    )
+
+
+def _prune(path: Path, keep: int, *, dry_run: bool) -> int:
+    from harness.reports.words import plural
     from harness.runner import existing_store, prune
 
     with existing_store(path) as store:
-        gone = prune(store, keep)
-    print(f"{gone.runs:,} runs and {gone.answers:,} answers removed, {_size(gone.bytes)} freed")
+        gone = prune(store, keep, dry_run=dry_run)
+    what = f"{plural(gone.runs, 'run')} and {plural(gone.answers, 'answer')}"
+    print(f"{what} would go" if dry_run else f"{what} removed, {_size(gone.bytes)} freed")
     return 0
 
 

@@ -6,18 +6,24 @@ import argparse
 import json
 from typing import Any
 
-from harness.cli.parser import add_settings
+from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
 
 
 def add_commands(commands: Any) -> None:
     """Register both commands."""
-    validate = commands.add_parser("validate", help="check suite files", allow_abbrev=False)
+    validate = new_command(
+        commands, "validate", "check suite files, and generate nothing", "validate suites/"
+    )
     validate.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
-    add_settings(validate)
+    add_settings(validate, only=())
     validate.set_defaults(act=validate_command)
-    schema = commands.add_parser(
-        "schema", help="print the JSON Schema of suite files", allow_abbrev=False
+    schema = new_command(
+        commands,
+        "schema",
+        "print the JSON Schema of suite files or of scorecards",
+        "schema > suite.schema.json",
+        "schema scorecard",
     )
     schema.add_argument("what", nargs="?", default="suite", choices=("suite", "scorecard"))
     schema.set_defaults(act=schema_command)

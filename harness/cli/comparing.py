@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from harness.cli.parser import add_settings
+from harness.cli.leaving import Terminal
+from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
 from harness.settings import flags
 
@@ -14,7 +15,14 @@ _USED = {"store", "report_dir"}
 
 def add_commands(commands: Any) -> None:
     """Register the command."""
-    compare = commands.add_parser("compare", help="compare runs, paired", allow_abbrev=False)
+    compare = new_command(
+        commands,
+        "compare",
+        "compare runs, paired",
+        "compare 20261120-0200 latest",
+        "compare latest:base latest:new latest:other",
+        "compare baselines/production.json latest:new",
+    )
     compare.add_argument(
         "sides",
         nargs="+",
@@ -31,12 +39,10 @@ def add_commands(commands: Any) -> None:
 
 def compare_command(arguments: argparse.Namespace) -> int:
     """Print the comparison and write it under `reports/`; the exit code is the verdict's."""
-    from rich.console import Console
-
     from harness.comparing import compare_runs
     from harness.reports import print_summary
 
     settings = read_settings(arguments)
     report = compare_runs(settings, arguments.sides, insist=arguments.insist)
-    print_summary(Console(), report.scorecard, report.paths)
+    print_summary(Terminal(), report.scorecard, report.paths)
     return report.exit_code

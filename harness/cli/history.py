@@ -6,55 +6,55 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import add_settings, count
+from harness.cli.leaving import Terminal
+from harness.cli.parser import add_settings, columns, count, new_command
 from harness.cli.running import read_settings
 
 if TYPE_CHECKING:
+    from harness.gate import Verdict
     from harness.runner import RunInfo
 
 
 def add_commands(commands: Any) -> None:
     """Register the three commands."""
-    runs = commands.add_parser("runs", help="list the runs of the store", allow_abbrev=False)
+    runs = new_command(commands, "runs", "list the runs of the store", "runs --most 5")
     runs.add_argument("--most", type=count, default=20, metavar="N", help="newest N (default: 20)")
-    add_settings(runs)
+    add_settings(runs, only=("store",))
     runs.set_defaults(act=runs_command)
-    show = commands.add_parser("show", help="print one run", allow_abbrev=False)
+    show = new_command(commands, "show", "print one run, gated again", "show", "show 20261121-1033")
     show.add_argument("run", nargs="?", default="latest", metavar="RUN", help="id, or latest")
-    add_settings(show)
+    add_settings(show, only=("store", "report_dir"))
     show.set_defaults(act=show_command)
-    again = commands.add_parser(
-        "rescore", help="today's checks on the answers of a run", allow_abbrev=False
+    again = new_command(
+        commands,
+        "rescore",
+        "today's checks on the answers of a run",
+        "rescore",
+        "rescore 20261121-1033 suites/invoices.yaml",
     )
     again.add_argument("run", nargs="?", default="latest", metavar="RUN", help="id, or latest")
     again.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
-    add_settings(again)
+    add_settings(again, only=("store",))
     again.set_defaults(act=rescore_command)
 
 
 def runs_command(arguments: argparse.Namespace) -> int:
-    """One line for each run, newest first."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from harness.runner import existing_store
+    """One line for each run, newest first; what is not finished has no verdict."""
+    from harness.reports import kept_verdict
+    from harness.runner import count_results, existing_store
 
     settings = read_settings(arguments)
     with existing_store(settings.path(settings.store)) as store:
-        runs = store.runs()
-    table = Table(box=None, pad_edge=False)
-    for head in ("run", "engine", "suites", "variants", "answers"):
-        table.add_column(head, overflow="fold")
-    for info in runs[: max(arguments.most, 0)]:
-        table.add_row(*_row(info))
-    Console().print(table)
+        runs = store.runs()[: arguments.most]
+        rows = [_row(i, kept_verdict(store, i.id), count_results(store, i.id)) for i in runs]
+    heads = ("run", "verdict", "took", "answers", "engine", "variants", "suites")
+    for line in columns([heads, *rows]):
+        print(line)
     return 0
 
 
 def show_command(arguments: argparse.Namespace) -> int:
     """The summary of a run, gated again from its stored results; the exit code is its verdict's."""
-    from rich.console import Console
-
     from harness.reports import print_summary
     from harness.runner import existing_store, find_run
     from harness.session import reopen
@@ -63,7 +63,7 @@ def show_command(arguments: argparse.Namespace) -> int:
     with existing_store(settings.path(settings.store)) as store:
         found = find_run(store, arguments.run)
     report = reopen(settings, found.id)
-    print_summary(Console(), report.scorecard, report.paths)
+    print_summary(Terminal(), report.scorecard, report.paths)
     return report.exit_code
 
 
@@ -85,12 +85,16 @@ def rescore_command(arguments: argparse.Namespace) -> int:
     return again.exit_code
 
 
-def _row(info: RunInfo) -> tuple[str, ...]:
+def _row(info: RunInfo, verdict: Verdict | None, results: int) -> tuple[str, ...]:
+    from harness.reports.words import duration, label, plural
+
     answers = f"{info.generated} new, {info.cached} stored"
     return (
         info.id,
+        label(verdict) if info.finished else "not finished",
+        duration(info.seconds) if info.finished else "–",
+        answers if info.finished else plural(results, "result"),
         info.backend,
-        ", ".join(suite.name for suite in info.suites),
         ", ".join(variant.name for variant in info.variants),
-        answers if info.finished else f"{answers}, not finished",
+        ", ".join(suite.name for suite in info.suites),
     )

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import Parser
+from harness.cli.parser import Parser, new_command
 from harness.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -18,8 +18,13 @@ CHECKS = ("auto", "equals", "contains", "numeric", "json", "chrf")
 
 def add_commands(commands: Any) -> None:
     """Register the command and its formats."""
-    family = commands.add_parser(
-        "import", help="make a suite out of a public file", allow_abbrev=False
+    family = new_command(
+        commands,
+        "import",
+        "make a suite out of a public file",
+        "import ifeval input_data.jsonl --out suites/ifeval.yaml",
+        "import xstest xstest_prompts.csv",
+        "import jsonl rows.jsonl --map user=question --map reference=answer",
     )
     formats = family.add_subparsers(
         dest="format", metavar="FORMAT", required=True, parser_class=Parser

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import add_settings
+from harness.cli.leaving import Terminal
+from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
 
 if TYPE_CHECKING:
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Any) -> None:
     """Register the command."""
-    nightly = commands.add_parser(
-        "nightly", help="run a night: all variants, compared with last night", allow_abbrev=False
+    nightly = new_command(
+        commands,
+        "nightly",
+        "run a night: all variants, compared with last night",
+        "nightly nightly.yaml",
     )
     nightly.add_argument("config", metavar="CONFIG.yaml", help="see docs/nightly.md")
     add_settings(nightly)
@@ -25,14 +29,12 @@ def add_commands(commands: Any) -> None:
 
 def nightly_command(arguments: argparse.Namespace) -> int:
     """Run one night; the exit code says whether anything is to be told."""
-    from rich.console import Console
-
     from harness.nightly import load_config, run_night
     from harness.reports import Progress
 
     settings = read_settings(arguments)
     config = load_config(Path(arguments.config))
-    with Progress(Console(stderr=True)) as observer:
+    with Progress(Terminal(stderr=True)) as observer:
         report = run_night(settings, config, observer)
     for line in _lines(report):
         print(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from harness import __version__
@@ -11,6 +11,23 @@ from harness.errors import InputError, Problem, nearest
 from harness.settings import flags
 
 DESCRIPTION = "May this adapter replace what runs in production, and if not, what repairs it?"
+
+
+EXIT_CODES = """\
+exit codes:
+  0  passed; nothing to tell       3  machinery failed (engine, disk, damaged store)
+  1  a gate failed                 4  inconclusive: too few cases, or nothing to compare with
+  2  wrong input                   130  stopped by Ctrl-C; finished answers are kept
+"""
+EXAMPLES = """\
+examples:
+  harness init                                          a first suite and a configuration
+  harness validate suites/                              is every suite file right?
+  harness run suites/ --model M --adapter new=out/new   may this adapter replace the base?
+  harness compare latest:base latest:new                two variants or runs, paired
+  harness COMMAND --help                                options and examples of one command
+
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,7 +47,13 @@ def count(text: str) -> int:
 
 def new_parser() -> tuple[Parser, Any]:
     """The parser of `harness` and the place where commands add themselves."""
-    parser = Parser(prog="harness", description=DESCRIPTION, allow_abbrev=False)
+    parser = Parser(
+        prog="harness",
+        description=DESCRIPTION,
+        epilog=EXAMPLES + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=f"harness {__version__}")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=Parser
@@ -38,10 +61,29 @@ def new_parser() -> tuple[Parser, Any]:
     return parser, commands
 
 
-def add_settings(parser: argparse.ArgumentParser, *, without: Iterable[str] = ()) -> None:
-    """Every option of `Settings`; one that is not given stays out of the namespace."""
+def new_command(commands: Any, name: str, text: str, *examples: str) -> argparse.ArgumentParser:
+    """A command whose help has examples and the exit codes."""
+    shown = "".join(f"  harness {example}\n" for example in examples)
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[:1].upper()}{text[1:]}.",
+        epilog=(f"examples:\n{shown}\n" if examples else "") + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    return parser
+
+
+def add_settings(
+    parser: argparse.ArgumentParser,
+    *,
+    without: Iterable[str] = (),
+    only: Container[str] | None = None,
+) -> None:
+    """The options of `Settings`; one that is not given stays out of the namespace."""
     for name, flag, text in flags():
-        if name in without:
+        if name in without or (only is not None and name not in only):
             continue
         kind: dict[str, Any] = {"dest": name, "help": text, "default": argparse.SUPPRESS}
         if flag.switch:
@@ -54,6 +96,14 @@ def add_settings(parser: argparse.ArgumentParser, *, without: Iterable[str] = ()
 def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of `Settings` that the command line gave."""
     return {name: getattr(arguments, name) for name, _, _ in flags() if hasattr(arguments, name)}
+
+
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table that is never folded: what stands in it can be searched and copied."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        yield "  ".join(padded).rstrip()
 
 
 def parse(parser: Parser, words: Sequence[str], commands: Iterable[str]) -> argparse.Namespace:

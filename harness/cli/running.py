@@ -6,17 +6,31 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parser import add_settings, given_settings
+from harness.cli.leaving import Terminal
+from harness.cli.parser import add_settings, given_settings, new_command
 from harness.settings import Settings, find_root, load_settings
 
 
 def add_commands(commands: Any) -> None:
     """Register both commands."""
-    run = commands.add_parser("run", help="generate, score, gate and report", allow_abbrev=False)
+    run = new_command(
+        commands,
+        "run",
+        "generate, score, gate and report",
+        "run suites/ --model Qwen2.5-7B-Instruct/ --adapter new=out/new",
+        "run suites/ --adapter 'out/checkpoint-*' --baseline baselines/production.json",
+        "run suites/ --aa                    how much does the same model differ from itself?",
+    )
     run.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
     add_settings(run)
     run.set_defaults(act=run_command)
-    score = commands.add_parser("score", help="the same on recorded answers", allow_abbrev=False)
+    score = new_command(
+        commands,
+        "score",
+        "the same on recorded answers, one JSON row for each case and variant",
+        "score suites/ --responses answers.jsonl",
+        "score suites/ --responses reports/latest/results.jsonl",
+    )
     score.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
     add_settings(score, without=("backend", "device", "dtype", "batch_tokens"))
     score.set_defaults(act=score_command)
@@ -42,15 +56,13 @@ def read_settings(arguments: argparse.Namespace, **fixed: Any) -> Settings:
 
 
 def _run(settings: Settings, named: list[str]) -> int:
-    from rich.console import Console
-
     from harness.reports import Progress, print_summary
     from harness.session import run_suites
 
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with Progress(console) as observer:
         report = run_suites(settings, named, observer=observer)
-    print_summary(Console(), report.scorecard, report.paths)
+    print_summary(Terminal(), report.scorecard, report.paths)
     if report.failure:
         console.print(report.failure, markup=False, highlight=False)
     return report.exit_code

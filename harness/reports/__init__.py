@@ -3,7 +3,7 @@
 from harness.reports.building import build_scorecard
 from harness.reports.extras import Extras, collect_extras
 from harness.reports.files import ReportPaths, check_writable, write_reports
-from harness.reports.history import keep_rates, past_rates, rates_key
+from harness.reports.history import keep_rates, kept_verdict, past_rates, rates_key
 from harness.reports.markdown import to_markdown
 from harness.reports.progress import Progress
 from harness.reports.reading import SavedRun, load_run
@@ -35,6 +35,7 @@ __all__ = [
     "check_writable",
     "collect_extras",
     "keep_rates",
+    "kept_verdict",
     "load_run",
     "past_rates",
     "print_summary",

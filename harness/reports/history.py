@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from harness.canonical import JsonValue
+from harness.gate.values import Verdict
 from harness.reports.scorecard import Past, Scorecard, Trend
-from harness.runner.journal import read_entries, write_entry
+from harness.runner.journal import read_entries, read_entry, write_entry
 from harness.runner.store import Store
 
 MOST = 20  # earlier runs in a line: more would be a smear
@@ -27,8 +28,20 @@ def keep_rates(store: Store, scorecard: Scorecard) -> None:
         for row in scorecard.categories
         if not row.partial and row.n
     ]
-    entry: JsonValue = {"started": run.started, "backend": run.backend, "rows": rows}
+    entry: JsonValue = {
+        "started": run.started,
+        "backend": run.backend,
+        "verdict": scorecard.verdict.value if scorecard.verdict else None,
+        "rows": rows,
+    }
     write_entry(store, rates_key(run.id), entry)
+
+
+def kept_verdict(store: Store, run_id: str) -> Verdict | None:
+    """The verdict of an earlier run as it was; None where nothing was gated, or kept."""
+    entry: Any = read_entry(store, rates_key(run_id)) or {}
+    verdict = entry.get("verdict")
+    return None if verdict is None else Verdict(verdict)
 
 
 def rates_key(run_id: str) -> str:

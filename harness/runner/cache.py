@@ -138,14 +138,20 @@ def stats(store: Store) -> Stats:
     )
 
 
-def prune(store: Store, keep_runs: int) -> Pruned:
+class _OnlyTried(Exception):
+    """Undoes a transaction that was only to tell what it would do."""
+
+
+def prune(store: Store, keep_runs: int, *, dry_run: bool = False) -> Pruned:
     """Drop all runs but the newest `keep_runs`, and the answers that none of those needs.
+
+    `dry_run` only counts them.
 
     Answers that came after the oldest kept run began stay, used or not: a run that was killed has
     no results for them yet.
     """
-    before = _size(store.path)
-    with store.transaction() as connection:
+    before, runs, answers = _size(store.path), 0, 0
+    with suppress(_OnlyTried), store.transaction() as connection:
         old = "SELECT seq FROM runs ORDER BY seq DESC LIMIT -1 OFFSET ?"
         runs = connection.execute(f"DELETE FROM runs WHERE seq IN ({old})", (keep_runs,)).rowcount
         answers = connection.execute(
@@ -153,6 +159,10 @@ def prune(store: Store, keep_runs: int) -> Pruned:
             "(SELECT value FROM results, json_each(results.keys)) "
             "AND id <= coalesce((SELECT min(after) FROM runs), id)"
         ).rowcount
+        if dry_run:
+            raise _OnlyTried
+    if dry_run:
+        return Pruned(runs, answers, 0)
     store.compact()
     return Pruned(runs, answers, before - _size(store.path))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
-from harness.errors import InputError, Problem, nearest
+from harness.errors import InputError, Problem
 from harness.runner.store import Store
 from harness.runner.values import RunInfo
 
 LATEST = "latest"
+ALIKE = 0.9  # ids share their date with each other: less than this is another run
 SHOWN = 5  # ids in a message
 
 
@@ -23,6 +25,13 @@ def existing_store(path: Path) -> Store:
             )
         )
     return Store(path)
+
+
+def count_results(store: Store, run_id: str) -> int:
+    """How many results the store holds of a run."""
+    with store.reading() as connection:
+        query = "SELECT count(*) FROM results WHERE run = (SELECT seq FROM runs WHERE id = ?)"
+        return int(connection.execute(query, (run_id,)).fetchone()[0])
 
 
 def find_run(store: Store, text: str) -> RunInfo:
@@ -43,7 +52,7 @@ def _none(text: str, ids: list[str]) -> Problem:
     return Problem(
         f"no run is called {text!r}",
         found="no run at all" if not ids else "",
-        did_you_mean=nearest(text, ids),
+        did_you_mean=next(iter(get_close_matches(text, ids, n=1, cutoff=ALIKE)), ""),
         mend="`harness runs` lists them; `latest` is the newest",
     )
 

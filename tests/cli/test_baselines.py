@@ -254,9 +254,7 @@ def test_what_is_no_fair_baseline_is_refused(
     assert capsys.readouterr().err == message.format(run=run_id())
 
 
-def test_what_differs_between_the_runs_is_refused_and_said(
-    record: Record, capsys: Printed
-) -> None:
+def test_what_differs_between_the_runs_is_refused_and_said(record: Record, capsys: Printed) -> None:
     record({"base": ALL})
     main(["run"])
     Path("suites/colours.yaml").write_text(

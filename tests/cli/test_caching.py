@@ -31,7 +31,7 @@ def test_the_store_is_shown(capsys: Printed) -> None:
 
 def test_old_runs_are_pruned(capsys: Printed) -> None:
     assert main(["cache", "prune", "--keep", "1"]) == 0
-    assert capsys.readouterr().out.startswith("1 runs and 0 answers removed, ")
+    assert capsys.readouterr().out.startswith("1 run and 0 answers removed, ")
 
 
 def test_a_whole_store_is_verified(capsys: Printed) -> None:
@@ -60,3 +60,30 @@ def test_a_negative_number_of_runs_removes_nothing(capsys: Printed) -> None:
         "argument --keep: '-3' is no whole number from 0\n  mend: see harness cache --help\n"
     )
     assert main(["cache", "verify"]) == 0
+
+
+def test_a_dry_run_only_says_what_would_go(capsys: Printed) -> None:
+    assert main(["cache", "prune", "--keep", "0", "--dry-run"]) == 0
+    assert capsys.readouterr().out == "2 runs and 24 answers would go\n"
+    assert main(["cache", "prune", "--keep", "0"]) == 0
+    assert capsys.readouterr().out.startswith("2 runs and 24 answers removed, ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--repair"],
+            "--repair goes with `verify`\n  did you mean: harness cache verify --repair\n",
+        ),
+        (
+            ["verify", "--dry-run"],
+            "--dry-run goes with `prune`\n  did you mean: harness cache prune --dry-run\n",
+        ),
+    ],
+)
+def test_an_option_of_another_act_is_refused(
+    capsys: Printed, words: list[str], message: str
+) -> None:
+    assert main(["cache", *words]) == 2
+    assert capsys.readouterr().err == message

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.cli import main
-from harness.runner import Store
+from harness.runner import ResultRow, Store
 from tests.cli.conftest import Record
 
 ALL = "++++++++++++"
@@ -28,9 +29,42 @@ def test_runs_are_listed_newest_first(record: Record, capsys: Printed) -> None:
 
     assert main(["runs"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == ["run", "engine", "suites", "variants", "answers"]
-    assert lines[1][1:] == ["replay", "colours", "base,", "new", "0", "new,", "24", "stored"]
-    assert lines[2][1:] == ["replay", "colours", "base,", "new", "24", "new,", "0", "stored"]
+    assert lines[0] == ["run", "verdict", "took", "answers", "engine", "variants", "suites"]
+    assert lines[1][:3] == [run_id(), "✓", "pass"]
+    assert lines[1][5:] == ["0", "new,", "24", "stored", "replay", "base,", "new", "colours"]
+    assert lines[2][5:] == ["24", "new,", "0", "stored", "replay", "base,", "new", "colours"]
+
+
+def test_a_run_that_was_killed_says_what_it_has(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    main(["run"])
+    with Store(Path(".harness/store.db")) as store:
+        killed = replace(store.runs()[0], id="killed", finished=False, generated=0)
+        store.start_run(killed)
+        store.put_results("killed", [ResultRow(0, next(store.results(run_id(1))))])
+    capsys.readouterr()
+
+    main(["runs"])
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split() == [
+        "killed",
+        *["not", "finished", "–", "1", "result", "replay", "base", "colours"],
+    ]
+
+
+@pytest.mark.parametrize("words", [["runs"], ["show"], ["rescore"], ["cache"], ["cache", "prune"]])
+def test_reading_makes_no_store(project: Path, capsys: Printed, words: list[str]) -> None:
+    assert main([*words, "--store", "absent.db"]) == 2
+    assert capsys.readouterr().err == (
+        "absent.db: there is no store here: nothing was run yet\n"
+        "  mend: `harness run` makes it; --store FILE names another\n"
+    )
+    assert not Path("absent.db").exists()
+
+
+def test_options_that_would_change_nothing_are_unknown(project: Path, capsys: Printed) -> None:
+    assert main(["runs", "--adapter", "x=y"]) == 2
+    assert capsys.readouterr().err.startswith("unknown option '--adapter'\n")
 
 
 def test_a_run_is_shown_with_its_exit_code(record: Record, capsys: Printed) -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import main
 from harness.runner import Store, stats
+from tests.cli.conftest import Record
 
+MODEL = Path(__file__).parents[2] / "fixtures" / "model"
 COMMAND = [sys.executable, "-m", "harness", "run", "--backend", "echo"]
 
 
@@ -43,3 +46,56 @@ def test_a_stopped_run_keeps_what_it_has(project: Path, number: signal.Signals) 
     assert said.endswith("stopped; finished answers are kept: run the same command again\n")
     assert 3 <= kept < 12
     assert f"{12 - kept} answers generated, {kept} from the store" in again.stdout
+
+
+def test_an_engine_that_still_works_does_not_abort_the_process() -> None:
+    script = (
+        "import sys, threading, time, torch\n"
+        "from harness.cli.leaving import leave\n"
+        "def work():\n"
+        "    x = torch.randn(300, 300, requires_grad=True)\n"
+        "    while True: (x @ x).sum().backward()\n"
+        "threading.Thread(target=work, daemon=True, name='engine').start()\n"
+        "time.sleep(0.5)\n"
+        "print('kept')\n"
+        "sys.exit(leave(130))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=120)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"kept\n", b"")
+
+
+def test_ctrl_c_twice_while_a_model_generates(project: Path) -> None:
+    Path("harness.toml").write_text(f'suites = ["suites"]\nmodel = "{MODEL}"\ndevice = "cpu"\n')
+    running = subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", "--batch-tokens", "400"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while answers() < 1 and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+
+    assert running.returncode == 130
+    assert said.endswith("stopped; finished answers are kept: run the same command again\n")
+    assert "terminate" not in said
+    assert answers() >= 1
+
+
+@pytest.mark.parametrize("words", [["schema"], ["runs"], ["show"]])
+def test_a_reader_that_leaves_is_no_error(record: Record, words: list[str]) -> None:
+    record({"base": "++++++++++++"})
+    main(["run"])
+    command = [sys.executable, "-m", "harness", *words]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert writer.stdout is not None
+    writer.stdout.close()
+    assert writer.stderr is not None
+
+    assert writer.stderr.read() == b""
+    assert writer.wait(timeout=60) in (0, 141)
+    writer.stderr.close()
