@@ -14,6 +14,7 @@ from harness.sides import Side, earlier_baseline
 from harness.variants import BASE, NAME, Variant, VariantRole
 
 NONE = "none"
+SERVER = "openai"  # the engine whose models and adapters are names on a server
 
 
 def lineup(settings: Settings, recorded: Sequence[str] | None = None) -> tuple[Variant, ...]:
@@ -66,7 +67,7 @@ def _configured(name: str, table: VariantSettings, model: str, settings: Setting
     return Variant(
         name,
         _local(settings, table.model) if table.model else model,
-        str(settings.path(table.adapter)) if table.adapter else None,
+        _served(settings, table.adapter) if table.adapter else None,
         table.system,
         table.sampling,
         chat_template=str(settings.path(table.chat_template)) if table.chat_template else None,
@@ -88,6 +89,13 @@ def _local(settings: Settings, model: str) -> str:
     """A directory of the project as a path; any other name as it is."""
     local = settings.path(model)
     return str(local) if local.exists() else model
+
+
+def _served(settings: Settings, adapter: str) -> str:
+    """An adapter's directory, or the name that a server knows it by."""
+    if settings.backend == SERVER:
+        return _local(settings, adapter)
+    return str(settings.path(adapter))
 
 
 def _variant(text: str, model: str, settings: Settings) -> list[Variant]:
@@ -114,8 +122,8 @@ def _adapters(text: str, model: str, settings: Settings, wanted: str) -> list[Va
         raise InputError(Problem(f"adapter {text!r} is not understood", wanted=wanted))
     if glob.has_magic(target):
         return _globbed(name, target, model, settings)
-    path = settings.path(target)
-    return [Variant(name or path.name, model, str(path))]
+    path = _served(settings, target)
+    return [Variant(name or Path(path).name, model, path)]
 
 
 def _globbed(prefix: str, pattern: str, model: str, settings: Settings) -> list[Variant]:

@@ -390,6 +390,7 @@ def _options(settings: Settings, variants: Sequence[Variant]) -> BackendOptions:
         dtype=settings.dtype,
         batch_tokens=settings.batch_tokens,
         responses=_responses(settings) if settings.responses else None,
+        base_url=settings.base_url,
         trust_remote_code=settings.trust_remote_code,
         engine_args=engine_arguments(settings),
         cache_dir=settings.path(settings.store).parent,

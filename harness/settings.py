@@ -21,7 +21,7 @@ from harness.errors import InputError, Problem, nearest
 from harness.sampling import Sampling
 
 # Options that say how long, how often and whereto, and not who is asked.
-HOW = frozenset({"aa", "early_stop", "report_dir", "store", "time_limit"})
+HOW = frozenset({"aa", "early_stop", "no_warm", "report_dir", "store", "time_limit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,13 @@ class Settings(BaseModel):
         default=(), description="report this variant, but do not gate it"
     )
     backend: Annotated[str, Flag("--backend", "NAME")] = Field(
-        default="hf", description="the engine: hf, replay, echo, or a plug-in's"
+        default="hf", description="the engine: hf, vllm, openai, replay, echo, or a plug-in's"
+    )
+    base_url: Annotated[str | None, Flag("--base-url", "URL")] = Field(
+        default=None, description="the server's address, for --backend openai: http://HOST:PORT/v1"
+    )
+    no_warm: Annotated[bool, Flag("--no-warm", switch=True)] = Field(
+        default=False, description="start an engine even where `harness engine up` keeps one warm"
     )
     responses: Annotated[Path | None, Flag("--responses", "FILE")] = Field(
         default=None, description="recorded answers (JSONL), for --backend replay"

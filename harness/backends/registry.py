@@ -20,6 +20,7 @@ DISTRIBUTION = "adapter-gate-harness"
 _BUILT_IN = {
     "echo": "harness.backends.echo:open_echo",
     "hf": "harness.backends.hf:open_hf",
+    "openai": "harness.backends.openai:open_openai",
     "replay": "harness.backends.replay:open_replay",
     "vllm": "harness.backends.vllm:open_vllm",
 }

@@ -1,0 +1,213 @@
+"""The engine `openai`: a server that somebody else runs, asked over its OpenAI-compatible API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from harness.backends.effect import (
+    Effect,
+    effect_facts,
+    effect_notes,
+    require_effects,
+)
+from harness.backends.openai.answers import Tongue, Written, answers
+from harness.backends.openai.arguments import read_endpoint
+from harness.backends.openai.effects import measure
+from harness.backends.openai.failures import CallError
+from harness.backends.openai.problems import fatal, unknown_model
+from harness.backends.openai.server import VLLM, Card, look_at
+from harness.backends.openai.wire import (
+    CHAT,
+    COMPLETIONS,
+    chat_body,
+    chat_probe,
+    read_answer,
+    token_body,
+    token_probe,
+)
+from harness.backends.plain import plain_prompt
+from harness.backends.values import (
+    BackendOptions,
+    Completion,
+    Environment,
+    Fingerprint,
+    Prompt,
+    Request,
+)
+from harness.canonical import digest
+from harness.chat import Messages
+from harness.errors import HarnessError, InputError, Problem
+from harness.prompts import ChatTokenizer, load_tokenizer
+from harness.variants import Variant
+
+_NO_TOKENIZER = "none"
+
+
+class OpenAIBackend:
+    """A server by its address; base and adapters by the names that it serves them under.
+
+    The server renders the prompts, unless it is vLLM and the model's tokenizer is on this machine:
+    then prompts go as token ids. The engine arguments are those of `Endpoint`.
+    """
+
+    name = "openai"
+    constrains_json = True
+
+    def __init__(self, options: BackendOptions) -> None:
+        self._endpoint = read_endpoint(options)
+        self._options = options
+        self._server = look_at(self._endpoint)
+        self._tokenizers: dict[str, ChatTokenizer] = {}  # by the path of a template of one's own
+        self._effects: dict[str, Effect] = {}
+        self._check(options.variants)
+
+    @property
+    def context_length(self) -> int | None:
+        """The shortest of its models', as far as the server says."""
+        cards = [self._card(variant.model) for variant in self._options.variants]
+        lengths = [card.context for card in cards if card]
+        return min((length for length in lengths if length), default=None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Who answers, how prompts are made, and what cannot be known of a server."""
+        program = " ".join(filter(None, (self._server.program, self._server.version)))
+        told = program or "a server that does not say which program it is"
+        prompts = "as token ids" if self._token_source else "as messages: the server renders them"
+        return (
+            f"answers come from {told} at {self._endpoint.url}; prompts go {prompts}",
+            "weights are known by their names on the server alone: when other weights are served "
+            "under the same name, give --engine-arg revision=...",
+            *self._template_notes(),
+            *effect_notes(self._effects.values()),
+        )
+
+    def environment(self, variant: Variant) -> Environment:
+        """Program and version as the server says, and what every request is told."""
+        tokens = self._tokenizer(variant)
+        return Environment(
+            engine=self.name,
+            version=" ".join(filter(None, (self._server.program, self._server.version))),
+            chat_template=tokens.template_hash if tokens else "",
+            extra=self._endpoint.in_key,
+        )
+
+    def fingerprint(self, variant: Variant) -> Fingerprint:
+        """Of names, and of what the server says about them: no weights are seen."""
+        weights = self._identity(variant.model)
+        return Fingerprint(weights, self._identity(variant.adapter) if variant.adapter else "")
+
+    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+        """Token ids where they can be sent; else the messages, counted or estimated."""
+        tokenizer = self._tokenizer(variant)
+        if tokenizer is None:
+            return plain_prompt(messages)
+        ids = tokenizer.token_ids(messages)
+        return Prompt(messages, ids, len(ids))
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Answers as they arrive, so many requests at a time as the endpoint allows."""
+        self._check_effects([request.variant for request in requests])
+        yield from answers(self._endpoint, requests, Tongue(self._write, read_answer, self._fatal))
+
+    def execution(self) -> Mapping[str, str]:
+        """Address, requests at a time, and what the adapters do."""
+        facts = {"server": self._endpoint.url, "in_flight": str(self._endpoint.in_flight)}
+        return {**facts, **effect_facts(self._effects.values())}
+
+    def close(self) -> None:
+        """Nothing is held open: connections end with each `generate`."""
+
+    @cached_property
+    def _token_source(self) -> str:
+        """Whose tokenizer makes the prompts; empty where the server renders them."""
+        told = self._endpoint.tokenizer
+        if self._server.program != VLLM or told == _NO_TOKENIZER:
+            return ""
+        models = {variant.model for variant in self._options.variants}
+        model = models.pop() if len(models) == 1 else ""
+        return told or (model if Path(model, "tokenizer_config.json").is_file() else "")
+
+    def _tokenizer(self, variant: Variant) -> ChatTokenizer | None:
+        if not self._token_source:
+            return None
+        template = variant.chat_template or ""
+        if template not in self._tokenizers:
+            self._tokenizers[template] = load_tokenizer(
+                self._token_source,
+                trust_remote_code=self._options.trust_remote_code,
+                chat_template=variant.chat_template,
+            )
+        return self._tokenizers[template]
+
+    def _template_notes(self) -> Iterator[str]:
+        for tokenizer in self._tokenizers.values():
+            if tokenizer.default_system:
+                said = repr(tokenizer.default_system)[:100]
+                yield f"without a system message, the chat template adds {said}"
+
+    def _card(self, name: str) -> Card | None:
+        return self._server.find(name)
+
+    def _served(self, name: str) -> str:
+        """The name on the server, for a name or a directory that the user gave."""
+        card = self._card(name)
+        return card.name if card else name
+
+    def _served_for(self, variant: Variant) -> str:
+        return self._served(variant.adapter or variant.model)
+
+    def _identity(self, name: str) -> str:
+        card = self._card(name)
+        facts = [card.root, card.parent, dict(card.details)] if card else []
+        where = [self._endpoint.url, self._served(name), self._endpoint.revision]
+        return digest([*where, *facts])
+
+    def _check(self, variants: Sequence[Variant]) -> None:
+        """Raise `InputError` for all names that the server does not serve."""
+        problems = []
+        for variant in variants:
+            named = {"--model": variant.model, "--adapter NAME=SERVED": variant.adapter}
+            for option, name in named.items():
+                if name and self._server.lists_all and self._card(name) is None:
+                    problem = unknown_model(name, self._server.cards, self._endpoint, option)
+                    problems += [problem] if problem not in problems else []
+        if self._endpoint.tokenizer not in ("", _NO_TOKENIZER) and self._server.program != VLLM:
+            problems.append(
+                Problem(
+                    "openai: 'tokenizer' is of no use here: prompts as token ids go to vLLM alone",
+                    found=f"{self._server.program or 'another program'} at {self._endpoint.url}",
+                    mend="leave it out",
+                )
+            )
+        if problems:
+            raise InputError(*problems)
+
+    def _check_effects(self, variants: Sequence[Variant]) -> None:
+        """Measure what adapters do, once each; raises `InputError` for one that does nothing."""
+        tuned = {v.name: v for v in variants if v.adapter and v.name not in self._effects}
+        for model in {variant.model for variant in tuned.values()}:
+            mine = {name: v for name, v in tuned.items() if v.model == model}
+            served = {name: self._served(str(v.adapter)) for name, v in mine.items()}
+            found = measure(self._endpoint, self._served(model), served, self._probe)
+            self._effects.update(found)
+            require_effects(self.name, [(found[name], served[name]) for name in mine])
+
+    def _probe(self, talk: Messages, model: str) -> Written:
+        tokenizer = self._tokenizer(self._options.variants[0]) if self._token_source else None
+        if tokenizer is None:
+            return CHAT, chat_probe(talk, model, self._server.program)
+        return COMPLETIONS, token_probe(tokenizer.token_ids(talk), model)
+
+    def _write(self, request: Request) -> Written:
+        model = self._served_for(request.variant)
+        if request.prompt.token_ids is not None:
+            return COMPLETIONS, token_body(request, model, self._endpoint)
+        return CHAT, chat_body(request, model, self._endpoint, self._server.program)
+
+    def _fatal(self, error: CallError, request: Request) -> HarnessError | None:
+        model = self._served_for(request.variant)
+        fields = self._write(request)[1]
+        return fatal(error, model, self._server.cards, self._endpoint, fields)

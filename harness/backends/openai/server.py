@@ -1,0 +1,126 @@
+"""What a server says about itself: which program it is, its version, its models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.backends.openai.arguments import Endpoint
+from harness.backends.openai.failures import CallError, Refused
+from harness.backends.openai.flight import fetch
+from harness.backends.openai.problems import unasked
+
+VLLM = "vllm"
+# Programs by what they write into `owned_by` of their models.
+_OWNERS = {"vllm": VLLM, "llamacpp": "llama.cpp", "sglang": "sglang", "library": "ollama"}
+# Programs that list every name they answer to; the others take names that they do not list.
+_LISTS_ALL = (VLLM, "sglang", "ollama")
+# Where each says its version, beside the API, and under which name.
+_VERSIONS = {
+    VLLM: ("/version", "version"),
+    "llama.cpp": ("/props", "build_info"),
+    "sglang": ("/server_info", "version"),
+    "ollama": ("/api/version", "version"),
+    "tgi": ("/info", "version"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A model as the server lists it. `context`: most tokens of prompt and answer together."""
+
+    name: str
+    root: str = ""
+    parent: str = ""
+    context: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server as it was found. `program` and `version` are empty where it does not say."""
+
+    program: str = ""
+    version: str = ""
+    cards: Mapping[str, Card] = field(default_factory=dict)
+
+    @property
+    def lists_all(self) -> bool:
+        """Whether a name that it does not list is one that it does not know."""
+        return self.program in _LISTS_ALL and bool(self.cards)
+
+    def find(self, name: str) -> Card | None:
+        """The model of this name, or the one loaded from this directory of this machine."""
+        for known in (name, f"{name}:latest"):  # Ollama's own short form
+            if known in self.cards:
+                return self.cards[known]
+        path = Path(name).expanduser()
+        if not path.exists():
+            return None
+        same = (card for card in self.cards.values() if card.root and _same(card.root, path))
+        return next(same, None)
+
+
+def look_at(endpoint: Endpoint) -> Server:
+    """Ask a server who it is.
+
+    Raises `MachineryError` where nobody answers, `InputError` where the key is refused.
+    """
+    try:
+        listed = fetch(endpoint, f"{endpoint.url}/models").get("data")
+    except Refused as error:
+        if error.status in (401, 403):
+            raise unasked(error, endpoint) from None
+        listed = None  # the list is a courtesy: some have none
+    except CallError as error:
+        raise unasked(error, endpoint) from None
+    rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    program = next((_OWNERS[o] for row in rows if (o := row.get("owned_by")) in _OWNERS), "")
+    program, version, facts = _facts(endpoint, program)
+    cards = [_card(row, facts) for row in rows if isinstance(row.get("id"), str)]
+    return Server(program, version, {card.name: card for card in cards})
+
+
+def _facts(endpoint: Endpoint, program: str) -> tuple[str, str, Mapping[str, Any]]:
+    """Program, version and what else stands where the version does."""
+    path, name = _VERSIONS[program or "tgi"]
+    try:
+        facts = fetch(endpoint, endpoint.url.removesuffix("/v1") + path)
+    except CallError:
+        return program, "", {}
+    if not program and not {"model_id", "version"} <= set(facts):
+        return "", "", {}
+    return program or "tgi", str(facts.get(name) or ""), facts
+
+
+def _card(row: Mapping[str, Any], facts: Mapping[str, Any]) -> Card:
+    meta = row.get("meta")
+    details = dict(meta) if isinstance(meta, dict) else {}
+    return Card(
+        name=row["id"],
+        root=str(row.get("root") or ""),
+        parent=str(row.get("parent") or ""),
+        context=_context(row, facts),
+        details=details,
+    )
+
+
+def _context(row: Mapping[str, Any], facts: Mapping[str, Any]) -> int | None:
+    """vLLM and SGLang say it in the list, llama.cpp and TGI beside it."""
+    loaded = facts.get("default_generation_settings")
+    places = (
+        row.get("max_model_len"),
+        loaded.get("n_ctx") if isinstance(loaded, dict) else None,
+        facts.get("max_total_tokens"),
+    )
+    found = (place for place in places if isinstance(place, int) and not isinstance(place, bool))
+    return next(found, None)
+
+
+def _same(root: str, path: Path) -> bool:
+    try:
+        return Path(root).expanduser().resolve() == path.resolve()
+    except OSError:
+        return False
