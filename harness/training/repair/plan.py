@@ -155,7 +155,7 @@ def _failing_variant(info: RunInfo, verdicts: GateReport, options: FixOptions) -
             Problem(
                 f"{len(failing)} candidates failed in run {info.id}",
                 found=", ".join(failing),
-                mend="say which one is to be repaired: --variant NAME",
+                mend="say which one is to be repaired: --candidate NAME",
             )
         )
     return options.variant or next(iter(failing), None)

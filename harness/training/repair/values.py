@@ -152,3 +152,12 @@ class FixReport:
     def exit_code(self) -> int:
         """0 promoted, 1 rejected."""
         return 0 if self.decision is Decision.PROMOTED else 1
+
+
+@dataclass(frozen=True, slots=True)
+class FixPaths:
+    """Where the files of a repair's report lie."""
+
+    html: Path
+    json: Path
+    markdown: Path

@@ -1,0 +1,79 @@
+"""The files of a repair's report: one page that opens offline, JSON and Markdown."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from harness.reports import words
+from harness.reports.files import whole_file
+from harness.reports.page.drawing import rate_strip
+from harness.settings import Settings
+from harness.training.repair import report_text
+from harness.training.repair.promotion import shown
+from harness.training.repair.report_json import report_to_json
+from harness.training.repair.values import FixPaths, FixReport, RoundReport
+from harness.training.trainer.curve import draw
+from harness.training.trainer.history import History
+
+
+def write_report(settings: Settings, report: FixReport) -> FixPaths:
+    """Write the report below the report directory; the same loop replaces its own."""
+    home = settings.path(settings.report_dir) / f"fix-{report.loop}"
+    home.mkdir(parents=True, exist_ok=True)
+    paths = FixPaths(home / "fix.html", home / "fix.json", home / "fix.md")
+    with whole_file(paths.json) as file:
+        json.dump(report_to_json(report), file, ensure_ascii=False, indent=1)
+    with whole_file(paths.markdown) as file:
+        file.write(report_text.to_markdown(report))
+    with whole_file(paths.html) as file:
+        file.write(to_html(report))
+    return paths
+
+
+def to_html(report: FixReport) -> str:
+    """The page; nothing in it is fetched, and texts of models and rows are escaped."""
+    page = (files("harness.reports.page") / "assets" / "page.css").read_text("utf-8")
+    own = (files("harness.training.repair") / "assets" / "fix.css").read_text("utf-8")
+    style = page + own
+    return _template().render(
+        report=report,
+        headline=report_text.headline(report),
+        cost=list(report_text.cost_lines(report)),
+        was=shown(report.was),
+        style=Markup(style),
+        policy=f"default-src 'none'; style-src '{_hash(style)}'; img-src data:; base-uri 'none'",
+        curve=_curve,
+        strip=rate_strip,
+        counts=report_text.counts_of,
+    )
+
+
+def _curve(made: RoundReport) -> str:
+    """The losses as a picture inside the page; it brings its own style, so it is an image."""
+    svg = draw(History(made.training.losses, made.training.held_out))
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("harness.training.repair", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("percent", "points", "moment", "plural", "listed", "duration"):
+        environment.filters[name] = getattr(words, name)
+    return environment.get_template("fix.html.jinja")
