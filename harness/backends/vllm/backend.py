@@ -12,7 +12,6 @@ from harness.backends.effect import (
     Effect,
     effect_facts,
     effect_notes,
-    judge_effect,
     require_effects,
 )
 from harness.backends.model_dir import ModelDir
@@ -25,13 +24,15 @@ from harness.backends.values import (
     Prompt,
     Request,
 )
+from harness.backends.vllm.asking import in_order, longest, sampling_fields, work_of
 from harness.backends.vllm.machine import describe_model, here
 from harness.backends.vllm.options import choose_dtype, read_options
-from harness.backends.vllm.planning import Start, Work, plan_start, shared_prefixes
-from harness.backends.vllm.versions import LORA_RANKS, installed, lora_rank
+from harness.backends.vllm.planning import Start, plan_start
+from harness.backends.vllm.probing import measure_effects
+from harness.backends.vllm.serving import rank_of, unserved_problems
+from harness.backends.vllm.versions import installed
 from harness.chat import Messages
 from harness.errors import InputError, Problem
-from harness.sampling import Sampling
 from harness.variants import Variant
 
 if TYPE_CHECKING:  # vLLM takes many seconds to import: only where it generates
@@ -137,12 +138,12 @@ class VllmBackend:
         """Adapters that vLLM cannot serve, found before it is started."""
         for variant in self._variants:
             if (adapter := self._shelf.adapter(variant)) is not None:
-                yield from _unserved_by(adapter, serves_patterns=self._vllm.serves_patterns)
+                yield from unserved_problems(adapter, serves_patterns=self._vllm.serves_patterns)
 
     def _answer(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answers of one model. One variant after the other, prompts that begin alike together."""
+        """Answers of one model, from its engine."""
         engine = self._ready(requests)
-        ordered = sorted(requests, key=lambda r: (r.variant.adapter or "", r.prompt.token_ids))
+        ordered = in_order(requests)
         jobs = {str(n): self._job(str(n), request) for n, request in enumerate(ordered)}
         for output in engine.run(list(jobs.values())):
             request = ordered[int(output.id)]
@@ -200,11 +201,9 @@ class VllmBackend:
         from harness.backends.vllm.engine import Engine
 
         variant = requests[0].variant
-        longest = max(r.prompt.tokens + r.sampling.max_new_tokens for r in requests)
-        if self._engine is not None and self._model == variant.model:
-            if longest <= self._engine.max_model_len:
-                return self._engine
-            self._expected = max(self._expected, len(requests))
+        engine = self._engine if self._model == variant.model else None
+        if engine is not None and longest(requests) <= engine.max_model_len:
+            return engine
         self.close()
         model = self._shelf.model(variant)
         self._start = self._plan(model, requests)
@@ -216,33 +215,17 @@ class VllmBackend:
         return self._engine
 
     def _plan(self, model: ModelDir, requests: Sequence[Request]) -> Start:
-        answers = max(self._expected, len(requests))
-        each = answers / len(requests)
-        base, tuned = (
-            sum(r.sampling.max_new_tokens for r in requests if bool(r.variant.adapter) == is_tuned)
-            for is_tuned in (False, True)
-        )
-        by_variant = [
-            shared_prefixes([r.prompt.token_ids or () for r in requests if r.variant.name == name])
-            for name in dict.fromkeys(r.variant.name for r in requests)
-        ]
-        work = Work(
-            answers,
-            base_tokens=round(base * each),
-            adapter_tokens=round(tuned * each),
-            longest=max(r.prompt.tokens + r.sampling.max_new_tokens for r in requests),
-            shared=sum(by_variant) / len(by_variant),
-        )
-        ranks = [adapter.rank for adapter in self._opened(model.name)]
-        dtype = self._format(requests[0].variant)[0]
+        described = describe_model(model, self._format(requests[0].variant)[0])
+        ranks = [rank_of(adapter) for adapter in self._opened(model.name)]
         machine = here(is_cpu=self._vllm.is_cpu)
-        return plan_start(
-            work, describe_model(model, dtype), machine, ranks, self._options.arguments
-        )
+        work = work_of(requests, self._expected)
+        return plan_start(work, described, machine, ranks, self._options.arguments)
 
     def _opened(self, model: str) -> Iterator[AdapterDir]:
-        for variant in self._variants:
-            if variant.model == model and (adapter := self._shelf.adapter(variant)) is not None:
+        """The adapters on a model, each once."""
+        tuned = {v.adapter: v for v in self._variants if v.model == model and v.adapter}
+        for variant in tuned.values():
+            if (adapter := self._shelf.adapter(variant)) is not None:
                 yield adapter
 
     def _fixed(self, model: ModelDir, variant: Variant) -> dict[str, Any]:
@@ -263,70 +246,10 @@ class VllmBackend:
     def _check_effects(self, engine: Engine) -> None:
         """Measure what each adapter of the engine's model does; raises `InputError` for nothing."""
         tuned = {v.adapter: v for v in self._variants if v.model == self._model and v.adapter}
-        if not tuned or all(adapter in self._effects for adapter in tuned):
-            return
-        any_variant = next(iter(tuned.values()))
-        prompts = [self._shelf.prompt(talk, any_variant).token_ids or () for talk in PROBES]
-        base = _together(engine.score([(ids, None) for ids in prompts]))
-        loras = [None, *(self._lora(variant) for variant in tuned.values())]
-        # The base again, in another batch: together with all adapters.
-        scores = engine.score([(ids, lora) for lora in loras for ids in prompts])
-        parts = [
-            _together(scores[i : i + len(prompts)]) for i in range(0, len(scores), len(prompts))
-        ]
-        again, *adapted = parts
-        for (path, variant), scored in zip(tuned.items(), adapted, strict=True):
-            self._effects[path] = judge_effect(variant.name, base, again, scored)
+        if not tuned.keys() <= self._effects.keys():
+            first = next(iter(tuned.values()))
+            probes = [self.prompt(talk, first).token_ids or () for talk in PROBES]
+            adapters = {v.name: lora for v in tuned.values() if (lora := self._lora(v))}
+            effects = measure_effects(engine, probes, adapters)
+            self._effects |= dict(zip(tuned, effects, strict=True))
         require_effects(self.name, [(self._effects[path], path) for path in tuned])
-
-
-def sampling_fields(sampling: Sampling, eos: Sequence[int]) -> dict[str, Any]:
-    """All that vLLM draws tokens by, each field said, with the tokens that end an answer."""
-    is_greedy = sampling.temperature == 0
-    return {
-        "n": 1,
-        "temperature": sampling.temperature,
-        "top_p": 1.0 if is_greedy else sampling.top_p,
-        "top_k": 0 if is_greedy else sampling.top_k,
-        "min_p": 0.0,
-        "repetition_penalty": sampling.repetition_penalty,
-        "presence_penalty": 0.0,
-        "frequency_penalty": 0.0,
-        "max_tokens": sampling.max_new_tokens,
-        "min_tokens": 0,
-        "seed": None if is_greedy else sampling.seed,
-        "stop": list(sampling.stop) or None,
-        "stop_token_ids": list(eos),
-        "ignore_eos": False,
-        "detokenize": bool(sampling.stop),  # else the caller decodes
-        "skip_special_tokens": True,
-        "include_stop_str_in_output": False,
-    }
-
-
-def _together(scores: Sequence[Mapping[tuple[int, int | str], float]]) -> dict[Any, float]:
-    """Scores of several prompts under their number in this list."""
-    return {
-        (number, place): value
-        for number, score in enumerate(scores)
-        for (_, place), value in score.items()
-    }
-
-
-def _unserved_by(adapter: AdapterDir, *, serves_patterns: bool) -> Iterator[Problem]:
-    reasons = [*adapter.unserved]
-    if not serves_patterns:
-        reasons += [n for n in ("rank_pattern", "alpha_pattern") if adapter.config.get(n)]
-    if reasons:
-        yield Problem(
-            f"vLLM cannot serve this adapter: {', '.join(reasons)}",
-            str(adapter.path),
-            mend="use --backend hf, or merge it into its base: --variant NAME=model:DIR",
-        )
-    if lora_rank(adapter.rank) is None:
-        yield Problem(
-            f"vLLM cannot serve this adapter: rank {adapter.rank}",
-            str(adapter.path),
-            wanted=f"at most {LORA_RANKS[-1]}",
-            mend="use --backend hf, or merge it into its base: --variant NAME=model:DIR",
-        )

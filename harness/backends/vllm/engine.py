@@ -164,11 +164,12 @@ class Engine:
         return None
 
     def _add(self, job: Job) -> None:
+        from vllm.inputs import tokens_input
         from vllm.lora.request import LoRARequest
 
         adapter = job.adapter
         lora = LoRARequest(adapter.name, adapter.number, adapter.path) if adapter else None
-        prompt = {"prompt_token_ids": list(job.token_ids)}
+        prompt = tokens_input(list(job.token_ids))
         self._engine.add_request(job.id, prompt, _parameters(job), lora_request=lora)
 
     def _step(self, texts: Collection[str]) -> Iterator[Output]:

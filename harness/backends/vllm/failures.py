@@ -25,11 +25,10 @@ _NO_CACHE = ("No available memory for the cache", "KV cache", "kv cache")
 _BAD_ARGUMENT = ("ValidationError", "TypeError")
 
 
-def explain(error: Exception, what: str) -> HarnessError:
+def explain(error: Exception, what: str, log: Path = _LOG) -> HarnessError:
     """What is told of an error of the engine: the reason, how to mend it, and where the log is."""
-    log = _read_log()
-    reason = _reason(error, log)
-    log_file = _log_file()
+    reason = _reason(error, _read(log))
+    log_file = _name(log)
     seen = f"; the whole story is in {log_file}" if log_file else ""
     if any(text in reason for text in _NO_DEVICE):
         return InputError(
@@ -79,9 +78,9 @@ def _shown(text: str) -> str:
     return line if len(line) <= _WORDS else f"{line[:_WORDS]}..."
 
 
-def _read_log() -> str:
+def _read(log: Path) -> str:
     try:
-        with _LOG.open("rb") as stream:
+        with log.open("rb") as stream:
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - _TAIL))
             return stream.read().decode(errors="replace")
@@ -89,10 +88,10 @@ def _read_log() -> str:
         return ""
 
 
-def _log_file() -> str:
-    """The path of the log, if standard error is a file with a name."""
+def _name(log: Path) -> str:
+    """The path of the log, if it is a file with a name."""
     try:
-        path = _LOG.resolve()
+        path = log.resolve()
     except OSError:
         return ""
     return str(path) if path.is_file() else ""

@@ -39,8 +39,8 @@ class Mode:
 COMPILED = Mode(cold=65.0, warm=51.6, base=3.1, adapter=3.9)
 EAGER = Mode(cold=16.6, warm=16.6, base=3.9, adapter=7.2)
 
-# Answers end before their limit. Measured on the starter suites with the embedded model: 0.24 of
-# the tokens that were allowed.
+# Answers end before their limit. Measured on the starter suites with the embedded model: 17,239
+# of the 74,400 tokens that were allowed.
 ANSWER_SHARE = 0.25
 # Turns that follow a first one are longer; an engine that turns out too short is started again.
 GROWTH = 2

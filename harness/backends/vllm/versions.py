@@ -56,8 +56,12 @@ class Installed:
 def installed() -> Installed:
     """The vLLM of this environment; raises `InputError` for none, and for one not supported."""
     spec = find_spec("vllm")
-    found = _distribution()
-    if spec is None or spec.origin is None or found is None:
+    return accept(_distribution(), Path(spec.origin).parent if spec and spec.origin else None)
+
+
+def accept(found: tuple[str, str] | None, root: Path | None) -> Installed:
+    """The same for a distribution's name and version, with its sources at `root`."""
+    if root is None or found is None:
         raise InputError(
             Problem(
                 "backend 'vllm' needs vLLM, which is not installed",
@@ -77,7 +81,7 @@ def installed() -> Installed:
             )
         )
     is_cpu = name == _CPU_BUILD or "cpu" in (here.local or "")
-    return Installed(here.public, is_cpu, Path(spec.origin).parent)
+    return Installed(here.public, is_cpu, root)
 
 
 def lora_rank(wanted: int) -> int | None:
