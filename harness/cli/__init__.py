@@ -14,6 +14,7 @@ from harness.cli import (
     caching,
     checking,
     comparing,
+    fixing,
     history,
     importing,
     nightly,
@@ -24,7 +25,18 @@ from harness.cli.leaving import INTERRUPTED, leave, silence
 from harness.cli.parser import new_parser, parse
 from harness.errors import HarnessError
 
-COMMANDS = (running, comparing, nightly, checking, importing, history, baselines, caching, training)
+COMMANDS = (
+    running,
+    comparing,
+    nightly,
+    checking,
+    importing,
+    history,
+    baselines,
+    caching,
+    training,
+    fixing,
+)
 STOPPED = "stopped; finished answers are kept: run the same command again"
 
 

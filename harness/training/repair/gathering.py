@@ -149,6 +149,7 @@ def _options(settings: Settings, variants: tuple[Variant, ...]) -> BackendOption
         variants=variants,
         device=settings.device,
         dtype=settings.dtype,
+        base_url=settings.base_url,
         trust_remote_code=settings.trust_remote_code,
         engine_args=engine_arguments(settings),
         cache_dir=settings.path(settings.store).parent,

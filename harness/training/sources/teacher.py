@@ -74,9 +74,8 @@ def _configured(settings: Settings, table: JudgeSettings, name: str, home: Path)
         "dtype": table.dtype or settings.dtype,
         "engine_args": table.engine_args,
         "engine_arg": (),
+        "base_url": table.base_url,
     }
-    if "base_url" in Settings.model_fields:
-        changed["base_url"] = table.base_url
     engine = aside(settings, home).model_copy(update=changed)
     return Teacher(engine, Variant(NAME, model, adapter, sampling=table.sampling), name)
 

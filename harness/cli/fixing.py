@@ -1,0 +1,149 @@
+"""`harness fix` and `harness rollback`: from a failing run to an adapter in use, and back."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.parser import add_settings, count, new_command
+from harness.cli.running import read_settings
+from harness.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from harness.training.repair import FixOptions
+
+PARAPHRASES = (0, 3, 4, 5)
+CURRENT = ".harness/adapters/current"
+# Options of the settings that the failing run has answered already.
+_FROM_THE_RUN = ("model", "adapter", "variant", "baseline", "reference", "responses", "aa")
+
+
+def add_commands(commands: Any) -> None:
+    """Register both commands."""
+    fix = new_command(
+        commands,
+        "fix",
+        "repair a failing run: rows, training, gate, promotion",
+        "fix --dry-run                     what would be done, and the first rows",
+        "fix latest                        repair what failed in the newest run",
+        "fix latest --bad-cases bad.jsonl  with prompts and bad answers from production",
+    )
+    fix.add_argument("run", nargs="?", default="latest", metavar="RUN", help="id, or latest")
+    fix.add_argument(
+        "--suite",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="repair only this failing suite",
+    )
+    fix.add_argument("--candidate", metavar="NAME", help="which candidate of the run is repaired")
+    fix.add_argument("--rounds", type=count, metavar="N", help="most rounds (default: fix.rounds)")
+    fix.add_argument("--bad-cases", metavar="FILE", help="prompts and bad answers from production")
+    fix.add_argument(
+        "--paraphrases", type=count, default=0, metavar="N", help="rewordings of each: 3 to 5"
+    )
+    fix.add_argument("--dry-run", action="store_true", help="show the plan and the first rows")
+    _add_current(fix)
+    add_settings(fix, without=(*_FROM_THE_RUN, "early_stop"))
+    fix.set_defaults(act=fix_command)
+    back = new_command(
+        commands,
+        "rollback",
+        "take the adapter in use back",
+        "rollback              the one that was in use before",
+        "rollback --to base    none at all",
+        "rollback --list       what was in use when",
+    )
+    back.add_argument("--to", metavar="NAME", help="an adapter of the history, or base")
+    back.add_argument("--list", action="store_true", help="show the history")
+    _add_current(back)
+    add_settings(back, without=_FROM_THE_RUN)
+    back.set_defaults(act=rollback_command)
+
+
+def _add_current(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--current",
+        default=CURRENT,
+        metavar="PATH",
+        help=f"the link to the adapter in use (default: {CURRENT})",
+    )
+
+
+def fix_command(arguments: argparse.Namespace) -> int:
+    """Repair a run; 0 promoted or nothing to repair, 1 rejected."""
+    from rich.console import Console
+
+    from harness.reports import Progress
+    from harness.training.repair import Watchers, fix, print_report, write_report
+    from harness.training.trainer import TrainingProgress
+
+    settings = read_settings(arguments)
+    options = _options(arguments)
+    if arguments.dry_run:
+        return _dry_run(settings, options)
+    errors = Console(stderr=True)
+    with Progress(errors) as answers, TrainingProgress(errors) as training:
+        watchers = Watchers(answers, training)
+        report = fix(settings, options, say=_sayer(errors), watchers=watchers)
+    if report is None:
+        print("nothing to repair: no candidate of this run failed")
+        return 0
+    print_report(Console(), report, write_report(settings, report))
+    return report.exit_code
+
+
+def rollback_command(arguments: argparse.Namespace) -> int:
+    """Let `current` point to an earlier adapter."""
+    from harness.training.repair import Place, rollback, shown
+
+    settings = read_settings(arguments)
+    place = Place(settings.path(arguments.current))
+    if arguments.list:
+        for change in place.changes():
+            print(f"{change.time}  {change.action:9}{shown(change.was)} → {shown(change.adapter)}")
+        print(f"in use: {shown(place.adapter())}")
+        return 0
+    change = rollback(place, arguments.to)
+    print(f"in use: {shown(change.adapter)} (before: {shown(change.was)})")
+    return 0
+
+
+def _dry_run(settings: Any, options: FixOptions) -> int:
+    from rich.console import Console
+
+    from harness.training.repair import dry_run, print_plan
+
+    plan = dry_run(settings, options)
+    if plan is None:
+        print("nothing to repair: no candidate of this run failed")
+        return 0
+    print_plan(Console(), plan)
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> FixOptions:
+    from harness.training.repair import FixOptions
+
+    if arguments.paraphrases not in PARAPHRASES:
+        found = str(arguments.paraphrases)
+        raise InputError(Problem("--paraphrases is 3, 4 or 5", found=found))
+    if arguments.rounds == 0:
+        raise InputError(Problem("--rounds is 1 or more", found="0"))
+    return FixOptions(
+        run=arguments.run,
+        suites=tuple(arguments.suite),
+        variant=arguments.candidate,
+        rounds=arguments.rounds,
+        bad_cases=Path(arguments.bad_cases) if arguments.bad_cases else None,
+        paraphrases=arguments.paraphrases,
+        current=Path(arguments.current),
+    )
+
+
+def _sayer(console: Any) -> Any:
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    return say
