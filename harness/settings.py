@@ -197,10 +197,12 @@ def load_settings(root: Path, given: Mapping[str, Any] | None = None) -> Setting
 
 def find_root(start: Path) -> Path:
     """The nearest folder at or above `start` with a configuration; `start` where there is none."""
-    for folder in (start, *start.parents):
-        if (folder / "harness.toml").is_file() or _configuration(folder)[1]:
-            return folder
-    return start
+    return next(filter(configured, (start, *start.parents)), start)
+
+
+def configured(folder: Path) -> bool:
+    """Whether this folder has a configuration of the harness."""
+    return (folder / "harness.toml").is_file() or bool(_configuration(folder)[1])
 
 
 def _engine_argument(text: str) -> tuple[str, Any]:

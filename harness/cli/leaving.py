@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from contextlib import suppress
-from typing import Any
 
 from rich.console import Console
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as shells see programs that end by it
-ENGINE = "engine"  # the thread's name, see harness/runner/engine.py
 
 
 class Terminal(Console):
@@ -32,17 +28,12 @@ def silence() -> int:
 
 
 def leave(code: int) -> int:
-    """The exit code; ends the process here and now where an engine still works in its thread.
-
-    Python ends such a thread from inside, and C++ answers that with an abort ("terminate called
-    without an active exception"). What was reported as done is on the disk by now.
-    """
+    """The exit code; ends the process here and now where an engine still works in its thread."""
     if code == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
-    if any(thread.name == ENGINE and thread.daemon for thread in threading.enumerate()):
-        streams: tuple[Any, ...] = (sys.stdout, sys.stderr)
-        for stream in streams:
-            with suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(code)
+    if "harness.runner" in sys.modules:  # a command that loaded no engine has none at work
+        from harness.runner import at_work, leave_now
+
+        if at_work():
+            leave_now(code)
     return code

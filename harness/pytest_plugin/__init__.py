@@ -3,6 +3,8 @@
 from harness.pytest_plugin.hooks import (
     pytest_addoption,
     pytest_collect_file,
+    pytest_collection_modifyitems,
+    pytest_configure,
     pytest_configure_node,
     pytest_terminal_summary,
     pytest_unconfigure,
@@ -11,6 +13,8 @@ from harness.pytest_plugin.hooks import (
 __all__ = [
     "pytest_addoption",
     "pytest_collect_file",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
     "pytest_configure_node",
     "pytest_terminal_summary",
     "pytest_unconfigure",

@@ -35,6 +35,8 @@ class Batch:
         self.selected: frozenset[Key] = frozenset()
         self.report: RunReport | None = None
         self.error: HarnessError | None = None
+        self.interrupted = False  # while it ran: the engine may still be at work
+        self._told = False
         self._results: dict[Key, list[Result]] = {}
         self._verdicts: dict[tuple[str, str], SuiteVerdict] = {}
 
@@ -44,7 +46,7 @@ class Batch:
         return self.report is not None or self.error is not None
 
     def start(self, selected: Iterable[Key], observer: Observer) -> None:
-        """Run; what goes wrong is kept, and raised by every `check`."""
+        """Run; what goes wrong is kept in `error`, for every item."""
         self.selected = frozenset(selected)
         try:
             self._keep(self._run_shared(observer))
@@ -54,12 +56,15 @@ class Batch:
             what = f"{type(error).__name__}: {error}"
             self.error = MachineryError(Problem(f"the run broke, see the first error: {what}"))
             raise
-        self.check()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise
 
-    def check(self) -> None:
-        """Raise the remembered error, if there is one."""
-        if self.error is not None:
-            raise self.error
+    def told(self, error: HarnessError) -> str:
+        """All of the error the first time, its first line from then on."""
+        text, first = str(error), not self._told
+        self._told = True
+        return text if first else f"{text.splitlines()[0]} (see the first error)"
 
     def results(self, key: Key) -> list[Result]:
         """The repeats of one case and variant; none where its suite stopped early."""

@@ -11,13 +11,22 @@ from harness.errors import HarnessError
 from harness.pytest_plugin.batch import Batch
 from harness.pytest_plugin.collecting import BATCH, RUN_UID, batch_of, collects
 from harness.pytest_plugin.items import SuiteFile
-from harness.pytest_plugin.options import add_options
+from harness.pytest_plugin.options import add_options, check_root
 from harness.pytest_plugin.progress import console_of
+from harness.pytest_plugin.refusing import refuse
+from harness.runner import at_work, leave_now
+
+STOPPED = "stopped; finished answers are kept: run the same command again"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Every option of the harness."""
     add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing is tested under a root folder that pytest chose by mistake."""
+    check_root(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
@@ -26,6 +35,12 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile 
         return None
     file: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
     return file
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """All files are read: what is wrong with the settings or the variants ends the session."""
+    refuse(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -41,17 +56,22 @@ def pytest_terminal_summary(
     from harness.reports import print_summary
 
     batch = _batch(config)
+    if batch and batch.interrupted:
+        terminalreporter.write_line(STOPPED)
     if batch and batch.report:
         terminalreporter.section("harness")
         print_summary(console_of(config), batch.report.scorecard, batch.report.paths)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The process that started the workers removes what they told each other."""
     batch = _batch(config)
     if batch and batch.shared and not hasattr(config, "workerinput"):
         for path in (batch.shared, Path(f"{batch.shared}.lock")):
             path.unlink(missing_ok=True)
+    if batch and batch.interrupted and at_work():
+        leave_now(pytest.ExitCode.INTERRUPTED)
 
 
 def _batch(config: pytest.Config) -> Batch | None:

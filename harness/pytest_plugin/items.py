@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InputError
 from harness.pytest_plugin.batch import Batch, Key
 from harness.pytest_plugin.collecting import batch_of, load
 from harness.pytest_plugin.progress import progress_of
+from harness.pytest_plugin.refusing import refuse, remember
 from harness.pytest_plugin.rulings import Kind, Ruling, rule_case, rule_gate
 from harness.suites import Case, Suite
 from harness.variants import Variant, VariantRole
@@ -31,7 +32,13 @@ class SuiteFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """Cases in the order of the file, each for all variants; then the gates."""
         try:
-            suite, cast = load(self.config, self.path), batch_of(self.config).variants
+            cast = batch_of(self.config).variants
+        except InputError as error:
+            if remember(self.config, error):
+                return
+            raise self.CollectError(str(error)) from None
+        try:
+            suite = load(self.config, self.path)
         except HarnessError as error:
             raise self.CollectError(str(error)) from None
         for case in suite.cases:
@@ -61,21 +68,20 @@ class SuiteItem(pytest.Item):
         """Broken machinery raises here, so that pytest calls it ERROR and not FAILED."""
         if self.config.getoption("setuponly", False) or self.config.getoption("setupplan", False):
             return
-        try:
-            self.start()
-        except HarnessError as error:
-            pytest.fail(str(error), pytrace=False)
+        if error := self.error():
+            if isinstance(error, InputError) and remember(self.config, error):
+                refuse(self.config)
+            pytest.fail(self.batch.told(error), pytrace=False)
         ruling = self.ruling()
         if ruling.kind is Kind.ERROR:
             pytest.fail(ruling.text, pytrace=False)
 
-    def start(self) -> None:
-        """Run all selected cases, the first time; later only raise what went wrong then."""
-        if self.batch.started:
-            self.batch.check()
-            return
-        with progress_of(self.config) as observer:
-            self.batch.start(selected(self.session), observer)
+    def error(self) -> HarnessError | None:
+        """Run all selected cases, the first time; what went wrong then, each time."""
+        if not self.batch.started:
+            with progress_of(self.config) as observer:
+                self.batch.start(selected(self.session), observer)
+        return self.batch.error
 
     def runtest(self) -> None:
         """Turn the ruling into pytest's outcome."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.settings import Settings, flags, load_settings
+from harness.settings import Settings, configured, find_root, flags, load_settings
 
 PREFIX = "harness_"
 
@@ -25,7 +26,45 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def read_settings(config: pytest.Config) -> Settings:
-    """Settings of the project in pytest's root folder, with this command line on top."""
+    """Settings of the project that is tested, with this command line on top."""
     given = {name: config.getoption(PREFIX + name) for name, _, _ in flags()}
-    root = Path() if config.rootpath == Path.cwd() else config.rootpath  # short paths in messages
-    return load_settings(root, {name: value for name, value in given.items() if value is not None})
+    root = _root(config)
+    short = Path() if root == Path.cwd() else root  # short paths in messages
+    return load_settings(short, {name: value for name, value in given.items() if value is not None})
+
+
+def check_root(config: pytest.Config) -> None:
+    """Raise UsageError where pytest chose its root folder by the value of one of our options.
+
+    Before pytest knows of them, it takes `DIR` of `--model DIR` for a path to test; without an ini
+    file the root is the common folder of all such paths, or the one with an ini file above them.
+    """
+    if config.getoption("rootdir", None) is not None or _holds(config, config.rootpath):
+        return
+    for option, value in pairwise(config.invocation_params.args):
+        if str(option) in _values() and Path(config.invocation_params.dir, value).exists():
+            raise pytest.UsageError(
+                f"pytest took the value of {option} for a path to test, and {config.rootpath} for "
+                f"the root of your project\n  mend: write {option}={value}, or put a pytest.ini "
+                "beside your conftest.py"
+            )
+
+
+def _root(config: pytest.Config) -> Path:
+    """pytest's root where the suites lie in it and it is configured; else as `harness run`."""
+    held = _holds(config, config.rootpath)
+    if held and configured(config.rootpath):
+        return config.rootpath
+    nearest = find_root(config.invocation_params.dir)
+    return nearest if configured(nearest) or not held else config.rootpath
+
+
+def _holds(config: pytest.Config, root: Path) -> bool:
+    """Whether everything that is tested lies in this folder."""
+    here = config.invocation_params.dir
+    paths = [Path(here, arg.partition("::")[0]).resolve() for arg in config.args]
+    return all(path.is_relative_to(root) for path in paths)
+
+
+def _values() -> set[str]:
+    return {flag.name for _, flag, _ in flags() if not flag.switch}

@@ -11,7 +11,7 @@ from harness.runner.cache import (
     stats,
     verify,
 )
-from harness.runner.engine import Limits
+from harness.runner.engine import Limits, at_work, leave_now
 from harness.runner.events import (
     Completed,
     Event,
@@ -86,6 +86,7 @@ __all__ = [
     "Verification",
     "Waiting",
     "asked_of",
+    "at_work",
     "completion_key",
     "count_results",
     "describe_judges",
@@ -96,6 +97,7 @@ __all__ = [
     "find_run",
     "identify",
     "ignore",
+    "leave_now",
     "make_plan",
     "prune",
     "read_entries",

@@ -8,15 +8,20 @@ with a limit, and the thread does not keep the process alive.
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from harness.backends.values import Backend, Completion, Request
 from harness.errors import HarnessError, MachineryError, Problem
 
+THREAD = "engine"
 GROUP = 512  # answers committed together at most: a hundredth of a second of work
 
 Answered = tuple[Request, Completion]
@@ -84,7 +89,7 @@ class Engine:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, daemon=True, name="engine")
+            self._thread = threading.Thread(target=self._work, daemon=True, name=THREAD)
             self._thread.start()
 
     def _work(self) -> None:
@@ -142,3 +147,21 @@ def _broken(name: str, error: BaseException) -> HarnessError:
     found = f"{type(error).__name__}: {error}"
     mend = "run the same command again: it goes on where this one stopped"
     return MachineryError(Problem(f"the engine {name!r} broke", found=found, mend=mend))
+
+
+def at_work() -> bool:
+    """Whether an engine of this process still works in its thread."""
+    return any(thread.name == THREAD and thread.daemon for thread in threading.enumerate())
+
+
+def leave_now(code: int) -> None:
+    """End the process here: for a program that is done while an engine is still at work.
+
+    Python ends such a thread from inside, and C++ answers that with an abort ("terminate called
+    without an active exception"). What was reported as done is on the disk by then.
+    """
+    streams: tuple[Any, ...] = (sys.stdout, sys.stderr)
+    for stream in streams:
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

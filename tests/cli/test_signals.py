@@ -50,7 +50,7 @@ def test_a_stopped_run_keeps_what_it_has(project: Path, number: signal.Signals) 
 
 def test_an_engine_that_still_works_does_not_abort_the_process() -> None:
     script = (
-        "import sys, threading, time, torch\n"
+        "import sys, threading, time, torch, harness.runner\n"
         "from harness.cli.leaving import leave\n"
         "def work():\n"
         "    x = torch.randn(300, 300, requires_grad=True)\n"

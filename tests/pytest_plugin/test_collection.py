@@ -75,13 +75,19 @@ def test_two_files_may_not_share_a_case(project: pytest.Pytester, record: Record
     done.stdout.fnmatch_lines(["suites/more.yaml:6:*: *'c00'*"])
 
 
+REFUSED = "!* _pytest.outcomes.Exit: wrong input: no case was run !*"
+
+
 def test_wrong_settings_are_said_once(project: pytest.Pytester, record: Record) -> None:
     record({"base": ALL})
+    project.path.joinpath("suites", "more.yaml").write_text("suite: more\n")
     project.path.joinpath("harness.toml").write_text('suites = ["suites"]\nbackand = "echo"\n')
 
     done = project.runpytest("suites")
 
-    done.stdout.fnmatch_lines(["*harness.toml:2: unknown setting 'backand'"])
+    done.stdout.fnmatch_lines(["*harness.toml:2: unknown setting 'backand'", REFUSED])
+    assert done.stdout.str().count("backand") == 1
+    assert done.ret == 4
 
 
 def test_no_model_is_said_in_one_line(project: pytest.Pytester) -> None:
@@ -89,13 +95,100 @@ def test_no_model_is_said_in_one_line(project: pytest.Pytester) -> None:
 
     done = project.runpytest("suites")
 
-    done.stdout.fnmatch_lines(["*no model given", "  mend: add --model DIR*"])
+    done.stdout.fnmatch_lines(
+        [
+            "no model given",
+            '  mend: add --model DIR, or model = "DIR" under [[]tool.harness[]] in pyproject.toml',
+            "collected 0 items",
+            REFUSED,
+        ]
+    )
+    assert done.ret == 4
 
 
-def test_a_broken_engine_makes_every_item_an_error(
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            "--model=nowhere",
+            [
+                "suites/colours.yaml ",
+                "nowhere: there is no such model",
+                "  mend: give the directory with config.json and [*].safetensors",
+            ],
+        ),
+        (
+            "--report-dir=harness.toml",
+            [
+                "suites/colours.yaml ",
+                "harness.toml: no report can be written here",
+                "  found: File exists",
+                "  mend: choose another directory with --report-dir DIR",
+            ],
+        ),
+    ],
+)
+def test_wrong_input_ends_the_session_with_one_message(
+    project: pytest.Pytester, option: str, message: list[str]
+) -> None:
+    project.path.joinpath("harness.toml").write_text('suites = ["suites"]\nmodel = "m"\n')
+
+    done = project.runpytest("suites", option, "--backend=hf")
+
+    done.stdout.fnmatch_lines([*message, "", "*no tests ran in*", REFUSED], consecutive=True)
+    assert "Traceback" not in done.stdout.str()
+    assert done.ret == 4
+
+
+def test_under_xdist_the_first_item_says_it_and_the_others_point_there(
+    project: pytest.Pytester,
+) -> None:
+    project.path.joinpath("harness.toml").write_text('suites = ["suites"]\n')
+
+    done = project.runpytest("suites", "--model=nowhere", "-n1")
+
+    done.assert_outcomes(errors=13)
+    assert done.stdout.str().count("mend: give the directory") == 1
+    done.stdout.fnmatch_lines(["nowhere: there is no such model (see the first error)"])
+    done.stdout.no_fnmatch_line("*During handling*")
+
+
+def test_a_value_that_pytest_takes_for_a_path_is_refused(
+    project: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    other.joinpath("pytest.ini").write_text("[pytest]\n")
+
+    done = project.runpytest("suites", "--model", str(other))
+
+    done.stderr.fnmatch_lines(
+        [
+            f"ERROR: pytest took the value of --model for a path to test, and {other} for the "
+            "root of your project",
+            f"  mend: write --model={other}, or put a pytest.ini beside your conftest.py",
+        ]
+    )
+    assert done.ret == 4
+
+
+def test_a_project_is_found_below_the_root_that_pytest_chose(
     project: pytest.Pytester, record: Record
 ) -> None:
     record({"base": ALL})
-    project.path.joinpath("reports").write_text("a file where a folder should be")
+    folder = project.path.parent / f"{project.path.name}-reports"
+    folder.mkdir()
 
-    project.runpytest("suites").assert_outcomes(errors=13)
+    project.runpytest("suites", "--report-dir", str(folder)).assert_outcomes(passed=13)
+
+
+def test_a_broken_engine_makes_items_errors_and_no_failures(
+    project: pytest.Pytester, record: Record
+) -> None:
+    record({"base": ALL})
+    slow = ("--backend=echo", "--engine-arg=delay=1")
+
+    done = project.runpytest("suites", "--time-limit=0.001", *slow)
+
+    outcomes = done.parseoutcomes()
+    assert outcomes["errors"] >= 12  # the first answer may just be there
+    assert "failed" not in outcomes
