@@ -1,6 +1,7 @@
 """Cleaning of training rows: nothing is dropped without a line in the report."""
 
 from harness.training.cleaning.clean import clean
+from harness.training.cleaning.table import print_cleaning
 from harness.training.cleaning.values import (
     Cleaned,
     CleaningReport,
@@ -18,4 +19,5 @@ __all__ = [
     "Dropped",
     "Noticed",
     "clean",
+    "print_cleaning",
 ]

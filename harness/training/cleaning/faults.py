@@ -9,10 +9,10 @@ import regex
 from harness.chat import Message
 from harness.scorers import Answer, Check, Context, parse_check
 from harness.scorers import scripts as writing
-from harness.scorers.counting import has_text
 from harness.scorers.counting import words as counted_words
+from harness.scorers.detect import detect
 from harness.scorers.json_text import NotJsonError, parse
-from harness.scorers.languages import language_code
+from harness.scorers.languages import COMMON, LANGUAGES, language_code
 from harness.scorers.limits import shown
 from harness.scorers.markdown import fences
 from harness.scorers.readable import prose
@@ -21,6 +21,8 @@ from harness.training.values import Row
 
 Fault = tuple[Reason, str]
 
+# Something visible besides dots: `<` may be an answer, `...` is none.
+_SAYS = regex.compile(r"[^\s\p{Cc}\p{Cf}.…]")
 # Text that was read in the wrong encoding, and signs that no keyboard writes.
 _MOJIBAKE = regex.compile(r"Ã[\u0080-\u00bf]|â€[\u0080-\u00bf™œ\u009d“”˜¦]|ï»¿|Â[\u00a0-\u00bf]")
 _UNREADABLE = regex.compile(r"[\ufffd\p{Co}\p{Cn}]|[\p{Cc}--[\t\n\r]]", regex.VERSION1)
@@ -28,6 +30,9 @@ _SAME_SIGN = regex.compile(r"([^\s\-=_*.#~])\1{49}")
 # An answer of so many words is long enough to go round in circles: half of it was said before.
 _CIRCLES = 20
 _REPETITION = {"no_repetition": {"n": 4, "max": 0.5}}
+# With fewer letters, or less confidence, a language is a guess.
+_SURE_LETTERS = 25
+_SURE = 0.9
 _PLACEHOLDER = regex.compile(
     r"\{\{\s{0,3}[\p{L}_][\p{L}\p{N}_.\- ]{0,60}\}\}"  # {{NAME}}
     r"|\[(?:your|insert|enter)\s[\p{L}\s'’/-]{1,40}\]|<(?:your|insert)\s[\p{L}\s'’/-]{1,40}>",
@@ -60,7 +65,7 @@ def _empty(row: Row, settings: CleaningSettings) -> str:
     for number, message in enumerate(_turns(row), start=1):
         if message.role == "user" and not message.content.strip():
             return f"turn {number}: the user says nothing"
-        if message.role == "assistant" and not has_text(message.content):
+        if message.role == "assistant" and not _SAYS.search(message.content):
             return f"turn {number}: the answer is {shown(message.content)}"
     return ""
 
@@ -130,18 +135,27 @@ def _language(row: Row, settings: CleaningSettings) -> str:
 
 
 def _other_language(row: Row, settings: CleaningSettings) -> str:
-    among = list(settings.languages)
-    switching = _check({"no_code_switching": {"among": among}})
+    wanted = settings.languages
+    switching = _check({"no_code_switching": {"among": list(wanted)}})
     for at, message in enumerate(row.messages):
         if message.role != "assistant":
             continue
-        finding = switching(Answer(message.content), Context(row.messages[:at]))
-        main = finding.detail.get("language")
-        if main is not None and main not in among:
+        if main := _surely_in(prose(message.content).text, wanted):
             return f"the answer is in {main}"
+        finding = switching(Answer(message.content), Context(row.messages[:at]))
         if finding.passed is False:
             return finding.reason
     return ""
+
+
+def _surely_in(text: str, wanted: tuple[str, ...]) -> str:
+    """The language or script that a text is in, where that is surely none of those wanted."""
+    found = detect(text, tuple(sorted({*wanted, *COMMON})), _SURE_LETTERS)
+    known = {script for code in wanted for script in LANGUAGES[code].scripts}
+    if found.letters >= _SURE_LETTERS and found.script not in known:
+        return found.language or f"{found.script} letters"
+    sure = found.language is not None and found.confidence >= _SURE
+    return (found.language or "") if sure and found.language not in wanted else ""
 
 
 def _names_a_language(text: str) -> bool:

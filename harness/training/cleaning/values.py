@@ -9,6 +9,8 @@ from typing import Literal
 
 from harness.canonical import JsonValue
 from harness.chat import Messages
+from harness.errors import InputError, Problem
+from harness.scorers.languages import LANGUAGES
 from harness.training.values import Row
 
 CountTokens = Callable[[Messages], int]
@@ -47,6 +49,14 @@ class CleaningSettings:
     max_dropped: float = 0.3
     most: int = 5
     off: frozenset[Reason] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Raises InputError for codes of languages that nobody here can tell."""
+        for code in self.languages:
+            if code not in LANGUAGES:
+                wanted = "codes of ISO 639-1, such as en, de, zh"
+                problem = Problem("language is not known", found=code, wanted=wanted)
+                raise InputError(problem)
 
 
 @dataclass(frozen=True, slots=True)
