@@ -8,7 +8,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from harness.backends.adapter_dir import AdapterDir, open_adapter
+from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
 from harness.backends.fingerprints import FileHashes, adapter_hash, model_hash
+from harness.backends.hf.quantising import ARGUMENT as QUANTISING
+from harness.backends.hf.quantising import quantisation, quantising_problems
 from harness.backends.model_dir import ModelDir, open_model
 from harness.backends.values import (
     BackendOptions,
@@ -28,7 +31,7 @@ if TYPE_CHECKING:  # torch and peft take seconds to import: only when they are u
     from harness.backends.hf.loading import LoadedModel
     from harness.backends.hf.placement import Placement
 
-_OWN_ARGUMENTS = ("rows", "threads")
+_OWN_NUMBERS = ("rows", "threads")
 
 
 class HfBackend:
@@ -37,8 +40,9 @@ class HfBackend:
     The base is loaded once, by the first `generate`; adapters are added to it. Variants of another
     model are answered after those of the loaded one, and the memory is given back in between.
 
-    Engine arguments: `rows` (most prompts in a batch), `threads` (on a CPU); all others go to
-    `from_pretrained` and count as part of the environment.
+    Engine arguments: `rows` (most prompts in a batch), `threads` (on a CPU), `quantization` ("4bit"
+    or "8bit", by bitsandbytes); all others go to `from_pretrained` and count as part of the
+    environment.
     """
 
     name = "hf"
@@ -49,6 +53,7 @@ class HfBackend:
         self._models: dict[str, ModelDir] = {}
         self._adapters: dict[tuple[str, str], AdapterDir] = {}
         self._tokenizers: dict[tuple[str, str], ChatTokenizer] = {}  # by model and template
+        self._effects: dict[tuple[str, str], Effect] = {}  # by model and adapter
         self._hashes = FileHashes(options.cache_dir)
         self._loaded: LoadedModel | None = None
         self._limits: Limits | None = None
@@ -80,17 +85,18 @@ class HfBackend:
             notes += self._adapter_notes(adapter, model)
         if self._limits != self._first_limits and self._limits:
             notes.append(f"batch cut to {self._limits.tokens} tokens: memory ran out")
-        return tuple(notes)
+        return (*notes, *effect_notes(self._effects.values()))
 
     def environment(self, variant: Variant) -> Environment:
         """Version, format, quantisation, template, end tokens and arguments for the model."""
         model = self._model(variant)
-        extra = {name: str(value) for name, value in self._model_arguments().items()}
+        passed = self._model_arguments().items()
+        extra = {name: str(value) for name, value in passed if name != QUANTISING}
         return Environment(
             engine="transformers",
             version=version("transformers"),
             dtype=self.placement.dtype_name,
-            quantisation=model.quantisation,
+            quantisation=model.quantisation or quantisation(self._options.engine_args),
             chat_template=self._tokenizer(variant).template_hash,
             extra={**extra, "eos": ",".join(map(str, self._eos(variant)))},
         )
@@ -115,6 +121,7 @@ class HfBackend:
             else:
                 fitting.append(request)
         for group in self._groups(fitting):
+            self._check_effects(group[0].variant.model, fitting)
             yield from self._answer(group)
 
     def waiting(self, requests: Sequence[Request]) -> str:
@@ -135,7 +142,7 @@ class HfBackend:
             facts["batch_tokens"] = str(self._limits.tokens)
         if self._threads:
             facts["threads"] = str(self._threads)
-        return facts
+        return {**facts, **effect_facts(self._effects.values())}
 
     def close(self) -> None:
         """Give the memory of the weights back."""
@@ -185,7 +192,7 @@ class HfBackend:
 
     def _model_arguments(self) -> dict[str, Any]:
         arguments = self._options.engine_args.items()
-        return {name: value for name, value in arguments if name not in _OWN_ARGUMENTS}
+        return {name: value for name, value in arguments if name not in _OWN_NUMBERS}
 
     def _adapter_notes(self, adapter: AdapterDir, model: str) -> Iterator[str]:
         if adapter.unserved:
@@ -215,6 +222,27 @@ class HfBackend:
             raise MachineryError(Problem(f"transformers failed: {error}")) from error
         finally:
             self._limits = decoder.limits
+
+    def _check_effects(self, model: str, requests: Sequence[Request]) -> None:
+        """Measure the adapters on this model that are asked, once; raise where one does nothing."""
+        from harness.backends.hf.effects import Effects
+
+        new = {
+            (model, request.variant.adapter): request.variant
+            for request in requests
+            if request.variant.model == model and request.variant.adapter
+        }
+        new = {key: variant for key, variant in new.items() if key not in self._effects}
+        if not new:
+            return
+        first = next(iter(new.values()))
+        effects = Effects(self._load(first), self._tokenizer(first))
+        for key, variant in new.items():
+            adapter = self._adapter(variant)
+            assert adapter is not None
+            self._effects[key] = effects.measure(variant.name, adapter)
+        found = [(self._effects[key], key[1]) for key in new]
+        require_effects(self.name, found)
 
     def _load(self, variant: Variant) -> LoadedModel:
         from harness.backends.hf.batching import choose_limits
@@ -248,7 +276,8 @@ class HfBackend:
 
 
 def _argument_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
-    for name in _OWN_ARGUMENTS:
+    yield from quantising_problems(arguments)
+    for name in _OWN_NUMBERS:
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             yield Problem(f"hf: {name!r} is wrong", found=repr(value), wanted="a number from 1")

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from harness.backends.hf.drawing import draw
+from harness.backends.hf.memory import is_out_of_memory
 from harness.backends.hf.rows import Row, Stopping, make_row, refuse
 from harness.backends.hf.window import (
     ROOM,
@@ -30,7 +31,6 @@ from harness.backends.hf.window import (
 from harness.backends.values import Completion, Request
 
 REFILL = 0.75  # the batch is made anew when at most this share of it is still going
-_CPU_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Decoder:
         """One step; returns the rows that it finished. No torch mode stays on afterwards."""
         try:
             return self._step()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         return self._retreat()  # here, where the error no longer holds the memory
@@ -207,15 +207,6 @@ class Decoder:
         self._window, self._rows, self._joining = None, [], []
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch found no memory, on any device."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        text in str(error).lower() for text in _CPU_OUT_OF_MEMORY
-    )
 
 
 def _known_arguments(model: Any) -> frozenset[str]:

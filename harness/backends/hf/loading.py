@@ -14,7 +14,9 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
 from harness.backends.adapter_dir import AdapterDir
+from harness.backends.hf.memory import check_room, is_out_of_memory, too_little
 from harness.backends.hf.placement import Placement
+from harness.backends.hf.quantising import quantised
 from harness.backends.model_dir import ModelDir
 from harness.errors import InputError, MachineryError, Problem
 
@@ -107,6 +109,9 @@ class LoadedModel:
 def _load(
     directory: ModelDir, placement: Placement, arguments: Mapping[str, Any], trust: bool
 ) -> Any:
+    given = quantised(arguments, placement)
+    if "device_map" not in given:  # which may spread it over several devices
+        check_room(directory, placement)
     try:
         with _quiet():
             model: Any = AutoModelForCausalLM.from_pretrained(
@@ -115,10 +120,12 @@ def _load(
                 local_files_only=True,
                 trust_remote_code=trust,
                 use_safetensors=True,
-                **arguments,
+                **given,
             )
-        moved = model if "device_map" in arguments else model.to(placement.device)
-    except (RuntimeError, ValueError, OSError, ImportError, TypeError) as error:
+        moved = model if "device_map" in given else model.to(placement.device)
+    except (RuntimeError, ValueError, OSError, ImportError, TypeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise too_little(directory, placement) from error
         raise MachineryError(
             Problem(f"the model cannot be loaded: {error}", str(directory.path))
         ) from error

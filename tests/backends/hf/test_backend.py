@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from harness.backends import BackendOptions, Completion, Request, open_backend
 from harness.backends.hf.backend import HfBackend
+from harness.backends.hf.placement import place
+from harness.backends.hf.quantising import quantisation, quantised
 from harness.chat import Message
 from harness.errors import InputError, MachineryError
 from harness.prompts import load_tokenizer
@@ -302,6 +305,43 @@ def test_wrong_engine_arguments_are_named() -> None:
         "hf: 'rows' is wrong\n  found: 0\n  wanted: a number from 1\n"
         "hf: 'threads' is wrong\n  found: 'two'\n  wanted: a number from 1"
     )
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is there")
+def test_quantising_needs_its_packages() -> None:
+    with pytest.raises(InputError) as caught:
+        HfBackend(BackendOptions(engine_args={"quantization": "4bit"}))
+
+    assert str(caught.value) == (
+        "hf: 'quantization' needs bitsandbytes\n"
+        "  mend: pip install 'adapter-gate-harness[bitsandbytes]'"
+    )
+
+
+def test_a_kind_of_quantising_that_is_not_known_is_named() -> None:
+    with pytest.raises(InputError) as caught:
+        HfBackend(BackendOptions(engine_args={"quantization": "3bit"}))
+
+    assert str(caught.value).startswith(
+        "hf: 'quantization' is wrong\n  found: '3bit'\n  wanted: 4bit or 8bit\n"
+    )
+
+
+def test_quantising_needs_a_gpu() -> None:
+    with pytest.raises(InputError) as caught:
+        quantised({"quantization": "4bit"}, place("cpu", "float32"))
+
+    assert str(caught.value) == (
+        "hf: 'quantization' needs a CUDA GPU\n"
+        "  found: device cpu\n"
+        "  mend: leave quantization out, or use a machine with a GPU"
+    )
+
+
+def test_quantised_weights_are_another_environment() -> None:
+    assert quantisation({"quantization": "4bit"}) == "bitsandbytes-nf4"
+    assert quantisation({"quantization": "8bit"}) == "bitsandbytes-int8"
+    assert quantisation({}) == ""
 
 
 def test_the_user_s_own_batch_is_used(variants: tuple[Variant, ...], ask: Ask) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from harness.backends import Address, Completion, Prompt, Request
-from harness.backends.hf.decoding import Decoder, Limits, is_out_of_memory
+from harness.backends.hf.decoding import Decoder, Limits
+from harness.backends.hf.memory import is_out_of_memory
 from harness.backends.hf.rows import Stopping
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.sampling import Sampling
@@ -176,7 +177,9 @@ def test_other_failures_are_not_taken_for_memory(engine: Engine) -> None:
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"), True),
         (RuntimeError("expected scalar type"), False),
-        (MemoryError(), False),
+        (RuntimeError("could not create a primitive"), True),
+        (MemoryError(), True),
+        (ValueError("out of memory"), False),
     ],
 )
 def test_which_errors_mean_memory(error: BaseException, expected: bool) -> None:

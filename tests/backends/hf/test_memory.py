@@ -1,0 +1,71 @@
+"""Memory that really runs out: under a limit that the system enforces, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.backends.hf.memory import check_room, free_bytes, weight_bytes
+from harness.backends.hf.placement import place
+from harness.backends.model_dir import open_model
+
+ROOT = Path(__file__).parents[3]
+MODEL = ROOT / "fixtures/model"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces RLIMIT_AS")
+
+
+def limited(what: str, mib: int) -> str:
+    """What `tests.backends.hf.limited` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.backends.hf.limited", str(MODEL), what, str(mib)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@linux
+def test_a_batch_that_finds_no_memory_is_halved_and_no_answer_is_lost_or_changed() -> None:
+    said = json.loads(limited("answer", 20))
+
+    assert (said["answers"], said["errors"], said["same"]) == (20, [], 20)
+    assert said["tokens"] < 20 * 400
+
+
+@linux
+def test_a_model_that_does_not_fit_is_said_to_be_too_large() -> None:
+    said = limited("load", 3)
+
+    assert re.fullmatch(
+        rf"MachineryError: {MODEL}: there is too little memory for the model\n"
+        r"  found: 0\.00 GiB free on this machine\n"
+        r"  wanted: 0\.02 GiB for its weights in float32, and more to work\n"
+        r"  mend: free some memory, or make it smaller: --dtype bfloat16\n",
+        said,
+    )
+
+
+def test_the_size_of_weights_goes_by_the_format() -> None:
+    model = open_model(str(MODEL))
+
+    whole, half = weight_bytes(model, torch.float32), weight_bytes(model, torch.bfloat16)
+
+    assert whole == 2 * half
+    assert 5_000_000 < half / 2 < 6_000_000  # parameters
+
+
+def test_a_model_that_fits_is_let_in() -> None:
+    check_room(open_model(str(MODEL)), place("cpu", "float32"))
+
+
+def test_the_memory_of_an_apple_gpu_is_not_known() -> None:
+    assert free_bytes(torch.device("mps")) is None
