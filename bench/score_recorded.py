@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from itertools import cycle, pairwise
 from pathlib import Path
 
-from bench.score_answers import _CATEGORIES
+from bench.score_answers import _CATEGORIES, told_apart
 from harness.runner import Event, Finished, Planned, scoring
 from harness.session import run_suites
 from harness.settings import load_settings
@@ -35,7 +35,7 @@ def write(folder: Path, answers: int) -> None:
         for number, answer in zip(range(answers // len(_CATEGORIES)), cycle(said), strict=False):
             case = {"id": f"{category}-{number}", "user": context.user or "?", "checks": checks}
             cases.append(case | ({"system": context.system} if context.system else {}))
-            rows.append(json.dumps({"case": case["id"], "response": answer}))
+            rows.append(json.dumps({"case": case["id"], "response": told_apart(answer, number)}))
         suite = {"suite": category, "category": category, "cases": cases}
         (folder / "suites" / f"{category}.yaml").write_text(json.dumps(suite, indent=0))
     (folder / "answers.jsonl").write_text("\n".join(rows) + "\n")

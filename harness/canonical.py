@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+)
+
+
 def canonical_json(value: object) -> str:
     """JSON with sorted keys, no spaces and no NaN; lone surrogates survive as escapes."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
+    return _ENCODER.encode(value)
+
+
+def flat_dict(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, as they are: `asdict` copies them, at ten times the price.
+
+    Meant for values whose fields are texts and numbers.
+    """
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def digest(value: object, length: int = 32) -> str:

@@ -30,11 +30,11 @@ from harness.gate import EARLY_STOP, GateReport, SuiteDemand, Verdict, decide
 from harness.judging import open_judges
 from harness.lineup import baseline_name, earlier_side, lineup
 from harness.reports import (
+    ExtrasCount,
     ReportPaths,
     Scorecard,
     build_scorecard,
     check_writable,
-    collect_extras,
     keep_rates,
     past_rates,
     write_reports,
@@ -218,11 +218,11 @@ def _answer_early(
 
 
 def _report(settings: Settings, store: Store, info: RunInfo, failure: str = "") -> RunReport:
-    gate = decide_run(settings, info, store.results(info.id))
+    count = ExtrasCount()
+    gate = decide_run(settings, info, count.passing(store.results(info.id)))
     noise = recalled_noise(store, info.id)
     history = past_rates(store, info.id, info.backend)
-    extras = collect_extras(store.results(info.id))
-    scorecard = build_scorecard(info, gate, noise=noise, history=history, extras=extras)
+    scorecard = build_scorecard(info, gate, noise=noise, history=history, extras=count.extras())
     keep_rates(store, scorecard)
     directory = settings.path(settings.report_dir)
     paths = write_reports(directory, info.id, scorecard, lambda: store.results(info.id))

@@ -1,7 +1,7 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
 from harness.reports.building import build_scorecard
-from harness.reports.extras import Extras, collect_extras
+from harness.reports.extras import Extras, ExtrasCount, collect_extras
 from harness.reports.files import ReportPaths, check_writable, write_reports
 from harness.reports.history import keep_rates, kept_verdict, past_rates, rates_key
 from harness.reports.markdown import to_markdown
@@ -22,6 +22,7 @@ from harness.reports.terminal import print_summary
 __all__ = [
     "Category",
     "Extras",
+    "ExtrasCount",
     "Gate",
     "Progress",
     "ReportPaths",

@@ -13,7 +13,7 @@ from typing import TextIO
 from harness.errors import InputError, MachineryError, Problem
 from harness.reports.encode import dumps
 from harness.reports.markdown import to_markdown
-from harness.reports.page import write_page
+from harness.reports.page import Page
 from harness.reports.scorecard import Scorecard
 from harness.runner.result_json import result_to_json
 from harness.runner.values import Result
@@ -104,11 +104,13 @@ def _write_all(
     paths: ReportPaths, scorecard: Scorecard, results: Callable[[], Iterable[Result]]
 ) -> None:
     paths.directory.mkdir(exist_ok=True)
+    page = Page(scorecard)
     with whole_file(paths.results) as file:
         for result in results():
             file.write(dumps(result_to_json(result)) + "\n")
+            page.see(result)
     with whole_file(paths.html) as file:
-        write_page(file, scorecard, results)
+        page.write(file, results())
     with whole_file(paths.markdown) as file:
         file.write(to_markdown(scorecard))
     with whole_file(paths.json) as file:

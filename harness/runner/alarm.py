@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar
 
@@ -25,14 +24,12 @@ class Overrun(BaseException):
 def within(seconds: float, work: Callable[[], T]) -> T:
     """What `work` returns; raises `Overrun` when it takes longer than `seconds`."""
     if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-        with _timer(seconds):
-            return work()
+        return _timed(seconds, work)
     return _in_thread(seconds, work)
 
 
-@contextmanager
-def _timer(seconds: float) -> Iterator[None]:
-    """A timer around a block; one that was running before (pytest's, say) goes on afterwards."""
+def _timed(seconds: float, work: Callable[[], T]) -> T:
+    """With a timer; one that was running before (pytest's, say) goes on afterwards."""
     armed = True
 
     def ring(number: int, frame: FrameType | None) -> None:
@@ -43,7 +40,7 @@ def _timer(seconds: float) -> Iterator[None]:
     rest, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         try:
-            yield
+            return work()
         finally:
             armed = False
     finally:  # even when the timer rang between the end of the work and the line above

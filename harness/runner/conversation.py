@@ -44,4 +44,6 @@ def system_turn(case: Case, variant: Variant) -> Messages:
 def sampling_of(trial: Trial) -> Sampling:
     """How this trial is sampled: the suite's settings, the variant's overrides, its own seed."""
     sampling = trial.case.sampling.override(trial.variant.sampling)
+    if not trial.repeat:
+        return sampling
     return sampling.model_copy(update={"seed": (sampling.seed + trial.repeat) % SEEDS})

@@ -43,7 +43,7 @@ def asked_of(case: Case) -> tuple[Question, ...]:
 
 def _sample_questions(case: Case) -> Iterator[Question]:
     for turn in case.turns:
-        for check in turn.checks:
+        for check in (check for check in turn.checks if check.scorer.asks):
             # A user's own check may ask only about some answers, and break on a sample.
             with suppress(Exception):
                 yield from check.questions(Answer("?"), Context())
@@ -57,6 +57,8 @@ def questions(
     Nothing is asked about an empty answer. Raises CheckBrokeError.
     """
     found: dict[str, Question] = {}
+    if not any(check.scorer.asks for turn in case.turns for check in turn.checks):
+        return ()
     for exchange in exchanges(case, transcript, tags):
         for check in () if exchange.empty else case.turns[exchange.turn].checks:
             try:

@@ -9,9 +9,10 @@ what the suite says about sampling, before a variant's own overrides.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 
 from harness.backends.values import Address, Backend, Environment, Prompt
-from harness.canonical import JsonValue, digest
+from harness.canonical import JsonValue, digest, flat_dict
 from harness.chat import as_dicts
 from harness.errors import InputError
 from harness.runner.values import VariantInfo
@@ -57,7 +58,7 @@ def completion_key(identity: Identity, prompt: Prompt, sampling: Sampling, addre
             "prompt": _prompt(prompt),
             "sampling": _sampling(sampling),
             "repeat": address.repeat,
-            "address": asdict(address) if identity.addressed else None,
+            "address": flat_dict(address) if identity.addressed else None,
         }
     )
 
@@ -68,7 +69,7 @@ def signature(identity: Identity, sampling: Sampling, *scoring: str) -> str:
     `scoring` holds digests of what else a score depends on (judges, reasoning tags); they follow
     as further parts.
     """
-    sampled = digest(_sampling(sampling), SIGNATURE_DIGITS)
+    sampled = _sampling_digest(sampling)
     return "-".join([identity.environment, sampled, *scoring])
 
 
@@ -121,5 +122,11 @@ def _prompt(prompt: Prompt) -> JsonValue:
     return [dict(message) for message in as_dicts(prompt.messages)]
 
 
+@lru_cache(maxsize=1024)  # the cases of a suite share theirs
 def _sampling(sampling: Sampling) -> dict[str, JsonValue]:
     return sampling.model_dump(mode="json")
+
+
+@lru_cache(maxsize=1024)
+def _sampling_digest(sampling: Sampling) -> str:
+    return digest(_sampling(sampling), SIGNATURE_DIGITS)

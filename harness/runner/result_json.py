@@ -42,8 +42,13 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
     }
 
 
-def result_from_json(row: Mapping[str, Any]) -> Result:
-    """The result of a row that `result_to_json` made; raises KeyError or ValueError otherwise."""
+def result_from_json(
+    row: Mapping[str, Any], *, cached: bool = False, seconds: float = 0.0
+) -> Result:
+    """The result of a row that `result_to_json` made; raises KeyError or ValueError otherwise.
+
+    `cached` and `seconds` are not in the row.
+    """
     responses = row["responses"] if "responses" in row else [row["response"]]
     return Result(
         suite=row["suite"],
@@ -65,6 +70,8 @@ def result_from_json(row: Mapping[str, Any]) -> Result:
         required=row["required"],
         tags=tuple(row["tags"]),
         prompt=tuple(row["prompt"]),
+        cached=cached,
+        seconds=seconds,
     )
 
 
@@ -89,12 +96,12 @@ def _check_to_json(check: CheckResult) -> JsonValue:
 
 def _check_from_json(row: Mapping[str, Any]) -> CheckResult:
     return CheckResult(
-        check=row["check"],
-        turn=row["turn"],
-        passed=row["passed"],
-        score=row["score"],
-        reason=row["reason"],
-        version=row["version"],
-        weight=row.get("weight", 1.0),
-        detail=row["detail"],
+        row["check"],
+        row["turn"],
+        row["passed"],
+        row["score"],
+        row["reason"],
+        row["version"],
+        row.get("weight", 1.0),
+        row["detail"],
     )

@@ -1,9 +1,11 @@
 """Rulings on many trials: in this process, or in several where that is faster.
 
-Processes are forked, so that checks with whatever they hold (compiled patterns, a user's own
-functions) are there without being sent. That is safe while no library with threads of its own is
-loaded, so runs that load torch score in this process, as do systems other than Linux. A worker's
-main thread does the scoring: time limits work there as they do here.
+A few trials of each group are ruled on here, to see what the others will take; where that is
+little, all stay here. Otherwise processes are forked, so that checks with whatever they hold
+(compiled patterns, the language detector, a user's own functions) are there without being sent;
+each check is used here once before, so that it is all there. Forking is safe while no library with
+threads of its own is loaded, so runs that load torch score in this process, as do systems other
+than Linux. A worker's main thread does the scoring: time limits work there as they do here.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +31,8 @@ from harness.runner.values import Outcome
 
 FEWEST = 400  # trials of a run: below that forking and the first use of each check cost more
 GROUP = 64  # trials that are ready at once: a slow engine's few are ruled on while it goes on
+SAMPLE = 16  # trials of a group that are ruled on here, to see how long one takes
+WORTH = 0.1  # seconds of work: sending less to other processes takes as long as doing it
 CHUNK = 16  # trials sent to a worker at once: some 50 ms of work
 MOST = 16  # workers: the one process that stores their results keeps no more busy
 
@@ -35,18 +40,29 @@ Job = tuple[Trial, Transcript]
 
 
 class Scoring:
-    """Gives rulings in the order of the jobs, the same ones whatever the number of processes."""
+    """Gives rulings in the order of the jobs, the same ones whatever the number of processes.
 
-    def __init__(self, plan: Plan, check_seconds: float, processes: int | None = None) -> None:
+    `worth` is the work of a group, in seconds, from which it is spread.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        check_seconds: float,
+        processes: int | None = None,
+        worth: float = WORTH,
+    ) -> None:
         self._rules = _Rules(plan, check_seconds)
         self._processes = processes or usable_processes(len(plan.trials))
+        self._worth = worth
+        self._used: set[str] = set()
         self._pool: ProcessPoolExecutor | None = None
 
     def rulings(self, jobs: Sequence[Job]) -> Iterator[Ruling]:
         """What the checks say, one ruling for each job."""
-        if len(jobs) < GROUP or not self._start():
+        if len(jobs) < GROUP or self._processes == 1 or not _may_fork():
             return (self._rules(*job) for job in jobs)
-        return self._spread(jobs)
+        return self._sampled(jobs)
 
     def stop(self) -> None:
         """End the processes."""
@@ -54,16 +70,38 @@ class Scoring:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def _start(self) -> bool:
-        """Whether there are other processes; forks them with the first large group."""
-        if self._pool is None and self._processes > 1 and _may_fork():
+    def _sampled(self, jobs: Sequence[Job]) -> Iterator[Ruling]:
+        """Some here; the rest as is faster."""
+        here = self._first_uses(jobs)
+        places = sorted({*here, *range(0, len(jobs), -(-len(jobs) // SAMPLE))})
+        done, seconds = {}, 0.0
+        for place in places:
+            began = time.thread_time()
+            done[place] = self._rules(*jobs[place])
+            seconds += 0.0 if place in here else time.thread_time() - began
+        rest = [job for place, job in enumerate(jobs) if place not in done]
+        work = seconds / max(len(done) - len(here), 1) * len(rest)
+        others = self._spread(rest) if work >= self._worth else (self._rules(*job) for job in rest)
+        for place in range(len(jobs)):
+            yield done[place] if place in done else next(others)
+
+    def _first_uses(self, jobs: Sequence[Job]) -> set[int]:
+        """The jobs with a check that was not used before; workers know nothing of it yet."""
+        found = set()
+        for place, (trial, _) in enumerate(jobs):
+            names = {check.name for turn in trial.case.turns for check in turn.checks}
+            if not names <= self._used:
+                self._used |= names
+                found.add(place)
+        if found:
+            self.stop()
+        return found
+
+    def _spread(self, jobs: Sequence[Job]) -> Iterator[Ruling]:
+        if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self._processes, get_context("fork"), _begin, (self._rules,)
             )
-        return self._pool is not None
-
-    def _spread(self, jobs: Sequence[Job]) -> Iterator[Ruling]:
-        assert self._pool is not None
         places = [self._rules.places[trial.position] for trial, _ in jobs]
         transcripts = [transcript for _, transcript in jobs]
         with warnings.catch_warnings():

@@ -14,14 +14,14 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from harness.backends.values import Completion
-from harness.canonical import JsonValue, canonical_json
+from harness.canonical import JsonValue, canonical_json, flat_dict
 from harness.errors import InputError, Problem, nearest
 from harness.runner.chunks import chunks
 from harness.runner.result_json import result_from_json, result_to_json
@@ -30,6 +30,7 @@ from harness.runner.store_errors import damaged, translated
 from harness.runner.store_schema import migrate
 from harness.runner.values import Result, RunInfo
 
+_ROW = json.JSONEncoder(allow_nan=False)
 BUSY_SECONDS = 30.0  # a commit takes milliseconds; whoever holds the file longer is stuck
 KEYS_PER_QUERY = 500  # SQLite takes at least 999 parameters everywhere
 ROWS_PER_PAGE = 500  # results are read in pages: a long read would stop the log from shrinking
@@ -118,10 +119,14 @@ class Store:
         """
         with self.transaction() as connection:
             kept, _ = self._read([entry.key for entry in entries])
+            new: dict[str, Entry] = {}
             for entry in entries:
                 if entry.key not in kept:
-                    connection.execute(_PUT, _completion_row(entry))
-                    kept[entry.key] = entry.completion
+                    new.setdefault(entry.key, entry)
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            rows = (_completion_row(entry, created) for entry in new.values())
+            connection.executemany(_PUT, rows)
+        kept.update((key, entry.completion) for key, entry in new.items())
         return [kept[entry.key] for entry in entries]
 
     def recall(self, key: str) -> JsonValue:
@@ -182,8 +187,7 @@ class Store:
             for position, cached, seconds, body, checksum in page:
                 if checksum_of(position, body) != checksum:
                     raise damaged(self.path, f"result {position} of run {run_id} has changed")
-                result = result_from_json(json.loads(body))
-                yield replace(result, cached=bool(cached), seconds=seconds)
+                yield result_from_json(json.loads(body), cached=bool(cached), seconds=seconds)
                 last = position
 
     def run(self, run_id: str) -> RunInfo:
@@ -303,9 +307,8 @@ def checksum_of(key: str | int, body: str) -> str:
     return hashlib.blake2b(f"{key}\n{body}".encode(), digest_size=8).hexdigest()
 
 
-def _completion_row(entry: Entry) -> tuple[str, str, str, str, str]:
-    body = canonical_json(asdict(entry.completion))
-    created = datetime.now(UTC).isoformat(timespec="seconds")
+def _completion_row(entry: Entry, created: str) -> tuple[str, str, str, str, str]:
+    body = canonical_json(flat_dict(entry.completion))
     return (
         entry.key,
         body,
@@ -316,7 +319,7 @@ def _completion_row(entry: Entry) -> tuple[str, str, str, str, str]:
 
 
 def _result_row(sequence: int, row: ResultRow) -> tuple[int, int, bool, float, str, str, str]:
-    body = json.dumps(result_to_json(row.result), allow_nan=False)
+    body = _ROW.encode(result_to_json(row.result))
     return (
         sequence,
         row.position,

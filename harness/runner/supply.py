@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 
 from harness.backends.values import Backend, Completion, Request, waiting
-from harness.canonical import JsonValue
+from harness.canonical import JsonValue, flat_dict
 from harness.errors import HarnessError, MachineryError
 from harness.runner.engine import Answered, Engine, Limits
 from harness.runner.events import Completed, Note, Observer, Reused, Waiting
@@ -88,4 +87,4 @@ class Supply:
 def _origin(request: Request) -> dict[str, JsonValue]:
     """Where an answer came from, for people who look into the store."""
     variant = request.variant
-    return {**asdict(request.address), "model": variant.model, "adapter": variant.adapter}
+    return {**flat_dict(request.address), "model": variant.model, "adapter": variant.adapter}

@@ -172,8 +172,7 @@ def _by_lingua(text: str, script: str, total: int, among: tuple[str, ...]) -> Gu
 
 def _weighed(values: dict[str, float], said: list[str]) -> dict[str, float]:
     """The confidences, weighed by how many of the words are function words of each language."""
-    lists = function_words()
-    hits = {code: sum(word in lists.get(code, ()) for word in said) for code in values}
+    hits = function_word_hits(said)
     weights = {
         code: value * _WORD_WEIGHT ** min(hits[code], 6) * (_RARE if code in RARE else 1)
         for code, value in values.items()
@@ -196,6 +195,22 @@ def function_words() -> dict[str, frozenset[str]]:
     text = files("harness.scorers").joinpath("function_words.yaml").read_text("utf-8")
     rows = yaml.load(text, Loader=yaml.BaseLoader)
     return {code: frozenset(words) for code, words in rows.items()}
+
+
+def function_word_hits(said: list[str]) -> Counter[str]:
+    """How many of the words are function words of each language, by code."""
+    languages = _languages_of_words()
+    return Counter(code for word in said for code in languages.get(word, ()))
+
+
+@lru_cache(maxsize=1)
+def _languages_of_words() -> dict[str, tuple[str, ...]]:
+    """Function words with the languages that have them: one look-up a word, not one a language."""
+    found: dict[str, tuple[str, ...]] = {}
+    for code, words in function_words().items():
+        for word in words:
+            found[word] = (*found.get(word, ()), code)
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from json import dumps, loads
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -108,13 +110,17 @@ def _schema(value: object) -> object:
     if not isinstance(value, Mapping | bool):
         raise wrong("schema", f"a schema is a mapping, true or false, not {shown(value)}")
     try:
-        canonical_json(value)
-        check_schema(value)
+        _check_text(dumps(value, allow_nan=False))
     except SchemaProblemError as error:
         raise wrong("schema", str(error)) from None
     except (TypeError, ValueError):
         raise wrong("schema", "the schema has values that JSON has not") from None
     return value
+
+
+@lru_cache(maxsize=512)  # thousands of cases may have one schema
+def _check_text(text: str) -> None:
+    check_schema(loads(text))
 
 
 def _plain(value: ExactJson) -> JsonValue:

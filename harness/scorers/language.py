@@ -14,7 +14,7 @@ from harness.scorers.languages import language_code, neighbourhood
 from harness.scorers.limits import shown
 from harness.scorers.mixing import switches
 from harness.scorers.one_or_more import LISTED, ONE_OR_MORE
-from harness.scorers.readable import LIMIT, clipped, letters, prose
+from harness.scorers.readable import LIMIT, clipped, prose
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.values import Answer, Context, Finding
 
@@ -177,7 +177,7 @@ def no_code_switching(answer: Answer, context: Context, args: NoCodeSwitchingArg
     text = prose(answer.text)
     among = _among(args)
     main = args.is_ or detect(text.text, among, args.min_letters).language
-    if main is None or not letters(text.text):
+    if main is None or not scripts.letters(text.text):
         return Finding(None, 0.0, "cannot tell: no main language is found", {"language": main})
     short = clipped(text.text, _MIXING_LIMIT)
     found = switches(short.text, main, among, _known(context, args.allow))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import regex
 
+from harness.scorers.scripts import letters
+
 # Long enough for any answer of a model (about 60,000 tokens), short enough for a few milliseconds.
 LIMIT = 200_000
 
@@ -79,11 +81,3 @@ def prose(text: str) -> Clipped:
     own = without_code(visible(short.text))
     bare = without_quotes(own)
     return Clipped(bare if letters(bare) * 2 >= letters(own) else own, short.cut)
-
-
-_LETTER = regex.compile(r"\p{L}")
-
-
-def letters(text: str) -> int:
-    """How many letters of any script the text has."""
-    return len(_LETTER.findall(text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import regex
@@ -157,6 +157,7 @@ class Reading:
         return told >= 20 and (self.lists or any(s.delivers for s in self.after(sentence)))
 
 
+@lru_cache(maxsize=8)  # `refuses` and `complies` beside each other read the same answer
 def read(text: str, user: str = "") -> Reading:
     """The reading of an answer."""
     short = clipped(text, LIMIT).text
@@ -218,8 +219,9 @@ _RANK: dict[Act, int] = {"refusal": 0, "limit": 1, "condemn": 2, "offer": 3, "te
 
 def _act(pack: Pack, text: str, sorry: bool, first: bool) -> tuple[Act, str, bool]:
     """What the sentence does, the words that say so, and whether it apologises."""
-    regret = bool(pack.find("sorry", pack.blanked("idiom", text)))
-    denying = pack.search("cannot", pack.blanked("idiom", text))
+    literal = pack.blanked("idiom", text)
+    regret = bool(pack.find("sorry", literal))
+    denying = pack.search("cannot", literal)
     refusing = pack.find("refuse", text) or (_bare(pack, text, denying) if first else "")
     if refusing:
         return "refusal", refusing, regret

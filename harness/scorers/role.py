@@ -91,7 +91,8 @@ def _missing(clauses: tuple[claims.Clause, ...], args: IdentityArgs) -> list[str
 
 def _claimed(clauses: tuple[claims.Clause, ...], args: IdentityArgs) -> list[str]:
     """Other makers' names that the answer gives as its own, as they are written in it."""
-    names = others((*args.name, *args.maker, *args.allow))
+    own = (*args.name, *args.maker, *args.allow)
+    names = others(own).among(clause.text for clause in clauses)
     said = [
         name for c in clauses if not c.denied for name in claims.claimed(c, names.within(c.text))
     ]

@@ -6,6 +6,7 @@ The Unicode tables are those of the `regex` package, the same on every Python ve
 from __future__ import annotations
 
 from collections import Counter
+from string import ascii_letters
 
 import regex
 
@@ -34,9 +35,19 @@ SOLE_LANGUAGE = {
 }  # fmt: skip
 
 
+_NO_LETTERS = dict.fromkeys(map(ord, ascii_letters))
+
+
+def letters(text: str) -> int:
+    """How many letters of any script the text has."""
+    if text.isascii():
+        return len(text) - len(text.translate(_NO_LETTERS))
+    return len(_ANY.findall(text))
+
+
 def count(text: str) -> Counter[str]:
     """Letters of the text by script, most frequent first; other scripts count as `other`."""
-    total = len(_ANY.findall(text))
+    total = letters(text)
     if text.isascii():
         return Counter({"latin": total} if total else {})
     found: Counter[str] = Counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -53,6 +54,11 @@ class Names:
     """Names to look for, each with its first word folded."""
 
     names: tuple[tuple[str, str], ...]
+
+    def among(self, texts: Iterable[str]) -> Names:
+        """Those that any of the texts may have in it: most answers name one vendor, or none."""
+        plain = _folded("\n".join(texts))
+        return Names(tuple(row for row in self.names if row[1] in plain))
 
     def within(self, text: str) -> regex.Pattern[str]:
         """A pattern for those of the names that the text may have in it.

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from yaml.composer import Composer
+from yaml.events import ScalarEvent
 from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.resolver import BaseResolver
@@ -75,6 +76,25 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
         _Parser.__init__(self, stream)
         Composer.__init__(self)
         BaseResolver.__init__(self)
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A plain value in one step: most of a file is that. PyYAML's own way for all else."""
+        event: Any = self.peek_event()
+        if type(event) is not ScalarEvent or event.anchor is not None or event.tag is not None:
+            node: yaml.Node | None = super().compose_node(parent, index)
+            return node
+        self.get_event()
+        tag = _plain_tag(event.value) if event.implicit[0] else _TAG + "str"
+        marks: tuple[Any, Any] = event.start_mark, event.end_mark
+        return yaml.ScalarNode(tag, event.value, *marks, style=event.style)
+
+
+def _plain_tag(text: str) -> str:
+    """The tag of an unquoted text."""
+    for tag, pattern in _Loader.yaml_implicit_resolvers.get(text[:1], ()):
+        if pattern.match(text):
+            return str(tag)
+    return _TAG + "str"
 
 
 for _name, _pattern, _first in _RESOLVERS:

@@ -48,7 +48,7 @@ Failed = Callable[[Loc, TemplateError], None]
 
 def is_template(text: str) -> bool:
     """Whether there is anything to render."""
-    return any(mark in text for mark in _MARKS)
+    return "{" in text and any(mark in text for mark in _MARKS)
 
 
 def render_text(text: str, variables: Mapping[str, Any]) -> str:

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def rulings(checks: list[object], processes: int, seconds: float = 5.0) -> list[Ruling]:
+def rulings(
+    checks: list[object], processes: int, seconds: float = 5.0, worth: float = 0.0
+) -> list[Ruling]:
     """What is ruled on answers to cases with these checks, each saying its number."""
     trials = tuple(
         Trial(case(f"c{n}", check=check), BASE, 0, position=2 * n) for n, check in enumerate(checks)
@@ -30,7 +32,7 @@ def rulings(checks: list[object], processes: int, seconds: float = 5.0) -> list[
         (trial, Transcript((Message("user", "?"),), (Completion(f"say {n}", "stop"),)))
         for n, trial in enumerate(trials)
     ]
-    scoring = Scoring(Plan(trials), seconds, processes)
+    scoring = Scoring(Plan(trials), seconds, processes, worth)
     try:
         return list(scoring.rulings(jobs))
     finally:
@@ -50,12 +52,13 @@ def test_several_processes_rule_as_one_does() -> None:
 
 
 def test_a_check_that_never_ends_is_ended_in_a_worker_too() -> None:
-    checks: list[object] = ["test_runaway", *mixed(GROUP)]
+    checks: list[object] = ["test_runaway", "test_runaway", *mixed(GROUP)]
 
     found = rulings(checks, processes=2, seconds=0.2)
 
-    assert found[0].reason == "check 'test_runaway' took longer than 0.2 s and was ended"
-    assert [ruling.outcome for ruling in found[1:5]] == [
+    late = "check 'test_runaway' took longer than 0.2 s and was ended"
+    assert [ruling.reason for ruling in found[:2]] == [late, late]
+    assert [ruling.outcome for ruling in found[2:6]] == [
         Outcome.FAIL,
         Outcome.FAIL,
         Outcome.FAIL,
@@ -64,12 +67,29 @@ def test_a_check_that_never_ends_is_ended_in_a_worker_too() -> None:
 
 
 def test_what_a_dying_worker_had_is_an_error_and_never_a_pass() -> None:
-    checks: list[object] = [*mixed(GROUP), {"test_dying": {"pid": os.getpid()}}]
+    dying: list[object] = [{"test_dying": {"pid": os.getpid()}}] * 2
 
-    found = rulings([*checks, *mixed(4 * CHUNK)], processes=2)
+    found = rulings([*mixed(GROUP), *dying, *mixed(4 * CHUNK)], processes=2)
 
-    assert len(found) == GROUP + 1 + 4 * CHUNK
-    assert found[GROUP] == Ruling(Outcome.ERROR, 0.0, "a process that scored answers died")
+    assert len(found) == GROUP + 2 + 4 * CHUNK
+    assert found[GROUP].checks[0].reason == "it was scored in the process of the tests"
+    assert found[GROUP + 1] == Ruling(Outcome.ERROR, 0.0, "a process that scored answers died")
+
+
+def test_a_new_check_is_used_here_before_workers_use_it() -> None:
+    new: object = {"test_dying": {"pid": os.getpid()}}
+
+    found = rulings([*mixed(GROUP), new], processes=2)
+
+    assert found[GROUP].outcome is Outcome.PASS
+
+
+def test_cheap_checks_stay_in_this_process() -> None:
+    spared: list[object] = [{"test_dying": {"pid": os.getpid()}}] * (2 * GROUP)
+
+    found = rulings(spared, processes=2, worth=60.0)
+
+    assert {ruling.outcome for ruling in found} == {Outcome.PASS}
 
 
 def test_small_runs_are_scored_in_one_process() -> None:

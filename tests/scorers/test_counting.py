@@ -19,6 +19,15 @@ def test_words_are_what_stands_between_spaces(said: list[str], space: str) -> No
     assert words(space.join(said)) == said
 
 
+@given(st.text(alphabet="ab1_'-.@&/+,:; \n"))
+@example("1,000 a,b 10:30 e.g don't x-")
+def test_ascii_words_are_those_of_any_script(text: str) -> None:
+    han = words(f"{text} 中")
+
+    assert words(text) == han[:-1]
+    assert han[-1] == "中"
+
+
 @given(st.text())
 @example("\u102b")  # a Myanmar vowel sign without its letter was counted from 1 to 0
 def test_a_count_is_a_range(text: str) -> None:

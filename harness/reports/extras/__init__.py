@@ -1,6 +1,6 @@
 """Figures of a run beside its pass rates, where its checks give them: rows of the scorecard."""
 
-from harness.reports.extras.collect import Extras, collect_extras
+from harness.reports.extras.collect import Extras, ExtrasCount, collect_extras
 from harness.reports.extras.ifeval import IfevalRow
 from harness.reports.extras.json_levels import JsonLevel, JsonLevelsRow
 from harness.reports.extras.role import RoleRow, RoleTurn
@@ -11,6 +11,7 @@ from harness.reports.extras.stability import StabilityRow, Unstable, stability
 __all__ = [
     "Disagreement",
     "Extras",
+    "ExtrasCount",
     "IfevalRow",
     "JsonLevel",
     "JsonLevelsRow",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from harness.reports.extras.ifeval import IfevalCount, IfevalRow
 from harness.reports.extras.json_levels import JsonLevelsCount, JsonLevelsRow
@@ -23,17 +23,40 @@ class Extras(Frozen):
     second_opinion: tuple[SecondOpinionRow, ...] = ()
 
 
+class ExtrasCount:
+    """Counts results, one after the other, in any order."""
+
+    def __init__(self) -> None:
+        self._ifeval, self._levels = IfevalCount(), JsonLevelsCount()
+        self._role, self._stability = RoleCount(), StabilityCount()
+        self._opinions = SecondOpinionCount()
+        self._all = (self._ifeval, self._levels, self._role, self._stability, self._opinions)
+
+    def add(self, result: Result) -> None:
+        """Count one result."""
+        for count in self._all:
+            count.add(result)
+
+    def passing(self, results: Iterable[Result]) -> Iterator[Result]:
+        """The same results, each counted on its way to whoever reads them."""
+        for result in results:
+            self.add(result)
+            yield result
+
+    def extras(self) -> Extras:
+        """The rows of what was counted."""
+        return Extras(
+            ifeval=tuple(self._ifeval.rows()),
+            json_levels=tuple(self._levels.rows()),
+            role=tuple(self._role.rows()),
+            stability=tuple(self._stability.rows()),
+            second_opinion=tuple(self._opinions.rows()),
+        )
+
+
 def collect_extras(results: Iterable[Result]) -> Extras:
     """Read the results once, in any order, and keep counts."""
-    ifeval, levels, role, stable = IfevalCount(), JsonLevelsCount(), RoleCount(), StabilityCount()
-    opinions = SecondOpinionCount()
+    count = ExtrasCount()
     for result in results:
-        for count in (ifeval, levels, role, stable, opinions):
-            count.add(result)
-    return Extras(
-        ifeval=tuple(ifeval.rows()),
-        json_levels=tuple(levels.rows()),
-        role=tuple(role.rows()),
-        stability=tuple(stable.rows()),
-        second_opinion=tuple(opinions.rows()),
-    )
+        count.add(result)
+    return count.extras()

@@ -54,7 +54,7 @@ class SecondOpinionCount:
 
     def add(self, result: Result) -> None:
         """Count one result: a turn at a time, whatever the checks' weights."""
-        if not judged(result):
+        if not judged(result) or not any(check.detail for check in result.checks):
             return
         for turn in sorted({check.turn for check in result.checks}):
             pair = _opinions(check for check in result.checks if check.turn == turn)

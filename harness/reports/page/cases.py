@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Sequence
 
 from harness.canonical import JsonValue, canonical_json
@@ -44,20 +45,24 @@ def asked(result: Result) -> list[tuple[str, str]]:
 class Prompts:
     """Which row first had a prompt, so that the others can point to it.
 
-    Keeps 16 bytes per prompt, some 3 MB for 20,000 cases, and no text.
+    Keeps 16 bytes per prompt and 8 per row, some 3 MB for 20,000 cases, and no text.
     """
 
     def __init__(self) -> None:
         self._rows: dict[bytes, int] = {}
-        self._count = 0
+        self._firsts = array("q")
 
-    def place(self, result: Result) -> int | None:
-        """The number of the earlier row with the same prompt; None if this is the first."""
-        text = canonical_json(asked(result))
-        key = hashlib.blake2b(text.encode(), digest_size=16).digest()
-        found = self._rows.setdefault(key, self._count)
-        self._count += 1
-        return None if found == self._count - 1 else found
+    def see(self, turns: Sequence[tuple[str, str]]) -> bool:
+        """Take the prompt of the next row; whether it is the first with it."""
+        key = hashlib.blake2b(canonical_json(turns).encode(), digest_size=16).digest()
+        number = len(self._firsts)
+        self._firsts.append(self._rows.setdefault(key, number))
+        return self._firsts[-1] == number
+
+    def earlier(self, number: int) -> int | None:
+        """The number of the first row with the prompt of row `number`; None if it is that row."""
+        first = self._firsts[number]
+        return None if first == number else first
 
 
 class Shortener:
@@ -71,13 +76,17 @@ class Shortener:
 
     def see(self, result: Result) -> None:
         """Count one result's texts."""
-        texts = list(result.responses)
-        if self._prompts.place(result) is None:
-            texts += [content for _, content in asked(result)]
+        texts, turns = list(result.responses), asked(result)
+        if self._prompts.see(turns):
+            texts += [content for _, content in turns]
         for text in texts:
             self._longest = max(self._longest, len(text))
             for number, limit in enumerate(LIMITS):
                 self._sums[number] += min(len(text), limit)
+
+    def earlier(self, number: int) -> int | None:
+        """The number of an earlier row with the prompt of row `number`, if there is one."""
+        return self._prompts.earlier(number)
 
     @property
     def limit(self) -> int:
@@ -106,11 +115,10 @@ def case_row(
     result: Result,
     suites: Sequence[str],
     variants: Sequence[str],
-    prompts: Prompts,
+    earlier: int | None,
     shortener: Shortener,
 ) -> list[JsonValue]:
-    """One row, in the order of `FIELDS`; suites and variants by number."""
-    earlier = prompts.place(result)
+    """One row, in the order of `FIELDS`; suites, variants and an earlier prompt by number."""
     prompt: JsonValue = earlier
     if earlier is None:
         prompt = [[role, shortener.cut(content)] for role, content in asked(result)]

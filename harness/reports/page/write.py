@@ -1,4 +1,4 @@
-"""Writing the page: two passes over the results, neither of which holds them all."""
+"""Writing the page: it sees all results once, then writes them, and never holds them all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from harness.reports import words
 from harness.reports.encode import embedded
-from harness.reports.page.cases import FIELDS, Prompts, Shortener, case_row
+from harness.reports.page.cases import FIELDS, Shortener, case_row
 from harness.reports.page.drawing import DeltaScale, delta_strip, rate_strip, sparkline
 from harness.reports.page.view import Spotlight, page_view
 from harness.reports.scorecard import Scorecard
@@ -24,41 +24,56 @@ from harness.runner.values import Result
 SCRIPTS = ("data.js", "differences.js", "panel.js", "list.js")
 
 
+class Page:
+    """The page of a run: sees all results, then writes them; it never holds them all."""
+
+    def __init__(self, scorecard: Scorecard) -> None:
+        self._card = scorecard
+        self._spotlight, self._shortener = Spotlight(), Shortener()
+        self._sections = all_sections(scorecard)
+
+    def see(self, result: Result) -> None:
+        """Take one result."""
+        self._spotlight.see(result)
+        self._shortener.see(result)
+        for section in self._sections:
+            section.see(result)
+
+    def write(self, file: TextIO, results: Iterable[Result]) -> None:
+        """Write the page; `results` are those that were seen, in the same order."""
+        style, script = _style(), _script()
+        parts = _template().generate(
+            view=page_view(self._card, self._spotlight),
+            card=self._card,
+            scorecard_json=Markup(embedded(self._card.model_dump(mode="json"))),
+            cases_json=_cases(self._card, results, self._shortener),
+            cut=self._shortener.limit if self._shortener.cuts else None,
+            sections=[section for section in self._sections if section.filled],
+            style=Markup(style),
+            script=Markup(script),
+            policy=_policy(style, script),
+        )
+        for part in parts:
+            file.write(part)
+
+
 def write_page(file: TextIO, scorecard: Scorecard, results: Callable[[], Iterable[Result]]) -> None:
     """Write the page; `results` gives all results from the start each time it is called."""
-    spotlight, sections = Spotlight(), all_sections(scorecard)
-    shortener = Shortener()
+    page = Page(scorecard)
     for result in results():
-        spotlight.see(result)
-        shortener.see(result)
-        for section in sections:
-            section.see(result)
-    style, script = _style(), _script()
-    parts = _template().generate(
-        view=page_view(scorecard, spotlight),
-        card=scorecard,
-        scorecard_json=Markup(embedded(scorecard.model_dump(mode="json"))),
-        cases_json=_cases(scorecard, results(), shortener),
-        cut=shortener.limit if shortener.cuts else None,
-        sections=[section for section in sections if section.filled],
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
-    )
-    for part in parts:
-        file.write(part)
+        page.see(result)
+    page.write(file, results())
 
 
 def _cases(
     scorecard: Scorecard, results: Iterable[Result], shortener: Shortener
 ) -> Iterator[Markup]:
     """The embedded cases, piece by piece."""
-    prompts = Prompts()
     suites = [suite.name for suite in scorecard.run.suites]
     variants = [variant.name for variant in scorecard.variants]
     yield Markup('{"fields":' + embedded(list(FIELDS)) + ',"rows":[\n')
     for number, result in enumerate(results):
-        row = case_row(result, suites, variants, prompts, shortener)
+        row = case_row(result, suites, variants, shortener.earlier(number), shortener)
         yield Markup((",\n" if number else "") + embedded(row))
     yield Markup("\n]}")
 

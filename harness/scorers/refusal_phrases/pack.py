@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import regex
 
 from harness.scorers import scripts
-from harness.scorers.detect import function_words, words_of
+from harness.scorers.detect import function_word_hits, words_of
 
 # In the order of their use by instruct models; English first, since it decides most answers.
 LANGUAGES = (
@@ -86,20 +86,17 @@ def packs_for(text: str) -> tuple[Pack, ...]:
     found = scripts.count(text)
     chosen = {code for code, script in _SCRIPTS.items() if found[script]}
     if found["latin"]:
-        words = words_of(text)
-        hits = {code: _hits(code, words) for code in LANGUAGES if code not in _SCRIPTS}
+        near = function_word_hits(words_of(text))
+        hits = {
+            code: max(near[other] for other in _RELATIVES.get(code, (code,)))
+            for code in LANGUAGES
+            if code not in _SCRIPTS
+        }
         most = max(hits.values())
         # A sentence without a word of the lists may be in any of the languages.
         enough = most / 2 if most >= _TELLING else 0
         chosen |= {"en", *(code for code, number in hits.items() if number >= enough)}
     return tuple(pack for pack in packs() if pack.language in chosen)
-
-
-def _hits(code: str, words: list[str]) -> int:
-    lists = function_words()
-    return max(
-        sum(word in lists.get(near, ()) for word in words) for near in _RELATIVES.get(code, (code,))
-    )
 
 
 @cache
