@@ -23,7 +23,7 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 TRACKERS = ("mlflow", "tensorboard", "wandb")
 
 Count = Annotated[StrictInt, Field(ge=1)]
-Number = StrictFloat | StrictInt
+Number = StrictFloat  # whole numbers are taken too
 
 
 class _Part(BaseModel):

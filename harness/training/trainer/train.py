@@ -52,9 +52,15 @@ def train(
         return done
     work = config.output / WORK
     _claim(prepared, work)
+    observer(Note(_beginning(prepared.counts)))
     recorder = Recorder(observer)
     _run(prepared, work, recorder)
     return finish(prepared, work, recorder.facts, notes or {})
+
+
+def _beginning(counts: Mapping[str, Any]) -> str:
+    rows = f"{counts['rows']} rows to train on, {counts['held_out']} held out"
+    return f"{rows}, {counts['tokens']:,} tokens in an epoch; the model is being loaded"
 
 
 class Recorder:

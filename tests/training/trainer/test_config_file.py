@@ -1,0 +1,105 @@
+"""Tests of a training as a YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError
+from harness.training.trainer import DataFile, TrainConfig, load_train_config
+
+
+def load(folder: Path, text: str) -> TrainConfig:
+    file = folder / "train.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_train_config(file)
+
+
+def problems(folder: Path, text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        load(folder, text)
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+def test_a_file_with_all_that_is_needed(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        "model: fixtures/model\noutput: out\n"
+        "data:\n  - rows.jsonl#20\n  - {path: replay.jsonl, replay: true}\n"
+        "lora: {rank: 32, rslora: true}\nlearning_rate: 1e-3\n",
+    )
+
+    assert config.data == (
+        DataFile(path=Path("rows.jsonl"), count=20),
+        DataFile(path=Path("replay.jsonl"), replay=True),
+    )
+    assert config.lora.rank == 32
+    assert config.lora.scale == 64
+    assert config.learning_rate == 1e-3
+
+
+def test_one_file_of_rows_needs_no_list(tmp_path: Path) -> None:
+    config = load(tmp_path, "model: m\noutput: out\ndata: rows.jsonl\n")
+
+    assert config.data == (DataFile(path=Path("rows.jsonl")),)
+
+
+def test_given_settings_win(tmp_path: Path) -> None:
+    file = tmp_path / "train.yaml"
+    file.write_text("model: m\noutput: out\n", encoding="utf-8")
+
+    assert load_train_config(file, output="elsewhere").output == Path("elsewhere")
+
+
+def test_all_that_is_wrong_is_said_at_once_with_its_place(tmp_path: Path) -> None:
+    text = "model: m\nlearnig_rate: 0.1\nlora:\n  rank: 0\n  rang: 4\nepochs: many\n"
+
+    said = problems(tmp_path, text)
+
+    assert "train.yaml:1:1: output is missing" in said
+    assert "train.yaml:2:1: key 'learnig_rate' is not known here\n" in said
+    assert "  did you mean: learning_rate" in said
+    assert "train.yaml:4:9: lora.rank is wrong: input should be greater than or equal to 1" in said
+    assert "train.yaml:5:3: key 'rang' is not known here\n" in said
+    assert "  did you mean: rank\n" in said
+    assert "train.yaml:6:9: epochs is wrong: input should be a valid number" in said
+
+
+def test_a_setting_with_two_kinds_of_numbers_is_one_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, "model: m\noutput: out\nwarmup: soon\n").count("warmup") == 1
+
+
+def test_rows_of_a_file_are_counted_from_one(tmp_path: Path) -> None:
+    assert problems(tmp_path, "model: m\noutput: out\ndata: [rows.jsonl#0]\n") == (
+        "train.yaml:3:7: data is wrong: the count of rows cannot be read: rows.jsonl#0\n"
+        "  found: ['rows.jsonl#0']"
+    )
+
+
+def test_keys_of_a_file_of_rows(tmp_path: Path) -> None:
+    text = "model: m\noutput: out\ndata:\n  - {path: a.jsonl, cuont: 3}\n"
+
+    assert problems(tmp_path, text) == (
+        "train.yaml:4:21: key 'cuont' is not known here\n"
+        "  wanted: path, count, system, replay\n"
+        "  did you mean: count"
+    )
+
+
+def test_an_unknown_tracker(tmp_path: Path) -> None:
+    assert problems(tmp_path, "model: m\noutput: out\nreport_to: [tensorbord]\n") == (
+        "train.yaml:3:13: report_to.0 is wrong: input should be 'mlflow', 'tensorboard' or "
+        "'wandb'\n  found: 'tensorbord'"
+    )
+
+
+def test_a_file_that_is_no_mapping(tmp_path: Path) -> None:
+    assert problems(tmp_path, "- model\n") == "train.yaml:1:1: a mapping is wanted"
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_train_config(tmp_path / "none.yaml")
+
+    assert str(caught.value) == f"{tmp_path}/none.yaml: cannot read it: No such file or directory"
