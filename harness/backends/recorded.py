@@ -34,6 +34,12 @@ _FIELDS: Mapping[str, tuple[type, str]] = {
 # Other keys are passed over, unless they look like slips of those above. A run's own rows have
 # these, some of which do: `case_hash`.
 _OTHERS = {"case_hash", "category", "prompt", "repeats", "seconds", "suite", "tags", "variants"}
+# What others call them.
+_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "case": ("id", "case_id", "name", "key"),
+    "response": ("answer", "output", "completion", "prediction", "text", "content", "generation"),
+}
+_KNOWN = {*_FIELDS, *_OTHERS, *(name for names in _ALIASES.values() for name in names)}
 _MOST_PROBLEMS = 20  # a file of the wrong kind is wrong in every line
 
 
@@ -198,19 +204,25 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     for name, content in value.items():
         if name in _FIELDS and not _fits(content, _FIELDS[name][0]):
             yield Problem(f"{name!r} is wrong", found=_short(content), wanted=_FIELDS[name][1])
-        elif name not in _FIELDS and name not in _OTHERS and (meant := nearest(name, _FIELDS)):
+        elif name not in _KNOWN and (meant := nearest(name, _FIELDS)):
             yield Problem(f"key {name!r} is not known", did_you_mean=meant)
     keys = ", ".join(value) or "an empty object"
     if "case" not in value:
-        yield Problem("'case' is missing", found=keys)
+        yield Problem("'case' is missing", found=keys, mend=_renamed("case", value))
     if "response" in value and "responses" in value:
         yield Problem("has both 'response' and 'responses'", mend="keep one of them")
     elif "response" not in value and "responses" not in value and not _is_broken(value):
-        yield Problem("'response' is missing", found=keys)
+        yield Problem("'response' is missing", found=keys, mend=_renamed("response", value))
     variant = value.get("variant", BASE)
     if isinstance(variant, str) and not NAME.fullmatch(variant):
         allowed = "letters, digits, '_', '.', '-'"
         yield Problem(f"variant name {variant!r} is not allowed", wanted=allowed)
+
+
+def _renamed(wanted: str, value: Mapping[str, Any]) -> str:
+    """How a key of another name becomes the one that is wanted."""
+    names = [name for name in _ALIASES[wanted] if isinstance(value.get(name), str)]
+    return f"rename {names[0]!r} to {wanted!r}" if names else ""
 
 
 def _fits(content: object, wanted: type) -> bool:

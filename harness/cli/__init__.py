@@ -14,6 +14,7 @@ from harness.cli import (
     caching,
     checking,
     comparing,
+    engine,
     fixing,
     history,
     importing,
@@ -36,6 +37,7 @@ COMMANDS = (
     caching,
     training,
     fixing,
+    engine,
 )
 STOPPED = "stopped; finished answers are kept: run the same command again"
 
@@ -62,6 +64,8 @@ def _run(words: Sequence[str]) -> int:
         sys.stdout.flush()
     except HarnessError as error:
         print(error, file=sys.stderr)
+        if len(error.problems) > 1:
+            print(f"{len(error.problems)} problems", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         return silence()

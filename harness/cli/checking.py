@@ -31,12 +31,13 @@ def add_commands(commands: Any) -> None:
 
 def validate_command(arguments: argparse.Namespace) -> int:
     """Load every suite; all that is wrong is printed at once."""
+    from harness.reports.words import plural
     from harness.selection import load_selected
 
     settings = read_settings(arguments)
     suites = load_selected(arguments.suites, settings)
     for suite in suites:
-        print(f"{suite.path}: {suite.name}, {len(suite.cases)} cases, {suite.category}")
+        print(f"{suite.path}: {suite.name}, {plural(len(suite.cases), 'case')}, {suite.category}")
         for warning in suite.warnings:
             print(f"  warning: {warning}")
     return 0

@@ -80,6 +80,7 @@ def rows_command(arguments: argparse.Namespace) -> int:
 
 
 def _write(arguments: argparse.Namespace, imported: Imported) -> int:
+    from harness.reports.words import plural
     from harness.suites.importing import write_suite
 
     path = _out(arguments)
@@ -87,7 +88,8 @@ def _write(arguments: argparse.Namespace, imported: Imported) -> int:
     checks = sum(len(turn.checks) for case in suite.cases for turn in case.turns)
     for problem in imported.left_out:
         print(f"left out: {problem}")
-    print(f"{path.as_posix()}: {suite.name}, {len(suite.cases)} cases, {checks} checks")
+    held = f"{plural(len(suite.cases), 'case')}, {plural(checks, 'check')}"
+    print(f"{path.as_posix()}: {suite.name}, {held}")
     return 0
 
 

@@ -241,7 +241,9 @@ class _Builder:
 
     def _key(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode) or (not node.value and not node.style):
-            self._problem(node, "a key must be one plain word")
+            curly = isinstance(node, yaml.MappingNode)
+            mend = 'a template needs quotes: "{{ name }}"' if curly else ""
+            self._problem(node, "a key must be one plain word", mend=mend)
             return ""
         if node.value == "<<" and not node.style:
             mend = "say it under defaults, or write it out"

@@ -40,6 +40,7 @@ _LIMITS = {
     "too_long": "{max_length} or fewer entries",
     "string_pattern_mismatch": "letters, digits, '_', '.' and '-'",
 }
+_PERCENT = ("gate.min_pass_rate", "gate.max_drop")  # what people give in percent
 # Steps that say where a thing stands, not what it is.
 _LISTS = ("cases", "checks", "from_file", "generate", "case", "haystack", "turns")
 
@@ -152,6 +153,8 @@ def _said(row: ErrorDetails, known: Sequence[str], name: str) -> dict[str, str]:
     if kind == "unknown_check":
         mend = "use one of " + ", ".join(context["known"])
         return {"message": row["msg"], "did_you_mean": context["did_you_mean"], "mend": mend}
+    if kind == "too_short" and row["input"] == "":
+        kind = "string_too_short"  # one text stands for a list of it
     if wanted := _wanted(kind, context):
         return _wrong(name, row["input"], wanted)
     message = row["msg"].removeprefix("Value error, ")
@@ -172,6 +175,10 @@ def _wrong(name: str, value: object, wanted: str) -> dict[str, str]:
     parts = {"message": f"wrong value for {name!r}", "found": described(value), "wanted": wanted}
     if wanted == "a text" and isinstance(value, int | float):
         parts["mend"] = f'put it in quotes: "{described(value).removeprefix("number ")}"'
+    elif name in _PERCENT and isinstance(value, int | float) and 1 < value <= 100:
+        parts["mend"] = f"it is a share: {value / 100:g} stands for {value:g} %"
+    elif wanted == "a list" and name == "checks" and isinstance(value, Mapping):
+        parts["mend"] = "put a dash before each check: `- contains: red`"
     return parts
 
 

@@ -28,7 +28,7 @@ def test_ifeval_is_imported_and_is_a_valid_suite(capsys: Printed) -> None:
     Path("input data.jsonl").write_text(json.dumps({**row, "kwargs": [{}]}) + "\n")
 
     assert main(["import", "ifeval", "input data.jsonl", "--mode", "compat"]) == 0
-    said = "input-data-suite.yaml: input-data-suite, 1 cases, 1 checks\n"
+    said = "input-data-suite.yaml: input-data-suite, 1 case, 1 check\n"
     assert capsys.readouterr().out == said
     assert main(["validate", "input-data-suite.yaml"]) == 0
 
@@ -40,7 +40,7 @@ def test_xstest_and_rows_are_imported_to_the_file_that_is_named(capsys: Printed)
 
     assert main(["import", "xstest", "x.csv", "--out", "x.yaml"]) == 0
     assert main(["import", "jsonl", "r.jsonl", *mapping, "--out", "r.yaml", "--force"]) == 0
-    assert capsys.readouterr().out == "x.yaml: x, 1 cases, 1 checks\nr.yaml: r, 1 cases, 1 checks\n"
+    assert capsys.readouterr().out == "x.yaml: x, 1 case, 1 check\nr.yaml: r, 1 case, 1 check\n"
     assert main(["validate", "x.yaml", "r.yaml"]) == 0
 
 
@@ -77,7 +77,7 @@ def test_rows_that_make_no_case_can_be_left_out_and_are_listed(capsys: Printed) 
     assert problem in capsys.readouterr().err
     assert main(["import", "ifeval", "in.jsonl", "--skip"]) == 0
     assert capsys.readouterr().out == (
-        f"left out: {problem}\nin-suite.yaml: in-suite, 1 cases, 1 checks\n"
+        f"left out: {problem}\nin-suite.yaml: in-suite, 1 case, 1 check\n"
     )
 
 

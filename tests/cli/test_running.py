@@ -97,7 +97,7 @@ def test_the_noise_floor_is_reported_and_decides_nothing(
         ),
         (
             ["run", "--backend", "hff"],
-            "backend 'hff' is not known\n  did you mean: hf\n  mend: use one of echo, hf, replay",
+            "backend 'hff' is not known\n  did you mean: hf\n  mend: use one of echo, hf, openai, replay, vllm",
         ),
         (
             ["run", "--backend", "replay", "--baseline", "nwe"],
@@ -172,3 +172,33 @@ def test_answers_for_unknown_cases(record: Record, capsys: pytest.CaptureFixture
 def test_without_a_word_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert "COMMAND" in capsys.readouterr().out
+
+
+def test_rows_of_another_format_say_what_to_rename(
+    record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record({"base": ALL})
+    Path("answers.jsonl").write_text('{"id": "c00", "answer": "red"}\n')
+
+    assert main(["run"]) == 2
+    assert capsys.readouterr().err == (
+        "answers.jsonl:1: 'case' is missing\n"
+        "  found: id, answer\n"
+        "  mend: rename 'id' to 'case'\n"
+        "answers.jsonl:1: 'response' is missing\n"
+        "  found: id, answer\n"
+        "  mend: rename 'answer' to 'response'\n"
+        "2 problems\n"
+    )
+
+
+def test_validate_counts_cases(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("suites/one.yaml").write_text(
+        "suite: one\ncategory: c\ncases: [{id: o, user: Hi, checks: [json]}]\n"
+    )
+
+    assert main(["validate"]) == 0
+    assert capsys.readouterr().out == (
+        "suites/colours.yaml: colours, 12 cases, instruction_following\n"
+        "suites/one.yaml: one, 1 case, c\n"
+    )
