@@ -6,7 +6,6 @@ of its own; `python -m harness.backends.child` is one.
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -143,7 +142,6 @@ class Engine:
         if shutdown is not None:
             shutdown()
         self.llm = self._engine = None
-        gc.collect()
 
     def _places(self, jobs: Sequence[Job]) -> int:
         """How many jobs may wait in the engine: with time limits, only those that are running."""
@@ -158,7 +156,9 @@ class Engine:
             self._limits[job.id] = job.limit
         try:
             self._add(job)
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # of this one request: nothing has been computed yet
+            if type(error).__name__ == "EngineDeadError":
+                raise explain(error, "vLLM broke") from error
             self._forget(job.id)
             return Output(job.id, error=f"vLLM refuses the request: {_first_line(error)}")
         return None
