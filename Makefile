@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 EMBEDDED := fixtures/adapters
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gate gate-blocked test check kill-test fixtures lock docs clean
+.PHONY: help setup gate gate-blocked test test-full fix check kill-test fixtures lock docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,14 @@ setup: .venv/test.stamp ## Install all that the tests need into .venv
 test: .venv/test.stamp check ## Set up, check and run all tests
 	@$(BIN)/python -m pytest
 
+test-full: .venv/test.stamp check ## The same, with the repairs that take minutes
+	@$(BIN)/python -m pytest -m "full or not full"
+
+fix: .venv/test.stamp ## Repair what the embedded base is weak in: rows, training, gate, promotion
+	@rm -rf .harness/fix-demo
+	@$(BIN)/harness run suites/ --store .harness/fix-demo/store.db; test $$? -eq 1
+	@$(BIN)/harness fix --store .harness/fix-demo/store.db --current .harness/fix-demo/current
+
 check: .venv/test.stamp ## Lint and type-check
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
@@ -42,6 +50,7 @@ fixtures: .venv/gate.stamp ## Train the embedded model and its adapters again (a
 
 docs: .venv/test.stamp ## Write the generated pages and schemas under docs/ again
 	@$(BIN)/python -m harness.scorers.docs docs/checks.md
+	@$(BIN)/python -m harness.suites.docs docs/suite.md
 	@$(BIN)/harness schema suite > docs/suite.schema.json
 	@$(BIN)/harness schema scorecard > docs/scorecard.schema.json
 	@$(BIN)/python -m bench.statistics_tables docs/statistics.md

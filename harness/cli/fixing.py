@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +85,19 @@ def fix_command(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _dry_run(settings, options)
     errors = Console(stderr=True)
-    with Progress(errors) as answers, TrainingProgress(errors) as training:
-        watchers = Watchers(answers, training)
-        report = fix(settings, options, say=_sayer(errors), watchers=watchers)
+    answers = _Display(lambda: Progress(errors))
+    training = _Display(lambda: TrainingProgress(errors))
+
+    def say(text: str) -> None:
+        answers.close()
+        training.close()
+        errors.print(text, markup=False, highlight=False)
+
+    try:
+        report = fix(settings, options, say=say, watchers=Watchers(answers, training))
+    finally:
+        answers.close()
+        training.close()
     if report is None:
         print("nothing to repair: no candidate of this run failed")
         return 0
@@ -142,8 +153,21 @@ def _options(arguments: argparse.Namespace) -> FixOptions:
     )
 
 
-def _sayer(console: Any) -> Any:
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False)
+class _Display:
+    """A bar that is there while its stage runs: a terminal shows one at a time."""
 
-    return say
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._shown: Any = None
+
+    def __call__(self, event: object) -> None:
+        if self._shown is None:
+            self._shown = self._make()
+            self._shown.__enter__()
+        self._shown(event)
+
+    def close(self) -> None:
+        """Take it away; the next event brings a new one."""
+        if self._shown is not None:
+            self._shown.__exit__(None, None, None)
+            self._shown = None

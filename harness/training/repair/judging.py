@@ -16,7 +16,7 @@ from harness.training.repair.plan import FixPlan
 from harness.training.repair.values import SuiteReport
 from harness.variants import BASE, Variant, VariantRole
 
-IN_USE = "current"  # the name of the adapter in use as a variant
+IN_USE = "in-use"  # the name of the adapter in use as a variant
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,11 @@ def _weights(report: RunReport, name: str) -> str:
 def _notes(plan: FixPlan) -> Iterator[str]:
     for name in sorted(plan.open):
         yield f"{name} failed before and is not repaired here: its own bar did not count"
+    if plan.before.adapter:
+        yield (
+            f"the new adapter is trained from the base: what {plan.before.name} had learned is "
+            "kept only as far as rows teach it and suites show it"
+        )
     if plan.fix.replay.share == 0:
         yield "replay is off: nothing was trained to be kept"
 

@@ -104,7 +104,7 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
     place = Place(settings.path(options.current))
     own = _variant(next(v for v in info.variants if v.name == variant))
     return FixPlan(
-        id=_id(info, variant, targets, fix, options, settings),
+        id=_id(info, variant, (targets, suites, fix), options, settings),
         run=info,
         before=own,
         baseline=_baseline(info, results, own),
@@ -293,17 +293,17 @@ def _too_small(suite: Suite, needed: int, max_drop: float) -> Problem:
 def _id(
     info: RunInfo,
     variant: str,
-    targets: Sequence[Target],
-    fix: FixSettings,
+    parts: tuple[Sequence[Target], Sequence[Suite], FixSettings],
     options: FixOptions,
     settings: Settings,
 ) -> str:
     """Eight digits of all that the result depends on, so that the same command goes on."""
+    targets, suites, fix = parts
     bad = _content(settings, options.bad_cases)
     told: list[Any] = [info.id, variant, options.rounds, options.paraphrases, bad.hex()]
-    told += [[t.suite.name, [c.hash for c in t.suite.cases]] for t in targets]
-    told += [t.fix.model_dump(mode="json") for t in targets] + [fix.model_dump(mode="json")]
-    told += [str(options.current), settings.backend]
+    told += [[suite.name, [case.hash for case in suite.cases]] for suite in suites]
+    told += [[t.suite.name, t.fix.model_dump(mode="json")] for t in targets]
+    told += [fix.model_dump(mode="json"), str(options.current), settings.backend]
     return digest(told, 8)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -51,15 +52,19 @@ def round_lines(made: RoundReport) -> Iterator[str]:
             f" ({left})" if left else ""
         )
     yield f"cleaning: {counts_of(made.cleaning.get('by_reason', {}))} dropped"
-    hits = made.guard.get("hits", [])
-    seen = made.guard.get("cases", 0)
-    yield f"guard: {plural(len(hits), 'row')} removed, held against {plural(seen, 'case')}"
-    for hit in hits:
-        yield f"  {hit['source']}: {hit['kind']} of case {hit['case']} ({hit['suite']})"
+    yield from guard_lines(made.guard)
     yield f"trained on {made.teaching} rows and {made.replay} of replay, {loss_of(made)}"
     for dev in made.dev:
         reached = "reached" if dev.reached else "not reached"
         yield f"dev side of {dev.suite}: {dev.before} → {dev.after} of {dev.n}, bars {reached}"
+
+
+def guard_lines(guard: Mapping[str, Any]) -> Iterator[str]:
+    """What the contamination guard removed."""
+    hits, seen = guard.get("hits", []), guard.get("cases", 0)
+    yield f"guard: {plural(len(hits), 'row')} removed, held against {plural(seen, 'case')}"
+    for hit in hits:
+        yield f"  {hit['source']}: {hit['kind']} of case {hit['case']} ({hit['suite']})"
 
 
 def loss_of(made: RoundReport) -> str:
@@ -143,7 +148,8 @@ def print_plan(console: Console, dry: DryRun) -> None:
         left = "; ".join(f"{count} {reason}" for reason, count in source.left_out.items())
         said.line(f"  {source.source}: {source.kept} of {source.offered} ({left or 'all kept'})")
     said.line(f"  cleaning: {counts_of(dry.cleaning.get('by_reason', {}))} dropped")
-    said.line(f"  guard: {plural(len(dry.guard.get('hits', [])), 'row')} removed")
+    for line in guard_lines(dry.guard):
+        said.line(f"  {line}")
     said.line(f"first rows of {len(dry.rows)}:", "bold")
     for row in [row for row in dry.rows if not row.replay][:FIRST_ROWS]:
         said.line(f"  {row.source}")

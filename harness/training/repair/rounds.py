@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.errors import InputError, MachineryError, Problem
+from harness.errors import InputError, MachineryError, Problem, nearest
 from harness.prompts import load_tokenizer
 from harness.runner import Observer, ignore
 from harness.session import run
@@ -197,6 +197,7 @@ def _wrong(suite: Suite, row: Any) -> Problem:
             path=suite.path,
             line=suite.line,
             wanted=", ".join(known),
+            did_you_mean=nearest(name, known),
         )
     message = f"fix: train: {name} is wrong: {row['msg'].lower()}"
     return Problem(message, path=suite.path, line=suite.line, found=repr(row["input"]))

@@ -1,0 +1,68 @@
+"""What a repair would do, on the embedded model: nothing is asked, nothing is trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.training.repair.workplace import Workplace
+
+pytestmark = pytest.mark.slow
+
+
+def add_row(place: Workplace, user: str, answer: str) -> Path:
+    """One more row in the pool of the weak suite, at its end; all rows are taken."""
+    pool = place.folder / "fixtures" / "pools" / "json_validity.jsonl"
+    messages = [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
+    with pool.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"messages": messages}) + "\n")
+    place.replace("json_validity.jsonl#220", "json_validity.jsonl")
+    return pool
+
+
+def test_the_plan_and_the_first_rows_are_shown(failing: Workplace) -> None:
+    done = failing.run("fix", "--dry-run")
+
+    assert done.code == 0, done.out
+    assert "repair json_validity: 23 cases to look at, 19 held out" in done.out
+    assert "in use: the base without an adapter" in done.out
+    assert "pool fixtures/pools/json_validity.jsonl: 220 of 220 (all kept)" in done.out
+    assert "guard: 0 rows removed" in done.out
+    assert "assistant: {" in done.out
+    assert not (failing.folder / ".harness" / "adapters").exists()
+
+
+def test_a_pool_with_a_copied_case_is_caught(failing: Workplace) -> None:
+    rows = (failing.folder / "suites/starter/data/notes.jsonl").read_text().splitlines()
+    case = json.loads(rows[4])
+    add_row(failing, case["user"], json.dumps(case["value"]))
+
+    done = failing.run("fix", "--dry-run")
+
+    assert done.code == 0, done.out
+    assert "guard: 1 row removed" in done.out
+    assert f"json_validity.jsonl:601: exact of case note-{case['id']} (json_validity)" in done.out
+
+
+def test_rows_in_a_foreign_chat_template_are_refused(failing: Workplace) -> None:
+    add_row(failing, "[INST] Extract the colour as JSON. [/INST]", '{"colour": "red"}')
+
+    done = failing.run("fix", "--dry-run")
+
+    assert done.code == 2
+    assert "json_validity.jsonl:601" in done.out
+    assert "the text is rendered in the chat template of" in done.out
+
+
+def test_a_setting_that_the_trainer_does_not_know_is_refused(failing: Workplace) -> None:
+    failing.replace("learning_rate: 0.002", "lerning_rate: 0.002")
+
+    done = failing.run("fix", "--dry-run")
+
+    assert done.code == 2
+    assert (
+        "json_validity.yaml:1: fix: train: 'lerning_rate' is no setting of the trainer" in done.out
+    )
+    assert "did you mean: learning_rate" in done.out

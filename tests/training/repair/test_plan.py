@@ -1,0 +1,174 @@
+"""What will be repaired follows from the failing run; what cannot be repaired is said before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError
+from harness.gate import Verdict
+from harness.session import run_suites
+from harness.settings import Settings, load_settings
+from harness.training.repair import FixOptions, FixPlan, make_plan
+from harness.training.repair.judging import judged_suites
+
+Record = Callable[[dict[str, str]], Settings]
+SUITE = """\
+suite: {name}
+category: c
+gate: {{min_pass_rate: 0.9}}
+{fix}
+cases:
+"""
+
+
+def cases(name: str, count: int = 40) -> str:
+    return "".join(
+        f"  - {{id: {name}-{at:02}, user: q, checks: [{{contains: red}}]}}\n" for at in range(count)
+    )
+
+
+def write_suite(name: str, fix: str = "", count: int = 40) -> None:
+    text = SUITE.format(name=name, fix=fix) + cases(name, count)
+    Path(f"suites/{name}.yaml").write_text(text)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two suites; answers are recorded."""
+    monkeypatch.chdir(tmp_path)
+    Path("suites").mkdir()
+    Path("harness.toml").write_text(
+        'suites = ["suites"]\nbackend = "replay"\nresponses = "answers.jsonl"\n'
+    )
+    write_suite("weak", "fix: {pools: [pool.jsonl], max_drop: 0.08}")
+    write_suite("able")
+    return tmp_path
+
+
+@pytest.fixture
+def record(project: Path) -> Record:
+    """Run on recorded answers: the suites that each variant fails, every second case of them."""
+
+    def ran(failing: dict[str, str], count: int = 40) -> Settings:
+        rows = [
+            {
+                "case": f"{suite}-{at:02}",
+                "variant": variant,
+                "response": "blue" if suite in fails.split() and at % 2 else "red",
+            }
+            for variant, fails in failing.items()
+            for suite in ("weak", "able")
+            for at in range(count)
+        ]
+        Path("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        settings = load_settings(Path())
+        run_suites(settings)
+        return settings
+
+    return ran
+
+
+def planned(settings: Settings, **options: object) -> FixPlan:
+    plan = make_plan(settings, replace(FixOptions(), **options))  # type: ignore[arg-type]  # fields
+    assert plan is not None
+    return plan
+
+
+def refusal(settings: Settings, **options: object) -> str:
+    with pytest.raises(InputError) as caught:
+        planned(settings, **options)
+    return str(caught.value)
+
+
+def test_the_failing_suite_is_repaired_and_the_others_must_lose_nothing(record: Record) -> None:
+    plan = planned(record({"base": "weak"}))
+
+    assert [target.suite.name for target in plan.targets] == ["weak"]
+    assert plan.targets[0].found.verdict is Verdict.BELOW_THRESHOLD
+    assert [suite.name for suite in plan.others] == ["able"]
+    assert (plan.before.name, plan.baseline, plan.was) == ("base", None, "")
+
+
+def test_only_the_holdout_is_judged_and_other_suites_whole(record: Record) -> None:
+    plan = planned(record({"base": "weak"}))
+    weak, able = judged_suites(plan)
+
+    assert weak.cases == plan.targets[0].split.holdout
+    assert weak.gate.min_pass_rate == 0.9
+    assert len(able.cases) == 40
+    assert (able.gate.policy, able.gate.max_drop) == ("non_inferiority", 0.08)
+
+
+def test_a_run_without_failures_has_no_plan(record: Record) -> None:
+    assert make_plan(record({"base": ""}), FixOptions()) is None
+
+
+def test_the_same_command_has_the_same_plan_and_other_options_another(record: Record) -> None:
+    settings = record({"base": "weak"})
+
+    assert planned(settings).id == planned(settings).id
+    assert planned(settings).id != planned(settings, rounds=3).id
+
+
+def test_a_suite_that_does_not_say_what_repairs_it(record: Record) -> None:
+    assert refusal(record({"base": "able"})) == (
+        "suites/able.yaml:1: suite 'able' failed, and does not say what repairs it\n"
+        "  mend: add a section fix: with pools, generate or teacher (docs/repair.md)"
+    )
+
+
+def test_two_failing_suites_of_which_one_can_be_repaired(record: Record) -> None:
+    plan = planned(record({"base": "weak able"}))
+
+    assert plan.open == {"able"}
+    assert judged_suites(plan)[1].gate.min_pass_rate is None
+
+
+def test_a_suite_that_did_not_fail_is_not_repaired(record: Record) -> None:
+    assert refusal(record({"base": "weak"}), suites=("abel",)) == (
+        "suite 'abel' is not in this run\n  wanted: weak"
+    )
+
+
+def test_several_failing_candidates_must_be_told_apart(record: Record) -> None:
+    settings = record({"base": "", "one": "weak", "two": "weak"})
+
+    assert refusal(settings).startswith("2 candidates failed in run ")
+    assert planned(settings, variant="two").before.name == "two"
+    assert "did you mean: two" in refusal(settings, variant="tow")
+
+
+def test_what_the_run_compared_with_is_compared_with_again(record: Record) -> None:
+    plan = planned(record({"base": "", "new": "weak"}))
+
+    assert plan.before.name == "new"
+    assert plan.baseline is not None
+    assert plan.baseline.name == "base"
+
+
+def test_a_suite_that_changed_since_the_run_is_refused(record: Record) -> None:
+    settings = record({"base": "weak"})
+    text = Path("suites/weak.yaml").read_text()
+    Path("suites/weak.yaml").write_text(text.replace("user: q", "user: other", 1))
+
+    assert refusal(settings) == (
+        "suites/weak.yaml: suite 'weak' has changed since the run\n"
+        "  found: 1 of 40 cases, weak-00 among them\n"
+        "  mend: run it again, and fix that run"
+    )
+
+
+def test_a_suite_with_which_nothing_can_be_shown_stops_before_the_training(record: Record) -> None:
+    write_suite("weak", "fix: {pools: [pool.jsonl], max_drop: 0.05}")
+
+    assert refusal(record({"base": "weak"})) == (
+        "suites/able.yaml:1: suite 'able' is too small to show that it lost less than 0.05\n"
+        "  found: 40 cases or clusters\n"
+        "  wanted: 55, or no fix could be promoted, even one that changes nothing\n"
+        "  mend: add cases, or raise max_drop under fix:"
+    )

@@ -1,0 +1,81 @@
+"""A project of its own around the embedded model: suites, pools, a store, and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[3]
+FIX = "  train: {learning_rate: 0.002, batch_size: 8, max_steps: 60}\n"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished command."""
+
+    code: int
+    out: str
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The folder of a project."""
+
+    folder: Path
+
+    @property
+    def suite(self) -> Path:
+        """The file of the weak suite."""
+        return self.folder / "suites" / "starter" / "json_validity.yaml"
+
+    def replace(self, old: str, new: str) -> None:
+        """Change the text of the weak suite."""
+        text = self.suite.read_text(encoding="utf-8")
+        assert old in text
+        self.suite.write_text(text.replace(old, new), encoding="utf-8")
+
+    def command(self, *words: str, timeout: float = 1200) -> list[str]:
+        """A command line of this harness."""
+        return [sys.executable, "-m", "harness", *words]
+
+    def run(self, *words: str, timeout: float = 1200) -> Done:
+        """Run a command to its end."""
+        done = subprocess.run(
+            self.command(*words),
+            cwd=self.folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        return Done(done.returncode, done.stdout + done.stderr)
+
+    def report(self) -> dict[str, Any]:
+        """The report of the only repair."""
+        (path,) = (self.folder / "reports").glob("fix-*/fix.json")
+        read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return read
+
+
+def environment() -> dict[str, str]:
+    """Two threads, as on a machine with two cores; messages 160 columns wide."""
+    path = str(ROOT)
+    return {**os.environ, "COLUMNS": "160", "PYTHONPATH": path, "OMP_NUM_THREADS": "2"}
+
+
+def new_workplace(folder: Path, store: Path | None = None) -> Workplace:
+    """A project with the starter suites and their pools; `store` brings answers along."""
+    shutil.copytree(ROOT / "suites" / "starter", folder / "suites" / "starter")
+    shutil.copytree(ROOT / "fixtures" / "pools", folder / "fixtures" / "pools")
+    model = json.dumps(str(ROOT / "fixtures" / "model"))
+    (folder / "harness.toml").write_text(f'suites = ["suites/starter"]\nmodel = {model}\n')
+    if store is not None:
+        (folder / ".harness").mkdir()
+        shutil.copy(store, folder / ".harness" / "store.db")
+    return Workplace(folder)

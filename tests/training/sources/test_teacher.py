@@ -1,0 +1,110 @@
+"""Rejection sampling: only answers that all checks pass become rows, each text once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError
+from harness.fix_settings import TeacherSettings
+from harness.settings import JudgeSettings, Settings
+from harness.suites import Suite, load_suite
+from harness.training.sources import find_teacher, paraphrases, replay_from_model, teach
+from harness.training.sources.teacher import Teacher
+from harness.variants import Variant
+
+SUITE = """\
+suite: s
+category: c
+cases:
+  - {id: a, user: Name a colour., checks: [{contains_any: [red, blue]}, lowercase]}
+  - {id: b, system: Be brief., user: Name another., checks: [{contains: green}]}
+"""
+OWN = Variant("base", "model")
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    (tmp_path / "s.yaml").write_text(SUITE)
+    return load_suite(tmp_path / "s.yaml")
+
+
+def teacher(folder: Path, answers: Mapping[str, Sequence[str]]) -> Teacher:
+    """A teacher whose answers are recorded: by case, one for each sample."""
+    rows = [
+        {"case": case, "variant": "teacher", "repeat": at, "response": text}
+        for case, texts in answers.items()
+        for at, text in enumerate(texts)
+    ]
+    (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = JudgeSettings(backend="replay", model="m", responses=Path("answers.jsonl"))
+    settings = Settings(root=folder, teachers={"big": table})
+    return find_teacher(settings, TeacherSettings(name="big"), OWN, folder / "home")
+
+
+def test_what_the_checks_pass_is_kept_once(suite: Suite, tmp_path: Path) -> None:
+    said = {"a": ["red", "RED", "red", "blue sky"], "b": ["no", "no", "no", "no"]}
+    found = teach(teacher(tmp_path, said), suite, suite.cases, TeacherSettings(samples=4))
+
+    assert [row.messages[-1].content for row in found.rows] == ["red", "blue sky"]
+    assert {row.group for row in found.rows} == {"a"}
+    assert (found.offered, found.kept) == (8, 2)
+    assert found.left_out == {"a check did not pass it": 5, "the same answer again": 1}
+
+
+def test_the_prompt_of_a_row_is_the_one_that_was_answered(suite: Suite, tmp_path: Path) -> None:
+    said = {"a": ["x"], "b": ["green"]}
+    (row,) = teach(teacher(tmp_path, said), suite, suite.cases).rows
+
+    assert [(m.role, m.content) for m in row.messages] == [
+        ("system", "Be brief."), ("user", "Name another."), ("assistant", "green")
+    ]  # fmt: skip
+
+
+def test_a_teacher_leaves_the_users_runs_alone(suite: Suite, tmp_path: Path) -> None:
+    teach(teacher(tmp_path, {"a": ["red"], "b": ["green"]}), suite, suite.cases)
+
+    assert (tmp_path / "home" / "practice.db").is_file()
+    assert not (tmp_path / ".harness").exists()
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_teacher_that_nobody_configured(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path, teachers={"big": JudgeSettings()})
+    with pytest.raises(InputError) as caught:
+        find_teacher(settings, TeacherSettings(name="bog"), OWN, tmp_path)
+
+    assert str(caught.value) == (
+        "no teacher is called 'bog'\n"
+        "  did you mean: big\n"
+        "  mend: add [tool.harness.teachers.bog] to pyproject.toml, with backend and model"
+    )
+
+
+def test_paraphrases_are_cases_with_the_same_checks(suite: Suite, tmp_path: Path) -> None:
+    lines = "1. Which colour comes to mind?\n- Name a colour.\n\n* Say a colour\n* One too many"
+    said = teacher(tmp_path, {"a-reworded": [lines]})
+    found = paraphrases(said, suite, suite.cases[:1], 2)
+
+    assert [case.turns[0].user for case in found] == [
+        "Which colour comes to mind?", "Say a colour"
+    ]  # fmt: skip
+    assert found[0].turns[0].checks == suite.cases[0].turns[0].checks
+    assert [case.id for case in found] == ["a-p1", "a-p2"]
+
+
+def test_without_any_prompt_of_its_own_nothing_can_be_replayed(
+    suite: Suite, tmp_path: Path
+) -> None:
+    said = teacher(tmp_path, {"a": ["red"]})
+    with pytest.raises(InputError) as caught:
+        replay_from_model(said, [suite], count=5, seed="1")
+
+    assert str(caught.value) == (
+        "nothing to replay: no pool is named, and no other suite makes prompts of its own\n"
+        "  wanted: rows of what the model can do, against forgetting\n"
+        "  mend: name pools under fix: {replay: {pools: [...]}}, or set its share to 0"
+    )
