@@ -1,5 +1,6 @@
 """Engines: one protocol, a lazy registry, and the built-in ones."""
 
+from harness.backends.conformance import check_backend
 from harness.backends.recorded import check_rows, recorded_variants
 from harness.backends.registry import backend_names, check_name, open_backend, require
 from harness.backends.values import (
@@ -23,6 +24,7 @@ __all__ = [
     "Prompt",
     "Request",
     "backend_names",
+    "check_backend",
     "check_name",
     "check_rows",
     "open_backend",
