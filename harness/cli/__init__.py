@@ -20,6 +20,7 @@ from harness.cli import (
     importing,
     nightly,
     running,
+    starting,
     training,
 )
 from harness.cli.leaving import INTERRUPTED, leave, silence
@@ -27,6 +28,7 @@ from harness.cli.parser import new_parser, parse
 from harness.errors import HarnessError
 
 COMMANDS = (
+    starting,
     running,
     comparing,
     nightly,

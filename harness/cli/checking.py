@@ -1,4 +1,4 @@
-"""`harness validate` and `harness schema`: suites are checked, nothing is generated."""
+"""`harness validate`, `harness schema` and `harness checks`: about suites; nothing is generated."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 import json
 from typing import Any
 
-from harness.cli.parser import add_settings, new_command
+from harness.cli.parser import add_settings, columns, new_command
 from harness.cli.running import read_settings
+from harness.errors import InputError, Problem, nearest
 
 
 def add_commands(commands: Any) -> None:
-    """Register both commands."""
+    """Register the three commands."""
     validate = new_command(
         commands, "validate", "check suite files, and generate nothing", "validate suites/"
     )
@@ -27,6 +28,11 @@ def add_commands(commands: Any) -> None:
     )
     schema.add_argument("what", nargs="?", default="suite", choices=("suite", "scorecard"))
     schema.set_defaults(act=schema_command)
+    checks = new_command(
+        commands, "checks", "list the checks, or describe one", "checks", "checks json_value"
+    )
+    checks.add_argument("name", nargs="?", metavar="NAME", help="the check to describe")
+    checks.set_defaults(act=checks_command)
 
 
 def validate_command(arguments: argparse.Namespace) -> int:
@@ -50,4 +56,26 @@ def schema_command(arguments: argparse.Namespace) -> int:
 
     schema = json_schema() if arguments.what == "suite" else scorecard_schema()
     print(json.dumps(schema, indent=2, ensure_ascii=False))
+    return 0
+
+
+def checks_command(arguments: argparse.Namespace) -> int:
+    """All checks with a line each, or one with its arguments and an example."""
+    from harness.scorers import UnknownScorerError, all_scorers, get, names
+    from harness.scorers.docs import page
+
+    if arguments.name is None:
+        for line in columns([(scorer.name, scorer.summary) for scorer in all_scorers()]):
+            print(line)
+        return 0
+    try:
+        print(page(get(arguments.name)).rstrip())
+    except UnknownScorerError:
+        raise InputError(
+            Problem(
+                f"check {arguments.name!r} is not known",
+                did_you_mean=nearest(arguments.name, names()),
+                mend="`harness checks` lists them",
+            )
+        ) from None
     return 0

@@ -38,6 +38,11 @@ def document() -> str:
     return "\n".join([_HEAD, index, "", *(_section(scorer) for scorer in scorers)])
 
 
+def page(scorer: Scorer) -> str:
+    """One check as the page of all checks describes it."""
+    return _section(scorer)
+
+
 def _is_ours(scorer: Scorer) -> bool:
     return scorer.function.__module__.startswith("harness.scorers.")
 
@@ -76,7 +81,7 @@ def _rows(scorer: Scorer, schema: Mapping[str, Any]) -> Iterator[str]:
     definitions = schema.get("$defs", {})
     for name, field in scorer.args.model_fields.items():
         shown = field.alias or name
-        kind = _kind(schema.get("properties", {}).get(shown, {}), definitions)
+        kind = kind_of(schema.get("properties", {}).get(shown, {}), definitions)
         default = "mandatory" if field.is_required() else _default(field.get_default())
         bold = f"**`{shown}`**" if name == scorer.shorthand or shown == scorer.shorthand else ""
         yield f"| {bold or f'`{shown}`'} | {kind} | {default} |"
@@ -84,7 +89,7 @@ def _rows(scorer: Scorer, schema: Mapping[str, Any]) -> Iterator[str]:
 
 def _choice(schema: Mapping[str, Any], shared: Collection[str]) -> str:
     """One row for one of several forms: its title, and the arguments of its own."""
-    own = {k: _kind(v, {}) for k, v in schema["properties"].items() if k not in shared}
+    own = {k: kind_of(v, {}) for k, v in schema["properties"].items() if k not in shared}
     return f"| `{schema['title']}` | {', '.join(f'`{k}` ({v})' for k, v in own.items())} |"
 
 
@@ -94,20 +99,20 @@ def _default(value: object) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def _kind(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+def kind_of(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     """A JSON Schema in a few words."""
     if "$ref" in schema:
         name = str(schema["$ref"]).rpartition("/")[2]
-        return "check" if name == "check" else _kind(definitions.get(name, {}), definitions)
+        return "check" if name == "check" else kind_of(definitions.get(name, {}), definitions)
     if "anyOf" in schema:
-        kinds = [_kind(part, definitions) for part in schema["anyOf"]]
+        kinds = [kind_of(part, definitions) for part in schema["anyOf"]]
         return " or ".join(dict.fromkeys(kind for kind in kinds if kind != "null"))
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
         return "text"
     if schema.get("type") == "array":
-        return f"list of {_kind(schema.get('items', {}), definitions)}"
+        return f"list of {kind_of(schema.get('items', {}), definitions)}"
     names = {"string": "text", "boolean": "true or false", "object": "mapping", "integer": "number"}
     found = schema.get("type", "any value")
     kinds = found if isinstance(found, list) else [found]

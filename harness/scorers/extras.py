@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from harness.scorers.arguments import wrong
 
+NAME = "adapter-gate-harness"
 # Package and the extra of this project that brings it.
 _EXTRAS = {
     "rouge_score": "metrics",
@@ -23,5 +25,13 @@ def needs(check: str, *packages: str) -> None:
         raise wrong(
             "missing_extra",
             f"check '{check}' needs {' and '.join(missing)}:"
-            f" install it with `pip install 'adapter-gate-harness[{extra}]'`",
+            f" install it with `pip install {_package(extra)}`",
         )
+
+
+def _package(extra: str) -> str:
+    """What pip is to install: a clone is installed from its folder, in place."""
+    root = Path(__file__).parents[2]
+    if not root.joinpath("pyproject.toml").is_file():
+        return f"'{NAME}[{extra}]'"
+    return f"-e '{'.' if root == Path.cwd() else root}[{extra}]'"

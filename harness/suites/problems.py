@@ -175,7 +175,7 @@ def _wrong(name: str, value: object, wanted: str) -> dict[str, str]:
     parts = {"message": f"wrong value for {name!r}", "found": described(value), "wanted": wanted}
     if wanted == "a text" and isinstance(value, int | float):
         parts["mend"] = f'put it in quotes: "{described(value).removeprefix("number ")}"'
-    elif name in _PERCENT and isinstance(value, int | float) and 1 < value <= 100:
+    elif name in _PERCENT and isinstance(value, int | float) and 2 <= value <= 100:
         parts["mend"] = f"it is a share: {value / 100:g} stands for {value:g} %"
     elif wanted == "a list" and name == "checks" and isinstance(value, Mapping):
         parts["mend"] = "put a dash before each check: `- contains: red`"

@@ -97,7 +97,9 @@ def test_the_noise_floor_is_reported_and_decides_nothing(
         ),
         (
             ["run", "--backend", "hff"],
-            "backend 'hff' is not known\n  did you mean: hf\n  mend: use one of echo, hf, openai, replay, vllm",
+            "backend 'hff' is not known\n"
+            "  did you mean: hf\n"
+            "  mend: use one of echo, hf, openai, replay, vllm",
         ),
         (
             ["run", "--backend", "replay", "--baseline", "nwe"],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from harness.scorers import Answer, Context, Finding, parse_check
 from harness.scorers.extras import needs
 
+ROOT = Path(__file__).parents[2]
 SAME = [
     "The cat sits on the mat.",
     "Die Katze sitzt auf der Matte.",
@@ -80,13 +83,16 @@ def test_known_values() -> None:
     assert score({"bleu": {"reference": reference, "min": 0}}, text).score == 0.3799
 
 
-def test_a_missing_extra_is_named() -> None:
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
     with pytest.raises(ValueError) as caught:
         needs("x", "not_there_at_all")
     assert str(caught.value) == (
-        "check 'x' needs not_there_at_all:"
-        " install it with `pip install 'adapter-gate-harness[not_there_at_all]'`"
+        "check 'x' needs not_there_at_all: install it with `pip install -e '.[not_there_at_all]'`"
     )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=rf"`pip install -e '{ROOT}\[not_there_at_all\]'`"):
+        needs("x", "not_there_at_all")
 
 
 def test_a_model_that_is_not_there_is_refused_at_load_time() -> None:

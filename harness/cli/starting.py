@@ -1,0 +1,102 @@
+"""`harness init`: a configuration and a first suite; nothing that is there is touched."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from harness.cli.parser import new_command
+from harness.errors import InputError, Problem
+
+CONFIGURATION = """\
+# Options of `harness run` and of pytest; the command line wins. All: harness run --help
+suites = ["suites"]
+# model = "models/Qwen2.5-7B-Instruct"     # a directory, or a name that a server knows
+# adapter = ["new=adapters/new"]           # each is compared with the model without it
+"""
+SUITE = """\
+# A first suite: replace the cases by what your production relies on.
+# Every key: docs/suite.md. Every check: harness checks. Is the file right? harness validate
+suite: first
+category: instruction_following
+description: Short answers keep to the form that was asked for.
+defaults:
+  sampling: {temperature: 0, max_new_tokens: 128}
+gate: {min_pass_rate: 0.8}
+cases:
+  - id: capital-of-france
+    tags: [smoke]
+    user: What is the capital of France? Answer with one word.
+    checks:
+      - contains: Paris
+      - words: {max: 3}
+  - id: invoice-as-json
+    user: "Give number and total of this invoice as JSON, and nothing else: {{ text }}"
+    vars: {text: Invoice 7 over 19.99 EUR}
+    checks:
+      - json_value: {path: $.total, equals: 19.99}
+  - id: stays-lina                 # user turns are scripted, the model answers each
+    system: You are Lina, the assistant of Acme.
+    turns:
+      - user: Who are you?
+        checks: [{contains: Lina}]
+      - user: Be honest, which company trained you?
+        checks: [{not: {contains_any: [OpenAI, Alibaba, Meta]}}]
+"""
+CONFTEST = """\
+\"\"\"Switches the harness on: `pytest suites/` collects YAML suites.\"\"\"
+
+pytest_plugins = ["harness.pytest_plugin"]
+"""
+FILES = {"harness.toml": CONFIGURATION, "suites/first.yaml": SUITE, "conftest.py": CONFTEST}
+
+
+def add_commands(commands: Any) -> None:
+    """Register the command."""
+    init = new_command(
+        commands, "init", "write a configuration and a first suite", "init", "init my-project"
+    )
+    init.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="(default: here)")
+    init.set_defaults(act=init_command)
+
+
+def init_command(arguments: argparse.Namespace) -> int:
+    """Write what is not there yet, and say what to do next."""
+    root = Path(arguments.folder)
+    for name, text in FILES.items():
+        path = root / name
+        print(f"{'kept   ' if _write(path, text) else 'written'}  {path.as_posix()}")
+    if _lacks_plugin(root / "conftest.py"):
+        print('add to conftest.py, for pytest: pytest_plugins = ["harness.pytest_plugin"]')
+    if (root / "pyproject.toml").is_file() and "[tool.harness" in _read(root / "pyproject.toml"):
+        print("note: harness.toml wins over [tool.harness] in pyproject.toml")
+    print("next: harness validate, then: harness run --model DIR --adapter NAME=DIR")
+    return 0
+
+
+def _write(path: Path, text: str) -> bool:
+    """Whether the file was there already, and stays as it is."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        if path.is_file():
+            return True
+        raise InputError(_unwritten(path, "a file stands where a folder belongs")) from None
+    except OSError as error:
+        raise InputError(_unwritten(path, error.strerror or str(error))) from None
+    return False
+
+
+def _unwritten(path: Path, reason: str) -> Problem:
+    return Problem(f"cannot be written: {reason}", path=path.as_posix())
+
+
+def _lacks_plugin(path: Path) -> bool:
+    return "harness.pytest_plugin" not in _read(path)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,225 @@
+"""Writes `docs/suite.md` from the models of a suite file: `python -m harness.suites.docs FILE`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from harness.fix_settings import FixSettings, GenerateSettings, ReplaySettings, TeacherSettings
+from harness.gate_settings import GateSettings
+from harness.sampling import Sampling
+from harness.scorers.docs import kind_of
+from harness.suites.file_models import (
+    CaseKeys,
+    DefaultKeys,
+    HaystackKeys,
+    RowsKeys,
+    SuiteKeys,
+    TurnKeys,
+)
+
+HEAD = """\
+# The suite file
+
+Generated from the code by `python -m harness.suites.docs docs/suite.md`; do not edit.
+
+A suite is a YAML file: cases of one category of behaviour, and what a candidate must reach.
+`harness init` writes a first one, `harness validate` checks files whole before anything is
+generated, `harness schema` prints a JSON Schema for editors. All checks: [checks.md](checks.md).
+
+* Scalars are YAML 1.2: `yes`, `NO` and `12:30` stay texts.
+* Ids and names: letters, digits, `_`, `.` and `-`. An id is unique in a run; `gate` is taken.
+* Templates are Jinja, sandboxed, and need quotes: `user: "Hi {{ name }}"`. They may stand in
+  `system`, `user`, `turns`, `id`, `tags` and in texts inside checks; an unknown name is an error. A
+  text that is exactly one `{{ expression }}` keeps the type of its value.
+* Without `system` the model's chat template decides (and the scorecard says so); `system: ""`
+  sends an empty one.
+"""
+
+# What each key means; a key without a line here fails the tests.
+MEANINGS: Mapping[str, Mapping[str, str]] = {
+    "SuiteKeys": {
+        "suite": "the suite's name: what is gated",
+        "category": "the behaviour it is about: the label in reports",
+        "description": "for people: what may go wrong when this suite fails",
+        "defaults": "what holds for every case that does not say otherwise",
+        "vars": "values for templates in all cases",
+        "gate": "the bars",
+        "cases": "the cases",
+        "from_file": "one case for each row of a JSONL or CSV file",
+        "generate": "seeded families of cases: `- haystack: {...}`",
+        "cluster": "cases that share it are tested together: they are no independent evidence",
+        "decoding": "`constrained`: engines that can hold answers to the JSON Schema of a check",
+        "fix": "where training rows for a repair come from",
+        "retire": "ids of cases that moved to the training pool: they gate no more",
+    },
+    "DefaultKeys": {
+        "system": "system prompt",
+        "sampling": "how answers are drawn",
+        "repeats": "how often each case is asked; repeats are averaged and are no further cases",
+        "tags": "added to the tags of each case",
+        "threshold": "mean score from which a case passes; without it all checks must hold",
+        "time_limit": "seconds for the whole conversation of a case",
+        "allow_empty": "an empty answer goes to the checks instead of failing before them",
+    },
+    "CaseKeys": {
+        "id": "unique in the run",
+        "tags": "marks for `pytest -m`",
+        "required": "must pass in every repeat, whatever the bars say",
+        "system": "system prompt of this case",
+        "user": "what is asked; or `turns`",
+        "turns": "several scripted user turns; the model's answers stand between them",
+        "checks": "what must hold for the answer; with `turns` they stand in each turn",
+        "vars": "values for the templates of this case",
+        "sampling": "overrides single settings",
+        "repeats": "instead of the default",
+        "threshold": "instead of the default",
+        "time_limit": "instead of the default",
+        "allow_empty": "instead of the default",
+        "cluster": "instead of the suite's",
+        "decoding": "instead of the suite's",
+    },
+    "TurnKeys": {
+        "user": "what is asked in this turn",
+        "checks": "what must hold for the answer to it",
+    },
+    "RowsKeys": {
+        "path": "JSONL or CSV, beside the suite file",
+        "case": "a case; `row` in its templates is the row: `{{ row.text }}`",
+    },
+    "HaystackKeys": {
+        "id": "the cases are called like `needle-512-d50-s0`: length, depth in percent, seed",
+        "task": "one value, one of several keys, several values, a chain of variables, counting",
+        "lengths": "tokens of the whole prompt, as the model under test counts them",
+        "depths": "where the fact stands: 0 at the beginning, 1 at the end",
+        "seeds": "how many haystacks of each length and depth",
+        "keys": "`multikey`, `tracking`: facts that look alike, the one asked for included",
+        "values": "how many values, how long a chain, how many events at most",
+        "language": "of filler and question",
+        "checks": "instead of: all hidden values are there, and none of the others",
+        "tags": "as in a case",
+        "system": "as in a case",
+        "required": "as in a case",
+        "sampling": "as in a case",
+        "repeats": "as in a case",
+        "cluster": "as in a case",
+    },
+    "GateSettings": {
+        "min_pass_rate": "least share of cases that pass: 0.9",
+        "max_drop": "a drop against the baseline that is accepted: 0.03 is three points",
+        "policy": "`no_regression`: fails when worse beyond chance and `max_drop`; "
+        "`non_inferiority`: passes only when shown to lose less than `max_drop`",
+        "alpha": "chance of a false alarm, after Holm over the suites",
+        "on": "compare by cases passed, or by mean scores",
+        "max_errors": "cases that may end in an error of the machinery",
+    },
+    "Sampling": {
+        "temperature": "0 is greedy",
+        "top_p": "1 is off",
+        "top_k": "0 is off",
+        "repetition_penalty": "1 is off",
+        "max_new_tokens": "most tokens of one answer",
+        "seed": "of the draws; each repeat has its own",
+        "stop": "texts that end an answer",
+    },
+    "FixSettings": {
+        "pools": "training rows: files, `data/pool.jsonl#500` for at most so many rows",
+        "generate": "rows from the suite's own generators, with other seeds or rows",
+        "teacher": "who answers generated prompts; the suite's checks decide what is kept",
+        "replay": "rows that keep what the model can do",
+        "rows": "most rows that teach, each round",
+        "max_drop": "what any other suite may lose at most",
+        "holdout": "share of the cases that no round sees, and that promotion is judged on",
+        "rounds": "how often rows are made and an adapter is trained, at most",
+        "train": "the trainer's own settings",
+    },
+    "GenerateSettings": {
+        "seeds": "new haystacks for each length and depth",
+        "rows": "for a file under `from_file`: another file for the same templates",
+    },
+    "TeacherSettings": {
+        "name": "`self`, or a model under `[tool.harness.teachers.NAME]`",
+        "samples": "answers to each prompt",
+        "temperature": "of its answers",
+        "top_p": "of its answers",
+    },
+    "ReplaySettings": {
+        "share": "of all rows",
+        "pools": "files; without any, the base's own good answers to other suites' prompts",
+    },
+}
+
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("The file", SuiteKeys),
+    ("`defaults`", DefaultKeys),
+    ("A case", CaseKeys),
+    ("A turn", TurnKeys),
+    ("`sampling`", Sampling),
+    ("`gate`", GateSettings),
+    ("`from_file`", RowsKeys),
+    ("`generate`: `haystack`", HaystackKeys),
+    ("`fix`", FixSettings),
+    ("`fix.generate`", GenerateSettings),
+    ("`fix.teacher`", TeacherSettings),
+    ("`fix.replay`", ReplaySettings),
+)
+_WORDS = {"cases": "list of cases", "from_file": "list", "generate": "list", "case": "a case"}
+_WORDS |= {"checks": "list of checks", "turns": "list of turns"}
+
+
+def document() -> str:
+    """The text of `docs/suite.md`."""
+    return "\n".join([HEAD, *(_section(title, model) for title, model in SECTIONS)])
+
+
+def _section(title: str, model: type[BaseModel]) -> str:
+    head = "| key | kind | default | meaning |\n|---|---|---|---|"
+    return "\n".join([f"## {title}", "", head, *_rows(model), ""])
+
+
+def _rows(model: type[BaseModel]) -> Iterator[str]:
+    schema = model.model_json_schema()
+    definitions = schema.get("$defs", {})
+    for name, field in model.model_fields.items():
+        default = (
+            "mandatory"
+            if field.is_required()
+            else _default(field.get_default(call_default_factory=True))
+        )
+        words = "" if model is FixSettings else _WORDS.get(name, "")
+        kind = words or kind_of(_plain(schema["properties"][name]), definitions)
+        yield f"| `{name}` | {kind} | {default} | {MEANINGS[model.__name__][name]} |"
+
+
+def _plain(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without the templates that may stand for a value: they are said once, at the top."""
+    if "anyOf" in schema:
+        parts = [part for part in schema["anyOf"] if "pattern" not in part or "maxLength" in part]
+        return {**schema, "anyOf": [_plain(part) for part in parts]}
+    if isinstance(schema.get("items"), Mapping):
+        return {**schema, "items": _plain(schema["items"])}
+    return schema
+
+
+def _default(value: object) -> str:
+    if value is None or value in ((), [], {}, "") or isinstance(value, BaseModel):
+        return ""
+    shown = [*value] if isinstance(value, tuple) else value
+    return f"`{str(shown).lower() if isinstance(shown, bool) else shown}`"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page to the file that is named, or to the terminal."""
+    if not arguments:
+        sys.stdout.write(document())
+    for path in arguments:
+        Path(path).write_text(document(), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""`harness init` and `harness checks`: the first minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_first_suite_is_written_and_right(capsys: Printed) -> None:
+    assert main(["init"]) == 0
+    assert capsys.readouterr().out == (
+        "written  harness.toml\n"
+        "written  suites/first.yaml\n"
+        "written  conftest.py\n"
+        "next: harness validate, then: harness run --model DIR --adapter NAME=DIR\n"
+    )
+    assert main(["validate"]) == 0
+    assert capsys.readouterr().out == ("suites/first.yaml: first, 3 cases, instruction_following\n")
+    assert main(["run", "--backend", "echo"]) == 1
+
+
+def test_nothing_that_is_there_is_touched(capsys: Printed) -> None:
+    Path("harness.toml").write_text("# mine\n")
+    Path("conftest.py").write_text("# mine too\n")
+
+    assert main(["init"]) == 0
+    assert capsys.readouterr().out == (
+        "kept     harness.toml\n"
+        "written  suites/first.yaml\n"
+        "kept     conftest.py\n"
+        'add to conftest.py, for pytest: pytest_plugins = ["harness.pytest_plugin"]\n'
+        "next: harness validate, then: harness run --model DIR --adapter NAME=DIR\n"
+    )
+    assert Path("harness.toml").read_text() == "# mine\n"
+
+
+def test_a_folder_that_cannot_be_made(capsys: Printed) -> None:
+    Path("file").write_text("")
+
+    assert main(["init", "file"]) == 2
+    assert capsys.readouterr().err == (
+        "file/harness.toml: cannot be written: a file stands where a folder belongs\n"
+    )
+
+
+def test_all_checks_are_listed(capsys: Printed) -> None:
+    assert main(["checks"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["json_schema"].startswith("The answer is JSON that fits the schema")
+    assert "contains" in lines
+
+
+def test_one_check_is_described(capsys: Printed) -> None:
+    assert main(["checks", "starts_with"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("## starts_with\n")
+    assert "| **`texts`** | list of text or text | mandatory |" in page
+    assert "passes" in page and "fails" in page
+
+
+def test_a_slip_in_the_name_of_a_check(capsys: Printed) -> None:
+    assert main(["checks", "contians"]) == 2
+    assert capsys.readouterr().err == (
+        "check 'contians' is not known\n"
+        "  did you mean: contains\n"
+        "  mend: `harness checks` lists them\n"
+    )
