@@ -81,7 +81,9 @@ class Scoring:
             seconds += 0.0 if place in here else time.thread_time() - began
         rest = [job for place, job in enumerate(jobs) if place not in done]
         work = seconds / max(len(done) - len(here), 1) * len(rest)
-        others = self._spread(rest) if work >= self._worth else (self._rules(*job) for job in rest)
+        # A check that was used here for the first time may have loaded torch.
+        spread = work >= self._worth and (self._pool is not None or _may_fork())
+        others = self._spread(rest) if spread else (self._rules(*job) for job in rest)
         for place in range(len(jobs)):
             yield done[place] if place in done else next(others)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.gate.noise import flaky_cases
-from harness.reports import collect_extras
+from harness.reports import ExtrasCount, collect_extras
 from harness.reports.extras import Extras, Unstable, stability
 from harness.runner import CheckResult, Outcome, Result, Transcript, Trial, score_trial
 from harness.scorers import Answer, Context, parse_check
@@ -32,6 +32,14 @@ def scored(*answers: str, checks: list[Any], name: str = "c", category: str = "x
     messages = tuple(Message("user", "q") for _ in answers)
     said = tuple(Completion(answer, "stop") for answer in answers)
     return score_trial(Trial(case, Variant("v", "m")), Transcript(messages, said))
+
+
+def test_results_are_counted_on_their_way_to_another_reader() -> None:
+    results = [scored("{}", checks=["json"]), scored("no", checks=["json"])]
+    count = ExtrasCount()
+
+    assert list(count.passing(results)) == results
+    assert count.extras() == collect_extras(results) != Extras()
 
 
 def test_a_run_without_such_checks_has_no_extras() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import time
@@ -348,3 +349,15 @@ def test_ten_thousand_rows_share_their_templates(tmp_path: Path) -> None:
 
     assert len(suite.cases) == 10_000
     assert time.process_time() - started < 10
+
+
+def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path) -> None:
+    right, wrong = tmp_path / "right.yaml", tmp_path / "wrong.yaml"
+    right.write_text("suite: s\ncategory: c\ncases: [{id: a, user: u, checks: [json]}]\n")
+    wrong.write_text("suite: [")
+
+    load_suite(right)
+    with pytest.raises(InputError):
+        load_suite(wrong)
+
+    assert gc.isenabled()
