@@ -1,0 +1,103 @@
+"""What a user of the engine hf may get wrong, as a whole run says it; nothing is generated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.errors import InputError
+from harness.runner import Outcome
+from harness.session import RunReport, run_suites
+from harness.settings import Settings
+from tests.backends.tiny import save_adapter, save_model, save_tokenizer
+
+SUITE = """
+suite: long
+category: long_context
+defaults: {sampling: {max_new_tokens: 8}}
+cases:
+  - {id: fits, user: Hi., checks: [{not: {equals: "@"}}]}
+  - {id: too-long, user: "{{ 'word ' * 400 }}", checks: [{contains: a}]}
+  - {id: needed, user: "{{ 'word ' * 400 }}", required: true, checks: [{contains: a}]}
+"""
+
+
+def run(folder: Path, model: Path, **settings: object) -> RunReport:
+    (folder / "long.yaml").write_text(SUITE)
+    given = {"root": folder, "model": str(model), "device": "cpu", **settings}
+    return run_suites(Settings.model_validate(given), [str(folder / "long.yaml")])
+
+
+def test_a_case_beyond_the_context_is_skipped_and_a_required_one_is_an_error(
+    tiny: Path, tmp_path: Path
+) -> None:
+    report = run(tmp_path, tiny)
+
+    found = {result.case: result for result in report.results()}
+    tokens = 1648  # of the prompt: the tiny tokenizer knows few words
+    reason = f"does not fit the context: {tokens} tokens of prompt + 8 for the answer > 512"
+    assert found["fits"].outcome in (Outcome.PASS, Outcome.FAIL)
+    assert (found["too-long"].outcome, found["too-long"].reason) == (Outcome.SKIPPED, reason)
+    assert (found["needed"].outcome, found["needed"].reason) == (Outcome.ERROR, reason)
+    assert report.exit_code == 3
+
+
+def test_a_tokenizer_without_a_chat_template_is_named(tmp_path: Path) -> None:
+    model = save_model(tmp_path / "model")
+    (model / "chat_template.jinja").unlink(missing_ok=True)
+    save_tokenizer(model, template=None)
+
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, model)
+
+    assert str(caught.value) == (
+        f"{model}: the tokenizer has no chat template\n"
+        "  wanted: chat_template.jinja, or chat_template in tokenizer_config.json\n"
+        "  mend: use the instruct model, or copy its chat_template.jinja into this directory"
+    )
+
+
+def test_an_adapter_of_another_base_is_named(tiny: Path, tmp_path: Path) -> None:
+    other = save_model(tmp_path / "other", hidden_size=64)
+    adapter = save_adapter(tmp_path / "adapter", other, seed=1)
+
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, tiny, adapter=(f"tuned={adapter}",))
+
+    assert str(caught.value) == (
+        f"{adapter}: was trained for another base than {tiny}\n"
+        "  found: model.layers.0.mlp.down_proj of 64 x 64\n"
+        "  wanted: 32 x 64\n"
+        f"  mend: use the base that it was trained on: {other}"
+    )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_said_before_anything_is_loaded(
+    tiny: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, tiny, device="cuda")
+
+    assert str(caught.value) == (
+        f"device 'cuda': torch {torch.__version__} sees no GPU\n"
+        "  mend: use --device auto or --device cpu"
+    )
+
+
+def test_all_models_and_adapters_that_are_missing_are_named_at_once(
+    tiny: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, tiny, adapter=(f"a={gone}/a",), variant=(f"m=model:{gone}/m",))
+
+    assert str(caught.value) == (
+        f"{gone}/a: there is no such adapter directory\n"
+        "  mend: give the directory with adapter_config.json and adapter_model.safetensors\n"
+        f"{gone}/m: there is no such model\n"
+        "  mend: give the directory with config.json and *.safetensors"
+    )
