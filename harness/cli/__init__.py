@@ -22,6 +22,7 @@ from harness.cli import (
     running,
     starting,
     training,
+    training_data,
 )
 from harness.cli.leaving import INTERRUPTED, leave, silence
 from harness.cli.parser import new_parser, parse
@@ -38,6 +39,7 @@ COMMANDS = (
     baselines,
     caching,
     training,
+    training_data,
     fixing,
     engine,
 )

@@ -79,6 +79,7 @@ def test_options_of_cleaning_want_cleaning(capsys: Printed) -> None:
         "--max-tokens needs --model, whose tokens are counted\n"
         "--redact is part of cleaning: add --clean\n"
         "--max-tokens is part of cleaning: add --clean\n"
+        "3 problems\n"
     )
 
 

@@ -72,9 +72,9 @@ class _Cleaning:
         first: dict[Messages, Row] = {}
         left: dict[int, Row] = {}
         for at, row in rows.items():
-            same = first.setdefault(row.messages, row)
-            if same is row or "duplicate" in self.settings.off:
-                left[at] = row
+            same = first.get(row.messages)
+            if same is None or "duplicate" in self.settings.off:
+                first[row.messages] = left[at] = row
             else:
                 self._dropped[at] = Dropped(row.source, "duplicate", f"as {same.source}")
         return self._without_near(left)

@@ -23,7 +23,8 @@ def template_texts(suite: Suite) -> tuple[str, ...]:
     A suite that was not read from a file has none.
     """
     try:
-        raw = yaml.safe_load(Path(suite.path).read_text(encoding="utf-8"))
+        text = Path(suite.path).read_text(encoding="utf-8")
+        raw = yaml.safe_load(text) if "from_file" in text else None
     except (OSError, ValueError, yaml.YAMLError):
         return ()
     families = raw.get("from_file") if isinstance(raw, Mapping) else None

@@ -147,6 +147,12 @@ def test_the_first_of_the_same_rows_stays() -> None:
     ]
 
 
+def test_a_row_that_is_given_twice_is_a_duplicate() -> None:
+    one = row("Hi", "Hello", "a:1")
+
+    assert [d.reason for d in clean([one, one], ANY).report.dropped] == ["duplicate"]
+
+
 LONG = "The baker from the market carried the letter because nobody else wanted to read it aloud."
 
 

@@ -1,0 +1,135 @@
+"""`harness rows`: training rows read, cleaned and guarded, without training anything."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from harness.cli.parser import add_settings, count, new_command
+from harness.cli.running import read_settings
+from harness.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.canonical import JsonValue
+    from harness.training import Row
+    from harness.training.cleaning import CountTokens
+
+
+def add_commands(commands: Any) -> None:
+    """Register the command."""
+    rows = new_command(
+        commands,
+        "rows",
+        "read training rows, clean them and hold them against suites",
+        "rows pool.jsonl --clean --guard suites/",
+        "rows alpaca.jsonl#500 chats.parquet --clean --out rows.jsonl",
+        "rows pool.csv --clean --model M --max-tokens 2048 --report report.json",
+    )
+    rows.add_argument("files", nargs="+", metavar="FILE", help="FILE or FILE#COUNT (seeded draw)")
+    rows.add_argument("--clean", action="store_true", help="drop what teaches something wrong")
+    held = "leave out rows that hold a piece of a case of these suites"
+    rows.add_argument("--guard", action="append", default=[], metavar="SUITES", help=held)
+    rows.add_argument("--system", metavar="TEXT", help="for rows without a system prompt")
+    rows.add_argument("--seed", type=count, default=0, metavar="N", help="of draws (default: 0)")
+    skip = "leave out rows that cannot be read, and list them, instead of stopping"
+    rows.add_argument("--skip", action="store_true", help=skip)
+    redact = "replace e-mail addresses and secrets (with --clean)"
+    rows.add_argument("--redact", action="store_true", help=redact)
+    languages = "codes such as en,de: drop answers in other languages (with --clean)"
+    rows.add_argument("--languages", default="", metavar="CODES", help=languages)
+    longest = "drop longer conversations, counted with the template of --model (with --clean)"
+    rows.add_argument("--max-tokens", type=count, metavar="N", help=longest)
+    rows.add_argument("--model", metavar="M", help="the folder of a model, for its tokenizer")
+    rows.add_argument("--out", metavar="FILE.jsonl", help="write the rows, as messages")
+    rows.add_argument("--report", metavar="FILE.json", help="write what was dropped, and why")
+    add_settings(rows, only=())
+    rows.set_defaults(act=rows_command)
+
+
+def rows_command(arguments: argparse.Namespace) -> int:
+    """Read, clean, guard; print the reports, write the rows."""
+    from harness.reports.words import plural
+    from harness.training.rows import RowFile, parse_spec, read
+
+    _check(arguments)
+    specs = [parse_spec(file) for file in arguments.files]
+    system = arguments.system
+    files = [RowFile(spec.path, spec.count, system) for spec in specs]
+    reading = read(files, arguments.seed, skip=arguments.skip)
+    for problem in reading.left_out:
+        print(f"left out: {problem}")
+    print(f"Read: {plural(len(reading.rows), 'row')} from {plural(len(files), 'file')}.")
+    kept, reports = _checked(reading.rows, arguments)
+    if arguments.out:
+        _write(arguments.out, _as_lines(kept))
+        print(f"{arguments.out}: {plural(len(kept), 'row')}")
+    if arguments.report:
+        _write(arguments.report, json.dumps(reports, indent=1) + "\n")
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    problems = []
+    if arguments.max_tokens is not None and not arguments.model:
+        problems.append(Problem("--max-tokens needs --model, whose tokens are counted"))
+    for name in ("redact", "languages", "max_tokens"):
+        if getattr(arguments, name) and not arguments.clean:
+            problems.append(Problem(f"--{name.replace('_', '-')} is part of cleaning: add --clean"))
+    if problems:
+        raise InputError(*problems)
+
+
+def _checked(
+    rows: Sequence[Row], arguments: argparse.Namespace
+) -> tuple[Sequence[Row], dict[str, JsonValue]]:
+    """The rows that are left, and the reports by name."""
+    from harness.selection import load_selected
+    from harness.training.cleaning import CleaningSettings, clean, print_cleaning
+    from harness.training.guard import Guard, print_guard
+
+    console = Console()
+    reports: dict[str, JsonValue] = {}
+    if arguments.clean:
+        settings = CleaningSettings(
+            max_tokens=arguments.max_tokens,
+            languages=tuple(filter(None, arguments.languages.split(","))),
+            redact=arguments.redact,
+        )
+        cleaned = clean(rows, settings, _counting(arguments.model))
+        print_cleaning(console, cleaned.report)
+        rows, reports["cleaning"] = cleaned.rows, cleaned.report.as_json()
+    if arguments.guard:
+        guarded = Guard(load_selected(arguments.guard, read_settings(arguments))).check(rows)
+        print_guard(console, guarded.report)
+        rows, reports["guard"] = guarded.rows, guarded.report.as_json()
+    return rows, reports
+
+
+def _counting(model: str | None) -> CountTokens | None:
+    """How long a conversation is for a model."""
+    if not model:
+        return None
+    from harness.prompts import load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    return lambda messages: len(tokenizer.token_ids(messages, add_generation_prompt=False))
+
+
+def _as_lines(rows: Sequence[Row]) -> str:
+    from harness.chat import as_dicts
+
+    said = ({"messages": as_dicts(row.messages)} for row in rows)
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in said)
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(Problem(f"cannot be written: {error.strerror}", path)) from None
