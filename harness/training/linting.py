@@ -87,6 +87,8 @@ def _named_base(path: Path) -> tuple[ModelDir | None, Problem | None]:
 
 def _files(path: Path) -> list[Problem]:
     """Files that nobody should load, or that only a training needs."""
+    if not path.is_dir():
+        return []
     pickles = sorted({*pickles_in(path), *(n for n in _RESUME if (path / n).is_file())})
     if not pickles:
         return []

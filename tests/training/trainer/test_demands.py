@@ -116,10 +116,10 @@ def test_a_tracker_that_is_not_installed(tiny: Path) -> None:
 
 
 def test_a_row_that_is_too_long(tiny: Path) -> None:
-    assert refused(tiny, pets(9), max_length=60).startswith(
+    assert refused(tiny, pets(9), max_length=20).startswith(
         "pets.jsonl:1: the row is too long, and cut off it would teach the model never to stop\n"
-        "  found: 63 tokens\n"
-        "  wanted: 60 tokens at most\n"
+        "  found: 64 tokens\n"
+        "  wanted: 20 tokens at most\n"
         "  mend: shorten it, raise max_length, or say long_rows: drop"
     )
 

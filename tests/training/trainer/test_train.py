@@ -207,7 +207,7 @@ def test_out_of_memory_a_fresh_process_takes_half_the_rows_at_once(
             most = virtual_memory(event.pid) + 8 * MEGABYTE
             resource.prlimit(event.pid, resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
-    config = config_for(tiny, tmp_path / "out", max_steps=2)
+    config = config_for(tiny, tmp_path / "out", max_steps=2, held_out_share=0)
     adapter = train(config, pets(24, length=40), observer=limit_first)
 
     starts = [event for event in events if isinstance(event, Started)]
@@ -218,6 +218,7 @@ def test_out_of_memory_a_fresh_process_takes_half_the_rows_at_once(
         in events
     )
     assert adapter.manifest["run"]["device_batch"] == 4
+    assert adapter.history.held_out == ()
 
 
 def virtual_memory(pid: int) -> int:

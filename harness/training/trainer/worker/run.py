@@ -33,7 +33,7 @@ def run(job: Job, send: Observer) -> None:
     config = job.config
     placement = place(config.device.partition(":")[0], config.dtype)  # the only GPU is number 0
     use_threads(config.threads)
-    _be_deterministic(placement)
+    be_deterministic(placement)
     samples = read_samples(job.samples)
     tokenizer = load_tokenizer(job.base, trust_remote_code=config.trust_remote_code)
     trainer = new_trainer(job, samples, tokenizer, placement, send)
@@ -68,7 +68,7 @@ def new_trainer(
         peft_config=_lora(config.lora),
     )
     every = config.checkpoint_every or trainer.steps_per_epoch
-    trainer.add_callback(Watch(send, every, config.patience if held_out else None))
+    trainer.add_callback(Watch(send, every, config.patience, evaluates=bool(held_out)))
     return trainer
 
 
@@ -156,7 +156,7 @@ def _four_bits() -> Any:
     )
 
 
-def _be_deterministic(placement: Placement) -> None:
+def be_deterministic(placement: Placement) -> None:
     """The same data, seed and machine give the same weights, on a GPU as well."""
     if placement.device.type == "cuda":
         torch.use_deterministic_algorithms(True, warn_only=True)

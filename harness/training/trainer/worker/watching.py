@@ -20,8 +20,11 @@ RISE = 3.0  # times the first window's mean, and one nat above it at least: no n
 class Watch(TrainerCallback):
     """Tells of every step; asks for checkpoints; stops what diverges or no longer improves."""
 
-    def __init__(self, send: Observer, every: int, patience: int | None) -> None:
-        self.send, self.every, self.patience = send, every, patience
+    def __init__(
+        self, send: Observer, every: int, patience: int | None, *, evaluates: bool
+    ) -> None:
+        self.send, self.every = send, every
+        self.patience, self.evaluates = patience, evaluates
         self._begun, self._tokens = time.monotonic(), 0
         self._losses: list[float] = []
 
@@ -35,7 +38,7 @@ class Watch(TrainerCallback):
         control.should_log = True
         if last or state.global_step % self.every == 0:
             control.should_save = True
-            control.should_evaluate = True
+            control.should_evaluate = self.evaluates
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
