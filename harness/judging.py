@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from harness.backends import BackendOptions, open_backend
+from harness.backends import BackendOptions
+from harness.engine import open_engine
 from harness.errors import InputError, Problem, nearest
 from harness.runner import Judge, Judges, asked_of
 from harness.sampling import Sampling
@@ -65,7 +66,8 @@ def _open(settings: Settings, name: str) -> Judge:
         cache_dir=settings.path(settings.store).parent,
         engine_args=judge.engine_args,
     )
-    return Judge(open_backend(judge.backend, options), variant, SAMPLING.override(judge.sampling))
+    backend = open_engine(judge.backend, options, warm=not settings.no_warm)
+    return Judge(backend, variant, SAMPLING.override(judge.sampling))
 
 
 def _missing(settings: Settings, name: str, case: Case) -> Problem:

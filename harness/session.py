@@ -20,11 +20,11 @@ from harness.backends import (
     BackendOptions,
     check_name,
     check_rows,
-    open_backend,
     recorded_variants,
 )
 from harness.canonical import JsonValue
 from harness.early import answer_early, note_stop, so_far
+from harness.engine import open_engine
 from harness.errors import InputError, Problem
 from harness.gate import EARLY_STOP, GateReport, SuiteDemand, Verdict, decide
 from harness.judging import open_judges
@@ -148,7 +148,8 @@ def run(
     InputError before anything is generated, for all that is wrong in the input.
     """
     check_writable(settings.path(settings.report_dir))
-    backend = open_backend(settings.backend, _options(settings, variants))
+    options = _options(settings, variants)
+    backend = open_engine(settings.backend, options, warm=not settings.no_warm)
     try:
         if settings.backend == "replay":
             check_rows(_responses(settings), _turns(suites))

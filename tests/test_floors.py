@@ -20,6 +20,7 @@ FLOORS = (
     {"suites"},
     {"prompts"},
     {"backends"},
+    {"engine"},
     {"runner"},
     {"gate"},
     {"reports"},

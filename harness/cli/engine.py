@@ -1,0 +1,132 @@
+"""`harness engine up | status | down`: a warm engine on this machine, ready for the next run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from harness.cli.parser import add_settings
+from harness.cli.running import read_settings
+from harness.settings import Settings
+
+IDLE_MINUTES = 30.0
+# Options of a run that say nothing about an engine.
+_NOT_HERE: tuple[str, ...] = (
+    "aa",
+    "base_url",
+    "baseline",
+    "batch_tokens",
+    "early_stop",
+    "no_warm",
+    "reference",
+)
+_NOT_HERE += ("report_dir", "responses", "time_limit", "backend")
+
+
+def add_commands(commands: Any) -> None:
+    """Register the three commands under `harness engine`."""
+    engine = commands.add_parser("engine", help="keep an engine warm between runs")
+    inner = engine.add_subparsers(dest="what", metavar="up|status|down", required=True)
+    up = inner.add_parser("up", help="start vLLM and keep it", allow_abbrev=False)
+    add_settings(up, without=_NOT_HERE)
+    up.add_argument(
+        "--idle-timeout",
+        type=_minutes,
+        default=IDLE_MINUTES,
+        metavar="MINUTES",
+        help="end it when it was not asked for so long (default: 30)",
+    )
+    up.set_defaults(act=up_command)
+    for name, act, text in (
+        ("status", status_command, "which engine is warm"),
+        ("down", down_command, "end it, and give its memory back"),
+    ):
+        parser = inner.add_parser(name, help=text, allow_abbrev=False)
+        parser.add_argument("--store", default=argparse.SUPPRESS, metavar="FILE", help="its place")
+        parser.set_defaults(act=act)
+
+
+def up_command(arguments: argparse.Namespace) -> int:
+    """Start a warm engine for the project's model; returns when it answers."""
+    from rich.console import Console
+
+    from harness.engine.starting import start
+
+    settings = read_settings(arguments, backend="vllm")
+    options = _options(settings)
+    console = Console(stderr=True)
+    with console.status("starting vLLM") as line:
+        warm = start(options, 60 * arguments.idle_timeout, lambda text: line.update(text))
+    print(f"warm engine up: {warm.model} at {warm.url}")
+    print(f"runs with --backend vllm use it; it ends after {arguments.idle_timeout:g} min unused")
+    return 0
+
+
+def status_command(arguments: argparse.Namespace) -> int:
+    """Say which engine is warm."""
+    from harness.engine import find_engine
+
+    warm = find_engine(_place(arguments))
+    if warm is None:
+        print("no warm engine; start one: harness engine up")
+        return 0
+    facts = {
+        "model": warm.model,
+        "stage": warm.stage,
+        "address": warm.url,
+        "up since": warm.started,
+        "dtype": warm.environment.get("dtype"),
+        "max_model_len": warm.max_model_len,
+        "max_lora_rank": warm.max_lora_rank,
+        "ends after": f"{warm.idle / 60:g} min unused",
+        "processes": f"{warm.keeper} (keeper), {warm.server} (vLLM)",
+        "log": warm.log,
+    }
+    for name, value in facts.items():
+        print(f"{name:14} {value}")
+    return 0
+
+
+def down_command(arguments: argparse.Namespace) -> int:
+    """End the warm engine."""
+    from harness.engine import end
+
+    warm = end(_place(arguments))
+    print(f"warm engine of {warm.model} ended" if warm else "no warm engine to end")
+    return 0
+
+
+def _options(settings: Settings) -> Any:
+    """The base and the adapters that it is started for."""
+    from harness.backends import BackendOptions
+    from harness.engine.starting import base_of
+    from harness.lineup import lineup
+    from harness.settings import engine_arguments
+
+    variants = lineup(settings)
+    model = next((v.model for v in variants if v.adapter), variants[0].model)
+    return BackendOptions(
+        variants=base_of(variants, model),
+        device=settings.device,
+        dtype=settings.dtype,
+        trust_remote_code=settings.trust_remote_code,
+        engine_args=engine_arguments(settings),
+        cache_dir=settings.path(settings.store).parent,
+    )
+
+
+def _place(arguments: argparse.Namespace) -> Path:
+    settings = read_settings(arguments)
+    return settings.path(settings.store).parent
+
+
+def _minutes(text: str) -> float:
+    """A time in minutes; argparse reports anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes")
+    return value

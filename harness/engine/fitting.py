@@ -1,0 +1,55 @@
+"""Whether a warm engine can answer a run, and if not, why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.backends.adapter_dir import open_adapter
+from harness.backends.model_dir import open_model
+from harness.backends.values import Backend, BackendOptions, Environment
+from harness.canonical import JsonValue
+from harness.engine.starting import environment_facts
+from harness.engine.values import READY, Warm
+
+
+def misfit(warm: Warm, backend: Backend, options: BackendOptions) -> str:
+    """Why this engine cannot answer these variants as `backend` would; empty where it can."""
+    return next(_misfits(warm, backend, options), "")
+
+
+def _misfits(warm: Warm, backend: Backend, options: BackendOptions) -> Iterator[str]:
+    if warm.stage != READY:
+        yield "it is still starting"
+    models = {variant.model for variant in options.variants}
+    if len(models) != 1:
+        yield f"the run asks {len(models)} models, and it holds one"
+    for variant in options.variants:
+        if backend.fingerprint(variant).weights != warm.weights:
+            yield f"it holds another model: {warm.model}"
+        if different := _different(warm.environment, backend.environment(variant)):
+            yield f"it differs in {different}"
+    wanted, there = backend.context_length, warm.max_model_len
+    if wanted is not None and there is not None and there < wanted:
+        yield f"its context is {there} tokens, and the run may need {wanted}"
+    yield from _too_large(warm, options)
+
+
+def _too_large(warm: Warm, options: BackendOptions) -> Iterator[str]:
+    adapters = {v.adapter: v for v in options.variants if v.adapter}
+    for path, variant in adapters.items():
+        rank = open_adapter(path, open_model(variant.model)).rank
+        if rank > warm.max_lora_rank:
+            yield f"adapter {variant.name} has rank {rank}, and it takes {warm.max_lora_rank}"
+
+
+def _different(warm: Mapping[str, JsonValue], wanted: Environment) -> str:
+    """The first fact in which two environments differ, in words."""
+    one, other = _flat(warm), _flat(environment_facts(wanted))
+    names = [n for n in sorted({*one, *other}) if one.get(n) != other.get(n)]
+    return f"{names[0]}: {one.get(names[0])}, not {other.get(names[0])}" if names else ""
+
+
+def _flat(facts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    extra = facts.get("extra")
+    inner = extra if isinstance(extra, Mapping) else {}
+    return {**{name: value for name, value in facts.items() if name != "extra"}, **inner}

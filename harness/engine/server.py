@@ -1,0 +1,35 @@
+"""`python -m harness.engine.server ARGUMENTS...`: vLLM's own server, for as long as stdin is open.
+
+The keeper holds the other end. However it ends, a kill included, the server does too, and gives its
+memory back.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+
+_MODULE = "vllm.entrypoints.openai.api_server"
+_PATIENCE = 15.0  # seconds for an orderly end, before everything in this process group is killed
+
+
+def main() -> None:
+    """Serve until the keeper is gone."""
+    threading.Thread(target=_watch, daemon=True, name="watch").start()
+    runpy.run_module(_MODULE, run_name="__main__", alter_sys=True)
+
+
+def _watch() -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE)
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
