@@ -43,9 +43,9 @@ def add_commands(commands: Any) -> None:
     rows.add_argument("--redact", action="store_true", help=redact)
     languages = "codes such as en,de: drop answers in other languages (with --clean)"
     rows.add_argument("--languages", default="", metavar="CODES", help=languages)
-    longest = "drop longer conversations, counted with the template of --model (with --clean)"
+    longest = "drop longer conversations (default: what --model takes; with --clean)"
     rows.add_argument("--max-tokens", type=count, metavar="N", help=longest)
-    rows.add_argument("--model", metavar="M", help="the folder of a model, for its tokenizer")
+    rows.add_argument("--model", metavar="M", help="the model whose template and tokens count")
     rows.add_argument("--out", metavar="FILE.jsonl", help="write the rows, as messages")
     rows.add_argument("--report", metavar="FILE.json", help="write what was dropped, and why")
     add_settings(rows, only=())
@@ -78,7 +78,7 @@ def _check(arguments: argparse.Namespace) -> None:
     problems = []
     if arguments.max_tokens is not None and not arguments.model:
         problems.append(Problem("--max-tokens needs --model, whose tokens are counted"))
-    for name in ("redact", "languages", "max_tokens"):
+    for name in ("redact", "languages", "max_tokens", "model"):
         if getattr(arguments, name) and not arguments.clean:
             problems.append(Problem(f"--{name.replace('_', '-')} is part of cleaning: add --clean"))
     if problems:
@@ -97,7 +97,7 @@ def _checked(
     reports: dict[str, JsonValue] = {}
     if arguments.clean:
         settings = CleaningSettings(
-            max_tokens=arguments.max_tokens,
+            max_tokens=arguments.max_tokens or _limit(arguments.model),
             languages=tuple(filter(None, arguments.languages.split(","))),
             redact=arguments.redact,
         )
@@ -111,13 +111,21 @@ def _checked(
     return rows, reports
 
 
+def _limit(model: str | None) -> int | None:
+    """The longest conversation that a model takes."""
+    from harness.backends.model_dir import open_model
+
+    return open_model(model).context_length if model else None
+
+
 def _counting(model: str | None) -> CountTokens | None:
     """How long a conversation is for a model."""
     if not model:
         return None
+    from harness.backends.model_dir import open_model
     from harness.prompts import load_tokenizer
 
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(open_model(model).path)
     return lambda messages: len(tokenizer.token_ids(messages, add_generation_prompt=False))
 
 

@@ -86,3 +86,14 @@ def test_options_of_cleaning_want_cleaning(capsys: Printed) -> None:
 def test_a_place_that_cannot_be_written_is_said(capsys: Printed) -> None:
     assert main(["rows", "pool.jsonl", "--out", "no/out.jsonl"]) == 2
     assert capsys.readouterr().err == "no/out.jsonl: cannot be written: No such file or directory\n"
+
+
+def test_rows_are_measured_with_the_model_that_is_named(capsys: Printed) -> None:
+    model = Path(__file__).parents[2] / "fixtures" / "model"
+    words = ["rows", "pool.jsonl", "--clean", "--model", model.as_posix(), "--max-tokens", "25"]
+
+    assert main([*words, "--report", "report.json"]) == 0
+
+    report = json.loads(Path("report.json").read_text())
+    assert report["cleaning"]["by_reason"] == {"too_long": 2, "empty": 1}
+    assert "tokens, and the model takes 25" in capsys.readouterr().out

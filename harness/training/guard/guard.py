@@ -132,6 +132,6 @@ def _stop_if_too_many(report: GuardReport, settings: GuardSettings) -> None:
             path=report.hits[0].source,
             found=found,
             wanted=f"at most {settings.max_share:.0%}",
-            mend="take rows from elsewhere; name wording that everyone uses in guard.common",
+            mend="take the rows from elsewhere, or give those cases to the pool with retire:",
         )
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.backends.model_dir import open_model
 from harness.errors import InputError, MachineryError, Problem, nearest
 from harness.prompts import load_tokenizer
 from harness.runner import Observer, ignore
@@ -159,7 +160,7 @@ def checked_rows(
     tokenizer = load_tokenizer(plan.before.model, trust_remote_code=settings.trust_remote_code)
     cleaned = clean(
         rows,
-        CleaningSettings(),
+        CleaningSettings(max_tokens=open_model(plan.before.model).context_length),
         count_tokens=lambda m: len(tokenizer.token_ids(m, add_generation_prompt=False)),
     )
     guarded = Guard(plan.suites).check(cleaned.rows)

@@ -266,7 +266,7 @@ def test_too_many_hits_are_an_error() -> None:
         "  found: exact of case one in 6 rows: 'Where did the brewer Adalin put the twelve copper"
         " kettles of'...\n"
         "  wanted: at most 5%\n"
-        "  mend: take rows from elsewhere; name wording that everyone uses in guard.common"
+        "  mend: take the rows from elsewhere, or give those cases to the pool with retire:"
     )
 
 
