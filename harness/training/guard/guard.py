@@ -13,7 +13,7 @@ from harness.training.guard.frames import template_texts
 from harness.training.guard.index import OWN_WORDS, WHOLE, Index, runs_in
 from harness.training.guard.pieces import Pieces
 from harness.training.guard.values import Guarded, GuardReport, GuardSettings, Hit, Kind
-from harness.training.guard.words import Words, ngrams, shingles, squeezed, words
+from harness.training.guard.words import Words, length, ngrams, shingles, squeezed, words
 from harness.training.values import Row
 
 # So much of a text is shown in a hit.
@@ -114,7 +114,7 @@ def _texts(users: Sequence[str]) -> Iterator[str]:
     """The whole of what the user says; and each turn, and each beginning, that is no small talk."""
     yield squeezed("\n".join(users))
     parts = [*users, *("\n".join(users[:count]) for count in range(2, len(users)))]
-    yield from (squeezed(part) for part in parts if len(words(part)) >= OWN_WORDS)
+    yield from (squeezed(part) for part in parts if length(words(part)) >= OWN_WORDS)
 
 
 def _stop_if_too_many(report: GuardReport, settings: GuardSettings) -> None:

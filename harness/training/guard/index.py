@@ -9,9 +9,18 @@ from typing import TypeVar
 from harness.suites.haystack_prose import WORDS
 from harness.training.guard.frames import haystack_frames, joined
 from harness.training.guard.hidden import has_digit
-from harness.training.guard.pieces import LONG_VALUE, Pieces
+from harness.training.guard.pieces import Pieces
 from harness.training.guard.values import GuardSettings
-from harness.training.guard.words import Words, ngrams, pairs, shingles, spaced, squeezed, words
+from harness.training.guard.words import (
+    Words,
+    length,
+    ngrams,
+    pairs,
+    shingles,
+    spaced,
+    squeezed,
+    words,
+)
 
 # A value of other signs than letters and digits alone is code that anybody writes: `[::-1]`.
 LETTERS = 4
@@ -43,7 +52,7 @@ class Index:
         self.common_shingles, self.shingles = self._own_shingles()
         own = Counter(self.shingles.values())
         self.sizes = {at: size for at, size in own.items() if size >= OWN_SHINGLES}
-        self.values = self._hidden(settings.hidden)
+        self.values = self._hidden(settings.hidden, settings.ngram)
         self.short = self._short_texts(settings.ngram)
 
     # -- whole texts -------------------------------------------------------------------------------
@@ -62,7 +71,7 @@ class Index:
         """Whether the text says which case it is, whatever the system prompt."""
         systems = {squeezed(self.cases[at].case.system or "") for at in found}
         case = self.cases[found[0]]
-        return len(systems) == 1 and ("" in systems or len(case.asked_words) >= OWN_WORDS)
+        return len(systems) == 1 and ("" in systems or length(case.asked_words) >= OWN_WORDS)
 
     # -- runs of words and letters -----------------------------------------------------------------
 
@@ -89,14 +98,14 @@ class Index:
         found: Runs = defaultdict(list)
         for cases in self.loose.values():
             said = self.cases[cases[0]].asked_words
-            if OWN_WORDS <= len(said) < n:
+            if OWN_WORDS <= length(said) < n:
                 found[said[0]].append((said, " ".join(said), cases))
         return found
 
     # -- hidden values -----------------------------------------------------------------------------
 
-    def _hidden(self, shortest: int) -> Runs:
-        """The values that are a sign by themselves."""
+    def _hidden(self, shortest: int, n: int) -> Runs:
+        """The values that are a sign by themselves; longer ones are found by their n-grams."""
         holders: dict[str, list[int]] = defaultdict(list)
         for at, pieces in enumerate(self.cases):
             for value in pieces.values:
@@ -104,9 +113,9 @@ class Index:
         found: Runs = defaultdict(list)
         for value, cases in holders.items():
             said = words(value)
-            if len(value) < shortest or sum(map(len, said)) < LETTERS or len(said) > LONG_VALUE:
+            if len(value) < shortest or sum(map(len, said)) < LETTERS:
                 continue
-            if self._hides(said, cases):
+            if length(said) < n and self._hides(said, cases):
                 found[said[0]].append((said, value, cases))
         return found
 

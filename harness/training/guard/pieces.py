@@ -10,9 +10,6 @@ from harness.training.guard.frames import said_by
 from harness.training.guard.hidden import hidden_values
 from harness.training.guard.words import Words, ngrams, pairs, shingles, spaced, squeezed, words
 
-# Expected values with more words than an n-gram are texts; they are found by their n-grams.
-LONG_VALUE = 12
-
 
 @dataclass(frozen=True)
 class Pieces:
@@ -48,8 +45,7 @@ class Pieces:
 
     def grams(self, n: int) -> set[Words]:
         """The runs of n words in what the user says and in long expected answers."""
-        texts = [*self.asked, *(value for value in self.values if len(words(value)) > LONG_VALUE)]
-        return {gram for text in texts for gram in ngrams(words(text), n)}
+        return {gram for text in (*self.asked, *self.values) for gram in ngrams(words(text), n)}
 
     @cached_property
     def pairs(self) -> set[Words]:

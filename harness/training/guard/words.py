@@ -38,8 +38,13 @@ def squeezed(text: str) -> str:
     return "".join(_WORD.findall(nfkc(text).casefold()))
 
 
+def length(said: Words) -> float:
+    """How many words these are; a sign of a script without spaces counts as half a word."""
+    return sum(0.5 if _is_sign(word) else 1.0 for word in said)
+
+
 def ngrams(said: Words, n: int) -> Iterator[Words]:
-    """All runs of n words; a sign of a script without spaces counts as half a word."""
+    """All runs of n words, as `length` counts them; the last sign may reach over by a half."""
     if not any(_is_sign(word) for word in said):
         yield from (said[at : at + n] for at in range(len(said) - n + 1))
         return

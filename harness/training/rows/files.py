@@ -157,7 +157,7 @@ def _parquet(path: Path, name: str) -> tuple[Row, ...]:
         raise InputError(Problem("reading Parquet needs pyarrow", name, mend=mend)) from None
     try:
         values = parquet.read_table(path).to_pylist()
-    except (ValueError, OSError) as error:  # pyarrow's errors are subclasses of these
+    except (ValueError, OSError, NotImplementedError) as error:  # pyarrow's are subclasses
         said = str(error).partition("\n")[0][:200]
         raise InputError(Problem(f"not valid Parquet: {said}", name)) from None
     if not values:

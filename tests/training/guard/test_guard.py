@@ -125,6 +125,17 @@ def test_a_short_question_word_for_word_in_a_longer_text_is_found() -> None:
     )
 
 
+def test_signs_without_spaces_are_found_like_words() -> None:
+    question = "房间里的红色花瓶是谁在星期三上午送来的?"
+    guard = Guard([suite(case("vase", question, checks=({"equals": "住在旁边的老王"},)))])
+
+    inside = guard.hit(row(f"请回答：{question}谢谢。"))
+    answer = guard.hit(row("是谁？", "是住在旁边的老王。"))
+
+    assert inside and inside.kind == "n-gram"
+    assert answer and (answer.kind, answer.text) == ("hidden_value", "住在旁边的老王")
+
+
 def test_a_conversation_counts_with_its_system_prompt() -> None:
     guard = Guard([suite(case("who", "Who are you?", system="You are Nadia of Falk Bank."))])
 

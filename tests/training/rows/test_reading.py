@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,38 @@ def test_broken_parquet_is_no_traceback(tmp_path: Path) -> None:
 
     assert says(tmp_path / "a.parquet").startswith(
         f"{tmp_path.as_posix()}/a.parquet: not valid Par"
+    )
+
+
+def test_without_pyarrow_parquet_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "a.parquet")
+    code = """
+import sys
+sys.modules["pyarrow.parquet"] = None
+from harness.errors import InputError
+from harness.training.rows import read_rows
+try:
+    read_rows(["a.parquet"])
+except InputError as error:
+    print(error)
+"""
+    paths = {"PYTHONPATH": str(Path.cwd())}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=paths, capture_output=True, text=True
+    )
+
+    assert done.stdout == (
+        "a.parquet: reading Parquet needs pyarrow\n"
+        "  mend: pip install 'adapter-gate-harness[train]', or save the rows as JSONL\n"
+    )
+
+
+def test_a_mark_of_a_chat_template_is_named_with_its_column(tmp_path: Path) -> None:
+    path = jsonl(tmp_path, {"query": "a", "response": "[INST] b"})
+
+    assert says(path).startswith(
+        f"{path.as_posix()}:1:29: the text is rendered in the chat template of Llama 2 and Mistral"
     )
 
 
