@@ -22,10 +22,12 @@ from harness.training.trainer.encoding import Sample, prove
 from harness.training.trainer.events import Note, Observer, Started
 from harness.training.trainer.history import read_history
 from harness.training.trainer.job import Job, Samples, read_samples
+from harness.training.trainer.worker.packing import demand_packing
 from harness.training.trainer.worker.sft import AdapterTrainer
 from harness.training.trainer.worker.watching import Watch, exhausted
 
 COLUMNS = ("input_ids", "labels")
+PACKED = 2048  # tokens of a packed sequence; each row in it has positions of its own
 
 
 def run(job: Job, send: Observer) -> None:
@@ -37,6 +39,8 @@ def run(job: Job, send: Observer) -> None:
     samples = read_samples(job.samples)
     tokenizer = load_tokenizer(job.base, trust_remote_code=config.trust_remote_code)
     trainer = new_trainer(job, samples, tokenizer, placement, send)
+    if config.packing:
+        demand_packing(trainer, samples.train)
     for reason in placement.reasons:
         send(Note(reason))
     send(_started(job, samples, placement, trainer, _prove(trainer, samples, tokenizer)))
@@ -101,7 +105,7 @@ def _arguments(job: Job, placement: Placement, samples: Samples) -> SFTConfig:
         warmup_steps=config.warmup,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        max_length=max(len(s.ids) for s in (*samples.train, *samples.held_out)),
+        max_length=max([*_lengths(samples), PACKED if config.packing else 0]),
         packing=config.packing,
         eval_packing=False,
         dataset_kwargs=None if config.packing else {"skip_prepare_dataset": True},
@@ -118,6 +122,10 @@ def _arguments(job: Job, placement: Placement, samples: Samples) -> SFTConfig:
         report_to=list(config.report_to) or "none",
         run_name=config.run_name or config.output.name,
     )
+
+
+def _lengths(samples: Samples) -> list[int]:
+    return [len(sample.ids) for sample in (*samples.train, *samples.held_out)]
 
 
 def _loading(job: Job, placement: Placement) -> dict[str, Any]:
