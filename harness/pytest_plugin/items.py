@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,18 @@ from harness.variants import Variant, VariantRole
 
 class CaseFailed(Exception):
     """A case or a gate does not hold; the first line of its text is the reason."""
+
+
+class Reason(str):
+    """A failure's text; its first line stands in the short summary, before pytest 9 too.
+
+    Not in an xdist worker: only plain texts travel between processes.
+    """
+
+    @property
+    def reprcrash(self) -> SimpleNamespace:
+        """What pytest's summary and JUnit take the message from."""
+        return SimpleNamespace(message=self.partition("\n")[0])
 
 
 class SuiteFile(pytest.File):
@@ -100,7 +113,8 @@ class SuiteItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The reason alone for a case that failed; everything for a fault of ours."""
         if isinstance(excinfo.value, CaseFailed):
-            return str(excinfo.value)
+            text = str(excinfo.value)
+            return text if hasattr(self.config, "workerinput") else Reason(text)
         return super().repr_failure(excinfo, style=style)
 
     def reportinfo(self) -> tuple[Path, int, str]:

@@ -33,3 +33,16 @@ def test_an_error_is_shared_too(project: pytest.Pytester, record: Record) -> Non
     project.path.joinpath("reports").write_text("a file where a folder should be")
 
     project.runpytest_subprocess("suites", "-n2").assert_outcomes(errors=13)
+
+
+def test_a_rerun_reads_the_same_answers_and_never_turns_green(
+    project: pytest.Pytester, record: Record
+) -> None:
+    pytest.importorskip("pytest_rerunfailures")
+    record({"base": "++++++++++++", "new": "-------+++++"})
+    done = project.runpytest_subprocess("suites", "--reruns=2")
+
+    outcomes = done.parseoutcomes()
+    assert (outcomes["passed"], outcomes["failed"], outcomes["rerun"]) == (17, 8, 16)
+    with Store(project.path / ".harness" / "store.db") as store:
+        assert len(store.runs()) == 1
