@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 EMBEDDED := fixtures/adapters
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gate gate-blocked test test-full fix check kill-test fixtures lock docs clean
+.PHONY: help setup gate gate-blocked test test-oldest test-full fix check kill-test fixtures lock docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ fix: .venv/test.stamp ## Repair what the embedded base is weak in: rows, trainin
 	@rm -rf .harness/fix-demo
 	@$(BIN)/harness run suites/ --store .harness/fix-demo/store.db; test $$? -eq 1
 	@$(BIN)/harness fix --store .harness/fix-demo/store.db --current .harness/fix-demo/current
+
+test-oldest: .venv/oldest/bin/pytest ## Run the plugin's tests on the oldest pytest that is supported
+	@.venv/oldest/bin/python -m pytest tests/pytest_plugin
 
 check: .venv/test.stamp ## Lint and type-check
 	@$(BIN)/ruff check .
@@ -73,6 +76,11 @@ clean: ## Remove the environment, caches and reports
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 or newer is needed; found: $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv .venv
+
+.venv/oldest/bin/pytest: pyproject.toml | .venv/bin/python
+	@$(BIN)/python -m venv .venv/oldest
+	@.venv/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		"pytest==8.4.0" pytest-xdist pytest-rerunfailures hypothesis --editable .
 
 .venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
 	@echo "Installing requirements/$*.txt into .venv (a few minutes, once) ..."
