@@ -75,9 +75,14 @@ class Shelf:
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
         """Hashes of the model's and the adapter's files."""
+        return Fingerprint(
+            model_hash(self.model(variant), self._hashes), self.adapter_hash(variant)
+        )
+
+    def adapter_hash(self, variant: Variant) -> str:
+        """The adapter's half of it, without a look at the model; empty without an adapter."""
         adapter = self.adapter(variant)
-        weights = model_hash(self.model(variant), self._hashes)
-        return Fingerprint(weights, adapter_hash(adapter, self._hashes) if adapter else "")
+        return adapter_hash(adapter, self._hashes) if adapter else ""
 
     @property
     def context_length(self) -> int | None:

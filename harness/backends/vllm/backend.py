@@ -189,7 +189,7 @@ class VllmBackend:
         if adapter is None:
             return None
         number = self._adapters(variant.model).index(variant.adapter or "") + 1
-        name = self._shelf.fingerprint(variant).adapter
+        name = self._shelf.adapter_hash(variant)
         return Adapter(name, number, str(adapter.path.resolve()))
 
     def _adapters(self, model: str) -> list[str]:
