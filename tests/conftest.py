@@ -8,6 +8,8 @@ import signal
 import pytest
 from hypothesis import settings
 
+from tests.embedded import ADAPTERS, Done, run
+
 settings.register_profile("same", derandomize=True)  # a red test is red again on the next machine
 settings.register_profile("search", max_examples=1_000)  # new examples each time, ten times as many
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
@@ -17,3 +19,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 def ctrl_c_works() -> None:
     """A shell starts background jobs with SIGINT ignored, and tests of Ctrl-C inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def gated(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """Base, `repaired` and `forgetful` on all six suites, generated once by the engine hf."""
+    folder = tmp_path_factory.mktemp("gate")
+    return run(folder, "-m", "harness", "run", "suites/", *ADAPTERS)

@@ -2,66 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-ROOT = Path(__file__).parents[1]
-ADAPTERS = [f"--adapter={name}=fixtures/adapters/{name}" for name in ("repaired", "forgetful")]
-
-
-@dataclass(frozen=True)
-class Done:
-    """A finished run of the suites under `suites/starter`."""
-
-    code: int
-    out: str
-    folder: Path
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """The scorecard."""
-        read: dict[str, Any] = json.loads(
-            (self.folder / "reports/latest/scorecard.json").read_text()
-        )
-        return read
-
-    def verdicts(self, variant: str) -> dict[str, str]:
-        """The verdict on each suite."""
-        rows = [row for row in self.card["categories"] if row["variant"] == variant]
-        return {row["suite"]: row["gate"]["verdict"] for row in rows if row["gate"]}
-
-    def rate(self, suite: str, variant: str) -> float:
-        """The pass rate of one suite and variant."""
-        rows = {(row["suite"], row["variant"]): row["pass_rate"] for row in self.card["categories"]}
-        return float(rows[suite, variant])
-
-
-def run(folder: Path, *words: str, **environment: str) -> Done:
-    """Run a command of this project; reports and the store go to `folder`."""
-    where = [f"--report-dir={folder / 'reports'}", f"--store={folder / 'store.db'}"]
-    done = subprocess.run(
-        [sys.executable, *words, *where],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "100", **environment},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    return Done(done.returncode, done.stdout + done.stderr, folder)
-
-
-@pytest.fixture(scope="module")
-def gated(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """Base, `repaired` and `forgetful` on all six suites, generated once for this module."""
-    folder = tmp_path_factory.mktemp("gate")
-    return run(folder, "-m", "harness", "run", "suites/", *ADAPTERS)
+from tests.embedded import ADAPTERS, Done, run
 
 
 def test_the_repaired_adapter_passes_every_suite(gated: Done) -> None:
@@ -95,7 +38,7 @@ def test_recorded_answers_give_the_same_verdicts_without_torch(gated: Done, tmp_
     for name in ("torch", "transformers", "peft"):
         (blocker / name).mkdir(parents=True)
         (blocker / name / "__init__.py").write_text("raise ImportError('not in this test')\n")
-    answers = (gated.folder / "reports/latest/results.jsonl").resolve()
+    answers = gated.report / "results.jsonl"
     words = ["-m", "harness", "score", "suites/", f"--responses={answers}"]
 
     scored = run(tmp_path, *words, PYTHONPATH=str(blocker))
