@@ -1,7 +1,7 @@
 """`python -m harness.engine.keeper FOLDER`: starts the server, and ends it when nobody uses it.
 
-The server's arguments come over stdin, as JSON. It is looked at a few times within its idle time:
-a request that ended or runs counts as use, whoever sent it.
+The server's module and arguments come over stdin, as JSON. It is looked at a few times within its
+idle time: a request that ended or runs counts as use, whoever sent it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(folder: str) -> int:
     if lock is None:
         return TAKEN
     warm = changed(Warm(**job["warm"]), port=_free_port(), keeper=os.getpid())
-    server = _start(warm, job["arguments"], job["environment"])
+    server = _start(warm, job["module"], job["arguments"], job["environment"])
     try:
         home.write(changed(warm, server=server.pid))
         if _until_ready(server, warm):
@@ -61,14 +61,14 @@ def main(folder: str) -> int:
 
 
 def _start(
-    warm: Warm, arguments: Sequence[str], environment: dict[str, str]
+    warm: Warm, module: str, arguments: Sequence[str], environment: dict[str, str]
 ) -> subprocess.Popen[bytes]:
     """The server in a session of its own, its log in a file that its owner alone can read."""
     log = os.open(warm.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    words = [sys.executable, "-m", "harness.engine.server", *arguments, f"--port={warm.port}"]
+    words = [sys.executable, "-m", "harness.engine.server", module, *arguments]
     try:
         return subprocess.Popen(
-            words,
+            [*words, f"--port={warm.port}"],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""`python -m harness.engine.server ARGUMENTS...`: vLLM's own server, for as long as stdin is open.
+"""`python -m harness.engine.server MODULE ARGUMENTS...`: a server, for as long as stdin is open.
 
 The keeper holds the other end. However it ends, a kill included, the server does too, and gives its
 memory back.
@@ -13,14 +13,15 @@ import sys
 import threading
 import time
 
-_MODULE = "vllm.entrypoints.openai.api_server"
+VLLM = "vllm.entrypoints.openai.api_server"  # its own server, in every supported version
 _PATIENCE = 15.0  # seconds for an orderly end, before everything in this process group is killed
 
 
 def main() -> None:
     """Serve until the keeper is gone."""
     threading.Thread(target=_watch, daemon=True, name="watch").start()
-    runpy.run_module(_MODULE, run_name="__main__", alter_sys=True)
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 def _watch() -> None:

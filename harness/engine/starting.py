@@ -24,6 +24,7 @@ from harness.backends.vllm.versions import installed
 from harness.canonical import JsonValue
 from harness.engine.home import Home
 from harness.engine.keeper import TAKEN
+from harness.engine.server import VLLM
 from harness.engine.values import READY, Warm
 from harness.errors import InputError, MachineryError, Problem
 from harness.variants import Variant
@@ -54,6 +55,7 @@ class Job:
     warm: Warm
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
+    module: str = VLLM
 
 
 def start(options: BackendOptions, idle: float, tell: Tell) -> Warm:
@@ -72,7 +74,11 @@ def start(options: BackendOptions, idle: float, tell: Tell) -> Warm:
                 mend="use it, or end it first: harness engine down",
             )
         )
-    job = _job(options, home, idle)
+    return launch(_job(options, home, idle), home, tell)
+
+
+def launch(job: Job, home: Home, tell: Tell) -> Warm:
+    """Start a keeper with this job, in a session of its own; the engine once it answers."""
     home.make()
     keeper = subprocess.Popen(
         [sys.executable, "-m", "harness.engine.keeper", str(home.folder)],
