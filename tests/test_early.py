@@ -116,3 +116,12 @@ def test_a_lone_variant_is_asked_everything_with_the_usual_gate(tmp_path: Path) 
 
     assert report.info.generated == 120
     assert "early stop" not in report.info.execution
+
+
+def test_with_aa_only_what_was_asked_is_asked_again(tmp_path: Path) -> None:
+    settings = project(tmp_path, {"bad": 0.4, "good": 0.0})
+    report = run(settings.model_copy(update={"aa": True}))
+
+    pairs = {noise.suite: noise.pairs for noise in report.scorecard.noise}
+    assert pairs == {"bad": LOOK, "good": CASES}
+    assert report.info.generated == 3 * (LOOK + CASES)  # two variants, and the base once more

@@ -204,3 +204,32 @@ def test_validate_counts_cases(project: Path, capsys: pytest.CaptureFixture[str]
         "suites/colours.yaml: colours, 12 cases, instruction_following\n"
         "suites/one.yaml: one, 1 case, c\n"
     )
+
+
+def test_the_scorecard_says_what_was_sampled_and_how_to_run_it_again(record: Record) -> None:
+    record({"base": ALL, "new": ALL})
+    main(["run", "--reference", "new"])
+    run = json.loads(Path("reports/latest/scorecard.json").read_text())["run"]
+
+    assert run["options"] == [
+        *("--reference", "new", "--backend", "replay", "--responses", "answers.jsonl")
+    ]
+    assert run["suites"][0]["sampling"] == {
+        "temperature": 0.0,
+        "top_p": 1.0,
+        "top_k": 0,
+        "repetition_penalty": 1.0,
+        "max_new_tokens": 256,
+        "seed": 0,
+        "stop": [],
+        "repeats": 1,
+    }
+    assert "greedy, up to 256 tokens" in Path("reports/latest/scorecard.html").read_text()
+
+
+def test_help_has_examples_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    text = capsys.readouterr().out
+    assert "examples:\n  harness run suites/ --model Qwen2.5-7B-Instruct/" in text
+    assert "exit codes:\n  0  passed" in text

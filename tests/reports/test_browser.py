@@ -34,6 +34,8 @@ class Open:
 def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     home = tmp_path_factory.mktemp("reports")
     card, results = story()
+    options = ("--model", "models/base", "--adapter", "it's=out/a b")
+    card = card.model_copy(update={"run": card.run.model_copy(update={"options": options})})
     page = write_reports(home, "story", card, results).html
     with browser(tmp_path_factory.mktemp("profile")) as driver:
         yield Open(driver, page)
@@ -70,6 +72,15 @@ def test_a_link_of_the_verdict_opens_the_case_side_by_side(story_page: Browser) 
     assert story_page.run("return document.activeElement === arguments[0]", row)
     assert [text.split()[0] for text in story_page.texts(".side .head")] == ["base", "forgetful"]
     assert story_page.texts(".side del") != [] != story_page.texts(".side ins")
+
+
+def test_a_case_says_how_to_run_it_again(window: Open) -> None:
+    window.browser.open(window.page, "#case/persona/per-03/repaired")
+    window.browser.wait("document.querySelector('.panel')")
+    assert window.browser.texts(".again code") == [
+        "pytest 'suites/starter/persona.yaml::per-03[repaired]' --model models/base "
+        "--adapter 'it'\\''s=out/a b'"
+    ]
 
 
 def test_the_address_of_a_case_opens_it(window: Open) -> None:
