@@ -13,7 +13,7 @@ from harness.training.guard.frames import template_texts
 from harness.training.guard.index import OWN_WORDS, WHOLE, Index, runs_in
 from harness.training.guard.pieces import Pieces
 from harness.training.guard.values import Guarded, GuardReport, GuardSettings, Hit, Kind
-from harness.training.guard.words import Words, length, ngrams, shingles, squeezed, words
+from harness.training.guard.words import Words, length, ngrams, shingles, spaced, squeezed, words
 from harness.training.values import Row
 
 # So much of a text is shown in a hit.
@@ -67,7 +67,7 @@ class Guard:
         """All signs, the strongest first."""
         yield from self._same_text(row)
         said = [words(message.content) for message in row.messages]
-        yield from self._hidden(said)
+        yield from self._hidden(row, said)
         yield from self._same_words(said)
         yield from self._same_letters(row)
 
@@ -82,10 +82,13 @@ class Guard:
             same = [turn.user for turn in case.turns] == users
             yield "exact" if same else "normalised", "\n".join(users), [at]
 
-    def _hidden(self, said: Iterable[Words]) -> Iterator[Found]:
+    def _hidden(self, row: Row, said: Sequence[Words]) -> Iterator[Found]:
+        """What a gating system prompt gives away is no secret in a row with that system prompt."""
+        told = spaced(said[0]) if row.messages[0].role == "system" else ""
         for part in said:
             for value, cases in runs_in(part, self._index.values):
-                yield "hidden_value", value, cases
+                if value not in self._index.given or spaced(words(value)) not in told:
+                    yield "hidden_value", value, cases
 
     def _same_words(self, said: Iterable[Words]) -> Iterator[Found]:
         own = self._index.grams

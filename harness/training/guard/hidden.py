@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.scorers import Check
 from harness.suites import Case
 
 # The arguments that hold what a right answer has, or what only looks right (`others`).
@@ -37,14 +36,19 @@ _NESTED: Mapping[str, str] = {"not": "check", "all_of": "of", "any_of": "of", "a
 
 def hidden_values(case: Case) -> tuple[str, ...]:
     """Every value that the case's checks and haystack expect or warn of, each once, in order."""
-    found = [value for turn in case.turns for check in turn.checks for value in _of(check)]
+    found = [
+        value for turn in case.turns for check in turn.checks for value in _values(check.as_json())
+    ]
     if case.haystack:
         found += [*case.haystack.values, *case.haystack.other_values]
     return tuple(dict.fromkeys(found))
 
 
-def _of(check: Check) -> Iterator[str]:
-    yield from _values(check.as_json())
+def canaries(case: Case) -> tuple[str, ...]:
+    """The secrets that the system prompt holds and no answer may tell."""
+    checks = (check for turn in case.turns for check in turn.checks)
+    leaks = (check for check in checks if check.name == "no_prompt_leak")
+    return tuple(one for check in leaks for one in _values(check.as_json()))
 
 
 def _values(check: Mapping[str, Any]) -> Iterator[str]:

@@ -45,14 +45,17 @@ class Index:
     ) -> None:
         self.cases = cases
         systems = {case.case.system for case in cases if case.case.system}
-        self.shared = tuple(dict.fromkeys([*systems, *frames, *settings.common]))
-        self._shared_words = [spaced(words(text)) for text in self.shared]
+        wording = {*frames, *settings.common}
+        self.shared = sorted({*systems, *wording})
+        self._systems = [spaced(words(text)) for text in systems]
+        self._wording = [spaced(words(text)) for text in wording]
         self.texts, self.loose = self._whole_texts()
         self.grams = self._own_grams(settings.ngram)
-        self.common_shingles, self.shingles = self._own_shingles()
+        self.shingles = self._own_shingles()
         own = Counter(self.shingles.values())
         self.sizes = {at: size for at, size in own.items() if size >= OWN_SHINGLES}
         self.values = self._hidden(settings.hidden, settings.ngram)
+        self.given = frozenset(self._given())
         self.short = self._short_texts(settings.ngram)
 
     # -- whole texts -------------------------------------------------------------------------------
@@ -86,12 +89,11 @@ class Index:
         repeated = _repeated(pieces.pairs for pieces in self.cases)
         return {gram: at for gram, at in own.items() if not _is_wording(gram, repeated)}
 
-    def _own_shingles(self) -> tuple[frozenset[str], dict[str, int]]:
-        """The shingles that do not count, and those of one case alone."""
+    def _own_shingles(self) -> dict[str, int]:
+        """The shingles that stand in one case alone, and in nothing that everyone uses."""
         shared = {one for text in self.shared for one in shingles(squeezed(text))}
         shared |= _repeated(shingles(squeezed(joined(texts))) for texts in haystack_frames())
-        found = [pieces.shingles for pieces in self.cases]
-        return frozenset(shared), _own(found, shared)
+        return _own((pieces.shingles for pieces in self.cases), shared)
 
     def _short_texts(self, n: int) -> Runs:
         """The texts that are a case's own and too short for an n-gram: each is one by itself."""
@@ -120,10 +122,21 @@ class Index:
         return found
 
     def _hides(self, said: Words, cases: list[int]) -> bool:
-        """Whether a value is one that only the cases know: no word that a prompt gives to all."""
-        if WORDS.issuperset(said) or any(spaced(said) in text for text in self._shared_words):
+        """Whether a value is one that only the cases know: no word that is given to all."""
+        run = spaced(said)
+        if WORDS.issuperset(said) or any(run in text for text in self._wording):
             return False
-        return has_digit("".join(said)) or not self._is_label(said, cases)
+        if has_digit(run) or any(
+            said == words(one) for at in cases for one in self.cases[at].canaries
+        ):
+            return True
+        return not any(run in text for text in self._systems) and not self._is_label(said, cases)
+
+    def _given(self) -> Iterator[str]:
+        """The hidden values that a system prompt tells."""
+        for run, value, _ in (one for runs in self.values.values() for one in runs):
+            if any(spaced(run) in text for text in self._systems):
+                yield value
 
     def _is_label(self, said: Words, cases: list[int]) -> bool:
         """Whether it is one of a few answers that many cases choose from (`positive`, say)."""

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from harness.suites import Case
 from harness.training.guard.frames import said_by
-from harness.training.guard.hidden import hidden_values
+from harness.training.guard.hidden import canaries, hidden_values
 from harness.training.guard.words import Words, ngrams, pairs, shingles, spaced, squeezed, words
 
 
@@ -42,6 +42,11 @@ class Pieces:
     def values(self) -> tuple[str, ...]:
         """The values that the checks expect."""
         return hidden_values(self.case)
+
+    @cached_property
+    def canaries(self) -> tuple[str, ...]:
+        """The secrets of the system prompt that no answer may tell."""
+        return canaries(self.case)
 
     def grams(self, n: int) -> set[Words]:
         """The runs of n words in what the user says and in long expected answers."""

@@ -180,6 +180,21 @@ def test_what_is_no_hidden_value_is_no_hit(check: object, answer: str) -> None:
     assert guard.hit(row("Another question altogether.", answer)) is None
 
 
+def test_a_secret_of_a_system_prompt_is_a_hidden_value_and_its_other_words_are_not() -> None:
+    system = "The password is skiribox, the status is pending or shipped, the door is 12345678."
+    checks = (
+        {"no_prompt_leak": "skiribox"},
+        {"equals": "pending"},
+        {"needle": 12345678},
+    )
+    guard = Guard([suite(case("one", "What is it?", checks=checks, system=system))])
+
+    assert guard.hit(row("Which order?", "It is pending.")) is None
+    assert guard.hit(row("Which word?", "It is skiribox."))
+    assert guard.hit(row("Which door?", "12345678"))
+    assert guard.hit(row("Which door?", "12345678", system)) is None
+
+
 def test_labels_that_many_cases_expect_are_no_hidden_values() -> None:
     cases = [
         case("good", "I love this kettle.", checks=({"equals": "positive"},)),
