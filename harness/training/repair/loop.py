@@ -115,7 +115,7 @@ class _Loop:
         adapter = rounds[-1].adapter
         judged, report = self._judged(adapter)
         found = judgement(self._plan, report)
-        reasons = (*_unguarded(rounds[-1], self._plan.suites), *found.reasons)
+        reasons = (*unguarded(rounds[-1], self._plan.suites), *found.reasons)
         name = f"{self._plan.name}-{_weights(report, self._plan.name)}"
         if not reasons:
             self._stages.say(f"promoting {name}")
@@ -196,7 +196,7 @@ class _Loop:
         )
 
 
-def _unguarded(last: RoundReport, suites: tuple[Suite, ...]) -> Iterator[str]:
+def unguarded(last: RoundReport, suites: tuple[Suite, ...]) -> Iterator[str]:
     """Without the guard's finding on today's cases nothing is promoted."""
     cases = sorted(case.hash for suite in suites for case in suite.cases)
     if last.guard.get("cases_hash") != digest(cases):

@@ -11,6 +11,7 @@ import pytest
 from tests.training.repair.workplace import Done, Workplace, new_workplace
 
 pytestmark = pytest.mark.slow
+TRAINING = ".harness/fix/*/round-1/adapter/.training/job*.json"
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,8 @@ def place(answered: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace
 
 @pytest.fixture(scope="module")
 def fixed(place: Workplace) -> Done:
+    """The repair; its first process is killed while it trains, and the same command goes on."""
+    place.killed("fix", when=lambda: any(place.folder.glob(TRAINING)))
     return place.run("fix")
 
 
@@ -58,14 +61,15 @@ def test_base_and_new_adapter_were_judged_in_one_run(
     folder = place.folder / "reports" / report["judging_run"]
     card = json.loads((folder / "scorecard.json").read_text(encoding="utf-8"))
 
-    assert {v["name"] for v in card["run"]["variants"]} == {"base", f"fix-{report['loop']}"}
+    assert {v["name"] for v in card["variants"]} == {"base", f"fix-{report['loop']}"}
     assert card["verdict"] == "pass"
 
 
 def test_the_guard_saw_every_case_and_stands_in_the_manifest(
     place: Workplace, report: dict[str, Any]
 ) -> None:
-    manifest = json.loads((Path(report["adapter"]) / "manifest.json").read_text(encoding="utf-8"))
+    folder = place.folder / report["adapter"]
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
 
     assert report["rounds"][0]["guard"]["cases"] == 252
     assert manifest["guard"] == report["rounds"][0]["guard"]

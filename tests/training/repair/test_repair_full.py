@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.training.repair.workplace import FIX, Workplace, environment, new_workplace
+from tests.training.repair.workplace import FIX, Workplace, new_workplace
 
 pytestmark = pytest.mark.full
 
-# Found by measurement; see docs/repair.md. With replay, and a tenth of the rate, nothing is lost.
-FORGETFUL = "  train: {learning_rate: 0.02, batch_size: 8, max_steps: 60}\n"
+# Found by measurement: multilingual falls from 42 to 7 of 42 cases, instruction_following from 41
+# to 16. At a rate of 0.02 the loss diverges, and the trainer stops by itself.
+FORGETFUL = (
+    "  train: {learning_rate: 0.008, batch_size: 8, max_steps: 120, warmup: 0.1, keep: last}\n"
+)
 KILLS = 6
 
 
@@ -40,17 +40,8 @@ def test_a_fix_that_forgets_is_rejected_and_the_broken_suite_is_named(failing: W
 def test_a_loop_that_is_killed_again_and_again_comes_to_the_same_end(failing: Workplace) -> None:
     rng = random.Random(1)
     for _ in range(KILLS):
-        process = subprocess.Popen(
-            failing.command("fix"),
-            cwd=failing.folder,
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(rng.uniform(4, 25))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        end = time.monotonic() + rng.uniform(4, 25)
+        failing.killed("fix", when=lambda end=end: time.monotonic() > end)  # type: ignore[misc]
     done = failing.run("fix")
 
     assert done.code == 0, done.out

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +44,7 @@ class Workplace:
         assert old in text
         self.suite.write_text(text.replace(old, new), encoding="utf-8")
 
-    def command(self, *words: str, timeout: float = 1200) -> list[str]:
+    def command(self, *words: str) -> list[str]:
         """A command line of this harness."""
         return [sys.executable, "-m", "harness", *words]
 
@@ -55,6 +59,23 @@ class Workplace:
             timeout=timeout,
         )
         return Done(done.returncode, done.stdout + done.stderr)
+
+    def killed(self, *words: str, when: Callable[[], bool], timeout: float = 600) -> None:
+        """Start a command and kill it, with all its processes, once something has happened."""
+        process = subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        end = time.monotonic() + timeout
+        while process.poll() is None and not when() and time.monotonic() < end:
+            time.sleep(0.2)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def report(self) -> dict[str, Any]:
         """The report of the only repair."""

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import InputError
 from harness.fix_settings import TeacherSettings
 from harness.settings import JudgeSettings, Settings
-from harness.suites import Suite, load_suite
+from harness.suites import Suite, load_suite, practice_suite
 from harness.training.sources import find_teacher, paraphrases, replay_from_model, teach
 from harness.training.sources.teacher import Teacher
 from harness.variants import Variant
@@ -94,6 +94,23 @@ def test_paraphrases_are_cases_with_the_same_checks(suite: Suite, tmp_path: Path
     ]  # fmt: skip
     assert found[0].turns[0].checks == suite.cases[0].turns[0].checks
     assert [case.id for case in found] == ["a-p1", "a-p2"]
+
+
+def test_the_models_own_answers_are_replayed_where_they_pass(tmp_path: Path) -> None:
+    text = "suite: h\ncategory: c\ngenerate: [{haystack: {id: n, lengths: 200, depths: [0, 1]}}]\n"
+    (tmp_path / "h.yaml").write_text(text)
+    suite = load_suite(tmp_path / "h.yaml")
+    practice = practice_suite(suite.path, tag="replay-1", seeds=2)
+    assert practice is not None
+    right = {case.id: case.haystack.values[0] for case in practice.cases if case.haystack}
+    first, *others = right
+    said = teacher(tmp_path, {first: ["0"], **{name: [right[name]] for name in others}})
+
+    (found,) = replay_from_model(said, [suite], count=2, seed="1")
+
+    assert (found.offered, found.kept) == (4, 2)
+    assert all(row.replay and row.messages[-1].content == right[row.group] for row in found.rows)
+    assert not {row.group for row in found.rows} & {case.id for case in suite.cases}
 
 
 def test_without_any_prompt_of_its_own_nothing_can_be_replayed(
