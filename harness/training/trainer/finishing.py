@@ -41,15 +41,20 @@ def finish(
         raise MachineryError(Problem("the training ended without a checkpoint", str(output)))
     history = read_history(newest)
     chosen = _chosen(prepared.config, history, newest, output)
-    manifest = _manifest(prepared, history, chosen, newest) | {"run": dict(facts), **notes}
+    manifest = {**notes, **_manifest(prepared, history, chosen, newest), "run": dict(facts)}
+    for path in checkpoints(output):
+        replace_file(path / CONFIG, _with_base(path, prepared.base_name))
     for name, data in _files(prepared, chosen, history, manifest, work).items():
         replace_file(output / name, data)
-    found = checkpoints(output)
-    for path in found:
-        replace_file(path / CONFIG, _with_base(path, prepared.base_name))
-    strip(found)
-    shutil.rmtree(work, ignore_errors=True)
+    tidy(output, work)
     return _adapter(output, manifest)
+
+
+def tidy(output: Path, work: Path) -> None:
+    """Remove what only the training needed; its checkpoints stay, as adapters."""
+    strip(checkpoints(output))
+    for path in (*output.glob(".checkpoint-*"), work):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _files(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import InputError, MachineryError, Problem
-from harness.training.trainer.attempt import Ending, attempt
-from harness.training.trainer.checkpoints import checkpoints, replace_file, resumable, step_of
+from harness.errors import InputError, Problem
+from harness.training.trainer.attempt import attempt
+from harness.training.trainer.checkpoints import replace_file, resumable
 from harness.training.trainer.config import TrainConfig
+from harness.training.trainer.endings import ending_error
 from harness.training.trainer.events import Event, Note, Observer, Started, Stepped
-from harness.training.trainer.finishing import finish, finished
+from harness.training.trainer.finishing import finish, finished, tidy
 from harness.training.trainer.job import Exit, Job, write_samples
 from harness.training.trainer.manifest import differences
 from harness.training.trainer.memory import Footing, described, first_footing, smaller
@@ -48,6 +48,7 @@ def train(
     prepared = prepare(config, rows, held_out, cache)
     done = finished(config.output, prepared.identity)
     if done is not None:
+        tidy(config.output, config.output / WORK)  # killed at the very end, it may have been left
         observer(Note(f"{config.output} holds this adapter already"))
         return done
     work = config.output / WORK
@@ -89,7 +90,7 @@ def _claim(prepared: Prepared, work: Path) -> None:
         known = json.loads(file.read_text(encoding="utf-8"))
         if different := differences(known, prepared.identity):
             raise InputError(_other_training(output, different))
-    elif output.is_dir() and any(output.iterdir()):
+    elif output.is_dir() and any(path != work for path in output.iterdir()):
         raise InputError(
             Problem("is not empty, and holds no training", str(output),
                     mend="train into a new directory")
@@ -110,7 +111,7 @@ def _run(prepared: Prepared, work: Path, observer: Observer) -> None:
         if ending.code == 0:
             return
         if ending.code != Exit.OUT_OF_MEMORY:
-            raise _error(prepared, ending)
+            raise ending_error(prepared.config.output, ending)
         reason = ending.failures[0].found if ending.failures else ""
         footing = smaller(prepared.config, footing, work, reason)
         going = (
@@ -129,46 +130,6 @@ def _job(prepared: Prepared, work: Path, footing: Footing) -> Job:
         checkpointing=footing.checkpointing,
         resume=resumable(prepared.config.output),
     )
-
-
-def _error(prepared: Prepared, ending: Ending) -> InputError | MachineryError:
-    output = prepared.config.output
-    problems = [
-        Problem(failed.message, str(output), found=failed.found, mend=failed.mend)
-        for failed in ending.failures
-    ]
-    if ending.code == Exit.REFUSED:
-        return InputError(*problems)
-    kept = _kept(output)
-    if ending.code == Exit.DISK_FULL:
-        again = "make room and run the same command again"
-        return MachineryError(
-            *(Problem(p.message, p.path, found=p.found, mend=f"{kept}; {again}") for p in problems)
-        )
-    if ending.code == Exit.DIVERGED:
-        return MachineryError(*problems)
-    return MachineryError(_crash(output, ending, kept))
-
-
-def _crash(output: Path, ending: Ending, kept: str) -> Problem:
-    said = ending.failures[0].message if ending.failures else ""
-    reason = f"exit code {ending.code}"
-    if ending.code < 0:
-        reason = f"signal {signal.Signals(-ending.code).name}"
-        if ending.code == -signal.SIGKILL:
-            reason += ", as the system sends it when memory runs out"
-    tail = "".join(f"\n    {line}" for line in ending.output.splitlines()[-12:])
-    return Problem(
-        "the training process died" + (f": {said}" if said else ""),
-        str(output),
-        found=reason + tail,
-        mend=f"{kept}; run the same command again to go on",
-    )
-
-
-def _kept(output: Path) -> str:
-    found = checkpoints(output)
-    return f"the checkpoint of step {step_of(found[-1])} is kept" if found else "nothing was saved"
 
 
 def _other_training(output: Path, different: Sequence[str]) -> Problem:

@@ -12,9 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from harness.backends import Address, BackendOptions, Request
 from harness.backends.adapter_dir import open_adapter
+from harness.backends.hf.backend import HfBackend
 from harness.backends.model_dir import open_model
+from harness.chat import Message
 from harness.errors import InputError, MachineryError
+from harness.lineup import lineup
+from harness.sampling import Sampling
+from harness.settings import Settings
 from harness.training.trainer import (
     Evaluated,
     Event,
@@ -28,6 +34,7 @@ from harness.training.trainer import (
 )
 from harness.training.trainer.checkpoints import WEIGHTS
 from harness.training.values import Row
+from harness.variants import Variant
 from tests.training.trainer.conftest import Run
 from tests.training.trainer.made import config_for, pets, write_rows
 
@@ -87,6 +94,32 @@ def test_the_adapter_and_every_checkpoint_fit_the_base(run: Run, tiny: Path) -> 
 
 def test_checkpoints_are_kept_and_named_in_order(run: Run) -> None:
     assert [path.name for path in run.adapter.checkpoints] == ["checkpoint-08", "checkpoint-10"]
+
+
+def test_checkpoints_are_candidates_by_a_pattern(run: Run, tiny: Path) -> None:
+    adapters = (f"new={run.adapter.path}", f"{run.adapter.path}/checkpoint-*")
+    variants = lineup(Settings(model=str(tiny), adapter=adapters))
+
+    backend = HfBackend(BackendOptions(variants, device="cpu", engine_args={"threads": 1}))
+    try:
+        said = {name: answer(backend, variant) for name, variant in named(variants).items()}
+    finally:
+        backend.close()
+
+    assert list(said) == ["base", "new", "checkpoint-08", "checkpoint-10"]
+    assert said["new"] == said["checkpoint-10"]
+
+
+def named(variants: tuple[Variant, ...]) -> dict[str, Variant]:
+    return {variant.name: variant for variant in variants}
+
+
+def answer(backend: HfBackend, variant: Variant) -> str:
+    prompt = backend.prompt((Message("user", "Animal 1? "),), variant)
+    address = Address("animal", variant.name, 0)
+    request = Request(variant.name, address, variant, prompt, Sampling(max_new_tokens=8))
+    ((_, completion),) = backend.generate([request])
+    return completion.text
 
 
 def test_the_manifest_says_what_it_was_made_from(run: Run) -> None:

@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.errors import InputError
 from harness.training.trainer.events import Event, Failed, Observer, to_line
@@ -25,8 +25,12 @@ def main(arguments: list[str]) -> int:
     def send(event: Event) -> None:
         pipe.write(to_line(event))
 
-    with FileLock(job.work / "lock", timeout=LOCK_WAIT):
-        return _train(job, send)
+    try:
+        with FileLock(job.work / "lock", timeout=LOCK_WAIT):
+            return _train(job, send)
+    except Timeout:
+        send(Failed("another process is training into this directory", mend="wait for it to end"))
+        return Exit.REFUSED
 
 
 def _train(job: Job, send: Observer) -> int:
