@@ -28,7 +28,6 @@ _QUIET = {
 # With the engine's core in this process a CPU starts in 11 s instead of 28 s and answers 1.5 times
 # as fast (the embedded model, two cores, vLLM 0.32); on a GPU the core works beside this process.
 _CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-_LOAD = 64  # requests handed over between looks at what is finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ class Engine:
         places = self._places(jobs)
         try:
             while waiting or self._began:
-                for _ in range(min(_LOAD, len(waiting), places - len(self._began))):
+                while waiting and len(self._began) < places:
                     if refused := self._submit(waiting.pop()):
                         yield refused
                 if self._began:
