@@ -61,19 +61,28 @@ class SmallServer:
     """Listens on loopback until it is closed. `heard` keeps every POST."""
 
     def __init__(
-        self, talk: Callable[[Heard], Said] = echo, pages: Mapping[str, Said] | None = None
+        self,
+        talk: Callable[[Heard], Said] = echo,
+        pages: Mapping[str, Said] | None = None,
+        port: int = 0,
     ) -> None:
         self.heard: list[Heard] = []
         self._talk = talk
         self._pages = {"/v1/models": models("small"), **(pages or {})}
-        self._http = _Listener(("127.0.0.1", 0), self._handler())
+        self._http = _Listener(("127.0.0.1", port), self._handler())
+        self._port: int = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
         """The base URL of the API."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
 
     def close(self) -> None:
         """Stop listening; whoever asks now is refused."""
