@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import random
 import tempfile
 import time
@@ -199,6 +200,7 @@ def _timed(trainer: Any) -> Speed:
 def main() -> None:
     """Measure both in turn and print the ratio."""
     options = _options()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as in our worker
     placement = place(options.device, "auto")
     threads = use_threads(options.threads)
     setting = Setting(
