@@ -203,6 +203,7 @@ def test_all_that_is_wrong_with_the_sides_is_said_at_once(runs: list[str], capsy
         "suites/scorecard.json: this is no report of a run: cannot read the scorecard: "
         "No such file or directory\n"
         "  wanted: a folder under reports/, as a run leaves it\n"
+        "3 problems\n"
     )
 
 

@@ -14,7 +14,7 @@ from harness.errors import InputError, MachineryError
 from harness.nightly.history import keep_night, past_nights
 from harness.nightly.values import night_from_json, night_to_json
 from harness.runner import Store
-from tests.nightly.conftest import ALL, WORSE, Sleep, changed, suite, verdicts
+from tests.nightly.conftest import ALL, WORSE, Sleep, answers, changed, suite, verdicts
 
 STORE = Path(".harness/store.db")
 
