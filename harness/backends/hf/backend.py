@@ -7,12 +7,10 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from harness.backends.adapter_dir import AdapterDir, open_adapter
 from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
-from harness.backends.fingerprints import FileHashes, adapter_hash, model_hash
 from harness.backends.hf.quantising import ARGUMENT as QUANTISING
 from harness.backends.hf.quantising import quantisation, quantising_problems
-from harness.backends.model_dir import ModelDir, open_model
+from harness.backends.shelf import Shelf, refusal
 from harness.backends.values import (
     BackendOptions,
     Completion,
@@ -23,7 +21,6 @@ from harness.backends.values import (
 )
 from harness.chat import Messages
 from harness.errors import InputError, MachineryError, Problem
-from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.variants import Variant
 
 if TYPE_CHECKING:  # torch and peft take seconds to import: only when they are used
@@ -50,16 +47,15 @@ class HfBackend:
 
     def __init__(self, options: BackendOptions) -> None:
         self._options = options
-        self._models: dict[str, ModelDir] = {}
-        self._adapters: dict[tuple[str, str], AdapterDir] = {}
-        self._tokenizers: dict[tuple[str, str], ChatTokenizer] = {}  # by model and template
+        self._shelf = Shelf(options.cache_dir, trust_remote_code=options.trust_remote_code)
         self._effects: dict[tuple[str, str], Effect] = {}  # by model and adapter
-        self._hashes = FileHashes(options.cache_dir)
         self._loaded: LoadedModel | None = None
         self._limits: Limits | None = None
         self._threads = 0
         self._first_limits: Limits | None = None
-        self._check(options)
+        problems = [*_argument_problems(options.engine_args), *self._shelf.check(options.variants)]
+        if problems:
+            raise InputError(*problems)
 
     @cached_property
     def placement(self) -> Placement:
@@ -71,25 +67,19 @@ class HfBackend:
     @property
     def context_length(self) -> int | None:
         """The shortest of its models'."""
-        lengths = [model.context_length for model in self._models.values()]
-        return min((length for length in lengths if length), default=None)
+        return self._shelf.context_length
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Device, format and batch as chosen, and what is odd about templates and adapters."""
-        notes = [*self.placement.reasons]
-        for (name, template), tokenizer in self._tokenizers.items():
-            if tokenizer.default_system:
-                notes.append(_default_system(template or name, tokenizer.default_system))
-        for (model, _), adapter in self._adapters.items():
-            notes += self._adapter_notes(adapter, model)
+        notes = [*self.placement.reasons, *self._shelf.notes, *self._unserved()]
         if self._limits != self._first_limits and self._limits:
             notes.append(f"batch cut to {self._limits.tokens} tokens: memory ran out")
         return (*notes, *effect_notes(self._effects.values()))
 
     def environment(self, variant: Variant) -> Environment:
         """Version, format, quantisation, template, end tokens and arguments for the model."""
-        model = self._model(variant)
+        model = self._shelf.model(variant)
         passed = self._model_arguments().items()
         extra = {name: str(value) for name, value in passed if name != QUANTISING}
         return Environment(
@@ -97,27 +87,25 @@ class HfBackend:
             version=version("transformers"),
             dtype=self.placement.dtype_name,
             quantisation=model.quantisation or quantisation(self._options.engine_args),
-            chat_template=self._tokenizer(variant).template_hash,
-            extra={**extra, "eos": ",".join(map(str, self._eos(variant)))},
+            chat_template=self._shelf.tokenizer(variant).template_hash,
+            extra={**extra, "eos": ",".join(map(str, self._shelf.eos(variant)))},
         )
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
         """Hashes of the model's and the adapter's files."""
-        adapter = self._adapter(variant)
-        weights = model_hash(self._model(variant), self._hashes)
-        return Fingerprint(weights, adapter_hash(adapter, self._hashes) if adapter else "")
+        return self._shelf.fingerprint(variant)
 
     def prompt(self, messages: Messages, variant: Variant) -> Prompt:
         """Token ids by the chat template of the variant's model."""
-        ids = self._tokenizer(variant).token_ids(messages)
-        return Prompt(messages, ids, len(ids))
+        return self._shelf.prompt(messages, variant)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answers variant by variant, each when it is finished; weights are loaded on the way."""
         fitting = []
         for request in requests:
-            if refusal := _refusal(request, self._model(request.variant)):
-                yield request, refusal
+            context = self._shelf.model(request.variant).context_length
+            if refused := refusal(request, context):
+                yield request, refused
             else:
                 fitting.append(request)
         for group in self._groups(fitting):
@@ -150,57 +138,17 @@ class HfBackend:
             self._loaded.close()
             self._loaded = None
 
-    def _check(self, options: BackendOptions) -> None:
-        """Look at every model and adapter, and name all problems at once."""
-        problems = list(_argument_problems(options.engine_args))
-        for variant in options.variants:
-            try:
-                self._model(variant)
-                self._adapter(variant)
-            except InputError as error:
-                problems += [problem for problem in error.problems if problem not in problems]
-        if problems:
-            raise InputError(*problems)
-
-    def _model(self, variant: Variant) -> ModelDir:
-        if variant.model not in self._models:
-            self._models[variant.model] = open_model(variant.model)
-        return self._models[variant.model]
-
-    def _adapter(self, variant: Variant) -> AdapterDir | None:
-        if variant.adapter is None:
-            return None
-        key = (variant.model, variant.adapter)
-        if key not in self._adapters:
-            self._adapters[key] = open_adapter(variant.adapter, self._model(variant))
-        return self._adapters[key]
-
-    def _tokenizer(self, variant: Variant) -> ChatTokenizer:
-        model, template = self._model(variant), variant.chat_template
-        key = (model.name, template or "")
-        if key not in self._tokenizers:
-            trust = self._options.trust_remote_code
-            self._tokenizers[key] = load_tokenizer(
-                model.path, trust_remote_code=trust, chat_template=template
-            )
-        return self._tokenizers[key]
-
-    def _eos(self, variant: Variant) -> tuple[int, ...]:
-        """Tokens that end an answer: the model's and the tokenizer's."""
-        own = self._tokenizer(variant).eos_token_id
-        return tuple(sorted({*self._model(variant).eos_token_ids, *([] if own is None else [own])}))
-
     def _model_arguments(self) -> dict[str, Any]:
         arguments = self._options.engine_args.items()
         return {name: value for name, value in arguments if name not in _OWN_NUMBERS}
 
-    def _adapter_notes(self, adapter: AdapterDir, model: str) -> Iterator[str]:
-        if adapter.unserved:
-            listed = ", ".join(adapter.unserved)
-            yield f"adapter {adapter.path.name}: vLLM would refuse it for {listed}"
-        template, tokenizer = adapter.chat_template, self._tokenizers.get((model, ""))
-        if template and tokenizer and not tokenizer.renders_like(template):
-            yield f"adapter {adapter.path.name}: trained with another chat template than its base's"
+    def _unserved(self) -> Iterator[str]:
+        """Adapters that only this engine serves."""
+        adapters = [self._shelf.adapter(variant) for variant in self._options.variants]
+        for adapter in {str(one.path): one for one in adapters if one is not None}.values():
+            if adapter.unserved:
+                listed = ", ".join(adapter.unserved)
+                yield f"adapter {adapter.path.name}: vLLM would refuse it for {listed}"
 
     def _groups(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Requests of one model and adapter together, those of the model in memory first."""
@@ -214,7 +162,7 @@ class HfBackend:
     def _answer(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         variant = requests[0].variant
         loaded = self._load(variant)
-        loaded.activate(self._adapter(variant))
+        loaded.activate(self._shelf.adapter(variant))
         decoder = self._decoder(loaded, variant)
         try:
             yield from decoder.run(requests)
@@ -236,9 +184,9 @@ class HfBackend:
         if not new:
             return
         first = next(iter(new.values()))
-        effects = Effects(self._load(first), self._tokenizer(first))
+        effects = Effects(self._load(first), self._shelf.tokenizer(first))
         for key, variant in new.items():
-            adapter = self._adapter(variant)
+            adapter = self._shelf.adapter(variant)
             assert adapter is not None
             self._effects[key] = effects.measure(variant.name, adapter)
         found = [(self._effects[key], key[1]) for key in new]
@@ -255,7 +203,7 @@ class HfBackend:
         if self.placement.device.type == "cpu":
             self._threads = use_threads(self._options.engine_args.get("threads"))
         loaded = LoadedModel(
-            self._model(variant),
+            self._shelf.model(variant),
             self.placement,
             self._model_arguments(),
             trust_remote_code=self._options.trust_remote_code,
@@ -270,7 +218,7 @@ class HfBackend:
         from harness.backends.hf.decoding import Decoder
         from harness.backends.hf.rows import Stopping
 
-        stopping = Stopping(self._tokenizer(variant), self._eos(variant))
+        stopping = Stopping(self._shelf.tokenizer(variant), self._shelf.eos(variant))
         limits = self._limits or choose_limits(loaded.model)
         return Decoder(loaded.model, stopping, limits, loaded.directory.context_length)
 
@@ -281,20 +229,3 @@ def _argument_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             yield Problem(f"hf: {name!r} is wrong", found=repr(value), wanted="a number from 1")
-
-
-def _refusal(request: Request, model: ModelDir) -> Completion | None:
-    """Why a request is not even tried, or None."""
-    tokens, wanted = request.prompt.tokens, request.sampling.max_new_tokens
-    context = model.context_length
-    if not request.prompt.token_ids:
-        return Completion("", "error", error="the prompt has no tokens")
-    if context is not None and tokens + wanted > context:
-        text = f"{tokens} prompt and {wanted} answer tokens exceed the context of {context}"
-        return Completion("", "error", prompt_tokens=tokens, error=text)
-    return None
-
-
-def _default_system(name: str, text: str) -> str:
-    shown = text if len(text) <= 100 else f"{text[:97]}..."
-    return f"{name}: without a system message, its chat template adds {shown!r}"

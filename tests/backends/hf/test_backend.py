@@ -271,8 +271,8 @@ def test_an_adapter_that_only_vllm_refuses_is_noted(tiny: Path, tmp_path: Path) 
     backend.environment(variant)
 
     assert backend.notes[1:] == (
-        "adapter dora: vLLM would refuse it for use_dora",
         "adapter dora: trained with another chat template than its base's",
+        "adapter dora: vLLM would refuse it for use_dora",
     )
 
 
