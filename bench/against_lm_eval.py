@@ -105,6 +105,22 @@ def adapters(folder: Path) -> dict[str, Path]:
     return found
 
 
+def plain_model(model: Path, folder: Path) -> Path:
+    """The model without settings of its own for generation.
+
+    lm-eval hands `max_length` to transformers, and a model's own `max_new_tokens` overrides that:
+    it would go on to the model's limit, not to the task's.
+    """
+    copy = folder / "model"
+    shutil.copytree(model, copy)
+    path = copy / "generation_config.json"
+    kept = {"eos_token_id", "bos_token_id", "pad_token_id"}
+    if path.exists():
+        settings = json.loads(path.read_text())
+        path.write_text(json.dumps({k: v for k, v in settings.items() if k in kept}))
+    return copy
+
+
 def prompts(count: int) -> list[str]:
     """User turns of the starter suites, the suites in turn, each text once."""
     suites = load_suites([HERE / "suites" / "starter"])
@@ -277,14 +293,14 @@ def main(given: Sequence[str] | None = None) -> None:
     said = prompts(options.prompts)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        model = plain_model(options.model.absolute(), folder)
         for part, texts in (("one", said[:1]), ("all", said)):
-            write(folder / part, options.model.absolute(), texts)
+            write(folder / part, model, texts)
         print("| | | start, ours / theirs | work | ratio | whole | ratio |")
         print("|---|---|---|---|---|---|---|")
         for title, variants in (("one variant", {}), ("base + 4 adapters", adapters(folder))):
             if options.only and options.only != ("five" if variants else "one"):
                 continue
-            model = options.model.absolute()
             mine = ours(options.engine, model, variants, extra)
             other = theirs(python, options.engine, model, variants, batch)
             compare([mine, other], folder, options.runs, f"{title}, {len(said)} prompts")
