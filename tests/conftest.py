@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.embedded import ADAPTERS, Done, run
+from tests.embedded import ADAPTERS, ROOT, Done, run
 
 settings.register_profile("same", derandomize=True)  # a red test is red again on the next machine
 settings.register_profile("search", max_examples=1_000)  # new examples each time, ten times as many
@@ -26,3 +30,17 @@ def gated(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """Base, `repaired` and `forgetful` on all six suites, generated once by the engine hf."""
     folder = tmp_path_factory.mktemp("gate")
     return run(folder, "-m", "harness", "run", "suites/", *ADAPTERS)
+
+
+@pytest.fixture(scope="session")
+def warm_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose warm engine, vLLM with the embedded model, is up; one for all tests."""
+    folder = tmp_path_factory.mktemp("warm")
+    words = ["-m", "harness", "engine"]
+    store = f"--store={folder / 'store.db'}"
+    started = subprocess.run(
+        [sys.executable, *words, "up", store], cwd=ROOT, capture_output=True, text=True
+    )
+    assert started.returncode == 0, started.stderr
+    yield folder
+    subprocess.run([sys.executable, *words, "down", store], cwd=ROOT, check=True)

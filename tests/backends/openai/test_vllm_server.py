@@ -1,0 +1,50 @@
+"""The engine `openai` on a real server of vLLM, with adapters that were added at run time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from harness.engine import Warm, find_engine
+from tests.embedded import ROOT, Done, run
+
+NAMES = ("repaired", "forgetful")
+
+
+@pytest.fixture(scope="module")
+def server(warm_engine: Path) -> Warm:
+    """The server of the warm engine, as anybody's: it serves both adapters by name."""
+    warm = find_engine(warm_engine)
+    assert warm is not None
+    for name in NAMES:
+        adapter = {"lora_name": name, "lora_path": str(ROOT / "fixtures/adapters" / name)}
+        headers = {"Authorization": f"Bearer {warm.key}"}
+        url = f"{warm.url}/load_lora_adapter"
+        httpx.post(url, json=adapter, headers=headers, timeout=120).raise_for_status()
+    return warm
+
+
+def ask(server: Warm, folder: Path, suites: str, model: str, *words: str) -> Done:
+    """A run on the server, with its key in a variable of another name."""
+    where = ["--backend=openai", f"--base-url={server.url}", f"--model={model}"]
+    key = ["--engine-arg=api_key_env=MY_KEY"]
+    return run(folder, "-m", "harness", "run", suites, *where, *key, *words, MY_KEY=server.key)
+
+
+def test_prompts_go_as_token_ids_where_the_tokenizer_is_at_hand(
+    server: Warm, tmp_path: Path
+) -> None:
+    done = ask(server, tmp_path, "suites/starter/refusal.yaml", "fixtures/model")
+
+    assert done.code == 0, done.out
+    assert "prompts go as token ids" in " ".join(done.out.split())
+
+
+def test_a_name_that_is_not_served_is_named_with_the_nearest(server: Warm, tmp_path: Path) -> None:
+    done = ask(server, tmp_path, "suites/", "base", "--adapter=tuned=repared")
+
+    assert done.code == 2
+    assert f"the server at {server.url} serves no model 'repared'\n" in done.out
+    assert "  did you mean: repaired\n" in done.out
