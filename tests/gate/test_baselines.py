@@ -120,9 +120,7 @@ def test_part_of_a_suite_is_refused(tmp_path: Path) -> None:
 def test_a_run_without_suites_is_refused(tmp_path: Path) -> None:
     run = replace(run_of(1), suites=())
 
-    assert refusal(tmp_path / "b.json", [], run) == (
-        "FILE: run r1 has no suite: it is no baseline"
-    )
+    assert refusal(tmp_path / "b.json", [], run) == ("FILE: run r1 has no suite: it is no baseline")
 
 
 def test_one_of_several_variants_must_be_named(tmp_path: Path) -> None:
