@@ -26,7 +26,7 @@ from harness.cli import (
 )
 from harness.cli.leaving import INTERRUPTED, leave, silence
 from harness.cli.parser import new_parser, parse
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InputError, Problem
 
 COMMANDS = (
     starting,
@@ -42,6 +42,13 @@ COMMANDS = (
     training_data,
     fixing,
     engine,
+)
+_PATHS = (
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
 )
 STOPPED = "stopped; finished answers are kept: run the same command again"
 
@@ -73,10 +80,23 @@ def _run(words: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         return silence()
+    except _PATHS as error:
+        if error.filename is None:
+            raise  # not a path: a mistake of ours
+        print(_unusable(error), file=sys.stderr)
+        return InputError.exit_code
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         return INTERRUPTED
     return code
+
+
+def _unusable(error: OSError) -> InputError:
+    """A path that a command was given and could not read or write, in the house form."""
+    reason = (error.strerror or "").lower()
+    return InputError(
+        Problem("cannot be used", str(error.filename), found=reason, mend="name another path")
+    )
 
 
 @contextmanager

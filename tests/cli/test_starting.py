@@ -75,3 +75,12 @@ def test_a_slip_in_the_name_of_a_check(capsys: Printed) -> None:
         "  did you mean: contains\n"
         "  mend: `harness checks` lists them\n"
     )
+
+
+def test_a_path_that_cannot_be_used_is_no_traceback(capsys: Printed) -> None:
+    Path("file").write_text("")
+
+    assert main(["rollback", "--to", "base", "--current", "file/x"]) == 2
+    assert capsys.readouterr().err == (
+        "file: cannot be used\n  found: file exists\n  mend: name another path\n"
+    )

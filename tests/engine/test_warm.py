@@ -21,15 +21,13 @@ def harness(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_a_run_is_answered_by_the_warm_engine_with_the_verdicts_of_hf(
-    warm_engine: Path, gated: Done
-) -> None:
+def test_a_run_is_answered_by_the_warm_engine_as_hf_answers(warm_engine: Path, gated: Done) -> None:
     done = run(warm_engine, *WORDS)
 
     assert "note: answers come from the warm engine, up since" in done.out, done.out
     assert "effect of repaired" in str(done.card)
-    for variant in ("repaired", "forgetful"):
-        assert done.verdicts(variant)["refusal"] == gated.verdicts(variant)["refusal"]
+    for variant in ("base", "repaired", "forgetful"):  # a verdict depends on the other suites
+        assert done.rate("refusal", variant) == gated.rate("refusal", variant)
 
 
 def test_an_engine_of_its_own_would_give_the_same_answers(warm_engine: Path) -> None:

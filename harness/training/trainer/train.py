@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import InputError, Problem
 from harness.training.trainer.attempt import attempt
-from harness.training.trainer.checkpoints import replace_file, resumable
+from harness.training.trainer.checkpoints import checkpoints, replace_file, resumable
 from harness.training.trainer.config import TrainConfig
 from harness.training.trainer.endings import ending_error
 from harness.training.trainer.events import Event, Note, Observer, Started, Stepped
@@ -86,11 +86,11 @@ class Recorder:
 def _claim(prepared: Prepared, work: Path) -> None:
     """Make the output this training's own, or find that it is already."""
     file, output = work / "identity.json", prepared.config.output
-    if file.is_file():
+    if file.is_file() and checkpoints(output):  # without one nothing was trained that could be lost
         known = json.loads(file.read_text(encoding="utf-8"))
         if different := differences(known, prepared.identity):
             raise InputError(_other_training(output, different))
-    elif output.is_dir() and any(path != work for path in output.iterdir()):
+    elif not file.is_file() and output.is_dir() and any(path != work for path in output.iterdir()):
         raise InputError(
             Problem("is not empty, and holds no training", str(output),
                     mend="train into a new directory")

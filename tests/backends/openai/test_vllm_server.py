@@ -42,6 +42,16 @@ def test_prompts_go_as_token_ids_where_the_tokenizer_is_at_hand(
     assert "prompts go as token ids" in " ".join(done.out.split())
 
 
+def test_all_six_suites_get_the_verdicts_of_hf(server: Warm, gated: Done, tmp_path: Path) -> None:
+    done = ask(server, tmp_path, "suites/", "base", *(f"--adapter={name}={name}" for name in NAMES))
+
+    assert done.code == gated.code == 1, done.out
+    for name in NAMES:
+        assert done.verdicts(name) == gated.verdicts(name)
+    assert "mean |Δ log-probability|" in str(done.card)
+    assert server.key not in done.out + str(done.card)
+
+
 def test_a_name_that_is_not_served_is_named_with_the_nearest(server: Warm, tmp_path: Path) -> None:
     done = ask(server, tmp_path, "suites/", "base", "--adapter=tuned=repared")
 

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow
 def served(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """Base and both adapters on all six suites, through one engine."""
     folder = tmp_path_factory.mktemp("vllm")
-    return run(folder, "-m", "harness", "run", "suites/", "--backend=vllm", *ADAPTERS)
+    words = ["-m", "harness", "run", "suites/", "--backend=vllm", *ADAPTERS]
+    return run(folder, *words, VLLM_LOGGING_LEVEL="INFO")  # importing trl sets another for all
 
 
 def test_the_verdicts_are_those_of_the_engine_hf(served: Done, gated: Done) -> None:

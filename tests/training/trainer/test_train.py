@@ -210,7 +210,7 @@ def test_a_training_goes_on_only_with_what_it_was_begun_with(
 ) -> None:
     config = config_for(tiny, tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
-        train(config, rows, observer=stop_at_once)
+        train(config, rows, observer=stop_when_saved)
 
     with pytest.raises(InputError) as caught:
         train(config.model_copy(update={"learning_rate": 1e-3}), rows)
@@ -221,6 +221,22 @@ def test_a_training_goes_on_only_with_what_it_was_begun_with(
         "  found: other recipe\n"
         "  mend: take what it was begun with, train into another directory, or remove this one"
     )
+
+
+def stop_when_saved(event: Event) -> None:
+    if isinstance(event, Saved):
+        raise KeyboardInterrupt
+
+
+def test_what_has_saved_nothing_yet_may_begin_anew_with_other_settings(
+    tiny: Path, rows: tuple[Row, ...], tmp_path: Path
+) -> None:
+    config = config_for(tiny, tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        train(config, rows, observer=stop_at_once)
+
+    with pytest.raises(KeyboardInterrupt):  # it was on its way: the directory is not refused
+        train(config.model_copy(update={"learning_rate": 1e-3}), rows, observer=stop_at_once)
 
 
 def stop_at_once(event: Event) -> None:
