@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from collections.abc import Sequence
+from functools import cached_property
 
 from harness.reports.extras import RoleRow
 from harness.reports.scorecard import Scorecard
-from harness.reports.sections.table import Cell, legend, share, table
+from harness.reports.sections.table import Cell, TableSection, share
 from harness.reports.words import points
-from harness.runner.values import Result
 
 
-class RoleSection:
+class RoleSection(TableSection[RoleRow]):
     """A row per suite and variant, a column per turn."""
 
     title = "Role over turns"
+    label = "Score of the role by turn"
+    intro = (
+        "Mean score of the checks at each turn, over the conversations that have checks there. "
+        "Drift is what a conversation loses from its first checked turn to its last, in the "
+        "mean: above zero the role wears off."
+    )
 
     def __init__(self, scorecard: Scorecard) -> None:
-        self._rows = scorecard.extras.role
+        super().__init__(scorecard.extras.role)
 
-    def see(self, result: Result) -> None:
-        """The figures are on the scorecard; results add nothing."""
+    def head(self) -> Sequence[str]:
+        """A column for each turn that any row has."""
+        return ("Suite", "Variant", *(f"Turn {turn}" for turn in self._turns), "Drift")
 
-    @property
-    def filled(self) -> bool:
-        """Whether there were conversations that check the role at two turns or more."""
-        return bool(self._rows)
+    def cells(self, row: RoleRow) -> tuple[Cell, ...]:
+        """The score at each turn, and what was lost on the way."""
+        found = {turn.turn: share(turn.stability, turn.n) for turn in row.turns}
+        scores = (found.get(turn, "–") for turn in self._turns)
+        return (row.suite, row.variant, *scores, points(row.drift))
 
-    def markup(self) -> Markup:
-        """An introduction and a table."""
-        intro = (
-            "Mean score of the checks at each turn, over the conversations that have checks there. "
-            "Drift is what a conversation loses from its first checked turn to its last, in the "
-            "mean: above zero the role wears off."
-        )
-        turns = sorted({turn.turn for row in self._rows for turn in row.turns})
-        head = ("Suite", "Variant", *(f"Turn {turn}" for turn in turns), "Drift")
-        rows = [_cells(row, turns) for row in self._rows]
-        return legend(intro) + table("Score of the role by turn", head, rows)
-
-
-def _cells(row: RoleRow, turns: list[int]) -> tuple[Cell, ...]:
-    found = {turn.turn: share(turn.stability, turn.n) for turn in row.turns}
-    cells = (found.get(turn, "–") for turn in turns)
-    return (row.suite, row.variant, *cells, points(row.drift))
+    @cached_property
+    def _turns(self) -> list[int]:
+        return sorted({turn.turn for row in self.rows for turn in row.turns})

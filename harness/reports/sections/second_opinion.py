@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from collections.abc import Sequence
 
 from harness.reports.extras import Disagreement, SecondOpinionRow
 from harness.reports.scorecard import Scorecard
-from harness.reports.sections.table import Cell, legend, share, table
-from harness.runner.values import Result
+from harness.reports.sections.table import Cell, TableSection, first_of, share
 
-_SHOWN = 8  # answers of a row: all of them are in scorecard.json
 _HEAD = ("Suite", "Variant", "Agreement", "Cohen's kappa", "Rule and judge disagree")
 
 
-class SecondOpinionSection:
+class SecondOpinionSection(TableSection[SecondOpinionRow]):
     """A row per suite and variant with a rule and a judge in one turn."""
 
     title = "Second opinion on refusals"
+    label = "Second opinion on refusals"
+    intro = (
+        "Share of answers where the rule (refuses or complies) and the judge of the same turn "
+        "both hold or both do not. Kappa is 1 for full agreement and 0 for what chance gives; "
+        "a dash where both said one thing of every answer. Named are the answers to look at, "
+        "with what each of the two said."
+    )
 
     def __init__(self, scorecard: Scorecard) -> None:
-        self._rows = scorecard.extras.second_opinion
+        super().__init__(scorecard.extras.second_opinion)
 
-    def see(self, result: Result) -> None:
-        """The figures are on the scorecard; results add nothing."""
+    def head(self) -> Sequence[str]:
+        """Agreement, and where there is none."""
+        return _HEAD
 
-    @property
-    def filled(self) -> bool:
-        """Whether a judge was asked beside a rule."""
-        return bool(self._rows)
-
-    def markup(self) -> Markup:
-        """An introduction and a table."""
-        intro = (
-            "Share of answers where the rule (refuses or complies) and the judge of the same turn "
-            "both hold or both do not. Kappa is 1 for full agreement and 0 for what chance gives; "
-            "a dash where both said one thing of every answer. Named are the answers to look at, "
-            "with what each of the two said."
-        )
-        rows = map(_cells, self._rows)
-        return legend(intro) + table("Second opinion on refusals", _HEAD, rows)
-
-
-def _cells(row: SecondOpinionRow) -> tuple[Cell, ...]:
-    kappa = "–" if row.kappa is None else f"{row.kappa:.2f}".replace("-", "−")
-    names = ", ".join(map(_named, row.disagreements[:_SHOWN]))
-    more = len(row.disagreements) - _SHOWN
-    apart = (f"{names} and {more:,} more" if more > 0 else names) or "–"
-    return (row.suite, row.variant, share(row.agreement, row.n), kappa, apart)
+    def cells(self, row: SecondOpinionRow) -> tuple[Cell, ...]:
+        """Agreement, kappa and the answers to look at."""
+        kappa = "–" if row.kappa is None else f"{row.kappa:.2f}".replace("-", "−")
+        apart = first_of(map(_named, row.disagreements)) or "–"
+        return (row.suite, row.variant, share(row.agreement, row.n), kappa, apart)
 
 
 def _named(found: Disagreement) -> str:

@@ -1,14 +1,49 @@
-"""A plain table that scrolls by itself on a narrow screen."""
+"""A plain table that scrolls by itself on a narrow screen, and the sections that are one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
 
 from markupsafe import Markup
 
 from harness.reports.words import percent
+from harness.runner.values import Result
 
 Cell = str | Markup
+Row = TypeVar("Row")
+SHOWN = 8  # names in a cell: all of them are in scorecard.json
+
+
+class TableSection(Generic[Row]):
+    """A section that is an introduction and a table of rows that are on the scorecard already."""
+
+    title: str
+    label: str  # of the table, for a screen reader
+    intro: str
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+
+    def see(self, result: Result) -> None:
+        """The figures are on the scorecard; results add nothing."""
+
+    @property
+    def filled(self) -> bool:
+        """Whether the scorecard has such rows."""
+        return bool(self.rows)
+
+    def markup(self) -> Markup:
+        """An introduction and a table."""
+        return legend(self.intro) + table(self.label, self.head(), map(self.cells, self.rows))
+
+    def head(self) -> Sequence[str]:
+        """The headings of the columns."""
+        raise NotImplementedError
+
+    def cells(self, row: Row) -> Sequence[Cell]:
+        """The cells of one row."""
+        raise NotImplementedError
 
 
 def table(label: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Markup:
@@ -23,6 +58,14 @@ def table(label: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Ma
 def legend(text: str) -> Markup:
     """The paragraph before a table."""
     return Markup('<p class="legend">{}</p>').format(text)
+
+
+def first_of(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    known = list(names)
+    more = len(known) - SHOWN
+    shown = ", ".join(known[:SHOWN])
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def share(value: float, of: int) -> Markup:
