@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from harness.backends.adapter_dir import AdapterDir, open_adapter
@@ -105,8 +105,23 @@ class Shelf:
                 )
 
 
-def refusal(request: Request, context: int | None) -> Completion | None:
-    """Why a request is not even tried, or None."""
+def sifted(
+    requests: Iterable[Request], context: Callable[[Request], int | None]
+) -> tuple[list[tuple[Request, Completion]], list[Request]]:
+    """Requests that are not even tried, each with the reason, and all others.
+
+    `context` gives the most tokens of prompt and answer together.
+    """
+    refused, fitting = [], []
+    for request in requests:
+        if reason := _refusal(request, context(request)):
+            refused.append((request, reason))
+        else:
+            fitting.append(request)
+    return refused, fitting
+
+
+def _refusal(request: Request, context: int | None) -> Completion | None:
     tokens, wanted = request.prompt.tokens, request.sampling.max_new_tokens
     if not request.prompt.token_ids:
         return Completion("", "error", error="the prompt has no tokens")

@@ -13,7 +13,7 @@ from harness.backends.openai.arguments import Endpoint
 from harness.backends.openai.effects import measure
 from harness.backends.openai.failures import CallError, Refused, Unreachable
 from harness.backends.openai.wire import COMPLETIONS, token_probe
-from harness.backends.shelf import Shelf, refusal
+from harness.backends.shelf import Shelf, sifted
 from harness.backends.values import (
     Backend,
     BackendOptions,
@@ -75,12 +75,9 @@ class WarmBackend:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answers as they arrive; adapters that the server does not know are added first."""
-        fitting = []
-        for request in requests:
-            if refused := refusal(request, self.context_length):
-                yield request, refused
-            else:
-                fitting.append(request)
+        context = self.context_length
+        refused, fitting = sifted(requests, lambda request: context)
+        yield from refused
         self._add([request.variant for request in fitting])
         tongue = Tongue(self._write, self._read, self._explain)
         yield from answers(self._endpoint, in_order(fitting), tongue)

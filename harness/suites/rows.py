@@ -82,7 +82,7 @@ def _jsonl(text: str, name: str) -> Iterator[Row | Problem]:
 
 def _json_row(content: str, name: str, line: int) -> Row | Problem:
     try:
-        row = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
+        row = json.loads(content, object_pairs_hook=unique_keys, parse_constant=no_constant)
         json.dumps(row, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         return Problem(f"not valid JSON: {error.msg}", name, line, error.colno)
@@ -97,7 +97,8 @@ def _json_row(content: str, name: str, line: int) -> Row | Problem:
     return Row(line, row)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For JSON readers: a key that stands twice raises ValueError."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -106,7 +107,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> float:
+def no_constant(name: str) -> float:
+    """For JSON readers: NaN and the infinities raise ValueError."""
     raise ValueError(f"{name} is no JSON number")
 
 

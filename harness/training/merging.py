@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,13 +66,15 @@ def merge(
     loses to rounding), for an adapter that does not fit, and where `out` is there already;
     `MachineryError` where the merged model holds numbers that are not finite.
     """
+    from harness.backends.hf.loading import without_bars  # imports torch
+
     base = base_of(adapter, model)
     opened = open_adapter(adapter, base)
     _refuse(base, opened, out)
     tokenizer = load_tokenizer(base.path)
     asked = prompts or [(Message("user", text),) for text in PROMPTS]
     ids = [list(tokenizer.token_ids(messages)) for messages in asked]
-    with _quiet():
+    with without_bars():
         before = _merge(base, opened, out, tokenizer, ids, device)
         after = _answers(_load(out, device), ids)
     return _compared(out, before, after)
@@ -189,17 +190,3 @@ def _compared(out: Path, before: _Answers, after: _Answers) -> Merged:
         delta=max(float((a - b).abs().max()) for a, b in pairs),
         scale=max(float(a.abs().max()) for a, _ in pairs),
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' own progress bars."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as transformers has it
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
 from harness.backends.hf.quantising import ARGUMENT as QUANTISING
 from harness.backends.hf.quantising import quantisation, quantising_problems
-from harness.backends.shelf import Shelf, refusal
+from harness.backends.shelf import Shelf, sifted
 from harness.backends.values import (
     BackendOptions,
     Completion,
@@ -101,13 +101,10 @@ class HfBackend:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answers variant by variant, each when it is finished; weights are loaded on the way."""
-        fitting = []
-        for request in requests:
-            context = self._shelf.model(request.variant).context_length
-            if refused := refusal(request, context):
-                yield request, refused
-            else:
-                fitting.append(request)
+        refused, fitting = sifted(
+            requests, lambda request: self._shelf.model(request.variant).context_length
+        )
+        yield from refused
         for group in self._groups(fitting):
             self._check_effects(group[0].variant.model, fitting)
             yield from self._answer(group)

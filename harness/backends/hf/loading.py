@@ -113,7 +113,7 @@ def _load(
     if "device_map" not in given:  # which may spread it over several devices
         check_room(directory, placement)
     try:
-        with _quiet():
+        with without_bars():
             model: Any = AutoModelForCausalLM.from_pretrained(
                 str(directory.path),
                 dtype=placement.dtype,
@@ -133,8 +133,8 @@ def _load(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No second progress bar beside the run's own."""
+def without_bars() -> Iterator[None]:
+    """Without transformers' own progress bars: a run has one of its own."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as transformers has it
     try:

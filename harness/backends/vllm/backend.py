@@ -15,7 +15,7 @@ from harness.backends.effect import (
     require_effects,
 )
 from harness.backends.model_dir import ModelDir
-from harness.backends.shelf import Shelf, refusal
+from harness.backends.shelf import Shelf, sifted
 from harness.backends.values import (
     BackendOptions,
     Completion,
@@ -110,12 +110,9 @@ class VllmBackend:
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answers as they are finished; the engine is started, or started longer, where needed."""
-        fitting = []
-        for request in requests:
-            if refused := refusal(request, self.context_length):
-                yield request, refused
-            else:
-                fitting.append(request)
+        context = self.context_length
+        refused, fitting = sifted(requests, lambda request: context)
+        yield from refused
         for model in dict.fromkeys(request.variant.model for request in fitting):
             yield from self._answer([r for r in fitting if r.variant.model == model])
 

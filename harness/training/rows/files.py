@@ -11,7 +11,7 @@ from typing import Any
 from harness.errors import InputError, Problem, nearest
 from harness.scorers.limits import shown
 from harness.suites.document import decoded
-from harness.suites.rows import MAX_BYTES, Row, read_rows
+from harness.suites.rows import MAX_BYTES, Row, no_constant, read_rows, unique_keys
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
@@ -79,7 +79,7 @@ def _bytes(path: Path, name: str) -> bytes:
 
 def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
     """The values of a list, or of a text that has one after the other, with their lines."""
-    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+    decoder = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=no_constant)
     places = _Places(text)
     at = places.skip(0)
     listed = text[at : at + 1] == "["
@@ -131,19 +131,6 @@ class _Places:
 
 def _syntax(said: str, name: str, line: int, column: int) -> Problem:
     return Problem(f"not valid JSON: {said}", name, line, column)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {twice!r} stands twice")
-    return found
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
 
 
 # -- Parquet ---------------------------------------------------------------------------------------
