@@ -14,11 +14,11 @@ HARNESS = Path(__file__).parents[1] / "harness"
 
 # Lowest first; names on one line share a floor and do not import each other.
 FLOORS = (
-    {"errors", "chat", "canonical", "sampling", "gate_settings", "fix_settings"},
-    {"variants"},
+    {"errors", "chat", "canonical", "sampling", "gate_settings", "fix_settings", "toml_places"},
+    {"locks", "variants"},
     {"scorers"},
     {"suites"},
-    {"prompts"},
+    {"config_file", "prompts"},
     {"backends"},
     {"engine"},
     {"runner"},

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from harness.errors import MachineryError, Problem
+from harness.locks import alone
 from harness.reports.files import whole_file
 
 Body = dict[str, Any]
@@ -55,22 +53,6 @@ class Stages:
             return 0.0
         return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Raise MachineryError while another process works on the same loop."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.home / "lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise MachineryError(
-                Problem(
-                    "this repair is running already",
-                    path=str(self.home),
-                    mend="wait for it, or end it: the lock goes with its process",
-                )
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    def alone(self) -> AbstractContextManager[None]:
+        """A block for one process; raises MachineryError while another works on the same loop."""
+        return alone(self.home / "lock", "this repair is running already", self.home)
