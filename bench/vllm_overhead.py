@@ -1,6 +1,7 @@
 """What the harness adds to vLLM: its backend beside `LLM.generate`, in one process, on one engine.
 
     python -m bench.vllm_overhead                            the embedded model, on a CPU too
+    python -m bench.vllm_overhead --only base                without adapters: far faster on a CPU
     python -m bench.vllm_overhead --dummy-7b --tokens 128    a GPU: Qwen2.5-7B's shape, no weights
 
 Both get the same token ids and the same sampling: greedy, ended by the same token. The base alone,
@@ -78,7 +79,8 @@ def main() -> None:
     options = _parsed()
     with tempfile.TemporaryDirectory() as folder:
         model = _dummy_7b(Path(folder)) if options.dummy_7b else FIXTURE
-        adapters = [_adapter(Path(folder, f"lora{n}"), model, n) for n in range(ADAPTERS)]
+        count = 0 if options.only == "base" else ADAPTERS
+        adapters = [_adapter(Path(folder, f"lora{n}"), model, n) for n in range(count)]
         base = Variant("base", str(model))
         tuned = [Variant(path.name, str(model), str(path)) for path in adapters]
         arguments = {"load_format": "dummy"} if options.dummy_7b else {}
@@ -88,11 +90,10 @@ def main() -> None:
         if options.dummy_7b:  # numbers that small move no log-probability
             reason = "the weights are random"
             backend._effects = {str(p): unchecked(p.name, reason) for p in adapters}
+        sets = {"base": [base], "base + 4 adapters": [base, *tuned]} if tuned else {"base": [base]}
         results = [
-            _compare(backend, "base", _requests([base], options), options.runs),
-            _compare(
-                backend, "base + 4 adapters", _requests([base, *tuned], options), options.runs
-            ),
+            _compare(backend, what, _requests(variants, options), options.runs)
+            for what, variants in sets.items()
         ]
         facts = dict(backend.execution())
         print(*backend.notes, facts, sep="\n")
@@ -114,6 +115,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=32, help="of each answer")
     parser.add_argument("--prompt", type=int, nargs=2, default=(180, 520), help="shortest, longest")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", choices=("base",), help="no adapters")
     parser.add_argument("--dummy-7b", action="store_true", help="Qwen2.5-7B's shape, no weights")
     parser.add_argument("--engine-arg", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--json", type=Path)
@@ -140,6 +142,7 @@ def _compare(backend: VllmBackend, what: str, requests: Sequence[Request], runs:
         else:
             theirs.append(_raw(backend, one))
             ours.append(_harness(backend, other))
+        print(f"{what}, run {run}: raw {theirs[-1]:.2f} s, harness {ours[-1]:.2f} s", flush=True)
     raw, harness = tuple(theirs[1:]), tuple(ours[1:])
     return Compared(what, len(requests), median(raw), median(harness), raw, harness)
 
