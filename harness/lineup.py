@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import InputError, Problem, nearest
-from harness.settings import Settings, VariantSettings
+from harness.settings import Settings, VariantSettings, where_to_set
 from harness.sides import Side, earlier_baseline
 from harness.variants import BASE, NAME, Variant, VariantRole
 
@@ -76,12 +76,8 @@ def _configured(name: str, table: VariantSettings, model: str, settings: Setting
 
 def _model(settings: Settings) -> str:
     if settings.model is None and settings.backend != "echo":
-        raise InputError(
-            Problem(
-                "no model given",
-                mend='add --model DIR, or model = "DIR" under [tool.harness] in pyproject.toml',
-            )
-        )
+        configure = where_to_set(settings, 'model = "DIR"')
+        raise InputError(Problem("no model given", mend=f"add --model DIR, or {configure}"))
     return _local(settings, settings.model or "echo")
 
 

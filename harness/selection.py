@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import InputError, Problem, nearest
-from harness.settings import Settings
+from harness.errors import InputError, Problem
+from harness.settings import Settings, where_to_set
 from harness.suites import Suite, load_suites
-
-SUFFIXES = (".yaml", ".yml")
+from harness.suites.files import SUFFIXES, not_there, yaml_below
 
 
 def is_suite(path: Path, named: Sequence[Path], settings: Settings) -> bool:
@@ -39,15 +38,16 @@ def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
     """The suite files that the command line means; without a name, those configured."""
     starts = [Path(name) for name in named] or [settings.path(name) for name in settings.suites]
     if not starts:
+        configure = where_to_set(settings, 'suites = ["suites"]')
         raise InputError(
             Problem(
                 "no suite given",
-                mend='name a file or folder, or set suites = ["suites"] under [tool.harness]',
+                mend=f"name a file or folder, or set {configure}",
             )
         )
     missing = [start for start in starts if not start.exists()]
     if missing:
-        raise InputError(*map(_missing, missing))
+        raise InputError(*map(not_there, missing))
     files = [file for start in starts for file in _below(start, starts, settings)]
     if not files:
         raise InputError(
@@ -63,13 +63,4 @@ def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
 def _below(start: Path, named: Sequence[Path], settings: Settings) -> list[Path]:
     if start.is_file():
         return [start]
-    return [p for p in sorted(start.rglob("*")) if p.is_file() and is_suite(p, named, settings)]
-
-
-def _missing(path: Path) -> Problem:
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = nearest(path.name, siblings)
-    return Problem(
-        f"no such file or folder: {path}",
-        did_you_mean=str(path.parent / close) if close else "",
-    )
+    return [path for path in yaml_below(start) if is_suite(path, named, settings)]

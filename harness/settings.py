@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from harness.errors import InputError, Problem, nearest
 from harness.sampling import Sampling
+from harness.toml_places import Loc, find_place
 
 # Options that say how long, how often and whereto, and not who is asked.
 HOW = frozenset({"aa", "early_stop", "no_warm", "report_dir", "store", "time_limit"})
@@ -184,15 +184,16 @@ def given_options(settings: Settings) -> tuple[str, ...]:
 
 def load_settings(root: Path, given: Mapping[str, Any] | None = None) -> Settings:
     """Settings of the project at `root`; `given` are options of the command line that were set."""
-    path, table = _configuration(root)
+    path, table, place = _configuration(root)
     try:
         configured = Settings.model_validate({**table, "root": root})
     except ValidationError as error:
-        raise InputError(*(_problem(row, path) for row in error.errors())) from None
+        found = sorted(_problems(error, path, place), key=lambda p: (p.line, p.column))
+        raise InputError(*found) from None
     try:
         return Settings.model_validate({**dict(configured), **(given or {})})
     except ValidationError as error:
-        raise InputError(*(_problem(row, None) for row in error.errors())) from None
+        raise InputError(*_problems(error, None)) from None
 
 
 def find_root(start: Path) -> Path:
@@ -205,6 +206,16 @@ def configured(folder: Path) -> bool:
     return (folder / "harness.toml").is_file() or bool(_configuration(folder)[1])
 
 
+def where_to_set(settings: Settings, line: str) -> str:
+    """How a message tells the user to configure `line`: in the file that is there."""
+    own, shared = settings.path("harness.toml"), settings.path("pyproject.toml")
+    if own.is_file():
+        return f"{line} at the top of {own}"
+    if configured(settings.root):
+        return f"{line} under [tool.harness] in {shared}"
+    return f"{line} in {own}, which `harness init` writes"
+
+
 def _engine_argument(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not key or not equals:
@@ -215,17 +226,24 @@ def _engine_argument(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def _configuration(root: Path) -> tuple[Path, dict[str, Any]]:
+def _configuration(root: Path) -> tuple[Path, dict[str, Any], Loc]:
+    """The file, its settings, and the table of the file that they stand in."""
     own, shared = root / "harness.toml", root / "pyproject.toml"
     if own.is_file():
-        return own, _toml(own)
-    table = _toml(shared).get("tool", {}).get("harness", {}) if shared.is_file() else {}
-    return shared, dict(table)
+        return own, _toml(own), ()
+    tools = _toml(shared).get("tool", {}) if shared.is_file() else {}
+    table = tools.get("harness", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        problem = Problem("tool.harness is no table", str(shared), wanted="[tool.harness]")
+        raise InputError(problem)
+    return shared, table, ("tool", "harness")
 
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise InputError(Problem("not valid TOML: too many levels", path=str(path))) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         line = re.search(r"line (\d+)", str(error))
         raise InputError(
@@ -233,42 +251,30 @@ def _toml(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def _problem(row: ErrorDetails, path: Path | None) -> Problem:
-    """One validation error of the configuration (`path`) or of the command line (None)."""
-    key = str(row["loc"][0])
-    where = {"path": str(path), "line": _line_of(key, path)} if path else {}
-    if row["type"] == "extra_forbidden":
-        name = str(row["loc"][-1])
-        known = _tables(row["loc"]).model_fields
-        return Problem(
-            f"unknown setting {name!r}",
-            did_you_mean=nearest(name, known),
-            mend="known settings: " + ", ".join(sorted(set(known) - {"root"})),
-            **where,  # type: ignore[arg-type]  # path and line, as declared
-        )
-    return Problem(
-        f"setting {'.'.join(map(str, row['loc']))!r} is wrong: {row['msg'].lower()}",
-        found=repr(row["input"]),
-        **where,  # type: ignore[arg-type]  # path and line, as declared
-    )
+def _problems(error: ValidationError, path: Path | None, table: Loc = ()) -> Iterator[Problem]:
+    """What is wrong in the configuration (`path`, at `table` in it) or on the command line."""
+    from harness.suites.wording import in_words, one_each, told
+
+    text = path.read_text(encoding="utf-8") if path else ""
+    for row in one_each(error.errors(include_url=False)):
+        loc, unknown = told(row), row["type"] == "extra_forbidden"
+        line, column = find_place(text, (*table, *loc), of_key=unknown)
+        parts = _unknown(loc) if unknown else in_words(row, _name(loc, path))
+        yield Problem(path=str(path or ""), line=line, column=column, **parts)
 
 
-def _tables(place: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model of the table in which a setting stands."""
-    if len(place) == 1:
-        return Settings
-    inner: dict[str, type[BaseModel]] = {
-        "variants": VariantSettings,
-        "judge": JudgeSettings,
-        "judges": JudgeSettings,
-        "teachers": JudgeSettings,
+def _name(loc: Loc, path: Path | None) -> str:
+    """What has the wrong value: a setting, or an option of the command line."""
+    name = ".".join(map(str, loc))
+    return name if path else f"--{name.replace('_', '-')}"
+
+
+def _unknown(loc: Loc) -> dict[str, str]:
+    from harness.suites.problems import known_keys
+
+    name, known = str(loc[-1]), sorted({*known_keys(Settings, loc[:-1])} - {"root"})
+    return {
+        "message": f"unknown setting {name!r}",
+        "did_you_mean": nearest(name, known),
+        "mend": "known settings: " + ", ".join(known),
     }
-    return Sampling if "sampling" in place[1:-1] else inner.get(str(place[0]), Settings)
-
-
-def _line_of(key: str, path: Path) -> int:
-    """The line that sets `key`; 0 where it cannot be told."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if re.match(rf"\s*\[?(tool\.harness\.)?[\"']?{re.escape(key)}\b", line):
-            return number
-    return 0

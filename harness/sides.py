@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.errors import InputError, Problem, nearest
 from harness.gate import flaws, load_baseline
 from harness.reports import load_run
+from harness.reports.files import LATEST
 from harness.runner import Result, RunInfo, VariantInfo, existing_store, find_run
 from harness.settings import Settings
 from harness.variants import VariantRole
@@ -111,12 +112,23 @@ def _find(settings: Settings, text: str) -> Side:
         baseline = load_baseline(Path(text))
         return _side(text, "", baseline.info, lambda: baseline.results)
     path, _, variant = text.rpartition(":") if ":" in text else (text, "", "")
+    if Path(path).is_file() and Path(path).name != LATEST:  # that may be a file, and point to one
+        raise InputError(_no_run(text))
     if Path(path).exists():
         saved = load_run(path)
         return _side(text, variant, saved.info, saved.results)
     with existing_store(settings.path(settings.store)) as store:
         info = find_run(store, path)
     return _side(text, variant, info, lambda: _stored(settings, info.id))
+
+
+def _no_run(text: str) -> Problem:
+    return Problem(
+        "this file is no run and no baseline",
+        path=text,
+        wanted="a run (`harness runs` lists them), its folder under reports/, or a FILE.json that "
+        "`harness baseline save` wrote",
+    )
 
 
 def _stored(settings: Settings, run_id: str) -> Iterator[Result]:

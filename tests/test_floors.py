@@ -14,7 +14,16 @@ HARNESS = Path(__file__).parents[1] / "harness"
 
 # Lowest first; names on one line share a floor and do not import each other.
 FLOORS = (
-    {"errors", "chat", "canonical", "sampling", "gate_settings", "fix_settings", "toml_places"},
+    {
+        "console",
+        "errors",
+        "chat",
+        "canonical",
+        "sampling",
+        "gate_settings",
+        "fix_settings",
+        "toml_places",
+    },
     {"locks", "variants"},
     {"scorers"},
     {"suites"},
@@ -27,6 +36,7 @@ FLOORS = (
     {"settings"},
     {"again", "early", "judging", "selection", "sides"},
     {"lineup"},
+    {"run_record"},
     {"session"},
     {"rescoring"},
     {"comparing"},

@@ -78,9 +78,10 @@ def test_recorded_answers_bring_their_own_variants() -> None:
     ("settings", "message"),
     [
         (
-            {"model": None},
+            {"model": None, "root": "empty"},
             "no model given\n"
-            '  mend: add --model DIR, or model = "DIR" under [tool.harness] in pyproject.toml',
+            '  mend: add --model DIR, or model = "DIR" in empty/harness.toml, '
+            "which `harness init` writes",
         ),
         (
             {"adapter": ("a=x", "a=y")},

@@ -129,25 +129,27 @@ def test_another_override_is_another_answer_and_the_rest_is_in_the_store(
     [
         (
             "[variants.hot]\nsampling = {temprature = 0.7}",
-            "{path}:1: unknown setting 'temprature'\n"
+            "{path}:2:13: unknown setting 'temprature'\n"
             "  did you mean: temperature\n"
             "  mend: known settings: max_new_tokens, repetition_penalty, seed, stop, temperature, "
             "top_k, top_p",
         ),
         (
             "[variants.hot]\nprompt = 'x'",
-            "{path}:1: unknown setting 'prompt'\n"
+            "{path}:2:1: unknown setting 'prompt'\n"
             "  mend: known settings: adapter, chat_template, model, sampling, system",
         ),
         (
             "[variants.hot]\nsampling = {temperature = 'hot'}",
-            "{path}:1: setting 'variants.hot.sampling.temperature' is wrong: input should be a "
-            "valid number\n  found: 'hot'",
+            "{path}:2:27: wrong value for 'variants.hot.sampling.temperature'\n"
+            "  found: text 'hot'\n"
+            "  wanted: a number",
         ),
         (
             "[variants.hot]\nsampling = {temperature = -1}",
-            "{path}:1: setting 'variants.hot.sampling.temperature' is wrong: input should be "
-            "greater than or equal to 0\n  found: -1",
+            "{path}:2:27: wrong value for 'variants.hot.sampling.temperature'\n"
+            "  found: number -1\n"
+            "  wanted: 0 or more",
         ),
         (
             "[variants.'so hot']\nsystem = 'x'",

@@ -67,9 +67,10 @@ def test_nothing_to_run_is_an_input_error(project: Settings, named: str, message
 
 def test_no_name_and_no_configuration_is_an_input_error() -> None:
     with pytest.raises(InputError) as caught:
-        select_files([], Settings())
+        select_files([], Settings(root=Path("empty")))
 
     assert str(caught.value) == (
         "no suite given\n"
-        '  mend: name a file or folder, or set suites = ["suites"] under [tool.harness]'
+        '  mend: name a file or folder, or set suites = ["suites"] in empty/harness.toml, '
+        "which `harness init` writes"
     )

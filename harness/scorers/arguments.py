@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self, cast
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from harness.scorers.counting import Range
 from harness.scorers.limits import NUMBER_DIGITS, shown
 from harness.scorers.registry import Args
 from harness.scorers.values import Finding, verdict
@@ -104,11 +105,12 @@ class Bounds(Args):
         high = self.exactly if self.exactly is not None else self.max
         return low <= count and (high is None or count <= high)
 
-    def judge(self, low: int, high: int, noun: str) -> Finding:
-        """The finding for a count that is known to lie between `low` and `high`.
+    def judge(self, count: int | Range, noun: str) -> Finding:
+        """The finding for a count, or for one that is known to lie in a range.
 
-        Cannot tell where some counts in between would hold and others would not.
+        Cannot tell where some counts of the range would hold and others would not.
         """
+        low, high = (count, count) if isinstance(count, int) else (count.low, count.high)
         found = f"{low}" if low == high else f"{low} to {high}"
         passed = self._for_all(low, high)
         reason = f"{found} {_plural(noun, low, high)}, wanted {self.wanted}"

@@ -127,9 +127,23 @@ def _named(scorer: Scorer, arguments: object, short: bool) -> object:
         return arguments or {}
     if scorer.shorthand is None:
         raise PydanticCustomError(
-            "check_arguments", "check '{name}' takes named arguments", {"name": scorer.name}
+            "check_arguments",
+            "check '{name}' {how}",
+            {"name": scorer.name, "how": _how(scorer)},
         )
     return {scorer.shorthand: arguments}
+
+
+def _how(scorer: Scorer) -> str:
+    """How a check is written that has no first argument."""
+    keys = ", ".join(field.alias or name for name, field in scorer.args.model_fields.items())
+    if not keys:
+        return f"takes no arguments: write `- {scorer.name}`"
+    try:
+        scorer.args.model_validate({})
+    except ValidationError:
+        return f"takes named arguments: {keys}"
+    return f"takes named arguments ({keys}), or none: write `- {scorer.name}`"
 
 
 def _under(name: str, error: ValidationError, hidden: str | None) -> ValidationError:

@@ -26,8 +26,7 @@ def words(answer: Answer, context: Context, args: Bounds) -> Finding:
 
     "don't" and "well-known" are one word; Han characters and kana count one each.
     """
-    count = count_words(answer.text)
-    return args.judge(count.low, count.high, "word")
+    return args.judge(count_words(answer.text), "word")
 
 
 @scorer(
@@ -42,8 +41,7 @@ def sentences(answer: Answer, context: Context, args: Bounds) -> Finding:
     Abbreviations, initials, ordinals and decimals end none. Headings and code are none; a list item
     is one.
     """
-    count = count_sentences(answer.text)
-    return args.judge(count.low, count.high, "sentence")
+    return args.judge(count_sentences(answer.text), "sentence")
 
 
 class LinesArgs(Bounds):
@@ -61,7 +59,7 @@ class LinesArgs(Bounds):
 def count_lines(answer: Answer, context: Context, args: LinesArgs) -> Finding:
     """The answer has that many lines; blank ones do not count."""
     found = lines(answer.text.strip("\r\n")) if args.blank else filled_lines(answer.text)
-    return args.judge(len(found), len(found), "line")
+    return args.judge(len(found), "line")
 
 
 @scorer(
@@ -75,8 +73,7 @@ def count_paragraphs(answer: Answer, context: Context, args: Bounds) -> Finding:
 
     Headings and rules (`---`) are none; a code block is one, blank lines inside or not.
     """
-    count = len(paragraphs(answer.text))
-    return args.judge(count, count, "paragraph")
+    return args.judge(len(paragraphs(answer.text)), "paragraph")
 
 
 class BulletsArgs(Bounds):
@@ -98,7 +95,7 @@ def bullets(answer: Answer, context: Context, args: BulletsArgs) -> Finding:
     Rules (`---`) and lines in code blocks are none.
     """
     count = count_bullets(answer.text, numbered=args.numbered, nested=args.nested)
-    return args.judge(count, count, "bullet")
+    return args.judge(count, "bullet")
 
 
 _UPPER = regex.compile(r"[\p{Lu}\p{Lt}]")
@@ -149,4 +146,4 @@ def length(answer: Answer, context: Context, args: LengthArgs) -> Finding:
         count = (
             len(text) if text.isascii() and "\r\n" not in text else len(regex.findall(r"\X", text))
         )
-    return args.judge(count, count, args.unit.removesuffix("s"))
+    return args.judge(count, args.unit.removesuffix("s"))

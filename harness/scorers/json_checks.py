@@ -132,6 +132,9 @@ def _plain(value: ExactJson) -> JsonValue:
     return float(value) if isinstance(value, Decimal) else value
 
 
+_SCHEMA_WORDS = {"type", "properties", "items", "$schema", "enum", "anyOf", "oneOf", "allOf"}
+
+
 class JsonSchemaArgs(_JsonArgs):
     """`schema`, or `file`: a JSON file beside the suite file."""
 
@@ -148,7 +151,11 @@ class JsonSchemaArgs(_JsonArgs):
     @model_validator(mode="before")
     @classmethod
     def _from_file(cls, raw: object, info: ValidationInfo) -> object:
-        if not isinstance(raw, Mapping) or not isinstance(raw.get("file"), str) or "schema" in raw:
+        if not isinstance(raw, Mapping) or "schema" in raw:
+            return raw
+        if _SCHEMA_WORDS & raw.keys():
+            raise wrong("schema", "the schema stands one level deeper: `{schema: {...}}`")
+        if not isinstance(raw.get("file"), str):
             return raw
         return {**raw, "schema": _file(raw["file"], (info.context or {}).get("root"))}
 
@@ -173,8 +180,10 @@ def _file(name: str, root: Path | None) -> JsonValue:
         raise wrong("schema_file", f"the schema file {name!r} is outside of the suite's folder")
     try:
         return _plain(parse(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError):
-        raise wrong("schema_file", f"the schema file {name!r} cannot be read") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        said = f"the schema file {name!r}, beside the suite file, cannot be read: {reason}"
+        raise wrong("schema_file", said) from None
     except NotJsonError as error:
         raise wrong("schema_file", f"the schema file {name!r} is not JSON: {error}") from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -55,8 +55,16 @@ Bar = Annotated[float, Field(ge=0, le=1)]
 class _MetricArgs(Args):
     """`reference`: a text or several; `min`: the score that passes, from 0 to 1."""
 
+    _needs: ClassVar[tuple[str, ...]] = ()  # the check's name, then the packages that it uses
+
     reference: References
     min: Bar
+
+    @model_validator(mode="after")
+    def _installed(self) -> Self:
+        if self._needs:
+            needs(*self._needs)
+        return self
 
 
 class BleuArgs(_MetricArgs):
@@ -65,35 +73,26 @@ class BleuArgs(_MetricArgs):
     auto: `zh` for Han, `char` for the other scripts without spaces and for Korean, else `13a`.
     """
 
-    tokenize: Literal["auto", "13a", "intl", "zh", "char", "none"] = "auto"
+    _needs = ("bleu", "sacrebleu")
 
-    @model_validator(mode="after")
-    def _installed(self) -> Self:
-        needs("bleu", "sacrebleu")
-        return self
+    tokenize: Literal["auto", "13a", "intl", "zh", "char", "none"] = "auto"
 
 
 class ChrfArgs(_MetricArgs):
     """`reference`, `min`; `word_order`: 0 is chrF, 2 is chrF++."""
 
-    word_order: Annotated[int, Field(ge=0, le=2)] = 0
+    _needs = ("chrf", "sacrebleu")
 
-    @model_validator(mode="after")
-    def _installed(self) -> Self:
-        needs("chrf", "sacrebleu")
-        return self
+    word_order: Annotated[int, Field(ge=0, le=2)] = 0
 
 
 class RougeArgs(_MetricArgs):
     """`reference`, `min`; `variant`, and which of its numbers counts."""
 
+    _needs = ("rouge", "rouge_score")
+
     variant: Literal["rouge1", "rouge2", "rougeL", "rougeLsum"] = "rougeL"
     measure: Literal["fmeasure", "precision", "recall"] = "fmeasure"
-
-    @model_validator(mode="after")
-    def _installed(self) -> Self:
-        needs("rouge", "rouge_score")
-        return self
 
 
 def _clean(text: str, limit: int = _CHARACTERS) -> tuple[str, bool]:
@@ -133,7 +132,7 @@ def bleu(answer: Answer, context: Context, args: BleuArgs) -> Finding:
 
     def score(text: str, references: list[str]) -> float:
         kind = _tokenizer(references[0]) if args.tokenize == "auto" else args.tokenize
-        return float(_bleu(kind).sentence_score(text, references).score) / 100
+        return _share(_bleu(kind), text, references)
 
     return _scored("BLEU", answer, args, score)
 
@@ -151,7 +150,7 @@ def chrf(answer: Answer, context: Context, args: ChrfArgs) -> Finding:
     """The chrF of the answer (sacrebleu) reaches the bar; it works for every language."""
 
     def score(text: str, references: list[str]) -> float:
-        return float(_chrf(args.word_order).sentence_score(text, references).score) / 100
+        return _share(_chrf(args.word_order), text, references)
 
     return _scored("chrF", answer, args, score)
 
@@ -173,6 +172,11 @@ def rouge(answer: Answer, context: Context, args: RougeArgs) -> Finding:
         return float(getattr(found, args.measure))
 
     return _scored(args.variant, answer, args, score)
+
+
+def _share(metric: BLEU | CHRF, text: str, references: list[str]) -> float:
+    """sacrebleu's percent as a share."""
+    return float(metric.sentence_score(text, references).score) / 100
 
 
 def _tokenizer(reference: str) -> str:
@@ -244,22 +248,16 @@ class BertscoreArgs(_EmbeddingArgs):
     `measure`: F1 by default. No idf weights and no rescaling.
     """
 
+    _needs = ("bertscore", "torch", "transformers")
+
     layer: int = -1
     measure: Literal["f1", "precision", "recall"] = "f1"
-
-    @model_validator(mode="after")
-    def _installed(self) -> Self:
-        needs("bertscore", "torch", "transformers")
-        return self
 
 
 class SimilarityArgs(_EmbeddingArgs):
     """`reference`, `min`, `model`: a model whose mean states are the text's embedding."""
 
-    @model_validator(mode="after")
-    def _installed(self) -> Self:
-        needs("similarity", "torch", "transformers")
-        return self
+    _needs = ("similarity", "torch", "transformers")
 
 
 @scorer(

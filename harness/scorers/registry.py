@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.errors import InputError, Problem, nearest
+from harness.errors import InputError, Problem
+from harness.scorers.other_names import meant
 from harness.scorers.values import Answer, Context, Finding, Question
 
 # One file a family, one name a line; imported when the first scorer is looked up.
@@ -99,7 +100,7 @@ class UnknownScorerError(LookupError):
         super().__init__(f"check {name!r} is not known")
         self.name = name
         self.known = names()
-        self.did_you_mean = nearest(name, self.known)
+        self.did_you_mean = meant(name, self.known)
 
 
 _SCORERS: dict[str, Scorer] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ from harness.suites.haystack import Haystack
 from harness.suites.missing_keys import MissingKeys
 from harness.suites.problems import Place, Problems
 from harness.suites.rendering import render_case, render_inherited
-from harness.suites.templates import Failed, Loc, TemplateError, render_text
+from harness.suites.templates import Failed, Loc, TemplateError, is_template, render_text
 from harness.suites.unique import Named
 from harness.suites.values import Case, Position
 
@@ -58,7 +58,8 @@ class CaseReader:
         rendered = draft.raw
         if isinstance(rendered, dict):
             variables = self._variables(draft)
-            place = Place(place.loc, _label(draft, variables))
+            rows = draft.missing.rows if draft.missing else 0
+            place = Place(place.loc, _label(draft, variables), draft.origin.line, rows)
             check_names(_own(draft), place, self._problems)
             rendered = self._rendered(draft, variables, place, wrong)
         try:
@@ -66,7 +67,8 @@ class CaseReader:
         except ValidationError as error:
             self._problems.add_invalid(place, error, CaseKeys, wrong)
             return None
-        self.names.append(Named(keys.id, draft.origin))
+        if not same_id(draft):
+            self.names.append(Named(keys.id, draft.origin))
         position = self._document.position(place.loc)
         return None if wrong else new_case(self._suite, keys, position, draft.haystack)
 
@@ -77,7 +79,7 @@ class CaseReader:
         self, draft: Draft, variables: Mapping[str, Any], place: Place, wrong: set[Loc]
     ) -> dict[str, Any]:
         inside = self._noting(draft, place, wrong)
-        above = self._noting(draft, Place((), place.case), wrong)
+        above = self._noting(draft, replace(place, loc=()), wrong)
         rendered: dict[str, Any] = render_case(draft.raw, variables, inside)
         if draft.haystack:
             rendered["user"] = draft.haystack.question
@@ -95,6 +97,13 @@ class CaseReader:
                 self._problems.add_template(place, error)
 
         return failed
+
+
+def same_id(draft: Draft) -> bool:
+    """Whether all rows of a data file make a case of this id, which the file then says itself."""
+    name = draft.raw.get("id") if isinstance(draft.raw, dict) else None
+    several = draft.missing is not None and draft.missing.rows > 1
+    return several and isinstance(name, str) and not is_template(name)
 
 
 def _own(draft: Draft) -> Mapping[str, Any]:

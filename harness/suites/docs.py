@@ -88,7 +88,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "checks": "what must hold for the answer to it",
     },
     "RowsKeys": {
-        "path": "JSONL or CSV, beside the suite file",
+        "path": "JSONL or CSV, from the suite's folder; cells of CSV are texts (filter: `float`)",
         "case": "a case; `row` in its templates is the row: `{{ row.text }}`",
     },
     "HaystackKeys": {

@@ -109,6 +109,15 @@ class Document:
     value: Any
     root: yaml.Node | None = field(repr=False)
 
+    def value_at(self, loc: Sequence[str | int]) -> Any:
+        """What the file says at `loc`; steps that are not in the file are passed over."""
+        value = self.value
+        for step in loc:
+            inside = isinstance(value, dict) and step in value
+            if inside or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+                value = value[step]
+        return value
+
     def position(self, loc: Sequence[str | int], *, of_key: bool = False) -> Position:
         """Where `loc` stands; the nearest place around it where it is not in the file.
 
@@ -186,6 +195,10 @@ def _unreadable(path: str, error: yaml.MarkedYAMLError) -> Problem:
         said, mend = "a suite file is one document", "remove the line `---` and what follows it"
     elif "undefined alias" in said:
         mend = 'put a text that begins with * in quotes: "*"'
+    elif "unknown escape" in said:
+        mend, context = "a text with backslashes stands in single quotes: '\\d+'", ""
+    elif "mapping values" in said:
+        mend = 'a text with a colon needs quotes: "Extract: the total"'
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     start = error.context_mark if context.startswith("while ") else None
     found = f"{context}, begun on line {start.line + 1}" if start else ""

@@ -2,59 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.errors import InputError, Problem, nearest
+from harness.errors import InputError, Problem
 from harness.scorers import UnknownScorerError, get
-from harness.scorers.limits import shown
+from harness.suites.advice import meant, stands_in
 from harness.suites.document import Document
 from harness.suites.file_models import keys_of
-from harness.suites.templates import Loc, TemplateError
+from harness.suites.templates import Loc, TemplateError, is_template
+from harness.suites.wording import described, in_words, one_each, told
 
-_KINDS = {
-    "string": "a text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "list": "a list",
-    "tuple": "a list",
-    "dict": "a mapping",
-    "model": "a mapping",
-    "mapping": "a mapping",
-}
-_LIMITS = {
-    "greater_than": "above {gt:g}",
-    "greater_than_equal": "{ge:g} or more",
-    "less_than": "below {lt:g}",
-    "less_than_equal": "{le:g} or less",
-    "multiple_of": "a multiple of {multiple_of:g}",
-    "finite_number": "a finite number",
-    "string_too_short": "a text that is not empty",
-    "string_too_long": "at most {max_length} characters",
-    "too_short": "{min_length} or more entries",
-    "too_long": "{max_length} or fewer entries",
-    "string_pattern_mismatch": "letters, digits, '_', '.' and '-'",
-}
-_PERCENT = ("gate.min_pass_rate", "gate.max_drop")  # what people give in percent
+_SHOWN = 8  # lines of rows in one message
+_VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9.]+")  # in messages: what differs between rows
 # Steps that say where a thing stands, not what it is.
 _LISTS = ("cases", "checks", "from_file", "generate", "case", "haystack", "turns")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the problems of one part of a file share: its way from the top, and its case."""
+    """What the problems of one part of a file share: its way from the top, and its case.
+
+    A case that was made from a row of a data file has the line of that row, and the number of rows.
+    """
 
     loc: Loc = ()
     case: str = ""
+    line: int = 0
+    rows: int = 0
 
     def below(self, *steps: str | int) -> Place:
         """A part of this part."""
         return replace(self, loc=(*self.loc, *steps))
+
+
+class _Noted(NamedTuple):
+    problem: Problem
+    place: Place
 
 
 class Problems:
@@ -62,7 +51,7 @@ class Problems:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._found: list[Problem] = []
+        self._found: list[_Noted] = []
 
     def __len__(self) -> int:
         return len(self._found)
@@ -70,22 +59,24 @@ class Problems:
     def add(self, place: Place, message: str, **parts: str) -> None:
         """One problem at a place of the suite file."""
         at = self._document.position(place.loc)
-        self._found.append(Problem(message, at.path, at.line, at.column, place.case, **parts))
+        problem = Problem(message, at.path, at.line, at.column, place.case, **parts)
+        self._found.append(_Noted(problem, place))
 
     def add_key(self, place: Place, message: str, **parts: str) -> None:
         """One problem at the key of a place, not at its value."""
         at = self._document.position(place.loc, of_key=True)
-        self._found.append(Problem(message, at.path, at.line, at.column, place.case, **parts))
+        problem = Problem(message, at.path, at.line, at.column, place.case, **parts)
+        self._found.append(_Noted(problem, place))
 
     def add_elsewhere(self, *problems: Problem) -> None:
         """Problems that have their place already, perhaps in a data file."""
-        self._found += problems
+        self._found += [_Noted(problem, Place()) for problem in problems]
 
     def add_at(self, place: Place, problem: Problem) -> None:
         """A problem; where it has no place yet, it gets this one."""
         at = self._document.position(place.loc)
         here = replace(problem, path=at.path, line=at.line, column=at.column)
-        self._found.append(problem if problem.path else here)
+        self._found.append(_Noted(problem if problem.path else here, place))
 
     def add_template(self, place: Place, error: TemplateError) -> None:
         """A template that could not be rendered."""
@@ -101,31 +92,48 @@ class Problems:
     ) -> None:
         """All that pydantic found below a place, but for what follows from a broken template."""
         rows = error.errors(include_url=False)
-        for row in rows:
+        for row in one_each(rows):
             if not _follows(row["loc"], known_wrong) and not _only_fewer(row, rows):
-                at = place.below(*row["loc"])
-                parts = _said(row, known_keys(model, row["loc"][:-1]), name_of(at.loc))
+                loc = told(row)
+                at = place.below(*loc)
+                parts = _said(row, known_keys(model, loc[:-1]), name_of(at.loc))
+                parts |= _of_template(self._document.value_at(at.loc), row, name_of(at.loc))
                 (self.add_key if row["type"] == "extra_forbidden" else self.add)(at, **parts)
 
     def raise_any(self) -> None:
         """Raises InputError with all problems, in the order of the file, then of data files."""
         if self._found:
-            own = [problem for problem in self._found if problem.path == self._document.path]
-            others = [problem for problem in self._found if problem.path != self._document.path]
+            merged = list(_merged(self._found))
+            own = [problem for problem in merged if problem.path == self._document.path]
+            others = [problem for problem in merged if problem.path != self._document.path]
             own.sort(key=lambda problem: (problem.line, problem.column))
-            raise InputError(*_merged([*own, *others]))
+            raise InputError(*own, *others)
 
 
-def _merged(problems: Sequence[Problem]) -> Iterator[Problem]:
+def _merged(found: Iterable[_Noted]) -> Iterator[Problem]:
     """The same fault at the same place, in every case that a template makes, is one problem."""
-    groups: dict[tuple[str, int, int, str], list[Problem]] = {}
-    for problem in problems:
-        key = problem.path, problem.line, problem.column, problem.message
-        groups.setdefault(key, []).append(problem)
-    for first, *others in groups.values():
-        more = len({problem.case for problem in others} - {first.case})
-        case = f"{first.case} and {more} more" if more else first.case
-        yield replace(first, case=case)
+    groups: dict[tuple[str, int, int, str], list[_Noted]] = {}
+    for noted in found:
+        problem = noted.problem
+        message = _VALUES.sub("", problem.message) if noted.place.rows else problem.message
+        key = problem.path, problem.line, problem.column, message
+        groups.setdefault(key, []).append(noted)
+    for (problem, place), *others in groups.values():
+        lines = dict.fromkeys([place.line, *(noted.place.line for noted in others)])
+        more = len({noted.problem.case for noted in others} - {problem.case})
+        case = f"{problem.case} and {more} more" if more else problem.case
+        yield replace(problem, case=in_rows(problem.case, list(lines), place.rows) or case)
+
+
+def in_rows(case: str, lines: Sequence[int], rows: int) -> str:
+    """A case, and which of the data file's rows have the same fault; empty where one has it."""
+    if len(lines) < 2 or not rows:
+        return ""
+    if len(lines) == rows:
+        return f"{case}, in all {rows} rows"
+    told = ", ".join(map(str, lines[:_SHOWN]))
+    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return f"{case}, in {len(lines)} of {rows} rows: lines {told}{more}"
 
 
 def _follows(loc: Loc, known_wrong: Collection[Loc]) -> bool:
@@ -146,59 +154,51 @@ def _only_fewer(row: ErrorDetails, rows: Sequence[ErrorDetails]) -> bool:
 def _said(row: ErrorDetails, known: Sequence[str], name: str) -> dict[str, str]:
     """The parts of a problem, but for its place; `name` is what has the wrong value."""
     kind, context = row["type"], row.get("ctx", {})
-    if kind == "missing":
-        return {"message": f"{name!r} is missing"}
     if kind == "extra_forbidden":
         return _unknown(str(row["loc"][-1]), known)
     if kind == "unknown_check":
         mend = "use one of " + ", ".join(context["known"])
         return {"message": row["msg"], "did_you_mean": context["did_you_mean"], "mend": mend}
-    if kind == "too_short" and row["input"] == "":
-        kind = "string_too_short"  # one text stands for a list of it
-    if wanted := _wanted(kind, context):
-        return _wrong(name, row["input"], wanted)
-    message = row["msg"].removeprefix("Value error, ")
-    return {"message": f"{name}: {message}" if row["loc"] else message}
+    return in_words(row, name)
 
 
-def _wanted(kind: str, context: Mapping[str, Any]) -> str:
-    """What pydantic wanted, in plain words; empty where it says so itself."""
-    if kind in ("literal_error", "enum"):
-        return str(context["expected"]).replace("'", "")
-    if kind in _LIMITS:
-        return _LIMITS[kind].format(**context)
-    word = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
-    return _KINDS.get(word, "") if word != kind else ""
+def _of_template(written: object, row: ErrorDetails, name: str) -> dict[str, str]:
+    """What a problem says instead, where the file has a template and its value is of another kind.
 
-
-def _wrong(name: str, value: object, wanted: str) -> dict[str, str]:
-    parts = {"message": f"wrong value for {name!r}", "found": described(value), "wanted": wanted}
-    if wanted == "a text" and isinstance(value, int | float):
-        parts["mend"] = f'put it in quotes: "{described(value).removeprefix("number ")}"'
-    elif name in _PERCENT and isinstance(value, int | float) and 2 <= value <= 100:
-        parts["mend"] = f"it is a share: {value / 100:g} stands for {value:g} %"
-    elif wanted == "a list" and name == "checks" and isinstance(value, Mapping):
-        parts["mend"] = "put a dash before each check: `- contains: red`"
-    return parts
+    It stands in quotes already, and nobody would look for the value in the file.
+    """
+    if not (isinstance(written, str) and is_template(written)):
+        return {}
+    parts = {"message": f"wrong value for {name!r}", "found": described(row["input"])}
+    if row["type"] in ("text_wanted", "string_type"):
+        text = re.sub(r"\s*}}", "|string }}", written)
+        return {**parts, "wanted": "a text", "mend": f"make it a text: {text}"}
+    if row["type"] in ("list_wanted", "tuple_type"):
+        return {**parts, "wanted": "a list", "mend": f'put it in brackets: ["{written}"]'}
+    return {}
 
 
 def _unknown(key: str, known: Sequence[str]) -> dict[str, str]:
     return {
         "message": f"key {key!r} is not known here",
-        "did_you_mean": nearest(key, known),
-        "mend": "known keys: " + ", ".join(sorted(known)) if known else "",
+        "did_you_mean": meant(key, known),
+        "mend": stands_in(key, known)
+        or ("known keys: " + ", ".join(sorted(known)) if known else ""),
     }
 
 
 def known_keys(model: type[BaseModel], loc: Loc) -> Sequence[str]:
     """The keys that may stand at this place of a file; empty where nobody can tell."""
     found: type[BaseModel] | None = model
+    named = False  # whether the next step is a name that the user chose
     for step in loc:
-        if isinstance(step, int):
+        if isinstance(step, int) or named:
+            named = False
             continue
         fields = {} if found is None else found.model_fields
         field = next((f for n, f in fields.items() if step in (n, f.alias)), None)
         found = _model_in(field.annotation) if field else _arguments(step)
+        named = field is not None and found is not None and _is_mapping(field.annotation)
     return keys_of(found) if found else ()
 
 
@@ -217,22 +217,13 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((found for part in parts if (found := _model_in(part))), None)
 
 
+def _is_mapping(annotation: Any) -> bool:
+    parts = (annotation, *getattr(annotation, "__args__", ()))
+    return any(getattr(part, "__origin__", None) in (dict, Mapping) for part in parts)
+
+
 def name_of(loc: Loc) -> str:
     """The last two named steps: `sampling.temperature` says more than `temperature`."""
     words = [step for step in loc if isinstance(step, str)]
     told = [word for word in words if word not in _LISTS]
     return ".".join(told[-2:] or words[-1:])
-
-
-def described(value: object) -> str:
-    """A value in a message: its kind and itself, short, on one line."""
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    name = "text" if isinstance(value, str) else "number"
-    return f"{name} {shown(value)}"

@@ -11,15 +11,16 @@ from pydantic import BaseModel, ValidationError
 from harness.errors import InputError, nearest
 from harness.scorers import load_context
 from harness.suites.build import haystack_case, haystack_variables
-from harness.suites.case_reader import CaseReader, Draft, check_names
+from harness.suites.case_reader import CaseReader, Draft, check_names, same_id
 from harness.suites.document import Document
 from harness.suites.file_models import MAX_CASES, GenerateKeys, HaystackKeys, RowsKeys, SuiteKeys
 from harness.suites.haystack import expand
 from harness.suites.missing_keys import MissingKeys
-from harness.suites.problems import Place, Problems, described
+from harness.suites.problems import Place, Problems
 from harness.suites.rows import Row, find_data, read_rows
 from harness.suites.unique import stand_twice
 from harness.suites.values import Case, Position, Suite
+from harness.suites.wording import described
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -111,10 +112,18 @@ class SuiteReader:
         name = (Path(self._document.path).parent / entry.path).as_posix()
         rows = self._rows(entry, name, place.below("path"))
         missing = MissingKeys(name, rows)
-        for row in rows:
+        for index, row in enumerate(rows):
             origin, given = Position(name, row.line, 1), {"row": row.values}
-            yield Draft(entry.case, place.below("case"), origin, given, missing=missing)
+            draft = Draft(entry.case, place.below("case"), origin, given, missing=missing)
+            if index == 0 and same_id(draft):
+                self._note_same_id(entry.case["id"], place.below("case", "id"), row, len(rows))
+            yield draft
         missing.report(self._problems, self._document)
+
+    def _note_same_id(self, name: str, place: Place, row: Row, rows: int) -> None:
+        key = next(iter(row.values), "KEY")
+        mend = f'make it of the row: "{name}-{{{{ row.{key} }}}}"'
+        self._problems.add(place, f"all {rows} rows make a case with the id {name!r}", mend=mend)
 
     def _rows(self, entry: RowsKeys, name: str, place: Place) -> tuple[Row, ...]:
         try:

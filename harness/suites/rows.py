@@ -39,15 +39,24 @@ def find_data(folder: Path, relative: str) -> Path:
         message = f"data file {relative!r} is outside of the suite's folder"
         raise InputError(Problem(message, mend="put it beside the suite file, or below"))
     if not path.is_file():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = nearest(path.name, siblings)
-        beside = (path.parent / close).relative_to(folder).as_posix() if close else ""
-        raise InputError(Problem(f"data file {relative!r} does not exist", did_you_mean=beside))
+        raise InputError(_absent(folder, relative))
     if path.suffix not in _READERS:
-        raise InputError(
-            Problem("a data file is .jsonl or .csv", found=shown(relative), wanted=".jsonl or .csv")
-        )
+        wanted = ".jsonl, one JSON object a line, or .csv with a head"
+        problem = Problem("a data file is .jsonl or .csv", found=shown(relative), wanted=wanted)
+        raise InputError(problem)
     return path
+
+
+def _absent(folder: Path, relative: str) -> Problem:
+    """No such data file; perhaps its name is wrong, perhaps it was said from another folder."""
+    path = folder / relative
+    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = nearest(path.name, siblings)
+    beside = (path.parent / close).relative_to(folder).as_posix() if close else ""
+    if (folder / path.name).is_file():
+        beside = path.name
+    mend = "" if close else "the path is that from the suite file's own folder"
+    return Problem(f"data file {relative!r} does not exist", did_you_mean=beside, mend=mend)
 
 
 def read_rows(path: Path, name: str) -> tuple[Row, ...]:

@@ -185,7 +185,7 @@ def _missing(error: MissingNameError, variables: Mapping[str, Any]) -> TemplateE
     if error.is_variable:
         return TemplateError(
             f"template variable {name!r} is not defined",
-            did_you_mean=nearest(name, variables),
+            did_you_mean=_given(name, variables) or nearest(name, variables),
             mend=_known("known variables", variables),
         )
     if isinstance(error.obj, Undefined) or not isinstance(error.obj, Mapping):
@@ -197,6 +197,12 @@ def _missing(error: MissingNameError, variables: Mapping[str, Any]) -> TemplateE
         mend=_known("known keys", error.obj),
         row_key=name if is_row else "",
     )
+
+
+def _given(name: str, variables: Mapping[str, Any]) -> str:
+    """The key of a row, or of a haystack, that was named without it."""
+    held = ((key, value) for key, value in variables.items() if isinstance(value, Mapping))
+    return next((f"{key}.{name}" for key, value in held if name in value), "")
 
 
 def _known(what: str, names: Mapping[str, Any]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from harness.errors import Problem
 from harness.suites.values import Position
+
+SHOWN = 5
 
 
 class Named(NamedTuple):
@@ -17,16 +19,32 @@ class Named(NamedTuple):
 
 
 def stand_twice(what: str, named: Iterable[Named]) -> Iterator[Problem]:
-    """A problem at each name that came before, with the place where it came first."""
-    first: dict[str, Position] = {}
+    """A problem for each name that stands more than once, where it does so the second time."""
+    places: dict[str, list[Position]] = {}
     for name, here in named:
-        there = first.setdefault(name, here)
-        if there is not here:
+        places.setdefault(name, []).append(here)
+    for name, (there, *others) in places.items():
+        if others:
             yield Problem(
-                f"{what} {name!r} stands twice",
-                here.path,
-                here.line,
-                here.column,
-                found=f"first at {there.path}:{there.line}:{there.column}",
+                f"{what} {name!r} stands {_times(1 + len(others))}",
+                others[0].path,
+                others[0].line,
+                others[0].column,
+                found=", ".join([f"first at {_shown(there)}", *_rest(others[1:])]),
                 mend="give each a name of its own",
             )
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
+
+
+def _rest(places: Sequence[Position]) -> Iterator[str]:
+    """The third and later places, as far as anyone reads them."""
+    yield from (f"again at {_shown(place)}" for place in places[:SHOWN])
+    if len(places) > SHOWN:
+        yield f"and {len(places) - SHOWN} more"
+
+
+def _shown(place: Position) -> str:
+    return f"{place.path}:{place.line}:{place.column}"

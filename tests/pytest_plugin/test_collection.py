@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pytest_plugin.conftest import CASES, Record
+from tests.recorded_project import CASES, Record
 
 ALL = "++++++++++++"
 
@@ -85,7 +85,7 @@ def test_wrong_settings_are_said_once(project: pytest.Pytester, record: Record) 
 
     done = project.runpytest("suites")
 
-    done.stdout.fnmatch_lines(["*harness.toml:2: unknown setting 'backand'", REFUSED])
+    done.stdout.fnmatch_lines(["*harness.toml:2:1: unknown setting 'backand'", REFUSED])
     assert done.stdout.str().count("backand") == 1
     assert done.ret == 4
 
@@ -98,7 +98,7 @@ def test_no_model_is_said_in_one_line(project: pytest.Pytester) -> None:
     done.stdout.fnmatch_lines(
         [
             "no model given",
-            '  mend: add --model DIR, or model = "DIR" under [[]tool.harness[]] in pyproject.toml',
+            '  mend: add --model DIR, or model = "DIR" at the top of harness.toml',
             "collected 0 items",
             REFUSED,
         ]

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from tests.pytest_plugin.conftest import Record
+from tests.recorded_project import Record
 
 ALL = "++++++++++++"
 

@@ -14,7 +14,7 @@ import pytest
 from _pytest._io import TerminalWriter
 
 from harness.pytest_plugin.progress import ERASE, Guest
-from tests.pytest_plugin.conftest import Record
+from tests.recorded_project import Record
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.runner import Store
-from tests.pytest_plugin.conftest import Record
+from tests.recorded_project import Record
 
 
 @pytest.mark.parametrize("options", [("-n2",), ("-n2", "--dist=loadfile"), ("-n3", "-x")])

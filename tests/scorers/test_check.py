@@ -48,7 +48,7 @@ def test_forms_of_a_check(raw: Any, written: Any) -> None:
         ({"contains": "a", "weight": 0}, (), "weight must be a number above 0"),
         ({"contains": "a", "weight": float("nan")}, (), "weight must be a number above 0"),
         ({"contains": "a", "weight": True}, (), "weight must be a number above 0"),
-        ({"at_least": ["lowercase"]}, (), "check 'at_least' takes named arguments"),
+        ({"at_least": ["lowercase"]}, (), "check 'at_least' takes named arguments: of, n"),
         ({"contains": 42}, ("contains",), "a text is wanted, not 42: put it in quotes"),
         (
             {"contains": {"text": 42}},

@@ -93,14 +93,22 @@ def test_nulls_of_the_public_data_count_as_left_out() -> None:
     assert check.as_json() == {"ifeval": {"id": "punctuation:no_comma"}}
 
 
-def test_an_unknown_instruction_is_an_error() -> None:
+@pytest.mark.parametrize("name", ["punctuation:no_commas", "no_comma"])
+def test_an_unknown_instruction_is_an_error(name: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        _check("punctuation:no_commas")
+        _check(name)
 
-    message = caught.value.errors()[0]["msg"]
-    assert message.startswith(
-        "instruction 'punctuation:no_commas' is not known, did you mean 'punctuation:no_comma'? "
-        "(known: change_case:capital_word_frequency, change_case:english_capital, "
+    assert caught.value.errors()[0]["msg"] == (
+        f"instruction '{name}' is not known, did you mean 'punctuation:no_comma'?"
+    )
+
+
+def test_an_instruction_like_no_other_is_answered_with_all() -> None:
+    with pytest.raises(ValidationError) as caught:
+        _check("xyz")
+
+    assert caught.value.errors()[0]["msg"] == (
+        f"instruction 'xyz' is not known (known: {', '.join(sorted(INSTRUCTIONS))})"
     )
 
 

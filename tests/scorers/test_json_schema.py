@@ -185,8 +185,17 @@ def test_a_schema_file_is_read_at_load_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("b.json", None, "the schema file 'b.json' cannot be read"),
-        ("b.json", b"\xff", "the schema file 'b.json' cannot be read"),
+        (
+            "b.json",
+            None,
+            "the schema file 'b.json', beside the suite file, cannot be read: "
+            "No such file or directory",
+        ),
+        (
+            "b.json",
+            b"\xff",
+            "the schema file 'b.json', beside the suite file, cannot be read: not UTF-8 text",
+        ),
         (
             "b.json",
             b"{",

@@ -46,10 +46,11 @@ class IfevalArgs(Args):
     @model_validator(mode="after")
     def _of_instruction(self) -> Self:
         if self.id not in INSTRUCTIONS:
-            close = nearest(self.id, INSTRUCTIONS)
-            hint = f", did you mean {close!r}?" if close else ""
-            known = ", ".join(sorted(INSTRUCTIONS))
-            raise wrong("ifeval_id", f"instruction {self.id!r} is not known{hint} (known: {known})")
+            ends = [name for name in INSTRUCTIONS if name.partition(":")[2] == self.id]
+            close = nearest(self.id, INSTRUCTIONS) or "".join(ends[:1])
+            known = f" (known: {', '.join(sorted(INSTRUCTIONS))})"
+            hint = f", did you mean {close!r}?" if close else known
+            raise wrong("ifeval_id", f"instruction {self.id!r} is not known{hint}")
         self._arguments = self.instruction.args.model_validate(self.__pydantic_extra__ or {})
         return self
 

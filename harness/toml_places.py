@@ -1,0 +1,134 @@
+"""Where a setting stands in a TOML file: the standard library reads values without their places."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+Loc = tuple[str | int, ...]
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_KEY = re.compile(r"[ \t]*(\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[A-Za-z0-9_-]+)[ \t]*")
+_TEXT = re.compile(
+    r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'  # a text may end in two quotes of its own
+    r"|'''.*?'''(?:'{0,2})"
+    r'|"(?:[^"\\\n]|\\.)*"'
+    r"|'[^'\n]*'"
+    r"|[^,\]}#\n]+",
+    re.DOTALL,
+)
+
+
+class Place(NamedTuple):
+    """Line and column, both from 1; (0, 0) where it cannot be told."""
+
+    line: int
+    column: int
+
+
+def find_place(text: str, loc: Sequence[str | int], *, of_key: bool = False) -> Place:
+    """Where `loc` stands in a valid TOML file; the nearest place around it if it is not there.
+
+    `of_key` gives the key instead of its value. Steps that are not in the file are passed over.
+    """
+    scanner = _Scanner(text)
+    scanner.read()
+    at: Loc = ()
+    for step in loc:
+        at = (*at, step) if (*at, step) in scanner.found else at
+    if at not in scanner.found:
+        return Place(0, 0)
+    offset = scanner.found[at][0 if of_key else 1]
+    return Place(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+
+
+class _Scanner:
+    """Walks a file that `tomllib` has read; `found` has the offsets of each key and its value."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self.found: dict[Loc, tuple[int, int]] = {}
+
+    def read(self) -> None:
+        """The whole file: headers of tables, and pairs."""
+        table: Loc = ()
+        while self._next():
+            if self._text[self._at] == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+
+    def _next(self) -> str:
+        """The sign at which something begins; empty at the end."""
+        found = _BLANK.match(self._text, self._at)
+        self._at = found.end() if found else self._at
+        return self._text[self._at : self._at + 1]
+
+    def _header(self) -> Loc:
+        start = self._at
+        brackets = 2 if self._text.startswith("[[", start) else 1
+        self._at += brackets
+        table = self._keys((), start)
+        self._at += brackets
+        return table
+
+    def _pair(self, table: Loc) -> None:
+        loc = self._keys(table, None)
+        self._at += 1  # the sign =
+        self._next()
+        self.found[loc] = self.found[loc][0], self._at
+        self._value(loc)
+
+    def _keys(self, table: Loc, value: int | None) -> Loc:
+        """The way through one key or several with dots; a header stands for its value itself."""
+        loc = table
+        while found := _KEY.match(self._text, self._at):
+            loc = (*loc, _plain(found[1]))
+            start = found.start(1)
+            self.found.setdefault(loc, (start, start if value is None else value))
+            self._at = found.end()
+            if self._text[self._at] != ".":
+                break
+            self._at += 1
+        return loc
+
+    def _value(self, loc: Loc) -> None:
+        sign = self._next()
+        if sign == "[":
+            self._array(loc)
+        elif sign == "{":
+            self._inline(loc)
+        elif found := _TEXT.match(self._text, self._at):
+            self._at = found.end()
+
+    def _array(self, loc: Loc) -> None:
+        self._at += 1
+        index = 0
+        while (sign := self._next()) != "]":
+            if sign == ",":
+                self._at += 1
+                continue
+            self.found[*loc, index] = self._at, self._at
+            self._value((*loc, index))
+            index += 1
+        self._at += 1
+
+    def _inline(self, loc: Loc) -> None:
+        self._at += 1
+        while (sign := self._next()) != "}":
+            if sign == ",":
+                self._at += 1
+            else:
+                self._pair(loc)
+        self._at += 1
+
+
+def _plain(key: str) -> str:
+    """A key without its quotes."""
+    if key[0] not in "\"'":
+        return key
+    table: Mapping[str, Any] = tomllib.loads(f"key = {key}")
+    return str(table["key"])
