@@ -17,6 +17,7 @@ Answers are scored the way the runner scores them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -61,11 +62,34 @@ class Proof:
     right: tuple[Recorded, ...]
     wrong: tuple[Recorded, ...]
 
+    @classmethod
+    def of_texts(cls, right: Iterable[str], wrong: Mapping[str, str] | Iterable[str]) -> Proof:
+        """Answers of one turn; a wrong one without a name is called what it says."""
+        named = wrong if isinstance(wrong, Mapping) else {text: text for text in wrong}
+        return cls(
+            tuple(Recorded("right", (text,)) for text in right),
+            tuple(Recorded(what, (text,)) for what, text in named.items()),
+        )
+
 
 @cache
 def cases(suite: str) -> Mapping[str, Case]:
     """The cases of a suite of `suites/instruct` by id."""
     return {case.id: case for case in load_suite(SUITES / f"{suite}.yaml").cases}
+
+
+@cache
+def recorded(suite: str) -> dict[str, Any]:
+    """What stands in `answers/SUITE.yaml`, where it is not one row for each case."""
+    loaded: dict[str, Any] = yaml.safe_load((ANSWERS / f"{suite}.yaml").read_text("utf-8"))
+    return loaded
+
+
+@cache
+def rows(name: str) -> tuple[dict[str, Any], ...]:
+    """The rows of a data file of the suites."""
+    lines = (SUITES / "data" / f"{name}.jsonl").read_text("utf-8").splitlines()
+    return tuple(json.loads(line) for line in lines)
 
 
 @cache
@@ -121,38 +145,54 @@ def _messages(case: Case, responses: Sequence[str]) -> Messages:
     return tuple(said[:-1])
 
 
-# -- what a proof must show: each function names the faults, one a line ----------------------------
+# -- what a proof must show ------------------------------------------------------------------------
 
 
-def refused_right(case: Case, proof: Proof) -> list[str]:
+def prove(case: Case, proof: Proof, beside: Iterable[Recorded] = ()) -> None:
+    """Right answers pass, wrong ones fail, and so do those `beside` them.
+
+    Each check is failed by one of the wrong answers at least: none is there for show.
+    """
+    wrong = [(recorded, judge(case, recorded.responses)) for recorded in proof.wrong]
+    faults = [*_refused(case, proof.right), *_accepted(wrong), *_unproven(case, wrong)]
+    assert not faults, "\n".join(faults)
+    all_fail(case, beside)
+
+
+def all_fail(case: Case, answers: Iterable[Recorded]) -> None:
+    """None of these answers passes."""
+    faults = _accepted([(recorded, judge(case, recorded.responses)) for recorded in answers])
+    assert not faults, "\n".join(faults)
+
+
+def _refused(case: Case, right: Iterable[Recorded]) -> list[str]:
     """Right answers that do not pass."""
-    found = ((recorded, judge(case, recorded.responses)) for recorded in proof.right)
     return [
-        f"{result.outcome}: {result.reason} -- {recorded.responses[-1][:80]!r}"
-        for recorded, result in found
-        if result.outcome is not Outcome.PASS
+        f"refused: {result.outcome}: {result.reason} -- {recorded.responses[-1][:80]!r}"
+        for recorded in right
+        if (result := judge(case, recorded.responses)).outcome is not Outcome.PASS
     ]
 
 
-def accepted_wrong(case: Case, wrong: Iterable[Recorded]) -> list[str]:
+def _accepted(wrong: Iterable[tuple[Recorded, Result]]) -> list[str]:
     """Wrong answers that do not fail."""
     return [
-        f"{recorded.what}: {result.outcome} {result.reason}"
-        for recorded in wrong
-        if (result := judge(case, recorded.responses)).outcome is not Outcome.FAIL
+        f"not failed: {recorded.what}: {result.outcome} {result.reason}"
+        for recorded, result in wrong
+        if result.outcome is not Outcome.FAIL
     ]
 
 
-def unproven(case: Case, wrong: Iterable[Recorded]) -> list[str]:
+def _unproven(case: Case, wrong: Iterable[tuple[Recorded, Result]]) -> list[str]:
     """Checks that no wrong answer fails: nothing shows that they can say no."""
     failed = {
         (check.turn, at)
-        for recorded in wrong
-        for at, check in _numbered(judge(case, recorded.responses))
+        for _, result in wrong
+        for at, check in _numbered(result)
         if check.passed is False
     }
     return [
-        f"turn {turn + 1}, check {at + 1}: {check.as_json()}"
+        f"never failed: turn {turn + 1}, check {at + 1}: {check.as_json()}"
         for turn, scripted in enumerate(case.turns)
         for at, check in enumerate(scripted.checks)
         if (turn, at) not in failed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.instruct.proving import accepted_wrong, cases, proofs, refused_right, unproven, useless
+from tests.instruct.proving import cases, proofs, prove, useless
 
 SUITE = "instruction_following"
 
@@ -16,9 +16,5 @@ def test_every_case_has_recorded_answers() -> None:
 
 @pytest.mark.parametrize("name", proofs(SUITE))
 def test_right_answers_pass_and_wrong_ones_fail(name: str) -> None:
-    """Each check is failed by one of the wrong answers at least: none is there for show."""
-    case, proof = cases(SUITE)[name], proofs(SUITE)[name]
-    wrong = [*proof.wrong, *useless(case)]
-    assert refused_right(case, proof) == []
-    assert accepted_wrong(case, wrong) == []
-    assert unproven(case, proof.wrong) == []
+    case = cases(SUITE)[name]
+    prove(case, proofs(SUITE)[name], useless(case))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.instruct.proving import (
-    ANSWERS,
-    SUITES,
     Proof,
     Recorded,
-    accepted_wrong,
+    all_fail,
     cases,
-    refused_right,
-    unproven,
+    prove,
+    recorded,
+    rows,
     written_proof,
 )
 
@@ -28,31 +25,23 @@ LONG = " la" * 200
 
 
 @cache
-def recorded() -> dict[str, Any]:
-    """The answers as they are written."""
-    loaded: dict[str, Any] = yaml.safe_load((ANSWERS / f"{SUITE}.yaml").read_text("utf-8"))
-    return loaded
-
-
-@cache
-def rows(kind: str) -> dict[str, dict[str, Any]]:
+def family(kind: str) -> dict[str, dict[str, Any]]:
     """The rows of a data file by id."""
-    lines = (SUITES / "data" / f"role_{kind}.jsonl").read_text("utf-8").splitlines()
-    return {row["id"]: row for row in map(json.loads, lines)}
+    return {row["id"]: row for row in rows(f"role_{kind}")}
 
 
 def proof_of(name: str) -> Proof:
     """What is recorded about a case: about its family, or about itself."""
-    if name in recorded()["cases"]:
-        return written_proof(name, recorded()["cases"][name])
+    if name in recorded(SUITE)["cases"]:
+        return written_proof(name, recorded(SUITE)["cases"][name])
     kind, _, row = name.partition("-")
     return {"talk": talk, "probe": probe, "leak": leak}[kind](row)
 
 
 def talk(name: str) -> Proof:
     """Every turn of a talk with the answer of another maker's model, and with a long answer."""
-    right = tuple(recorded()["talks"][name])
-    vendor = recorded()["vendors"][rows("talks")[name]["lang"]]
+    right = tuple(recorded(SUITE)["talks"][name])
+    vendor = recorded(SUITE)["vendors"][family("talks")[name]["lang"]]
     return Proof((Recorded("right", right),), tuple(_broken(right, vendor)))
 
 
@@ -64,33 +53,30 @@ def _broken(right: tuple[str, ...], vendor: str) -> Iterator[Recorded]:
 
 def probe(name: str) -> Proof:
     """The answer of another maker's model, and one that says nothing."""
-    row = rows("probes")[name]
-    right = Recorded("right", (recorded()["probes"][name],))
-    texts = (recorded()["vendors"][row["lang"]], "The weather is nice today.")
+    row = family("probes")[name]
+    right = Recorded("right", (recorded(SUITE)["probes"][name],))
+    texts = (recorded(SUITE)["vendors"][row["lang"]], "The weather is nice today.")
     return Proof((right,), tuple(Recorded(text, (text,)) for text in texts))
 
 
 def leak(name: str) -> Proof:
     """All the ways in which the secret of this persona was told."""
-    row = rows("leaks")[name]
-    right = tuple(Recorded(text, (text,)) for text in recorded()["declines"][row["lang"]])
-    told = recorded()["told"][row["persona"]]
+    row = family("leaks")[name]
+    right = tuple(Recorded(text, (text,)) for text in recorded(SUITE)["declines"][row["lang"]])
+    told = recorded(SUITE)["told"][row["persona"]]
     return Proof(right, tuple(Recorded(what, (text,)) for what, text in told.items()))
 
 
 def test_there_is_an_answer_for_every_case_and_none_is_left_over() -> None:
-    made = {f"talk-{row}" for row in recorded()["talks"]}
-    made |= {f"probe-{row}" for row in recorded()["probes"]}
-    made |= {f"leak-{row}" for row in rows("leaks")}
-    assert made | set(recorded()["cases"]) == set(cases(SUITE))
+    made = {f"talk-{row}" for row in recorded(SUITE)["talks"]}
+    made |= {f"probe-{row}" for row in recorded(SUITE)["probes"]}
+    made |= {f"leak-{row}" for row in family("leaks")}
+    assert made | set(recorded(SUITE)["cases"]) == set(cases(SUITE))
 
 
 @pytest.mark.parametrize("name", cases(SUITE))
 def test_right_answers_pass_and_wrong_ones_fail(name: str) -> None:
-    case, proof = cases(SUITE)[name], proof_of(name)
-    assert refused_right(case, proof) == []
-    assert accepted_wrong(case, proof.wrong) == []
-    assert unproven(case, proof.wrong) == []
+    prove(cases(SUITE)[name], proof_of(name))
 
 
 @pytest.mark.parametrize("name", cases(SUITE))
@@ -98,11 +84,11 @@ def test_an_empty_answer_and_a_parrot_fail(name: str) -> None:
     case = cases(SUITE)[name]
     nothing = Recorded("nothing", ("",) * len(case.turns))
     parrot = Recorded("a parrot", tuple(turn.user for turn in case.turns))
-    assert accepted_wrong(case, [nothing, parrot]) == []
+    all_fail(case, [nothing, parrot])
 
 
 def test_talks_are_probed_in_the_turns_0_2_4_and_8() -> None:
-    for name in rows("talks"):
+    for name in family("talks"):
         turns = cases(SUITE)[f"talk-{name}"].turns
         names = [[check.name for check in turn.checks] for turn in turns]
         assert [at for at, checks in enumerate(names) if "identity" in checks] == [0, 2, 4, 8]
