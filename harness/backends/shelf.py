@@ -21,7 +21,7 @@ class Shelf:
     """What engines that load local models know about their variants before they load any."""
 
     def __init__(self, cache_dir: Path | None, *, trust_remote_code: bool = False) -> None:
-        self._trust = trust_remote_code
+        self._cache_dir, self._trust = cache_dir, trust_remote_code
         self._models: dict[str, ModelDir] = {}
         self._adapters: dict[tuple[str, str], AdapterDir] = {}
         self._tokenizers: dict[tuple[str, str], ChatTokenizer] = {}  # by model and template
@@ -59,7 +59,10 @@ class Shelf:
         key = (model.name, template or "")
         if key not in self._tokenizers:
             self._tokenizers[key] = load_tokenizer(
-                model.path, trust_remote_code=self._trust, chat_template=template
+                model.path,
+                trust_remote_code=self._trust,
+                chat_template=template,
+                cache_dir=self._cache_dir,
             )
         return self._tokenizers[key]
 

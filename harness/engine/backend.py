@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from harness.backends.openai.arguments import Endpoint
 from harness.backends.openai.effects import measure
 from harness.backends.openai.failures import CallError, Refused, Unreachable
 from harness.backends.openai.wire import COMPLETIONS, token_probe
-from harness.backends.shelf import Shelf, sifted
+from harness.backends.shelf import sifted
 from harness.backends.values import (
-    Backend,
     BackendOptions,
     Completion,
     Environment,
@@ -24,15 +22,20 @@ from harness.backends.values import (
     Request,
 )
 from harness.backends.vllm.asking import in_order, sampling_fields
+from harness.backends.vllm.backend import VllmBackend
 from harness.chat import Messages
 from harness.engine.home import Home
 from harness.engine.loading import load_adapters
+from harness.engine.places import check_apart
 from harness.engine.starting import BASE_NAME
 from harness.engine.values import Warm
 from harness.errors import HarnessError, MachineryError, Problem
 from harness.variants import Variant
 
 _IN_FLIGHT = 256  # as many as vLLM runs at once on most devices
+_MIXED_UP = (
+    0.01  # nats per token; 32-bit sums in another order move a token by a thousandth of that
+)
 
 
 class WarmBackend:
@@ -41,13 +44,13 @@ class WarmBackend:
     name = "vllm"
     constrains_json = True
 
-    def __init__(self, warm: Warm, planner: Backend, options: BackendOptions) -> None:
+    def __init__(self, warm: Warm, planner: VllmBackend, options: BackendOptions) -> None:
         assert options.cache_dir is not None
         self._warm = warm
         self._planner = planner
+        self._shelf = planner.shelf
         self._home = Home(options.cache_dir)
         self._endpoint = Endpoint(warm.url, warm.key, "", in_flight=_IN_FLIGHT, retries=2)
-        self._options = options
         self._effects: dict[str, Effect] = {}
 
     @property
@@ -71,7 +74,7 @@ class WarmBackend:
 
     def prompt(self, messages: Messages, variant: Variant) -> Prompt:
         """As without the warm engine."""
-        return self._shelf.prompt(messages, variant)
+        return self._planner.prompt(messages, variant)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answers as they arrive; adapters that the server does not know are added first."""
@@ -91,11 +94,6 @@ class WarmBackend:
         """The server stays: it is there for the next run."""
         self._planner.close()
 
-    @cached_property
-    def _shelf(self) -> Shelf:
-        trust = self._options.trust_remote_code
-        return Shelf(self._options.cache_dir, trust_remote_code=trust)
-
     def _served(self, variant: Variant) -> str:
         """The name on the server: an adapter's is its content."""
         return self._planner.fingerprint(variant).adapter or BASE_NAME
@@ -113,7 +111,9 @@ class WarmBackend:
             ids = self.prompt(talk, next(iter(tuned.values()))).token_ids or ()
             return COMPLETIONS, token_probe(ids, model)
 
-        self._effects |= measure(self._endpoint, BASE_NAME, served, probe)
+        effects = measure(self._endpoint, BASE_NAME, served, probe)
+        check_apart(self._warm, effects.values())
+        self._effects |= effects
         require_effects(self.name, [(self._effects[n], str(v.adapter)) for n, v in tuned.items()])
 
     def _write(self, request: Request) -> Written:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from harness.backends.adapter_dir import open_adapter
-from harness.backends.model_dir import open_model
-from harness.backends.values import Backend, BackendOptions, Environment
+from harness.backends.values import Environment
+from harness.backends.vllm.backend import VllmBackend
 from harness.canonical import JsonValue
 from harness.engine.starting import environment_facts
 from harness.engine.values import READY, Warm
+from harness.variants import Variant
 
 
-def misfit(warm: Warm, backend: Backend, options: BackendOptions) -> str:
+def misfit(warm: Warm, backend: VllmBackend, variants: Sequence[Variant]) -> str:
     """Why this engine cannot answer these variants as `backend` would; empty where it can."""
-    return next(_misfits(warm, backend, options), "")
+    return next(_misfits(warm, backend, variants), "")
 
 
-def _misfits(warm: Warm, backend: Backend, options: BackendOptions) -> Iterator[str]:
+def _misfits(warm: Warm, backend: VllmBackend, variants: Sequence[Variant]) -> Iterator[str]:
     if warm.stage != READY:
         yield "it is still starting"
-    models = {variant.model for variant in options.variants}
+    models = {variant.model for variant in variants}
     if len(models) != 1:
         yield f"the run asks {len(models)} models, and it holds one"
-    for variant in options.variants:
+    for variant in variants:
         if backend.fingerprint(variant).weights != warm.weights:
             yield f"it holds another model: {warm.model}"
         if different := _different(warm.environment, backend.environment(variant)):
@@ -31,13 +31,13 @@ def _misfits(warm: Warm, backend: Backend, options: BackendOptions) -> Iterator[
     wanted, there = backend.context_length, warm.max_model_len
     if wanted is not None and there is not None and there < wanted:
         yield f"its context is {there} tokens, and the run may need {wanted}"
-    yield from _too_large(warm, options)
+    yield from _too_large(warm, backend, variants)
 
 
-def _too_large(warm: Warm, options: BackendOptions) -> Iterator[str]:
-    adapters = {v.adapter: v for v in options.variants if v.adapter}
-    for path, variant in adapters.items():
-        rank = open_adapter(path, open_model(variant.model)).rank
+def _too_large(warm: Warm, backend: VllmBackend, variants: Sequence[Variant]) -> Iterator[str]:
+    for variant in variants:
+        adapter = backend.shelf.adapter(variant)
+        rank = adapter.rank if adapter else 0
         if rank > warm.max_lora_rank:
             yield f"adapter {variant.name} has rank {rank}, and it takes {warm.max_lora_rank}"
 

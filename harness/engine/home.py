@@ -28,14 +28,14 @@ class Home:
         self.state = self.folder / "state.json"
         self.log = self.folder / "vllm.log"
         self.adapters = self.folder / "adapters"
+        self._loads = self.folder / "loads"
         self._lock = self.folder / "lock"
 
     def make(self) -> None:
         """Make the folder, empty of what an earlier engine left."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        shutil.rmtree(self.adapters, ignore_errors=True)
-        self.state.unlink(missing_ok=True)
+        self.forget()
 
     def take(self, patience: float = 0.0) -> FileLock | None:
         """The lock, for a keeper; None where another one holds it. `patience` is in seconds."""
@@ -76,7 +76,20 @@ class Home:
     def forget(self) -> None:
         """Remove what is known of an engine that has ended; its log stays."""
         self.state.unlink(missing_ok=True)
+        self._loads.unlink(missing_ok=True)
         shutil.rmtree(self.adapters, ignore_errors=True)
+
+    def count_load(self, name: str) -> None:
+        """Remember that the server was given an adapter: its place stays taken, come what may."""
+        with self._loads.open("a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+
+    def loads(self) -> tuple[str, ...]:
+        """The adapters that runs have given to the server, one name for each time."""
+        try:
+            return tuple(self._loads.read_text(encoding="utf-8").split())
+        except OSError:
+            return ()
 
 
 def changed(warm: Warm, **fields: object) -> Warm:

@@ -30,6 +30,7 @@ def load_adapters(warm: Warm, home: Home, adapters: Iterable[tuple[str, Path]]) 
         for name, path in adapters:
             if name not in known:
                 _load(client, warm, name, _copy(home, name, path))
+                home.count_load(name)
 
 
 def loaded(warm: Warm) -> frozenset[str]:

@@ -9,7 +9,6 @@ from harness.backends.registry import open_backend, open_here
 from harness.backends.values import Backend, BackendOptions
 from harness.engine.home import Home
 from harness.engine.values import Warm
-from harness.errors import HarnessError
 
 ENGINE = "vllm"  # the only one that can be kept warm
 
@@ -20,15 +19,20 @@ def open_engine(name: str, options: BackendOptions, *, warm: bool = True) -> Bac
     Where `harness engine up` keeps one that gives the same answers, it is used; else a note says
     why not. Raises what `open_backend` raises.
     """
-    there = Home(options.cache_dir).read() if options.cache_dir and name == ENGINE else None
-    if there is None or not warm:
+    home = Home(options.cache_dir) if options.cache_dir and name == ENGINE and warm else None
+    there = home.read() if home else None
+    if home is None or there is None:
         return open_backend(name, options)
     # Only now: a run without a warm engine need not pay for the imports.
+    from harness.backends.vllm.backend import VllmBackend
     from harness.engine.backend import WarmBackend
     from harness.engine.fitting import misfit
+    from harness.engine.places import full
 
     planner = open_here(name, options)
-    reason = misfit(there, planner, options) or _full(there, planner, options)
+    assert isinstance(planner, VllmBackend)  # no plug-in can take the name of a built-in engine
+    adapters = {planner.fingerprint(v).adapter for v in options.variants if v.adapter}
+    reason = misfit(there, planner, options.variants) or full(there, home, adapters)
     if not reason:
         return WarmBackend(there, planner, options)
     planner.close()
@@ -39,24 +43,6 @@ def open_engine(name: str, options: BackendOptions, *, warm: bool = True) -> Bac
 def find_engine(cache_dir: Path) -> Warm | None:
     """The warm engine beside a store, if one is up."""
     return Home(cache_dir).read()
-
-
-def _full(warm: Warm, planner: Backend, options: BackendOptions) -> str:
-    """On a CPU the last slot has to stay empty: with all taken, vLLM's kernels answer for the base
-    with an adapter (vllm-project/vllm#48421). On a GPU an adapter makes room for another.
-    """
-    from harness.engine.loading import loaded
-
-    if not warm.is_cpu:
-        return ""
-    wanted = {planner.fingerprint(v).adapter for v in options.variants if v.adapter}
-    try:
-        there = loaded(warm)
-    except HarnessError:
-        return "it does not answer"
-    if len(there | wanted) < warm.slots:
-        return ""
-    return f"it holds {len(there)} adapters, and has {warm.slots - 1} places for them"
 
 
 class _Noted:

@@ -9,6 +9,7 @@ import pytest
 
 from harness.backends import BackendOptions
 from harness.backends.registry import open_here
+from harness.backends.vllm.backend import VllmBackend
 from harness.engine import READY, Warm
 from harness.engine.fitting import misfit
 from harness.engine.starting import environment_facts
@@ -39,7 +40,9 @@ def fitting(options: BackendOptions) -> Warm:
 
 
 def why(warm: Warm, options: BackendOptions) -> str:
-    return misfit(warm, open_here("vllm", options), options)
+    planner = open_here("vllm", options)
+    assert isinstance(planner, VllmBackend)
+    return misfit(warm, planner, options.variants)
 
 
 def test_the_engine_of_the_same_options_fits(options: BackendOptions) -> None:

@@ -139,6 +139,7 @@ class OpenAIBackend:
                 self._token_source,
                 trust_remote_code=self._options.trust_remote_code,
                 chat_template=variant.chat_template,
+                cache_dir=self._options.cache_dir,
             )
         return self._tokenizers[template]
 

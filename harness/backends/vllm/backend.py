@@ -58,13 +58,13 @@ class VllmBackend:
         self._vllm = installed()
         self._options = read_options(options, self._vllm)
         self._dtype = options.dtype
-        self._shelf = Shelf(options.cache_dir, trust_remote_code=self._trust)
+        self.shelf = Shelf(options.cache_dir, trust_remote_code=self._trust)
         self._expected = 0
         self._engine: Engine | None = None
         self._start: Start | None = None
         self._model = ""
         self._effects: dict[str, Effect] = {}
-        problems = self._shelf.check(options.variants) or [*self._unserved()]
+        problems = self.shelf.check(options.variants) or [*self._unserved()]
         if problems:
             raise InputError(*problems)
 
@@ -72,7 +72,7 @@ class VllmBackend:
     def context_length(self) -> int | None:
         """The shortest of its models', or what the user has set."""
         told = self._options.arguments.get("max_model_len")
-        lengths = [told if isinstance(told, int) else None, self._shelf.context_length]
+        lengths = [told if isinstance(told, int) else None, self.shelf.context_length]
         return min((length for length in lengths if length), default=None)
 
     @property
@@ -80,29 +80,29 @@ class VllmBackend:
         """What was chosen, why, and what is odd about templates and adapters."""
         reasons = [self._format(v)[1] for v in self._variants]
         reasons += self._start.reasons if self._start else ()
-        notes = [*filter(None, reasons), *self._shelf.notes, *effect_notes(self._effects.values())]
+        notes = [*filter(None, reasons), *self.shelf.notes, *effect_notes(self._effects.values())]
         return tuple(dict.fromkeys(notes))
 
     def environment(self, variant: Variant) -> Environment:
         """Version, format, quantisation, template, end tokens and arguments that answers show."""
-        model = self._shelf.model(variant)
+        model = self.shelf.model(variant)
         told = self._options.arguments.get("quantization")
         return Environment(
             engine="vllm",
             version=self._vllm.version,
             dtype=self._format(variant)[0],
             quantisation=str(told or model.quantisation),
-            chat_template=self._shelf.tokenizer(variant).template_hash,
-            extra={**self._options.in_key, "eos": ",".join(map(str, self._shelf.eos(variant)))},
+            chat_template=self.shelf.tokenizer(variant).template_hash,
+            extra={**self._options.in_key, "eos": ",".join(map(str, self.shelf.eos(variant)))},
         )
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
         """Hashes of the model's and the adapter's files."""
-        return self._shelf.fingerprint(variant)
+        return self.shelf.fingerprint(variant)
 
     def prompt(self, messages: Messages, variant: Variant) -> Prompt:
         """Token ids by the chat template of the variant's model."""
-        return self._shelf.prompt(messages, variant)
+        return self.shelf.prompt(messages, variant)
 
     def expect(self, answers: int) -> None:
         """Plan the engine's start for this many answers, at least."""
@@ -129,12 +129,12 @@ class VllmBackend:
             self._engine = None
 
     def _format(self, variant: Variant) -> tuple[str, str]:
-        return choose_dtype(self._dtype, self._shelf.model(variant).config, self._vllm)
+        return choose_dtype(self._dtype, self.shelf.model(variant).config, self._vllm)
 
     def _unserved(self) -> Iterator[Problem]:
         """Adapters that vLLM cannot serve, found before it is started."""
         for variant in self._variants:
-            if (adapter := self._shelf.adapter(variant)) is not None:
+            if (adapter := self.shelf.adapter(variant)) is not None:
                 yield from unserved_problems(adapter, serves_patterns=self._vllm.serves_patterns)
 
     def _answer(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
@@ -153,7 +153,7 @@ class VllmBackend:
         return Job(
             id,
             request.prompt.token_ids or (),
-            sampling_fields(request.sampling, self._shelf.eos(variant)),
+            sampling_fields(request.sampling, self.shelf.eos(variant)),
             self._lora(variant),
             request.json_schema,
             request.time_limit,
@@ -162,11 +162,11 @@ class VllmBackend:
     def _completion(self, request: Request, output: Output) -> Completion:
         """Tokens become text as they do for the engine hf, so that equal tokens are equal text."""
         tokens = list(output.token_ids)
-        ended = tokens[-1:] and tokens[-1] in self._shelf.eos(request.variant)
+        ended = tokens[-1:] and tokens[-1] in self.shelf.eos(request.variant)
         text = output.text
         if text is None:
             kept = tokens[:-1] if ended else tokens
-            text = self._shelf.tokenizer(request.variant).decode(kept) if kept else ""
+            text = self.shelf.tokenizer(request.variant).decode(kept) if kept else ""
         is_answer = output.finish_reason in ("stop", "length") and not output.error
         error = "" if is_answer else output.error or f"vLLM ended it: {output.finish_reason}"
         return Completion(
@@ -182,11 +182,11 @@ class VllmBackend:
         """An adapter by its content: the same number for the same name, from 1."""
         from harness.backends.vllm.engine import Adapter
 
-        adapter = self._shelf.adapter(variant)
+        adapter = self.shelf.adapter(variant)
         if adapter is None:
             return None
         number = self._adapters(variant.model).index(variant.adapter or "") + 1
-        name = self._shelf.adapter_hash(variant)
+        name = self.shelf.adapter_hash(variant)
         return Adapter(name, number, str(adapter.path.resolve()))
 
     def _adapters(self, model: str) -> list[str]:
@@ -202,7 +202,7 @@ class VllmBackend:
         if engine is not None and longest(requests) <= engine.max_model_len:
             return engine
         self.close()
-        model = self._shelf.model(variant)
+        model = self.shelf.model(variant)
         self._start = self._plan(model, requests)
         fixed = self._fixed(model, variant)
         is_cpu = self._vllm.is_cpu
@@ -222,7 +222,7 @@ class VllmBackend:
         """The adapters on a model, each once."""
         tuned = {v.adapter: v for v in self._variants if v.model == model and v.adapter}
         for variant in tuned.values():
-            if (adapter := self._shelf.adapter(variant)) is not None:
+            if (adapter := self.shelf.adapter(variant)) is not None:
                 yield adapter
 
     def _fixed(self, model: ModelDir, variant: Variant) -> dict[str, Any]:
