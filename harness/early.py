@@ -28,20 +28,33 @@ class Stopped:
     """What a run with early stop asked: counts, the cases asked by suite, those not asked.
 
     `spared` counts cases of suites that stopped, `answers` the trials that were not asked.
+    `schedule` says when one looked.
     """
 
     counts: Counts
     asked: Mapping[str, int]
     spared: Mapping[str, int] = field(default_factory=dict)
     answers: int = 0
+    schedule: str = ""
 
 
-def answer_early(plan: Plan, ask: Ask, judge: Judge, observer: Observer, limits: Limits) -> Stopped:
+def answer_early(
+    plan: Plan,
+    ask: Ask,
+    judge: Judge,
+    observer: Observer,
+    limits: Limits,
+    *,
+    reloads: bool = False,
+) -> Stopped:
     """Ask the cases of a plan, look after every `LOOK` cases of a suite, stop where it is shown.
 
-    `judge` is given the cases asked so far, by suite, and says what the gate makes of them.
+    `judge` is given the cases asked so far, by suite, and says what the gate makes of them. Where
+    going on after a look loads models again (`reloads`), each look waits for twice as many cases:
+    the test holds whenever one looks.
     """
-    waves = {suite: list(_waves(trials)) for suite, trials in _ordered(plan).items()}
+    growth = 2 if reloads else 1
+    waves = {suite: list(_waves(units, growth)) for suite, units in _ordered(plan).items()}
     total = len(plan.trials)
     observer(Planned(total, sum(len(trial.case.turns) for trial in plan.trials)))
     counts, asked, open_suites = Counts(), dict.fromkeys(waves, 0), set(waves)
@@ -61,7 +74,8 @@ def answer_early(plan: Plan, ask: Ask, judge: Judge, observer: Observer, limits:
             break
         open_suites -= _shown(judge(asked), taken)
     observer(Finished(counts.generated, counts.cached))
-    return _stopped(plan, counts, asked, set(waves) - open_suites)
+    stopped = _stopped(plan, counts, asked, set(waves) - open_suites)
+    return replace(stopped, schedule=_schedule(growth))
 
 
 def so_far(info: RunInfo, asked: Mapping[str, int]) -> RunInfo:
@@ -119,16 +133,24 @@ def _ordered(plan: Plan) -> dict[str, list[list[Trial]]]:
     }
 
 
-def _waves(units: Sequence[list[Trial]]) -> Iterator[list[Trial]]:
-    """Whole units, about `LOOK` cases together."""
+def _waves(units: Sequence[list[Trial]], growth: int) -> Iterator[list[Trial]]:
+    """Whole units, about `LOOK` cases together, and each time `growth` times as many."""
     wave: list[Trial] = []
+    size = LOOK
     for unit in units:
         wave += unit
-        if len({trial.case.id for trial in wave}) >= LOOK:
+        if len({trial.case.id for trial in wave}) >= size:
             yield wave
-            wave = []
+            wave, size = [], size * growth
     if wave:
         yield wave
+
+
+def _schedule(growth: int) -> str:
+    if growth == 1:
+        return f"every {LOOK} cases of a suite"
+    looks = [LOOK * (growth**n - 1) // (growth - 1) for n in (1, 2, 3)]
+    return f"after {', '.join(map(str, looks))}, ... cases of a suite"
 
 
 def _shown(report: GateReport, suites: Sequence[str]) -> set[str]:

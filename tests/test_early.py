@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.early import LOOK
+from harness.backends import open_backend
+from harness.early import LOOK, answer_early
 from harness.errors import InputError
-from harness.gate import save_baseline
+from harness.gate import GateReport, save_baseline
 from harness.gate.early import METHOD
+from harness.runner import Counts, Limits, Observer, Plan, ignore, make_plan
 from harness.session import RunReport, reopen, run_suites
 from harness.settings import Settings, load_settings
+from harness.suites import load_suites
+from harness.variants import Variant, VariantRole
 
 CASES = 200
 
@@ -125,3 +129,32 @@ def test_with_aa_only_what_was_asked_is_asked_again(tmp_path: Path) -> None:
     pairs = {noise.suite: noise.pairs for noise in report.scorecard.noise}
     assert pairs == {"bad": LOOK, "good": CASES}
     assert report.info.generated == 3 * (LOOK + CASES)  # two variants, and the base once more
+
+
+def test_with_several_models_each_look_waits_for_twice_as_many_cases(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "suite: s\ncategory: c\ncases:\n"
+        + "".join(
+            f"  - {{id: s-{n}, user: '{n}', checks: [contains: '{n}']}}\n" for n in range(400)
+        )
+    )
+    models = [Variant("base", "one", role=VariantRole.BASELINE), Variant("new", "two")]
+    echo = open_backend("echo")
+    plan = make_plan(load_suites([str(tmp_path / "s.yaml")]), models, echo)
+    asked: list[int] = []
+
+    def ask(part: Plan, observer: Observer, limits: Limits) -> Counts:
+        asked.append(len({trial.case.id for trial in part.trials}))
+        return Counts(generated=len(part.trials))
+
+    def judge(so_far: Mapping[str, int]) -> GateReport:
+        return GateReport((), None)
+
+    once = answer_early(plan, ask, judge, ignore, Limits())
+    often, asked = asked, []
+    reloading = answer_early(plan, ask, judge, ignore, Limits(), reloads=True)
+
+    assert often == [25] * 16
+    assert asked == [25, 50, 100, 200, 25]
+    assert once.schedule == "every 25 cases of a suite"
+    assert reloading.schedule == "after 25, 75, 175, ... cases of a suite"

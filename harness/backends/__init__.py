@@ -3,6 +3,7 @@
 from harness.backends.conformance import check_backend
 from harness.backends.recorded import check_rows, recorded_variants
 from harness.backends.registry import backend_names, check_name, open_backend, require
+from harness.backends.unused import unused_notes
 from harness.backends.values import (
     Address,
     Backend,
@@ -12,6 +13,8 @@ from harness.backends.values import (
     Fingerprint,
     Prompt,
     Request,
+    announce,
+    one_model_at_a_time,
 )
 
 __all__ = [
@@ -23,11 +26,14 @@ __all__ = [
     "Fingerprint",
     "Prompt",
     "Request",
+    "announce",
     "backend_names",
     "check_backend",
     "check_name",
     "check_rows",
+    "one_model_at_a_time",
     "open_backend",
     "recorded_variants",
     "require",
+    "unused_notes",
 ]

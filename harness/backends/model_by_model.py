@@ -67,8 +67,9 @@ class ModelByModel:
         return self._planner.prompt(messages, variant)
 
     def expect(self, answers: int) -> None:
-        """Let each engine plan its start for its share of this many answers."""
-        self._expected = answers // len(_models(self._options.variants))
+        """Let each engine plan its start for its share of this many answers, at least."""
+        share = answers // len(_models(self._options.variants))
+        self._expected = max(self._expected, share)  # parts of a run tell of themselves alone
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answers model by model, the one in memory first; raises what an engine raises."""

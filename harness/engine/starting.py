@@ -17,8 +17,8 @@ from harness.backends.adapter_dir import open_adapter
 from harness.backends.model_dir import open_model
 from harness.backends.registry import open_here
 from harness.backends.values import BackendOptions, Environment
+from harness.backends.vllm.arguments import BATCH_INVARIANT
 from harness.backends.vllm.machine import describe_model, here
-from harness.backends.vllm.options import BATCH_INVARIANT
 from harness.backends.vllm.planning import Start, Work, plan_start
 from harness.backends.vllm.versions import installed
 from harness.canonical import JsonValue

@@ -18,7 +18,7 @@ from harness.backends.hf.memory import check_room, is_out_of_memory, too_little
 from harness.backends.hf.placement import Placement
 from harness.backends.hf.quantising import quantised
 from harness.backends.model_dir import ModelDir
-from harness.errors import InputError, MachineryError, Problem
+from harness.errors import HarnessError, InputError, MachineryError, Problem
 
 
 class LoadedModel:
@@ -123,13 +123,30 @@ def _load(
                 **given,
             )
         moved = model if "device_map" in given else model.to(placement.device)
-    except (RuntimeError, ValueError, OSError, ImportError, TypeError, MemoryError) as error:
+    except TypeError as error:
+        raise _refused(directory, arguments, error) from error
+    except (RuntimeError, ValueError, OSError, ImportError, MemoryError) as error:
         if is_out_of_memory(error):
             raise too_little(directory, placement) from error
         raise MachineryError(
             Problem(f"the model cannot be loaded: {error}", str(directory.path))
         ) from error
     return moved.eval()
+
+
+def _refused(directory: ModelDir, arguments: Mapping[str, Any], error: TypeError) -> HarnessError:
+    """An argument that transformers does not know goes on to the model's class, which says so."""
+    told = next((name for name in arguments if f"'{name}'" in str(error)), None)
+    if told is None:
+        return MachineryError(Problem(f"the model cannot be loaded: {error}", str(directory.path)))
+    return InputError(
+        Problem(
+            f"hf: engine argument {told!r} is not known",
+            found=str(error),
+            wanted="threads, rows, quantization, or an argument of transformers' from_pretrained",
+            mend="correct it, or leave it out",
+        )
+    )
 
 
 @contextmanager

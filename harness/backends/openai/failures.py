@@ -27,3 +27,7 @@ class Slow(CallError):
 
 class Unreachable(CallError):
     """Nobody answers at this address, after all retries."""
+
+
+class Page(CallError):
+    """A page for people came back where JSON belongs: this is another kind of server."""

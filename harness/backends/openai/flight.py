@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from harness.backends.openai.arguments import Endpoint
-from harness.backends.openai.failures import CallError, Faulty
+from harness.backends.openai.failures import CallError, Faulty, Page
 from harness.backends.openai.pacing import LONGEST_PROMISE, back_off
 from harness.backends.openai.replies import Later, headers, read_failure, read_reply
 
@@ -171,7 +171,7 @@ def fetch(endpoint: Endpoint, url: str) -> dict[str, Any]:
                 raise failure.error if isinstance(failure, Later) else failure from None
             except Later as later:
                 wait = back_off(tries) if later.wait is None else later.wait
-                if tries == 3 or wait > CONNECT_SECONDS:
+                if tries == 3 or wait > CONNECT_SECONDS or isinstance(later.error, Page):
                     raise later.error from None
                 time.sleep(wait)
     raise AssertionError("unreachable")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from harness.backends.openai.arguments import Endpoint
-from harness.backends.openai.failures import CallError, Refused, Unreachable
+from harness.backends.openai.failures import CallError, Page, Refused, Unreachable
 from harness.errors import HarnessError, InputError, MachineryError, Problem, nearest
 
 _AGAIN = "run the same command again: it goes on where this one stopped"
@@ -25,9 +25,11 @@ _UNWANTED += ("extra", "invalid value")
 
 
 def unasked(error: CallError, endpoint: Endpoint) -> HarnessError:
-    """Nothing can be asked of this server: nobody there, or the key is refused."""
+    """Nothing can be asked of this server: nobody there, no such API, or the key is refused."""
     if isinstance(error, Refused) and error.status in (401, 403):
         return InputError(_key_refused(error, endpoint))
+    if isinstance(error, Page):
+        return InputError(_another_kind(error, endpoint))
     if isinstance(error, Unreachable):
         return MachineryError(
             Problem(
@@ -67,6 +69,8 @@ def fatal(
             mend=f"start it, and {_AGAIN}",
         )
         return MachineryError(problem)
+    if isinstance(error, Page):
+        return InputError(_another_kind(error, endpoint))
     if not isinstance(error, Refused):
         return None
     if error.status in _FOR_ALL:
@@ -86,6 +90,16 @@ def _refused(error: Refused, name: str, known: Iterable[str], endpoint: Endpoint
             mend="correct --base-url",
         )
     return _key_refused(error, endpoint)
+
+
+def _another_kind(error: Page, endpoint: Endpoint) -> Problem:
+    is_usual = endpoint.url.endswith("/v1")
+    return Problem(
+        f"the server at {endpoint.url} does not answer in JSON",
+        found=str(error),
+        wanted="an OpenAI-compatible server; its address usually ends in /v1",
+        mend="correct --base-url" if is_usual else f"try --base-url {endpoint.url}/v1",
+    )
 
 
 def _key_refused(error: Refused, endpoint: Endpoint) -> Problem:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx
 
 from harness.backends.openai.arguments import Endpoint
-from harness.backends.openai.failures import CallError, Faulty, Refused, Slow, Unreachable
+from harness.backends.openai.failures import CallError, Faulty, Page, Refused, Slow, Unreachable
 from harness.backends.openai.pacing import retry_after
 
 # "Not now": too early, too many, and what gateways say of a server that restarts.
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 _SHOWN = 300  # characters of a server's own words
+_PAGE = 10_000  # characters of a page in which its title is looked for
+_TITLE = re.compile(r"<title[^<>]{0,100}>([^<]{1,300})", re.IGNORECASE)
 
 
 class Later(Exception):
@@ -41,7 +44,7 @@ def read_reply(reply: httpx.Response, endpoint: Endpoint) -> dict[str, Any]:
     try:
         value = json.loads(reply.content)
     except (ValueError, RecursionError):
-        raise Later(Faulty("the answer is not JSON")) from None
+        raise Later(_no_json(reply, endpoint)) from None
     if not isinstance(value, dict):
         raise Faulty("the answer is not a JSON object")
     return value
@@ -63,6 +66,13 @@ def clean(text: str, endpoint: Endpoint) -> str:
         text = text.replace(endpoint.key, "***")
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
+
+
+def _no_json(reply: httpx.Response, endpoint: Endpoint) -> CallError:
+    if not reply.content[:_SHOWN].lstrip().startswith(b"<"):
+        return Faulty("the answer is not JSON")
+    title = _TITLE.search(reply.text[:_PAGE])
+    return Page(f"a web page: {clean(title[1], endpoint)}" if title else "a web page")
 
 
 def _said(reply: httpx.Response, endpoint: Endpoint) -> tuple[str, str]:

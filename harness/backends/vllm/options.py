@@ -7,27 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.backends.values import BackendOptions
+from harness.backends.vllm.arguments import BATCH_INVARIANT, argument_problems
 from harness.backends.vllm.versions import Installed
 from harness.errors import InputError, Problem, nearest
 
-BATCH_INVARIANT = "batch_invariant"  # our own: an environment variable of vLLM's
-# Set by the harness, with what is to be used instead.
-_OURS = {
-    "model": "--model",
-    "tokenizer": "the tokenizer beside the model's weights",
-    "dtype": "--dtype",
-    "trust_remote_code": "--trust-remote-code",
-    "generation_config": "the suite's own sampling: nothing else is taken into account",
-    "override_generation_config": "the suite's own sampling",
-    "enable_lora": "--adapter",
-    "lora_modules": "--adapter",
-    "skip_tokenizer_init": "",
-    "runner": "",
-    "convert": "",
-    "served_model_name": "",
-    "max_logprobs": "",
-    "disable_log_stats": "",
-}
 # How answers are made, not which: recorded, and not part of any key.
 _EXECUTION = frozenset(
     (
@@ -86,7 +69,7 @@ class EngineOptions:
 
 def read_options(options: BackendOptions, vllm: Installed) -> EngineOptions:
     """The engine's settings from the shared options; raises `InputError` for all that is wrong."""
-    problems = [*_argument_problems(options.engine_args, vllm), *_placement_problems(options, vllm)]
+    problems = [*argument_problems(options.engine_args, vllm), *_placement_problems(options, vllm)]
     if problems:
         raise InputError(*problems)
     arguments = dict(options.engine_args)
@@ -111,21 +94,6 @@ def choose_dtype(wanted: str, config: Mapping[str, Any], vllm: Installed) -> tup
     if own:
         return own, f"dtype {own}: the model is stored in it"
     return "bfloat16", "dtype bfloat16: GPUs are fast in it, and it has the range of float32"
-
-
-def _argument_problems(arguments: Mapping[str, Any], vllm: Installed) -> Iterator[Problem]:
-    known = vllm.arguments | {BATCH_INVARIANT}
-    for name, value in arguments.items():
-        if name in _OURS:
-            mend = f"use {_OURS[name]}" if _OURS[name] else "leave it out"
-            yield Problem(f"vllm: engine argument {name!r} is set by the harness", mend=mend)
-        elif name not in known:
-            yield Problem(
-                f"vllm: engine argument {name!r} is not known to vLLM {vllm.version}",
-                did_you_mean=nearest(name, known - set(_OURS)),
-            )
-        elif name == BATCH_INVARIANT and not isinstance(value, bool):
-            yield Problem(f"vllm: {name!r} is wrong", found=repr(value), wanted="true or false")
 
 
 def _placement_problems(options: BackendOptions, vllm: Installed) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ read from the installed source.
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -35,17 +36,17 @@ class Installed:
     root: Path
 
     @cached_property
-    def arguments(self) -> frozenset[str]:
-        """Names of all arguments that this version's engine takes."""
+    def arguments(self) -> Mapping[str, str]:
+        """All arguments that this version's engine takes, each with its annotation."""
         tree = ast.parse((self.root / "engine" / "arg_utils.py").read_text(encoding="utf-8"))
-        names = [
-            statement.target.id
+        fields = [
+            statement
             for node in tree.body
             if isinstance(node, ast.ClassDef) and node.name == "EngineArgs"
             for statement in node.body
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+            if isinstance(statement, ast.AnnAssign)
         ]
-        return frozenset(names)
+        return {ast.unparse(field.target): ast.unparse(field.annotation) for field in fields}
 
     @cached_property
     def serves_patterns(self) -> bool:

@@ -59,6 +59,18 @@ def test_a_tokenizer_without_a_chat_template_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_an_engine_argument_that_nobody_knows_is_named(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, tiny, engine_args={"foo": 1})
+
+    assert str(caught.value) == (
+        "hf: engine argument 'foo' is not known\n"
+        "  found: Qwen2ForCausalLM.__init__() got an unexpected keyword argument 'foo'\n"
+        "  wanted: threads, rows, quantization, or an argument of transformers' from_pretrained\n"
+        "  mend: correct it, or leave it out"
+    )
+
+
 def test_an_adapter_of_another_base_is_named(tiny: Path, tmp_path: Path) -> None:
     other = save_model(tmp_path / "other", hidden_size=64)
     adapter = save_adapter(tmp_path / "adapter", other, seed=1)

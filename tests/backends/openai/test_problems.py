@@ -99,6 +99,44 @@ def test_nobody_answers(connect: Open) -> None:
     )
 
 
+PAGE = b"<!doctype html><html><head><title>Grafana</title></head><body>Log in</body></html>"
+
+
+def test_a_web_page_is_no_server_of_this_kind(serve: Serve, connect: Open) -> None:
+    server = serve(pages={"/models": Said(200, PAGE), "/v1/models": Said(200, b"\n<p>Hello</p>")})
+    bare = server.url.removesuffix("/v1")
+    said = []
+
+    for url in (bare, server.url):
+        with pytest.raises(InputError) as caught:
+            connect(url)
+        said.append(str(caught.value))
+
+    assert said[0] == (
+        f"the server at {bare} does not answer in JSON\n"
+        "  found: a web page: Grafana\n"
+        "  wanted: an OpenAI-compatible server; its address usually ends in /v1\n"
+        f"  mend: try --base-url {bare}/v1"
+    )
+    assert said[1] == (
+        f"the server at {server.url} does not answer in JSON\n"
+        "  found: a web page\n"
+        "  wanted: an OpenAI-compatible server; its address usually ends in /v1\n"
+        "  mend: correct --base-url"
+    )
+
+
+def test_a_web_page_in_place_of_answers_ends_the_run(
+    serve: Serve, connect: Open, answer_all: Answer
+) -> None:
+    backend = connect(serve(lambda _: Said(200, PAGE)).url, retries=0)
+
+    with pytest.raises(InputError) as caught:
+        answer_all(backend, "one")
+
+    assert "does not answer in JSON\n  found: a web page: Grafana" in str(caught.value)
+
+
 def test_a_key_that_is_refused(
     serve: Serve, connect: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

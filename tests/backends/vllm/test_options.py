@@ -56,6 +56,47 @@ def test_all_wrong_arguments_are_named_at_once(vllm: Installed) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("max_model_len", "abc", "a whole number from 1"),
+        ("max_model_len", -1, "a whole number from 1"),
+        ("max_num_seqs", None, "a whole number from 1"),
+        ("max_lora_rank", 5, "one of 1, 8, 16, 32, 64, 128, 256, 320, 512"),
+        ("tensor_parallel_size", "two", "a whole number"),
+        ("tensor_parallel_size", True, "a whole number"),
+        ("gpu_memory_utilization", "much", "a number"),
+        ("enforce_eager", "no", "true or false"),
+        ("enable_prefix_caching", 1, "true or false or null"),
+        ("worker_cls", 3, "a text"),
+        ("batch_invariant", None, "true or false"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_before_anything_starts(
+    vllm: Installed, name: str, value: Any, wanted: str
+) -> None:
+    assert refusal(vllm, engine_args={name: value}) == (
+        f"vllm: {name!r} is wrong\n  found: {value!r}\n  wanted: {wanted}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gpu_memory_utilization", 1),
+        ("enable_prefix_caching", None),
+        ("kv_cache_dtype", "fp8"),
+        ("hf_overrides", {"rope_scaling": 2}),
+        ("quantization", "awq"),
+        ("max_lora_rank", 320),
+    ],
+)
+def test_what_vllm_takes_is_passed_on(vllm: Installed, name: str, value: Any) -> None:
+    options = read_options(BackendOptions(engine_args={name: value}), vllm)
+
+    assert options.arguments == {name: value}
+
+
 def test_devices_and_formats_that_there_are_not(vllm: Installed) -> None:
     assert refusal(vllm, device="cudda", dtype="bfloat") == (
         "device 'cudda' is not known to vllm\n"
