@@ -5,30 +5,29 @@ Both doors, the nightly comparison and the repair loop go through here, as a use
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from harness import __version__
 from harness.again import measure_noise, recalled_noise
 from harness.backends import (
     Backend,
     BackendOptions,
+    announce,
     check_name,
     check_rows,
+    one_model_at_a_time,
     recorded_variants,
+    unused_notes,
 )
-from harness.canonical import JsonValue
 from harness.early import answer_early, note_stop, so_far
 from harness.engine import open_engine
 from harness.errors import InputError, Problem
 from harness.gate import EARLY_STOP, GateReport, SuiteDemand, Verdict, decide
 from harness.judging import open_judges
-from harness.lineup import baseline_name, earlier_side, lineup
+from harness.lineup import baseline_name, lineup
 from harness.reports import (
     ExtrasCount,
     ReportPaths,
@@ -39,6 +38,7 @@ from harness.reports import (
     past_rates,
     write_reports,
 )
+from harness.run_record import begin_record, end_record
 from harness.runner import (
     Counts,
     Limits,
@@ -48,17 +48,12 @@ from harness.runner import (
     RunInfo,
     Select,
     Store,
-    SuiteInfo,
-    Trial,
-    VariantInfo,
-    describe_judges,
-    describe_variant,
     execute,
     ignore,
     make_plan,
 )
 from harness.selection import load_selected
-from harness.settings import Settings, engine_arguments, given_options
+from harness.settings import Settings, engine_arguments
 from harness.sides import Side, earlier_baseline
 from harness.suites import Case, Suite
 from harness.variants import Variant, VariantRole
@@ -116,10 +111,11 @@ def cast(settings: Settings) -> tuple[Variant, ...]:
 
 def _check_responses(settings: Settings) -> None:
     """Recorded answers that nobody reads would look like a gate on them."""
-    if settings.responses is not None and settings.backend == "hf":
+    if settings.responses is not None and settings.backend in ("hf", "openai", "vllm"):
         raise InputError(
             Problem(
-                "--responses names recorded answers, and backend 'hf' makes its own",
+                f"--responses names recorded answers, and backend {settings.backend!r} makes its "
+                "own",
                 mend="add --backend replay, or use `harness score`",
             )
         )
@@ -148,8 +144,7 @@ def run(
     InputError before anything is generated, for all that is wrong in the input.
     """
     check_writable(settings.path(settings.report_dir))
-    options = _options(settings, variants)
-    backend = open_engine(settings.backend, options, warm=not settings.no_warm)
+    backend = engine_of(settings, variants)
     try:
         if settings.backend == "replay":
             check_rows(_responses(settings), _turns(suites))
@@ -157,6 +152,15 @@ def run(
             return _run(settings, suites, variants, backend, store, select, observer)
     finally:
         backend.close()
+
+
+def engine_of(settings: Settings, variants: Sequence[Variant]) -> Backend:
+    """The engine of a run with these variants, opened and not started; its caller closes it.
+
+    Raises InputError for options, models and adapters that are wrong.
+    """
+    options = _options(settings, variants)
+    return open_engine(settings.backend, options, warm=not settings.no_warm)
 
 
 def reopen(settings: Settings, run_id: str) -> RunReport:
@@ -180,7 +184,7 @@ def _run(
     plan = make_plan(suites, variants, backend, baseline=baseline, select=chosen, memo=store)
     with open_judges(settings, (trial.case for trial in plan.trials)) as judges:
         plan = replace(plan, judges=judges, reasoning_tags=settings.reasoning_tags)
-        info = _begin(settings, suites, variants, backend, plan)
+        info = begin_record(settings, suites, variants, backend, plan, _unused(settings))
         store.start_run(info)
         limits = Limits(run=settings.time_limit)
         if settings.early_stop and info.baseline is not None:
@@ -192,7 +196,7 @@ def _run(
             again = measure_noise(plan, backend, store, info, observer, limits)
             broken = str(again.broken or "")  # the run itself is whole
             counts = replace(counts + again, broken=None)
-    info = _end(info, backend, counts, time.monotonic() - started)
+    info = end_record(info, backend, counts, time.monotonic() - started)
     store.finish_run(info)
     return _report(settings, store, info, broken)
 
@@ -214,7 +218,10 @@ def _answer_early(
     def judge(asked: Mapping[str, int]) -> GateReport:
         return decide_run(settings, so_far(info, asked), store.results(info.id))
 
-    stopped = answer_early(plan, ask, judge, observer, limits)
+    announce(backend, sum(len(trial.case.turns) for trial in plan.trials))
+    several = len({trial.variant.model for trial in plan.trials}) > 1
+    reloads = several and one_model_at_a_time(backend)
+    stopped = answer_early(plan, ask, judge, observer, limits, reloads=reloads)
     return note_stop(info, stopped), stopped.counts
 
 
@@ -267,14 +274,6 @@ def _recalled_side(settings: Settings, info: RunInfo) -> tuple[Side | None, tupl
         return None, (f"the baseline {info.source} cannot be read any more: {found}",)
 
 
-def _free_name(side: Side, taken: Container[str]) -> str:
-    """A name for an earlier baseline that no variant of this run has."""
-    if side.name not in taken:
-        return side.name
-    end = "committed" if side.text.endswith(".json") else side.info.id.rpartition("-")[2]
-    return f"{side.name}-{end}"
-
-
 def _with_baseline(
     select: Select | None, variants: Sequence[Variant], baseline: str | None
 ) -> Select | None:
@@ -289,95 +288,6 @@ def _with_baseline(
         return select(case, variant)
 
     return chosen
-
-
-def _begin(
-    settings: Settings,
-    suites: Sequence[Suite],
-    variants: Sequence[Variant],
-    backend: Backend,
-    plan: Plan,
-) -> RunInfo:
-    now, baseline = datetime.now(UTC), baseline_name(variants)
-    present = {trial.variant.name: trial.variant for trial in _everything(plan)}
-    described = [describe_variant(variant, backend) for variant in present.values()]
-    earlier = earlier_side(settings, variants)
-    named = _free_name(earlier, present) if earlier else baseline
-    present_suites = {trial.case.suite for trial in _everything(plan)}
-    return RunInfo(
-        id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-        started=now.isoformat(timespec="seconds"),
-        seconds=0.0,
-        harness_version=__version__,
-        backend=backend.name,
-        baseline=named if earlier or named in present else None,
-        suites=tuple(_suite_info(suite, plan) for suite in suites if suite.name in present_suites),
-        variants=(*_described(earlier, named), *described),
-        notes=(*backend.notes, *plan.notes),
-        scorers=_scorers(suites),
-        judges=describe_judges(plan.judges),
-        options=given_options(settings),
-        source=earlier.source if earlier else "",
-    )
-
-
-def _described(earlier: Side | None, name: str | None) -> list[VariantInfo]:
-    """An earlier baseline as a variant of this run."""
-    if earlier is None or name is None:
-        return []
-    return [replace(earlier.variant, name=name, role=VariantRole.BASELINE)]
-
-
-def _end(info: RunInfo, backend: Backend, counts: Counts, seconds: float) -> RunInfo:
-    return replace(
-        info,
-        seconds=seconds,
-        notes=tuple(dict.fromkeys((*backend.notes, *info.notes))),
-        execution={**backend.execution(), **info.execution},
-        generated=counts.generated,
-        cached=counts.cached,
-        finished=counts.broken is None,
-    )
-
-
-def _suite_info(suite: Suite, plan: Plan) -> SuiteInfo:
-    """`selected` counts the cases that every candidate of the run answers."""
-    taken: dict[str, set[str]] = {}
-    everyone = _everything(plan)
-    names = {t.variant.name for t in everyone if t.variant.role is VariantRole.CANDIDATE}
-    names = names or {t.variant.name for t in everyone}
-    for trial in everyone:
-        if trial.case.suite == suite.name:
-            taken.setdefault(trial.variant.name, set()).add(trial.case.id)
-    return SuiteInfo(
-        name=suite.name,
-        category=suite.category,
-        path=suite.path,
-        description=suite.description,
-        gate=suite.gate,
-        cases=len(suite.cases),
-        selected=min((len(taken.get(name, ())) for name in names), default=0),
-        sampling=_sampling(suite),
-    )
-
-
-def _sampling(suite: Suite) -> dict[str, JsonValue]:
-    """How answers of this suite are drawn; a setting in which its cases differ is null."""
-    drawn = [{**c.sampling.model_dump(mode="json"), "repeats": c.repeats} for c in suite.cases]
-    first = drawn[0] if drawn else {}
-    return {k: v if all(row[k] == v for row in drawn) else None for k, v in first.items()}
-
-
-def _everything(plan: Plan) -> list[Trial]:
-    """All trials of a run, those with a known outcome too."""
-    return [*plan.trials, *(skip.trial for skip in plan.skipped)]
-
-
-def _scorers(suites: Sequence[Suite]) -> dict[str, int]:
-    checks = [
-        check for s in suites for case in s.cases for turn in case.turns for check in turn.checks
-    ]
-    return {check.name: check.scorer.version for check in sorted(checks, key=lambda c: c.name)}
 
 
 def _turns(suites: Sequence[Suite]) -> dict[str, int]:
@@ -396,6 +306,11 @@ def _options(settings: Settings, variants: Sequence[Variant]) -> BackendOptions:
         engine_args=engine_arguments(settings),
         cache_dir=settings.path(settings.store).parent,
     )
+
+
+def _unused(settings: Settings) -> Iterator[str]:
+    """Notes on options that the engine passes over."""
+    return unused_notes(settings.backend, _options(settings, ()))
 
 
 def _responses(settings: Settings) -> Path:
