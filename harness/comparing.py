@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain
 
 from harness import __version__
+from harness.errors import InputError, Problem
 from harness.gate import GateReport, compare
 from harness.gate_settings import GateSettings
 from harness.reports import (
@@ -49,12 +50,14 @@ def compare_runs(
     """Compare sides as `find_sides` understands them, and write the report.
 
     `insist` compares cases and environments that differ all the same, with a warning. Raises
-    InputError for a side that is none, and where the sides have no suite or no case in common.
+    InputError for a side that is none, where the sides have no suite or no case in common, and for
+    a side of which no case may be compared with the first.
     """
     directory = settings.path(settings.report_dir)
     check_writable(directory)
     sides = find_sides(settings, texts)
     gate, info = judge_sides(sides, insist=insist)
+    _check_alike(sides, gate)
     extras = collect_extras(_results(sides, info))
     scorecard = build_scorecard(info, gate, kind="comparison", extras=extras)
     paths = write_reports(directory, info.id, scorecard, lambda: _results(sides, info), point=False)
@@ -74,6 +77,26 @@ def judge_sides(sides: Sequence[Side], *, insist: bool = False) -> tuple[GateRep
     warnings = (*gate.warnings, *differing, *_unlike(sides))
     gate = replace(gate, warnings=tuple(dict.fromkeys(warnings)))
     return gate, _info(sides, gate, bars)
+
+
+def _check_alike(sides: Sequence[Side], gate: GateReport) -> None:
+    """Two engines, say: nothing was compared, which is nobody's verdict and no broken machine."""
+    problems = []
+    for side in sides[1:]:
+        rows = [row for row in gate.suites if row.variant == side.name]
+        if rows and all(row.comparison is None and row.unlike for row in rows):
+            problems.append(
+                Problem(
+                    f"no case of {side.whole} can be compared with {sides[0].whole}",
+                    found="; ".join(
+                        dict.fromkeys(f"{what} differs" for r in rows for what in r.unlike)
+                    ),
+                    mend="run both in the same environment on the same suites; --insist compares "
+                    "them all the same, and the report says so",
+                )
+            )
+    if problems:
+        raise InputError(*problems)
 
 
 def _results(sides: Iterable[Side], info: RunInfo) -> Iterator[Result]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from harness.cli.leaving import Terminal
 from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
+from harness.console import Terminal
 from harness.settings import flags
 
 _USED = {"store", "report_dir"}

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.leaving import Terminal
 from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
+from harness.console import Terminal
 
 if TYPE_CHECKING:
     from harness.nightly import NightReport
@@ -43,6 +43,7 @@ def nightly_command(arguments: argparse.Namespace) -> int:
 
 def _lines(report: NightReport) -> list[str]:
     from harness.nightly.alerts import headline
+    from harness.nightly.ranking import lines_of
     from harness.reports.words import because, label, plural
 
     lines = [headline(report.night, report.alerts) + (", resumed" if report.resumed else "")]
@@ -51,6 +52,7 @@ def _lines(report: NightReport) -> list[str]:
         what = f"{found.variant} in {found.suite} against {found.rival.value}"
         lines += [f"{label(found.verdict)}: {what}: {because(found.reasons)}"]
         lines += [f"  {found.command}"]
+    lines += lines_of(report.night)
     lines += [f"note: {note}" for note in report.notes]
     if report.forgotten:
         lines.append(f"{plural(report.forgotten, 'old night')} removed")

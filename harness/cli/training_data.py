@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from harness.cli.parser import add_settings, count, new_command
 from harness.cli.running import read_settings
+from harness.console import Terminal
 from harness.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def _checked(
     from harness.training.cleaning import CleaningSettings, clean, print_cleaning
     from harness.training.guard import Guard, print_guard
 
-    console = Console()
+    console = Terminal()
     reports: dict[str, JsonValue] = {}
     if arguments.clean:
         settings = CleaningSettings(

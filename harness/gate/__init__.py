@@ -3,6 +3,7 @@
 from harness.gate.baselines import EARLY_STOP, Baseline, flaws, load_baseline, save_baseline
 from harness.gate.decision import decide
 from harness.gate.noise import NoiseFloor, flaky_cases, noise_floor
+from harness.gate.pairwise import PairwiseComparison, compare_pairwise
 from harness.gate.run_comparison import compare
 from harness.gate.sequential import SequentialTest, balanced_order
 from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict, Verdict
@@ -13,6 +14,7 @@ __all__ = [
     "Comparison",
     "GateReport",
     "NoiseFloor",
+    "PairwiseComparison",
     "Rate",
     "SequentialTest",
     "SuiteDemand",
@@ -20,6 +22,7 @@ __all__ = [
     "Verdict",
     "balanced_order",
     "compare",
+    "compare_pairwise",
     "decide",
     "flaky_cases",
     "flaws",

@@ -170,6 +170,7 @@ def _suite_verdict(unit: Unit, role: VariantRole) -> SuiteVerdict:
         partial=unit.demand.partial,
         against=against,
         uncompared=gated and unit.uncompared and not unit.demand.partial,
+        unlike=unit.pairs.unlike if unit.pairs else (),
     )
 
 

@@ -52,6 +52,11 @@ class Pairs:
         """Pairs that were not compared as they are not alike."""
         return 0 if self.insisted else sum(count for _, count in self.differing)
 
+    @property
+    def unlike(self) -> tuple[str, ...]:
+        """In what the refused pairs differ, the most frequent first."""
+        return () if self.insisted else tuple(what for what, _ in self.differing)
+
     def changed(self, direction: Literal[-1, 1]) -> tuple[str, ...]:
         """The cases that fell (-1) or rose (1), the largest change first."""
         sizes = self.changes * direction

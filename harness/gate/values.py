@@ -108,7 +108,8 @@ class SuiteVerdict:
     says stand in the way, the others are facts. `warnings` do not decide.
     `partial` says "7 of 60 cases" where only part of the suite was run: then there is no verdict.
     `uncompared`: the run has a baseline and it knows nothing of this suite, so that the bars alone
-    decided; whether the variant may replace the baseline is open then.
+    decided; whether the variant may replace the baseline is open then. `unlike` says in what the
+    cases differ that were refused: what was asked, the environment, the sampling.
     """
 
     suite: str
@@ -123,6 +124,7 @@ class SuiteVerdict:
     partial: str = ""
     uncompared: bool = False
     against: int = 0
+    unlike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.gate import Verdict
 from harness.nightly.config import Alerts, Webhook
+from harness.nightly.matrix import matrices_to_markdown
 from harness.nightly.values import Finding, Night, night_to_json
 from harness.reports.files import whole_file
 from harness.reports.markdown import escaped
@@ -57,7 +58,7 @@ def headline(night: Night, alerts: Sequence[Finding]) -> str:
 
 
 def to_markdown(night: Night, alerts: Sequence[Finding], notes: Sequence[str]) -> str:
-    """Alerts first, then a table of rates, then what was not compared."""
+    """Alerts first, then rates, then the variants with each other, then what was not compared."""
     parts = [f"## {escaped(headline(night, alerts))}\n"]
     told = [f"- **failed** {escaped(failure)}\n" for failure in night.failures]
     told += [_alert(finding) for finding in alerts]
@@ -65,6 +66,7 @@ def to_markdown(night: Night, alerts: Sequence[Finding], notes: Sequence[str]) -
         parts.append("".join(told))
     head = "| suite | variant | rate | against | change | verdict |\n|---|---|--:|---|--:|---|\n"
     parts.append(head + "".join(_rows(night)))
+    parts += filter(None, [matrices_to_markdown(night)])
     if notes:
         parts.append("".join(f"- note: {escaped(note)}\n" for note in notes))
     return "\n".join(parts)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from harness.canonical import digest
-from harness.errors import HarnessError, InputError, MachineryError, Problem
+from harness.errors import HarnessError, InputError, Problem
 from harness.gate import load_baseline
+from harness.locks import alone
 from harness.nightly.alerts import alerts_of, exit_code_of, post, write_alerts
 from harness.nightly.config import NightlyConfig
 from harness.nightly.groups import Group, groups_of
 from harness.nightly.history import forget_nights, keep_night, past_nights
+from harness.nightly.pairwise import among_themselves
 from harness.nightly.rivals import Found, against_last_night, against_pinned, own_findings, rates_of
 from harness.nightly.trend import write_trend
 from harness.nightly.values import Finding, Night
@@ -67,7 +65,8 @@ def run_night(
         cast(group.settings)
     if config.pinned is not None:
         load_baseline(settings.path(config.pinned))
-    with _locked(settings, config.name):
+    lock = settings.path(settings.store).with_name(f"nightly-{config.name}.lock")
+    with alone(lock, f"a night of '{config.name}' is running already"):  # it is about one engine
         begun, last, resumed = _begin(settings, config, groups, now or datetime.now(UTC))
         night = _answer(settings, begun, groups, observer)
         night, notes = _compare(settings, config, night, last)
@@ -84,28 +83,6 @@ def _check_lasting(baseline: str | None) -> None:
                 mend="name the run by its id, or save it as a file: harness baseline save",
             )
         )
-
-
-@contextmanager
-def _locked(settings: Settings, series: str) -> Iterator[None]:
-    """Two nights at once would share a GPU and an alert; the lock goes with its process."""
-    path = settings.path(settings.store).with_name(f"nightly-{series}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise MachineryError(
-            Problem(
-                f"a night of '{series}' is running already",
-                path=str(path),
-                mend="wait for it, or end it: the lock goes with its process",
-            )
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _begin(
@@ -183,8 +160,9 @@ def _compare(
     if config.pinned is not None:
         found.append(against_pinned(settings, night, config.pinned))
     findings = (*night.findings, *(finding for each in found for finding in each.findings))
-    notes = tuple(note for each in found for note in each.notes)
-    return replace(night, findings=findings, finished=True), notes
+    others = among_themselves(settings, night)
+    notes = (*(note for each in found for note in each.notes), *others.notes)
+    return replace(night, findings=findings, pairwise=others.rows, finished=True), notes
 
 
 def _report(

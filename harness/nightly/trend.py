@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from harness.gate import Verdict
+from harness.nightly.matrix import LEGEND, SPOKEN, matrices_of
 from harness.nightly.values import Finding, Night, NightRate, Rival
 from harness.reports import words
 from harness.reports.files import whole_file
 from harness.reports.page.drawing import sparkline
+from harness.reports.templates import content_policy, page_style, template
 
 WIDTH, HEIGHT = 260.0, 44.0
 
@@ -48,15 +45,19 @@ def write_trend(
 ) -> Path:
     """Write the page of a series; the last of `nights` is tonight. Nothing in it is fetched."""
     tonight = nights[-1]
-    style = (files("harness.reports.page") / "assets" / "page.css").read_text("utf-8")
-    text = _template().render(
+    style = page_style()
+    text = template("harness.nightly", "trend.html.jinja").render(
         night=tonight,
         nights=nights,
         panels=tuple(_panels(nights)),
+        matrices=matrices_of(tonight),
+        legend=LEGEND,
+        spoken=SPOKEN,
+        family=sum(row.p is not None for row in tonight.pairwise),
         alerts=alerts,
         notes=notes,
         style=Markup(style),
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'",
+        policy=content_policy(style),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
@@ -111,21 +112,3 @@ def _mark(nights: Sequence[Night], place: int, rate: NightRate) -> str:
     before = (night.rate(rate.suite, rate.variant) for night in reversed(nights[:place]))
     last = next((row for row in before if row is not None), None)
     return "changed" if here and last and here.signature != last.signature else ""
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("harness.nightly", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("percent", "span", "points", "label", "moment", "because", "plural", "listed"):
-        environment.filters[name] = getattr(words, name)
-    return environment.get_template("trend.html.jinja")

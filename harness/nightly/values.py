@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from harness.gate import Verdict
+from harness.gate import PairwiseComparison, Verdict
 
 
 class Rival(StrEnum):
@@ -59,6 +59,7 @@ class NightRate:
 class Night:
     """One night of a series: its runs by group, and, once it is finished, what it found.
 
+    `pairwise` holds the candidates compared with each other; it informs, nothing is told by it.
     `plan` is a digest of who takes part: a night that was cut off is resumed by the same plan only.
     """
 
@@ -71,6 +72,7 @@ class Night:
     rates: tuple[NightRate, ...] = ()
     findings: tuple[Finding, ...] = ()
     failures: tuple[str, ...] = ()
+    pairwise: tuple[PairwiseComparison, ...] = ()
 
     def with_run(self, group: str, run_id: str) -> Night:
         """The night with one more run."""
@@ -94,6 +96,7 @@ def night_to_json(night: Night) -> dict[str, Any]:
         "rates": [asdict(rate) for rate in night.rates],
         "findings": [_plain(asdict(finding)) for finding in night.findings],
         "failures": list(night.failures),
+        "pairwise": [asdict(row) for row in night.pairwise],
     }
 
 
@@ -105,8 +108,14 @@ def night_from_json(row: Mapping[str, Any]) -> Night:
             "rates": tuple(NightRate(**_known(NightRate, rate)) for rate in row["rates"]),
             "findings": tuple(_findings(row["findings"])),
             "failures": tuple(row["failures"]),
+            "pairwise": tuple(_pairwise(row.get("pairwise", ()))),
         }
     )
+
+
+def _pairwise(rows: Iterable[Mapping[str, Any]]) -> Iterable[PairwiseComparison]:
+    for row in rows:
+        yield PairwiseComparison(**_known(PairwiseComparison, row))
 
 
 def _findings(rows: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:

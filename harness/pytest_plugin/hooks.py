@@ -61,6 +61,8 @@ def pytest_terminal_summary(
     if batch and batch.report:
         terminalreporter.section("harness")
         print_summary(console_of(config), batch.report.scorecard, batch.report.paths)
+        for line in batch.report.failure.splitlines():
+            terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(trylast=True)

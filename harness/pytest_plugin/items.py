@@ -152,7 +152,8 @@ class CaseItem(SuiteItem):
         if results:
             self._record(results[0].score, str(results[0].outcome))
         verdict = self.batch.verdict(self.suite.name, self.variant.name)
-        return rule_case(results, verdict, self.suite.gate.min_pass_rate)
+        failure = self.batch.report.failure if self.batch.report else ""
+        return rule_case(results, verdict, self.suite.gate.min_pass_rate, failure)
 
     def _record(self, score: float, outcome: str) -> None:
         """Facts for JUnit; built-in types only, they travel between xdist's processes."""

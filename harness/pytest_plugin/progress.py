@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from rich.console import Console
 
+from harness.console import Terminal
 from harness.reports import Progress
 from harness.runner import Observer, ignore
 
@@ -62,14 +62,14 @@ class Guest:
         return getattr(self._file, name)
 
 
-def console_of(config: pytest.Config, file: Any = None) -> Console:
+def console_of(config: pytest.Config, file: Any = None) -> Terminal:
     """rich's console on pytest's own terminal, with its choice of colour and width."""
     reporter: Any = config.pluginmanager.getplugin("terminalreporter")
     writer = reporter._tw
     colour = bool(writer.hasmarkup)
-    return Console(
+    return Terminal(
         file=file or writer._file,
-        width=writer.fullwidth,
+        width=writer.fullwidth if reporter.isatty else None,
         force_terminal=colour and reporter.isatty,
         no_color=not colour,
     )

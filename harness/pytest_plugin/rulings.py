@@ -15,6 +15,7 @@ from harness.gate import SuiteVerdict, Verdict
 from harness.runner import Outcome, Result
 from harness.variants import VariantRole
 
+GO_ON = "  machinery, not the model: mend it and run the same command; finished answers are kept"
 ANSWER_SHOWN = 300  # characters of an answer in a failure; the scorecard has it whole
 
 
@@ -39,16 +40,21 @@ class Ruling:
 PASSED = Ruling(Kind.PASSED)
 
 
-def rule_case(results: Sequence[Result], verdict: SuiteVerdict, bar: float | None = None) -> Ruling:
-    """The outcome of one case and variant; `results` are its repeats, `bar` the least pass rate."""
+def rule_case(
+    results: Sequence[Result], verdict: SuiteVerdict, bar: float | None = None, failure: str = ""
+) -> Ruling:
+    """The outcome of one case and variant; `results` are its repeats, `bar` the least pass rate.
+
+    `failure` says what ended the run before all was asked, if anything did.
+    """
     if not results:  # never a pass: nobody asked
         if verdict.verdict is None:
             return Ruling(Kind.SKIPPED, "not asked")
         if verdict.verdict is Verdict.REGRESSED:
             return Ruling(Kind.SKIPPED, "not asked: the suite had shown its regression")
-        return Ruling(Kind.ERROR, "no result: the run ended before it was asked")
+        return _broken("no result: the run ended before it was asked", failure)
     if broken := [r for r in results if r.outcome is Outcome.ERROR]:
-        return Ruling(Kind.ERROR, broken[0].reason)
+        return _broken(broken[0].reason, "")
     if skipped := [r for r in results if r.outcome is Outcome.SKIPPED]:
         return Ruling(Kind.SKIPPED, skipped[0].reason)
     failing = [r for r in results if r.outcome is Outcome.FAIL]
@@ -57,6 +63,12 @@ def rule_case(results: Sequence[Result], verdict: SuiteVerdict, bar: float | Non
     if tolerated := _tolerated(failing[0], verdict, bar):
         return Ruling(Kind.XFAILED, tolerated)
     return Ruling(Kind.FAILED, describe(failing[0]))
+
+
+def _broken(what: str, failure: str) -> Ruling:
+    """What broke, and how to go on; the run's failure is whole below the summary."""
+    cause = [f"  what ended it: {failure.splitlines()[0]}"] if failure else []
+    return Ruling(Kind.ERROR, "\n".join([what, *cause, GO_ON]))
 
 
 def rule_gate(verdict: SuiteVerdict) -> Ruling:

@@ -57,8 +57,11 @@ class _Printer:
         return Text(encodable(text, self.console.encoding), style=style)
 
     def line(self, *parts: Text, indent: int = 0) -> None:
-        """One paragraph; what does not fit the width goes on below its own first word."""
-        self.console.print(Padding(Text.assemble(*parts), (0, 0, 0, indent), expand=False))
+        """One paragraph; what does not fit a terminal's width goes on below its own first word."""
+        if self.console.soft_wrap:
+            self.console.print(Text.assemble(" " * indent, *parts))
+        else:
+            self.console.print(Padding(Text.assemble(*parts), (0, 0, 0, indent), expand=False))
 
     def everything(
         self, scorecard: Scorecard, paths: ReportPaths | None, next_command: str | None

@@ -88,10 +88,10 @@ def sight(smallest: Mapping[str, float | None]) -> str:
     parts = []
     if known:
         size = " to ".join(dict.fromkeys([known[0], known[-1]]))
-        by_suite = ", by suite," if known[0] != known[-1] else ""
+        by_suite = ", depending on the suite," if known[0] != known[-1] else ""
         parts.append(
-            f"A gate of this size finds a true drop of {size} points{by_suite} four times in five, "
-            "a smaller one less often; the intervals say what these answers leave open."
+            f"Suites of this size notice a true drop of {size} points{by_suite} four times in "
+            "five; a smaller one may slip through."
         )
     if blind:
         parts.append(f"Too few cases to see a drop of any size in {listed(blind)}.")

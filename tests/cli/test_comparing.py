@@ -10,7 +10,7 @@ import pytest
 
 from harness.cli import main
 from harness.runner import Store
-from tests.cli.conftest import Record
+from tests.recorded_project import Record
 
 ALL = "++++++++++++"
 WORSE = "-------+++++"
@@ -112,14 +112,17 @@ def test_changed_cases_are_not_compared_unless_the_user_insists(
         SUITE.write_text(SUITE.read_text().replace("Say red.", text))
         record({"base": ALL})
         main(["run"])
-    old, new = (f"base.{tail(run)}" for run in run_ids())
+    old, new = run_ids()
     capsys.readouterr()
 
-    assert main(["compare", *run_ids()]) == 3
-    out = printed(capsys)
-    assert f"no case could be compared with {old}" in out
-    differs = "the case itself (its messages or checks) differs"
-    assert f"warning for {new}, colours: 12 cases not compared with {old}: {differs}" in out
+    assert main(["compare", old, new]) == 2
+    assert capsys.readouterr().err == (
+        f"no case of variant base of run {new} can be compared with variant base of run {old}\n"
+        "  found: the case itself (its messages or checks) differs\n"
+        "  mend: run both in the same environment on the same suites; --insist compares them all "
+        "the same, and the report says so\n"
+    )
+    old = f"base.{tail(old)}"
     assert main(["compare", "--insist", *run_ids()]) == 0
     assert f"12 cases unlike {old} and compared all the same, as you insisted" in printed(capsys)
 
@@ -130,8 +133,41 @@ def test_other_environments_are_named(record: Record, capsys: Printed) -> None:
     main(["run", "--backend", "echo"])
     capsys.readouterr()
 
+    assert main(["compare", *run_ids()]) == 2
+    assert "found: the environment (engine replay → echo) differs\n" in capsys.readouterr().err
+    assert not list(Path("reports").glob("compare-*"))
+
+
+def test_a_side_of_which_nothing_can_be_compared_is_named(record: Record, capsys: Printed) -> None:
+    record({"base": ALL, "new": WORSE})
+    main(["run"])
+    main(["run", "--backend", "echo", "--adapter", "new=adapters/new"])
+    first, second = run_ids()
+    capsys.readouterr()
+
+    assert main(["compare", f"{first}:base", f"{first}:new", f"{second}:new"]) == 2
+    (line, *_) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"no case of variant new of run {second} can be compared with variant base of run {first}"
+    )
+
+
+def test_a_suite_that_changed_is_an_error_beside_others_that_did_not(
+    record: Record, capsys: Printed
+) -> None:
+    """The comparison stands, and says that one suite of it is open."""
+    record({"base": ALL})
+    shades = Path("suites/shades.yaml")
+    shades.write_text(SUITE.read_text().replace("colours", "shades").replace("id: c", "id: s"))
+    for text in ("Say red.", "Say the word red."):
+        shades.write_text(shades.read_text().replace("Say red.", text))
+        main(["run", "--backend", "echo"])
+    capsys.readouterr()
+
     assert main(["compare", *run_ids()]) == 3
-    assert "the environment (engine replay → echo" in printed(capsys)
+    out = printed(capsys)
+    assert "shades: no case could be compared with base." in out
+    assert "12 cases not compared with base." in out
 
 
 def test_suites_of_one_side_are_said(record: Record, capsys: Printed) -> None:

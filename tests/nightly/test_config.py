@@ -35,40 +35,41 @@ def test_an_empty_mapping_is_enough(tmp_path: Path) -> None:
         (
             "sutes: [a]\n",
             "nightly.yaml:1:1: key 'sutes' is not known here\n"
-            "  wanted: name, model, baseline, pinned, suites, adapters, variants, alerts, keep\n"
-            "  did you mean: suites",
+            "  did you mean: suites\n"
+            "  mend: known keys: adapters, alerts, baseline, keep, model, name, pinned, suites, "
+            "variants",
         ),
         (
             "variants:\n  new: {adaptor: x}\n",
             "nightly.yaml:2:9: key 'adaptor' is not known here\n"
-            "  wanted: model, adapter, system, chat_template, sampling, suites\n"
-            "  did you mean: adapter",
+            "  did you mean: adapter\n"
+            "  mend: known keys: adapter, chat_template, model, sampling, suites, system",
         ),
         (
             "keep: 1\n",
-            "nightly.yaml:1:7: keep is wrong: input should be greater than or equal to 2\n"
-            "  found: 1",
+            "nightly.yaml:1:7: wrong value for 'keep'\n  found: number 1\n  wanted: 2 or more",
         ),
         (
             "name: a/b\n",
-            "nightly.yaml:1:7: name is wrong: string should match pattern '^[A-Za-z0-9_.-]+$'\n"
-            "  found: 'a/b'",
+            "nightly.yaml:1:7: wrong value for 'name'\n"
+            "  found: text 'a/b'\n"
+            "  wanted: letters, digits, '_', '.' and '-'",
         ),
         (
             "alerts:\n  webhook: {timeout: 5}\n",
-            "nightly.yaml:2:12: alerts.webhook is wrong: exactly one of url and url_env is wanted",
+            "nightly.yaml:2:12: alerts.webhook: exactly one of url and url_env is wanted",
         ),
         (
             "alerts:\n  webhook: {url: file:///etc/passwd}\n",
-            "nightly.yaml:2:18: alerts.webhook.url is wrong: "
-            "string should match pattern '^https?://'\n"
-            "  found: 'file:///etc/passwd'",
+            "nightly.yaml:2:18: wrong value for 'webhook.url'\n"
+            "  found: text 'file:///etc/passwd'\n"
+            "  wanted: http://... or https://...",
         ),
         (
             "alerts: {on: [worse]}\n",
-            "nightly.yaml:1:15: alerts.on.0 is wrong: input should be 'error', 'regressed', "
-            "'below_threshold', 'inconclusive' or 'pass'\n"
-            "  found: 'worse'",
+            "nightly.yaml:1:15: wrong value for 'alerts.on'\n"
+            "  found: text 'worse'\n"
+            "  wanted: error, regressed, below_threshold, inconclusive or pass",
         ),
     ],
 )

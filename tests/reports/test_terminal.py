@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.console import Terminal
 from harness.gate.values import GateReport, Verdict
 from harness.reports import ReportPaths, Scorecard, build_scorecard, print_summary
-from tests.reports.samples import info, rate, row, small, suite, variant
+from tests.reports.samples import info, rate, report, row, small, suite, variant
 
 HOME = Path("reports") / "2026-11-21-1033-7f3a"
 PATHS = ReportPaths(
@@ -35,8 +36,8 @@ languages
   look at: fr-03, fr-04, fr-05 and 11 more
 
 ✓ PASS  repaired may replace base: every suite passes.
-  A gate of this size finds a true drop of 12 points four times in five, a
-  smaller one less often; the intervals say what these answers leave open.
+  Suites of this size notice a true drop of 12 points four times in five; a
+  smaller one may slip through.
 
 warning for forgetful, invoices: a gain of 38.3 points is large: a broken check
 looks like that
@@ -109,3 +110,16 @@ def test_a_run_that_was_cut_off_says_so() -> None:
 def test_markup_in_a_name_is_text() -> None:
     text = shown(build_scorecard(info(notes=("[red]not markup[/red]",)), GateReport((), None)))
     assert "note: [red]not markup[/red]" in text
+
+
+def test_in_a_pipe_every_message_is_one_line() -> None:
+    """A log is searched line by line, and a path in it is clicked."""
+    path = "/srv/models/" + "a-long-folder/" * 10
+    file = io.StringIO()
+    card = build_scorecard(info(notes=(f"the chat template is that of {path}",)), report())
+    print_summary(Terminal(file=file), card, PATHS)
+
+    lines = file.getvalue().splitlines()
+    assert f"note: the chat template is that of {path}" in lines
+    (line,) = (line for line in lines if line.startswith("  languages: "))
+    assert line.endswith("(two suites, after Holm).")

@@ -1,5 +1,7 @@
 """Which words and cases the page puts first."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.gate.values import GateReport, SuiteVerdict, Verdict
@@ -80,6 +82,43 @@ def test_three_cases_to_look_at_first(verdict: Verdict, cases: list[str]) -> Non
     links = seen.candidates[0].blocking[0].cases
     assert [link.case for link in links] == cases
     assert links[0].href == f"#case/invoices/{cases[0]}/repaired"
+
+
+def test_errors_of_the_baseline_are_to_look_at_too() -> None:
+    found = spotlight()
+    found.see(result("its-own", "base", outcome=Outcome.ERROR, reason="no  answer\nis recorded"))
+    block = view(judged("repaired", Verdict.ERROR), spotlight=found).candidates[0].blocking[0]
+
+    assert [link.case for link in block.cases] == ["broke", "its-own", "must"]
+    only = Spotlight()
+    only.see(result("its-own", "base", outcome=Outcome.ERROR, reason="no  answer\nis recorded"))
+    block = view(judged("repaired", Verdict.ERROR), spotlight=only).candidates[0].blocking[0]
+    assert [link.case for link in block.cases] == ["its-own"]
+    assert block.broken == "no answer is recorded"
+
+
+def test_an_open_verdict_shows_what_got_worse_first() -> None:
+    seen = view(judged("repaired", Verdict.INCONCLUSIVE, "worse-1"), spotlight=spotlight())
+
+    assert [link.case for link in seen.candidates[0].blocking[0].cases] == [
+        "worse-1",
+        "must",
+        "fail-0",
+    ]
+
+
+def test_a_pass_has_cases_to_look_at_too() -> None:
+    seen = view(judged("repaired", Verdict.PASS), spotlight=spotlight()).candidates[0]
+
+    assert [link.case for link in seen.cases] == ["must", "fail-0", "fail-1"]
+
+
+def test_of_a_pass_with_a_doubtful_gain_the_gains_are_to_look_at() -> None:
+    gained = against_base(40, 0.4, 0.3, 0.5, 1.0, 1.0, (), ("up-1", "up-2"))
+    plain = judged("repaired", Verdict.PASS)
+    doubted = replace(plain, warnings=("a gain beyond belief",), comparison=gained)
+    seen = view(doubted, spotlight=spotlight()).candidates[0]
+    assert [link.case for link in seen.cases] == ["up-1", "up-2", "must"]
 
 
 DEMANDS: list[tuple[dict[str, object], str]] = [

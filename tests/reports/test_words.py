@@ -64,12 +64,11 @@ def test_a_moment(started: str, said: str) -> None:
 
 
 def test_how_sharp_the_gate_is() -> None:
-    end = (
-        "four times in five, a smaller one less often; "
-        "the intervals say what these answers leave open."
+    end = "four times in five; a smaller one may slip through."
+    found = "Suites of this size notice a true drop of"
+    assert words.sight({"a": 0.12, "b": 0.05}) == (
+        f"{found} 5 to 12 points, depending on the suite, {end}"
     )
-    found = "A gate of this size finds a true drop of"
-    assert words.sight({"a": 0.12, "b": 0.05}) == f"{found} 5 to 12 points, by suite, {end}"
     assert words.sight({"a": 0.12, "b": 0.121, "c": None}) == (
         f"{found} 12 points {end} Too few cases to see a drop of any size in c."
     )

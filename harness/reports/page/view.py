@@ -14,6 +14,7 @@ from harness.variants import VariantRole
 
 _NAMED = 3  # candidates that a headline names
 FIRST = 3  # cases to look at first: what a reader takes in within a minute
+LONGEST = 200  # characters of what broke; the case has it whole
 
 
 class Spotlight:
@@ -24,23 +25,33 @@ class Spotlight:
 
     def __init__(self) -> None:
         self._names: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+        self._broken: dict[tuple[str, str], str] = {}
 
     def see(self, result: Result) -> None:
         """Take one result."""
         if result.outcome not in (Outcome.FAIL, Outcome.ERROR):
             return
+        if result.outcome is Outcome.ERROR:
+            self._broken.setdefault((result.suite, result.variant), result.reason)
         kinds = [result.outcome.value] + (["required"] if result.required else [])
         for kind in kinds:
             names = self._names[result.suite, result.variant, kind]
             if len(names) < FIRST and result.case not in names:
                 names.append(result.case)
 
-    def cases(self, suite: str, variant: str, verdict: Verdict) -> tuple[str, ...]:
-        """At most three: errors where they decide, else failures, required ones first."""
-        broken = ("error", "required", "fail")
-        kinds = broken if verdict is Verdict.ERROR else ("required", "fail", "error")
-        names = [name for kind in kinds for name in self._names[suite, variant, kind]]
+    def cases(self, suite: str, variant: str, verdict: Verdict, baseline: str) -> tuple[str, ...]:
+        """At most three: errors, also the baseline's, where they decide; else failures."""
+        kinds = [(variant, kind) for kind in ("required", "fail", "error")]
+        if verdict is Verdict.ERROR:
+            kinds = [(variant, "error"), (baseline, "error"), *kinds]
+        names = [name for who, kind in kinds for name in self._names[suite, who, kind]]
         return tuple(dict.fromkeys(names))[:FIRST]
+
+    def broken(self, suite: str, *variants: str) -> str:
+        """The first error of these variants, in its own words; empty where there is none."""
+        reasons = (self._broken[key] for who in variants if (key := (suite, who)) in self._broken)
+        first = " ".join(next(reasons, "").split())
+        return first if len(first) <= LONGEST else first[:LONGEST] + " …"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +70,13 @@ class CaseLink:
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """A suite that stands in a candidate's way."""
+    """A suite that stands in a candidate's way; `broken` says what machinery said, if it broke."""
 
     suite: str
     gate: Gate
     cases: tuple[CaseLink, ...]
     more: int
+    broken: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +159,17 @@ def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tu
 def _candidate(card: VariantCard, scorecard: Scorecard, spotlight: Spotlight) -> CandidateView:
     gates = {row.suite: row.gate for row in scorecard.rows(variant=card.name) if row.gate}
     kind = _kind(card, gates)
+    against = scorecard.run.baseline or ""
     return CandidateView(
         card=card,
         kind=kind,
         decision={"deploy": "Deploy", "refuse": "Do not deploy", "open": "No decision"}[kind],
         blocking=tuple(
-            _blocking(suite, gates[suite], card.name, spotlight) for suite in card.blocked_by
+            _blocking(suite, gates[suite], card.name, spotlight, against)
+            for suite in card.blocked_by
         ),
         facts=_facts(gates),
-        cases=_changed(card, gates),
+        cases=_worth_a_look(card, gates, spotlight),
         warnings=tuple(f"{name}: {text}" for name, gate in gates.items() for text in gate.warnings),
     )
 
@@ -167,12 +181,22 @@ def _kind(card: VariantCard, gates: dict[str, Gate]) -> str:
     return "refuse" if found & {Verdict.REGRESSED, Verdict.BELOW_THRESHOLD} else "open"
 
 
-def _blocking(suite: str, gate: Gate, variant: str, spotlight: Spotlight) -> Blocking:
+def _blocking(
+    suite: str, gate: Gate, variant: str, spotlight: Spotlight, baseline: str
+) -> Blocking:
     """Of a regression the cases that got worse tell most; else those that fail or broke."""
-    regressed = gate.verdict is Verdict.REGRESSED
-    names = gate.worse if regressed else spotlight.cases(suite, variant, gate.verdict)
-    links = tuple(CaseLink(suite, case, variant) for case in names[:FIRST])
-    return Blocking(suite, gate, links, max(0, len(gate.worse) - FIRST) if regressed else 0)
+    worse = gate.worse if gate.verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE) else ()
+    names = worse
+    if gate.verdict is not Verdict.REGRESSED:
+        found = spotlight.cases(suite, variant, gate.verdict, baseline)
+        names = tuple(dict.fromkeys((*worse, *found)))
+    return Blocking(
+        suite=suite,
+        gate=gate,
+        cases=tuple(CaseLink(suite, case, variant) for case in names[:FIRST]),
+        more=max(0, len(worse) - FIRST),
+        broken=spotlight.broken(suite, variant, baseline) if gate.verdict is Verdict.ERROR else "",
+    )
 
 
 def _facts(gates: dict[str, Gate]) -> tuple[str, ...]:
@@ -187,9 +211,19 @@ def _facts(gates: dict[str, Gate]) -> tuple[str, ...]:
     return tuple(facts)
 
 
-def _changed(card: VariantCard, gates: dict[str, Gate]) -> tuple[CaseLink, ...]:
-    links = [CaseLink(s, case, card.name) for s, gate in gates.items() for case in gate.worse]
-    return tuple(links[:FIRST])
+def _worth_a_look(
+    card: VariantCard, gates: dict[str, Gate], spotlight: Spotlight
+) -> tuple[CaseLink, ...]:
+    """Of a pass: what got worse, then gains that a warning doubts, then what fails."""
+    worse = [(suite, case) for suite, gate in gates.items() for case in gate.worse]
+    doubted = [(s, case) for s, gate in gates.items() if gate.warnings for case in gate.better]
+    failing = [
+        (suite, case)
+        for suite, gate in gates.items()
+        for case in spotlight.cases(suite, card.name, gate.verdict, "")
+    ]
+    found = dict.fromkeys([*worse, *doubted, *failing])
+    return tuple(CaseLink(suite, case, card.name) for suite, case in found)[:FIRST]
 
 
 def _blocked_first(scorecard: Scorecard) -> list[SuiteCard]:

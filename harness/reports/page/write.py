@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from importlib.resources import files
 from typing import TextIO
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from harness.reports import words
 from harness.reports.encode import embedded
 from harness.reports.page.cases import FIELDS, Shortener, case_row
-from harness.reports.page.drawing import DeltaScale, delta_strip, rate_strip, sparkline
+from harness.reports.page.drawing import delta_strip, rate_strip, sparkline
 from harness.reports.page.view import Spotlight, page_view
 from harness.reports.scorecard import Scorecard
 from harness.reports.sections import all_sections
+from harness.reports.templates import asset, content_policy, page_style, template
 from harness.runner.values import Result
 
+PACKAGE = "harness.reports.page"
 SCRIPTS = ("data.js", "differences.js", "panel.js", "list.js")
 
 
@@ -41,8 +38,8 @@ class Page:
 
     def write(self, file: TextIO, results: Iterable[Result]) -> None:
         """Write the page; `results` are those that were seen, in the same order."""
-        style, script = _style(), _script()
-        parts = _template().generate(
+        style, script = page_style(), _script()
+        parts = template(PACKAGE, "page.html.jinja").generate(
             view=page_view(self._card, self._spotlight),
             card=self._card,
             scorecard_json=Markup(embedded(self._card.model_dump(mode="json"))),
@@ -51,7 +48,10 @@ class Page:
             sections=[section for section in self._sections if section.filled],
             style=Markup(style),
             script=Markup(script),
-            policy=_policy(style, script),
+            policy=content_policy(style, script),
+            rate_strip=rate_strip,
+            delta_strip=delta_strip,
+            sparkline=sparkline,
         )
         for part in parts:
             file.write(part)
@@ -78,55 +78,7 @@ def _cases(
     yield Markup("\n]}")
 
 
-def _policy(style: str, script: str) -> str:
-    """Nothing may be fetched, and only our own style and script may run."""
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def _style() -> str:
-    return _asset("page.css")
-
-
 @cache
 def _script() -> str:
-    body = "\n".join(_asset(name) for name in SCRIPTS)
+    body = "\n".join(asset(PACKAGE, name) for name in SCRIPTS)
     return f'(() => {{\n"use strict";\n{body}\n}})();'
-
-
-def _asset(name: str) -> str:
-    return (files("harness.reports.page") / "assets" / name).read_text("utf-8")
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("harness.reports.page", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=words.percent,
-        span=words.span,
-        points=words.points,
-        points_span=words.points_span,
-        probability=words.probability,
-        plural=words.plural,
-        duration=words.duration,
-        because=words.because,
-        label=words.label,
-        moment=words.moment,
-    )
-    environment.globals.update(
-        rate_strip=rate_strip, delta_strip=delta_strip, DeltaScale=DeltaScale, sparkline=sparkline
-    )
-    return environment.get_template("page.html.jinja")

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
-from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from harness.reports import words
 from harness.reports.files import whole_file
 from harness.reports.page.drawing import rate_strip
+from harness.reports.templates import asset, content_policy, page_style, template
 from harness.settings import Settings
 from harness.training.repair import report_text
 from harness.training.repair.promotion import shown
@@ -21,6 +17,8 @@ from harness.training.repair.report_json import report_to_json
 from harness.training.repair.values import FixPaths, FixReport, RoundReport
 from harness.training.trainer.curve import draw
 from harness.training.trainer.history import History
+
+PACKAGE = "harness.training.repair"
 
 
 def write_report(settings: Settings, report: FixReport) -> FixPaths:
@@ -39,16 +37,14 @@ def write_report(settings: Settings, report: FixReport) -> FixPaths:
 
 def to_html(report: FixReport) -> str:
     """The page; nothing in it is fetched, and texts of models and rows are escaped."""
-    page = (files("harness.reports.page") / "assets" / "page.css").read_text("utf-8")
-    own = (files("harness.training.repair") / "assets" / "fix.css").read_text("utf-8")
-    style = page + own
-    return _template().render(
+    style = page_style() + asset(PACKAGE, "fix.css")
+    return template(PACKAGE, "fix.html.jinja").render(
         report=report,
         headline=report_text.headline(report),
         cost=list(report_text.cost_lines(report)),
         was=shown(report.was),
         style=Markup(style),
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; img-src data:; base-uri 'none'",
+        policy=content_policy(style, pictures=True),
         curve=_curve,
         strip=rate_strip,
         counts=report_text.counts_of,
@@ -59,21 +55,3 @@ def _curve(made: RoundReport) -> str:
     """The losses as a picture inside the page; it brings its own style, so it is an image."""
     svg = draw(History(made.training.losses, made.training.held_out))
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("harness.training.repair", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("percent", "points", "moment", "plural", "listed", "duration"):
-        environment.filters[name] = getattr(words, name)
-    return environment.get_template("fix.html.jinja")

@@ -1,0 +1,32 @@
+"""rich's console as this program uses it: a pipe or a log is wide, and its lines are whole."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from rich.console import Console
+
+PIPE_WIDTH = 120  # of tables where nobody watches; COLUMNS says otherwise
+
+
+class Terminal(Console):
+    """A console. Where it is no terminal, messages stay whole lines and tables are wide.
+
+    A path that is broken in the middle can neither be clicked nor searched for in a log.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.is_terminal:
+            return
+        self.soft_wrap = True
+        if options.get("width") is None and not os.environ.get("COLUMNS", "").isdigit():
+            self.width = PIPE_WIDTH
+
+    def on_broken_pipe(self) -> None:
+        """A pipe that is closed by its reader is an error as any other.
+
+        rich would leave the process with exit code 1, which says that a gate failed.
+        """
+        raise BrokenPipeError

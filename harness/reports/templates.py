@@ -1,0 +1,69 @@
+"""Pages that open offline: one look, one environment of templates, one policy."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from harness.reports import words
+
+FILTERS = {
+    name: getattr(words, name)
+    for name in (
+        "because",
+        "duration",
+        "label",
+        "listed",
+        "moment",
+        "percent",
+        "plural",
+        "points",
+        "points_span",
+        "probability",
+        "span",
+    )
+}
+
+
+def page_style() -> str:
+    """The style that all pages share."""
+    return asset("harness.reports.page", "page.css")
+
+
+@cache
+def asset(package: str, name: str) -> str:
+    """A text file in a package's `assets`."""
+    return (files(package) / "assets" / name).read_text("utf-8")
+
+
+@cache
+def template(package: str, name: str) -> Template:
+    """A template in a package's `assets`: escapes everything, and knows `FILTERS`."""
+    environment = Environment(
+        loader=PackageLoader(package, "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment.get_template(name)
+
+
+def content_policy(style: str, script: str = "", *, pictures: bool = False) -> str:
+    """A Content-Security-Policy: nothing is fetched, only this style and this script may run.
+
+    `pictures` allows those that are written into the page itself.
+    """
+    parts = ["default-src 'none'", f"style-src '{_hash(style)}'"]
+    parts += [f"script-src '{_hash(script)}'"] if script else []
+    parts += ["img-src data:"] if pictures else []
+    return "; ".join([*parts, "base-uri 'none'", "form-action 'none'"])
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
