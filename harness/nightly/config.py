@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.errors import InputError, Problem, nearest
+from harness.config_file import read_config
 from harness.gate import Verdict
 from harness.settings import VariantSettings
-from harness.suites.document import Document, read_document
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
@@ -75,46 +73,4 @@ class NightlyConfig(_Part):
 
 def load_config(path: Path) -> NightlyConfig:
     """Read and check the file; raises InputError for all that is wrong with it, with the places."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(Problem(f"cannot read it: {reason}", path=str(path))) from None
-    document = read_document(str(path), data)
-    if not isinstance(document.value, dict):
-        raise InputError(Problem("a mapping is wanted", path=str(path), line=1, column=1))
-    try:
-        return NightlyConfig.model_validate(document.value)
-    except ValidationError as error:
-        raise InputError(*(_problem(row, document) for row in error.errors())) from None
-
-
-def _problem(row: ErrorDetails, document: Document) -> Problem:
-    loc = row["loc"]
-    unknown = row["type"] == "extra_forbidden"
-    at = document.position(loc, of_key=unknown)
-    place: dict[str, Any] = {"path": at.path, "line": at.line, "column": at.column}
-    if unknown:
-        known = _keys(loc)
-        return Problem(
-            f"key {str(loc[-1])!r} is not known here",
-            did_you_mean=nearest(str(loc[-1]), known),
-            wanted=", ".join(known),
-            **place,
-        )
-    name = ".".join(map(str, loc)) or "the file"
-    message = row["msg"].removeprefix("Value error, ")
-    found = "" if isinstance(row["input"], dict) else repr(row["input"])
-    return Problem(f"{name} is wrong: {message[:1].lower()}{message[1:]}", found=found, **place)
-
-
-def _keys(loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that are known where an unknown one stands."""
-    model: type[BaseModel] = NightlyConfig
-    if loc[0] == "variants" and len(loc) > 1:
-        model = NightlyVariant
-    elif loc[:2] == ("alerts", "webhook") and len(loc) > 2:
-        model = Webhook
-    elif loc[0] == "alerts" and len(loc) > 1:
-        model = Alerts
-    return list(model.model_fields)
+    return read_config(path, NightlyConfig)
