@@ -73,7 +73,7 @@ def open_adapter(directory: str, base: ModelDir | None) -> AdapterDir:
     damaged, or has no effect.
     """
     path = Path(directory).expanduser()
-    config = _read_config(path)
+    config = read_adapter_config(path)
     weights = _find_weights(path)
     tensors = read_tensors(weights)
     pairs = _pairs(tensors)
@@ -93,7 +93,8 @@ def adapted_modules(path: Path) -> tuple[str, ...]:
     return tuple(_pairs(read_tensors(_find_weights(path))))
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_adapter_config(path: Path) -> dict[str, Any]:
+    """`adapter_config.json` of a LoRA adapter; raises `InputError` for what is none."""
     if not path.is_dir():
         raise InputError(
             Problem(

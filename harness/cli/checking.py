@@ -39,12 +39,14 @@ def validate_command(arguments: argparse.Namespace) -> int:
     """Load every suite; all that is wrong is printed at once."""
     from harness.reports.words import plural
     from harness.selection import load_selected
+    from harness.training.repair import block_warnings, check_blocks
 
     settings = read_settings(arguments)
     suites = load_selected(arguments.suites, settings)
+    check_blocks(settings, suites)
     for suite in suites:
         print(f"{suite.path}: {suite.name}, {plural(len(suite.cases), 'case')}, {suite.category}")
-        for warning in suite.warnings:
+        for warning in (*suite.warnings, *block_warnings(suite)):
             print(f"  warning: {warning}")
     return 0
 

@@ -20,6 +20,17 @@ CURRENT = ".harness/adapters/current"
 _FROM_THE_RUN = ("model", "adapter", "variant", "baseline", "reference", "responses", "aa")
 
 
+FIX = """\
+Takes what failed in a run: makes training rows without touching the cases that gate, trains a LoRA
+adapter on the run's base model, lets it answer beside what it would replace, and puts it in use
+only if the failing suites are repaired and no other has become worse (docs/repair.md). A suite says
+under `fix:` what repairs it. The same command goes on where a repair was interrupted.
+Exit code 0: promoted, or nothing failed; 1: rejected, with the reasons."""
+ROLLBACK = """\
+Lets the link to the adapter in use point to another adapter of its history. Adapters themselves are
+never changed. Exit code 0: done; 2: there is nothing to go back to."""
+
+
 def add_commands(commands: Any) -> None:
     """Register both commands."""
     fix = new_command(
@@ -29,6 +40,7 @@ def add_commands(commands: Any) -> None:
         "fix --dry-run                     what would be done, and the first rows",
         "fix latest                        repair what failed in the newest run",
         "fix latest --bad-cases bad.jsonl  with prompts and bad answers from production",
+        about=FIX,
     )
     fix.add_argument("run", nargs="?", default="latest", metavar="RUN", help="id, or latest")
     fix.add_argument(
@@ -55,11 +67,12 @@ def add_commands(commands: Any) -> None:
         "rollback              the one that was in use before",
         "rollback --to base    none at all",
         "rollback --list       what was in use when",
+        about=ROLLBACK,
     )
     back.add_argument("--to", metavar="NAME", help="an adapter of the history, or base")
     back.add_argument("--list", action="store_true", help="show the history")
     _add_current(back)
-    add_settings(back, without=_FROM_THE_RUN)
+    add_settings(back, only=())
     back.set_defaults(act=rollback_command)
 
 
@@ -74,8 +87,7 @@ def _add_current(parser: argparse.ArgumentParser) -> None:
 
 def fix_command(arguments: argparse.Namespace) -> int:
     """Repair a run; 0 promoted or nothing to repair, 1 rejected."""
-    from rich.console import Console
-
+    from harness.console import Terminal
     from harness.reports import Progress
     from harness.training.repair import Watchers, fix, print_report, write_report
     from harness.training.trainer import TrainingProgress
@@ -84,7 +96,7 @@ def fix_command(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     if arguments.dry_run:
         return _dry_run(settings, options)
-    errors = Console(stderr=True)
+    errors = Terminal(stderr=True)
     answers = _Display(lambda: Progress(errors))
     training = _Display(lambda: TrainingProgress(errors))
 
@@ -101,7 +113,7 @@ def fix_command(arguments: argparse.Namespace) -> int:
     if report is None:
         print("nothing to repair: no candidate of this run failed")
         return 0
-    print_report(Console(), report, write_report(settings, report))
+    print_report(Terminal(), report, write_report(settings, report))
     return report.exit_code
 
 
@@ -122,15 +134,14 @@ def rollback_command(arguments: argparse.Namespace) -> int:
 
 
 def _dry_run(settings: Any, options: FixOptions) -> int:
-    from rich.console import Console
-
+    from harness.console import Terminal
     from harness.training.repair import dry_run, print_plan
 
     plan = dry_run(settings, options)
     if plan is None:
         print("nothing to repair: no candidate of this run failed")
         return 0
-    print_plan(Console(), plan)
+    print_plan(Terminal(), plan)
     return 0
 
 

@@ -15,7 +15,7 @@ DESCRIPTION = "May this adapter replace what runs in production, and if not, wha
 
 EXIT_CODES = """\
 exit codes:
-  0  passed; nothing to tell       3  machinery failed (engine, disk, damaged store)
+  0  passed, or nothing gated      3  machinery failed (engine, disk, damaged store)
   1  a gate failed                 4  inconclusive: too few cases, or nothing to compare with
   2  wrong input                   130  stopped by Ctrl-C; finished answers are kept
 """
@@ -61,13 +61,15 @@ def new_parser() -> tuple[Parser, Any]:
     return parser, commands
 
 
-def new_command(commands: Any, name: str, text: str, *examples: str) -> argparse.ArgumentParser:
-    """A command whose help has examples and the exit codes."""
+def new_command(
+    commands: Any, name: str, text: str, *examples: str, about: str = ""
+) -> argparse.ArgumentParser:
+    """A command whose help has examples and the exit codes; `about` says more than one line."""
     shown = "".join(f"  harness {example}\n" for example in examples)
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=text,
-        description=f"{text[:1].upper()}{text[1:]}.",
+        description=f"{text[:1].upper()}{text[1:]}." + (f"\n\n{about}" if about else ""),
         epilog=(f"examples:\n{shown}\n" if examples else "") + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

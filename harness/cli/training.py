@@ -6,39 +6,70 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.parser import new_command
+
 if TYPE_CHECKING:
     from harness.training.trainer import TrainConfig, TrainedAdapter
 
 
+TRAIN = """\
+The file names a base model, files of rows and an output directory; docs/training.md has the rest.
+Out comes a directory that peft, transformers and vLLM load as it is. The same command goes on where
+a training was interrupted. Exit code 0: the adapter is there."""
+MERGE = """\
+Writes a model for engines that take no adapters, asks it and the adapter on its base the same
+prompts, and prints how far the two agree. Exit code 0: the merged model is there."""
+LINT = """\
+Looks at the files of an adapter from peft, trl, ms-swift, LLaMA-Factory or anywhere else; no
+weights of the base are loaded. Exit code 0: nothing is wrong, or there are warnings only; 2: it
+does nothing, or not what it should."""
+
+
 def add_commands(commands: Any) -> None:
     """Register the three commands."""
-    train = commands.add_parser("train", help="train a LoRA adapter", allow_abbrev=False)
+    train = new_command(
+        commands,
+        "train",
+        "train a LoRA adapter",
+        "train train.yaml --dry-run        check everything, count rows, tokens and steps",
+        "train train.yaml --output out/new",
+        about=TRAIN,
+    )
     train.add_argument("config", metavar="CONFIG.yaml", help="see docs/training.md")
     train.add_argument("--output", metavar="DIR", help="where the adapter goes, instead of there")
     train.add_argument(
         "--dry-run", action="store_true", help="check everything and count; train nothing"
     )
     train.set_defaults(act=train_command)
-    merge = commands.add_parser(
-        "merge", help="make one model of an adapter and its base", allow_abbrev=False
+    merge = new_command(
+        commands,
+        "merge",
+        "make one model of an adapter and its base",
+        "merge out/new --out merged/new",
+        "merge out/new --out merged/new --model Qwen/Qwen2.5-7B-Instruct --device cuda",
+        about=MERGE,
     )
     merge.add_argument("adapter", metavar="ADAPTER", help="a LoRA adapter's directory")
     merge.add_argument("--out", metavar="DIR", required=True, help="a new directory")
     merge.add_argument("--model", metavar="M", help="the base, if not the one the adapter names")
     merge.add_argument("--device", metavar="DEVICE", default="cpu", help="default: cpu")
     merge.set_defaults(act=merge_command)
-    lint = commands.add_parser(
-        "lint-adapter", help="look for what makes an adapter useless", allow_abbrev=False
+    lint = new_command(
+        commands,
+        "lint-adapter",
+        "look for what makes an adapter useless",
+        "lint-adapter out/new",
+        "lint-adapter downloads/adapter --model Qwen/Qwen2.5-7B-Instruct",
+        about=LINT,
     )
-    lint.add_argument("adapter", metavar="DIR", help="from peft, trl, ms-swift, LLaMA-Factory ...")
+    lint.add_argument("adapter", metavar="DIR", help="a LoRA adapter's directory")
     lint.add_argument("--model", metavar="M", help="the base, if not the one the adapter names")
     lint.set_defaults(act=lint_command)
 
 
 def train_command(arguments: argparse.Namespace) -> int:
     """Train as the file says; the same command goes on with a training that was interrupted."""
-    from rich.console import Console
-
+    from harness.console import Terminal
     from harness.training.trainer import TrainingProgress, load_train_config, read_data, train
 
     given = {"output": arguments.output} if arguments.output else {}
@@ -46,7 +77,7 @@ def train_command(arguments: argparse.Namespace) -> int:
     rows, held_out = read_data(config)
     if arguments.dry_run:
         return _plan(config, rows, held_out)
-    with TrainingProgress(Console(stderr=True)) as observer:
+    with TrainingProgress(Terminal(stderr=True)) as observer:
         done = train(config, rows, held_out=held_out, observer=observer, cache=Path(".harness"))
     _tell(done)
     return 0
@@ -75,16 +106,19 @@ def lint_command(arguments: argparse.Namespace) -> int:
 
 
 def _plan(config: TrainConfig, rows: Any, held_out: Any) -> int:
-    from harness.training.trainer import prepare
+    """All that a training would check before its first step, and what it would do."""
+    from harness.training.trainer import check_output, prepare, rehearse
 
-    counts = prepare(config, rows, held_out, Path(".harness")).counts
+    prepared = prepare(config, rows, held_out, Path(".harness"))
+    done, counts = check_output(prepared), prepared.counts
+    rehearse(prepared)
     print(
         f"{counts['rows']} rows, {counts['replay']} of them replay; {counts['held_out']} held out"
     )
     print(f"  {counts['tokens']:,} tokens in an epoch, {counts['answer_tokens']:,} in the loss")
     print(f"  longest: {counts['longest']:,} tokens; too long: {counts['dropped_as_too_long']}")
     print(f"  {counts['steps']} steps of {config.batch_size} rows")
-    print("nothing was trained")
+    print(f"{config.output} holds this adapter already" if done else "nothing was trained")
     return 0
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task
@@ -13,16 +11,16 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 from rich.text import Text
 
+from harness.reports.display import LINE_EVERY, Display
 from harness.reports.words import duration, encodable, plural
 from harness.runner.events import Completed, Event, Finished, Note, Planned, Reused, Waiting
 
-LINE_EVERY = 30.0  # seconds between plain lines: a nightly log stays readable
 SPAN = 1.0  # seconds over which answers must have come before their speed says anything
 WIDE, NARROW = 24, 8  # columns of the bar: the words beside it matter more
 ROOMY = 100  # columns of a terminal that has room for both
 
 
-class Progress:
+class Progress(Display):
     """An observer of a run, to be used as a context manager.
 
     On a terminal it draws one bar: what it waits for, answers done, tokens per second, time left,
@@ -37,40 +35,20 @@ class Progress:
         every: float = LINE_EVERY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.console = console
         self._tally = _Tally(clock)
-        self._every = every
-        self._next_line = clock() + every
         self._bar = _Bar(console, self._tally) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
+        super().__init__(console, self._bar, every, clock)
 
     def __call__(self, event: Event) -> None:
         """Take one event of the runner."""
         if isinstance(event, Note):
-            self._print(f"note: {event.text}")
+            self.print(f"note: {event.text}")
             return
         self._tally.count(event)
         if self._bar:
             self._bar.show()
-        elif isinstance(event, Completed) and self._tally.now() >= self._next_line:
-            self._next_line = self._tally.now() + self._every
-            self._print(self._tally.line())
-
-    def _print(self, text: str) -> None:
-        self.console.print(Text(encodable(text, self.console.encoding)))
+        elif isinstance(event, Completed) and self.line_due():
+            self.print(self._tally.line())
 
 
 class _Tally:

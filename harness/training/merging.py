@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backends.adapter_dir import AdapterDir, open_adapter
-from harness.backends.model_dir import ModelDir, open_model, read_json
+from harness.backends.adapter_dir import AdapterDir, open_adapter, read_adapter_config
+from harness.backends.model_dir import ModelDir, open_model
 from harness.chat import Message, Messages
 from harness.errors import InputError, MachineryError, Problem
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.trainer.checkpoints import publish
+from harness.training.writable import demand_writable
 
 PROMPTS = (
     "Who are you?",
@@ -63,14 +64,17 @@ def merge(
 
     The base's own number format is kept. `prompts` are asked for the comparison; without any, a
     few of our own. Raises `InputError` for a quantised base (merged into 4-bit weights, an adapter
-    loses to rounding), for an adapter that does not fit, and where `out` is there already;
-    `MachineryError` where the merged model holds numbers that are not finite.
+    loses to rounding), for an adapter that does not fit, for a device that is not there, and where
+    `out` is there already or cannot be written; `MachineryError` where the merged model holds
+    numbers that are not finite.
     """
     from harness.backends.hf.loading import without_bars  # imports torch
+    from harness.backends.hf.placement import place
 
     base = base_of(adapter, model)
     opened = open_adapter(adapter, base)
     _refuse(base, opened, out)
+    place(device, "float32")  # the device alone: the base's own number format is kept
     tokenizer = load_tokenizer(base.path)
     asked = prompts or [(Message("user", text),) for text in PROMPTS]
     ids = [list(tokenizer.token_ids(messages)) for messages in asked]
@@ -84,8 +88,7 @@ def base_of(adapter: str, model: str | None) -> ModelDir:
     """The base that is named, or else the one that the adapter names itself."""
     if model:
         return open_model(model)
-    file = Path(adapter).expanduser() / "adapter_config.json"
-    named = read_json(file).get("base_model_name_or_path") if file.is_file() else None
+    named = read_adapter_config(Path(adapter).expanduser()).get("base_model_name_or_path")
     if not named:
         raise InputError(
             Problem("does not say which base it belongs to", str(adapter), mend="give --model BASE")
@@ -106,6 +109,7 @@ def _refuse(base: ModelDir, adapter: AdapterDir, out: Path) -> None:
         )
     if out.exists():
         raise InputError(Problem("is there already", str(out), mend="give a new directory"))
+    demand_writable(out, "name another directory: --out DIR")
     if adapter.config.get("layer_replication"):
         raise InputError(
             Problem("has layer_replication, which cannot be merged", str(adapter.path))

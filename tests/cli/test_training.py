@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from tests.backends.tiny import save_model
+from tests.backends.tiny import save_adapter, save_model
 from tests.training.trainer.made import pets, write_rows
 
 
@@ -65,3 +65,91 @@ def test_a_file_without_data_is_a_mistake(
     assert capsys.readouterr().err == (
         "data: no file of rows is named\n  mend: data: [rows.jsonl]\n"
     )
+
+
+BOTH = pytest.mark.parametrize("words", [[], ["--dry-run"]], ids=["train", "dry-run"])
+
+
+@BOTH
+def test_a_device_that_is_not_there_is_refused_at_once(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+
+    assert main(["train", config(tmp_path, model, "device: cuda\n"), *words]) == 2
+    assert capsys.readouterr().err == (
+        f"device 'cuda': torch {torch.__version__} sees no GPU\n"
+        "  mend: say device: auto or device: cpu\n"
+    )
+
+
+@BOTH
+def test_an_output_that_holds_something_else_is_refused_at_once(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("")
+
+    assert main(["train", config(tmp_path, model), *words]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/out: is not empty, and holds no training\n  mend: train into a new directory\n"
+    )
+
+
+@BOTH
+def test_an_output_that_cannot_be_written_is_refused_at_once(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    file = config(tmp_path, model)
+
+    assert main(["train", file, "--output", f"{tmp_path}/rows.jsonl/out", *words]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/rows.jsonl/out: nothing can be written here\n"
+        f"  found: {tmp_path}/rows.jsonl: not a directory\n"
+        "  mend: name another directory as output\n"
+    )
+
+
+def test_merging_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["merge", f"{tmp_path}/none", "--out", f"{tmp_path}/merged"]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/none: there is no such adapter directory\n"
+        "  mend: give the directory with adapter_config.json and adapter_model.safetensors\n"
+    )
+
+
+def test_merging_on_a_device_that_is_not_known(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = save_adapter(tmp_path / "adapter", model, seed=1)
+    words = ["merge", str(adapter), "--model", str(model), "--out", f"{tmp_path}/merged"]
+    capsys.readouterr()
+
+    assert main([*words, "--device", "gpu"]) == 2
+    assert capsys.readouterr().err == (
+        "device 'gpu' is not known\n  wanted: auto, cpu, cuda, cuda:N or mps\n  did you mean: cpu\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["train", "merge", "lint-adapter", "fix", "rollback"])
+def test_the_help_has_what_it_does_examples_and_exit_codes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    said = capsys.readouterr().out
+
+    assert caught.value.code == 0
+    assert f"examples:\n  harness {command} " in said
+    assert "Exit code 0: " in said
+    assert "exit codes:\n" in said
+
+
+def test_taking_back_asks_no_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["rollback", "--help"])
+
+    assert "--device" not in capsys.readouterr().out

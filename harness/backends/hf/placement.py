@@ -35,6 +35,14 @@ def place(device: str, dtype: str) -> Placement:
     )
 
 
+def check_named(device: str, dtype: str) -> None:
+    """Raise `InputError` for what is named and not there; `auto` is left to be chosen later.
+
+    To choose, a GPU is asked for its name, which takes memory on it for as long as a process lives.
+    """
+    place("cpu" if device == "auto" else device, "float32" if dtype == "auto" else dtype)
+
+
 def use_threads(wanted: int | None) -> int:
     """Let torch use this many threads, or one for each processor that this process may use.
 

@@ -1,5 +1,6 @@
 """The loop that closes: a failing run becomes rows, an adapter, a verdict, a promotion."""
 
+from harness.training.repair.blocks import block_warnings, check_blocks
 from harness.training.repair.loop import DryRun, dry_run, fix
 from harness.training.repair.plan import FixPlan, make_plan
 from harness.training.repair.promotion import Change, Place, promote, rollback, shown
@@ -20,6 +21,8 @@ __all__ = [
     "Place",
     "Split",
     "Watchers",
+    "block_warnings",
+    "check_blocks",
     "dry_run",
     "fix",
     "make_plan",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.backends import Backend, BackendOptions, open_backend
 from harness.fix_settings import TeacherSettings
 from harness.runner import Observer, ignore
-from harness.settings import Settings, engine_arguments
+from harness.session import engine_of
+from harness.settings import Settings
 from harness.suites import Case, Suite
 from harness.training.repair.plan import FixPlan, Target
 from harness.training.sources import (
@@ -25,10 +25,12 @@ from harness.training.sources import (
     read_pools,
     replay_from_model,
     replay_from_pools,
+    replay_prompts,
     replay_rows,
     teach,
 )
-from harness.variants import Variant
+
+UNASKED = "would be asked"  # why a prompt gave no row where nothing is asked
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Gathering:
         teaching = [found for target in self.plan.targets for found in self._of(target, number)]
         if number == 1 and self.plan.options.bad_cases is not None:
             teaching += self._of_bad_cases()
-        count = sum(harvest.kept for harvest in teaching)
+        count = sum(harvest.kept + harvest.left_out.get(UNASKED, 0) for harvest in teaching)
         return (*teaching, *self._replay(replay_rows(self.plan.fix.replay.share, count), number))
 
     # -- rows that teach ---------------------------------------------------------------------------
@@ -69,7 +71,8 @@ class Gathering:
         """Rows of these prompts: answers that checks give away, then the teacher's."""
         if not cases:
             return
-        with self._engine() as backend:
+        # No weights are loaded: it counts tokens.
+        with closing(engine_of(self.settings, [self.plan.before])) as backend:
             practice = practise(suite, cases, backend, self.plan.before)
         yield practice.answered
         if teacher is not None and practice.open and not self.asks:
@@ -118,39 +121,13 @@ class Gathering:
         if files:
             files = list({file.path: file for file in files}.values())
             return replay_from_pools(files, count=count, seed=seed)
+        tag = f"{number}.{self.plan.id[:4]}"
+        prompts = replay_prompts(self.plan.others, seed=tag, modules=self.settings.modules)
         if not self.asks:
-            return (_unasked("the model itself, to replay", count),)
+            return (_unasked("the model itself, to replay", sum(len(p.cases) for p in prompts)),)
         own = find_teacher(self.settings, TeacherSettings(), self.plan.before, self.home)
-        return replay_from_model(
-            own,
-            self.plan.others,
-            count=count,
-            seed=f"{number}.{self.plan.id[:4]}",
-            modules=self.settings.modules,
-            observer=self.observer,
-        )
-
-    @contextmanager
-    def _engine(self) -> Iterator[Backend]:
-        """The engine, to count tokens with; no weights are loaded."""
-        backend = open_backend(self.settings.backend, _options(self.settings, (self.plan.before,)))
-        try:
-            yield backend
-        finally:
-            backend.close()
+        return replay_from_model(own, prompts, count=count, seed=tag, observer=self.observer)
 
 
 def _unasked(source: str, count: int) -> Harvest:
-    return Harvest(source, count, (), {"would be asked": count})
-
-
-def _options(settings: Settings, variants: tuple[Variant, ...]) -> BackendOptions:
-    return BackendOptions(
-        variants=variants,
-        device=settings.device,
-        dtype=settings.dtype,
-        base_url=settings.base_url,
-        trust_remote_code=settings.trust_remote_code,
-        engine_args=engine_arguments(settings),
-        cache_dir=settings.path(settings.store).parent,
-    )
+    return Harvest(source, count, (), {UNASKED: count})

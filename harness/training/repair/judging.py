@@ -46,9 +46,9 @@ def alone(settings: Settings) -> Settings:
     return settings.model_copy(update=changed)
 
 
-def cast_of(plan: FixPlan, adapter: str) -> tuple[Variant, ...]:
+def cast_of(plan: FixPlan, adapter: str | None) -> tuple[Variant, ...]:
     """Who takes part: what is repaired, whom the failing run compared with, what is in use, the
-    base, and the new adapter.
+    base, and the new adapter, which may still be to come.
     """
     cast = [replace(plan.before, role=VariantRole.BASELINE)]
     others = [plan.baseline] if plan.baseline else []
@@ -63,10 +63,10 @@ def cast_of(plan: FixPlan, adapter: str) -> tuple[Variant, ...]:
     return (*cast, new)
 
 
-def _weights(variant: Variant) -> tuple[str, Path | None, str | None]:
-    """What is loaded, whatever it is called; an override of the system prompt counts."""
+def _weights(variant: Variant) -> tuple[str, Path | None, str | None, str | None]:
+    """What is loaded, whatever it is called; other prompts by an override count."""
     adapter = Path(variant.adapter).resolve() if variant.adapter else None
-    return variant.model, adapter, variant.system
+    return variant.model, adapter, variant.system, variant.chat_template
 
 
 def judged_suites(plan: FixPlan) -> tuple[Suite, ...]:

@@ -17,12 +17,13 @@ from harness.reports import check_writable
 from harness.session import RunReport
 from harness.settings import Settings
 from harness.suites import Suite
-from harness.training.repair.gathering import Gathering
+from harness.training.repair.gathering import UNASKED, Gathering
 from harness.training.repair.judging import Judgement, judge, judgement, reread
 from harness.training.repair.plan import FixPlan, make_plan
 from harness.training.repair.promotion import promote
+from harness.training.repair.readiness import check_ready
 from harness.training.repair.report_json import report_from_json, report_to_json
-from harness.training.repair.rounds import Rounds, Watchers, checked_rows, train_config
+from harness.training.repair.rounds import Rounds, Watchers, checked_rows
 from harness.training.repair.stages import Body, Stages
 from harness.training.repair.values import (
     Cost,
@@ -32,9 +33,8 @@ from harness.training.repair.values import (
     RoundReport,
     SourceReport,
 )
+from harness.training.sources import Harvest
 from harness.training.values import Row
-
-FOLDER = "fix"  # beside the store
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,7 @@ class DryRun:
     rows: tuple[Row, ...]
     cleaning: Body
     guard: Body
-
-
-def home_of(settings: Settings, plan: FixPlan) -> Path:
-    """Where a loop keeps what it has finished."""
-    return settings.path(settings.store).parent / FOLDER / plan.id
+    notes: tuple[str, ...] = ()
 
 
 def fix(
@@ -73,29 +69,42 @@ def fix(
     plan = make_plan(settings, options)
     if plan is None:
         return None
-    stages = Stages(home_of(settings, plan), say)
-    train_config(plan, settings, stages.home)
+    stages = Stages(plan.home, say)
     with stages.alone():
         if stages.done("decision"):
             return report_from_json(stages.once("decision", dict), again=True)
+        check_ready(plan, settings)
+        if not stages.done("round-1/rows"):
+            _unasked(plan, settings)
+        for note in notes_of(plan):
+            say(f"note: {note}")
         loop = _Loop(plan, settings, stages, watchers or Watchers())
         return loop.run()
 
 
 def dry_run(settings: Settings, options: FixOptions) -> DryRun | None:
-    """What `fix` would do, without asking or training a model; None where nothing failed."""
+    """What `fix` would do, without asking or training a model; None where nothing failed.
+
+    Raises what `fix` raises before its first stage, and what is wrong with the rows.
+    """
+    check_writable(settings.path(settings.report_dir))
     plan = make_plan(settings, options)
     if plan is None:
         return None
-    home = home_of(settings, plan)
-    train_config(plan, settings, home)
-    harvests = Gathering(plan, settings, home, asks=False).harvests(1)
-    rows, cleaning, guard = checked_rows(plan, settings, harvests, must_teach=False)
+    check_ready(plan, settings)
+    harvests = _unasked(plan, settings)
+    asked = any(UNASKED in harvest.left_out for harvest in harvests)
+    rows, cleaning, guard = checked_rows(plan, settings, harvests, must_teach=not asked)
     sources = tuple(
         SourceReport(h.source, h.offered, h.kept, any(r.replay for r in h.rows), h.left_out)
         for h in harvests
     )
-    return DryRun(plan, sources, rows, cleaning, guard)
+    return DryRun(plan, sources, rows, cleaning, guard, tuple(notes_of(plan)))
+
+
+def _unasked(plan: FixPlan, settings: Settings) -> tuple[Harvest, ...]:
+    """What the first round gathers without asking a model; raises InputError for all sources."""
+    return Gathering(plan, settings, plan.home, asks=False).harvests(1)
 
 
 class _Loop:
@@ -178,7 +187,7 @@ class _Loop:
             adapter=rounds[-1].adapter if reasons else str(plan.place.folder / name),
             was=was,
             link=str(plan.place.link),
-            notes=tuple(_notes(plan)),
+            notes=tuple(notes_of(plan)),
         )
 
     def _cost(self, rounds: tuple[RoundReport, ...], report: RunReport) -> Cost:
@@ -211,16 +220,31 @@ def _weights(report: RunReport, name: str) -> str:
     return digest(found, 8)
 
 
-def _notes(plan: FixPlan) -> Iterator[str]:
-    for name in sorted(plan.open):
-        yield f"{name} failed before and is not repaired here: its own bar did not count"
-    if plan.before.adapter:
-        yield (
-            f"the new adapter is trained from the base: what {plan.before.name} had learned is "
-            "kept only as far as rows teach it and suites show it"
-        )
+def notes_of(plan: FixPlan) -> Iterator[str]:
+    """What a reader should know of a loop, before it begins and when it has ended."""
+    yield _origin(plan)
+    for suite in plan.others:
+        if suite.name in plan.open:
+            why = "--suite leaves it out"
+            if suite.fix is None:
+                why = f"add a section fix: to {suite.path} (docs/repair.md)"
+            yield f"{suite.name} failed too and is not repaired, its own bar does not count: {why}"
     if plan.fix.replay.share == 0:
-        yield "replay is off: nothing was trained to be kept"
+        yield "replay is off: nothing is trained to be kept"
+
+
+def _origin(plan: FixPlan) -> str:
+    """What the new adapter is trained from, and what it therefore does not bring along."""
+    said = f"the new adapter is trained from {plan.before.model} itself"
+    known = {plan.in_use: plan.was, plan.before.adapter: plan.before.name}
+    learned = {Path(path).resolve(): name for path, name in known.items() if path}
+    if not learned:
+        return said
+    names = " and ".join(learned.values())
+    return (
+        f"{said}, not from {names}: what was learned there is kept only as far as rows teach it "
+        "and suites show it"
+    )
 
 
 def _now() -> str:

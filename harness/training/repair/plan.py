@@ -17,12 +17,14 @@ from harness.sampling import Sampling
 from harness.session import decide_run
 from harness.settings import Settings
 from harness.suites import Position, Suite, load_suites
+from harness.training.repair.blocks import check_blocks
 from harness.training.repair.promotion import Place
 from harness.training.repair.split import Split, split_suite
 from harness.training.repair.values import FixOptions
 from harness.variants import Variant, VariantRole
 
 FAILING = (Verdict.REGRESSED, Verdict.BELOW_THRESHOLD, Verdict.INCONCLUSIVE)
+FOLDER = "fix"  # beside the store
 PREFIX = "fix-"  # of the variants that loops make: their runs are no runs to repair
 
 
@@ -48,7 +50,8 @@ class FixPlan:
 
     `before` is the variant under repair; `baseline` what the run compared it with, if anything;
     `was` is the adapter in use. `others` must lose nothing; those in `open` failed before and are
-    not repaired here, so their own bars do not count.
+    not repaired here, so their own bars do not count. `home` is where the loop keeps what it has
+    finished.
     """
 
     id: str
@@ -63,6 +66,7 @@ class FixPlan:
     place: Place
     was: str
     options: FixOptions
+    home: Path
 
     @property
     def suites(self) -> tuple[Suite, ...]:
@@ -95,6 +99,7 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
     suites = _suites(settings, info)
     failed = {v.suite: v for v in verdicts.suites if v.variant == variant and v.verdict in FAILING}
     chosen = _chosen(suites, failed, options.suites)
+    check_blocks(settings, chosen)
     before = [result for result in results if result.variant == variant]
     targets = tuple(_target(suite, failed[suite.name], before) for suite in chosen)
     names = {suite.name for suite in chosen}
@@ -102,9 +107,10 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
     fix = _combined(targets)
     _check_sizes(others, fix.max_drop)
     place = Place(settings.path(options.current))
+    name = _id(info, variant, (targets, suites, fix), options, settings)
     own = _variant(next(v for v in info.variants if v.name == variant))
     return FixPlan(
-        id=_id(info, variant, (targets, suites, fix), options, settings),
+        id=name,
         run=info,
         before=own,
         baseline=_baseline(info, results, own),
@@ -116,6 +122,7 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
         place=place,
         was=place.adapter(),
         options=options,
+        home=settings.path(settings.store).parent / FOLDER / name,
     )
 
 
@@ -176,7 +183,15 @@ def _suites(settings: Settings, info: RunInfo) -> tuple[Suite, ...]:
 
 def _variant(info: VariantInfo) -> Variant:
     sampling = Sampling.model_validate(dict(info.sampling), strict=False) if info.sampling else None
-    return Variant(info.name, info.model, info.adapter, info.system, sampling, info.role)
+    return Variant(
+        info.name,
+        info.model,
+        info.adapter,
+        info.system,
+        sampling,
+        info.role,
+        chat_template=info.chat_template,
+    )
 
 
 def _baseline(info: RunInfo, results: Iterable[Result], before: Variant) -> Variant | None:

@@ -144,6 +144,8 @@ def print_plan(console: Console, dry: DryRun) -> None:
     others = ", ".join(suite.name for suite in plan.others) or "none"
     said.line(f"must not lose {points_of(plan.fix.max_drop)}: {others}")
     said.line(f"in use: {shown(plan.was)}")
+    for note in dry.notes:
+        said.line(f"note: {note}")
     for source in dry.sources:
         left = "; ".join(f"{count} {reason}" for reason, count in source.left_out.items())
         said.line(f"  {source.source}: {source.kept} of {source.offered} ({left or 'all kept'})")

@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from harness.backends.model_dir import open_model
-from harness.errors import InputError, MachineryError, Problem, nearest
+from harness.errors import InputError, MachineryError, Problem
 from harness.prompts import load_tokenizer
 from harness.runner import Observer, ignore
 from harness.session import run
 from harness.settings import Settings
-from harness.suites import Suite
 from harness.training.cleaning import CleaningSettings, clean
 from harness.training.guard import Guard
 from harness.training.repair.gathering import Gathering
@@ -32,8 +29,6 @@ from harness.training.trainer import TrainConfig, TrainedAdapter, train
 from harness.training.trainer.events import Observer as TrainObserver
 from harness.training.values import Row
 from harness.variants import VariantRole
-
-OURS = ("model", "output", "data", "held_out")  # of the trainer's settings: the loop says them
 
 
 @dataclass(frozen=True)
@@ -176,32 +171,14 @@ def checked_rows(
 
 
 def train_config(plan: FixPlan, settings: Settings, home: Path) -> TrainConfig:
-    """The trainer's settings: the suites' `train`, on the engine's device.
-
-    Raises InputError for what the trainer does not know.
-    """
+    """The trainer's settings: the suites' `train`, on the engine's device."""
+    engine = {
+        "device": settings.device,
+        "dtype": settings.dtype,
+        "trust_remote_code": settings.trust_remote_code,
+    }
     fixed = {"model": plan.before.model, "output": home / "adapter"}
-    engine = {"device": settings.device, "dtype": settings.dtype}
-    suite = plan.targets[0].suite
-    try:
-        return TrainConfig.model_validate({**engine, **plan.fix.train, **fixed})
-    except ValidationError as error:
-        raise InputError(*(_wrong(suite, row) for row in error.errors())) from None
-
-
-def _wrong(suite: Suite, row: Any) -> Problem:
-    name = ".".join(map(str, row["loc"]))
-    if row["type"] == "extra_forbidden":
-        known = sorted(set(TrainConfig.model_fields) - set(OURS))
-        return Problem(
-            f"fix: train: {name!r} is no setting of the trainer",
-            path=suite.path,
-            line=suite.line,
-            wanted=", ".join(known),
-            did_you_mean=nearest(name, known),
-        )
-    message = f"fix: train: {name} is wrong: {row['msg'].lower()}"
-    return Problem(message, path=suite.path, line=suite.line, found=repr(row["input"]))
+    return TrainConfig.model_validate({**engine, **plan.fix.train, **fixed})
 
 
 def _described(made: TrainedAdapter, config: TrainConfig) -> Body:

@@ -5,14 +5,21 @@ from harness.training.sources.generated import Practice, practice_cases, practis
 from harness.training.sources.paraphrases import paraphrases
 from harness.training.sources.pools import drawn, fair_shares, pool_file, read_pools
 from harness.training.sources.references import reference_conversation
-from harness.training.sources.replay import replay_from_model, replay_from_pools, replay_rows
-from harness.training.sources.teacher import Teacher, aside, find_teacher, teach
+from harness.training.sources.replay import (
+    ReplayPrompts,
+    replay_from_model,
+    replay_from_pools,
+    replay_prompts,
+    replay_rows,
+)
+from harness.training.sources.teacher import Teacher, aside, find_teacher, teach, unknown_teacher
 from harness.training.sources.values import Harvest, harvest_from_json, harvest_to_json
 
 __all__ = [
     "BadCases",
     "Harvest",
     "Practice",
+    "ReplayPrompts",
     "Teacher",
     "aside",
     "drawn",
@@ -29,6 +36,8 @@ __all__ = [
     "reference_conversation",
     "replay_from_model",
     "replay_from_pools",
+    "replay_prompts",
     "replay_rows",
     "teach",
+    "unknown_teacher",
 ]

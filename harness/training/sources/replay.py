@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.errors import InputError, Problem
 from harness.fix_settings import GenerateSettings
 from harness.runner import Observer, ignore
-from harness.suites import Suite
+from harness.suites import Case, Suite
 from harness.training.rows import RowFile
 from harness.training.sources.generated import practice_cases
 from harness.training.sources.pools import drawn, fair_shares, read_pools
@@ -32,30 +32,49 @@ def replay_from_pools(files: Sequence[RowFile], *, count: int, seed: str) -> tup
     )
 
 
-def replay_from_model(
-    teacher: Teacher,
-    others: Sequence[Suite],
-    *,
-    count: int,
-    seed: str,
-    modules: Sequence[str] = (),
-    observer: Observer = ignore,
-) -> tuple[Harvest, ...]:
-    """The model's own answers to generated prompts of other suites, where their checks pass.
+@dataclass(frozen=True)
+class ReplayPrompts:
+    """Prompts of a suite's generators that the model may answer, to replay what passes."""
 
-    Raises InputError where no other suite can generate a prompt.
-    """
+    suite: Suite
+    cases: tuple[Case, ...]
+
+
+def replay_prompts(
+    others: Sequence[Suite], *, seed: str, modules: Sequence[str] = ()
+) -> tuple[ReplayPrompts, ...]:
+    """Generated prompts of other suites. Raises InputError where none of them can make any."""
     found = []
     for suite in others:
         generate = suite.fix.generate if suite.fix and suite.fix.generate else None
         settings = generate or GenerateSettings(seeds=SEEDS)
-        cases = practice_cases(
-            replace(suite, retired=()), settings, tag=f"replay-{seed}", modules=modules
-        )
+        whole = replace(suite, retired=())
+        cases = practice_cases(whole, settings, tag=f"replay-{seed}", modules=modules)
         if cases:
-            found.append(teach(teacher, suite, cases, replay=True, observer=observer))
+            found.append(ReplayPrompts(suite, cases))
+    if not found:
+        raise InputError(_nothing("no pool is named, and no other suite makes prompts of its own"))
+    return tuple(found)
+
+
+def replay_from_model(
+    teacher: Teacher,
+    prompts: Sequence[ReplayPrompts],
+    *,
+    count: int,
+    seed: str,
+    observer: Observer = ignore,
+) -> tuple[Harvest, ...]:
+    """The model's own answers to these prompts, where their suites' checks pass.
+
+    Raises InputError where no answer passes.
+    """
+    found = [
+        teach(teacher, asked.suite, asked.cases, replay=True, observer=observer)
+        for asked in prompts
+    ]
     if count and not sum(harvest.kept for harvest in found):
-        raise InputError(_nothing_to_replay())
+        raise InputError(_nothing(f"no answer of {teacher.label} to generated prompts passes"))
     shares = fair_shares([harvest.kept for harvest in found], count)
     return tuple(
         replace(harvest, rows=drawn(harvest.rows, share, f"{seed}/{harvest.source}"))
@@ -63,9 +82,9 @@ def replay_from_model(
     )
 
 
-def _nothing_to_replay() -> Problem:
+def _nothing(why: str) -> Problem:
     return Problem(
-        "nothing to replay: no pool is named, and no other suite makes prompts of its own",
+        f"nothing to replay: {why}",
         wanted="rows of what the model can do, against forgetting",
         mend="name pools under fix: {replay: {pools: [...]}}, or set its share to 0",
     )

@@ -37,9 +37,13 @@ class Teacher:
 
 
 def aside(settings: Settings, home: Path) -> Settings:
-    """The same engine, with a store and reports of the loop's own."""
+    """The same engine, with a store and reports of the loop's own.
+
+    The store lies beside the user's, where a warm engine and known hashes of weights are found.
+    """
     plain = {"baseline": None, "aa": False, "early_stop": False, "reference": ()}
-    where = {"store": home / "practice.db", "report_dir": home / "reports"}
+    store = settings.store.with_name(f"fix-{home.name}.db")
+    where = {"store": store, "report_dir": home / "reports"}
     return settings.model_copy(update={**plain, **where})
 
 
@@ -50,17 +54,20 @@ def find_teacher(settings: Settings, asked: TeacherSettings, own: Variant, home:
     """
     if asked.name == SELF:
         return Teacher(aside(settings, home), replace(own, name=NAME), f"{own.name} itself")
-    known = settings.teachers
-    if asked.name not in known:
-        raise InputError(
-            Problem(
-                f"no teacher is called {asked.name!r}",
-                did_you_mean=nearest(asked.name, known),
-                mend=f"add [tool.harness.teachers.{asked.name}] to pyproject.toml, "
-                "with backend and model",
-            )
-        )
-    return _configured(settings, known[asked.name], asked.name, home)
+    if problem := unknown_teacher(settings, asked.name):
+        raise InputError(problem)
+    return _configured(settings, settings.teachers[asked.name], asked.name, home)
+
+
+def unknown_teacher(settings: Settings, name: str) -> Problem | None:
+    """What is wrong with a name that is neither `self` nor configured."""
+    if name == SELF or name in settings.teachers:
+        return None
+    return Problem(
+        f"no teacher is called {name!r}",
+        did_you_mean=nearest(name, [SELF, *settings.teachers]),
+        mend=f"add [tool.harness.teachers.{name}] to pyproject.toml, with backend and model",
+    )
 
 
 def _configured(settings: Settings, table: JudgeSettings, name: str, home: Path) -> Teacher:

@@ -1,7 +1,8 @@
 """The LoRA trainer: trl and peft in a process of their own, with prompts as at inference."""
 
 from harness.training.trainer.checkpoints import checkpoints
-from harness.training.trainer.config import DataFile, LoraSettings, TrainConfig
+from harness.training.trainer.claiming import check_output
+from harness.training.trainer.config import DataFile, LoraSettings, TrainConfig, TrainSettings
 from harness.training.trainer.config_file import load_train_config
 from harness.training.trainer.data import read_data
 from harness.training.trainer.events import (
@@ -16,6 +17,7 @@ from harness.training.trainer.events import (
 from harness.training.trainer.history import History
 from harness.training.trainer.prepare import Prepared, prepare
 from harness.training.trainer.progress import TrainingProgress
+from harness.training.trainer.rehearsal import rehearse
 from harness.training.trainer.train import train
 from harness.training.trainer.values import TrainedAdapter
 
@@ -32,11 +34,14 @@ __all__ = [
     "Started",
     "Stepped",
     "TrainConfig",
+    "TrainSettings",
     "TrainedAdapter",
     "TrainingProgress",
+    "check_output",
     "checkpoints",
     "load_train_config",
     "prepare",
     "read_data",
+    "rehearse",
     "train",
 ]

@@ -16,6 +16,7 @@ from harness.training.trainer.events import Event, Failed, Observer, from_line
 from harness.training.trainer.job import Job
 
 PATIENCE = 10.0  # seconds that a worker is given to end once its stdin is closed
+RUNS = "runs"  # below the output: what TensorBoard shows
 TAIL = 40  # lines of the worker's own output that are kept for a crash
 
 
@@ -107,8 +108,13 @@ def _environment(job: Job) -> dict[str, str]:
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS repeats itself only so
         "PYTHONWARNINGS": "ignore",
     }
-    # Waiting threads sleep instead of spinning: beside other work that is several times as fast.
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **changes, **_one_gpu(job.config.device)}
+    usual = {
+        # Waiting threads sleep instead of spinning: beside other work it is several times as fast.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        # Else it would lie where the trainer works, which is removed at the end.
+        "TENSORBOARD_LOGGING_DIR": str(job.config.output.resolve() / RUNS),
+    }
+    return {**usual, **os.environ, **changes, **_one_gpu(job.config.device)}
 
 
 def _one_gpu(device: str) -> dict[str, str]:

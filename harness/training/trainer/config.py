@@ -63,20 +63,15 @@ class DataFile(_Part):
     replay: StrictBool = False
 
 
-class TrainConfig(_Part):
-    """A training of one LoRA adapter; only `model` and `output` have no default.
+class TrainSettings(_Part):
+    """How a LoRA adapter is trained, whatever on; everything has a default.
 
-    `data` and `held_out` are files of rows for `harness train`; from Python, rows are handed over
-    and both stay empty. `batch_size` counts the rows of one optimiser step; `device_batch_size` of
-    them are computed at once. `checkpoint_every` counts steps; without it, once an epoch. The
-    held-out rows are evaluated at every checkpoint, and training ends after `patience`
-    evaluations that were no better than the best one.
+    `batch_size` counts the rows of one optimiser step; `device_batch_size` of them are computed at
+    once. `checkpoint_every` counts steps; without it, once an epoch. The held-out rows are
+    evaluated at every checkpoint, and training ends after `patience` evaluations that were no
+    better than the best one. `model_args` go to `from_pretrained`.
     """
 
-    model: str
-    output: Path
-    data: tuple[DataFile, ...] = ()
-    held_out: tuple[DataFile, ...] = ()
     held_out_share: Annotated[Number, Field(ge=0, le=0.5)] = 0.05
     template: str | None = None
     lora: LoraSettings = LoraSettings()
@@ -104,12 +99,34 @@ class TrainConfig(_Part):
     threads: Count | None = None
     report_to: tuple[Literal["mlflow", "tensorboard", "wandb"], ...] = ()
     run_name: str | None = None
-    trust_remote_code: StrictBool = False
     model_args: dict[str, Any] = Field(default_factory=dict)
 
     def steps(self, sequences: int) -> int:
         """Optimiser steps in all, for so many sequences in an epoch."""
         return self.max_steps or math.ceil(self.epochs * math.ceil(sequences / self.batch_size))
+
+    @field_validator("model_args")
+    @classmethod
+    def _only_others(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """What is said elsewhere, or is never loosened, stays as it is."""
+        if ours := sorted(set(value) & set(_NOT_ARGUMENTS)):
+            told = ", ".join(f"{name} ({_NOT_ARGUMENTS[name]})" for name in ours)
+            raise ValueError(f"not to be set here: {told}")
+        return value
+
+
+class TrainConfig(TrainSettings):
+    """A training of one LoRA adapter; only `model` and `output` have no default.
+
+    `data` and `held_out` are files of rows for `harness train`; from Python, rows are handed over
+    and both stay empty.
+    """
+
+    model: str
+    output: Path
+    data: tuple[DataFile, ...] = ()
+    held_out: tuple[DataFile, ...] = ()
+    trust_remote_code: StrictBool = False
 
     @field_validator("data", "held_out", mode="before")
     @classmethod
@@ -137,6 +154,19 @@ def _file(item: Any) -> Any:
     return {"path": file.path, "count": file.count}
 
 
+# Arguments of from_pretrained that are no matter of `model_args`, and why.
+_NOT_ARGUMENTS = {
+    "device_map": "say device",
+    "dtype": "say dtype",
+    "torch_dtype": "say dtype",
+    "quantization_config": "say qlora",
+    "load_in_4bit": "say qlora",
+    "load_in_8bit": "say qlora",
+    "trust_remote_code": "a setting of its own",
+    "use_safetensors": "no pickle is ever loaded",
+    "local_files_only": "nothing is ever downloaded",
+    "force_download": "nothing is ever downloaded",
+}
 _NOT_RECIPE = (
     "model", "output", "data", "held_out", "device_batch_size", "gradient_checkpointing",
     "keep_checkpoints", "device", "threads", "report_to", "run_name", "template",

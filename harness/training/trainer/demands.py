@@ -22,8 +22,7 @@ _OUTSIDE = ("embed_tokens", "lm_head", "wte", "wpe")  # matrices that are no lin
 def demand(config: TrainConfig, base: ModelDir) -> None:
     """Raises `InputError` for settings that this model, or this machine, cannot be trained with."""
     problems = [*_missing_packages(config), *_base_problems(config, base)]
-    if config.qlora and not problems:
-        problems = list(_qlora_problems())
+    problems = problems or list(_placement_problems(config))
     if problems:
         raise InputError(*problems)
 
@@ -86,6 +85,11 @@ def _missing_packages(config: TrainConfig) -> Iterator[Problem]:
             f"training needs packages that are not installed: {', '.join(missing)}",
             mend="pip install 'adapter-gate-harness[train]'",
         )
+    if config.qlora and not find_spec("bitsandbytes"):
+        yield Problem(
+            "qlora: bitsandbytes is not installed",
+            mend="pip install 'adapter-gate-harness[train,bitsandbytes]'",
+        )
     for tracker in config.report_to:
         names = _PACKAGES.get(tracker, (tracker,))
         if not any(find_spec(name) for name in names):
@@ -121,17 +125,17 @@ def _linear(base: ModelDir) -> set[str]:
     return names - set(_OUTSIDE)
 
 
-def _qlora_problems() -> Iterator[Problem]:
-    import torch
+def _placement_problems(config: TrainConfig) -> Iterator[Problem]:
+    """What is named must be there; what is chosen is chosen in the training process."""
+    from harness.backends.hf.placement import check_named  # imports torch
 
-    if not torch.cuda.is_available():
-        yield Problem(
-            f"qlora: 4-bit bases are computed on CUDA only, and torch {torch.__version__} sees "
-            "no GPU",
-            mend="leave qlora out: a plain LoRA trains on a CPU too",
-        )
-    elif not find_spec("bitsandbytes"):
-        yield Problem("qlora: bitsandbytes is not installed", mend="pip install bitsandbytes")
+    try:
+        check_named(config.device, config.dtype)
+    except InputError as error:
+        for problem in error.problems:
+            key = problem.message.partition(" ")[0]
+            usual = {"device": "device: auto or device: cpu", "dtype": "dtype: auto"}
+            yield replace(problem, mend=f"say {usual[key]}")
 
 
 def _source(tokenizer: ChatTokenizer) -> str:

@@ -28,7 +28,10 @@ class Exit(IntEnum):
 
 
 class Job(BaseModel):
-    """One attempt. `base` is where the model's files are; `resume` a checkpoint to go on from."""
+    """One attempt. `base` is where the model's files are; `resume` a checkpoint to go on from.
+
+    A `rehearsal` ends before the first step.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,6 +42,7 @@ class Job(BaseModel):
     device_batch: int
     checkpointing: bool
     resume: Path | None = None
+    rehearsal: bool = False
 
     @property
     def accumulation(self) -> int:

@@ -5,22 +5,19 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
-from rich.text import Text
 
+from harness.reports.display import LINE_EVERY, Display
 from harness.reports.words import duration, encodable, plural
 from harness.training.trainer.events import Evaluated, Event, Note, Saved, Started, Stepped
 
-LINE_EVERY = 30.0  # seconds between plain lines
 RECENT = 20  # steps whose mean loss and speed are shown
 
 
-class TrainingProgress:
+class TrainingProgress(Display):
     """An observer of a training, to be used as a context manager.
 
     Shows steps, the mean loss of the last steps, the newest held-out loss, tokens per second and
@@ -34,41 +31,25 @@ class TrainingProgress:
         every: float = LINE_EVERY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.console = console
-        self._clock, self._every = clock, every
-        self._next_line = clock() + every
         self._recent: deque[Stepped] = deque(maxlen=RECENT)
         self._held_out = ""
         self._bar = _new_bar(console) if console.is_terminal else None
         self._task = self._bar.add_task("training", total=None, details="") if self._bar else None
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
+        super().__init__(console, self._bar, every, clock)
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
         if isinstance(event, Note):
-            self._print(f"note: {event.text}")
+            self.print(f"note: {event.text}")
         elif isinstance(event, Started):
-            self._print(_beginning(event))
+            self.print(_beginning(event))
         elif isinstance(event, Evaluated):
             self._held_out = f"held out {event.loss:.4f}"
-            self._print(f"step {event.step}: {self._held_out}{', the best' if event.best else ''}")
+            self.print(f"step {event.step}: {self._held_out}{', the best' if event.best else ''}")
         elif isinstance(event, Stepped):
             self._step(event)
         elif isinstance(event, Saved) and not self._bar:
-            self._print(f"step {event.step}: saved as {event.path}")
+            self.print(f"step {event.step}: saved as {event.path}")
 
     def details(self) -> str:
         """Loss, held-out loss, speed and time left, as far as they are known."""
@@ -88,12 +69,8 @@ class TrainingProgress:
         if self._bar and self._task is not None:
             details = encodable(self.details(), self.console.encoding)
             self._bar.update(self._task, total=event.steps, completed=event.step, details=details)
-        elif self._clock() >= self._next_line:
-            self._next_line = self._clock() + self._every
-            self._print(f"step {event.step} of {event.steps} · {self.details()}")
-
-    def _print(self, text: str) -> None:
-        self.console.print(Text(encodable(text, self.console.encoding)))
+        elif self.line_due():
+            self.print(f"step {event.step} of {event.steps} · {self.details()}")
 
 
 def _new_bar(console: Console) -> Bar:

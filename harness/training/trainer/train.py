@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import InputError, Problem
 from harness.training.trainer.attempt import attempt
-from harness.training.trainer.checkpoints import checkpoints, replace_file, resumable
+from harness.training.trainer.checkpoints import resumable
+from harness.training.trainer.claiming import check_output, claim, work_of
 from harness.training.trainer.config import TrainConfig
 from harness.training.trainer.endings import ending_error
 from harness.training.trainer.events import Event, Note, Observer, Started, Stepped
-from harness.training.trainer.finishing import finish, finished, tidy
-from harness.training.trainer.job import Exit, Job, write_samples
-from harness.training.trainer.manifest import differences
+from harness.training.trainer.finishing import finish, tidy
+from harness.training.trainer.job import Exit, Job
 from harness.training.trainer.memory import Footing, described, first_footing, smaller
 from harness.training.trainer.prepare import Prepared, prepare
 from harness.training.trainer.values import TrainedAdapter
 from harness.training.values import Row
-
-WORK = ".training"  # inside the output: what only an unfinished training needs
 
 
 def train(
@@ -46,13 +42,12 @@ def train(
     checkpoint is kept.
     """
     prepared = prepare(config, rows, held_out, cache)
-    done = finished(config.output, prepared.identity)
+    done = check_output(prepared)
     if done is not None:
-        tidy(config.output, config.output / WORK)  # killed at the very end, it may have been left
+        tidy(config.output, work_of(prepared))  # killed at the very end, it may have been left
         observer(Note(f"{config.output} holds this adapter already"))
         return done
-    work = config.output / WORK
-    _claim(prepared, work)
+    work = claim(prepared)
     observer(Note(_beginning(prepared.counts)))
     recorder = Recorder(observer)
     _run(prepared, work, recorder)
@@ -83,26 +78,6 @@ class Recorder:
         self._observer(event)
 
 
-def _claim(prepared: Prepared, work: Path) -> None:
-    """Make the output this training's own, or find that it is already."""
-    file, output = work / "identity.json", prepared.config.output
-    if file.is_file() and checkpoints(output):  # without one nothing was trained that could be lost
-        known = json.loads(file.read_text(encoding="utf-8"))
-        if different := differences(known, prepared.identity):
-            raise InputError(_other_training(output, different))
-    elif not file.is_file() and output.is_dir() and any(path != work for path in output.iterdir()):
-        raise InputError(
-            Problem("is not empty, and holds no training", str(output),
-                    mend="train into a new directory")
-        )  # fmt: skip
-    work.mkdir(parents=True, exist_ok=True)
-    samples = work / "samples.jsonl"
-    staging = samples.with_suffix(".part")
-    write_samples(staging, prepared.samples)
-    staging.replace(samples)
-    replace_file(file, json.dumps(dict(prepared.identity)).encode())
-
-
 def _run(prepared: Prepared, work: Path, observer: Observer) -> None:
     """Attempts, each in a fresh process, until one reaches the end."""
     footing = first_footing(prepared.config, work)
@@ -129,13 +104,4 @@ def _job(prepared: Prepared, work: Path, footing: Footing) -> Job:
         device_batch=footing.device_batch,
         checkpointing=footing.checkpointing,
         resume=resumable(prepared.config.output),
-    )
-
-
-def _other_training(output: Path, different: Sequence[str]) -> Problem:
-    return Problem(
-        "holds another training that is not finished, and it cannot go on with these",
-        str(output),
-        found="other " + ", ".join(different),
-        mend="take what it was begun with, train into another directory, or remove this one",
     )

@@ -23,7 +23,7 @@ def add_row(place: Workplace, user: str, answer: str) -> Path:
 
 
 def test_the_plan_and_the_first_rows_are_shown(failing: Workplace) -> None:
-    done = failing.run("fix", "--dry-run")
+    done = failing.here("fix", "--dry-run")
 
     assert done.code == 0, done.out
     assert "repair json_validity: 23 cases to look at, 19 held out" in done.out
@@ -39,7 +39,7 @@ def test_a_pool_with_a_copied_case_is_caught(failing: Workplace) -> None:
     case = json.loads(rows[4])
     add_row(failing, case["user"], json.dumps(case["value"]))
 
-    done = failing.run("fix", "--dry-run")
+    done = failing.here("fix", "--dry-run")
 
     assert done.code == 0, done.out
     assert "guard: 1 row removed" in done.out
@@ -49,7 +49,7 @@ def test_a_pool_with_a_copied_case_is_caught(failing: Workplace) -> None:
 def test_rows_in_a_foreign_chat_template_are_refused(failing: Workplace) -> None:
     add_row(failing, "[INST] Extract the colour as JSON. [/INST]", '{"colour": "red"}')
 
-    done = failing.run("fix", "--dry-run")
+    done = failing.here("fix", "--dry-run")
 
     assert done.code == 2
     assert "json_validity.jsonl:601" in done.out
@@ -59,10 +59,8 @@ def test_rows_in_a_foreign_chat_template_are_refused(failing: Workplace) -> None
 def test_a_setting_that_the_trainer_does_not_know_is_refused(failing: Workplace) -> None:
     failing.replace("learning_rate: 0.002", "lerning_rate: 0.002")
 
-    done = failing.run("fix", "--dry-run")
+    done = failing.here("fix", "--dry-run")
 
     assert done.code == 2
-    assert (
-        "json_validity.yaml:1: fix: train: 'lerning_rate' is no setting of the trainer" in done.out
-    )
+    assert "json_validity.yaml:20:11: key 'lerning_rate' is not known here" in done.out
     assert "did you mean: learning_rate" in done.out

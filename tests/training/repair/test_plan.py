@@ -15,6 +15,7 @@ from harness.session import run_suites
 from harness.settings import Settings, load_settings
 from harness.training.repair import FixOptions, FixPlan, make_plan
 from harness.training.repair.judging import judged_suites
+from harness.training.repair.loop import notes_of
 
 Record = Callable[[dict[str, str]], Settings]
 SUITE = """\
@@ -45,6 +46,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("harness.toml").write_text(
         'suites = ["suites"]\nbackend = "replay"\nresponses = "answers.jsonl"\n'
     )
+    Path("suites/pool.jsonl").write_text("")
     write_suite("weak", "fix: {pools: [pool.jsonl], max_drop: 0.08}")
     write_suite("able")
     return tmp_path
@@ -127,6 +129,30 @@ def test_two_failing_suites_of_which_one_can_be_repaired(record: Record) -> None
 
     assert plan.open == {"able"}
     assert judged_suites(plan)[1].gate.min_pass_rate is None
+    assert list(notes_of(plan))[1:] == [
+        "able failed too and is not repaired, its own bar does not count: add a section fix: to "
+        "suites/able.yaml (docs/repair.md)"
+    ]
+
+
+def test_a_failing_suite_that_is_left_out_is_named(record: Record) -> None:
+    write_suite("able", "fix: {pools: [pool.jsonl]}")
+    plan = planned(record({"base": "weak able"}), suites=("weak",))
+
+    assert list(notes_of(plan))[1:] == [
+        "able failed too and is not repaired, its own bar does not count: --suite leaves it out"
+    ]
+
+
+def test_it_is_said_what_the_new_adapter_is_trained_from(record: Record) -> None:
+    plan = planned(record({"base": "weak"}))
+    tuned = replace(plan.before, name="v2", model="m", adapter="out/v2")
+
+    assert list(notes_of(plan)) == ["the new adapter is trained from recorded itself"]
+    assert list(notes_of(replace(plan, before=tuned, was="v1"))) == [
+        "the new adapter is trained from m itself, not from v1 and v2: what was learned there is "
+        "kept only as far as rows teach it and suites show it"
+    ]
 
 
 def test_a_suite_that_did_not_fail_is_not_repaired(record: Record) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,10 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from harness.cli import main
 
 ROOT = Path(__file__).parents[3]
 FIX = "  train: {learning_rate: 0.002, batch_size: 8, max_steps: 60}\n"
@@ -59,6 +62,13 @@ class Workplace:
             timeout=timeout,
         )
         return Done(done.returncode, done.stdout + done.stderr)
+
+    def here(self, *words: str) -> Done:
+        """Run a command in this process: one that loads no weights is done in a moment."""
+        out = io.StringIO()
+        with chdir(self.folder), redirect_stdout(out), redirect_stderr(out):
+            code = main(words)
+        return Done(code, out.getvalue())
 
     def killed(self, *words: str, when: Callable[[], bool], timeout: float = 600) -> None:
         """Start a command and kill it, with all its processes, once something has happened."""

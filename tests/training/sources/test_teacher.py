@@ -12,7 +12,13 @@ from harness.errors import InputError
 from harness.fix_settings import TeacherSettings
 from harness.settings import JudgeSettings, Settings
 from harness.suites import Suite, load_suite, practice_suite
-from harness.training.sources import find_teacher, paraphrases, replay_from_model, teach
+from harness.training.sources import (
+    find_teacher,
+    paraphrases,
+    replay_from_model,
+    replay_prompts,
+    teach,
+)
 from harness.training.sources.teacher import Teacher
 from harness.variants import Variant
 
@@ -67,8 +73,7 @@ def test_the_prompt_of_a_row_is_the_one_that_was_answered(suite: Suite, tmp_path
 def test_a_teacher_leaves_the_users_runs_alone(suite: Suite, tmp_path: Path) -> None:
     teach(teacher(tmp_path, {"a": ["red"], "b": ["green"]}), suite, suite.cases)
 
-    assert (tmp_path / "home" / "practice.db").is_file()
-    assert not (tmp_path / ".harness").exists()
+    assert [file.name for file in (tmp_path / ".harness").glob("*.db")] == ["fix-home.db"]
     assert not (tmp_path / "reports").exists()
 
 
@@ -106,19 +111,31 @@ def test_the_models_own_answers_are_replayed_where_they_pass(tmp_path: Path) -> 
     first, *others = right
     said = teacher(tmp_path, {first: ["0"], **{name: [right[name]] for name in others}})
 
-    (found,) = replay_from_model(said, [suite], count=2, seed="1")
+    (found,) = replay_from_model(said, replay_prompts([suite], seed="1"), count=2, seed="1")
 
     assert (found.offered, found.kept) == (4, 2)
     assert all(row.replay and row.messages[-1].content == right[row.group] for row in found.rows)
     assert not {row.group for row in found.rows} & {case.id for case in suite.cases}
 
 
-def test_without_any_prompt_of_its_own_nothing_can_be_replayed(
-    suite: Suite, tmp_path: Path
-) -> None:
-    said = teacher(tmp_path, {"a": ["red"]})
+def test_a_model_that_passes_nothing_has_nothing_to_replay(tmp_path: Path) -> None:
+    text = "suite: h\ncategory: c\ngenerate: [{haystack: {id: n, lengths: 200, depths: 0}}]\n"
+    (tmp_path / "h.yaml").write_text(text)
+    prompts = replay_prompts([load_suite(tmp_path / "h.yaml")], seed="1")
+    said = teacher(tmp_path, {case.id: ["0"] for case in prompts[0].cases})
     with pytest.raises(InputError) as caught:
-        replay_from_model(said, [suite], count=5, seed="1")
+        replay_from_model(said, prompts, count=5, seed="1")
+
+    assert str(caught.value).startswith(
+        "nothing to replay: no answer of big to generated prompts passes\n"
+    )
+
+
+def test_without_any_prompt_of_its_own_nothing_can_be_replayed(
+    suite: Suite,
+) -> None:
+    with pytest.raises(InputError) as caught:
+        replay_prompts([suite], seed="1")
 
     assert str(caught.value) == (
         "nothing to replay: no pool is named, and no other suite makes prompts of its own\n"

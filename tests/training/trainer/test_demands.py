@@ -96,14 +96,30 @@ def test_a_quantised_base(tiny: Path, tmp_path: Path) -> None:
     )
 
 
-def test_qlora_without_a_gpu(tiny: Path) -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
+def test_qlora_without_its_library(tiny: Path) -> None:
+    if find_spec("bitsandbytes"):
+        pytest.skip("bitsandbytes is installed")
     assert refused(tiny, qlora=True) == (
-        f"qlora: 4-bit bases are computed on CUDA only, and torch {torch.__version__} sees no GPU\n"
-        "  mend: leave qlora out: a plain LoRA trains on a CPU too"
+        "qlora: bitsandbytes is not installed\n"
+        "  mend: pip install 'adapter-gate-harness[train,bitsandbytes]'"
+    )
+
+
+def test_a_number_format_that_is_not_known(tiny: Path) -> None:
+    assert refused(tiny, dtype="float7") == (
+        "dtype 'float7' is not known\n"
+        "  wanted: auto, float32, bfloat16, float16\n"
+        "  did you mean: float32\n"
+        "  mend: say dtype: auto"
+    )
+
+
+def test_a_device_that_is_not_known(tiny: Path) -> None:
+    assert refused(tiny, device="gpu") == (
+        "device 'gpu' is not known\n"
+        "  wanted: auto, cpu, cuda, cuda:N or mps\n"
+        "  did you mean: cpu\n"
+        "  mend: say device: auto or device: cpu"
     )
 
 

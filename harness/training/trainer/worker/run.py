@@ -14,7 +14,7 @@ from peft import LoraConfig
 from trl.trainer.sft_config import SFTConfig
 
 from harness.backends.hf.placement import Placement, place, use_threads
-from harness.errors import MachineryError, Problem
+from harness.errors import InputError, MachineryError, Problem
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.trainer.checkpoints import step_of
 from harness.training.trainer.config import LoraSettings
@@ -22,6 +22,8 @@ from harness.training.trainer.encoding import Sample, prove
 from harness.training.trainer.events import Note, Observer, Started
 from harness.training.trainer.history import read_history
 from harness.training.trainer.job import Job, Samples, read_samples
+from harness.training.trainer.worker.failures import first_line, out_of_memory
+from harness.training.trainer.worker.four_bits import four_bits, settle
 from harness.training.trainer.worker.packing import demand_packing
 from harness.training.trainer.worker.sft import AdapterTrainer
 from harness.training.trainer.worker.watching import Watch, exhausted
@@ -31,22 +33,46 @@ PACKED = 2048  # tokens of a packed sequence; each row in it has positions of it
 
 
 def run(job: Job, send: Observer) -> None:
-    """Train until the last step; every checkpoint is on the disk when this returns."""
+    """Train until the last step; every checkpoint is on the disk when this returns.
+
+    Raises InputError for what only shows once the model is loaded. A rehearsal ends there.
+    """
     config = job.config
     placement = place(config.device.partition(":")[0], config.dtype)  # the only GPU is number 0
     use_threads(config.threads)
     be_deterministic(placement)
     samples = read_samples(job.samples)
     tokenizer = load_tokenizer(job.base, trust_remote_code=config.trust_remote_code)
-    trainer = new_trainer(job, samples, tokenizer, placement, send)
+    trainer = _loaded(job, samples, tokenizer, placement, send)
     if config.packing:
         demand_packing(trainer, samples.train)
     for reason in placement.reasons:
         send(Note(reason))
-    send(_started(job, samples, placement, trainer, _prove(trainer, samples, tokenizer)))
+    proven = _prove(trainer, samples, tokenizer)
+    if job.rehearsal:
+        return
+    send(_started(job, samples, placement, trainer, proven))
     if job.resume and _ended(job.resume, trainer.steps, config.patience):
         return
     trainer.train(resume_from_checkpoint=str(job.resume) if job.resume else None)
+
+
+def _loaded(
+    job: Job, samples: Samples, tokenizer: ChatTokenizer, placement: Placement, send: Observer
+) -> AdapterTrainer:
+    """The trainer; arguments that the model does not take are a mistake of the user's."""
+    try:
+        return new_trainer(job, samples, tokenizer, placement, send)
+    except (TypeError, ValueError, ImportError) as error:
+        if not job.config.model_args or out_of_memory(error):
+            raise
+        raise InputError(
+            Problem(
+                "the model does not load with these model_args",
+                found=f"{type(error).__name__}: {first_line(error)}",
+                mend="give what from_pretrained of transformers takes, or leave model_args out",
+            )
+        ) from error
 
 
 def new_trainer(
@@ -68,9 +94,11 @@ def new_trainer(
         train_dataset=dataset(samples.train),
         eval_dataset=dataset(held_out) if held_out else None,
         processing_class=tokenizer.tokenizer,
-        quantization_config=_four_bits() if config.qlora else None,
+        quantization_config=four_bits(placement.dtype) if config.qlora else None,
         peft_config=_lora(config.lora),
     )
+    if config.qlora and trainer.model is not None:
+        send(Note(settle(trainer.model)))
     every = config.checkpoint_every or trainer.steps_per_epoch
     trainer.add_callback(Watch(send, every, config.patience, evaluates=bool(held_out)))
     return trainer
@@ -149,18 +177,6 @@ def _lora(settings: LoraSettings) -> LoraConfig:
         use_rslora=settings.rslora,
         bias="none",
         task_type="CAUSAL_LM",
-    )
-
-
-def _four_bits() -> Any:
-    """QLoRA's base: 4-bit NormalFloat, quantised twice (arXiv 2305.14314)."""
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # as transformers has it
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
     )
 
 

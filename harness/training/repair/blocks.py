@@ -1,0 +1,114 @@
+"""The `fix:` blocks of suites, held against the world: files, teachers, the trainer's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import InputError, Problem, nearest
+from harness.fix_settings import FixSettings
+from harness.settings import Settings
+from harness.suites import Suite
+from harness.suites.document import read_document
+from harness.suites.problems import Place, Problems
+from harness.training.sources import pool_file, unknown_teacher
+from harness.training.trainer import TrainSettings
+
+# What a block must not say about the training, and who says it.
+OURS = {
+    "model": "the run's base is trained",
+    "output": "the loop keeps its own",
+    "data": "rows come from pools, generate and teacher",
+    "held_out": "see held_out_share",
+    "trust_remote_code": "an option of the command line: a suite may come from somebody else",
+}
+Report = Callable[[Problems], None]
+
+
+def check_blocks(settings: Settings, suites: Iterable[Suite]) -> None:
+    """Raises InputError for all that is wrong in the blocks of these suites, with its places."""
+    found = [problem for suite in suites for problem in _problems(settings, suite)]
+    if found:
+        raise InputError(*found)
+
+
+def block_warnings(suite: Suite) -> Iterator[str]:
+    """What cannot go well with a block, and is no mistake in it."""
+    fix = suite.fix
+    if fix is not None and not (fix.pools or fix.generate or suite.retired):
+        yield "fix: names no pools and no generate: nothing but --bad-cases would teach anything"
+
+
+def _problems(settings: Settings, suite: Suite) -> tuple[Problem, ...]:
+    if suite.fix is None:
+        return ()
+    reports = [*_files(settings, suite, suite.fix), *_training(suite.fix)]
+    reports += _teacher(settings, suite.fix)
+    if not reports:
+        return ()
+    problems = Problems(read_document(suite.path, Path(suite.path).read_bytes()))
+    for report in reports:
+        report(problems)
+    try:
+        problems.raise_any()
+    except InputError as error:
+        return error.problems
+    return ()
+
+
+def _files(settings: Settings, suite: Suite, fix: FixSettings) -> Iterator[Report]:
+    """Pools, and the files whose rows take the place of others."""
+    for key, names in (("pools", fix.pools), ("replay", fix.replay.pools)):
+        loc = ("fix", key) if key == "pools" else ("fix", key, "pools")
+        for index, name in enumerate(names):
+            if problem := _pool_problem(settings, suite, name):
+                yield partial(_add, Place((*loc, index)), problem)
+    for entry, name in (fix.generate.rows if fix.generate else {}).items():
+        file = Path(suite.path).parent / name
+        if not file.is_file():
+            place = Place(("fix", "generate", "rows", entry))
+            yield partial(_add, place, _missing(f"file of rows {name!r}", file))
+
+
+def _pool_problem(settings: Settings, suite: Suite, name: str) -> Problem | None:
+    try:
+        file = pool_file(settings, suite, name)
+    except InputError as error:
+        return error.problems[0]
+    return None if file.path.is_file() else _missing(f"pool {name!r}", file.path)
+
+
+def _missing(what: str, path: Path) -> Problem:
+    if path.is_dir():
+        return Problem(f"{what} is a folder", wanted="a file of rows")
+    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = nearest(path.name, beside)
+    return Problem(f"{what} does not exist", found=path.as_posix(), did_you_mean=close)
+
+
+def _training(fix: FixSettings) -> Iterator[Report]:
+    """Settings of the trainer: those that the loop says itself, and those that are wrong."""
+    for key, why in OURS.items():
+        if key in fix.train:
+            message = f"{key!r} is not said under fix: train: {why}"
+            place = Place(("fix", "train", key))
+            yield partial(Problems.add_key, place=place, message=message, mend="leave it out")
+    try:
+        TrainSettings.model_validate({k: v for k, v in fix.train.items() if k not in OURS})
+    except ValidationError as error:
+        place = Place(("fix", "train"))
+        yield partial(Problems.add_invalid, place=place, error=error, model=TrainSettings)
+
+
+def _teacher(settings: Settings, fix: FixSettings) -> Iterator[Report]:
+    problem = unknown_teacher(settings, fix.teacher.name) if fix.teacher else None
+    if problem is not None:
+        yield partial(_add, Place(("fix", "teacher", "name")), problem)
+
+
+def _add(place: Place, problem: Problem, problems: Problems) -> None:
+    parts = ("found", "wanted", "did_you_mean", "mend")
+    problems.add(place, problem.message, **{name: getattr(problem, name) for name in parts})

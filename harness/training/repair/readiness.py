@@ -1,0 +1,85 @@
+"""What can stop a repair, checked before it spends time; a dry run makes the same checks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.backends.model_dir import open_model
+from harness.chat import Message
+from harness.errors import InputError, Problem
+from harness.fix_settings import SELF
+from harness.session import engine_of
+from harness.settings import Settings
+from harness.training.repair.judging import cast_of
+from harness.training.repair.plan import FixPlan
+from harness.training.repair.rounds import train_config
+from harness.training.sources import find_teacher
+from harness.training.trainer import prepare, rehearse
+from harness.training.values import Row
+from harness.training.writable import demand_writable
+
+# Engines without weights, and what their answers are.
+RECORDED = {"replay": "recorded", "echo": "echoes"}
+SERVER = "openai"
+# Stand for the rows of a training while its settings are tried.
+SAMPLES = tuple(
+    Row((Message("user", f"Say {word}."), Message("assistant", word)), "sample")
+    for word in ("one", "two")
+)
+
+
+def check_ready(plan: FixPlan, settings: Settings) -> None:
+    """Raises InputError where model, engines, trainer or places are not as a repair needs them."""
+    _check_model(plan)
+    _check_engines(plan, settings)
+    _check_training(plan, settings)
+    demand_writable(plan.place.folder, "name another place for the link: --current PATH")
+
+
+def _check_model(plan: FixPlan) -> None:
+    """An adapter is trained on weights that are here, with the template they are served with."""
+    mend = "run the same suites with --model M, and fix that run"
+    if kind := RECORDED.get(plan.run.backend):
+        message = f"run {plan.run.id} has no model that could be trained"
+        found = f"answers that are {kind} (backend {plan.run.backend})"
+        raise InputError(Problem(message, found=found, mend=mend))
+    try:
+        open_model(plan.before.model)
+    except InputError as error:
+        raise InputError(*(replace(problem, mend=mend) for problem in error.problems)) from None
+    if plan.before.chat_template:
+        raise InputError(
+            Problem(
+                f"variant {plan.before.name!r} has a chat template of its own, and an adapter is "
+                "trained with the model's",
+                found=plan.before.chat_template,
+                mend="put that template into the model's directory, and run without it",
+            )
+        )
+
+
+def _check_engines(plan: FixPlan, settings: Settings) -> None:
+    """The engine that judges must take the new adapter; a teacher's must be there."""
+    from harness.backends.hf.placement import check_named  # imports torch
+
+    if settings.backend in (*RECORDED, SERVER):
+        raise InputError(
+            Problem(
+                f"backend {settings.backend!r} cannot answer with an adapter that is trained here",
+                mend="add --backend hf or --backend vllm",
+            )
+        )
+    check_named(settings.device, settings.dtype)
+    engine_of(settings, cast_of(plan, None)).close()
+    teachers = {t.fix.teacher.name: t.fix.teacher for t in plan.targets if t.fix.teacher}
+    for name, asked in teachers.items():
+        if name != SELF:
+            found = find_teacher(settings, asked, plan.before, plan.home)
+            engine_of(found.settings, [found.variant]).close()
+
+
+def _check_training(plan: FixPlan, settings: Settings) -> None:
+    """As the training will: with two rows of ours, whose length is no matter of the settings."""
+    config = train_config(plan, settings, plan.home).model_copy(update={"max_length": None})
+    cache = settings.path(settings.store).parent
+    rehearse(prepare(config, SAMPLES, cache=cache))
