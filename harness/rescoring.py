@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InputError, Problem
-from harness.gate import GateReport
+from harness.gate import GateReport, Verdict
 from harness.judging import open_judges
+from harness.reports import build_scorecard
+from harness.reports.words import label
 from harness.runner import Rescored, RunInfo, existing_store, find_run, rescore
 from harness.selection import load_selected
 from harness.session import decide_run, exit_code
@@ -20,13 +22,16 @@ from harness.suites import Suite
 class RescoreReport:
     """Today's checks on the answers of an earlier run; nothing of it is stored.
 
-    `verdicts` are lines "suite, variant: before → after" for verdicts that change.
+    `verdicts` are lines "suite, variant: before → after" for verdicts that change; `summary` says
+    what the gate says of each candidate under today's checks.
     """
 
     info: RunInfo
     total: int
     changed: tuple[Rescored, ...]
     verdicts: tuple[str, ...]
+    summary: tuple[str, ...]
+    verdict: Verdict | None
     exit_code: int
 
 
@@ -50,8 +55,18 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
         total=len(again),
         changed=tuple(rescored for rescored in again if rescored.changed),
         verdicts=tuple(_changed_verdicts(before, after)),
+        summary=tuple(_summary(info, after)),
+        verdict=after.verdict,
         exit_code=exit_code(after),
     )
+
+
+def _summary(info: RunInfo, gate: GateReport) -> Iterator[str]:
+    """The verdict on each candidate in words; why there is none, where nothing is gated."""
+    scorecard = build_scorecard(info, gate)
+    for card in scorecard.candidates():
+        yield f"{label(card.verdict).upper()}: {card.summary}"
+    yield from (f"warning: {text}" for text in scorecard.warnings)
 
 
 def _files(info: RunInfo, settings: Settings) -> list[str]:

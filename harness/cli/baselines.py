@@ -30,7 +30,13 @@ def add_commands(commands: Any) -> None:
         "run suites/ --baseline baselines/production.json",
     )
     acts = baseline.add_subparsers(dest="what", metavar="save|show", required=True)
-    save = acts.add_parser("save", help="write the results of one variant", allow_abbrev=False)
+    save = new_command(
+        acts,
+        "save",
+        "write the results of one variant",
+        "baseline save baselines/production.json",
+        "baseline save baselines/production.json 20261121-1033 --variant new",
+    )
     save.add_argument("file", metavar="FILE.json", help="the file to write; commit it")
     save.add_argument("run", nargs="?", default="latest", metavar="RUN", help="id, or latest")
     save.add_argument(
@@ -41,7 +47,8 @@ def add_commands(commands: Any) -> None:
     )
     add_settings(save, without=_ALL_BUT_STORE)
     save.set_defaults(act=save_command)
-    show = acts.add_parser("show", help="what a baseline file holds", allow_abbrev=False)
+    shown = "baseline show baselines/production.json"
+    show = new_command(acts, "show", "what a baseline file holds", shown)
     show.add_argument("file", metavar="FILE.json", help="a file that `baseline save` wrote")
     add_settings(show, without=_ALL_BUT_STORE)
     show.set_defaults(act=show_command)

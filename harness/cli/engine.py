@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parser import add_settings
+from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
 from harness.settings import Settings
 
@@ -26,9 +26,23 @@ _NOT_HERE += ("report_dir", "responses", "time_limit", "backend")
 
 def add_commands(commands: Any) -> None:
     """Register the three commands under `harness engine`."""
-    engine = commands.add_parser("engine", help="keep an engine warm between runs")
+    engine = new_command(
+        commands,
+        "engine",
+        "keep an engine warm between runs",
+        "engine up --model Qwen2.5-7B-Instruct/ --adapter new=out/new",
+        "run suites/ --backend vllm          asks the warm engine, if it fits",
+        "engine status",
+        "engine down",
+    )
     inner = engine.add_subparsers(dest="what", metavar="up|status|down", required=True)
-    up = inner.add_parser("up", help="start vLLM and keep it", allow_abbrev=False)
+    up = new_command(
+        inner,
+        "up",
+        "start vLLM and keep it",
+        "engine up --model Qwen2.5-7B-Instruct/ --adapter 'out/checkpoint-*'",
+        "engine up --idle-timeout 120 --engine-arg max_model_len=8192",
+    )
     add_settings(up, without=_NOT_HERE)
     up.add_argument(
         "--idle-timeout",
@@ -42,20 +56,19 @@ def add_commands(commands: Any) -> None:
         ("status", status_command, "which engine is warm"),
         ("down", down_command, "end it, and give its memory back"),
     ):
-        parser = inner.add_parser(name, help=text, allow_abbrev=False)
+        parser = new_command(inner, name, text, f"engine {name}")
         parser.add_argument("--store", default=argparse.SUPPRESS, metavar="FILE", help="its place")
         parser.set_defaults(act=act)
 
 
 def up_command(arguments: argparse.Namespace) -> int:
     """Start a warm engine for the project's model; returns when it answers."""
-    from rich.console import Console
-
+    from harness.console import Terminal
     from harness.engine.starting import start
 
     settings = read_settings(arguments, backend="vllm")
     options = _options(settings)
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with console.status("starting vLLM") as line:
         warm = start(options, 60 * arguments.idle_timeout, lambda text: line.update(text))
     print(f"warm engine up: {warm.model} at {warm.url}")

@@ -6,9 +6,9 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.leaving import Terminal
 from harness.cli.parser import add_settings, columns, count, new_command
-from harness.cli.running import read_settings
+from harness.cli.running import read_settings, tell
+from harness.console import Terminal
 
 if TYPE_CHECKING:
     from harness.gate import Verdict
@@ -64,7 +64,7 @@ def show_command(arguments: argparse.Namespace) -> int:
         found = find_run(store, arguments.run)
     report = reopen(settings, found.id)
     print_summary(Terminal(), report.scorecard, report.paths)
-    return report.exit_code
+    return tell(report.exit_code, report.gate.verdict)
 
 
 def rescore_command(arguments: argparse.Namespace) -> int:
@@ -82,7 +82,10 @@ def rescore_command(arguments: argparse.Namespace) -> int:
         print(f"  {one.suite} {one.case}[{one.variant}]: {rescored.before.outcome} → {one.outcome}")
     for line in again.verdicts:
         print(line)
-    return again.exit_code
+    print("under today's checks:")
+    for line in again.summary:
+        print(f"  {line}")
+    return tell(again.exit_code, again.verdict)
 
 
 def _row(info: RunInfo, verdict: Verdict | None, results: int) -> tuple[str, ...]:

@@ -29,11 +29,14 @@ def add_commands(commands: Any) -> None:
     formats = family.add_subparsers(
         dest="format", metavar="FORMAT", required=True, parser_class=Parser
     )
-    ifeval = _format(formats, "ifeval", "IFEval's input file (JSONL)", ifeval_command)
+    shown = "import ifeval input_data.jsonl --mode compat --out suites/ifeval.yaml"
+    ifeval = _format(formats, "ifeval", "IFEval's input file (JSONL)", ifeval_command, shown)
     whose = "whose rules count: compat is the reference's (default: fixed)"
     ifeval.add_argument("--mode", choices=("fixed", "compat"), default="fixed", help=whose)
-    _format(formats, "xstest", "XSTest's prompts (CSV)", xstest_command)
-    rows = _format(formats, "jsonl", "rows of instructions or messages", rows_command)
+    shown = "import xstest xstest_prompts.csv --out suites/over-refusal.yaml"
+    _format(formats, "xstest", "XSTest's prompts (CSV)", xstest_command, shown)
+    shown = "import jsonl rows.jsonl --map user=question --map reference=answer"
+    rows = _format(formats, "jsonl", "rows of instructions or messages", rows_command, shown)
     targets = "messages, system, user, input, reference, id, cluster or tag"
     rows.add_argument("--map", action="append", default=[], metavar="TARGET=COLUMN", help=targets)
     how = "how an answer is held against the one that is wanted (default: auto)"
@@ -43,8 +46,8 @@ def add_commands(commands: Any) -> None:
     rows.add_argument("--category", default="imported", metavar="NAME", help="(default: imported)")
 
 
-def _format(formats: Any, name: str, text: str, act: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = formats.add_parser(name, help=text, allow_abbrev=False)
+def _format(formats: Any, name: str, text: str, act: Any, example: str) -> argparse.ArgumentParser:
+    parser = new_command(formats, name, text, example)
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--out", metavar="SUITE.yaml", help="(default: the name of FILE)")
     parser.add_argument("--force", action="store_true", help="write over what is there")

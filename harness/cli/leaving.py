@@ -6,18 +6,8 @@ import os
 import signal
 import sys
 
-from rich.console import Console
-
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as shells see programs that end by it
-
-
-class Terminal(Console):
-    """rich's console; a pipe that is closed by its reader is an error as any other."""
-
-    def on_broken_pipe(self) -> None:
-        """Instead of leaving the process with exit code 1, which says that a gate failed."""
-        raise BrokenPipeError
 
 
 def silence() -> int:

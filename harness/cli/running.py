@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.cli.leaving import Terminal
 from harness.cli.parser import add_settings, given_settings, new_command
+from harness.console import Terminal
 from harness.settings import Settings, find_root, load_settings
+
+if TYPE_CHECKING:
+    from harness.gate import Verdict
 
 
 def add_commands(commands: Any) -> None:
@@ -65,4 +68,11 @@ def _run(settings: Settings, named: list[str]) -> int:
     print_summary(Terminal(), report.scorecard, report.paths)
     if report.failure:
         console.print(report.failure, markup=False, highlight=False)
-    return report.exit_code
+    return tell(report.exit_code, report.gate.verdict)
+
+
+def tell(code: int, verdict: Verdict | None) -> int:
+    """The exit code of a run; where nothing was gated, that is said beside it."""
+    if code == 0 and verdict is None:
+        print("exit code 0: nothing was gated, so nothing failed")
+    return code

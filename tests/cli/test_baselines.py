@@ -9,7 +9,7 @@ import pytest
 
 from harness.cli import main
 from harness.runner import Store
-from tests.cli.conftest import Record
+from tests.recorded_project import Record
 
 ALL = "++++++++++++"
 WORSE = "-------+++++"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from tests.cli.conftest import Record
+from tests.recorded_project import Record
 
 ALL = "++++++++++++"
 Printed = pytest.CaptureFixture[str]

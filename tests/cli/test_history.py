@@ -9,7 +9,7 @@ import pytest
 
 from harness.cli import main
 from harness.runner import ResultRow, Store
-from tests.cli.conftest import Record
+from tests.recorded_project import Record
 
 ALL = "++++++++++++"
 Printed = pytest.CaptureFixture[str]
@@ -126,7 +126,11 @@ def test_a_changed_check_changes_the_verdict_without_an_engine(
     assert out[0] == f"run {run_id()}: 22 results, 22 outcomes change"
     assert out[1:3] == ["  fail → pass: 2", "  pass → fail: 20"]
     assert out[3] == "  colours c00[base]: fail → pass"
-    assert out[-1] == "colours, new: pass → below_threshold"
+    assert out[-3:] == [
+        "colours, new: pass → below_threshold",
+        "under today's checks:",
+        "  ✗ BELOW THRESHOLD: new must not replace base: it is below the bar in colours.",
+    ]
 
 
 def test_the_suites_are_those_of_the_run(record: Record, capsys: Printed) -> None:
@@ -136,7 +140,33 @@ def test_the_suites_are_those_of_the_run(record: Record, capsys: Printed) -> Non
     capsys.readouterr()
 
     assert main(["rescore"]) == 0
-    assert capsys.readouterr().out == f"run {run_id()}: 12 results, 0 outcomes change\n"
+    assert capsys.readouterr().out == (
+        f"run {run_id()}: 12 results, 0 outcomes change\n"
+        "under today's checks:\n"
+        "  ✓ PASS: base may be deployed: every suite passes.\n"
+    )
+
+
+def test_the_exit_code_of_a_run_without_a_gate_is_explained(
+    record: Record, capsys: Printed
+) -> None:
+    suite = Path("suites/colours.yaml")
+    suite.write_text(suite.read_text().replace("gate: {min_pass_rate: 0.5}\n", ""))
+    record({"base": ALL})
+
+    assert main(["run"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "· base is not judged: nothing was gated." in out
+    assert "warning: nothing was gated: no suite has a bar, and there is no baseline" in out
+    assert out[-1] == "exit code 0: nothing was gated, so nothing failed"
+
+    assert main(["rescore"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "under today's checks:",
+        "  · NO VERDICT: base is not judged: nothing was gated.",
+        "  warning: nothing was gated: no suite has a bar, and there is no baseline",
+        "exit code 0: nothing was gated, so nothing failed",
+    ]
 
 
 def test_a_suite_that_is_gone_is_said(record: Record, capsys: Printed) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from tests.cli.conftest import Record
+from tests.recorded_project import Record
 
 ALL = "++++++++++++"
 
@@ -106,6 +106,12 @@ def test_the_noise_floor_is_reported_and_decides_nothing(
             "--baseline 'nwe' names no variant of this run, and no earlier run\n"
             "  wanted: one of base, new; a run (`harness runs` lists them); FILE.json\n"
             "  did you mean: new",
+        ),
+        (
+            ["run", "--baseline", "answers.jsonl"],
+            "answers.jsonl: this file is no run and no baseline\n"
+            "  wanted: a run (`harness runs` lists them), its folder under reports/, or a "
+            "FILE.json that `harness baseline save` wrote",
         ),
         (
             ["run", "suites/colors.yaml"],

@@ -12,7 +12,7 @@ import pytest
 
 from harness.cli import main
 from harness.runner import Store, stats
-from tests.cli.conftest import Record
+from tests.recorded_project import Record
 
 MODEL = Path(__file__).parents[2] / "fixtures" / "model"
 COMMAND = [sys.executable, "-m", "harness", "run", "--backend", "echo"]
