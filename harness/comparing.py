@@ -154,12 +154,20 @@ def _info(sides: Sequence[Side], gate: GateReport, bars: Mapping[str, GateSettin
             replace(s.variant, name=s.name, role=roles.get(s.name, VariantRole.CANDIDATE))
             for s in sides
         ),
-        notes=tuple(f"{side.name} is {side.whole}" for side in sides),
+        notes=tuple(_notes(sides)),
         scorers=dict(others[-1].info.scorers),
         judges=dict(others[-1].info.judges),
         cached=sum(run.generated + run.cached for run in runs.values()),
         finished=all(run.finished for run in runs.values()),
     )
+
+
+def _notes(sides: Sequence[Side]) -> Iterator[str]:
+    """Who is compared: one line for variants of one run, which keep their names."""
+    if len({side.info.id for side in sides}) == 1:
+        yield f"variants of run {sides[0].info.id}"
+        return
+    yield from (f"{side.name} is {side.whole}" for side in sides)
 
 
 def _suites(

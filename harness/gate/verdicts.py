@@ -62,8 +62,10 @@ def judge(unit: Unit) -> tuple[Verdict, tuple[str, ...], int]:
         key=lambda finding: SEVERITY[finding[0]],
     )
     verdict = findings[0][0] if findings else Verdict.PASS
-    against = dict.fromkeys(text for _, text in findings)
-    return verdict, tuple(dict.fromkeys([*against, *facts(unit)])), len(against)
+    broken = verdict is Verdict.ERROR  # then more cases would not decide
+    against = {text for found, text in findings if not (broken and found is Verdict.INCONCLUSIVE)}
+    texts = [*(text for _, text in findings), *facts(unit)]
+    return verdict, tuple(dict.fromkeys(texts)), len(against)
 
 
 def _errors(unit: Unit) -> Iterator[Finding]:

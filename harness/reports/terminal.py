@@ -124,7 +124,7 @@ class _Printer:
     def block(self, suite: str, gate: Gate) -> None:
         self.line(
             self.text(f"{suite}: ", "bold"),
-            self.text(because(gate.reasons, gate.against)),
+            self.text(because(gate.reasons, gate.against, gate.verdict)),
             indent=2,
         )
         if gate.worse and gate.verdict is not Verdict.ERROR:

@@ -98,9 +98,13 @@ def sight(smallest: Mapping[str, float | None]) -> str:
     return " ".join(parts)
 
 
-def because(reasons: Sequence[str], against: int = 0) -> str:
-    """What stands in the way as one sentence, two reasons at least; the JSON lists all."""
-    most = min(max(2, against), MOST_REASONS)
+def because(reasons: Sequence[str], against: int = 0, verdict: Verdict | None = None) -> str:
+    """What stands in the way as one sentence, two reasons at least; the JSON lists all.
+
+    Of an error only what stands in the way: what is known beside it is not to be relied on.
+    """
+    least = 1 if verdict is Verdict.ERROR else 2
+    most = min(max(least, against), MOST_REASONS)
     text = "; ".join(reason.rstrip(".") for reason in reasons[:most])
     return f"{text}." if text else ""
 

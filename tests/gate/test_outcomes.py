@@ -196,3 +196,13 @@ def test_reasons_against_come_before_facts_and_are_counted() -> None:
         "the pass rate fell by 33.3 points",
         "below the bar",
     ]
+
+
+def test_of_an_error_the_open_comparison_does_not_stand_in_the_way() -> None:
+    """More cases would not mend what broke; the sentence stays among the reasons."""
+    asked = GateSettings(policy="non_inferiority", max_drop=0.01)
+    row = judged(chain(rows("P" * 9 + "F", "base"), rows("P" * 9 + "E")), asked, n=10)
+
+    assert (row.verdict, row.against) == (Verdict.ERROR, 1)
+    assert row.reasons[0] == "1 case of new ended in an error, max_errors is 0: c009"
+    assert any("cannot be ruled out" in reason for reason in row.reasons)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from harness.nightly.trend import write_trend
 from harness.nightly.values import Finding, Night, NightRate, Rival
-from tests.nightly.conftest import ALL, WORSE, Sleep
+from tests.nightly.conftest import ALL, CONFIG, WORSE, Sleep
 from tests.reports.browser import CHROMIUM, DRIVER, MISSING, Browser, browser
 
 
@@ -83,7 +84,13 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.mark.skipif(not (CHROMIUM and DRIVER), reason=MISSING)
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_fetches_nothing_and_fits(window: Browser, sleep: Sleep, width: int) -> None:
-    report = [sleep(day, base=ALL, new=signs) for day, signs in enumerate((ALL, ALL, WORSE))][-1]
+    """Eight candidates: their table is wider than a phone and scrolls by itself."""
+    others = [f"a-candidate-with-a-long-name-{n}" for n in range(7)]
+    rows = "".join(f"  {name}: {{adapter: adapters/{name}}}\n" for name in others)
+    Path("nightly.yaml").write_text(CONFIG + rows)
+    same = dict.fromkeys(others, ALL)
+    nights = [sleep(day, base=ALL, new=signs, **same) for day, signs in enumerate((ALL, WORSE))]
+    report = nights[-1]
     window.size(width, 900)
     window.open(report.page.resolve())
 
@@ -92,3 +99,8 @@ def test_the_page_fetches_nothing_and_fits(window: Browser, sleep: Sleep, width:
     assert window.one("h1").text == "2 alerts: new"
     fits = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     assert window.run(fits)
+    assert len(window.all(".versus tbody tr")) == 8
+    (link, *_) = window.all(".candidate .look a")
+    href = link.get_attribute("href")
+    assert href.endswith("/scorecard.html#case/colours/c00/new")
+    assert Path(urlsplit(href).path).is_file()

@@ -80,6 +80,12 @@ def test_the_deciding_reasons_are_one_sentence() -> None:
     assert words.because([]) == ""
 
 
+def test_of_an_error_only_what_broke_is_said() -> None:
+    reasons = ["1 case ended in an error", "a drop cannot be ruled out"]
+
+    assert words.because(reasons, 1, Verdict.ERROR) == "1 case ended in an error."
+
+
 def test_all_that_stands_in_the_way_is_said() -> None:
     reasons = ["one got worse", "it fell", "below the bar", "a fact"]
     assert words.because(reasons, 3) == "one got worse; it fell; below the bar."

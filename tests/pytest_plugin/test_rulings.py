@@ -1,0 +1,36 @@
+"""What pytest says of a case that machinery broke: what went wrong, and how to go on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.gate import Verdict
+from harness.pytest_plugin.rulings import GO_ON, Kind, rule_case
+from tests.gate.hand_made import alone, result, rows
+
+BROKEN = replace(alone(rows("PE"), n=2), verdict=Verdict.ERROR)
+
+
+def test_a_case_that_broke_says_what_broke_and_how_to_go_on() -> None:
+    broke = replace(result("c1", outcome="E"), reason="no answer: the server said 500")
+
+    assert rule_case([broke], BROKEN).kind is Kind.ERROR
+    assert rule_case([broke], BROKEN).text.splitlines() == [
+        "no answer: the server said 500",
+        "  machinery, not the model: mend it and run the same command; finished answers are kept",
+    ]
+
+
+def test_a_case_that_was_not_asked_says_what_ended_the_run() -> None:
+    found = rule_case(
+        [], BROKEN, failure="the engine ended: out of memory\n  mend: a smaller batch"
+    )
+
+    assert (found.kind, found.text.splitlines()) == (
+        Kind.ERROR,
+        [
+            "no result: the run ended before it was asked",
+            "  what ended it: the engine ended: out of memory",
+            GO_ON,
+        ],
+    )
