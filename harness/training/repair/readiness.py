@@ -33,6 +33,7 @@ def check_ready(plan: FixPlan, settings: Settings) -> None:
     _check_model(plan)
     _check_engines(plan, settings)
     _check_training(plan, settings)
+    demand_writable(plan.home, "let this user write there: the loop keeps there what it has done")
     demand_writable(plan.place.folder, "name another place for the link: --current PATH")
 
 

@@ -30,7 +30,8 @@ def test_qlora_trains_an_adapter_on_a_base_in_four_bits(
     assert {tensor.dtype for tensor in tensors.values()} == {"F32"}
     assert losses[0] == pytest.approx(plain[0], rel=0.2)  # as good as four bits are
     assert losses[0] != plain[0]
-    assert losses[-1] < losses[0] / 2
+    assert losses[-1] == pytest.approx(plain[-1], rel=0.2)
+    assert losses[-1] < losses[0]
 
 
 def test_qlora_with_gradient_checkpointing_goes_the_same_way(
