@@ -11,17 +11,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise, takewhile
+from dataclasses import replace
+from itertools import pairwise, starmap
+from operator import eq
 from statistics import median
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
-from bench.alone_and_together import MODEL, all_requests, variants
-from harness.backends import BackendOptions, open_backend
+from bench.alone_and_together import MODEL, ROOT, request, variants
+from harness.backends import BackendOptions, Request, open_backend
+from harness.backends.hf.backend import HfBackend
+from harness.backends.hf.batching import CPU_LIMITS
+from harness.backends.hf.decoding import Decoder
+from harness.backends.hf.prefixes import shared
+from harness.backends.hf.rows import Stopping
+from harness.runner import make_plan
+from harness.suites import load_suites
 
 ROWS, OWN, RUNS, GROUP = 32, 32, 5, 2_048
+TOKENS, LONGEST = 16, 8_192
 
 
 @torch.inference_mode()
@@ -52,31 +62,52 @@ def seconds(work: Callable[[], None]) -> float:
     return median(taken)
 
 
-def shareable() -> tuple[int, int, int]:
-    """Prompt tokens of the starter run, those a neighbour of the same variant shares, answers."""
-    backend = open_backend("hf", BackendOptions(variants()))
-    prompts: dict[str, list[tuple[int, ...]]] = {}
-    requests = all_requests(backend, variants())
-    for request in requests:
-        prompts.setdefault(request.variant.name, []).append(request.prompt.token_ids or ())
-    total = shared = 0
-    for ids in prompts.values():
-        ordered = sorted(ids)
-        total += sum(map(len, ordered))
-        shared += sum(_common(one, other) for one, other in pairwise(ordered))
-    return total, shared, len(requests)
+def instruct(folder: str) -> dict[str, list[Request]]:
+    """First turns of the base in each suite of a folder, with room for prompts of any length."""
+    backend = open_backend("hf", BackendOptions(variants()[:1]))
+    found = {}
+    for file in sorted((ROOT / "suites" / folder).glob("*.yaml")):
+        plan = make_plan(load_suites([file]), variants()[:1], backend, baseline="base")
+        first = [trial for trial in plan.trials if trial.repeat == 0]
+        requests = [request(backend, plan, trial) for trial in first]
+        found[file.stem] = [one for one in requests if one.prompt.tokens <= LONGEST]
+    return found
 
 
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two prompts begin with alike."""
-    pairs = zip(one, other, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+def decoded(model: Any, requests: Sequence[Request], saved: int) -> tuple[list[str], float]:
+    """Answers, and the core seconds of all, with sharing (512) or without (more than any)."""
+    backend = HfBackend(BackendOptions(variants()[:1]))
+    variant = variants()[0]
+    stopping = Stopping(backend._shelf.tokenizer(variant), backend._shelf.eos(variant))
+    decoder = Decoder(model, stopping, replace(CPU_LIMITS, saved=saved))
+    started = time.process_time()
+    texts = {one.key: completion.text for one, completion in decoder.run(requests)}
+    return [texts[one.key] for one in requests], time.process_time() - started
+
+
+def of_folder(model: Any, folder: str) -> None:
+    """What the engine takes with and without, suite by suite, in turn."""
+    for suite, requests in instruct(folder).items():
+        asked = [
+            replace(one, sampling=one.sampling.model_copy(update={"max_new_tokens": TOKENS}))
+            for one in requests
+        ]
+        ids = sorted(one.prompt.token_ids or () for one in asked)
+        total, common = sum(map(len, ids)), sum(starmap(shared, pairwise(ids)))
+        plain, long = decoded(model, asked, 10**9)
+        sharing, short = decoded(model, asked, CPU_LIMITS.saved)
+        same = sum(map(eq, plain, sharing))
+        print(
+            f"| {folder}/{suite} | {total:,} | {100 * common / total:.0f} % | {long:.1f} | "
+            f"{short:.1f} | {long / short:.2f} | {same} of {len(asked)} |",
+            flush=True,
+        )
 
 
 def main() -> None:
     """Print the tables of docs/benchmarks.md."""
     torch.set_num_threads(1)
-    model: Any = AutoModelForCausalLM.from_pretrained(MODEL)
+    model: Any = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
     own = torch.randint(3, 1_000, (ROWS, OWN), generator=torch.Generator().manual_seed(1))
     print("| prefix, tokens | each prompt whole, s | prefix once, s | ratio |")
     print("|---|---|---|---|")
@@ -85,11 +116,10 @@ def main() -> None:
         long = seconds(lambda prefix=prefix: whole(model, prefix, own))  # type: ignore[misc]
         short = seconds(lambda prefix=prefix: once(model, prefix, own))  # type: ignore[misc]
         print(f"| {length} | {long:.2f} | {short:.2f} | {long / short:.1f} |", flush=True)
-    total, shared, count = shareable()
-    share = 100 * shared / total
-    print(
-        f"starter suites: {count:,} prompts of {total:,} tokens, {shared:,} shared ({share:.0f} %)"
-    )
+    print("\n| suite | prompt tokens | shared | whole, s | shared once, s | ratio | equal |")
+    print("|---|---|---|---|---|---|---|")
+    for folder in ("starter", "instruct"):
+        of_folder(model, folder)
 
 
 if __name__ == "__main__":

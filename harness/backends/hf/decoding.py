@@ -11,13 +11,16 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import torch
+from transformers import DynamicCache
 
 from harness.backends.hf.drawing import draw
 from harness.backends.hf.memory import is_out_of_memory
+from harness.backends.hf.prefixes import Trunk, begin_at, close_gaps, last_row, shared, spread
 from harness.backends.hf.rows import Row, Stopping, make_row, refuse
 from harness.backends.hf.window import (
     ROOM,
@@ -30,16 +33,21 @@ from harness.backends.hf.window import (
 )
 from harness.backends.values import Completion, Request
 
+NEAR = 256  # prompts whose lengths differ by less may stand in any order
 REFILL = 0.75  # the batch is made anew when at most this share of it is still going
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The size of a batch: rows, tokens in the cache (rows x columns), prompt tokens at once."""
+    """The size of a batch: rows, tokens in the cache (rows x columns), prompt tokens at once.
+
+    `saved` is how many prompt tokens a shared beginning must save to be computed once.
+    """
 
     rows: int
     tokens: int
     prefill: int
+    saved: int = 512
 
 
 class Decoder:
@@ -57,6 +65,9 @@ class Decoder:
         self._last_position = (context or 2**31) - 1
         self._joins = can_join(new_cache(model.config))
         self._arguments = _known_arguments(model)
+        # Padding between prefix and rest: only positions that are given, not counted, bear it.
+        self._shares = self._joins and "position_ids" in self._arguments
+        self._trunk: Trunk | None = None
         self._queue: deque[Row] = deque()
         self._joining: list[Row] = []
         self._rows: list[Row] = []
@@ -68,8 +79,7 @@ class Decoder:
         Memory that runs out halves the batch: what was in flight starts again, and a prompt that
         does not fit alone gets a completion with an error.
         """
-        rows = sorted(map(make_row, requests), key=lambda row: -len(row.prompt))
-        self._queue = deque(rows)
+        self._queue = deque(sorted(map(make_row, requests), key=_order))
         try:
             while self._queue or self._rows:
                 for row in self._advance():
@@ -107,7 +117,7 @@ class Decoder:
     def _capacity(self, going: Sequence[int]) -> int:
         """How many rows the batch may have, as wide as it is and as the next prompt makes it."""
         lengths = [len(self._rows[i].prompt) + len(self._rows[i].ids) for i in going]
-        lengths += [len(self._queue[0].prompt)] if self._queue else []
+        lengths += [len(row.prompt) for row in islice(self._queue, self.limits.rows)]
         return min(self.limits.rows, max(1, self.limits.tokens // (max(lengths) + ROOM)))
 
     def _rebuild(self, going: Sequence[int]) -> list[Row]:
@@ -131,25 +141,67 @@ class Decoder:
         """The next prompts that go through the model together."""
         budget = self.limits.prefill if self._joins else self.limits.tokens
         group = [self._queue.popleft()]
-        width = len(group[0].prompt)
-        while self._queue and len(group) < most and (len(group) + 1) * width <= budget:
+        first, width = group[0].prompt, len(group[0].prompt)
+        common = width - 1
+        while self._queue and len(group) < most:
+            prompt = self._queue[0].prompt
+            width = max(width, len(prompt))
+            common = min(common, shared(first, prompt), len(prompt) - 1)
+            rows = len(group) + 1
+            if rows * (width - self._begin_at(first[:common], rows)) > budget:
+                break
             group.append(self._queue.popleft())
-            width = max(width, len(group[-1].prompt))
         return group
 
+    def _begin_at(self, common: tuple[int, ...], rows: int) -> int:
+        """How many of the tokens that all rows begin with are not computed for each of them."""
+        held = self._trunk.shares(common) if self._trunk else 0
+        return begin_at(held, len(common), rows, self.limits.saved) if self._shares else 0
+
     def _prefill(self, group: Sequence[Row]) -> Prefilled:
+        for row in group:
+            row.begin()
         lengths = tuple(len(row.prompt) for row in group)
-        width = max(lengths)
+        begun, cache = self._beginning([row.prompt for row in group])
+        own = torch.tensor(lengths) - begun
+        width = int(own.max())
         ids = torch.zeros(len(group), width, dtype=torch.long)
         for index, row in enumerate(group):
-            row.begin()
-            ids[index, width - lengths[index] :] = torch.tensor(row.prompt)
-        starts = width - torch.tensor(lengths)
-        mask = torch.arange(width) >= starts[:, None]
-        positions = (torch.arange(width) - starts[:, None]).clamp(min=0)
-        cache = new_cache(self._model.config)
+            ids[index, width - own[index] :] = torch.tensor(row.prompt[begun:])
+        gaps = width - own
+        column = torch.arange(begun + width)
+        mask = (column < begun) | (column >= begun + gaps[:, None])
+        positions = begun + (torch.arange(width) - gaps[:, None]).clamp(min=0)
         self._append(group, self._forward(ids, mask, positions, cache))
-        return Prefilled(cache, lengths, width)
+        if begun and int(gaps.max()):
+            close_gaps(cache, begun, gaps)
+        if self._shares:
+            self._trunk = last_row(group[-1].prompt, cache, new_cache(self._model.config))
+        return Prefilled(cache, lengths, begun + width)
+
+    def _beginning(self, prompts: Sequence[tuple[int, ...]]) -> tuple[int, DynamicCache]:
+        """How many tokens of each prompt the cache holds, and the cache, a row for each prompt."""
+        empty = new_cache(self._model.config)
+        most = min(map(len, prompts)) - 1  # a token of its own gives each row its first scores
+        common = min(shared(prompts[0], prompt) for prompt in prompts)
+        first = prompts[0][: min(most, common)]
+        begun = self._begin_at(first, len(prompts))
+        if not begun:
+            return 0, empty
+        if self._trunk is None or self._trunk.shares(first) < begun:
+            self._trunk = self._grown(first)
+        return begun, spread(self._trunk.cache, begun, len(prompts), empty)
+
+    def _grown(self, ids: tuple[int, ...]) -> Trunk:
+        """These tokens as the trunk; what the old one has of them is not computed again."""
+        cache = new_cache(self._model.config)
+        held = self._trunk.shares(ids) if self._trunk else 0
+        if self._trunk and held:
+            spread(self._trunk.cache, held, 1, cache)
+        rest = torch.tensor([ids[held:]])
+        mask = torch.ones(1, len(ids), dtype=torch.bool)
+        self._forward(rest, mask, torch.arange(held, len(ids))[None], cache)
+        return Trunk(ids, cache)
 
     def _decode(self, window: Window, going: Sequence[int]) -> list[Row]:
         ids = torch.tensor([[row.ids[-1]] for row in self._rows])
@@ -199,14 +251,19 @@ class Decoder:
         width = max(len(row.prompt) + len(row.ids) for row in flying) + ROOM
         tokens = max(1, min(self.limits.tokens, len(flying) * width) // 2)
         prefill = max(1, min(self.limits.prefill, tokens))
-        self.limits = Limits(self.limits.rows, tokens, prefill)
-        self._queue.extendleft(sorted(flying, key=lambda row: len(row.prompt)))
+        self.limits = replace(self.limits, tokens=tokens, prefill=prefill)
+        self._queue.extendleft(sorted(flying, key=_order, reverse=True))
         return fresh
 
     def _drop(self) -> None:
-        self._window, self._rows, self._joining = None, [], []
+        self._window, self._trunk, self._rows, self._joining = None, None, [], []
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _order(row: Row) -> tuple[int, tuple[int, ...]]:
+    """Longest prompts first; among those of about one length, what begins alike together."""
+    return -(len(row.prompt) // NEAR), row.prompt
 
 
 def _known_arguments(model: Any) -> frozenset[str]:

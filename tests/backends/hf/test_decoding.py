@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +25,7 @@ from tests.backends.tiny import generate, save_model
 
 WIDE = Limits(rows=64, tokens=16_384, prefill=2_048)
 VARIANT = Variant("base", "tiny")
+ONE = Sampling(max_new_tokens=1)
 LENGTHS = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 200]
 
 
@@ -56,16 +58,29 @@ def request(number: int, tokens: int, new: int = 20, **sampling: Any) -> Request
     return Request(str(number), Address(str(number), "base"), VARIANT, prompt, chosen)
 
 
+def alike(number: int, common: int, own: int) -> Request:
+    """A request whose prompt begins with `common` tokens that all of these begin with."""
+    one = request(number, own, new=3 + number % 9, temperature=1.0 if number % 3 == 0 else 0.0)
+    ids = tuple(3 + place % 97 for place in range(common)) + (one.prompt.token_ids or ())
+    return replace(one, prompt=Prompt((), ids, len(ids)))
+
+
 POOL = [
     request(number, length, new=1 + 7 * (number % 5), temperature=1.0 if number % 3 == 0 else 0.0)
     for number, length in enumerate(LENGTHS)
+]
+FAMILY = [
+    alike(100 + number, common, own)
+    for number, (common, own) in enumerate(
+        [(60, 1), (60, 9), (60, 30), (90, 4), (90, 5), (90, 60), (12, 3), (150, 1), (150, 2)]
+    )
 ]
 
 
 @pytest.fixture(scope="module")
 def alone(engine: Engine) -> dict[str, Completion]:
     """Each answer of the pool when nothing else is asked."""
-    return {key: done for one in POOL for key, done in engine.decode([one]).items()}
+    return {key: done for one in POOL + FAMILY for key, done in engine.decode([one]).items()}
 
 
 def contents(done: dict[str, Completion]) -> dict[str, tuple[str, str, int, int]]:
@@ -79,10 +94,11 @@ def contents(done: dict[str, Completion]) -> dict[str, tuple[str, str, int, int]
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    chosen=st.lists(st.sampled_from(POOL), min_size=1, unique_by=lambda one: one.key),
+    chosen=st.lists(st.sampled_from(POOL + FAMILY), min_size=1, unique_by=lambda one: one.key),
     rows=st.integers(1, 12),
     tokens=st.integers(1, 2_000),
     prefill=st.integers(1, 400),
+    saved=st.sampled_from([1, 50, 512]),
 )
 def test_an_answer_does_not_depend_on_the_batch(
     engine: Engine,
@@ -91,8 +107,9 @@ def test_an_answer_does_not_depend_on_the_batch(
     rows: int,
     tokens: int,
     prefill: int,
+    saved: int,
 ) -> None:
-    done = engine.decode(chosen, Limits(rows, tokens, prefill))
+    done = engine.decode(chosen, Limits(rows, tokens, prefill, saved))
 
     assert contents(done) == contents({one.key: alone[one.key] for one in chosen})
 
@@ -141,12 +158,13 @@ class Narrow:
 def test_out_of_memory_halves_the_batch_and_loses_nothing(
     memory: int, engine: Engine, alone: dict[str, Completion]
 ) -> None:
-    decoder = Decoder(Narrow(engine.model, memory), Stopping(engine.tokenizer, [2]), WIDE)
+    limits = replace(WIDE, saved=50)
+    decoder = Decoder(Narrow(engine.model, memory), Stopping(engine.tokenizer, [2]), limits)
 
-    pairs = [(one.key, done) for one, done in decoder.run(POOL)]
+    pairs = [(one.key, done) for one, done in decoder.run(POOL + FAMILY)]
 
     assert contents(dict(pairs)) == contents(alone)
-    assert len(pairs) == len(POOL)
+    assert len(pairs) == len(alone)
     assert decoder.limits.tokens < WIDE.tokens
 
 
@@ -159,6 +177,44 @@ def test_a_prompt_that_does_not_fit_alone_is_an_error_and_the_rest_is_answered(
     assert done["11"].finish_reason == "error"
     del done["11"]
     assert contents(done) == contents({key: alone[key] for key in done})
+
+
+class Counting(Narrow):
+    """A model that counts the tokens that go through it, padding included."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model, memory=10**9)
+        self.tokens = 0
+
+    def __call__(self, **inputs: Any) -> Any:
+        self.tokens += inputs["input_ids"].numel()
+        return super().__call__(**inputs)
+
+
+@pytest.mark.parametrize(
+    ("saved", "expected"),
+    [
+        (512, 4 * 105),  # each prompt whole; all are padded to the longest
+        (50, 90 + 4 * 15),  # the beginning once, then what each has of its own
+    ],
+)
+def test_a_shared_beginning_is_computed_once(engine: Engine, saved: int, expected: int) -> None:
+    asked = [replace(alike(n, 90, own), sampling=ONE) for n, own in enumerate([3, 7, 15, 1])]
+    counting = Counting(engine.model)
+
+    done = engine.decode(asked, replace(WIDE, saved=saved), counting)
+
+    assert counting.tokens == expected
+    assert contents(done) == contents(engine.decode(asked, replace(WIDE, saved=10**9)))
+
+
+def test_the_last_prompt_serves_the_next_one(engine: Engine) -> None:
+    asked = [replace(alike(n, 90, own), sampling=ONE) for n, own in enumerate([3, 7, 15, 1])]
+    counting = Counting(engine.model)
+
+    engine.decode(asked, Limits(rows=1, tokens=200, prefill=200, saved=50), counting)
+
+    assert counting.tokens == 90 + 3 + 7 + 15 + 1
 
 
 def test_other_failures_are_not_taken_for_memory(engine: Engine) -> None:
