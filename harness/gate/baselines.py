@@ -220,7 +220,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _recognised(path: Path, content: object) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(Problem("this is not a baseline file", path=str(path)))
+        wanted = "a file that `harness baseline save` wrote"
+        raise InputError(Problem("this is not a baseline file", path=str(path), wanted=wanted))
     version = content.get("schema_version")
     if version != VERSION:
         raise InputError(

@@ -137,8 +137,10 @@ class CaseItem(SuiteItem):
             line=case.position.line,
         )
         for tag in case.tags:
-            parent.config.addinivalue_line("markers", f"{tag}: a tag of a suite")
-            item.add_marker(str(tag))
+            line = f"{tag}: a tag of a suite"
+            if line not in parent.config.getini("markers"):
+                parent.config.addinivalue_line("markers", line)
+            item.add_marker(tag)
         return item
 
     @property

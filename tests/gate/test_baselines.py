@@ -187,7 +187,9 @@ def test_another_json_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "b.json"
     path.write_text(text)
 
-    assert broken(path) == "FILE: this is not a baseline file"
+    assert broken(path) == (
+        "FILE: this is not a baseline file\n  wanted: a file that `harness baseline save` wrote"
+    )
 
 
 def test_a_newer_version(tmp_path: Path) -> None:

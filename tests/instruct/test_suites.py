@@ -9,7 +9,14 @@ import pytest
 from harness.suites import load_suite, load_suites
 from tests.instruct.proving import SUITES, cases
 
-NAMES = ["instruction_following", "json_validity", "long_context"]
+NAMES = [
+    "instruction_following",
+    "json_validity",
+    "long_context",
+    "multilingual",
+    "refusal",
+    "role_consistency",
+]
 LANGUAGES = {"de", "es", "fr", "zh"}
 
 

@@ -9,7 +9,7 @@ from tests.recorded_project import Record
 
 
 @pytest.mark.parametrize("options", [("-n2",), ("-n2", "--dist=loadfile"), ("-n3", "-x")])
-def test_workers_share_one_run(
+def test_workers_share_one_run_and_its_summary_is_printed_once(
     project: pytest.Pytester, record: Record, options: tuple[str, ...]
 ) -> None:
     record({"base": "++++++++++++", "new": "++++++++++++"})
@@ -19,12 +19,6 @@ def test_workers_share_one_run(
     with Store(project.path / ".harness" / "store.db") as store:
         assert len(store.runs()) == 1
     assert not list((project.path / ".harness").glob("pytest-*"))
-
-
-def test_the_summary_is_printed_once(project: pytest.Pytester, record: Record) -> None:
-    record({"base": "++++++++++++", "new": "++++++++++++"})
-    done = project.runpytest_subprocess("suites", "-n2")
-
     assert sum(line.strip() == "colours" for line in done.outlines) == 1
 
 
