@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from harness.backends import (
 from harness.early import answer_early, note_stop, so_far
 from harness.engine import open_engine
 from harness.errors import InputError, Problem
+from harness.garbage import rare_collection
 from harness.gate import EARLY_STOP, GateReport, SuiteDemand, Verdict, decide
 from harness.judging import open_judges
 from harness.lineup import baseline_name, lineup
@@ -44,6 +45,7 @@ from harness.runner import (
     Limits,
     Observer,
     Plan,
+    Recalled,
     Result,
     RunInfo,
     Select,
@@ -80,9 +82,13 @@ class RunReport:
     paths: ReportPaths
     store: Path
     failure: str = ""
+    kept: tuple[Result, ...] | None = field(default=None, repr=False, compare=False)
 
     def results(self) -> Iterator[Result]:
-        """All results, read from the store as they are asked for."""
+        """All results, in their order; those of a large run are read as they are asked for."""
+        if self.kept is not None:
+            yield from self.kept
+            return
         with Store(self.store) as store:
             yield from store.results(self.info.id)
 
@@ -148,7 +154,7 @@ def run(
     try:
         if settings.backend == "replay":
             check_rows(_responses(settings), _turns(suites))
-        with Store(settings.path(settings.store)) as store:
+        with Store(settings.path(settings.store)) as store, rare_collection():
             return _run(settings, suites, variants, backend, store, select, observer)
     finally:
         backend.close()
@@ -227,14 +233,15 @@ def _answer_early(
 
 def _report(settings: Settings, store: Store, info: RunInfo, failure: str = "") -> RunReport:
     count = ExtrasCount()
-    gate = decide_run(settings, info, count.passing(store.results(info.id)))
+    results = Recalled(store, info.id)
+    gate = decide_run(settings, info, count.passing(results))
     noise = recalled_noise(store, info.id)
     history = past_rates(store, info.id, info.backend)
     scorecard = build_scorecard(info, gate, noise=noise, history=history, extras=count.extras())
     keep_rates(store, scorecard)
     directory = settings.path(settings.report_dir)
-    paths = write_reports(directory, info.id, scorecard, lambda: store.results(info.id))
-    return RunReport(info, gate, scorecard, paths, store.path, failure)
+    paths = write_reports(directory, info.id, scorecard, lambda: results)
+    return RunReport(info, gate, scorecard, paths, store.path, failure, results.kept)
 
 
 def decide_run(settings: Settings, info: RunInfo, results: Iterable[Result]) -> GateReport:

@@ -19,6 +19,7 @@ FLOORS = (
         "errors",
         "chat",
         "canonical",
+        "garbage",
         "sampling",
         "gate_settings",
         "fix_settings",

@@ -36,6 +36,7 @@ from harness.runner.judges import Judge, Judges, asked_of, describe_judges
 from harness.runner.keys import completion_key, describe_variant, identify, signature
 from harness.runner.lookup import count_results, existing_store, find_run
 from harness.runner.plan import Plan, Select, make_plan
+from harness.runner.recalled import Recalled
 from harness.runner.rescore import Rescored, rescore
 from harness.runner.result_json import result_from_json, result_to_json
 from harness.runner.run_json import run_from_json, run_to_json
@@ -67,6 +68,7 @@ __all__ = [
     "Plan",
     "Planned",
     "Pruned",
+    "Recalled",
     "Repair",
     "Rescored",
     "Result",

@@ -190,6 +190,15 @@ class Store:
                 yield result_from_json(json.loads(body), cached=bool(cached), seconds=seconds)
                 last = position
 
+    def size_of(self, run_id: str) -> int:
+        """Characters of all results of a run, as they are stored."""
+        sequence = self._sequence(run_id)
+        with translated(self.path):
+            found = self._connection.execute(
+                "SELECT sum(length(body)) FROM results WHERE run = ?", (sequence,)
+            ).fetchone()
+        return int(found[0] or 0)
+
     def run(self, run_id: str) -> RunInfo:
         """The record of a run; raises InputError for an id that is not in the store."""
         return self._one("id = ?", (run_id,)) or self._unknown(run_id)

@@ -16,7 +16,13 @@ from typing import Any
 
 import yaml
 from yaml.composer import Composer
-from yaml.events import ScalarEvent
+from yaml.events import (
+    AliasEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+)
 from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.resolver import BaseResolver
@@ -78,15 +84,36 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
         BaseResolver.__init__(self)
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """A plain value in one step: most of a file is that. PyYAML's own way for all else."""
+        """What has neither anchor nor tag in one step: nearly all of a file is that."""
         event: Any = self.peek_event()
-        if type(event) is not ScalarEvent or event.anchor is not None or event.tag is not None:
+        kind = type(event)
+        if kind is AliasEvent or event.anchor is not None or event.tag is not None:
             node: yaml.Node | None = super().compose_node(parent, index)
             return node
         self.get_event()
-        tag = _plain_tag(event.value) if event.implicit[0] else _TAG + "str"
-        marks: tuple[Any, Any] = event.start_mark, event.end_mark
-        return yaml.ScalarNode(tag, event.value, *marks, style=event.style)
+        start = event.start_mark
+        if kind is ScalarEvent:
+            tag = _plain_tag(event.value) if event.implicit[0] else _TAG + "str"
+            return yaml.ScalarNode(tag, event.value, start, event.end_mark, style=event.style)
+        if kind is MappingStartEvent:
+            return yaml.MappingNode(_TAG + "map", self._pairs(), start, None, event.flow_style)
+        return yaml.SequenceNode(_TAG + "seq", self._items(), start, None, event.flow_style)
+
+    def _items(self) -> list[Any]:
+        """The nodes of a sequence, to its end."""
+        found = []
+        while type(self.peek_event()) is not SequenceEndEvent:
+            found.append(self.compose_node(None, None))
+        self.get_event()
+        return found
+
+    def _pairs(self) -> list[Any]:
+        """Keys and values of a mapping, to its end."""
+        found = []
+        while type(self.peek_event()) is not MappingEndEvent:
+            found.append((self.compose_node(None, None), self.compose_node(None, None)))
+        self.get_event()
+        return found
 
 
 def _plain_tag(text: str) -> str:

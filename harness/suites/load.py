@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.errors import InputError, Problem
+from harness.garbage import no_collection
 from harness.suites.document import read_document
 from harness.suites.files import suite_files
 from harness.suites.reader import SuiteReader
@@ -43,23 +42,8 @@ def load_suite(path: str | Path, *, modules: Iterable[str] = ()) -> Suite:
         data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", path=name)) from None
-    with _no_collection():
+    with no_collection():
         return SuiteReader(Path(path).parent, read_document(name, data), modules).read()
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without the garbage collector, which looks through a file's nodes again and again.
-
-    They hold no cycles, and for long files that was half of the time.
-    """
-    active = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if active:
-            gc.enable()
 
 
 def _shared_names(suites: Sequence[Suite]) -> Iterable[Problem]:
