@@ -18,7 +18,9 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        if self.is_terminal:
+        forced = options.get("force_terminal")
+        # Not is_terminal: FORCE_COLOR, which CI services set, makes that true in a log as well.
+        if self.file.isatty() if forced is None else forced:
             return
         self.soft_wrap = True
         if options.get("width") is None and not os.environ.get("COLUMNS", "").isdigit():

@@ -25,6 +25,14 @@ def test_a_path_is_whole_in_a_pipe() -> None:
     assert written(message) == [message]
 
 
+def test_a_log_with_colours_is_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    console = Terminal(file=io.StringIO())
+
+    assert (console.width, console.soft_wrap) == (PIPE_WIDTH, True)
+
+
 def test_a_terminal_wraps_at_its_own_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     lines = written("word " * 30, width=40, force_terminal=True)
