@@ -167,7 +167,8 @@ def write(folder: Path, model: Path, said: Sequence[str]) -> None:
 def ours(engine: str, model: Path, given: Mapping[str, Path], extra: Sequence[str]) -> Side:
     """One process for all variants."""
     command = [sys.executable, "-m", "harness", "run", "--backend", engine, "--model", str(model)]
-    command += ["--dtype", "float32", "--baseline", "none", "--no-warm", *extra]
+    baseline = "base" if given else "none"  # with adapters, the base takes part as their baseline
+    command += ["--dtype", "float32", "--baseline", baseline, "--no-warm", *extra]
     for name, path in given.items():
         command += ["--adapter", f"{name}={path}"]
     return Side("harness", (tuple(command),))
@@ -237,8 +238,8 @@ def answers(folder: Path) -> list[list[str]]:
     """The answers of both sides to the base's prompts, in their order: ours, theirs."""
     rows = [json.loads(row) for row in (folder / "reports/latest/results.jsonl").open()]
     said = [row["response"].strip() for row in rows if row["variant"] == "base"]
-    first = sorted(folder.glob("out/**/samples_same_prompts_*.jsonl"))[0]
-    samples = sorted((json.loads(row) for row in first.open()), key=lambda row: row["doc_id"])
+    (base,) = folder.glob("out/*__model/samples_same_prompts_*.jsonl")  # named after its directory
+    samples = sorted((json.loads(row) for row in base.open()), key=lambda row: row["doc_id"])
     return [said, [row["resps"][0][0].strip() for row in samples]]
 
 
