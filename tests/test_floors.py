@@ -93,3 +93,10 @@ def test_the_doors_open_without_heavy_libraries(door: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", sorted(LEVEL))
+def test_the_house_on_one_page_names_every_floor(name: str) -> None:
+    page = HARNESS.parent.joinpath("docs", "architecture.md").read_text(encoding="utf-8")
+    floors = page.partition("## The floors")[2].partition("## Where")[0]
+    assert f"`{name}`" in floors or f"`{name}/`" in floors
