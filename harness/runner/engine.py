@@ -62,9 +62,14 @@ class Engine:
         self._thread: threading.Thread | None = None
 
     def answers(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
-        """Generate; raises MachineryError when the engine breaks, hangs or runs out of time."""
+        """Generate, from now on; who iterates over the groups sees MachineryError when the engine
+        breaks, hangs or runs out of time.
+        """
         self._start()
         self._jobs.put(requests)
+        return self._groups()
+
+    def _groups(self) -> Iterator[list[Answered]]:
         end: _End | None = None
         while end is None:
             group, end = self._group()

@@ -184,12 +184,13 @@ class _Run:
         # One prompt that two cases share is generated once.
         requests = {one.request.key: one.request for one in missing}
         supply.reuse(len(asked) - len(requests))
+        made = supply.made(list(requests.values()))  # the engine is at work while others are scored
         there = [one for one in asked if one.request.key in stored]
         for one in there:
             one.take(stored[one.request.key])
         self._settle(one.talk for one in there)
         waiting = _by_key(missing)
-        for group in supply.made(list(requests.values())):
+        for group in made:
             told = [one for key, answer in group for one in _tell(waiting.pop(key, []), answer)]
             self._settle(one.talk for one in told)
         self._give_up(supply, [one for some in waiting.values() for one in some])

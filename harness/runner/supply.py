@@ -38,25 +38,24 @@ class Supply:
             self._observer(Reused(count))
 
     def made(self, requests: Sequence[Request]) -> Iterator[list[tuple[str, Completion]]]:
-        """Generate; answers by key, in groups as they arrive, each one on disk by then.
+        """Generate, from now on; answers by key, in groups as they arrive, each on disk by then.
 
         Nothing more comes once the engine has broken.
         """
-        for group in self._generate(requests) if requests else ():
-            yield self._keep(group)
+        if not requests or self.broken is not None:
+            return iter(())
+        if reason := waiting(self._backend, requests):
+            self._observer(Waiting(reason))
+        return map(self._keep, self._until_broken(self._engine.answers(requests)))
 
     def stop(self) -> None:
         """Keep what has arrived. The store may be what broke: then that is what is reported."""
         with suppress(HarnessError):
             self._keep([*self._in_hand, *self._engine.stop()])
 
-    def _generate(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
-        if self.broken is not None:
-            return
-        if reason := waiting(self._backend, requests):
-            self._observer(Waiting(reason))
+    def _until_broken(self, groups: Iterator[list[Answered]]) -> Iterator[list[Answered]]:
         try:
-            yield from self._engine.answers(requests)
+            yield from groups
         except MachineryError as error:
             self.broken = error
             self._observer(Note(str(error)))

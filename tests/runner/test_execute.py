@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -432,3 +433,23 @@ def test_many_trials_are_asked_in_portions_that_fit_in_memory(tmp_path: Path) ->
     assert len(results) == 4100
     assert many.portions == [4096, 4]
     assert long.portions == [2, 1]
+
+
+def test_the_engine_is_at_work_while_stored_answers_are_scored(tmp_path: Path) -> None:
+    begun = threading.Event()
+    scored: list[tuple[str, bool]] = []
+
+    def say(request: Request) -> Completion:
+        begun.set()
+        return last_user_turn(request)
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Scored):
+            scored.append((event.case, begun.wait(10)))
+
+    first, again = ScriptedEngine(), ScriptedEngine(say)
+    go(tmp_path / "s.db", plan_of(first, case("a"), case("b")), first)
+    go(tmp_path / "s.db", plan_of(again, case("a"), case("b"), case("new")), again, watch)
+
+    assert scored == [("a", True), ("b", True), ("new", True)]
+    assert again.portions == [1]

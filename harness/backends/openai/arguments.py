@@ -55,6 +55,11 @@ class Endpoint:
         return {**body, **({"omit": ",".join(sorted(self.omit))} if self.omit else {})}
 
     @property
+    def certified(self) -> bool:
+        """Whether certificates count: reading them takes longer than a local server's answer."""
+        return not (self.is_local and urlsplit(self.url).scheme == "http")
+
+    @property
     def is_local(self) -> bool:
         """Whether the server is on this machine, where no proxy belongs in between."""
         host = urlsplit(self.url).hostname or ""

@@ -103,6 +103,7 @@ class Flight:
             headers=headers(self._endpoint),
             limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
             trust_env=not self._endpoint.is_local,  # proxies, where the environment names some
+            verify=self._endpoint.certified,
         ) as client:
             await asyncio.gather(*(self._worker(client) for _ in range(workers)))
 
@@ -162,7 +163,9 @@ class Flight:
 
 def fetch(endpoint: Endpoint, url: str) -> dict[str, Any]:
     """The JSON object at a URL, now; raises a `CallError`. A busy server is asked three times."""
-    with httpx.Client(headers=headers(endpoint), trust_env=not endpoint.is_local) as client:
+    with httpx.Client(
+        headers=headers(endpoint), trust_env=not endpoint.is_local, verify=endpoint.certified
+    ) as client:
         for tries in (1, 2, 3):
             try:
                 return read_reply(client.get(url, timeout=CONNECT_SECONDS), endpoint)

@@ -67,3 +67,19 @@ def test_token_ids_go_with_every_setting_of_vllm() -> None:
 
     extra = {"top_k": 0, "repetition_penalty": 1.0, "min_p": 0.0}
     assert body == {"model": "m", "prompt": [1, 2], **PLAIN, **extra}
+
+
+@pytest.mark.parametrize(
+    ("url", "certified"),
+    [
+        ("http://localhost:8000/v1", False),
+        ("http://127.0.0.1:8000/v1", False),
+        ("https://localhost:8000/v1", True),
+        ("http://host.example/v1", True),  # an encrypted proxy may stand in between
+        ("https://host.example/v1", True),
+    ],
+)
+def test_certificates_are_left_out_only_where_nothing_is_encrypted(
+    url: str, certified: bool
+) -> None:
+    assert Endpoint(url).certified is certified
