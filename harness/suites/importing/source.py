@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from harness.errors import InputError, Problem
 from harness.scorers import parse_check
 from harness.scorers.limits import shown
 from harness.suites.rows import Row, first_of, read_rows
+from harness.suites.wording import in_words
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -89,15 +91,17 @@ def valid(check: dict[str, Any]) -> dict[str, Any]:
     try:
         parse_check(check)
     except ValidationError as error:
-        said = "; ".join(_said(row["loc"], row["msg"]) for row in error.errors())
+        said = "; ".join(map(_said, error.errors(include_url=False)))
         raise Wrong(f"check {next(iter(check))!r} cannot be made: {said}") from None
     return check
 
 
-def _said(place: tuple[int | str, ...], message: str) -> str:
-    inside = ".".join(map(str, place[1:]))
-    plain = message.removeprefix("Value error, ")
-    return f"{inside}: {plain}" if inside else plain
+def _said(row: ErrorDetails) -> str:
+    """One fault in a line."""
+    inside = ".".join(map(str, row["loc"][1:]))
+    parts = in_words(row, inside)
+    wanted = f", {parts['found']}: {parts['wanted']} is wanted" if "wanted" in parts else ""
+    return parts["message"].removeprefix(": ") + wanted
 
 
 def _unique_ids(name: str, cases: Iterable[tuple[int, str]]) -> None:

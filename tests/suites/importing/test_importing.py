@@ -107,6 +107,16 @@ def test_the_rules_of_the_reference_can_be_asked_for() -> None:
     assert checks(suite) == [[{"ifeval": {"id": "detectable_format:title", "mode": "compat"}}]]
 
 
+def test_an_argument_of_the_wrong_kind_is_told_in_plain_words() -> None:
+    arguments = {"num_words": "many", "relation": "at least"}
+    file = jsonl([ifeval("length_constraints:number_words", kwargs=[arguments])])
+
+    assert told(lambda: import_ifeval(file)) == (
+        "in.jsonl:1: check 'ifeval' cannot be made: "
+        "wrong value for 'num_words', text 'many': a whole number is wanted"
+    )
+
+
 def test_all_that_is_wrong_in_an_ifeval_file_is_told_with_its_line() -> None:
     file = jsonl(
         [
@@ -123,7 +133,7 @@ def test_all_that_is_wrong_in_an_ifeval_file_is_told_with_its_line() -> None:
     assert told(lambda: import_ifeval(file)) == (
         "in.jsonl:2: instruction 'punctuation:no_commas' is not known\n"
         "  did you mean: punctuation:no_comma\n"
-        "in.jsonl:3: check 'ifeval' cannot be made: relation: Field required\n"
+        "in.jsonl:3: check 'ifeval' cannot be made: 'relation' is missing\n"
         "in.jsonl:4: 'kwargs' does not fit 'instruction_id_list'\n"
         "  found: 2\n"
         "  wanted: 1, one for each id\n"
