@@ -17,8 +17,8 @@ from harness.errors import InputError, Problem
 from harness.scorers.other_names import meant
 from harness.scorers.values import Answer, Context, Finding, Question
 
-# One file a family, one name a line, in the order in which they are imported until one has the check
-# that is wanted: those with hundreds of patterns take long to import, and come last.
+# One file a family, one name a line, in the order in which they are imported until one has the
+# check that is wanted: those with hundreds of patterns take long to import, and come last.
 FAMILIES: tuple[str, ...] = (
     "text",
     "format",
