@@ -102,13 +102,14 @@ def keep(source: Transformers, folder: Path) -> None:
     """Keep a tokenizer for the next run, if what is kept does the same; never fails."""
     if not _is_plain(source):
         return
-    with suppress(OSError):
+    with suppress(Exception):  # a disk that is full, parts that cannot be written: built anew then
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as name:
             fresh = Path(name, "tokenizer")
             _write(source, fresh)
             kept = recall(fresh)
             if kept is not None and _alike(kept, source):
+                shutil.rmtree(folder, ignore_errors=True)  # what could not be read
                 fresh.rename(folder)
         _make_room(folder.parent)
 

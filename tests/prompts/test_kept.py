@@ -15,7 +15,7 @@ from harness.chat import Message, Messages
 from harness.errors import InputError
 from harness.prompts import load_tokenizer
 from harness.prompts.backing import Backing, Transformers
-from harness.prompts.kept import FOLDER, Kept
+from harness.prompts.kept import FOLDER, Kept, keep
 from harness.prompts.loading import open_backing
 from harness.suites import Case, load_suites
 from tests.backends.tiny import TEMPLATE, save_tokenizer
@@ -163,6 +163,7 @@ def test_what_is_broken_is_built_anew(tmp_path: Path, name: str) -> None:
     file.write_text("{")
 
     assert isinstance(open_backing(tmp_path / "model", tmp_path), Transformers)
+    assert isinstance(open_backing(tmp_path / "model", tmp_path), Kept)
 
 
 def test_a_template_of_its_own_goes_with_what_is_kept(tmp_path: Path) -> None:
@@ -208,6 +209,25 @@ def test_a_class_with_ways_of_its_own_is_not_kept(tmp_path: Path) -> None:
 
     for _ in range(2):
         assert isinstance(open_backing(tmp_path / "model", tmp_path), Transformers)
+
+
+def test_a_tokenizer_with_parts_in_python_is_not_kept_and_still_used(tmp_path: Path) -> None:
+    from tokenizers.pre_tokenizers import PreTokenizer
+
+    class Whole:
+        """Splits nothing."""
+
+        def pre_tokenize(self, text: object) -> None:
+            """Leave the text as it is."""
+
+    save_tokenizer(tmp_path / "model")
+    source = open_backing(tmp_path / "model")
+    assert isinstance(source, Transformers)
+    source.tokenizer.backend_tokenizer.pre_tokenizer = PreTokenizer.custom(Whole())
+
+    keep(source, tmp_path / FOLDER / "new")
+
+    assert list((tmp_path / FOLDER).iterdir()) == []
 
 
 def test_the_eight_used_last_are_kept(tmp_path: Path) -> None:
