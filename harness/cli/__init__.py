@@ -50,7 +50,7 @@ _PATHS = (
     NotADirectoryError,
     PermissionError,
 )
-STOPPED = "stopped; finished answers are kept: run the same command again"
+STOPPED = "stopped; what was finished is kept: run the same command again"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

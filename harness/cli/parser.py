@@ -17,7 +17,7 @@ EXIT_CODES = """\
 exit codes:
   0  passed, or nothing gated      3  machinery failed (engine, disk, damaged store)
   1  a gate failed                 4  inconclusive: too few cases, or nothing to compare with
-  2  wrong input                   130  stopped by Ctrl-C; finished answers are kept
+  2  wrong input                   130  stopped by Ctrl-C; what was finished is kept
 """
 EXAMPLES = """\
 examples:

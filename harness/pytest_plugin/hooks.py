@@ -16,7 +16,7 @@ from harness.pytest_plugin.progress import console_of
 from harness.pytest_plugin.refusing import refuse
 from harness.runner import at_work, leave_now
 
-STOPPED = "stopped; finished answers are kept: run the same command again"
+STOPPED = "stopped; what was finished is kept: run the same command again"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

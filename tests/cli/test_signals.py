@@ -45,7 +45,7 @@ def test_a_stopped_run_keeps_what_it_has(
     main(["run", "--backend", "echo"])
 
     assert slow.returncode == 130
-    assert said.endswith("stopped; finished answers are kept: run the same command again\n")
+    assert said.endswith("stopped; what was finished is kept: run the same command again\n")
     assert 3 <= kept < 12
     told = f"{12 - kept} answers generated, {kept} from the store"
     assert told in capsys.readouterr().out
@@ -84,7 +84,7 @@ def test_ctrl_c_twice_while_a_model_generates(project: Path) -> None:
     _, said = running.communicate(timeout=60)
 
     assert running.returncode == 130
-    assert said.endswith("stopped; finished answers are kept: run the same command again\n")
+    assert said.endswith("stopped; what was finished is kept: run the same command again\n")
     assert "terminate" not in said
     assert answers() >= 1
 

@@ -25,7 +25,7 @@ def test_ctrl_c_says_that_answers_are_kept(project: pytest.Pytester) -> None:
     said, errors = running.communicate(timeout=60)
 
     assert running.returncode == 2
-    assert "stopped; finished answers are kept: run the same command again\n" in said
+    assert "stopped; what was finished is kept: run the same command again\n" in said
     assert errors == ""
     assert 0 < _answers(project) < 12
 
