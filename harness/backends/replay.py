@@ -71,11 +71,11 @@ def open_replay(options: BackendOptions) -> Backend:
 def _completion(request: Request, row: Row | None) -> Completion:
     address = request.address
     if row is None:
-        return Completion("", "error", error="no answer is recorded")
+        return Completion("", "error", error="none is recorded")
     if row.broken:
         return Completion("", "error", error=row.broken)
     if address.turn >= len(row.responses):
-        return Completion("", "error", error=f"no answer is recorded for turn {address.turn + 1}")
+        return Completion("", "error", error=f"none is recorded for turn {address.turn + 1}")
     text = row.responses[address.turn]
     last = address.turn == len(row.responses) - 1
     alone = len(row.responses) == 1  # counts of several turns are sums: of no use for one

@@ -84,7 +84,7 @@ def _machinery(unit: Unit) -> Iterator[str]:
         broken = sorted(item.case for item in items.values() if item.errors)
         if len(broken) > allowed:
             what = f"{say.counted(len(broken), 'case')} of {name} ended in an error"
-            yield f"{what}, max_errors is {allowed}: {say.names(broken)}"
+            yield f"{what} ({say.names(broken)}), max_errors is {allowed}"
     missing = unit.demand.selected - len(unit.items)
     if missing > 0:
         cases = say.counted(unit.demand.selected, "case")

@@ -242,7 +242,7 @@ def _summary(card: VariantInfo, baseline: str | None, rows: Iterable[Category]) 
 
 
 _BECAUSE = {
-    Verdict.ERROR: "errors in",
+    Verdict.ERROR: "the run broke in",
     Verdict.REGRESSED: "it got worse in",
     Verdict.BELOW_THRESHOLD: "it is below the bar in",
     Verdict.INCONCLUSIVE: "too few cases to tell in",

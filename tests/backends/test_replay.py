@@ -56,8 +56,8 @@ def test_turns_are_answered_in_order_and_the_last_one_ended_as_recorded(backend:
 @pytest.mark.parametrize(
     ("case", "turn", "error"),
     [
-        ("unrecorded", 0, "no answer is recorded"),
-        ("one", 1, "no answer is recorded for turn 2"),
+        ("unrecorded", 0, "none is recorded"),
+        ("one", 1, "none is recorded for turn 2"),
         ("lost", 0, "recorded without an answer: out of memory"),
         ("long", 0, "recorded without an answer: no reason is recorded"),
     ],

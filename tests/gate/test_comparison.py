@@ -79,7 +79,7 @@ def test_the_most_severe_reason_comes_first_and_all_are_listed() -> None:
 
     assert row.verdict is Verdict.ERROR
     assert [reason.split(":")[0].split(";")[0] for reason in row.reasons] == [
-        "1 case of new ended in an error, max_errors is 0",
+        "1 case of new ended in an error (bad), max_errors is 0",
         "20 cases got worse, 0 got better",
         "the pass rate fell by 33.3 points",
         "below the bar",

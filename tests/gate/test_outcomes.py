@@ -34,14 +34,14 @@ def test_an_error_is_an_error_verdict() -> None:
     row = alone(rows("PPE"), n=3)
 
     assert row.verdict is Verdict.ERROR
-    assert row.reasons[0] == "1 case of new ended in an error, max_errors is 0: c002"
+    assert row.reasons[0] == "1 case of new ended in an error (c002), max_errors is 0"
 
 
 def test_errors_of_the_baseline_count_as_well() -> None:
     row = judged(chain(rows("PPE", "base"), rows("PPP")), n=3)
 
     assert row.verdict is Verdict.ERROR
-    assert row.reasons[0] == "1 case of base ended in an error, max_errors is 0: c002"
+    assert row.reasons[0] == "1 case of base ended in an error (c002), max_errors is 0"
     assert row.warnings == ("1 case left out of the comparison: an error or a skip on either side",)
 
 
@@ -49,7 +49,8 @@ def test_many_broken_cases_are_not_all_named() -> None:
     reason = alone(rows("E" * 8), n=8).reasons[0]
 
     assert reason == (
-        "8 cases of new ended in an error, max_errors is 0: c000, c001, c002, c003, c004 and 3 more"
+        "8 cases of new ended in an error (c000, c001, c002, c003, c004 and 3 more), "
+        "max_errors is 0"
     )
 
 
@@ -179,10 +180,10 @@ def test_an_error_is_not_held_against_the_model_as_a_rate_below_the_bar() -> Non
     both = alone(rows("P" * 7 + "FFE"), bar, n=10)
 
     assert [reason.split(":")[0] for reason in broken.reasons] == [
-        "2 cases of new ended in an error, max_errors is 0"
+        "2 cases of new ended in an error (c008, c009), max_errors is 0"
     ]
     assert [reason.split(":")[0] for reason in both.reasons] == [
-        "1 case of new ended in an error, max_errors is 0",
+        "1 case of new ended in an error (c009), max_errors is 0",
         "below the bar",
     ]
 
@@ -204,5 +205,5 @@ def test_of_an_error_the_open_comparison_does_not_stand_in_the_way() -> None:
     row = judged(chain(rows("P" * 9 + "F", "base"), rows("P" * 9 + "E")), asked, n=10)
 
     assert (row.verdict, row.against) == (Verdict.ERROR, 1)
-    assert row.reasons[0] == "1 case of new ended in an error, max_errors is 0: c009"
+    assert row.reasons[0] == "1 case of new ended in an error (c009), max_errors is 0"
     assert any("cannot be ruled out" in reason for reason in row.reasons)

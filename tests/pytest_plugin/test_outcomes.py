@@ -110,7 +110,7 @@ def test_a_missing_answer_is_an_error_and_not_a_failure(
     done.assert_outcomes(passed=23, errors=2)
     done.stdout.fnmatch_lines(
         [
-            "ERROR suites/colours.yaml::c11[[]new[]] - *no answer is recorded*",
+            "ERROR suites/colours.yaml::c11[[]new[]] - *no answer: none is recorded*",
             "ERROR suites/colours.yaml::gate[[]new[]] - *error: *",
         ]
     )

@@ -78,10 +78,10 @@ SENTENCES = [
         (Verdict.PASS, Verdict.INCONCLUSIVE),
         "No decision on repaired: too few cases to tell in languages.",
     ),
-    ((Verdict.ERROR, Verdict.PASS), "No decision on repaired: errors in invoices."),
+    ((Verdict.ERROR, Verdict.PASS), "No decision on repaired: the run broke in invoices."),
     (
         (Verdict.ERROR, Verdict.REGRESSED),
-        "repaired must not replace base: errors in invoices; it got worse in languages.",
+        "repaired must not replace base: the run broke in invoices; it got worse in languages.",
     ),
     ((None, None), "repaired is not judged: nothing was gated."),
 ]

@@ -26,10 +26,11 @@ def judged(name: str, verdict: Verdict | None, *worse: str) -> SuiteVerdict:
 
 HEADLINES = [
     ((), ("Nothing was gated",)),
-    ((Verdict.PASS,), ("Deploy: repaired",)),
-    ((Verdict.REGRESSED,), ("Do not deploy: repaired",)),
-    ((Verdict.INCONCLUSIVE,), ("No decision: repaired",)),
-    ((None,), ("No decision: repaired",)),
+    ((Verdict.PASS,), ("Deploy repaired",)),
+    ((Verdict.REGRESSED,), ("Do not deploy repaired",)),
+    ((Verdict.INCONCLUSIVE,), ("No decision on repaired",)),
+    ((Verdict.ERROR,), ("The run broke, no decision on repaired",)),
+    ((None,), ("No decision on repaired",)),
     (
         (Verdict.PASS, Verdict.BELOW_THRESHOLD),
         ("repaired may replace base", "forgetful must not"),

@@ -79,9 +79,17 @@ class Blocking:
     broken: str
 
 
+_DECISIONS = {  # the name of the candidate follows
+    "deploy": "Deploy",
+    "refuse": "Do not deploy",
+    "open": "No decision on",
+    "broken": "The run broke, no decision on",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class CandidateView:
-    """One candidate: the decision in words, and why. `kind` is deploy, refuse or open."""
+    """One candidate: the decision in words, and why. `kind` is a key of `_DECISIONS`."""
 
     card: VariantCard
     kind: str
@@ -137,11 +145,9 @@ def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tu
     if not candidates:
         return ("Nothing was gated",)
     if len(candidates) == 1:
-        return (f"{candidates[0].decision}: {candidates[0].card.name}",)
-    names = {
-        kind: [view.card.name for view in candidates if view.kind == kind]
-        for kind in ("deploy", "refuse", "open")
-    }
+        return (f"{candidates[0].decision} {candidates[0].card.name}",)
+    names = {kind: [v.card.name for v in candidates if v.kind == kind] for kind in _DECISIONS}
+    undecided = names["open"] + names["broken"]
     deploy = f"replace {baseline}" if baseline else "be deployed"
     if len(candidates) > _NAMED:
         count = len(names["deploy"]) or "None"
@@ -149,7 +155,7 @@ def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tu
     parts = [
         f"{listed(names['deploy'])} may {deploy}" if names["deploy"] else "",
         f"{listed(names['refuse'])} must not" if names["refuse"] else "",
-        f"no decision on {listed(names['open'])}" if names["open"] else "",
+        f"no decision on {listed(undecided)}" if undecided else "",
     ]
     if not names["deploy"] and names["refuse"]:
         parts[1] = f"{listed(names['refuse'])} must not {deploy}"
@@ -163,7 +169,7 @@ def _candidate(card: VariantCard, scorecard: Scorecard, spotlight: Spotlight) ->
     return CandidateView(
         card=card,
         kind=kind,
-        decision={"deploy": "Deploy", "refuse": "Do not deploy", "open": "No decision"}[kind],
+        decision=_DECISIONS[kind],
         blocking=tuple(
             _blocking(suite, gates[suite], card.name, spotlight, against)
             for suite in card.blocked_by
@@ -178,7 +184,9 @@ def _kind(card: VariantCard, gates: dict[str, Gate]) -> str:
     found = {gate.verdict for gate in gates.values()}
     if card.verdict is Verdict.PASS:
         return "deploy"
-    return "refuse" if found & {Verdict.REGRESSED, Verdict.BELOW_THRESHOLD} else "open"
+    if found & {Verdict.REGRESSED, Verdict.BELOW_THRESHOLD}:
+        return "refuse"
+    return "broken" if card.verdict is Verdict.ERROR else "open"
 
 
 def _blocking(

@@ -100,12 +100,12 @@ function checks(run, turn, last) {
 }
 
 function foot(run, texts, marked) {
-  const notes = [`score ${run.score}`, `${run.tokens[0]} + ${run.tokens[1]} tokens`];
+  const notes = [`score ${run.score}`, `${run.tokens[0]} tokens asked, ${run.tokens[1]} answered`];
   if (run.finish === "length") notes.push("cut off at the token limit");
   else if (run.finish !== "stop") notes.push(`ended by ${run.finish}`);
   if (run.flags & 2) notes.push("from the store");
   if (texts.length === 2 && texts[0] === texts[1]) notes.push("same answer on both sides");
-  else if (texts.length === 2 && !marked) notes.push("too different to mark");
+  else if (texts.length === 2) notes.push(marked ? "underlined: what differs" : "too different to mark");
   return el("p", { class: "foot" }, notes.join(" · "));
 }
 
