@@ -92,7 +92,7 @@ def _rows(night: Night) -> Iterator[str]:
             percent(rate.pass_rate if rate else None),
             finding.rival.value,
             points(finding.delta),
-            label(finding.verdict) if finding.verdict else "not compared",
+            finding.word,
         )
         yield "| " + " | ".join(cells) + " |\n"
 

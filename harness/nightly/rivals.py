@@ -45,11 +45,12 @@ def rates_of(report: RunReport) -> Iterator[NightRate]:
 
 
 def own_findings(report: RunReport) -> Iterator[Finding]:
-    """What the gate of the run says: bars, and the comparison with the run's baseline."""
+    """What the gate of the run says: bars, and the comparison with the run's baseline, if any."""
     for row in report.gate.suites:
         if row.role is VariantRole.CANDIDATE:
-            command = f"harness show {report.info.id}"
-            yield _finding(Rival.BASELINE, row, row.verdict, command)
+            alone = report.info.baseline is None or row.uncompared
+            rival = Rival.BARS if alone else Rival.BASELINE
+            yield _finding(rival, row, row.verdict, f"harness show {report.info.id}")
 
 
 def against_last_night(settings: Settings, night: Night, last: Night) -> Found:

@@ -17,6 +17,12 @@ from harness.reports.page.drawing import sparkline
 from harness.reports.templates import content_policy, page_style, template
 
 WIDTH, HEIGHT = 260.0, 44.0
+_AGAINST = {
+    Rival.BASELINE: "the baseline",
+    Rival.BARS: "its own bars",
+    Rival.LAST_NIGHT: "the night before",
+    Rival.PINNED: "the pinned baseline",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ def write_trend(
         matrices=matrices_of(tonight),
         legend=LEGEND,
         spoken=SPOKEN,
+        against=_AGAINST,
         family=sum(row.p is not None for row in tonight.pairwise),
         alerts=alerts,
         notes=notes,

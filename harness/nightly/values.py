@@ -8,12 +8,14 @@ from enum import StrEnum
 from typing import Any
 
 from harness.gate import PairwiseComparison, Verdict
+from harness.reports.words import label
 
 
 class Rival(StrEnum):
     """What a variant is compared with."""
 
     BASELINE = "baseline"
+    BARS = "its bars"  # where there is no baseline
     LAST_NIGHT = "last night"
     PINNED = "pinned"
 
@@ -37,6 +39,27 @@ class Finding:
     worse: tuple[str, ...] = ()
     better: int = 0
     command: str = ""
+
+    @property
+    def word(self) -> str:
+        """The verdict for a table. Beside another night only the change counts, and none is a pass.
+
+        A suite that fails its bars again tonight may well have stayed as it was.
+        """
+        if self.verdict is None:
+            return "not compared"
+        if self.tone == "better":
+            return "▲ got better"
+        return label(self.verdict) if self.tone else "· no clear change"
+
+    @property
+    def tone(self) -> str:
+        """How it is coloured: a verdict, "better", or nothing where no verdict was given."""
+        if self.verdict is None:
+            return ""
+        if self.verdict is not Verdict.PASS or self.rival in (Rival.BASELINE, Rival.BARS):
+            return self.verdict.value
+        return "better" if self.low is not None and self.low > 0 else ""
 
 
 @dataclass(frozen=True, slots=True)

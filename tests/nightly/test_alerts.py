@@ -109,6 +109,27 @@ def test_the_summary_says_alerts_first(sleep: Sleep) -> None:
     assert "| colours | new | 41.7 % | last night | −58.3 | ✗ regressed |" in lines
 
 
+def test_what_did_not_clearly_change_is_no_pass(sleep: Sleep) -> None:
+    """It is below its bar in both nights: beside the night before that is neither good nor bad."""
+    sleep(0, base=ALL, new=WORSE)
+    lines = sleep(1, base=ALL, new="-" + WORSE[:-1]).markdown.read_text().splitlines()
+
+    assert "| colours | new | 33.3 % | baseline | −66.7 | ✗ regressed |" in lines
+    assert "| colours | new | 33.3 % | last night | −8.3 | · no clear change |" in lines
+    assert "| colours | base | 100.0 % | last night | 0.0 | · no clear change |" in lines
+
+
+def test_what_clearly_got_better_is_said(sleep: Sleep) -> None:
+    sleep(0, base=ALL, new=WORSE)
+    report = sleep(1, base=ALL, new=ALL)
+
+    lines = report.markdown.read_text().splitlines()
+    assert "| colours | new | 100.0 % | last night | +58.3 | ▲ got better |" in lines
+    text = report.page.read_text()
+    assert text.count('<span class="against none">last night') == 1  # base: no colour
+    assert text.count('<span class="against pass">last night') == 1
+
+
 def test_other_rules(sleep: Sleep) -> None:
     changed(alerts="{on: [error]}")
     sleep()

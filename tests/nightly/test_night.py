@@ -234,6 +234,22 @@ def test_a_night_is_read_back_as_it_was(sleep: Sleep) -> None:
         assert past_nights(store, "production")[-1] == night
 
 
+def test_a_night_without_a_baseline_is_held_against_its_bars(
+    sleep: Sleep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("nightly.yaml").write_text("suites: [suites/colours.yaml]\n")
+    answers(base=WORSE)
+    assert main(["nightly", "nightly.yaml"]) == 1
+
+    out = capsys.readouterr().out
+    assert "✗ below threshold: base in colours against its bars: below the bar: pass rate" in out
+    summary = Path("reports/nightly/nightly/summary.md").read_text()
+    assert "| colours | base | 41.7 % | its bars | – | ✗ below threshold |" in summary
+    page = Path("reports/nightly/nightly/trend.html").read_text()
+    assert "Against its own bars." in page
+    assert "baseline" not in page.partition("<body>")[2]
+
+
 def test_the_command(sleep: Sleep, capsys: pytest.CaptureFixture[str]) -> None:
     sleep(-1)
     sleep(0, base=ALL, new=WORSE)
