@@ -42,6 +42,7 @@ def add_commands(commands: Any) -> None:
         "start vLLM and keep it",
         "engine up --model Qwen2.5-7B-Instruct/ --adapter 'out/checkpoint-*'",
         "engine up --idle-timeout 120 --engine-arg max_model_len=8192",
+        about="An engine that is kept is vLLM's: there is no --backend to choose.",
     )
     add_settings(up, without=_NOT_HERE)
     up.add_argument(

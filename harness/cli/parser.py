@@ -19,6 +19,11 @@ exit codes:
   1  a gate failed                 4  inconclusive: too few cases, or nothing to compare with
   2  wrong input                   130  stopped by Ctrl-C; what was finished is kept
 """
+# Of commands that gate nothing and say themselves what their 0 means.
+OTHER_CODES = """\
+other exit codes:
+  2  wrong input      3  machinery failed      130  stopped by Ctrl-C; what was finished is kept
+"""
 EXAMPLES = """\
 examples:
   harness init                                          a first suite and a configuration
@@ -36,6 +41,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """What argparse has to say, as an input error."""
         raise InputError(Problem(message, mend=f"see {self.prog} --help"))
+
+    def options(self) -> list[str]:
+        """The options of this command, as they are typed."""
+        return [text for action in self._actions for text in action.option_strings]
 
 
 def count(text: str) -> int:
@@ -62,7 +71,12 @@ def new_parser() -> tuple[Parser, Any]:
 
 
 def new_command(
-    commands: Any, name: str, text: str, *examples: str, about: str = ""
+    commands: Any,
+    name: str,
+    text: str,
+    *examples: str,
+    about: str = "",
+    codes: str = EXIT_CODES,
 ) -> argparse.ArgumentParser:
     """A command whose help has examples and the exit codes; `about` says more than one line."""
     shown = "".join(f"  harness {example}\n" for example in examples)
@@ -70,10 +84,11 @@ def new_command(
         name,
         help=text,
         description=f"{text[:1].upper()}{text[1:]}." + (f"\n\n{about}" if about else ""),
-        epilog=(f"examples:\n{shown}\n" if examples else "") + EXIT_CODES,
+        epilog=(f"examples:\n{shown}\n" if examples else "") + codes,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.set_defaults(parser=parser)  # of a command in a command, the inner one's stays
     return parser
 
 
@@ -120,12 +135,17 @@ def parse(parser: Parser, words: Sequence[str], commands: Iterable[str]) -> argp
         )
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
-        known = [flag.name for _, flag, _ in flags()]
-        raise InputError(
-            Problem(
-                f"unknown option {unknown[0]!r}",
-                did_you_mean=nearest(unknown[0].partition("=")[0], known),
-                mend=f"see harness {arguments.command} --help",
-            )
-        )
+        raise InputError(_unknown(unknown[0], arguments.parser))
     return arguments
+
+
+def _unknown(word: str, parser: Parser) -> Problem:
+    """A word that this command does not take, though others may."""
+    name = word.partition("=")[0]
+    elsewhere = name in {flag.name for _, flag, _ in flags()}
+    return Problem(
+        f"unknown option {word!r}",
+        found=f"other commands have it, `{parser.prog}` has not" if elsewhere else "",
+        did_you_mean="" if elsewhere else nearest(name, parser.options()),
+        mend=f"see {parser.prog} --help",
+    )

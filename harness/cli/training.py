@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import new_command
+from harness.cli.parser import OTHER_CODES, new_command
 
 if TYPE_CHECKING:
     from harness.training.trainer import TrainConfig, TrainedAdapter
@@ -34,6 +34,7 @@ def add_commands(commands: Any) -> None:
         "train train.yaml --dry-run        check everything, count rows, tokens and steps",
         "train train.yaml --output out/new",
         about=TRAIN,
+        codes=OTHER_CODES,
     )
     train.add_argument("config", metavar="CONFIG.yaml", help="see docs/training.md")
     train.add_argument("--output", metavar="DIR", help="where the adapter goes, instead of there")
@@ -48,6 +49,7 @@ def add_commands(commands: Any) -> None:
         "merge out/new --out merged/new",
         "merge out/new --out merged/new --model Qwen/Qwen2.5-7B-Instruct --device cuda",
         about=MERGE,
+        codes=OTHER_CODES,
     )
     merge.add_argument("adapter", metavar="ADAPTER", help="a LoRA adapter's directory")
     merge.add_argument("--out", metavar="DIR", required=True, help="a new directory")
@@ -61,6 +63,7 @@ def add_commands(commands: Any) -> None:
         "lint-adapter out/new",
         "lint-adapter downloads/adapter --model Qwen/Qwen2.5-7B-Instruct",
         about=LINT,
+        codes=OTHER_CODES,
     )
     lint.add_argument("adapter", metavar="DIR", help="a LoRA adapter's directory")
     lint.add_argument("--model", metavar="M", help="the base, if not the one the adapter names")

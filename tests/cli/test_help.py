@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.cli import COMMANDS, main
-from harness.cli.parser import EXIT_CODES, new_parser
+from harness.cli.parser import EXIT_CODES, OTHER_CODES, new_parser
 
 INNER = (
     "baseline save",
@@ -17,6 +17,7 @@ INNER = (
     "import jsonl",
     "import xstest",
 )
+UNGATED = ("lint-adapter", "merge", "train")
 
 
 def commands() -> list[str]:
@@ -36,4 +37,39 @@ def test_every_command_is_explained(command: str, capsys: pytest.CaptureFixture[
     assert description.endswith(".") and len(description.split()) > 2
     examples = next(part for part in rest if part.startswith("examples:\n"))
     assert f"\n  harness {command}" in examples
-    assert "\n\n".join(rest).endswith(EXIT_CODES)
+    assert "\n\n".join(rest).endswith(OTHER_CODES if command in UNGATED else EXIT_CODES)
+
+
+@pytest.mark.parametrize("command", UNGATED)
+def test_a_command_that_gates_nothing_says_what_its_success_means(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+
+    assert "Exit code 0: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["engine", "up", "--backend", "hf"], ["runs", "--model=x"]])
+def test_an_option_of_other_commands_is_not_suggested(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = f"harness {' '.join(word for word in words[:2] if not word.startswith('-'))}"
+
+    assert main(words) == 2
+    assert capsys.readouterr().err == (
+        f"unknown option {next(word for word in words if word.startswith('-'))!r}\n"
+        f"  found: other commands have it, `{command}` has not\n"
+        f"  mend: see {command} --help\n"
+    )
+
+
+def test_a_slip_is_sought_among_the_options_of_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["lint-adapter", "out", "--modle", "x"]) == 2
+    assert capsys.readouterr().err == (
+        "unknown option '--modle'\n"
+        "  did you mean: --model\n"
+        "  mend: see harness lint-adapter --help\n"
+    )
