@@ -93,7 +93,21 @@ def base_of(adapter: str, model: str | None) -> ModelDir:
         raise InputError(
             Problem("does not say which base it belongs to", str(adapter), mend="give --model BASE")
         )
-    return open_model(str(named))
+    try:
+        return open_model(str(named))
+    except InputError as error:
+        raise InputError(
+            Problem(
+                "the base that it names cannot be used",
+                str(adapter),
+                found=_with_name(str(named), error.problems[0].message),
+                mend="give --model BASE",
+            )
+        ) from None
+
+
+def _with_name(name: str, said: str) -> str:
+    return said if name in said else f"{name}: {said}"
 
 
 def _refuse(base: ModelDir, adapter: AdapterDir, out: Path) -> None:

@@ -94,3 +94,21 @@ def test_an_adapter_that_names_no_base(small_adapter: Path, tmp_path: Path) -> N
     assert str(caught.value) == (
         f"{copy}: does not say which base it belongs to\n  mend: give --model BASE"
     )
+
+
+def test_a_base_that_is_named_and_not_there_is_to_be_given(
+    small_adapter: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "adapter"
+    shutil.copytree(small_adapter, copy)
+    config = json.loads((copy / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = "models/gone"
+    (copy / "adapter_config.json").write_text(json.dumps(config))
+
+    with pytest.raises(InputError) as caught:
+        merge(str(copy), tmp_path / "merged")
+    assert str(caught.value) == (
+        f"{copy}: the base that it names cannot be used\n"
+        "  found: model 'models/gone' is neither a directory nor in the local cache of Hugging Face"
+        "\n  mend: give --model BASE"
+    )
