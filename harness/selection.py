@@ -48,6 +48,9 @@ def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
     missing = [start for start in starts if not start.exists()]
     if missing:
         raise InputError(*map(not_there, missing))
+    others = [start for start in starts if start.is_file() and start.suffix not in SUFFIXES]
+    if others:
+        raise InputError(*map(_no_suite, others))
     files = [file for start in starts for file in _below(start, starts, settings)]
     if not files:
         raise InputError(
@@ -58,6 +61,10 @@ def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
             )
         )
     return tuple(dict.fromkeys(files))
+
+
+def _no_suite(path: Path) -> Problem:
+    return Problem("not a suite file", path.as_posix(), wanted="a .yaml or .yml file")
 
 
 def _below(start: Path, named: Sequence[Path], settings: Settings) -> list[Path]:

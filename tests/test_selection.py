@@ -49,6 +49,10 @@ def test_a_file_that_is_named_runs(project: Settings) -> None:
             "no such file or folder: suites/startr\n  did you mean: suites/starter",
         ),
         (
+            "suites/starter/data.jsonl",
+            "suites/starter/data.jsonl: not a suite file\n  wanted: a .yaml or .yml file",
+        ),
+        (
             "empty",
             "no suite in empty\n"
             "  wanted: a .yaml file in that folder, or below it and configured\n"

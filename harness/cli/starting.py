@@ -64,7 +64,11 @@ def add_commands(commands: Any) -> None:
 def init_command(arguments: argparse.Namespace) -> int:
     """Write what is not there yet, and say what to do next."""
     root = Path(arguments.folder)
+    filled = _filled(root)
     for name, text in FILES.items():
+        if name == "suites/first.yaml" and filled and not (root / name).exists():
+            print(f"kept     {filled.as_posix()}: it holds suites, so no example is written")
+            continue
         path = root / name
         print(f"{'kept   ' if _write(path, text) else 'written'}  {path.as_posix()}")
     if _lacks_plugin(root / "conftest.py"):
@@ -73,6 +77,19 @@ def init_command(arguments: argparse.Namespace) -> int:
         print("note: harness.toml wins over [tool.harness] in pyproject.toml")
     print("next: harness validate, then: harness run --model DIR --adapter NAME=DIR")
     return 0
+
+
+def _filled(root: Path) -> Path | None:
+    """A folder of suites, configured or the usual one, that holds some already."""
+    from harness.settings import load_settings
+    from harness.suites.files import yaml_below
+
+    try:
+        named = load_settings(root).suites
+    except InputError:  # what is wrong there, the first `harness validate` says
+        named = ()
+    folders = [root / name for name in (*named, "suites")]
+    return next((f for f in folders if f.is_file() or yaml_below(f)), None)
 
 
 def _write(path: Path, text: str) -> bool:

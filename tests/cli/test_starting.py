@@ -44,6 +44,26 @@ def test_nothing_that_is_there_is_touched(capsys: Printed) -> None:
     assert Path("harness.toml").read_text() == "# mine\n"
 
 
+@pytest.mark.parametrize("folder", ["checks", "suites"])
+def test_no_example_is_put_beside_suites_that_are_there(capsys: Printed, folder: str) -> None:
+    Path("harness.toml").write_text('suites = ["checks"]\n')
+    Path(folder, "mine").mkdir(parents=True)
+    Path(folder, "mine", "own.yaml").write_text("")
+
+    assert main(["init"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == (
+        f"kept     {folder}: it holds suites, so no example is written"
+    )
+    assert not Path("suites/first.yaml").exists()
+
+
+def test_a_configuration_that_is_wrong_is_kept_too(capsys: Printed) -> None:
+    Path("harness.toml").write_text("suites = 3\n")
+
+    assert main(["init"]) == 0
+    assert capsys.readouterr().out.startswith("kept     harness.toml\nwritten  suites/first.yaml\n")
+
+
 def test_a_folder_that_cannot_be_made(capsys: Printed) -> None:
     Path("file").write_text("")
 

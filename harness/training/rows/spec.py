@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import InputError, Problem
+from harness.training.rows.files import SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,13 @@ class RowFile:
 
 
 def parse_spec(text: str | Path) -> RowFile:
-    """`alpaca.jsonl#500` as 500 rows of that file. Raises InputError where the count is 0."""
+    """`alpaca.jsonl#500` as 500 rows of that file. Raises InputError for any other count."""
     head, mark, tail = str(text).rpartition("#")
-    if not mark or not tail.isascii() or not tail.isdigit():
+    number = tail.isascii() and tail.isdigit()
+    meant = Path(head).suffix in SUFFIXES and Path(tail).suffix not in SUFFIXES
+    if not mark or not (number or meant):
         return RowFile(Path(text))
-    if not head or not int(tail):
+    if not head or not number or not int(tail):
         message = "the count of rows cannot be read"
         raise InputError(Problem(message, found=str(text), wanted="FILE#COUNT"))
     return RowFile(Path(head), int(tail))

@@ -112,15 +112,23 @@ def test_a_default_system_prompt_leaves_others_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "path", "count"),
-    [("a.jsonl#500", "a.jsonl", 500), ("a.jsonl", "a.jsonl", None), ("a#b.csv", "a#b.csv", None)],
+    [
+        ("a.jsonl#500", "a.jsonl", 500),
+        ("a.jsonl", "a.jsonl", None),
+        ("a#b.csv", "a#b.csv", None),
+        ("a.jsonl#b.csv", "a.jsonl#b.csv", None),
+        ("a#x", "a#x", None),
+        ("500", "500", None),
+    ],
 )
 def test_specs_name_a_file_and_perhaps_a_count(text: str, path: str, count: int | None) -> None:
     assert parse_spec(text) == RowFile(Path(path), count)
 
 
-def test_a_count_of_nothing_is_wrong() -> None:
-    assert says("a.jsonl#0") == (
-        "the count of rows cannot be read\n  found: a.jsonl#0\n  wanted: FILE#COUNT"
+@pytest.mark.parametrize("count", ["0", "x", "", "-5", "1.5"])
+def test_a_count_is_a_number_from_one(count: str) -> None:
+    assert says(f"a.jsonl#{count}") == (
+        f"the count of rows cannot be read\n  found: a.jsonl#{count}\n  wanted: FILE#COUNT"
     )
 
 
