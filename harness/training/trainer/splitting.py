@@ -10,12 +10,12 @@ from harness.chat import as_dicts
 from harness.training.values import Row
 
 FEWEST = 20  # with fewer held-out rows their loss is mostly noise
-MOST_SHARE = 0.2  # of the rows, however few there are
+MOST_SHARE = 0.2  # of the rows, up to which a small share is raised to the fewest
 TOO_FEW = 10  # rows in all, below which none are held out
 
 
 def held_out_count(rows: int, share: float) -> int:
-    """How many rows to hold out: the share, but at least 20, and at most a fifth."""
+    """How many rows to hold out: the share, but at least 20, or a fifth where that is fewer."""
     if share == 0 or rows < TOO_FEW:
         return 0
     return max(round(share * rows), min(FEWEST, int(MOST_SHARE * rows)))
