@@ -84,7 +84,7 @@ def test_a_wrong_key_of_a_judge_is_named(project: Path) -> None:
         run('[judge]\nmodle = "x"\n')
 
     assert str(caught.value) == (
-        "harness.toml:3: unknown setting 'modle'\n"
+        "harness.toml:4:1: unknown setting 'modle'\n"
         "  did you mean: model\n"
         "  mend: known settings: adapter, backend, base_url, device, dtype, engine_args, model, "
         "responses, sampling"

@@ -223,8 +223,13 @@ def _weights(report: RunReport, name: str) -> str:
 def notes_of(plan: FixPlan) -> Iterator[str]:
     """What a reader should know of a loop, before it begins and when it has ended."""
     yield _origin(plan)
+    if plan.unseen:
+        names = ", ".join(sorted(plan.unseen))
+        yield f"configured, and not in the run: {names}; judged too, their own bars do not count"
+    if not plan.others:
+        yield "there is no other suite: whether anything else is lost is not looked at"
     for suite in plan.others:
-        if suite.name in plan.open:
+        if suite.name in plan.open - plan.unseen:
             why = "--suite leaves it out"
             if suite.fix is None:
                 why = f"add a section fix: to {suite.path} (docs/repair.md)"

@@ -14,6 +14,7 @@ from harness.gate import GateReport, SuiteVerdict, Verdict
 from harness.gate_settings import GateSettings
 from harness.runner import Outcome, Result, RunInfo, Store, VariantInfo, find_run
 from harness.sampling import Sampling
+from harness.selection import select_files
 from harness.session import decide_run
 from harness.settings import Settings
 from harness.suites import Position, Suite, load_suites
@@ -50,8 +51,8 @@ class FixPlan:
 
     `before` is the variant under repair; `baseline` what the run compared it with, if anything;
     `was` is the adapter in use. `others` must lose nothing; those in `open` failed before and are
-    not repaired here, so their own bars do not count. `home` is where the loop keeps what it has
-    finished.
+    not repaired here, or were not in the run (`unseen`), so their own bars do not count. `home` is
+    where the loop keeps what it has finished.
     """
 
     id: str
@@ -61,6 +62,7 @@ class FixPlan:
     targets: tuple[Target, ...]
     others: tuple[Suite, ...]
     open: frozenset[str]
+    unseen: frozenset[str]
     fix: FixSettings
     rounds: int
     place: Place
@@ -70,7 +72,7 @@ class FixPlan:
 
     @property
     def suites(self) -> tuple[Suite, ...]:
-        """All suites of the run, as they are today."""
+        """All suites of the run and of the configuration, as they are today."""
         return (*(target.suite for target in self.targets), *self.others)
 
     @property
@@ -96,9 +98,11 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
     variant = _failing_variant(info, verdicts, options)
     if variant is None:
         return None
-    suites = _suites(settings, info)
+    ran = _suites(settings, info)
+    unseen = _unseen(settings, ran)
+    suites = (*ran, *unseen)
     failed = {v.suite: v for v in verdicts.suites if v.variant == variant and v.verdict in FAILING}
-    chosen = _chosen(suites, failed, options.suites)
+    chosen = _chosen(ran, failed, options.suites)
     check_blocks(settings, chosen)
     before = [result for result in results if result.variant == variant]
     targets = tuple(_target(suite, failed[suite.name], before) for suite in chosen)
@@ -116,7 +120,8 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
         baseline=_baseline(info, results, own),
         targets=targets,
         others=others,
-        open=frozenset(failed) - names,
+        open=(frozenset(failed) - names) | {suite.name for suite in unseen},
+        unseen=frozenset(suite.name for suite in unseen),
         fix=fix,
         rounds=options.rounds or fix.rounds,
         place=place,
@@ -179,6 +184,17 @@ def _suites(settings: Settings, info: RunInfo) -> tuple[Suite, ...]:
         here = Path(suite.path)
         paths.append(here if here.exists() else settings.path(suite.path))
     return load_suites(paths, modules=settings.modules)
+
+
+def _unseen(settings: Settings, ran: Sequence[Suite]) -> tuple[Suite, ...]:
+    """The configured suites that the run left out: a repair may break them as well."""
+    if not settings.suites:
+        return ()
+    known = {Path(suite.path).resolve() for suite in ran}
+    files = [file for file in select_files((), settings) if file.resolve() not in known]
+    names = {suite.name for suite in ran}  # a copy that was run from another place stands for it
+    found = load_suites(files, modules=settings.modules) if files else ()
+    return tuple(suite for suite in found if suite.name not in names)
 
 
 def _variant(info: VariantInfo) -> Variant:

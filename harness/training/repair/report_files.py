@@ -40,6 +40,7 @@ def to_html(report: FixReport) -> str:
     style = page_style() + asset(PACKAGE, "fix.css")
     return template(PACKAGE, "fix.html.jinja").render(
         report=report,
+        others=report_text.others_of(report),
         headline=report_text.headline(report),
         cost=list(report_text.cost_lines(report)),
         was=shown(report.was),

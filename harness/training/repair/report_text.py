@@ -23,9 +23,16 @@ def headline(report: FixReport) -> str:
     """The decision in one sentence."""
     repaired = listed(report.repaired)
     if report.decision is Decision.PROMOTED:
-        return f"Promoted: {repaired} repaired, nothing else lost {points_of(report.max_drop)}."
+        kept = f"no other suite lost {points_of(report.max_drop)}"
+        rest = kept if others_of(report) else "no other suite was looked at"
+        return f"Promoted: {repaired} repaired, {rest}."
     broken = [row.suite for row in report.suites if row.verdict != "pass"]
     return f"Rejected: {listed(list(dict.fromkeys(broken))) or 'not judged'}."
+
+
+def others_of(report: FixReport) -> tuple[str, ...]:
+    """The suites that had to lose nothing."""
+    return tuple(dict.fromkeys(row.suite for row in report.suites if not row.repaired))
 
 
 def points_of(share: float) -> str:

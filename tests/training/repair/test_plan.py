@@ -17,7 +17,8 @@ from harness.training.repair import FixOptions, FixPlan, make_plan
 from harness.training.repair.judging import judged_suites
 from harness.training.repair.loop import notes_of
 
-Record = Callable[[dict[str, str]], Settings]
+Record = Callable[..., Settings]
+BOTH = ("weak", "able")
 SUITE = """\
 suite: {name}
 category: c
@@ -56,7 +57,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def record(project: Path) -> Record:
     """Run on recorded answers: the suites that each variant fails, every second case of them."""
 
-    def ran(failing: dict[str, str], count: int = 40) -> Settings:
+    def ran(failing: dict[str, str], count: int = 40, suites: tuple[str, ...] = BOTH) -> Settings:
         rows = [
             {
                 "case": f"{suite}-{at:02}",
@@ -64,12 +65,12 @@ def record(project: Path) -> Record:
                 "response": "blue" if suite in fails.split() and at % 2 else "red",
             }
             for variant, fails in failing.items()
-            for suite in ("weak", "able")
+            for suite in suites
             for at in range(count)
         ]
         Path("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         settings = load_settings(Path())
-        run_suites(settings)
+        run_suites(settings, [f"suites/{name}.yaml" for name in suites])
         return settings
 
     return ran
@@ -104,6 +105,26 @@ def test_only_the_holdout_is_judged_and_other_suites_whole(record: Record) -> No
     assert weak.gate.min_pass_rate == 0.9
     assert len(able.cases) == 40
     assert (able.gate.policy, able.gate.max_drop) == ("non_inferiority", 0.08)
+
+
+def test_a_configured_suite_that_was_not_in_the_run_must_lose_nothing_too(record: Record) -> None:
+    plan = planned(record({"base": "weak"}, suites=("weak",)))
+    judged = {suite.name: suite.gate for suite in judged_suites(plan)}
+
+    assert [suite.name for suite in plan.others] == ["able"]
+    assert {suite.name for suite in plan.suites} == {"weak", "able"}  # what the guard looks at
+    assert (judged["able"].policy, judged["able"].min_pass_rate) == ("non_inferiority", None)
+    assert "configured, and not in the run: able; judged too, their own bars do not count" in list(
+        notes_of(plan)
+    )
+
+
+def test_a_suite_that_is_alone_is_said_to_be(record: Record) -> None:
+    Path("suites/able.yaml").unlink()
+
+    told = list(notes_of(planned(record({"base": "weak"}, suites=("weak",)))))
+
+    assert "there is no other suite: whether anything else is lost is not looked at" in told
 
 
 def test_a_run_without_failures_has_no_plan(record: Record) -> None:

@@ -47,6 +47,7 @@ WEAK = SuiteReport("weak", "c", True, 20, "base", 0.4, 0.95, 0.55, 0.31, "pass",
 LOST = SuiteReport(
     "able", "c", False, 40, "base", 1.0, 0.8, -0.2, -0.31, "regressed", ("8 cases <i>",), ("a-1",)
 )
+KEPT = replace(LOST, after=1.0, delta=0.0, bound=-0.06, verdict="pass", reasons=(), worse=())
 REPORT = FixReport(
     loop="1a2b3c4d",
     started="2026-11-21T14:21:00+00:00",
@@ -79,8 +80,12 @@ def test_json_gives_back_the_same_report() -> None:
     [
         (REPORT, "Rejected: able."),
         (
+            replace(REPORT, decision=Decision.PROMOTED, reasons=(), suites=(WEAK, KEPT)),
+            "Promoted: weak repaired, no other suite lost 10 points.",
+        ),
+        (
             replace(REPORT, decision=Decision.PROMOTED, reasons=(), suites=(WEAK,)),
-            "Promoted: weak repaired, nothing else lost 10 points.",
+            "Promoted: weak repaired, no other suite was looked at.",
         ),
     ],
 )
