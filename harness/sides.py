@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import InputError, Problem, nearest
-from harness.gate import flaws, load_baseline
+from harness.gate import flaws, load_baseline, not_here
 from harness.reports import load_run
 from harness.reports.files import LATEST
 from harness.runner import Result, RunInfo, VariantInfo, existing_store, find_run
@@ -86,7 +86,7 @@ def earlier_baseline(settings: Settings, text: str) -> Side:
     here = settings.path(folder)
     place = os.path.relpath(here.resolve(), settings.root) if here.exists() else folder
     side = _find(settings, f"{settings.path(place) if here.exists() else place}{colon}{variant}")
-    if len(side.info.variants) > 1 and not variant:
+    if len(side.info.answered) > 1 and not variant:
         raise InputError(_several(text, side.info))
     side = replace(side, name=side.variant.name, text=f"{place}{colon}{variant}")
     if problems := flaws(side.info, side.name, side.results()):
@@ -141,10 +141,13 @@ def _side(text: str, variant: str, info: RunInfo, read: Callable[[], Iterable[Re
 
 
 def _variant(text: str, name: str, info: RunInfo) -> VariantInfo:
-    """The variant by name; without one the only variant, or the only candidate."""
-    by_name = {variant.name: variant for variant in info.variants}
+    """The variant by name; without one the only variant that answered, or the only candidate."""
+    by_name = {variant.name: variant for variant in info.answered}
     if name in by_name:
         return by_name[name]
+    if name and info.source and name == info.baseline:
+        mend = f"name {info.source} instead of {text}"
+        raise InputError(Problem(f"variant {name!r} {not_here(info)}", mend=mend))
     if name:
         raise InputError(
             Problem(
@@ -153,8 +156,8 @@ def _variant(text: str, name: str, info: RunInfo) -> VariantInfo:
                 did_you_mean=nearest(name, by_name),
             )
         )
-    candidates = [v for v in info.variants if v.role is VariantRole.CANDIDATE]
-    for group in (info.variants, candidates):
+    candidates = [v for v in info.answered if v.role is VariantRole.CANDIDATE]
+    for group in (info.answered, candidates):
         if len(group) == 1:
             return group[0]
     raise InputError(_several(text, info))
@@ -163,7 +166,7 @@ def _variant(text: str, name: str, info: RunInfo) -> VariantInfo:
 def _several(text: str, info: RunInfo) -> Problem:
     return Problem(
         f"run {info.id} has several variants: say which to compare",
-        wanted=" or ".join(f"{text}:{variant.name}" for variant in info.variants),
+        wanted=" or ".join(f"{text}:{variant.name}" for variant in info.answered),
     )
 
 

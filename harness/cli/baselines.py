@@ -43,7 +43,8 @@ def add_commands(commands: Any) -> None:
         "--variant",
         dest="saved",
         metavar="NAME",
-        help="the variant to save (default: the run's baseline, or its only variant)",
+        help="the variant to save (default: the baseline if it answered in the run, or the only "
+        "variant that did)",
     )
     add_settings(save, without=_ALL_BUT_STORE)
     save.set_defaults(act=save_command)

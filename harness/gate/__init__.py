@@ -1,6 +1,13 @@
 """Statistics, verdicts and baselines: what a run's results mean for each candidate."""
 
-from harness.gate.baselines import EARLY_STOP, Baseline, flaws, load_baseline, save_baseline
+from harness.gate.baselines import (
+    EARLY_STOP,
+    Baseline,
+    flaws,
+    load_baseline,
+    not_here,
+    save_baseline,
+)
 from harness.gate.decision import decide
 from harness.gate.noise import NoiseFloor, flaky_cases, noise_floor
 from harness.gate.pairwise import PairwiseComparison, compare_pairwise
@@ -28,5 +35,6 @@ __all__ = [
     "flaws",
     "load_baseline",
     "noise_floor",
+    "not_here",
     "save_baseline",
 ]

@@ -48,9 +48,9 @@ def save_baseline(
 ) -> None:
     """Write the results of one variant of a whole, clean run.
 
-    `variant` may be left out where the run has a baseline or one variant only. Raises InputError,
-    and writes nothing, for a run that is unfinished, partial or full of errors, and where the
-    file cannot be written.
+    `variant` may be left out where the baseline, or one variant only, answered in the run. Raises
+    InputError, and writes nothing, for a run that is unfinished, partial or full of errors, for a
+    baseline that did not answer in it, and where the file cannot be written.
     """
     chosen = _chosen(path, info, variant)
     rows = [result for result in results if result.variant == chosen.name]
@@ -94,22 +94,32 @@ def _opened(content: Mapping[str, Any]) -> Baseline:
 
 
 def _chosen(path: Path, info: RunInfo, variant: str | None) -> VariantInfo:
-    by_name = {each.name: each for each in info.variants}
-    name = variant or info.baseline or (next(iter(by_name)) if len(by_name) == 1 else "")
+    by_name = {each.name: each for each in info.answered}
+    default = info.baseline if info.baseline in by_name else None
+    name = variant or default or (next(iter(by_name)) if len(by_name) == 1 else "")
     if name not in by_name:
-        message = f"variant '{name}' is not part of run {info.id}" if name else _WHICH
-        raise InputError(
-            Problem(
-                message,
-                path=str(path),
-                wanted=", ".join(by_name),
-                did_you_mean=nearest(name, by_name),
-            )
-        )
+        raise InputError(replace(_no_choice(info, name, by_name), path=str(path)))
     return by_name[name]
 
 
+def _no_choice(info: RunInfo, name: str, known: Iterable[str]) -> Problem:
+    wanted = ", ".join(known)
+    if not name:
+        mend = "add --variant NAME"
+        return Problem(_ELSEWHERE if info.source else _WHICH, wanted=wanted, mend=mend)
+    if info.source and name == info.baseline:
+        return Problem(f"variant '{name}' {not_here(info)}", wanted=wanted)
+    message = f"variant '{name}' is not part of run {info.id}"
+    return Problem(message, wanted=wanted, did_you_mean=nearest(name, known))
+
+
 _WHICH = "the run has several variants and no baseline: say which to save"
+_ELSEWHERE = "several variants answered in the run, and its baseline did not: say which to save"
+
+
+def not_here(info: RunInfo) -> str:
+    """Why the baseline of a run, which comes from elsewhere, has no results in it."""
+    return f"did not answer in run {info.id}: its answers are those of {info.source}"
 
 
 def flaws(info: RunInfo, variant: str, results: Iterable[Result]) -> list[Problem]:

@@ -55,7 +55,7 @@ class SavedRun:
         )
 
     def results(self) -> Iterator[Result]:
-        """All results, read line by line.
+        """All results of the variants that answered in the run, read line by line.
 
         Raises InputError, with the line, for a row that is none, and at the end of the file where
         results are missing that the scorecard counts.
@@ -66,10 +66,12 @@ class SavedRun:
             result = _result(path, number, line)
             seen[result.suite, result.variant].add(result.case)
             yield result
+        answered = {variant.name for variant in self.info.answered}
         missing = [
             f"suite {row.suite}, variant {row.variant}: {there} of {row.n + row.skipped} cases"
             for row in self.scorecard.categories
-            if (there := len(seen[row.suite, row.variant])) < row.n + row.skipped
+            if row.variant in answered
+            and (there := len(seen[row.suite, row.variant])) < row.n + row.skipped
         ]
         if missing:
             found = "; ".join(missing)

@@ -132,3 +132,8 @@ class RunInfo:
     finished: bool = False
     source: str = ""
     options: tuple[str, ...] = ()
+
+    @property
+    def answered(self) -> tuple[VariantInfo, ...]:
+        """The variants that answered in this run: all but a baseline from elsewhere."""
+        return tuple(v for v in self.variants if not (self.source and v.name == self.baseline))

@@ -219,6 +219,20 @@ def test_a_baseline_that_is_gone_is_said(record: Record, capsys: Printed) -> Non
     )
 
 
+def test_a_run_against_a_file_saves_the_variant_that_answered(
+    record: Record, capsys: Printed
+) -> None:
+    saved(record)
+    record({"new": "-" + ALL[1:]})
+    main(["run", "--baseline", "base.json"])
+    capsys.readouterr()
+
+    assert main(["baseline", "save", "next.json"]) == 0
+    assert capsys.readouterr().out.startswith(f"baseline new: run {run_id()}, ")
+    assert main(["run", "--baseline", "latest"]) == 0, "its only variant that answered"
+    assert scorecard()["run"]["source"] == f"{run_id_of(1)}:new"  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     ("baseline", "message"),
     [

@@ -243,6 +243,39 @@ def test_all_that_is_wrong_with_the_sides_is_said_at_once(runs: list[str], capsy
     )
 
 
+@pytest.mark.parametrize("baseline", ["base.json", "RUN:base"])
+@pytest.mark.parametrize("side", ["reports/latest", "reports/latest:new", "latest", "latest:new"])
+def test_a_run_against_a_baseline_from_elsewhere_is_a_side(
+    runs: list[str], record: Record, capsys: Printed, baseline: str, side: str
+) -> None:
+    main(["baseline", "save", "base.json", runs[0]])
+    record({"new": ALL})
+    main(["run", "--baseline", baseline.replace("RUN", runs[0])])
+    capsys.readouterr()
+
+    assert main(["compare", side, f"reports/{runs[1]}:new"]) == 1
+    assert "it got worse in colours" in printed(capsys)
+
+
+@pytest.mark.parametrize("baseline", ["base.json", "RUN:base"])
+@pytest.mark.parametrize("side", ["reports/latest:base", "latest:base"])
+def test_a_baseline_from_elsewhere_is_no_side_and_says_where_it_is(
+    runs: list[str], record: Record, capsys: Printed, baseline: str, side: str
+) -> None:
+    main(["baseline", "save", "base.json", runs[0]])
+    record({"new": ALL})
+    source = baseline.replace("RUN", runs[0])
+    main(["run", "--baseline", source])
+    newest = run_ids()[-1]
+    capsys.readouterr()
+
+    assert main(["compare", side, "latest:new"]) == 2
+    assert capsys.readouterr().err == (
+        f"variant 'base' did not answer in run {newest}: its answers are those of {source}\n"
+        f"  mend: name {source} instead of {side}\n"
+    )
+
+
 def test_a_side_alone(runs: list[str], capsys: Printed) -> None:
     assert main(["compare", runs[0]]) == 2
     assert capsys.readouterr().err == (

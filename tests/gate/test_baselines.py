@@ -128,7 +128,8 @@ def test_one_of_several_variants_must_be_named(tmp_path: Path) -> None:
 
     assert refusal(tmp_path / "b.json", rows("P", "base"), run) == (
         "FILE: the run has several variants and no baseline: say which to save\n"
-        "  wanted: base, tuned"
+        "  wanted: base, tuned\n"
+        "  mend: add --variant NAME"
     )
     assert refusal(tmp_path / "b.json", rows("P", "base"), run, "tunde") == (
         "FILE: variant 'tunde' is not part of run r1\n  wanted: base, tuned\n  did you mean: tuned"
@@ -140,6 +141,28 @@ def test_the_baseline_of_the_run_is_the_one_to_save(tmp_path: Path) -> None:
     path = saved(tmp_path / "b.json", rows("P", "base"), run)
 
     assert load_baseline(path).variant.name == "base"
+
+
+def test_a_baseline_from_elsewhere_is_not_the_one_to_save(tmp_path: Path) -> None:
+    run = replace(run_of(1, names=("base", "tuned")), baseline="base", source="old.json")
+    path = saved(tmp_path / "b.json", rows("P", "tuned"), run)
+
+    assert load_baseline(path).variant.name == "tuned"
+    assert refusal(tmp_path / "c.json", rows("P", "tuned"), run, "base") == (
+        "FILE: variant 'base' did not answer in run r1: its answers are those of old.json\n"
+        "  wanted: tuned"
+    )
+
+
+def test_one_of_several_beside_a_baseline_from_elsewhere_must_be_named(tmp_path: Path) -> None:
+    names = ("base", "one", "two")
+    run = replace(run_of(1, names=names), baseline="base", source="old.json")
+
+    assert refusal(tmp_path / "b.json", rows("P", "one"), run) == (
+        "FILE: several variants answered in the run, and its baseline did not: say which to save\n"
+        "  wanted: one, two\n"
+        "  mend: add --variant NAME"
+    )
 
 
 def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
