@@ -190,7 +190,8 @@ def _before(place: Place, now: str) -> str:
         Problem(
             "there is nothing to go back to",
             path=str(place.history),
-            found=f"{shown(now)} is in use, and no promotion of it is recorded",
+            found=f"{shown(now)} is in use, and nothing is recorded of before it was promoted",
+            mend="take any adapter of the history: harness rollback --list, then --to NAME",
         )
     )
 

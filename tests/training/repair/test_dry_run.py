@@ -22,6 +22,15 @@ def add_row(place: Workplace, user: str, answer: str) -> Path:
     return pool
 
 
+def test_rewordings_need_cases_to_reword(tmp_path: Path) -> None:
+    done = Workplace(tmp_path).here("fix", "--dry-run", "--paraphrases", "3")
+
+    assert (done.code, done.out) == (
+        2,
+        "--paraphrases rewords bad cases: there are none\n  mend: give --bad-cases FILE with it\n",
+    )
+
+
 def test_the_plan_and_the_first_rows_are_shown(failing: Workplace) -> None:
     done = failing.here("fix", "--dry-run")
 

@@ -107,8 +107,15 @@ def test_each_rollback_goes_one_promotion_back(place: Place, tmp_path: Path) -> 
 
     assert seen == ["a", ""]
     assert not place.link.is_symlink()
-    with pytest.raises(InputError, match="there is nothing to go back to"):
+    with pytest.raises(InputError) as caught:
         rollback(place)
+
+    assert str(caught.value) == (
+        f"{place.history}: there is nothing to go back to\n"
+        "  found: the base without an adapter is in use, and nothing is recorded of before it was "
+        "promoted\n"
+        "  mend: take any adapter of the history: harness rollback --list, then --to NAME"
+    )
 
 
 def test_rollback_to_a_name_or_its_beginning(place: Place, tmp_path: Path) -> None:
