@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import OTHER_CODES, new_command
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     from harness.training.trainer import TrainConfig, TrainedAdapter
@@ -72,14 +73,22 @@ def add_commands(commands: Any) -> None:
 
 def train_command(arguments: argparse.Namespace) -> int:
     """Train as the file says; the same command goes on with a training that was interrupted."""
-    from harness.console import Terminal
-    from harness.training.trainer import TrainingProgress, load_train_config, read_data, train
+    from harness.training.trainer import load_train_config, placed, read_data
 
+    path = Path(arguments.config)
     given = {"output": arguments.output} if arguments.output else {}
-    config = load_train_config(Path(arguments.config), **given)
+    config = load_train_config(path, **given)
     rows, held_out = read_data(config)
-    if arguments.dry_run:
-        return _plan(config, rows, held_out)
+    try:
+        return (_plan if arguments.dry_run else _train)(config, rows, held_out)
+    except InputError as error:
+        raise placed(path, error) from None
+
+
+def _train(config: TrainConfig, rows: Any, held_out: Any) -> int:
+    from harness.console import Terminal
+    from harness.training.trainer import TrainingProgress, train
+
     with TrainingProgress(Terminal(stderr=True)) as observer:
         done = train(config, rows, held_out=held_out, observer=observer, cache=Path(".harness"))
     _tell(done)

@@ -51,8 +51,10 @@ def test_mistakes_in_the_file_end_in_exit_code_two(
 def test_another_models_template_ends_in_exit_code_two(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", config(tmp_path, model, "template: llama3\n")]) == 2
-    assert capsys.readouterr().err.startswith("template 'llama3': a model is trained with its own")
+    file = config(tmp_path, model, "template: llama3\n")
+
+    assert main(["train", file]) == 2
+    assert capsys.readouterr().err.startswith(f"{file}:4:11: template 'llama3': a model is trained")
 
 
 def test_a_file_without_data_is_a_mistake(
@@ -79,9 +81,11 @@ def test_a_device_that_is_not_there_is_refused_at_once(
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
 
-    assert main(["train", config(tmp_path, model, "device: cuda\n"), *words]) == 2
+    file = config(tmp_path, model, "device: cuda\n")
+
+    assert main(["train", file, *words]) == 2
     assert capsys.readouterr().err == (
-        f"device 'cuda': torch {torch.__version__} sees no GPU\n"
+        f"{file}:4:9: device 'cuda': torch {torch.__version__} sees no GPU\n"
         "  mend: say device: auto or device: cpu\n"
     )
 

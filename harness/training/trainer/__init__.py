@@ -3,7 +3,7 @@
 from harness.training.trainer.checkpoints import checkpoints
 from harness.training.trainer.claiming import check_output
 from harness.training.trainer.config import DataFile, LoraSettings, TrainConfig, TrainSettings
-from harness.training.trainer.config_file import load_train_config
+from harness.training.trainer.config_file import load_train_config, placed
 from harness.training.trainer.data import read_data
 from harness.training.trainer.events import (
     Evaluated,
@@ -40,6 +40,7 @@ __all__ = [
     "check_output",
     "checkpoints",
     "load_train_config",
+    "placed",
     "prepare",
     "read_data",
     "rehearse",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError
-from harness.training.trainer import DataFile, TrainConfig, load_train_config
+from harness.errors import InputError, Problem
+from harness.training.trainer import DataFile, TrainConfig, load_train_config, placed
 
 
 def load(folder: Path, text: str) -> TrainConfig:
@@ -117,3 +117,45 @@ def test_arguments_of_the_model_that_are_said_elsewhere(tmp_path: Path) -> None:
         "train.yaml:3:13: model_args: not to be set here: dtype (say dtype), use_safetensors (no "
         "pickle is ever loaded)"
     )
+
+
+TEXT = "model: m\noutput: out\nlora:\n  targets: [foo]\nmodel_args: {foo: 1}\nreport_to: [wandb]\n"
+
+
+@pytest.mark.parametrize(
+    ("message", "place"),
+    [
+        ("lora.targets: the model has no module 'foo'", "train.yaml:4:12: "),
+        ("the model does not load with these model_args", "train.yaml:5:13: "),
+        ("report_to: wandb is not installed", "train.yaml:6:12: "),
+        ("device 'x' is not known", ""),  # given nowhere in the file
+        ("there are no rows to train on", ""),
+    ],
+)
+def test_what_the_model_refuses_has_a_place_in_the_file(
+    tmp_path: Path, message: str, place: str
+) -> None:
+    file = tmp_path / "train.yaml"
+    file.write_text(TEXT, encoding="utf-8")
+
+    error = placed(file, InputError(Problem(message, mend="do")))
+
+    assert str(error).replace(f"{tmp_path}/", "") == f"{place}{message}\n  mend: do"
+
+
+def test_placed_problems_stand_in_the_order_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "train.yaml"
+    file.write_text(TEXT, encoding="utf-8")
+    said = placed(file, InputError(Problem("report_to: x"), Problem("lora.targets: y")))
+
+    assert [problem.line for problem in said.problems] == [4, 6]
+
+
+@pytest.mark.parametrize("text", [None, "a: [", "- a\n"])
+def test_a_file_that_changed_meanwhile_hides_nothing(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "train.yaml"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    error = InputError(Problem("device 'x' is not known"))
+
+    assert str(placed(file, error)) == "device 'x' is not known"
