@@ -28,7 +28,7 @@ from harness.errors import InputError, Problem
 from harness.garbage import rare_collection
 from harness.gate import EARLY_STOP, GateReport, SuiteDemand, Verdict, decide
 from harness.judging import open_judges
-from harness.lineup import baseline_name, lineup
+from harness.lineup import baseline_name, earlier_side, lineup
 from harness.reports import (
     ExtrasCount,
     ReportPaths,
@@ -56,7 +56,7 @@ from harness.runner import (
 )
 from harness.selection import load_selected
 from harness.settings import Settings, engine_arguments
-from harness.sides import Side, earlier_baseline
+from harness.sides import Side, check_environment, earlier_baseline
 from harness.suites import Case, Suite
 from harness.variants import Variant, VariantRole
 
@@ -143,17 +143,22 @@ def run(
     *,
     select: Select | None = None,
     observer: Observer = ignore,
+    allow_unlike: bool = False,
 ) -> RunReport:
     """Generate what is missing, score, gate and report.
 
-    `select` takes part of the cases; the baseline answers whatever a candidate answers. Raises
-    InputError before anything is generated, for all that is wrong in the input.
+    `select` takes part of the cases; the baseline answers whatever a candidate answers.
+    `allow_unlike` asks even where no answer can be compared with an earlier baseline, as it comes
+    from another environment. Raises InputError before anything is generated, for all that is
+    wrong in the input.
     """
     check_writable(settings.path(settings.report_dir))
     backend = engine_of(settings, variants)
     try:
         if settings.backend == "replay":
             check_rows(_responses(settings), _turns(suites))
+        if not allow_unlike and (side := earlier_side(settings, variants)):
+            check_environment(side, {suite.name for suite in suites}, variants, backend)
         with Store(settings.path(settings.store)) as store, rare_collection():
             return _run(settings, suites, variants, backend, store, select, observer)
     finally:

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.backends import Backend
 from harness.errors import InputError, Problem, nearest
-from harness.gate import flaws, load_baseline, not_here
+from harness.gate import environment_change, flaws, load_baseline, not_here
 from harness.reports import load_run
 from harness.reports.files import LATEST
-from harness.runner import Result, RunInfo, VariantInfo, existing_store, find_run
+from harness.runner import (
+    Result,
+    RunInfo,
+    VariantInfo,
+    environment_of,
+    existing_store,
+    find_run,
+)
 from harness.settings import Settings
-from harness.variants import VariantRole
+from harness.variants import Variant, VariantRole
 
 SHOWN = 5  # cases in a message
 
@@ -92,6 +100,38 @@ def earlier_baseline(settings: Settings, text: str) -> Side:
     if problems := flaws(side.info, side.name, side.results()):
         raise InputError(*(replace(problem, path=f"--baseline {text}") for problem in problems))
     return side
+
+
+def check_environment(
+    side: Side, suites: Container[str], variants: Iterable[Variant], backend: Backend
+) -> None:
+    """Raise InputError where no candidate runs in the environment of this earlier baseline.
+
+    Then no pair of these suites can be compared, whatever the answers are.
+    """
+    signed = {result.environment for result in side.results() if result.suite in suites}
+    there = {text.partition("-")[0] for text in signed if text}
+    candidates = [v for v in variants if v.role is VariantRole.CANDIDATE]
+    here = {v.name: environment_of(v, backend) for v in candidates}
+    if not there or any(half in there for half, _ in here.values()):
+        return
+    known = side.variant.environment
+    problems = [
+        _unlike(side, name, environment_change(min(there), half, (known, fields)))
+        for name, (half, fields) in here.items()
+    ]
+    if problems:
+        raise InputError(*problems)
+
+
+def _unlike(side: Side, name: str, what: str) -> Problem:
+    return Problem(
+        f"no case of variant {name} can be compared with {side.whole}",
+        path=f"--baseline {side.text}",
+        found=f"{what} differs",
+        mend="run both in the same environment: take the baseline from a run in this one, or run "
+        "in that of the baseline; --baseline none judges by the bars alone",
+    )
 
 
 def check_common(sides: Sequence[Side]) -> None:

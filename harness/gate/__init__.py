@@ -10,6 +10,7 @@ from harness.gate.baselines import (
 )
 from harness.gate.decision import decide
 from harness.gate.noise import NoiseFloor, flaky_cases, noise_floor
+from harness.gate.pairs import environment_change
 from harness.gate.pairwise import PairwiseComparison, compare_pairwise
 from harness.gate.run_comparison import compare
 from harness.gate.sequential import SequentialTest, balanced_order
@@ -31,6 +32,7 @@ __all__ = [
     "compare",
     "compare_pairwise",
     "decide",
+    "environment_change",
     "flaky_cases",
     "flaws",
     "load_baseline",

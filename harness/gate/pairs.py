@@ -105,12 +105,17 @@ def differences(baseline: Item, candidate: Item, environments: Environments) -> 
         found.append("the case itself (its messages or checks)")
     old, new = _parts(baseline.environments), _parts(candidate.environments)
     if old[0] != new[0]:
-        found.append(f"the environment ({_changes(old[0], new[0], environments)})")
+        found.append(environment_change(old[0], new[0], environments))
     if old[1] != new[1]:
         found.append("the suite's sampling")
     if old[2] != new[2]:
         found.append("how it was scored (the judge, or the reasoning tags)")
     return " and ".join(found)
+
+
+def environment_change(before: str, after: str, environments: Environments) -> str:
+    """Two environments that differ, in plain words: the fields where they are known."""
+    return f"the environment ({_changes(before, after, environments)})"
 
 
 def _parts(signatures: Sequence[str]) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ from harness.nightly.config import NightlyConfig
 from harness.nightly.groups import Group, groups_of
 from harness.nightly.history import forget_nights, keep_night, past_nights
 from harness.nightly.pairwise import among_themselves
-from harness.nightly.rivals import Found, against_last_night, against_pinned, own_findings, rates_of
+from harness.nightly.rivals import against_last_night, against_pinned, own_findings, rates_of
 from harness.nightly.trend import write_trend
 from harness.nightly.values import Finding, Night
 from harness.reports import check_writable
@@ -67,9 +67,9 @@ def run_night(
         load_baseline(settings.path(config.pinned))
     lock = settings.path(settings.store).with_name(f"nightly-{config.name}.lock")
     with alone(lock, f"a night of '{config.name}' is running already"):  # it is about one engine
-        begun, last, resumed = _begin(settings, config, groups, now or datetime.now(UTC))
+        begun, past, resumed = _begin(settings, config, groups, now or datetime.now(UTC))
         night = _answer(settings, begun, groups, observer)
-        night, notes = _compare(settings, config, night, last)
+        night, notes = _compare(settings, config, night, past)
         return _report(settings, config, night, notes, resumed)
 
 
@@ -87,20 +87,19 @@ def _check_lasting(baseline: str | None) -> None:
 
 def _begin(
     settings: Settings, config: NightlyConfig, groups: tuple[Group, ...], now: datetime
-) -> tuple[Night, Night | None, bool]:
-    """Tonight, the last finished night before it, and whether tonight had begun already."""
+) -> tuple[Night, tuple[Night, ...], bool]:
+    """Tonight, the finished nights before it, and whether tonight had begun already."""
     plan = digest([group.described for group in groups])
     with Store(settings.path(settings.store)) as store:
         past = past_nights(store, config.name)
-        finished = [night for night in past if night.finished]
-        last = finished[-1] if finished else None
+        finished = tuple(night for night in past if night.finished)
         open_night = past[-1] if past and not past[-1].finished else None
         if open_night and open_night.plan == plan and _young(open_night, now):
-            return open_night, last, True
+            return open_night, finished, True
         started = now.isoformat(timespec="seconds")
         night = Night(_free_id(past, now), config.name, started, plan)
         keep_night(store, night)
-    return night, last, False
+    return night, finished, False
 
 
 def _young(night: Night, now: datetime) -> bool:
@@ -148,15 +147,14 @@ def _group_report(group: Group, night: Night, observer: Observer) -> RunReport:
             return reopen(group.settings, night.runs[group.name])
         except InputError:
             pass  # the store was pruned in between: its answers may still be there
-    return run(group.settings, group.suites, cast(group.settings), observer=observer)
+    variants = cast(group.settings)  # after an upgrade, tomorrow's night needs today's answers
+    return run(group.settings, group.suites, variants, observer=observer, allow_unlike=True)
 
 
 def _compare(
-    settings: Settings, config: NightlyConfig, night: Night, last: Night | None
+    settings: Settings, config: NightlyConfig, night: Night, past: tuple[Night, ...]
 ) -> tuple[Night, tuple[str, ...]]:
-    found = [Found((), ("there is no night before this one to compare with",))]
-    if last is not None:
-        found = [against_last_night(settings, night, last)]
+    found = [against_last_night(settings, night, past)]
     if config.pinned is not None:
         found.append(against_pinned(settings, night, config.pinned))
     findings = (*night.findings, *(finding for each in found for finding in each.findings))

@@ -33,7 +33,13 @@ from harness.runner.journal import (
     write_entry,
 )
 from harness.runner.judges import Judge, Judges, asked_of, describe_judges
-from harness.runner.keys import completion_key, describe_variant, identify, signature
+from harness.runner.keys import (
+    completion_key,
+    describe_variant,
+    environment_of,
+    identify,
+    signature,
+)
 from harness.runner.lookup import count_results, existing_store, find_run
 from harness.runner.plan import Plan, Select, make_plan
 from harness.runner.recalled import Recalled
@@ -94,6 +100,7 @@ __all__ = [
     "describe_judges",
     "describe_variant",
     "drop_runs",
+    "environment_of",
     "execute",
     "existing_store",
     "find_run",

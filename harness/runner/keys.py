@@ -43,8 +43,16 @@ def identify(variant: Variant, backend: Backend) -> Identity:
             "overrides": _overrides(variant),
         }
     )
-    half = digest(_comparable(_undeclared(environment, variant, backend)), SIGNATURE_DIGITS)
-    return Identity(whole, half, environment.addressed)
+    return Identity(whole, _half(environment, variant, backend), environment.addressed)
+
+
+def environment_of(variant: Variant, backend: Backend) -> tuple[str, dict[str, str]]:
+    """A variant's environment as its results carry it, a digest, and its fields.
+
+    No weights are read.
+    """
+    environment = backend.environment(variant)
+    return _half(environment, variant, backend), _comparable(environment)
 
 
 def completion_key(identity: Identity, prompt: Prompt, sampling: Sampling, address: Address) -> str:
@@ -89,6 +97,11 @@ def describe_variant(variant: Variant, backend: Backend) -> VariantInfo:
         sampling=overrides.model_dump(mode="json", exclude_unset=True) if overrides else {},
         chat_template=variant.chat_template,
     )
+
+
+def _half(environment: Environment, variant: Variant, backend: Backend) -> str:
+    """The first part of a signature."""
+    return digest(_comparable(_undeclared(environment, variant, backend)), SIGNATURE_DIGITS)
 
 
 def _undeclared(environment: Environment, variant: Variant, backend: Backend) -> Environment:

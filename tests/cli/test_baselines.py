@@ -282,6 +282,41 @@ def test_what_differs_between_the_runs_is_refused_and_said(record: Record, capsy
     assert f"12 cases not compared with {name}: the suite's sampling differs" in printed
 
 
+@pytest.mark.parametrize("baseline", ["base.json", "RUN:base"])
+def test_a_baseline_of_another_engine_is_refused_before_anything_is_generated(
+    record: Record, capsys: Printed, baseline: str
+) -> None:
+    saved(record)
+    first = run_id()
+    named = baseline.replace("RUN", first)
+    capsys.readouterr()
+
+    adapters = ["--adapter", "new=adapters/new", "--adapter", "old=adapters/old"]
+    assert main(["run", "--backend", "echo", *adapters, "--baseline", named]) == 2
+    mend = (
+        "  found: the environment (engine replay → echo) differs\n"
+        "  mend: run both in the same environment: take the baseline from a run in this one, or "
+        "run in that of the baseline; --baseline none judges by the bars alone\n"
+    )
+    pair = f"can be compared with variant base of run {first}"
+    assert capsys.readouterr().err == (
+        f"--baseline {named}: no case of variant new {pair}\n{mend}"
+        f"--baseline {named}: no case of variant old {pair}\n{mend}2 problems\n"
+    )
+    assert run_id() == first, "no run was begun"
+
+
+def test_a_baseline_of_another_engine_that_knows_none_of_the_suites_is_no_hindrance(
+    record: Record,
+) -> None:
+    """Nothing would be compared in the same environment either: bars are what is left."""
+    saved(record)
+    suite = Path("suites/colours.yaml")
+    suite.write_text(suite.read_text().replace("suite: colours", "suite: shades"))
+
+    assert main(["run", "--backend", "echo", "--baseline", "base.json"]) == 4
+
+
 def run_id_of(number: int) -> str:
     with Store(Path(".harness/store.db")) as store:
         return store.runs()[number].id
