@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.comparing import judge_sides
 from harness.errors import HarnessError
 from harness.gate import Comparison, SuiteVerdict, Verdict
+from harness.nightly.series import (
+    Meeting,
+    meetings_with_past,
+    meetings_with_pinned,
+    series_notes,
+)
+from harness.nightly.uncompared import Uncompared, notes_of, uncompared
 from harness.nightly.values import Finding, Night, NightRate, Rival
 from harness.session import RunReport
 from harness.settings import Settings
@@ -53,42 +60,48 @@ def own_findings(report: RunReport) -> Iterator[Finding]:
             yield _finding(rival, row, row.verdict, f"harness show {report.info.id}")
 
 
-def against_last_night(settings: Settings, night: Night, last: Night) -> Found:
-    """Every variant against itself in the night before."""
-    then = {rate.variant: rate.run for rate in last.rates}
-    now = {rate.variant: rate.run for rate in night.rates}
-    pairs = [(v, f"{then[v]}:{v}", f"{run}:{v}") for v, run in now.items() if v in then]
-    return _all(settings, Rival.LAST_NIGHT, pairs)
+def against_last_night(settings: Settings, night: Night, past: Sequence[Night]) -> Found:
+    """Every variant against itself in the last night that has it; `past` is oldest first."""
+    found = _all(settings, Rival.LAST_NIGHT, meetings_with_past(night, past))
+    return Found(found.findings, (*series_notes(night, past), *found.notes))
 
 
 def against_pinned(settings: Settings, night: Night, pinned: Path) -> Found:
     """Every variant against a committed baseline."""
-    now = {rate.variant: rate.run for rate in night.rates}
-    pairs = [(v, str(settings.path(pinned)), f"{run}:{v}") for v, run in now.items()]
-    return _all(settings, Rival.PINNED, pairs)
+    return _all(settings, Rival.PINNED, meetings_with_pinned(night, settings.path(pinned)))
 
 
-def _all(settings: Settings, rival: Rival, pairs: list[tuple[str, str, str]]) -> Found:
+def _all(settings: Settings, rival: Rival, meetings: Iterable[Meeting]) -> Found:
     findings: list[Finding] = []
+    left_out: list[Uncompared] = []
     notes: list[str] = []
-    for variant, old, new in pairs:
+    for meeting in meetings:
         try:
-            findings += _compared(settings, rival, variant, old, new)
+            seen, unseen = _compared(settings, rival, meeting)
         except HarnessError as error:
-            notes.append(f"{variant} was not compared with {_name(rival)}: {_line(error)}")
-    return Found(tuple(findings), tuple(notes))
+            what = f"{meeting.variant} was not compared with {meeting.since}"
+            notes.append(f"{what}: {_line(error)}")
+            continue
+        findings += seen
+        left_out += unseen
+    return Found(tuple(findings), (*notes, *notes_of(left_out)))
 
 
 def _compared(
-    settings: Settings, rival: Rival, variant: str, old: str, new: str
-) -> Iterator[Finding]:
-    before, after = find_sides(settings, [old, new])
+    settings: Settings, rival: Rival, meeting: Meeting
+) -> tuple[list[Finding], list[Uncompared]]:
+    before, after = find_sides(settings, [meeting.before, meeting.after])
     name = rival.value.replace(" ", "-")
-    sides = (replace(before, name=name), replace(after, name=variant))
-    gate, _ = judge_sides(sides)
-    for row in gate.suites:
-        if row.role is VariantRole.CANDIDATE:
-            yield _finding(rival, row, _paired_verdict(row), f"harness compare {old} {new}")
+    before, after = replace(before, name=name), replace(after, name=meeting.variant)
+    gate, _ = judge_sides((before, after))
+    rows = [
+        row
+        for row in gate.suites
+        if row.role is VariantRole.CANDIDATE and row.suite in meeting.suites
+    ]
+    command = f"harness compare {meeting.before} {meeting.after}"
+    findings = [_finding(rival, row, _paired_verdict(row), command) for row in rows]
+    return findings, list(uncompared(before, after, rows, meeting.since))
 
 
 def _paired_verdict(row: SuiteVerdict) -> Verdict | None:
@@ -114,10 +127,6 @@ def _finding(rival: Rival, row: SuiteVerdict, verdict: Verdict | None, command: 
         better=len(seen.better) if seen else 0,
         command=command,
     )
-
-
-def _name(rival: Rival) -> str:
-    return "the pinned baseline" if rival is Rival.PINNED else rival.value
 
 
 def _line(error: HarnessError) -> str:

@@ -197,6 +197,18 @@ def test_an_earlier_run_is_the_baseline_of_a_night(sleep: Sleep) -> None:
     assert report.exit_code == 1
 
 
+def test_a_night_after_an_upgrade_keeps_its_answers(sleep: Sleep) -> None:
+    """The baseline is of another engine: nothing is compared today, and tomorrow is."""
+    answers(base=ALL)
+    assert main(["score", "suites/colours.yaml"]) == 0
+    assert main(["baseline", "save", "old.json"]) == 0
+    changed(baseline="old.json")
+
+    report = sleep(base=ALL, new=ALL)
+    assert verdicts(report)["baseline", "new"] == "error"
+    assert verdicts(sleep(1))["last night", "new"] == "pass"
+
+
 def test_latest_is_no_baseline_of_a_night(sleep: Sleep) -> None:
     changed(baseline="latest:base")
     with pytest.raises(InputError) as caught:
