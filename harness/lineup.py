@@ -114,7 +114,7 @@ def _adapters(text: str, model: str, settings: Settings, wanted: str) -> list[Va
     name, equals, target = text.partition("=")
     if not equals:
         name, target = "", text
-    if not target:
+    if not target or (equals and not name):
         raise InputError(Problem(f"adapter {text!r} is not understood", wanted=wanted))
     if glob.has_magic(target):
         return _globbed(name, target, model, settings)

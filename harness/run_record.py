@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -51,7 +51,7 @@ def begin_record(
         baseline=named if earlier or named in present else None,
         suites=tuple(_suite_info(suite, plan) for suite in suites if suite.name in present_suites),
         variants=(*_described(earlier, named), *described),
-        notes=(*backend.notes, *notes, *plan.notes),
+        notes=(*_borrowed(earlier, named), *backend.notes, *notes, *plan.notes),
         scorers=_scorers(suites),
         judges=describe_judges(plan.judges),
         options=given_options(settings),
@@ -72,6 +72,13 @@ def _described(earlier: Side | None, name: str | None) -> list[VariantInfo]:
     if earlier is None or name is None:
         return []
     return [replace(earlier.variant, name=name, role=VariantRole.BASELINE)]
+
+
+def _borrowed(earlier: Side | None, name: str | None) -> Iterator[str]:
+    """Whose answers the baseline's are, where it does not answer in this run."""
+    if earlier is not None:
+        place = f"{earlier.text}, " if earlier.in_file else ""
+        yield f"{name}: answers of {place}{earlier.whole}"
 
 
 def end_record(info: RunInfo, backend: Backend, counts: Counts, seconds: float) -> RunInfo:

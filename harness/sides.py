@@ -53,9 +53,14 @@ class Side:
     @property
     def source(self) -> str:
         """A text that finds this side again, whatever runs come after."""
-        if self.text.endswith(".json") or "/" in self.text:
+        if self.in_file or "/" in self.text:
             return self.text
         return f"{self.info.id}:{self.variant.name}"
+
+    @property
+    def in_file(self) -> bool:
+        """Its results come from a baseline file."""
+        return self.text.endswith(".json")
 
     @property
     def whole(self) -> str:
@@ -148,6 +153,8 @@ def check_common(sides: Sequence[Side]) -> None:
 
 
 def _find(settings: Settings, text: str) -> Side:
+    if problem := _no_place(text):
+        raise InputError(problem)
     if text.endswith(".json") and Path(text).is_file():
         baseline = load_baseline(Path(text))
         return _side(text, "", baseline.info, lambda: baseline.results)
@@ -160,6 +167,22 @@ def _find(settings: Settings, text: str) -> Side:
     with existing_store(settings.path(settings.store)) as store:
         info = find_run(store, path)
     return _side(text, variant, info, lambda: _stored(settings, info.id))
+
+
+def _no_place(text: str) -> Problem | None:
+    """A side that names no place and cannot be meant as a run of the store, or None."""
+    path, colon, variant = text.rpartition(":")
+    if Path(text).exists():
+        return None
+    if colon and not variant:
+        message = "the name of the variant is missing after the colon"
+        return Problem(message, found=text, wanted=f"{path} or {path}:NAME")
+    if not colon and text.endswith(".json"):
+        return Problem("there is no such file", path=text)
+    folder = path if colon else text
+    if "/" in folder and not Path(folder).exists():
+        return Problem("there is no such file or folder", path=folder)
+    return None
 
 
 def _no_run(text: str) -> Problem:

@@ -113,6 +113,14 @@ def test_recorded_answers_bring_their_own_variants() -> None:
             {"adapter": ("x=",)},
             "adapter 'x=' is not understood\n  wanted: --adapter NAME=DIR",
         ),
+        (
+            {"adapter": ("=x",)},
+            "adapter '=x' is not understood\n  wanted: --adapter NAME=DIR",
+        ),
+        (
+            {"variant": ("=adapter:x",)},
+            "adapter '=x' is not understood\n  wanted: --variant NAME=adapter:DIR",
+        ),
         ({"adapter": ("nowhere/*",)}, "no directory matches 'nowhere/*'"),
     ],
 )

@@ -188,6 +188,31 @@ def test_an_earlier_run_is_compared_against_under_a_name_of_its_own(
     assert summary in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("baseline", "note"),
+    [
+        ("base.json", "base: answers of base.json, variant base of run {run}"),
+        ("latest:new", "new-{end}: answers of variant new of run {run}"),
+        ("reports/latest:new", "new-{end}: answers of variant new of run {run}"),
+    ],
+)
+def test_a_run_says_whose_answers_the_baseline_has(
+    record: Record, capsys: Printed, baseline: str, note: str
+) -> None:
+    record({"base": ALL, "new": ALL})
+    main(["run"])
+    main(["baseline", "save", "base.json"])
+    run = run_id()
+    record({"new": ALL})
+    capsys.readouterr()
+
+    said = f"note: {note.format(run=run, end=run.rpartition('-')[2])}"
+    main(["run", "--baseline", baseline])
+    assert " ".join(capsys.readouterr().out.split()).count(said) == 1
+    main(["show"])
+    assert " ".join(capsys.readouterr().out.split()).count(said) == 1
+
+
 @pytest.mark.parametrize("baseline", ["latest:new", "reports/latest:new", "base.json"])
 def test_a_run_is_shown_again_with_the_baseline_it_had(
     record: Record, capsys: Printed, baseline: str
@@ -251,6 +276,12 @@ def test_a_run_against_a_file_saves_the_variant_that_answered(
             "  wanted: one of base, new; a run (`harness runs` lists them); FILE.json\n"
             "  did you mean: base\n",
         ),
+        (
+            "latest:",
+            "the name of the variant is missing after the colon\n  found: latest:\n"
+            "  wanted: latest or latest:NAME\n",
+        ),
+        ("reports/bsae", "reports/bsae: there is no such file or folder\n"),
         (
             "latest:new",
             "--baseline latest:new: suite colours: 1 case ended in an error, max_errors is 0\n",

@@ -234,8 +234,7 @@ def test_all_that_is_wrong_with_the_sides_is_said_at_once(runs: list[str], capsy
         f"variant 'nwe' is not part of run {runs[0]}\n"
         "  wanted: base, new\n"
         "  did you mean: new\n"
-        "no run is called 'reports/none'\n"
-        "  mend: `harness runs` lists them; `latest` is the newest\n"
+        "reports/none: there is no such file or folder\n"
         "suites/scorecard.json: this is no report of a run: cannot read the scorecard: "
         "No such file or directory\n"
         "  wanted: a folder under reports/, as a run leaves it\n"
@@ -274,6 +273,30 @@ def test_a_baseline_from_elsewhere_is_no_side_and_says_where_it_is(
         f"variant 'base' did not answer in run {newest}: its answers are those of {source}\n"
         f"  mend: name {source} instead of {side}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("side", "message"),
+    [
+        ("baselines/none.json", "baselines/none.json: there is no such file\n"),
+        ("none.json", "none.json: there is no such file\n"),
+        ("reports/none:new", "reports/none: there is no such file or folder\n"),
+        (
+            "latest:",
+            "the name of the variant is missing after the colon\n  found: latest:\n"
+            "  wanted: latest or latest:NAME\n",
+        ),
+        (
+            "none",
+            "no run is called 'none'\n  mend: `harness runs` lists them; `latest` is the newest\n",
+        ),
+    ],
+)
+def test_a_side_that_is_not_there(
+    runs: list[str], capsys: Printed, side: str, message: str
+) -> None:
+    assert main(["compare", side, runs[0]]) == 2
+    assert capsys.readouterr().err == message
 
 
 def test_a_side_alone(runs: list[str], capsys: Printed) -> None:
