@@ -29,11 +29,12 @@ def add_commands(commands: Any) -> None:
 
 def nightly_command(arguments: argparse.Namespace) -> int:
     """Run one night; the exit code says whether anything is to be told."""
-    from harness.nightly import load_config, run_night
+    from harness.nightly import check_named, load_config, run_night
     from harness.reports import Progress
 
     settings = read_settings(arguments)
     config = load_config(Path(arguments.config))
+    check_named(Path(arguments.config), config, settings)
     with Progress(Terminal(stderr=True)) as observer:
         report = run_night(settings, config, observer)
     for line in _lines(report):

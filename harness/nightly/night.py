@@ -59,7 +59,7 @@ def run_night(
     """
     reports = settings.path(settings.report_dir)
     check_writable(reports)
-    _check_lasting(config.baseline or settings.baseline)
+    check_lasting(config.baseline or settings.baseline)
     groups = groups_of(settings, config)
     for group in groups:
         cast(group.settings)
@@ -73,8 +73,8 @@ def run_night(
         return _report(settings, config, night, notes, resumed)
 
 
-def _check_lasting(baseline: str | None) -> None:
-    """`latest` would be another run for every group of a night, and for its second half."""
+def check_lasting(baseline: str | None) -> None:
+    """Raise InputError for `latest`, which would be another run for every group of a night."""
     if baseline is not None and baseline.partition(":")[0] == "latest":
         raise InputError(
             Problem(
