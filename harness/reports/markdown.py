@@ -9,7 +9,6 @@ from harness.reports.words import (
     listed,
     noise,
     percent,
-    plural,
     points,
     points_span,
     probability,
@@ -60,8 +59,8 @@ def _verdict(card: VariantCard, scorecard: Scorecard) -> str:
 
 def _warnings(scorecard: Scorecard) -> list[str]:
     """Those about the run, then those about a suite of a candidate."""
-    rows = [row for row in scorecard.categories if row.gate]
-    own = [f"{r.variant}, {r.suite}: {text}" for r in rows if r.gate for text in r.gate.warnings]
+    rows = scorecard.categories
+    own = [f"{r.variant}, {r.suite}: {text}" for r in rows for text in scorecard.warnings_of(r)]
     return [*scorecard.warnings, *own]
 
 
@@ -90,8 +89,7 @@ def _standing(row: Category) -> str:
 
 def _made_under(scorecard: Scorecard) -> str:
     run = scorecard.run
-    counts = f"{plural(run.generated, 'answer')} generated, {run.cached:,} from the store"
-    made = f"{counts} in {duration(run.seconds)} · " if run.kind == "run" else ""
+    made = f"{run.answers} in {duration(run.seconds)} · " if run.kind == "run" else ""
     return (
         f"{made}{escaped(run.backend)} · "
         f"harness {escaped(run.harness_version)} · signature {scorecard.signature.digest}\n"

@@ -9,12 +9,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.gate.early import METHOD as MAY_STOP_EARLY
 from harness.gate.values import Verdict
 from harness.gate_settings import GateSettings
 from harness.reports.extras import Extras
+from harness.reports.words import plural
 from harness.variants import VariantRole
 
 SCHEMA_VERSION: Literal[1] = 1
+BLIND = "too few cases to see a drop of any size: a pass says nothing about a loss there"
 
 
 class _Card(BaseModel):
@@ -160,6 +163,12 @@ class Run(_Card):
     source: str = ""
     options: tuple[str, ...] = ()
 
+    @property
+    def answers(self) -> str:
+        """Where the answers come from: "42 answers generated, 18 from the store"."""
+        made = "read" if self.backend == "replay" else "generated"
+        return f"{plural(self.generated, 'answer')} {made}, {self.cached:,} from the store"
+
 
 class VariantCard(_Card):
     """A variant, and what the gate says about it over all of its suites.
@@ -223,6 +232,19 @@ class Scorecard(_Card):
             for row in self.categories
             if (not suite or row.suite == suite) and (not variant or row.variant == variant)
         )
+
+    def warnings_of(self, row: Category) -> tuple[str, ...]:
+        """The gate's warnings about a row, and whether its pass could have been no other."""
+        if row.gate is None:
+            return ()
+        return (*row.gate.warnings, *([BLIND] if self._blind(row, row.gate) else []))
+
+    def _blind(self, row: Category, gate: Gate) -> bool:
+        """A pass by `non_inferiority` is shown, and a test that may stop early has no figure."""
+        passed = any(c.name == row.variant and c.verdict is Verdict.PASS for c in self.variants)
+        shown = [s.name for s in self.run.suites if s.gate.policy == "non_inferiority"]
+        unseeing = gate.delta is not None and gate.sees is None and gate.method != MAY_STOP_EARLY
+        return passed and unseeing and row.suite not in shown
 
     def past(self, row: Category) -> tuple[float, ...]:
         """The rates of a row's suite and variant in earlier runs, and in this one."""

@@ -19,7 +19,6 @@ from harness.reports.words import (
     listed,
     noise,
     percent,
-    plural,
     points,
     points_span,
     sight,
@@ -118,8 +117,8 @@ class _Printer:
         for suite in card.blocked_by:
             self.block(suite, gates[suite])
         compared = {s: gate.sees for s, gate in gates.items() if gate.delta is not None}
-        if compared and not card.blocked_by:
-            self.line(self.text(sight(compared), "dim"), indent=2)
+        if not card.blocked_by and (said := sight(compared)):
+            self.line(self.text(said, "dim"), indent=2)
 
     def block(self, suite: str, gate: Gate) -> None:
         self.line(
@@ -134,7 +133,7 @@ class _Printer:
         """Each warning once, with the candidates that it is about."""
         about: dict[str, list[str]] = {text: [] for text in scorecard.warnings}
         for row in scorecard.categories:
-            for text in row.gate.warnings if row.gate else ():
+            for text in scorecard.warnings_of(row):
                 about.setdefault(f"{row.suite}: {text}", []).append(row.variant)
         if about:
             self.console.print()
@@ -146,7 +145,6 @@ class _Printer:
         self, scorecard: Scorecard, paths: ReportPaths | None, next_command: str | None
     ) -> None:
         run = scorecard.run
-        counts = f"{plural(run.generated, 'answer')} generated, {run.cached:,} from the store"
         self.console.print()
         if scorecard.noise:
             rows = [noise(r.suite, r.flip_rate, r.pairs, r.flaky) for r in scorecard.noise]
@@ -155,7 +153,7 @@ class _Printer:
         for note in scorecard.notes:
             self.line(self.text(f"note: {note}", "dim"))
         if run.kind == "run":
-            self.line(self.text(f"{counts}, {duration(run.seconds)}", "dim"))
+            self.line(self.text(f"{run.answers}, {duration(run.seconds)}", "dim"))
         if paths:
             self.pair("scorecard" if run.kind == "run" else "comparison", str(paths.html))
         if next_command:

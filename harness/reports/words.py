@@ -82,20 +82,16 @@ def listed(names: Sequence[str], most: int = 4) -> str:
 
 
 def sight(smallest: Mapping[str, float | None]) -> str:
-    """How sharp the gate is, from the smallest drop that each suite can see."""
+    """How sharp the gate is, from the smallest drop that each suite can see; None sees none."""
     known = [f"{drop * 100:.0f}" for drop in sorted(d for d in smallest.values() if d is not None)]
-    blind = [suite for suite, drop in smallest.items() if drop is None]
-    parts = []
-    if known:
-        size = " to ".join(dict.fromkeys([known[0], known[-1]]))
-        by_suite = ", depending on the suite," if known[0] != known[-1] else ""
-        parts.append(
-            f"Suites of this size notice a true drop of {size} points{by_suite} four times in "
-            "five; a smaller one may slip through."
-        )
-    if blind:
-        parts.append(f"Too few cases to see a drop of any size in {listed(blind)}.")
-    return " ".join(parts)
+    if not known:
+        return ""
+    size = " to ".join(dict.fromkeys([known[0], known[-1]]))
+    by_suite = ", depending on the suite," if known[0] != known[-1] else ""
+    return (
+        f"Suites of this size notice a true drop of {size} points{by_suite} four times in five; "
+        "a smaller one may slip through."
+    )
 
 
 def because(reasons: Sequence[str], against: int = 0, verdict: Verdict | None = None) -> str:

@@ -68,7 +68,7 @@ def test_the_second_run_generates_nothing(
 
     main(["run"])
 
-    assert "0 answers generated, 24 from the store" in capsys.readouterr().out
+    assert "0 answers read, 24 from the store" in capsys.readouterr().out
 
 
 def test_the_noise_floor_is_reported_and_decides_nothing(

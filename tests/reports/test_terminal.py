@@ -1,6 +1,7 @@
 """What a terminal shows, to the letter."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from rich.console import Console
 from harness.console import Terminal
 from harness.gate.values import GateReport, Verdict
 from harness.reports import ReportPaths, Scorecard, build_scorecard, print_summary
-from tests.reports.samples import info, rate, report, row, small, suite, variant
+from tests.reports.samples import against_base, info, rate, report, row, small, suite, variant
 
 HOME = Path("reports") / "2026-11-21-1033-7f3a"
 PATHS = ReportPaths(
@@ -123,3 +124,22 @@ def test_in_a_pipe_every_message_is_one_line() -> None:
     assert f"note: the chat template is that of {path}" in lines
     (line,) = (line for line in lines if line.startswith("  languages: "))
     assert line.endswith("(two suites, after Holm).")
+
+
+def test_a_pass_of_a_suite_that_sees_nothing_is_warned_of() -> None:
+    made = info(suites=(suite("invoices", 4),), variants=(variant("base"), variant("repaired")))
+    found = replace(against_base(4, 0.0, -0.6, 0.6, 1.0, 1.0, (), ()), mde=None)
+    verdict = row("invoices", "repaired", rate(4, 4, 0.5, 1.0), Verdict.PASS, (), found)
+    text = shown(build_scorecard(made, GateReport((verdict,), Verdict.PASS)), width=200)
+
+    assert (
+        "\nwarning for repaired, invoices: too few cases to see a drop of any size: a pass says "
+        "nothing about a loss there\n"
+    ) in text
+
+
+@pytest.mark.parametrize(("backend", "made"), [("replay", "read"), ("hf", "generated")])
+def test_recorded_answers_are_read(backend: str, made: str) -> None:
+    text = shown(build_scorecard(info(backend=backend), report()))
+
+    assert f"\n240 answers {made}, 60 from the store, " in text

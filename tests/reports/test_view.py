@@ -122,6 +122,40 @@ def test_of_a_pass_with_a_doubtful_gain_the_gains_are_to_look_at() -> None:
     assert [link.case for link in seen.cases] == ["up-1", "up-2", "must"]
 
 
+BLIND = (
+    "invoices: too few cases to see a drop of any size: a pass says nothing about a loss there",
+)
+
+
+def unseeing(verdict: Verdict, method: str = "one-sided McNemar mid-p") -> SuiteVerdict:
+    """A candidate's row of a suite that sees no drop at all."""
+    plain = judged("repaired", verdict)
+    assert plain.comparison is not None
+    return replace(plain, comparison=replace(plain.comparison, mde=None, method=method))
+
+
+def test_a_pass_of_a_suite_that_sees_nothing_is_warned_of() -> None:
+    seen = view(unseeing(Verdict.PASS)).candidates[0]
+
+    assert seen.warnings == BLIND
+    assert seen.facts == ("0 cases got better, 0 got worse.",)
+    assert view(judged("repaired", Verdict.PASS)).candidates[0].warnings == ()
+
+
+def test_only_a_pass_that_shows_nothing_is_warned_of() -> None:
+    early = unseeing(Verdict.PASS, method="e-value, valid whenever one stops")
+    assert view(early).candidates[0].warnings == ()
+    assert view(unseeing(Verdict.REGRESSED)).candidates[0].warnings == ()
+
+    policy = {"policy": "non_inferiority", "max_drop": 0.05}
+    made = info(
+        suites=(suite("invoices", 40, gate=policy),),
+        variants=(variant("base"), variant("repaired")),
+    )
+    card = build_scorecard(made, GateReport((unseeing(Verdict.PASS),), None))
+    assert page_view(card, Spotlight()).candidates[0].warnings == ()
+
+
 DEMANDS: list[tuple[dict[str, object], str]] = [
     ({}, "must not get worse"),
     ({"min_pass_rate": 0.9, "max_drop": 0.03}, "at least 90 % must pass; may lose up to 3 points"),

@@ -69,9 +69,8 @@ def test_how_sharp_the_gate_is() -> None:
     assert words.sight({"a": 0.12, "b": 0.05}) == (
         f"{found} 5 to 12 points, depending on the suite, {end}"
     )
-    assert words.sight({"a": 0.12, "b": 0.121, "c": None}) == (
-        f"{found} 12 points {end} Too few cases to see a drop of any size in c."
-    )
+    assert words.sight({"a": 0.12, "b": 0.121, "c": None}) == (f"{found} 12 points {end}")
+    assert words.sight({"c": None}) == ""
     assert words.sight({}) == ""
 
 

@@ -163,7 +163,8 @@ def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tu
 
 
 def _candidate(card: VariantCard, scorecard: Scorecard, spotlight: Spotlight) -> CandidateView:
-    gates = {row.suite: row.gate for row in scorecard.rows(variant=card.name) if row.gate}
+    rows = scorecard.rows(variant=card.name)
+    gates = {row.suite: row.gate for row in rows if row.gate}
     kind = _kind(card, gates)
     against = scorecard.run.baseline or ""
     return CandidateView(
@@ -176,7 +177,7 @@ def _candidate(card: VariantCard, scorecard: Scorecard, spotlight: Spotlight) ->
         ),
         facts=_facts(gates),
         cases=_worth_a_look(card, gates, spotlight),
-        warnings=tuple(f"{name}: {text}" for name, gate in gates.items() for text in gate.warnings),
+        warnings=tuple(f"{r.suite}: {text}" for r in rows for text in scorecard.warnings_of(r)),
     )
 
 
@@ -216,7 +217,7 @@ def _facts(gates: dict[str, Gate]) -> tuple[str, ...]:
     worse = sum(len(gate.worse) for gate in compared.values())
     facts = [f"{plural(better, 'case')} got better, {worse:,} got worse."]
     facts.append(sight({suite: gate.sees for suite, gate in compared.items()}))
-    return tuple(facts)
+    return tuple(filter(None, facts))
 
 
 def _worth_a_look(
