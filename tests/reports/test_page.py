@@ -9,6 +9,7 @@ import json
 import re
 import tracemalloc
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -201,3 +202,10 @@ class _Counter(io.StringIO):
     def write(self, text: str) -> int:
         self.written += len(text.encode())
         return len(text)
+
+
+def test_an_environment_names_only_what_it_has() -> None:
+    base = replace(variant("base"), environment={"engine": "transformers", "quantisation": ""})
+    text = page(build_scorecard(info(variants=(base,)), GateReport((), None)), lambda: ()).text
+
+    assert "<dt>Environment</dt><dd>engine transformers</dd>" in text
