@@ -25,8 +25,8 @@ from harness.backends import BackendOptions, Request, open_backend
 from harness.backends.hf.backend import HfBackend
 from harness.backends.hf.batching import CPU_LIMITS
 from harness.backends.hf.decoding import Decoder
-from harness.backends.hf.prefixes import shared
 from harness.backends.hf.rows import Stopping
+from harness.backends.prefix import common_prefix
 from harness.runner import make_plan
 from harness.suites import load_suites
 
@@ -93,7 +93,7 @@ def of_folder(model: Any, folder: str) -> None:
             for one in requests
         ]
         ids = sorted(one.prompt.token_ids or () for one in asked)
-        total, common = sum(map(len, ids)), sum(starmap(shared, pairwise(ids)))
+        total, common = sum(map(len, ids)), sum(starmap(common_prefix, pairwise(ids)))
         plain, long = decoded(model, asked, 10**9)
         sharing, short = decoded(model, asked, CPU_LIMITS.saved)
         same = sum(map(eq, plain, sharing))

@@ -20,7 +20,7 @@ from transformers import DynamicCache
 
 from harness.backends.hf.drawing import draw
 from harness.backends.hf.memory import is_out_of_memory
-from harness.backends.hf.prefixes import Trunk, begin_at, close_gaps, last_row, shared, spread
+from harness.backends.hf.prefixes import Trunk, begin_at, close_gaps, last_row, spread
 from harness.backends.hf.rows import Row, Stopping, make_row, refuse
 from harness.backends.hf.window import (
     ROOM,
@@ -31,6 +31,7 @@ from harness.backends.hf.window import (
     rebuild,
     sealed,
 )
+from harness.backends.prefix import common_prefix
 from harness.backends.values import Completion, Request
 
 NEAR = 256  # prompts whose lengths differ by less may stand in any order
@@ -146,17 +147,21 @@ class Decoder:
         while self._queue and len(group) < most:
             prompt = self._queue[0].prompt
             width = max(width, len(prompt))
-            common = min(common, shared(first, prompt), len(prompt) - 1)
+            common = min(common, common_prefix(first, prompt), len(prompt) - 1)
             rows = len(group) + 1
-            if rows * (width - self._begin_at(first[:common], rows)) > budget:
+            held = self._held(first[:common])
+            if rows * (width - self._begin_at(held, common, rows)) > budget:
                 break
             group.append(self._queue.popleft())
         return group
 
-    def _begin_at(self, common: tuple[int, ...], rows: int) -> int:
+    def _held(self, ids: tuple[int, ...]) -> int:
+        """How many of these tokens, from the first, the trunk has."""
+        return self._trunk.shares(ids) if self._trunk else 0
+
+    def _begin_at(self, held: int, common: int, rows: int) -> int:
         """How many of the tokens that all rows begin with are not computed for each of them."""
-        held = self._trunk.shares(common) if self._trunk else 0
-        return begin_at(held, len(common), rows, self.limits.saved) if self._shares else 0
+        return begin_at(held, common, rows, self.limits.saved) if self._shares else 0
 
     def _prefill(self, group: Sequence[Row]) -> Prefilled:
         for row in group:
@@ -182,20 +187,19 @@ class Decoder:
     def _beginning(self, prompts: Sequence[tuple[int, ...]]) -> tuple[int, DynamicCache]:
         """How many tokens of each prompt the cache holds, and the cache, a row for each prompt."""
         empty = new_cache(self._model.config)
+        first, *rest = prompts
         most = min(map(len, prompts)) - 1  # a token of its own gives each row its first scores
-        common = min(shared(prompts[0], prompt) for prompt in prompts)
-        first = prompts[0][: min(most, common)]
-        begun = self._begin_at(first, len(prompts))
-        if not begun:
+        common = first[: min([most, *(common_prefix(first, prompt) for prompt in rest)])]
+        held = self._held(common)
+        begun = self._begin_at(held, len(common), len(prompts))
+        trunk = self._grown(common, held) if begun > held else self._trunk
+        if not begun or trunk is None:
             return 0, empty
-        if self._trunk is None or self._trunk.shares(first) < begun:
-            self._trunk = self._grown(first)
-        return begun, spread(self._trunk.cache, begun, len(prompts), empty)
+        return begun, spread(trunk.cache, begun, len(prompts), empty)
 
-    def _grown(self, ids: tuple[int, ...]) -> Trunk:
-        """These tokens as the trunk; what the old one has of them is not computed again."""
+    def _grown(self, ids: tuple[int, ...], held: int) -> Trunk:
+        """These tokens as a trunk; the `held` ones that the last one has are not computed again."""
         cache = new_cache(self._model.config)
-        held = self._trunk.shares(ids) if self._trunk else 0
         if self._trunk and held:
             spread(self._trunk.cache, held, 1, cache)
         rest = torch.tensor([ids[held:]])

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 import torch
 from transformers import DynamicCache
 
-Tokens = Sequence[int]
+from harness.backends.prefix import common_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +26,9 @@ class Trunk:
     ids: tuple[int, ...]
     cache: DynamicCache
 
-    def shares(self, prompt: Tokens) -> int:
+    def shares(self, prompt: Sequence[int]) -> int:
         """How many tokens the prompt begins with as this one does."""
-        return shared(self.ids, prompt)
-
-
-def shared(one: Tokens, other: Tokens) -> int:
-    """How many tokens two prompts begin with alike."""
-    pairs = zip(one, other, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return common_prefix(self.ids, prompt)
 
 
 def begin_at(held: int, common: int, rows: int, least: int) -> int:

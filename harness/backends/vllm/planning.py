@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from harness.backends.prefix import common_prefix
 from harness.backends.vllm.versions import lora_rank
 
 MEASURED_TOKENS = 300 * 128  # of the table above
@@ -145,14 +146,9 @@ def shared_prefixes(prompts: Sequence[Sequence[int]]) -> float:
     """The share of tokens that the prompt before begins with too, in whole blocks, when sorted."""
     ordered = sorted(map(tuple, prompts))
     total = sum(map(len, ordered))
-    begun = (_common(one, other) for one, other in pairwise(ordered))
+    begun = (common_prefix(one, other) for one, other in pairwise(ordered))
     shared = sum(tokens // SHARED_BLOCK * SHARED_BLOCK for tokens in begun)
     return shared / total if total else 0.0
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _choose_mode(

@@ -6,21 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from transformers import DynamicCache
 
-from harness.backends.hf.prefixes import begin_at, close_gaps, last_row, shared, spread
-
-PROMPTS = st.lists(st.integers(0, 2), max_size=12)
-
-
-@given(PROMPTS, PROMPTS)
-def test_what_is_shared_is_the_longest_common_beginning(one: list[int], other: list[int]) -> None:
-    count = shared(one, other)
-
-    assert one[:count] == other[:count]
-    assert one[count : count + 1] != other[count : count + 1] or len(one) == len(other) == count
+from harness.backends.hf.prefixes import begin_at, close_gaps, last_row, spread
 
 
 @pytest.mark.parametrize(
