@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.backends import Models, models_of
 from harness.errors import InputError, Problem, nearest
 from harness.settings import Settings, VariantSettings, where_to_set
 from harness.sides import Side, earlier_baseline
 from harness.variants import BASE, NAME, Variant, VariantRole
 
 NONE = "none"
-SERVER = "openai"  # the engine whose models and adapters are names on a server
 
 
 def lineup(settings: Settings, recorded: Sequence[str] | None = None) -> tuple[Variant, ...]:
@@ -75,10 +75,11 @@ def _configured(name: str, table: VariantSettings, model: str, settings: Setting
 
 
 def _model(settings: Settings) -> str:
-    if settings.model is None and settings.backend != "echo":
+    needed = models_of(settings.backend) is not Models.NONE
+    if settings.model is None and needed:
         configure = where_to_set(settings, 'model = "DIR"')
         raise InputError(Problem("no model given", mend=f"add --model DIR, or {configure}"))
-    return _local(settings, settings.model or "echo")
+    return _local(settings, settings.model or settings.backend)
 
 
 def _local(settings: Settings, model: str) -> str:
@@ -89,7 +90,7 @@ def _local(settings: Settings, model: str) -> str:
 
 def _served(settings: Settings, adapter: str) -> str:
     """An adapter's directory, or the name that a server knows it by."""
-    if settings.backend == SERVER:
+    if models_of(settings.backend) is Models.NAMES:
         return _local(settings, adapter)
     return str(settings.path(adapter))
 

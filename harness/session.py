@@ -15,9 +15,11 @@ from harness.again import measure_noise, recalled_noise
 from harness.backends import (
     Backend,
     BackendOptions,
+    Models,
     announce,
     check_name,
     check_rows,
+    models_of,
     one_model_at_a_time,
     recorded_variants,
     unused_notes,
@@ -117,7 +119,9 @@ def cast(settings: Settings) -> tuple[Variant, ...]:
 
 def _check_responses(settings: Settings) -> None:
     """Recorded answers that nobody reads would look like a gate on them."""
-    if settings.responses is not None and settings.backend in ("hf", "openai", "vllm"):
+    if settings.responses is None:
+        return
+    if models_of(settings.backend) in (Models.DIRECTORIES, Models.NAMES):
         raise InputError(
             Problem(
                 f"--responses names recorded answers, and backend {settings.backend!r} makes its "

@@ -1,8 +1,15 @@
 """Engines: one protocol, a lazy registry, and the built-in ones."""
 
 from harness.backends.conformance import check_backend
+from harness.backends.declared import Models, models_are
 from harness.backends.recorded import check_rows, recorded_variants
-from harness.backends.registry import backend_names, check_name, open_backend, require
+from harness.backends.registry import (
+    backend_names,
+    check_name,
+    models_of,
+    open_backend,
+    require,
+)
 from harness.backends.unused import unused_notes
 from harness.backends.values import (
     Address,
@@ -24,6 +31,7 @@ __all__ = [
     "Completion",
     "Environment",
     "Fingerprint",
+    "Models",
     "Prompt",
     "Request",
     "announce",
@@ -31,6 +39,8 @@ __all__ = [
     "check_backend",
     "check_name",
     "check_rows",
+    "models_are",
+    "models_of",
     "one_model_at_a_time",
     "open_backend",
     "recorded_variants",

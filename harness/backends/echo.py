@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.backends.declared import models_are
 from harness.backends.plain import estimate_tokens, plain_prompt
 from harness.backends.recorded import Recording
 from harness.backends.values import (
@@ -110,6 +111,7 @@ class EchoBackend:
         return str(answers[address.turn])
 
 
+@models_are("none")
 def open_echo(options: BackendOptions) -> Backend:
     """The engine with its script; raises `InputError` for a script or an argument that is wrong."""
     arguments = options.engine_args

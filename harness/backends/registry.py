@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 
+from harness.backends.declared import Models, declared_models
 from harness.backends.model_by_model import ModelByModel
 from harness.backends.values import Backend, BackendOptions, holds_weights, needs_own_process
 from harness.errors import InputError, Problem, nearest
@@ -69,6 +70,15 @@ def check_name(name: str) -> None:
         )
 
 
+def models_of(name: str) -> Models:
+    """What models and adapters are to this engine; `EITHER` for a name that nobody offers.
+
+    Raises `InputError` for a plug-in that cannot be loaded.
+    """
+    entry = _entries().get(name)
+    return declared_models(_load(entry)) if entry else Models.EITHER
+
+
 def require(backend: str, extra: str, *modules: str) -> None:
     """Raise `InputError` naming the extra to install, unless all these modules can be imported."""
     missing = [module for module in modules if find_spec(module) is None]
@@ -108,7 +118,7 @@ def _entries() -> dict[str, EntryPoint]:
 def _load(entry: EntryPoint) -> Callable[[BackendOptions], Backend]:
     try:
         opener: Callable[[BackendOptions], Backend] = entry.load()
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
             Problem(
                 f"backend {entry.name!r} cannot be loaded",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from harness.backends.declared import models_are
 from harness.backends.plain import estimate_tokens, plain_prompt
 from harness.backends.recorded import Recording, Row
 from harness.backends.values import (
@@ -59,6 +60,7 @@ class ReplayBackend:
         """Nothing is held open."""
 
 
+@models_are("none")
 def open_replay(options: BackendOptions) -> Backend:
     """The engine on `options.responses`; raises `InputError` without it or for a broken file."""
     if options.responses is None:

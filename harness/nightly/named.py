@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from harness.backends import Models, models_of
 from harness.backends.adapter_dir import read_adapter_config
 from harness.backends.model_dir import open_model
 from harness.errors import InputError, Problem
@@ -21,7 +22,6 @@ from harness.settings import Settings
 from harness.suites.document import read_document
 from harness.suites.problems import Place, Problems
 
-FROM_DISK = ("hf", "vllm")  # to other engines models and adapters are names
 Check = tuple[tuple[str | int, ...], Callable[[], object]]
 
 
@@ -76,7 +76,7 @@ def _suites(loc: tuple[str, ...], names: tuple[str, ...], settings: Settings) ->
 
 
 def _check_model(settings: Settings, name: str) -> None:
-    if settings.backend in FROM_DISK:
+    if models_of(settings.backend) is Models.DIRECTORIES:
         local = settings.path(name)
         open_model(str(local) if local.exists() else name)
 
@@ -115,5 +115,5 @@ def _check_adapters(settings: Settings, text: str) -> None:
 
 
 def _check_directory(settings: Settings, adapter: str) -> None:
-    if settings.backend in FROM_DISK:
+    if models_of(settings.backend) is Models.DIRECTORIES:
         read_adapter_config(settings.path(adapter))

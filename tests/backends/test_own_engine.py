@@ -26,6 +26,8 @@ from harness.backends.echo import EchoBackend
 from harness.backends.hf import open_hf
 from harness.chat import Messages
 from harness.errors import InputError
+from harness.session import cast
+from harness.settings import Settings
 from harness.variants import Variant
 
 PAGE = Path(__file__).parents[2] / "docs/backends.md"
@@ -97,6 +99,20 @@ def test_the_page_s_test_of_it_holds(site: Path) -> None:
     assert "1 passed" in done.stdout, done.stdout
 
 
+def test_what_it_declares_is_asked_before_it_is_opened(site: Path, tmp_path: Path) -> None:
+    settings = Settings(
+        root=tmp_path, backend="command", model="my-model", adapter=("new=served-name",)
+    )
+
+    assert [variant.adapter for variant in cast(settings)] == [None, "served-name"]
+    with pytest.raises(InputError) as caught:
+        cast(settings.model_copy(update={"responses": Path("answers.jsonl")}))
+    assert str(caught.value) == (
+        "--responses names recorded answers, and backend 'command' makes its own\n"
+        "  mend: add --backend replay, or use `harness score`"
+    )
+
+
 def test_wrong_options_of_it_are_input_errors(site: Path) -> None:
     with pytest.raises(InputError) as caught:
         open_backend("command", BackendOptions((BASE,)))
@@ -108,11 +124,11 @@ def test_wrong_options_of_it_are_input_errors(site: Path) -> None:
 
 
 def test_the_built_in_engines_keep_the_rules(tiny: Path, adapters: tuple[Path, Path]) -> None:
-    cast = (Variant("base", str(tiny)), Variant("one", str(tiny), str(adapters[0])))
-    options = BackendOptions(cast, device="cpu", engine_args={"threads": 1})
+    variants = (Variant("base", str(tiny)), Variant("one", str(tiny), str(adapters[0])))
+    options = BackendOptions(variants, device="cpu", engine_args={"threads": 1})
 
     assert check_backend(open_hf, options) == ()
-    assert check_backend(lambda _: EchoBackend(), BackendOptions(cast)) == ()
+    assert check_backend(lambda _: EchoBackend(), BackendOptions(variants)) == ()
 
 
 class Sloppy(EchoBackend):

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends import BackendOptions, backend_names, open_backend, require
+from harness.backends import BackendOptions, Models, backend_names, models_of, open_backend, require
 from harness.errors import InputError
 
 PLUG_IN = """
-from harness.backends import BackendOptions, open_backend
+from harness.backends import BackendOptions, models_are, open_backend
+
+@models_are("directories")
+def open_local(options: BackendOptions):
+    return open_backend("echo", options)
 
 def open_mine(options: BackendOptions):
     return open_backend("echo", options)
@@ -28,6 +32,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (metadata / "entry_points.txt").write_text(
         "[harness.backends]\n"
         "mine = mine_engine:open_mine\n"
+        "local = mine_engine:open_local\n"
         "broken = mine_engine:nothing\n"
         "echo = mine_engine:nothing\n"
     )
@@ -43,6 +48,33 @@ def test_built_in_engines_are_listed() -> None:
 def test_a_package_adds_an_engine_by_entry_point(installed: Path) -> None:
     assert {"broken", "mine"} <= set(backend_names())
     assert open_backend("mine", BackendOptions()).name == "echo"
+
+
+def test_an_engine_declares_what_models_are_to_it(installed: Path) -> None:
+    assert models_of("local") is Models.DIRECTORIES
+    assert {name: models_of(name) for name in ("hf", "openai", "replay")} == {
+        "hf": Models.DIRECTORIES,
+        "openai": Models.NAMES,
+        "replay": Models.NONE,
+    }
+
+
+def test_an_engine_that_declares_nothing_takes_either(installed: Path) -> None:
+    assert models_of("mine") is Models.EITHER
+    assert models_of("uninstalled") is Models.EITHER
+
+
+def test_an_engine_that_declares_something_else_cannot_be_loaded(installed: Path) -> None:
+    installed.joinpath("mine_engine.py").write_text(PLUG_IN.replace("directories", "disks"))
+
+    with pytest.raises(InputError) as caught:
+        models_of("local")
+
+    assert str(caught.value) == (
+        "backend 'local' cannot be loaded\n"
+        "  found: mine_engine:open_local: 'disks' is not a valid Models\n"
+        "  mend: reinstall mine"
+    )
 
 
 def test_a_package_cannot_take_a_built_in_name(installed: Path) -> None:

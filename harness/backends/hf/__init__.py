@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from harness.backends.declared import models_are
 from harness.backends.registry import require
 from harness.backends.values import Backend, BackendOptions
 
@@ -13,6 +14,7 @@ from harness.backends.values import Backend, BackendOptions
 SPINS = "20000"
 
 
+@models_are("directories")
 def open_hf(options: BackendOptions) -> Backend:
     """The engine for these variants, checked and not yet started: no weights are in memory.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from harness.backends.declared import models_are
 from harness.backends.values import Backend, BackendOptions
 
 
+@models_are("names")
 def open_openai(options: BackendOptions) -> Backend:
     """The engine for a server, which is asked who it is and what it serves.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from harness.backends.declared import models_are
 from harness.backends.values import Backend, BackendOptions
 
 
+@models_are("directories")
 def open_vllm(options: BackendOptions) -> Backend:
     """The engine for these variants, checked and not yet started.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.backends import Models, models_of
 from harness.backends.model_dir import open_model
 from harness.chat import Message
 from harness.errors import InputError, Problem
@@ -18,9 +19,6 @@ from harness.training.trainer import prepare, rehearse
 from harness.training.values import Row
 from harness.training.writable import demand_writable
 
-# Engines without weights, and what their answers are.
-RECORDED = {"replay": "recorded", "echo": "echoes"}
-SERVER = "openai"
 # Stand for the rows of a training while its settings are tried.
 SAMPLES = tuple(
     Row((Message("user", f"Say {word}."), Message("assistant", word)), "sample")
@@ -40,9 +38,9 @@ def check_ready(plan: FixPlan, settings: Settings) -> None:
 def _check_model(plan: FixPlan) -> None:
     """An adapter is trained on weights that are here, with the template they are served with."""
     mend = "run the same suites with --model M, and fix that run"
-    if kind := RECORDED.get(plan.run.backend):
+    if models_of(plan.run.backend) is Models.NONE:
         message = f"run {plan.run.id} has no model that could be trained"
-        found = f"answers that are {kind} (backend {plan.run.backend})"
+        found = f"answers that no model gave (backend {plan.run.backend})"
         raise InputError(Problem(message, found=found, mend=mend))
     try:
         open_model(plan.before.model)
@@ -63,7 +61,7 @@ def _check_engines(plan: FixPlan, settings: Settings) -> None:
     """The engine that judges must take the new adapter; a teacher's must be there."""
     from harness.backends.hf.placement import check_named  # imports torch
 
-    if settings.backend in (*RECORDED, SERVER):
+    if models_of(settings.backend) in (Models.NONE, Models.NAMES):
         raise InputError(
             Problem(
                 f"backend {settings.backend!r} cannot answer with an adapter that is trained here",

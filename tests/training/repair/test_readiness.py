@@ -173,7 +173,7 @@ def test_a_run_of_recorded_answers_has_no_model(project: Path, refused: Refused)
 
     assert refused() == (
         f"run {report.info.id} has no model that could be trained\n"
-        "  found: answers that are recorded (backend replay)\n"
+        "  found: answers that no model gave (backend replay)\n"
         "  mend: run the same suites with --model M, and fix that run"
     )
 
