@@ -3,6 +3,7 @@
     python -m bench.alone_and_together --cases 60
     python -m bench.alone_and_together --cases 60 --dtype bfloat16
     python -m bench.alone_and_together --cases 60 --backend vllm
+    python -m bench.alone_and_together --backend vllm --engine-arg batch_invariant=true  (a GPU)
     python -m bench.alone_and_together --cases 30 --every 7        (a seventh of the run)
 
 Base and both embedded adapters answer the first turns of the starter suites in one call of the
@@ -12,8 +13,10 @@ engine; then a sample of these requests, spread evenly, is answered one by one.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 from harness.backends import Address, Backend, BackendOptions, Request, open_backend
 from harness.runner import Plan, Trial, make_plan
@@ -32,8 +35,10 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="take every so many-th request")
     parser.add_argument("--backend", default="hf")
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--engine-arg", action="append", default=[], metavar="KEY=VALUE")
     given = parser.parse_args()
-    options = BackendOptions(variants(), dtype=given.dtype)
+    arguments = dict(map(engine_argument, given.engine_arg))
+    options = BackendOptions(variants(), dtype=given.dtype, engine_args=arguments)
     backend = open_backend(given.backend, options)
     requests = all_requests(backend, options.variants)[:: given.every]
     together, seconds = timed(backend, requests)
@@ -53,6 +58,15 @@ def main() -> None:
     print(f"together {seconds:.1f} s, the sample alone {spent:.1f} s")
     for key in [key for key, text in alone.items() if together[key] != text][:3]:
         print(f"{key}\n  together {together[key]!r}\n  alone    {alone[key]!r}")
+
+
+def engine_argument(text: str) -> tuple[str, Any]:
+    """`KEY=VALUE` as the command line has it: numbers and true or false are read as JSON."""
+    key, _, value = text.partition("=")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
 
 
 def variants() -> tuple[Variant, ...]:

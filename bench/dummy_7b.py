@@ -1,0 +1,99 @@
+"""A model of Qwen2.5-7B's shape without weights, and random adapters for it: for timings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "model"
+SEVEN_B = {  # Qwen2.5-7B-Instruct's config.json, as far as speed depends on it
+    "architectures": ["Qwen2ForCausalLM"],
+    "model_type": "qwen2",
+    "hidden_size": 3584,
+    "intermediate_size": 18944,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 28,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 32768,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 1000000.0,
+    "vocab_size": 152064,
+    "hidden_act": "silu",
+    "tie_word_embeddings": False,
+    "dtype": "bfloat16",
+    "eos_token_id": 2,
+}
+RANK = 16
+SCALE = 0.02  # of random lora_B: large enough to move every token, small enough for finite numbers
+
+
+def dummy_7b(folder: Path) -> Path:
+    """A model's directory with the embedded model's tokenizer and the headers of no weights."""
+    model = folder / "qwen2.5-7b-shape"
+    model.mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(FIXTURE / name, model / name)
+    (model / "config.json").write_text(json.dumps(SEVEN_B))
+    _sparse_weights(model / "model.safetensors")
+    return model
+
+
+def _sparse_weights(file: Path) -> None:
+    """A safetensors file of the right names and shapes; its numbers are a hole in the file."""
+    header: dict[str, Any] = {}
+    place = 0
+    for name, shape in _shapes(SEVEN_B).items():
+        end = place + 2 * int(np.prod(shape))
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [place, end]}
+        place = end
+    text = json.dumps(header).encode()
+    with file.open("wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        stream.truncate(8 + len(text) + place)
+
+
+def _shapes(config: Any) -> dict[str, list[int]]:
+    size, inner = config["hidden_size"], config["intermediate_size"]
+    keys = size // config["num_attention_heads"] * config["num_key_value_heads"]
+    shapes = {"model.embed_tokens.weight": [config["vocab_size"], size]}
+    shapes |= {"lm_head.weight": [config["vocab_size"], size], "model.norm.weight": [size]}
+    for layer in range(config["num_hidden_layers"]):
+        for name, rows, columns in (
+            ("self_attn.q_proj", size, size),
+            ("self_attn.k_proj", keys, size),
+            ("self_attn.v_proj", keys, size),
+            ("self_attn.o_proj", size, size),
+            ("mlp.gate_proj", inner, size),
+            ("mlp.up_proj", inner, size),
+            ("mlp.down_proj", size, inner),
+        ):
+            shapes[f"model.layers.{layer}.{name}.weight"] = [rows, columns]
+    return shapes
+
+
+def random_adapter(folder: Path, model: Path, seed: int) -> Path:
+    """A LoRA of random numbers on all projections, in peft's format."""
+    config = json.loads((model / "config.json").read_text())
+    draw = np.random.default_rng(seed)
+    tensors, targets = {}, set()
+    for name, (rows, *columns) in _shapes(config).items():
+        module = name.removesuffix(".weight")
+        if not columns or not module.endswith("_proj"):
+            continue
+        targets.add(module.rpartition(".")[2])
+        path = f"base_model.model.{module}"
+        a = draw.standard_normal((RANK, columns[0]), dtype=np.float32) * SCALE
+        b = draw.standard_normal((rows, RANK), dtype=np.float32) * SCALE
+        tensors[f"{path}.lora_A.weight"] = a.astype(np.float16)
+        tensors[f"{path}.lora_B.weight"] = b.astype(np.float16)
+    folder.mkdir()
+    save_file(tensors, folder / "adapter_model.safetensors")
+    settings = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": RANK, "lora_alpha": RANK}
+    settings |= {"target_modules": sorted(targets), "bias": "none"}
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+    return folder
