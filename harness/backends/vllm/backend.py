@@ -85,13 +85,11 @@ class VllmBackend:
 
     def environment(self, variant: Variant) -> Environment:
         """Version, format, quantisation, template, end tokens and arguments that answers show."""
-        model = self.shelf.model(variant)
-        told = self._options.arguments.get("quantization")
         return Environment(
             engine="vllm",
             version=self._vllm.version,
             dtype=self._format(variant)[0],
-            quantisation=str(told or model.quantisation),
+            quantisation=self._quantisation(variant),
             chat_template=self.shelf.tokenizer(variant).template_hash,
             extra={**self._options.in_key, "eos": ",".join(map(str, self.shelf.eos(variant)))},
         )
@@ -129,7 +127,12 @@ class VllmBackend:
             self._engine = None
 
     def _format(self, variant: Variant) -> tuple[str, str]:
-        return choose_dtype(self._dtype, self.shelf.model(variant).config, self._vllm)
+        config = self.shelf.model(variant).config
+        return choose_dtype(self._dtype, config, self._vllm, self._quantisation(variant))
+
+    def _quantisation(self, variant: Variant) -> str:
+        told = self._options.arguments.get("quantization")
+        return str(told or self.shelf.model(variant).quantisation)
 
     def _unserved(self) -> Iterator[Problem]:
         """Adapters that vLLM cannot serve, found before it is started."""

