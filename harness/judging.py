@@ -53,9 +53,8 @@ def _of(settings: Settings, name: str) -> JudgeSettings | None:
 def _open(settings: Settings, name: str) -> Judge:
     judge = _of(settings, name)
     assert judge is not None
-    local = settings.path(judge.model)
     adapter = str(settings.path(judge.adapter)) if judge.adapter else None
-    variant = Variant(NAME, str(local) if local.exists() else judge.model, adapter)
+    variant = Variant(NAME, settings.model_path(judge.model, judge.backend), adapter)
     options = BackendOptions(
         variants=(variant,),
         device=judge.device or settings.device,

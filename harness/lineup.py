@@ -66,7 +66,7 @@ def _configured(name: str, table: VariantSettings, model: str, settings: Setting
     """The variant of one table `[variants.NAME]`."""
     return Variant(
         name,
-        _local(settings, table.model) if table.model else model,
+        settings.model_path(table.model) if table.model else model,
         _served(settings, table.adapter) if table.adapter else None,
         table.system,
         table.sampling,
@@ -79,19 +79,13 @@ def _model(settings: Settings) -> str:
     if settings.model is None and needed:
         configure = where_to_set(settings, 'model = "DIR"')
         raise InputError(Problem("no model given", mend=f"add --model DIR, or {configure}"))
-    return _local(settings, settings.model or settings.backend)
-
-
-def _local(settings: Settings, model: str) -> str:
-    """A directory of the project as a path; any other name as it is."""
-    local = settings.path(model)
-    return str(local) if local.exists() else model
+    return settings.model_path(settings.model or settings.backend)
 
 
 def _served(settings: Settings, adapter: str) -> str:
     """An adapter's directory, or the name that a server knows it by."""
     if models_of(settings.backend) is Models.NAMES:
-        return _local(settings, adapter)
+        return settings.model_path(adapter)
     return str(settings.path(adapter))
 
 
@@ -101,7 +95,7 @@ def _variant(text: str, model: str, settings: Settings) -> list[Variant]:
     if kind == "adapter" and target:
         return _adapters(f"{name}={target}", model, settings, "--variant NAME=adapter:DIR")
     if kind == "model" and target:
-        return [Variant(name, _local(settings, target))]
+        return [Variant(name, settings.model_path(target))]
     raise InputError(
         Problem(
             f"--variant {text!r} is not understood",
@@ -126,7 +120,7 @@ def _adapters(text: str, model: str, settings: Settings, wanted: str) -> list[Va
 def _globbed(prefix: str, pattern: str, model: str, settings: Settings) -> list[Variant]:
     found = sorted(p for p in glob.glob(str(settings.path(pattern))) if Path(p).is_dir())
     if not found:
-        raise InputError(Problem(f"no directory matches {pattern!r}"))
+        raise InputError(Problem(f"no directory matches {str(settings.path(pattern))!r}"))
     names = [f"{prefix}-{Path(p).name}" if prefix else Path(p).name for p in found]
     return [Variant(name, model, path) for name, path in zip(names, found, strict=True)]
 

@@ -70,8 +70,8 @@ def _summary(info: RunInfo, gate: GateReport) -> Iterator[str]:
 
 
 def _files(info: RunInfo, settings: Settings) -> list[str]:
-    """The suites of the run where they were then, from the working directory or the project."""
-    places = {s.name: (Path(s.path), settings.path(s.path)) for s in info.suites}
+    """The suites of the run where they were then: in the project, or from the working directory."""
+    places = {s.name: (settings.path(s.path), Path(s.path)) for s in info.suites}
     found = {n: next((p for p in some if p.is_file()), None) for n, some in places.items()}
     gone = [suite for suite in info.suites if found[suite.name] is None]
     if gone:

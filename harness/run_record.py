@@ -6,11 +6,13 @@ import secrets
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from harness import __version__
 from harness.backends import Backend
 from harness.canonical import JsonValue
 from harness.lineup import baseline_name, earlier_side
+from harness.relative_paths import said_in
 from harness.runner import (
     Counts,
     Plan,
@@ -49,7 +51,9 @@ def begin_record(
         harness_version=__version__,
         backend=backend.name,
         baseline=named if earlier or named in present else None,
-        suites=tuple(_suite_info(suite, plan) for suite in suites if suite.name in present_suites),
+        suites=tuple(
+            _suite_info(settings, suite, plan) for suite in suites if suite.name in present_suites
+        ),
         variants=(*_described(earlier, named), *described),
         notes=(*_borrowed(earlier, named), *backend.notes, *notes, *plan.notes),
         scorers=_scorers(suites),
@@ -94,7 +98,7 @@ def end_record(info: RunInfo, backend: Backend, counts: Counts, seconds: float) 
     )
 
 
-def _suite_info(suite: Suite, plan: Plan) -> SuiteInfo:
+def _suite_info(settings: Settings, suite: Suite, plan: Plan) -> SuiteInfo:
     """`selected` counts the cases that every candidate of the run answers."""
     taken: dict[str, set[str]] = {}
     everyone = _everything(plan)
@@ -106,7 +110,7 @@ def _suite_info(suite: Suite, plan: Plan) -> SuiteInfo:
     return SuiteInfo(
         name=suite.name,
         category=suite.category,
-        path=suite.path,
+        path=said_in(Path.cwd(), suite.path, settings.root),
         description=suite.description,
         gate=suite.gate,
         cases=len(suite.cases),

@@ -7,6 +7,7 @@ wins. A new option is one annotated field of `Settings` and nothing else.
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.backends import Models, models_of
 from harness.errors import InputError, Problem, nearest
+from harness.relative_paths import Form
 from harness.sampling import Sampling
 from harness.toml_places import Loc, find_place
 
@@ -26,13 +29,17 @@ HOW = frozenset({"aa", "early_stop", "no_warm", "report_dir", "store", "time_lim
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """How a field appears on the command line. `repeat`: may be given several times."""
+    """How a field appears on the command line. `repeat`: may be given several times.
+
+    `holds`: a path in this form, relative to where the command is typed.
+    """
 
     name: str
     metavar: str = ""
     repeat: bool = False
     switch: bool = False
     choices: tuple[str, ...] = ()
+    holds: Form | None = None
 
 
 class VariantSettings(BaseModel):
@@ -81,18 +88,21 @@ class Settings(BaseModel):
     suites: tuple[str, ...] = Field(
         default=(), description="files and folders that `pytest` and `harness run` take as suites"
     )
-    model: Annotated[str | None, Flag("--model", "M")] = Field(
+    model: Annotated[str | None, Flag("--model", "M", holds="model")] = Field(
         default=None, description="the base model: a directory, or the name a server knows"
     )
-    adapter: Annotated[tuple[str, ...], Flag("--adapter", "NAME=DIR", repeat=True)] = Field(
+    adapter: Annotated[
+        tuple[str, ...], Flag("--adapter", "NAME=DIR", repeat=True, holds="adapter")
+    ] = Field(
         default=(), description="a LoRA adapter on the base; a glob names each after its directory"
     )
     variant: Annotated[
-        tuple[str, ...], Flag("--variant", "NAME=adapter:DIR|model:DIR", repeat=True)
+        tuple[str, ...],
+        Flag("--variant", "NAME=adapter:DIR|model:DIR", repeat=True, holds="variant"),
     ] = Field(default=(), description="another variant: an adapter, or a model of its own")
-    baseline: Annotated[str | None, Flag("--baseline", "NAME|RUN|FILE.json|none")] = Field(
-        default=None, description="compare against this (default: base, if there is another)"
-    )
+    baseline: Annotated[
+        str | None, Flag("--baseline", "NAME|RUN|FILE.json|none", holds="baseline")
+    ] = Field(default=None, description="compare against this (default: base, if there is another)")
     reference: Annotated[tuple[str, ...], Flag("--reference", "NAME", repeat=True)] = Field(
         default=(), description="report this variant, but do not gate it"
     )
@@ -105,7 +115,7 @@ class Settings(BaseModel):
     no_warm: Annotated[bool, Flag("--no-warm", switch=True)] = Field(
         default=False, description="start an engine even where `harness engine up` keeps one warm"
     )
-    responses: Annotated[Path | None, Flag("--responses", "FILE")] = Field(
+    responses: Annotated[Path | None, Flag("--responses", "FILE", holds="input")] = Field(
         default=None, description="recorded answers (JSONL), for --backend replay"
     )
     device: Annotated[str, Flag("--device", "DEVICE")] = Field(
@@ -132,10 +142,10 @@ class Settings(BaseModel):
     trust_remote_code: Annotated[bool, Flag("--trust-remote-code", switch=True)] = Field(
         default=False, description="run code that comes with the model; off for a reason"
     )
-    report_dir: Annotated[Path, Flag("--report-dir", "DIR")] = Field(
+    report_dir: Annotated[Path, Flag("--report-dir", "DIR", holds="output")] = Field(
         default=Path("reports"), description="where scorecards are written"
     )
-    store: Annotated[Path, Flag("--store", "FILE")] = Field(
+    store: Annotated[Path, Flag("--store", "FILE", holds="output")] = Field(
         default=Path(".harness/store.db"), description="the database of answers and results"
     )
     variants: Mapping[str, VariantSettings] = Field(default_factory=dict)
@@ -154,7 +164,16 @@ class Settings(BaseModel):
 
     def path(self, relative: str | Path) -> Path:
         """A path of the configuration, from the working directory."""
-        return self.root / relative
+        return self.root / os.path.expanduser(relative)
+
+    def model_path(self, name: str, backend: str | None = None) -> str:
+        """A model's directory as a path; any other name as it is, for the engine to look up.
+
+        It looks it up from the working directory, so a name that is a directory there and none of
+        the project's is no name either.
+        """
+        local, names = self.path(name), models_of(backend or self.backend) is Models.NAMES
+        return str(local) if local.exists() or (Path(name).exists() and not names) else name
 
 
 def engine_arguments(settings: Settings) -> dict[str, Any]:
@@ -183,7 +202,10 @@ def given_options(settings: Settings) -> tuple[str, ...]:
 
 
 def load_settings(root: Path, given: Mapping[str, Any] | None = None) -> Settings:
-    """Settings of the project at `root`; `given` are options of the command line that were set."""
+    """Settings of the project at `root`; `given` are options on top, with paths as written there.
+
+    Those of a command line are relative to where it was typed: `typed_options.load_typed`.
+    """
     path, table, place = _configuration(root)
     try:
         configured = Settings.model_validate({**table, "root": root})

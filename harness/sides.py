@@ -98,7 +98,8 @@ def earlier_baseline(settings: Settings, text: str) -> Side:
     folder, colon, variant = text.partition(":")
     here = settings.path(folder)
     place = os.path.relpath(here.resolve(), settings.root) if here.exists() else folder
-    side = _find(settings, f"{settings.path(place) if here.exists() else place}{colon}{variant}")
+    is_path = here.exists() or "/" in folder  # else a run of the store
+    side = _find(settings, f"{settings.path(place) if is_path else place}{colon}{variant}")
     if len(side.info.answered) > 1 and not variant:
         raise InputError(_several(text, side.info))
     side = replace(side, name=side.variant.name, text=f"{place}{colon}{variant}")

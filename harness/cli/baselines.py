@@ -61,7 +61,7 @@ def save_command(arguments: argparse.Namespace) -> int:
     from harness.runner import existing_store, find_run
 
     settings = read_settings(arguments)
-    path = settings.path(_json_name(arguments.file))
+    path = Path(_json_name(arguments.file))
     with existing_store(settings.path(settings.store)) as store:
         info = find_run(store, arguments.run)
         save_baseline(path, info, store.results(info.id), variant=arguments.saved)
@@ -75,8 +75,8 @@ def show_command(arguments: argparse.Namespace) -> int:
     """What was run, under what, and how often it passed."""
     from harness.gate import load_baseline
 
-    settings = read_settings(arguments)
-    _print(load_baseline(settings.path(arguments.file)))
+    read_settings(arguments)
+    _print(load_baseline(Path(arguments.file)))
     return 0
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, count, new_command
-from harness.cli.running import read_settings
+from harness.cli.running import read_settings, typed_path
 from harness.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from harness.settings import Settings
     from harness.training.repair import FixOptions
 
 PARAPHRASES = (0, 3, 4, 5)
@@ -79,7 +80,6 @@ def add_commands(commands: Any) -> None:
 def _add_current(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--current",
-        default=CURRENT,
         metavar="PATH",
         help=f"the link to the adapter in use (default: {CURRENT})",
     )
@@ -93,7 +93,7 @@ def fix_command(arguments: argparse.Namespace) -> int:
     from harness.training.trainer import TrainingProgress
 
     settings = read_settings(arguments)
-    options = _options(arguments)
+    options = _options(arguments, settings)
     if arguments.dry_run:
         return _dry_run(settings, options)
     errors = Terminal(stderr=True)
@@ -122,7 +122,7 @@ def rollback_command(arguments: argparse.Namespace) -> int:
     from harness.training.repair import Place, rollback, shown
 
     settings = read_settings(arguments)
-    place = Place(settings.path(arguments.current))
+    place = Place(settings.path(_current(arguments, settings)))
     if arguments.list:
         for change in place.changes():
             print(f"{change.time}  {change.action:9}{shown(change.was)} → {shown(change.adapter)}")
@@ -133,7 +133,7 @@ def rollback_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _dry_run(settings: Any, options: FixOptions) -> int:
+def _dry_run(settings: Settings, options: FixOptions) -> int:
     from harness.console import Terminal
     from harness.training.repair import dry_run, print_plan
 
@@ -145,7 +145,12 @@ def _dry_run(settings: Any, options: FixOptions) -> int:
     return 0
 
 
-def _options(arguments: argparse.Namespace) -> FixOptions:
+def _current(arguments: argparse.Namespace, settings: Settings) -> Path:
+    """The link that was typed; else the project's."""
+    return typed_path(settings, arguments.current) if arguments.current else Path(CURRENT)
+
+
+def _options(arguments: argparse.Namespace, settings: Settings) -> FixOptions:
     from harness.training.repair import FixOptions
 
     if arguments.paraphrases not in PARAPHRASES:
@@ -161,9 +166,9 @@ def _options(arguments: argparse.Namespace) -> FixOptions:
         suites=tuple(arguments.suite),
         variant=arguments.candidate,
         rounds=arguments.rounds,
-        bad_cases=Path(arguments.bad_cases) if arguments.bad_cases else None,
+        bad_cases=typed_path(settings, arguments.bad_cases) if arguments.bad_cases else None,
         paraphrases=arguments.paraphrases,
-        current=Path(arguments.current),
+        current=_current(arguments, settings),
     )
 
 

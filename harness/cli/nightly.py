@@ -33,7 +33,7 @@ def nightly_command(arguments: argparse.Namespace) -> int:
     from harness.reports import Progress
 
     settings = read_settings(arguments)
-    config = load_config(Path(arguments.config))
+    config = load_config(Path(arguments.config), settings)
     check_named(Path(arguments.config), config, settings)
     with Progress(Terminal(stderr=True)) as observer:
         report = run_night(settings, config, observer)

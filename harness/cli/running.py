@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, given_settings, new_command
 from harness.console import Terminal
-from harness.settings import Settings, find_root, load_settings
+from harness.relative_paths import said_in
+from harness.settings import Settings, find_root
+from harness.typed_options import load_typed
 
 if TYPE_CHECKING:
     from harness.gate import Verdict
@@ -53,9 +55,16 @@ def score_command(arguments: argparse.Namespace) -> int:
 
 def read_settings(arguments: argparse.Namespace, **fixed: Any) -> Settings:
     """Settings of the project around the working directory, with this command line on top."""
-    root = find_root(Path.cwd())
-    inside = Path.cwd() == root
-    return load_settings(Path() if inside else root, {**given_settings(arguments), **fixed})
+    here = Path.cwd()
+    root = find_root(here)
+    return load_typed(
+        Path() if here == root else root, {**given_settings(arguments), **fixed}, here
+    )
+
+
+def typed_path(settings: Settings, text: str) -> Path:
+    """A path of the command line that is no option of the settings, as the project says it."""
+    return Path(said_in(Path.cwd(), text, settings.root))
 
 
 def _run(settings: Settings, named: list[str]) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harness.backends import Models, models_of
 from harness.config_file import read_config
 from harness.gate import Verdict
-from harness.settings import VariantSettings
+from harness.relative_paths import Form, Said, Value
+from harness.settings import Settings, VariantSettings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
@@ -54,7 +56,7 @@ class Alerts(_Part):
 
 
 class NightlyConfig(_Part):
-    """A series of nights. Paths are relative to the project, as everywhere in the settings.
+    """A series of nights. Paths are as in the settings: relative to the project.
 
     `baseline` is the variant that the others are compared with, `pinned` a baseline file that all
     are compared with; `keep` is the number of nights whose runs and reports stay.
@@ -71,6 +73,50 @@ class NightlyConfig(_Part):
     keep: int = Field(default=60, ge=2)
 
 
-def load_config(path: Path) -> NightlyConfig:
-    """Read and check the file; raises InputError for all that is wrong with it, with the places."""
-    return read_config(path, NightlyConfig)
+def load_config(path: Path, settings: Settings | None = None) -> NightlyConfig:
+    """Read and check the file; raises InputError for all that is wrong with it, with the places.
+
+    Paths in the file are relative to it; those of the value are relative to the project of these
+    settings, and as they were written without them.
+    """
+    config = read_config(path, NightlyConfig)
+    if settings is None:
+        return config
+    names = models_of(settings.backend) is Models.NAMES
+    return config.model_copy(update=_located(config, Said(path.parent, settings.root, names)))
+
+
+def _located(config: NightlyConfig, said: Said) -> dict[str, Any]:
+    """The fields that hold paths, as the project says them."""
+    markdown = _path(said, config.alerts.markdown)
+    return {
+        "model": _option(said, "model", config.model),
+        "baseline": _option(said, "baseline", config.baseline),
+        "pinned": _path(said, config.pinned),
+        "suites": _paths(said, config.suites),
+        "adapters": tuple(said.option("adapter", adapter) for adapter in config.adapters),
+        "variants": {name: _variant(said, each) for name, each in config.variants.items()},
+        "alerts": config.alerts.model_copy(update={"markdown": markdown}),
+    }
+
+
+def _variant(said: Said, variant: NightlyVariant) -> NightlyVariant:
+    changes = {
+        "model": _option(said, "model", variant.model),
+        "adapter": variant.adapter and said.place(Value("", variant.adapter, kind="adapter")),
+        "chat_template": _option(said, "input", variant.chat_template),
+        "suites": _paths(said, variant.suites),
+    }
+    return variant.model_copy(update=changes)
+
+
+def _option(said: Said, form: Form, text: str | None) -> str | None:
+    return said.option(form, text) if text else text
+
+
+def _paths(said: Said, texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(said.option("input", text) for text in texts)
+
+
+def _path(said: Said, path: Path | None) -> Path | None:
+    return Path(said.option("output", str(path))) if path else None

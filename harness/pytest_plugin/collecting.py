@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import InputError, Problem
 from harness.pytest_plugin.batch import Batch
-from harness.pytest_plugin.options import read_settings
+from harness.pytest_plugin.options import read_configuration, read_settings
 from harness.selection import is_suite
 from harness.session import cast
 from harness.settings import Settings
@@ -56,9 +56,18 @@ def collects(config: pytest.Config, path: Path) -> bool:
     """Whether this file is a suite that this command line means."""
     named = [Path(config.invocation_params.dir, arg.partition("::")[0]) for arg in config.args]
     try:
-        return is_suite(path, named, settings(config))
+        return is_suite(path, named, _known(config))
     except InputError:
-        return any(path in (name, *name.glob("*")) for name in named if path.suffix == ".yaml")
+        found = (child for name in named for child in (name.resolve(), *name.resolve().glob("*")))
+        return path.suffix == ".yaml" and path in found
+
+
+def _known(config: pytest.Config) -> Settings:
+    """The settings; where an option is wrong, those of the file, which say what is a suite."""
+    try:
+        return settings(config)
+    except InputError:
+        return read_configuration(config)
 
 
 def shared_file(config: pytest.Config, chosen: Settings) -> Path | None:

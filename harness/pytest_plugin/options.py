@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.settings import Settings, configured, find_root, flags, load_settings
+from harness.typed_options import load_typed
 
 PREFIX = "harness_"
 
@@ -28,9 +29,19 @@ def add_options(parser: pytest.Parser) -> None:
 def read_settings(config: pytest.Config) -> Settings:
     """Settings of the project that is tested, with this command line on top."""
     given = {name: config.getoption(PREFIX + name) for name, _, _ in flags()}
+    given = {name: value for name, value in given.items() if value is not None}
+    return load_typed(_short_root(config), given, config.invocation_params.dir)
+
+
+def read_configuration(config: pytest.Config) -> Settings:
+    """Settings of the project alone, whatever the command line says."""
+    return load_settings(_short_root(config))
+
+
+def _short_root(config: pytest.Config) -> Path:
+    """The root as messages show it."""
     root = _root(config)
-    short = Path() if root == Path.cwd() else root  # short paths in messages
-    return load_settings(short, {name: value for name, value in given.items() if value is not None})
+    return Path() if root == Path.cwd() else root
 
 
 def check_root(config: pytest.Config) -> None:

@@ -219,7 +219,7 @@ def _rouge(variant: str) -> RougeScorer:
 
 
 class _EmbeddingArgs(_MetricArgs):
-    """`model`: a model's folder, relative to the suite file or to where the harness runs.
+    """`model`: a model's folder, relative to the suite file.
 
     Nothing is downloaded.
     """
@@ -229,11 +229,11 @@ class _EmbeddingArgs(_MetricArgs):
 
     @model_validator(mode="after")
     def _resolved(self, info: ValidationInfo) -> Self:
-        roots = [(info.context or {}).get("root") or Path(), Path()]
-        found = [r / self.model for r in roots if (r / self.model / "config.json").is_file()]
-        if not found:
-            raise wrong("model_folder", f"{self.model!r} is no folder with a model's config.json")
-        self._folder = found[0]
+        folder = ((info.context or {}).get("root") or Path()) / self.model
+        if not (folder / "config.json").is_file():
+            said = f"{self.model!r} is no folder with a model's config.json: none is at {folder}"
+            raise wrong("model_folder", said)
+        self._folder = folder
         return self
 
     @property

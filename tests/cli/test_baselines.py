@@ -113,7 +113,8 @@ def test_a_missing_file_is_said_before_anything_is_generated(
 
     assert main(["run", "--baseline", "bsae.json"]) == 2
     assert capsys.readouterr().err == (
-        "bsae.json: cannot read the baseline: No such file or directory\n"
+        "--baseline bsae.json: there is no such file\n"
+        f"  found: nothing at {Path('bsae.json').absolute()}\n"
     )
     assert not Path("reports/latest").exists()
 
@@ -281,7 +282,11 @@ def test_a_run_against_a_file_saves_the_variant_that_answered(
             "the name of the variant is missing after the colon\n  found: latest:\n"
             "  wanted: latest or latest:NAME\n",
         ),
-        ("reports/bsae", "reports/bsae: there is no such file or folder\n"),
+        (
+            "reports/bsae",
+            "--baseline reports/bsae: there is no such file or folder\n"
+            "  found: nothing at {here}/reports/bsae\n",
+        ),
         (
             "latest:new",
             "--baseline latest:new: suite colours: 1 case ended in an error, max_errors is 0\n",
@@ -296,7 +301,7 @@ def test_what_is_no_fair_baseline_is_refused(
     capsys.readouterr()
 
     assert main(["run", "--baseline", baseline]) == 2
-    assert capsys.readouterr().err == message.format(run=run_id())
+    assert capsys.readouterr().err == message.format(run=run_id(), here=Path.cwd())
 
 
 def test_what_differs_between_the_runs_is_refused_and_said(record: Record, capsys: Printed) -> None:

@@ -115,3 +115,36 @@ def test_where_adapters_are_names_none_has_to_be_there() -> None:
     Path("nightly.yaml").write_text(HEAD + "model: any\nadapters: [a=nope]\n")
 
     assert main(["nightly", "nightly.yaml"]) == 0
+
+
+def test_paths_are_relative_to_the_file_that_says_them(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("jobs").mkdir()
+    Path("jobs/adapters/two").mkdir(parents=True)
+    text = "name: jobs\nsuites: [../suites/colours.yaml]\nadapters: [adapters/*]\n"
+    Path("jobs/nightly.yaml").write_text(text + "alerts: {markdown: alert.md}\n")
+    answers(base=ALL, two=ALL)
+
+    assert main(["nightly", "jobs/nightly.yaml"]) == 0
+    assert Path("jobs/alert.md").is_file()
+
+    Path("jobs/nightly.yaml").write_text(text.replace("../", "") + "pinned: saved.json\n")
+    assert main(["nightly", "jobs/nightly.yaml"]) == 2
+    assert capsys.readouterr().err == (
+        "jobs/nightly.yaml:2:10: no such file or folder: jobs/suites/colours.yaml\n"
+        "jobs/nightly.yaml:4:9: jobs/saved.json: cannot read the baseline: "
+        "No such file or directory\n"
+        "2 problems\n"
+    )
+
+
+def test_a_night_is_the_same_from_another_folder(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["nightly", "nightly.yaml"]) == 0
+    Path("jobs").mkdir()
+    monkeypatch.chdir("jobs")
+
+    assert main(["nightly", "../nightly.yaml"]) == 0
+    assert [path.name for path in Path().iterdir()] == []

@@ -6,7 +6,10 @@ import pytest
 import scipy.stats  # noqa: F401  # pytester forgets modules after each run; numpy loads only once
 
 import harness.session  # noqa: F401  # as above, for speed
+from harness.scorers import names
 from tests.recorded_project import Record, recorder, write_project
+
+names()  # registered here, they are registered once: pytester forgets the modules, not the checks
 
 
 @pytest.fixture

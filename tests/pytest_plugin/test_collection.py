@@ -166,6 +166,30 @@ def test_a_project_is_found_below_the_root_that_pytest_chose(
     project.runpytest("suites", "--report-dir", str(folder)).assert_outcomes(passed=13)
 
 
+def test_options_are_relative_to_where_pytest_was_called(
+    project: pytest.Pytester, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record({"base": ALL})
+    sub = project.mkdir("sub")
+    project.path.joinpath("answers.jsonl").rename(sub / "mine.jsonl")
+    monkeypatch.chdir(sub)
+
+    done = project.runpytest("../suites", "--responses=mine.jsonl", "--report-dir=out")
+    done.assert_outcomes(passed=13)
+    assert sub.joinpath("out/latest").exists()
+    assert project.path.joinpath(".harness/store.db").is_file()
+
+    wrong = project.runpytest("../suites", "--responses=../mine.jsonl")
+    wrong.stdout.fnmatch_lines(
+        [
+            "*--responses ../mine.jsonl: there is no such file",
+            f"*  found: nothing at {project.path}/mine.jsonl",
+            REFUSED,
+        ]
+    )
+    assert wrong.ret == 4
+
+
 def test_a_broken_engine_makes_items_errors_and_no_failures(
     project: pytest.Pytester, record: Record
 ) -> None:

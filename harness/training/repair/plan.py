@@ -112,12 +112,12 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
     _check_sizes(others, fix.max_drop)
     place = Place(settings.path(options.current))
     name = _id(info, variant, (targets, suites, fix), options, settings)
-    own = _variant(next(v for v in info.variants if v.name == variant))
+    own = _variant(settings, next(v for v in info.variants if v.name == variant))
     return FixPlan(
         id=name,
         run=info,
         before=own,
-        baseline=_baseline(info, results, own),
+        baseline=_baseline(settings, info, results, own),
         targets=targets,
         others=others,
         open=(frozenset(failed) - names) | {suite.name for suite in unseen},
@@ -181,8 +181,8 @@ def _suites(settings: Settings, info: RunInfo) -> tuple[Suite, ...]:
     """The suites of the run as they are today."""
     paths = []
     for suite in info.suites:
-        here = Path(suite.path)
-        paths.append(here if here.exists() else settings.path(suite.path))
+        there = settings.path(suite.path)
+        paths.append(there if there.exists() else Path(suite.path))
     return load_suites(paths, modules=settings.modules)
 
 
@@ -197,24 +197,33 @@ def _unseen(settings: Settings, ran: Sequence[Suite]) -> tuple[Suite, ...]:
     return tuple(suite for suite in found if suite.name not in names)
 
 
-def _variant(info: VariantInfo) -> Variant:
+def _variant(settings: Settings, info: VariantInfo) -> Variant:
+    """A variant of the run, with its paths as they are found from here."""
     sampling = Sampling.model_validate(dict(info.sampling), strict=False) if info.sampling else None
     return Variant(
         info.name,
-        info.model,
-        info.adapter,
+        _found(settings, info.model),
+        _found(settings, info.adapter) if info.adapter else None,
         info.system,
         sampling,
         info.role,
-        chat_template=info.chat_template,
+        chat_template=_found(settings, info.chat_template) if info.chat_template else None,
     )
 
 
-def _baseline(info: RunInfo, results: Iterable[Result], before: Variant) -> Variant | None:
+def _found(settings: Settings, text: str) -> str:
+    """A path that the run was told, seen from here; a name as it is."""
+    there = settings.path(text)
+    return str(there) if there.exists() else text
+
+
+def _baseline(
+    settings: Settings, info: RunInfo, results: Iterable[Result], before: Variant
+) -> Variant | None:
     """What the run compared with; None where it was the variant itself or a committed file."""
     there = {result.variant for result in results}
     named = [v for v in info.variants if v.name == info.baseline and v.name in there]
-    return next((_variant(v) for v in named if v.name != before.name), None)
+    return next((_variant(settings, v) for v in named if v.name != before.name), None)
 
 
 # -- what is repaired ------------------------------------------------------------------------------

@@ -71,9 +71,8 @@ def unknown_teacher(settings: Settings, name: str) -> Problem | None:
 
 
 def _configured(settings: Settings, table: JudgeSettings, name: str, home: Path) -> Teacher:
-    local = settings.path(table.model)
     adapter = str(settings.path(table.adapter)) if table.adapter else None
-    model = str(local) if local.exists() else table.model
+    model = settings.model_path(table.model, table.backend)
     changed: dict[str, Any] = {
         "backend": table.backend,
         "responses": table.responses,

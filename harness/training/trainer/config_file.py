@@ -9,16 +9,31 @@ from typing import Any
 
 from harness.config_file import read_config
 from harness.errors import InputError, Problem
+from harness.relative_paths import Said
 from harness.suites.document import Document, read_document
-from harness.training.trainer.config import TrainConfig
+from harness.training.trainer.config import DataFile, TrainConfig
 
 
 def load_train_config(path: Path, **given: Any) -> TrainConfig:
     """Read and check the file; `given` settings win over those in it.
 
-    Paths are relative to the working directory. Raises `InputError` for all that is wrong.
+    Paths in the file are relative to it, a given `output` to the working directory. Raises
+    `InputError` for all that is wrong.
     """
-    return read_config(path, TrainConfig, **given)
+    config = read_config(path, TrainConfig, **given)
+    said = Said(path.parent, Path())
+    changes: dict[str, Any] = {
+        "model": said.option("model", config.model),
+        "output": Path(said.option("output", str(config.output))),
+        "data": tuple(_located(said, file) for file in config.data),
+        "held_out": tuple(_located(said, file) for file in config.held_out),
+        "template": said.option("model", config.template) if config.template else None,
+    }
+    return config.model_copy(update={**changes, **{key: getattr(config, key) for key in given}})
+
+
+def _located(said: Said, file: DataFile) -> DataFile:
+    return file.model_copy(update={"path": Path(said.option("input", str(file.path)))})
 
 
 def placed(path: Path, error: InputError) -> InputError:

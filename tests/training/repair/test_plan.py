@@ -219,3 +219,16 @@ def test_a_suite_with_which_nothing_can_be_shown_stops_before_the_training(recor
         "  wanted: 55, or no fix could be promoted, even one that changes nothing\n"
         "  mend: add cases, or raise max_drop under fix:"
     )
+
+
+def test_a_run_is_repaired_alike_from_another_folder(
+    record: Record, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = planned(record({"base": "weak"}))
+    (project / "sub").mkdir()
+    monkeypatch.chdir(project / "sub")
+
+    there = planned(load_settings(project))
+
+    assert (there.id, there.place.link) == (here.id, project / here.place.link)
+    assert there.suites[0].path == f"{project}/suites/weak.yaml"

@@ -31,8 +31,8 @@ def test_a_file_with_all_that_is_needed(tmp_path: Path) -> None:
     )
 
     assert config.data == (
-        DataFile(path=Path("rows.jsonl"), count=20),
-        DataFile(path=Path("replay.jsonl"), replay=True),
+        DataFile(path=tmp_path / "rows.jsonl", count=20),
+        DataFile(path=tmp_path / "replay.jsonl", replay=True),
     )
     assert config.lora.rank == 32
     assert config.lora.scale == 64
@@ -42,7 +42,29 @@ def test_a_file_with_all_that_is_needed(tmp_path: Path) -> None:
 def test_one_file_of_rows_needs_no_list(tmp_path: Path) -> None:
     config = load(tmp_path, "model: m\noutput: out\ndata: rows.jsonl\n")
 
-    assert config.data == (DataFile(path=Path("rows.jsonl")),)
+    assert config.data == (DataFile(path=tmp_path / "rows.jsonl"),)
+
+
+def test_paths_are_relative_to_the_file_that_says_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "jobs/base").mkdir(parents=True)
+    (tmp_path / "jobs/train.yaml").write_text(
+        "model: base\noutput: ../out\ndata: rows.jsonl#20\nheld_out: [/data/held.jsonl]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+
+    config = load_train_config(Path("jobs/train.yaml"))
+
+    assert (config.model, config.output) == ("jobs/base", Path("out"))
+    assert config.data == (DataFile(path=Path("jobs/rows.jsonl"), count=20),)
+    assert config.held_out == (DataFile(path=Path("/data/held.jsonl")),)
+
+
+def test_a_model_that_is_no_folder_beside_the_file_is_a_name(tmp_path: Path) -> None:
+    config = load(tmp_path, "model: Qwen/Qwen2.5-7B-Instruct\noutput: out\n")
+
+    assert config.model == "Qwen/Qwen2.5-7B-Instruct"
 
 
 def test_given_settings_win(tmp_path: Path) -> None:
