@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,14 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         needs("x", "not_there_at_all")
 
 
-def test_a_model_that_is_not_there_is_refused_at_load_time() -> None:
+def test_a_model_that_is_not_beside_the_suite_file_is_refused_at_load_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")  # without it, that is said first
-    with pytest.raises(ValidationError, match="'nowhere' is no folder with a model"):
-        parse_check({"similarity": {"reference": "a", "min": 0.5, "model": "nowhere"}})
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)  # which is not where the suite file says it is
+    suite = tmp_path / "suites"
+    said = f"'here' is no folder with a model's config.json: none is at {suite}/here"
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        parse_check({"similarity": {"reference": "a", "min": 0.5, "model": "here"}}, suite)
