@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -23,13 +23,18 @@ LATEST = "latest"
 
 @dataclass(frozen=True, slots=True)
 class ReportPaths:
-    """Where the files of one run lie."""
+    """Where the files of one run lie.
+
+    `first` are the cases that the page says to look at first, by candidate and suite in its way,
+    or "" for one that passes.
+    """
 
     directory: Path
     html: Path
     json: Path
     results: Path
     markdown: Path
+    first: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
 
 def check_writable(directory: Path) -> None:
@@ -85,7 +90,7 @@ def write_reports(
         markdown=home / "summary.md",
     )
     try:
-        _write_all(paths, scorecard, results)
+        first = _write_all(paths, scorecard, results)
         if point:
             _point(directory / LATEST, run_id)
     except OSError as error:
@@ -97,12 +102,13 @@ def write_reports(
                 mend="results are in the store: make room and score again",
             )
         ) from error
-    return paths
+    return replace(paths, first=first)
 
 
 def _write_all(
     paths: ReportPaths, scorecard: Scorecard, results: Callable[[], Iterable[Result]]
-) -> None:
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Write the files; what is to look at first is known when all results were seen."""
     paths.directory.mkdir(exist_ok=True)
     page = Page(scorecard)
     with whole_file(paths.results) as file:
@@ -115,6 +121,7 @@ def _write_all(
         file.write(to_markdown(scorecard))
     with whole_file(paths.json) as file:
         file.write(scorecard.to_json())
+    return page.named_first()
 
 
 @contextlib.contextmanager

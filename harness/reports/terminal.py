@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from rich.console import Console, JustifyMethod
 from rich.padding import Padding
 from rich.table import Table
@@ -42,6 +44,7 @@ def print_summary(
     _Printer(console).everything(scorecard, paths, next_command)
 
 
+First = Mapping[tuple[str, str], Sequence[str]]  # as in ReportPaths
 _GAP = 2
 _JUSTIFY: tuple[JustifyMethod, ...] = ("left", "right", "right", "right", "left")
 
@@ -67,7 +70,7 @@ class _Printer:
     ) -> None:
         self.tables(scorecard)
         for card in scorecard.candidates():
-            self.verdict(card, scorecard)
+            self.verdict(card, scorecard, paths.first if paths else {})
         self.warnings(scorecard)
         if not scorecard.candidates():
             self.line(self.text("Nothing was gated: this run has no candidate.", "bold"))
@@ -108,26 +111,30 @@ class _Printer:
             "not gated" if row.role is VariantRole.CANDIDATE else row.role.value, "dim"
         )
 
-    def verdict(self, card: VariantCard, scorecard: Scorecard) -> None:
+    def verdict(self, card: VariantCard, scorecard: Scorecard, first: First) -> None:
         style = f"bold {COLOUR[card.verdict]}" if card.verdict else "bold"
         self.console.print()
         head = f"{label(card.verdict).upper()}  " if card.verdict else "· "
         self.line(self.text(head, style), self.text(card.summary, "" if card.verdict else "bold"))
         gates = {row.suite: row.gate for row in scorecard.rows(variant=card.name) if row.gate}
         for suite in card.blocked_by:
-            self.block(suite, gates[suite])
+            self.block(suite, gates[suite], first.get((card.name, suite), ()))
         compared = {s: gate.sees for s, gate in gates.items() if gate.delta is not None}
         if not card.blocked_by and (said := sight(compared)):
             self.line(self.text(said, "dim"), indent=2)
+        self.look_at(first.get((card.name, ""), ()))
 
-    def block(self, suite: str, gate: Gate) -> None:
+    def block(self, suite: str, gate: Gate, first: Sequence[str]) -> None:
         self.line(
             self.text(f"{suite}: ", "bold"),
             self.text(because(gate.reasons, gate.against, gate.verdict)),
             indent=2,
         )
-        if gate.worse and gate.verdict is not Verdict.ERROR:
-            self.line(self.text(f"look at: {listed(gate.worse)}"), indent=2)
+        self.look_at(gate.worse if gate.worse and gate.verdict is not Verdict.ERROR else first)
+
+    def look_at(self, cases: Sequence[str]) -> None:
+        if cases:
+            self.line(self.text(f"look at: {listed(cases)}"), indent=2)
 
     def warnings(self, scorecard: Scorecard) -> None:
         """Each warning once, with the candidates that it is about."""

@@ -32,6 +32,34 @@ def test_the_exit_code_is_the_verdict(
     assert json.loads(Path("reports/latest/scorecard.json").read_text())["verdict"] == verdict
 
 
+@pytest.mark.parametrize(
+    ("answers", "line"),
+    [
+        ({"base": "+++++----+++"}, "\n  look at: c05, c06 and c07\n"),  # a pass of the base alone
+        ({"base": "-------+++++"}, "\n  look at: c00, c01 and c02\n"),  # below its threshold
+        ({"base": ALL, "new": "+++++-++++++"}, "\n  look at: c05\n"),
+        ({"base": ALL, "new": "+++++++++++"}, "\n  look at: c11\n"),  # an answer is missing
+    ],
+)
+def test_the_cases_that_the_page_names_are_named(
+    record: Record, capsys: pytest.CaptureFixture[str], answers: dict[str, str], line: str
+) -> None:
+    record(answers)
+
+    main(["run"])
+
+    assert line in capsys.readouterr().out
+
+
+def test_without_a_failing_case_there_is_nothing_to_look_at(
+    record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record({"base": ALL, "new": ALL})
+
+    assert main(["run"]) == 0
+    assert "look at" not in capsys.readouterr().out
+
+
 def test_a_suite_that_cannot_decide_exits_with_4(record: Record) -> None:
     record({"base": ALL, "new": ALL})
     suite = Path("suites/colours.yaml")

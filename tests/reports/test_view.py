@@ -6,7 +6,7 @@ import pytest
 
 from harness.gate.values import GateReport, SuiteVerdict, Verdict
 from harness.reports import build_scorecard
-from harness.reports.page.view import PageView, Spotlight, page_view
+from harness.reports.page.view import PageView, Spotlight, named_first, page_view
 from harness.runner.values import Outcome
 from tests.reports.samples import against_base, info, rate, result, row, small, suite, variant
 
@@ -83,6 +83,19 @@ def test_three_cases_to_look_at_first(verdict: Verdict, cases: list[str]) -> Non
     links = seen.candidates[0].blocking[0].cases
     assert [link.case for link in links] == cases
     assert links[0].href == f"#case/invoices/{cases[0]}/repaired"
+
+
+def test_a_terminal_names_the_cases_that_the_page_names() -> None:
+    seen = view(
+        judged("repaired", Verdict.BELOW_THRESHOLD),
+        judged("forgetful", Verdict.PASS, "worse-1"),
+        spotlight=spotlight(),
+    )
+
+    assert named_first(seen) == {
+        ("repaired", "invoices"): ("must", "fail-0", "fail-1"),
+        ("forgetful", ""): ("worse-1",),
+    }
 
 
 def test_errors_of_the_baseline_are_to_look_at_too() -> None:

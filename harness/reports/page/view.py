@@ -140,6 +140,18 @@ def page_view(scorecard: Scorecard, spotlight: Spotlight) -> PageView:
     )
 
 
+def named_first(view: PageView) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The cases that the page names, by candidate and suite in its way; of a pass, by "" alone."""
+    named = {}
+    for candidate in view.candidates:
+        name = candidate.card.name
+        if not candidate.blocking:
+            named[name, ""] = tuple(link.case for link in candidate.cases)
+        for block in candidate.blocking:
+            named[name, block.suite] = tuple(link.case for link in block.cases)
+    return named
+
+
 def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tuple[str, ...]:
     """The decision in one line: by name for a few candidates, by number for many."""
     if not candidates:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from harness.reports.encode import embedded
 from harness.reports.page.cases import FIELDS, Shortener, case_row
 from harness.reports.page.drawing import delta_strip, rate_strip, sparkline
-from harness.reports.page.view import Spotlight, page_view
+from harness.reports.page.view import Spotlight, named_first, page_view
 from harness.reports.scorecard import Scorecard
 from harness.reports.sections import all_sections
 from harness.reports.templates import asset, content_policy, page_style, template
@@ -35,6 +35,10 @@ class Page:
         self._shortener.see(result)
         for section in self._sections:
             section.see(result)
+
+    def named_first(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """The cases that it names, once all results were seen, as `view.named_first` has them."""
+        return named_first(page_view(self._card, self._spotlight))
 
     def write(self, file: TextIO, results: Iterable[Result]) -> None:
         """Write the page; `results` are those that were seen, in the same order."""
