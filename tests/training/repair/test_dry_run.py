@@ -18,7 +18,7 @@ def add_row(place: Workplace, user: str, answer: str) -> Path:
     messages = [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
     with pool.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"messages": messages}) + "\n")
-    place.replace("json_validity.jsonl#220", "json_validity.jsonl")
+    place.replace("json_validity.jsonl#400", "json_validity.jsonl")
     return pool
 
 
@@ -37,7 +37,7 @@ def test_the_plan_and_the_first_rows_are_shown(failing: Workplace) -> None:
     assert done.code == 0, done.out
     assert "repair json_validity: 23 cases to look at, 19 held out" in done.out
     assert "in use: the base without an adapter" in done.out
-    assert "pool fixtures/pools/json_validity.jsonl: 220 of 220 (all kept)" in done.out
+    assert "pool fixtures/pools/json_validity.jsonl: 400 of 400 (all kept)" in done.out
     assert "guard: 0 rows removed" in done.out
     assert "assistant: {" in done.out
     assert not (failing.folder / ".harness" / "adapters").exists()
@@ -66,7 +66,7 @@ def test_rows_in_a_foreign_chat_template_are_refused(failing: Workplace) -> None
 
 
 def test_a_setting_that_the_trainer_does_not_know_is_refused(failing: Workplace) -> None:
-    failing.replace("learning_rate: 0.002", "lerning_rate: 0.002")
+    failing.replace("learning_rate: 0.001", "lerning_rate: 0.001")
 
     done = failing.here("fix", "--dry-run")
 

@@ -19,7 +19,7 @@ from typing import Any
 from harness.cli import main
 
 ROOT = Path(__file__).parents[3]
-FIX = "  train: {learning_rate: 0.002, batch_size: 8, max_steps: 60}\n"
+FIX = "  train: {learning_rate: 0.001, batch_size: 16, max_steps: 40}\n"
 
 
 @dataclass(frozen=True)
