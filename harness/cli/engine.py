@@ -84,6 +84,7 @@ def status_command(arguments: argparse.Namespace) -> int:
     warm = find_engine(_place(arguments))
     if warm is None:
         print("no warm engine; start one: harness engine up")
+        _print_others()
         return 0
     facts = {
         "model": warm.model,
@@ -108,7 +109,17 @@ def down_command(arguments: argparse.Namespace) -> int:
 
     warm = end(_place(arguments))
     print(f"warm engine of {warm.model} ended" if warm else "no warm engine to end")
+    if warm is None:
+        _print_others()
     return 0
+
+
+def _print_others() -> None:
+    """Engines beside other stores: who looks for one most likely means one of those."""
+    from harness.engine import holders
+
+    for problem in holders():
+        print(problem)
 
 
 def _options(settings: Settings) -> Any:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.backends.registry import open_backend, open_here
-from harness.backends.values import Backend, BackendOptions
+from harness.backends.values import Backend, BackendOptions, holds_weights
+from harness.engine.elsewhere import Watched
 from harness.engine.home import Home
 from harness.engine.values import Warm
 
@@ -22,7 +23,7 @@ def open_engine(name: str, options: BackendOptions, *, warm: bool = True) -> Bac
     home = Home(options.cache_dir) if options.cache_dir and name == ENGINE and warm else None
     there = home.read() if home else None
     if home is None or there is None:
-        return open_backend(name, options)
+        return _opened(name, options)
     # Only now: a run without a warm engine need not pay for the imports.
     from harness.backends.vllm.backend import VllmBackend
     from harness.engine.backend import WarmBackend
@@ -37,12 +38,18 @@ def open_engine(name: str, options: BackendOptions, *, warm: bool = True) -> Bac
         return WarmBackend(there, planner, options)
     planner.close()
     note = f"the warm engine is not used: {reason} (harness engine down frees its memory)"
-    return cast(Backend, _Noted(open_backend(name, options), note))
+    return cast(Backend, _Noted(_opened(name, options), note))
 
 
 def find_engine(cache_dir: Path) -> Warm | None:
     """The warm engine beside a store, if one is up."""
     return Home(cache_dir).read()
+
+
+def _opened(name: str, options: BackendOptions) -> Backend:
+    """An engine of the run's own."""
+    backend = open_backend(name, options)
+    return cast(Backend, Watched(backend)) if holds_weights(backend) else backend
 
 
 class _Noted:

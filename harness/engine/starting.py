@@ -22,10 +22,11 @@ from harness.backends.vllm.machine import describe_model, here
 from harness.backends.vllm.planning import Start, Work, plan_start
 from harness.backends.vllm.versions import installed
 from harness.canonical import JsonValue
+from harness.engine.elsewhere import holders
 from harness.engine.home import Home
 from harness.engine.keeper import TAKEN
 from harness.engine.server import VLLM
-from harness.engine.values import READY, Warm
+from harness.engine.values import KEEPER, READY, Warm
 from harness.errors import InputError, MachineryError, Problem
 from harness.variants import Variant
 
@@ -81,7 +82,7 @@ def launch(job: Job, home: Home, tell: Tell) -> Warm:
     """Start a keeper with this job, in a session of its own; the engine once it answers."""
     home.make()
     keeper = subprocess.Popen(
-        [sys.executable, "-m", "harness.engine.keeper", str(home.folder)],
+        [sys.executable, "-m", KEEPER, str(home.folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -190,7 +191,8 @@ def _wait(keeper: subprocess.Popen[bytes], home: Home, tell: Tell) -> Warm:
             found=_last_words(home.log),
             mend="see its log; less memory: --engine-arg gpu_memory_utilization=0.5, "
             "--engine-arg max_model_len=4096",
-        )
+        ),
+        *holders(),
     )
 
 

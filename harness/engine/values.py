@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from harness.canonical import JsonValue
 
 STARTING, READY = "starting", "ready"
+KEEPER = "harness.engine.keeper"  # the module whose process keeps an engine
 
 
 @dataclass(frozen=True, slots=True)
