@@ -15,7 +15,8 @@ class Item:
     """One case of one variant: its repeats counted by outcome. Repeats never count as items.
 
     `seen` has one bit per repeat. `asked` and `environments` hold the distinct hashes of what was
-    asked and under what; one each, unless something is wrong.
+    asked and under what; one each, unless something is wrong. `reason` says why the first repeat
+    that ended in an error did so.
     """
 
     case: str
@@ -27,6 +28,8 @@ class Item:
     skips: int = 0
     score: float = 0.0
     seen: int = 0
+    reason: str = ""
+    broke: int = -1  # the repeat that `reason` is about
     asked: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
 
@@ -112,6 +115,8 @@ def _count(item: Item, result: Result, shared: dict[str, str]) -> None:
             item.fails += 1
         case Outcome.ERROR:
             item.errors += 1
+            if item.reason == "" or result.repeat < item.broke:
+                item.reason, item.broke = result.reason, result.repeat
         case Outcome.SKIPPED:
             item.skips += 1
     if result.outcome in (Outcome.PASS, Outcome.FAIL):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from harness.gate.early import METHOD
@@ -11,6 +12,7 @@ from harness.gate_settings import GateSettings
 
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 MOST_NAMES = 5
+MOST_REASON = 160  # characters
 
 
 def percent(share: float) -> str:
@@ -36,6 +38,13 @@ def names(cases: Sequence[str]) -> str:
     shown = ", ".join(cases[:MOST_NAMES])
     more = len(cases) - MOST_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def why(case: str, reason: str) -> str:
+    """After a count of errors: why one of the cases ended so; nothing where that is not known."""
+    return (
+        f" ({case}: {textwrap.shorten(reason, MOST_REASON, placeholder='...')})" if reason else ""
+    )
 
 
 def over_suites(family: int) -> str:

@@ -84,7 +84,8 @@ def _machinery(unit: Unit) -> Iterator[str]:
         broken = sorted(item.case for item in items.values() if item.errors)
         if len(broken) > allowed:
             what = f"{say.counted(len(broken), 'case')} of {name} ended in an error"
-            yield f"{what} ({say.names(broken)}), max_errors is {allowed}"
+            why = say.why(broken[0], items[broken[0]].reason)
+            yield f"{what} ({say.names(broken)}), max_errors is {allowed}{why}"
     missing = unit.demand.selected - len(unit.items)
     if missing > 0:
         cases = say.counted(unit.demand.selected, "case")

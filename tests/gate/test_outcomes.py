@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 
@@ -43,6 +44,31 @@ def test_errors_of_the_baseline_count_as_well() -> None:
     assert row.verdict is Verdict.ERROR
     assert row.reasons[0] == "1 case of base ended in an error (c002), max_errors is 0"
     assert row.warnings == ("1 case left out of the comparison: an error or a skip on either side",)
+
+
+def test_the_reason_of_the_first_broken_case_is_said_in_any_order() -> None:
+    broken = [
+        replace(result("b", outcome="E"), reason="later"),
+        replace(result("a", outcome="E", repeat=1), reason="not the first repeat"),
+        replace(result("a", outcome="E"), reason="no answer: the prompt has no tokens"),
+    ]
+    wanted = (
+        "2 cases of new ended in an error (a, b), max_errors is 0 "
+        "(a: no answer: the prompt has no tokens)"
+    )
+
+    assert alone(iter(broken), n=2).reasons[0] == wanted
+    assert alone(iter(broken[::-1]), n=2).reasons[0] == wanted
+
+
+def test_a_long_reason_is_cut_between_words() -> None:
+    broken = [replace(result("a", outcome="E"), reason="broken " * 100)]
+
+    reason = alone(iter(broken), n=1).reasons[0]
+
+    assert reason == (
+        f"1 case of new ended in an error (a), max_errors is 0 (a: {'broken ' * 21}broken...)"
+    )
 
 
 def test_many_broken_cases_are_not_all_named() -> None:
