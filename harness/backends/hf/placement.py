@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.errors import InputError, Problem, nearest
+from harness.backends.spellings import meant
+from harness.errors import InputError, Problem
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -66,7 +67,7 @@ def _device(wanted: str) -> tuple[torch.device, str]:
             Problem(
                 f"device {wanted!r} is not known",
                 wanted="auto, cpu, cuda, cuda:N or mps",
-                did_you_mean=nearest(wanted, ("auto", "cpu", "cuda", "mps")),
+                did_you_mean=meant(kind, ("auto", "cpu", "cuda", "mps")),
             )
         )
     try:
@@ -108,7 +109,7 @@ def _dtype(wanted: str, device: torch.device) -> tuple[torch.dtype, str]:
             Problem(
                 f"dtype {wanted!r} is not known",
                 wanted=f"auto, {', '.join(DTYPES)}",
-                did_you_mean=nearest(wanted, ("auto", *DTYPES)),
+                did_you_mean=meant(wanted, ("auto", *DTYPES)),
             )
         )
     return DTYPES[wanted], ""

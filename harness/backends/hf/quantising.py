@@ -22,8 +22,12 @@ def quantising_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
     if kind is None:
         return
     if kind not in KINDS:
-        wanted = " or ".join(KINDS)
-        yield Problem(f"hf: {ARGUMENT!r} is wrong", found=repr(kind), wanted=wanted)
+        yield Problem(
+            f"hf: {ARGUMENT!r} is wrong",
+            found=repr(kind),
+            wanted=" or ".join(KINDS),
+            did_you_mean="4bit" if kind == "bitsandbytes" else "",  # as vLLM calls it
+        )
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         yield Problem(

@@ -27,6 +27,9 @@ _OURS = {
     "disable_log_stats": "",
 }
 
+# What the engine hf calls its ways to quantise weights, and what vLLM calls the same.
+_OF_HF = {"4bit": "bitsandbytes", "8bit": ""}
+
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
@@ -72,6 +75,13 @@ def argument_problems(given: Mapping[str, Any], vllm: Installed) -> Iterator[Pro
             yield Problem(
                 f"vllm: engine argument {name!r} is not known to vLLM {vllm.version}",
                 did_you_mean=nearest(name, known - set(_OURS)),
+            )
+        elif name == "quantization" and value in _OF_HF:
+            yield Problem(
+                f"vllm: {name!r} is wrong",
+                found=f"{value!r}, as --backend hf has it",
+                wanted="a method of vLLM's, such as bitsandbytes, which is four bits, or fp8",
+                did_you_mean=_OF_HF[value],
             )
         elif wanted := _unfit(value, _checks(name, vllm)):
             yield Problem(f"vllm: {name!r} is wrong", found=repr(value), wanted=wanted)

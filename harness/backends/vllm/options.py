@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.backends.spellings import meant
 from harness.backends.values import BackendOptions
 from harness.backends.vllm.arguments import BATCH_INVARIANT, argument_problems
 from harness.backends.vllm.versions import Installed
-from harness.errors import InputError, Problem, nearest
+from harness.errors import InputError, Problem
 
 # How answers are made, not which: recorded, and not part of any key.
 _EXECUTION = frozenset(
@@ -108,7 +109,7 @@ def _placement_problems(options: BackendOptions, vllm: Installed) -> Iterator[Pr
         yield Problem(
             f"device {options.device!r} is not known to vllm",
             wanted="auto, cpu, cuda or cuda:N",
-            did_you_mean=nearest(kind, _DEVICES),
+            did_you_mean=meant(kind, _DEVICES),
         )
     elif kind == "cuda" and vllm.is_cpu:
         yield Problem(
@@ -124,5 +125,5 @@ def _placement_problems(options: BackendOptions, vllm: Installed) -> Iterator[Pr
         yield Problem(
             f"dtype {options.dtype!r} is not known",
             wanted=", ".join(_DTYPES),
-            did_you_mean=nearest(options.dtype, _DTYPES),
+            did_you_mean=meant(options.dtype, _DTYPES),
         )

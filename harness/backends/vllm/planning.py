@@ -207,7 +207,8 @@ def _choose_lora(ranks: Sequence[int], machine: Machine) -> tuple[dict[str, Any]
         chosen["max_cpu_loras"] = len(ranks)
     spare = ", and one that stays empty for the base" if machine.is_cpu else ""
     told = f"max_lora_rank {rank}, max_loras {slots}"
-    return chosen, f"{told}: {len(ranks)} adapters of one base{spare}"
+    adapters = "1 adapter" if len(ranks) == 1 else f"{len(ranks)} adapters"
+    return chosen, f"{told}: {adapters} of one base{spare}"
 
 
 def _cpu_environment(

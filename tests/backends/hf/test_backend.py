@@ -327,6 +327,18 @@ def test_a_kind_of_quantising_that_is_not_known_is_named() -> None:
     )
 
 
+def test_what_vllm_calls_four_bits_is_told_in_the_words_of_this_engine() -> None:
+    with pytest.raises(InputError) as caught:
+        HfBackend(BackendOptions(engine_args={"quantization": "bitsandbytes"}))
+
+    assert str(caught.value).startswith(
+        "hf: 'quantization' is wrong\n"
+        "  found: 'bitsandbytes'\n"
+        "  wanted: 4bit or 8bit\n"
+        "  did you mean: 4bit"
+    )
+
+
 def test_quantising_needs_a_gpu() -> None:
     with pytest.raises(InputError) as caught:
         quantised({"quantization": "4bit"}, place("cpu", "float32"))

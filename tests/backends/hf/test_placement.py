@@ -46,6 +46,20 @@ def test_what_the_user_says_needs_no_reason() -> None:
             "  did you mean: cuda",
         ),
         (
+            "gpu:0",
+            "auto",
+            "device 'gpu:0' is not known\n"
+            "  wanted: auto, cpu, cuda, cuda:N or mps\n"
+            "  did you mean: cuda",
+        ),
+        (
+            "cpu",
+            "FP16",
+            "dtype 'FP16' is not known\n"
+            "  wanted: auto, float32, bfloat16, float16\n"
+            "  did you mean: float16",
+        ),
+        (
             "cuda:x",
             "auto",
             "device 'cuda:x' is not known\n  wanted: a number after the colon",

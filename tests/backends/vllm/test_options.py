@@ -97,6 +97,26 @@ def test_what_vllm_takes_is_passed_on(vllm: Installed, name: str, value: Any) ->
     assert options.arguments == {name: value}
 
 
+def test_what_the_engine_hf_calls_four_bits_is_told_in_vllms_words(vllm: Installed) -> None:
+    assert refusal(vllm, engine_args={"quantization": "4bit"}) == (
+        "vllm: 'quantization' is wrong\n"
+        "  found: '4bit', as --backend hf has it\n"
+        "  wanted: a method of vLLM's, such as bitsandbytes, which is four bits, or fp8\n"
+        "  did you mean: bitsandbytes"
+    )
+
+
+def test_what_devices_and_formats_are_called_elsewhere_is_understood(vllm: Installed) -> None:
+    assert refusal(vllm, device="gpu", dtype="half") == (
+        "device 'gpu' is not known to vllm\n"
+        "  wanted: auto, cpu, cuda or cuda:N\n"
+        "  did you mean: cuda\n"
+        "dtype 'half' is not known\n"
+        "  wanted: auto, bfloat16, float16, float32\n"
+        "  did you mean: float16"
+    )
+
+
 def test_devices_and_formats_that_there_are_not(vllm: Installed) -> None:
     assert refusal(vllm, device="cudda", dtype="bfloat") == (
         "device 'cudda' is not known to vllm\n"

@@ -52,7 +52,7 @@ def test_a_gate_of_a_few_hundred_cases_runs_eager_on_a_gpu() -> None:
         "eager: 300 answers take about 24 s eager, 56 s compiled, with the start",
         "max_model_len 2,048: prompt and answer take 900 tokens at most",
         "prefix cache on: 30% of the prompt tokens are shared",
-        "max_lora_rank 16, max_loras 1: 1 adapters of one base",
+        "max_lora_rank 16, max_loras 1: 1 adapter of one base",
     )
 
 
