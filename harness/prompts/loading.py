@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -54,13 +55,16 @@ def _built(path: str, *, trust_remote_code: bool) -> Transformers:
     from transformers import AutoTokenizer
 
     try:
-        return Transformers(
+        built = Transformers(
             AutoTokenizer.from_pretrained(
                 path, local_files_only=True, trust_remote_code=trust_remote_code
             )
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(_unreadable(path, error)) from error
+        raise InputError(_unreadable(path, str(error))) from error
+    if not built.encode(string.ascii_lowercase):  # what is built where the files are missing
+        raise InputError(_unreadable(path, "a tokenizer that knows no words"))
+    return built
 
 
 def _check_syntax(backing: Backing, template: str, path: str) -> None:
@@ -76,11 +80,11 @@ def _check_syntax(backing: Backing, template: str, path: str) -> None:
         return
 
 
-def _unreadable(path: str, error: Exception) -> Problem:
+def _unreadable(path: str, reason: str) -> Problem:
     return Problem(
         "the tokenizer cannot be loaded",
         path=path,
-        found=_first_line(str(error).splitlines()),
+        found=_first_line(reason.splitlines()),
         wanted="tokenizer.json and tokenizer_config.json beside the model's weights",
         mend="copy the tokenizer files of the base model into this directory",
     )

@@ -18,7 +18,19 @@ from harness.backends.hf.memory import check_room, is_out_of_memory, too_little
 from harness.backends.hf.placement import Placement
 from harness.backends.hf.quantising import quantised
 from harness.backends.model_dir import ModelDir
-from harness.errors import HarnessError, InputError, MachineryError, Problem
+from harness.errors import HarnessError, InputError, MachineryError, Problem, nearest
+
+# Ours, and those of from_pretrained that an evaluation may want.
+_ARGUMENTS = (
+    "rows",
+    "threads",
+    "quantization",
+    "attn_implementation",
+    "device_map",
+    "max_memory",
+    "offload_folder",
+    "revision",
+)
 
 
 class LoadedModel:
@@ -91,6 +103,8 @@ class LoadedModel:
         with warnings.catch_warnings():
             # Tensors without a place are an error here, so the warning says nothing new.
             warnings.filterwarnings("ignore", message="Found missing adapter keys")
+            # About merging an adapter that holds a tied head; here none is merged.
+            warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
             if self._peft is None:
                 config = LoraConfig.from_pretrained(path)
                 config.inference_mode = True
@@ -128,10 +142,25 @@ def _load(
     except (RuntimeError, ValueError, OSError, ImportError, MemoryError) as error:
         if is_out_of_memory(error):
             raise too_little(directory, placement) from error
-        raise MachineryError(
-            Problem(f"the model cannot be loaded: {error}", str(directory.path))
-        ) from error
+        raise _unloadable(directory, error) from error
     return moved.eval()
+
+
+def _unloadable(directory: ModelDir, error: Exception) -> HarnessError:
+    """A format that needs packages or a GPU that are not there is the user's to mend."""
+    path = str(directory.path)
+    if not directory.quantisation:
+        return MachineryError(Problem(f"the model cannot be loaded: {error}", path))
+    return InputError(
+        Problem(
+            f"transformers cannot load its weights here: they are quantised "
+            f"({directory.quantisation})",
+            path,
+            found=" ".join(str(error).split()),
+            mend="add --backend vllm, which reads gptq, awq and others by itself, or give "
+            "transformers what it asks for",
+        )
+    )
 
 
 def _refused(directory: ModelDir, arguments: Mapping[str, Any], error: TypeError) -> HarnessError:
@@ -144,6 +173,7 @@ def _refused(directory: ModelDir, arguments: Mapping[str, Any], error: TypeError
             f"hf: engine argument {told!r} is not known",
             found=str(error),
             wanted="threads, rows, quantization, or an argument of transformers' from_pretrained",
+            did_you_mean=nearest(told, _ARGUMENTS),
             mend="correct it, or leave it out",
         )
     )

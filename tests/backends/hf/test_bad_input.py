@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from harness.errors import InputError
 from harness.runner import Outcome
 from harness.session import RunReport, run_suites
 from harness.settings import Settings
-from tests.backends.tiny import save_adapter, save_model, save_tokenizer
+from tests.backends.tiny import TEMPLATE, save_adapter, save_model, save_tokenizer
+from tests.backends.vllm.quantised import quantised
+
+ROOT = Path(__file__).parents[3]
 
 SUITE = """
 suite: long
@@ -69,6 +73,68 @@ def test_an_engine_argument_that_nobody_knows_is_named(tiny: Path, tmp_path: Pat
         "  wanted: threads, rows, quantization, or an argument of transformers' from_pretrained\n"
         "  mend: correct it, or leave it out"
     )
+
+
+def test_an_engine_argument_with_a_slip_in_it_is_named_with_the_right_one(
+    tiny: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, tiny, engine_args={"quantisation": "4bit"})
+
+    assert str(caught.value) == (
+        "hf: engine argument 'quantisation' is not known\n"
+        "  found: Qwen2ForCausalLM.__init__() got an unexpected keyword argument 'quantisation'\n"
+        "  wanted: threads, rows, quantization, or an argument of transformers' from_pretrained\n"
+        "  did you mean: quantization\n"
+        "  mend: correct it, or leave it out"
+    )
+
+
+def test_a_quantised_base_that_transformers_cannot_load_names_the_engine_that_can(
+    tmp_path: Path,
+) -> None:
+    model = quantised(ROOT / "fixtures/model", "gptq", tmp_path / "gptq")
+
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, model)
+
+    assert str(caught.value) == (
+        f"{model}: transformers cannot load its weights here: they are quantised (gptq)\n"
+        "  found: Loading a GPTQ quantized model requires optimum (`pip install optimum`)\n"
+        "  mend: add --backend vllm, which reads gptq, awq and others by itself, or give "
+        "transformers what it asks for"
+    )
+
+
+def test_a_model_without_its_tokenizer_is_refused_and_not_asked_empty_prompts(
+    tmp_path: Path,
+) -> None:
+    model = save_model(tmp_path / "model")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (model / name).unlink()
+    (model / "chat_template.jinja").write_text(TEMPLATE)
+
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, model)
+
+    assert str(caught.value) == (
+        f"{model}: the tokenizer cannot be loaded\n"
+        "  found: a tokenizer that knows no words\n"
+        "  wanted: tokenizer.json and tokenizer_config.json beside the model's weights\n"
+        "  mend: copy the tokenizer files of the base model into this directory"
+    )
+
+
+def test_an_adapter_with_a_head_of_its_own_runs_without_a_word_from_peft(
+    tiny: Path, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what peft says while it is made
+        adapter = save_adapter(tmp_path / "tied", tiny, seed=1, modules_to_save=["lm_head"])
+
+    report = run(tmp_path, tiny, adapter=(f"tied={adapter}",))
+
+    assert {result.variant for result in report.results() if result.responses} == {"base", "tied"}
 
 
 def test_an_adapter_of_another_base_is_named(tiny: Path, tmp_path: Path) -> None:
