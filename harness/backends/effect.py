@@ -85,6 +85,17 @@ class Effect:
         )
 
 
+_LOADED = (
+    "compare the names in adapter_model.safetensors with the model's as this engine loads it: "
+    "trained as model.layers..., served as language_model.model.layers... is the usual reason; or "
+    "train it longer"
+)
+_SERVED = (
+    "look whether --base-url is the server that has this adapter: some answer as one model under "
+    "every name; where it is, " + _LOADED
+)
+
+
 def judge_effect(variant: str, base: LogProbs, again: LogProbs, adapter: LogProbs) -> Effect:
     """The effect of a variant's adapter, from the log-probabilities of three passes.
 
@@ -103,12 +114,17 @@ def unchecked(variant: str, reason: str, *, same_answers: bool = False) -> Effec
     return Effect(variant, reason=reason, same_answers=same_answers)
 
 
-def require_effects(engine: str, effects: Iterable[tuple[Effect, str]]) -> None:
+def require_effects(
+    engine: str, effects: Iterable[tuple[Effect, str]], *, served: bool = False
+) -> None:
     """Raise `InputError` for adapters that change nothing here.
 
-    effects: with each adapter's directory, or the name that a server knows it by.
+    effects: with each adapter's directory, or the name that a server knows it by. served: a server
+    that somebody else runs has loaded it.
     """
-    problems = [_no_effect(engine, effect, path) for effect, path in effects if effect.is_missing]
+    mend = _SERVED if served else _LOADED
+    missing = [(effect, path) for effect, path in effects if effect.is_missing]
+    problems = [_no_effect(engine, effect, path, mend) for effect, path in missing]
     if problems:
         raise InputError(*problems)
 
@@ -135,7 +151,7 @@ def _distance(one: LogProbs, other: LogProbs) -> tuple[float, int]:
     return (math.fsum(steps) / len(steps) if steps else 0.0), len(steps)
 
 
-def _no_effect(engine: str, effect: Effect, path: str) -> Problem:
+def _no_effect(engine: str, effect: Effect, path: str, mend: str) -> Problem:
     if effect.moved is None or math.isnan(effect.moved):
         return Problem(
             f"gives no numbers on the engine {engine!r}: log-probabilities are NaN",
@@ -147,7 +163,5 @@ def _no_effect(engine: str, effect: Effect, path: str) -> Problem:
         path,
         found=effect.sentence,
         wanted=f"at least {effect.bar:.3g} per token, {CLEAR:g} times the base against itself",
-        mend="compare the names in adapter_model.safetensors with the model's as this engine loads "
-        "it: trained as model.layers..., served as language_model.model.layers... is the usual "
-        "reason; or train it longer",
+        mend=mend,
     )

@@ -56,6 +56,23 @@ def test_an_adapter_within_ten_times_the_noise_has_none() -> None:
     )
 
 
+def test_a_server_that_answers_alike_under_every_name_is_looked_at_first() -> None:
+    effect = judge_effect("tuned", BASE, BASE, BASE)
+
+    with pytest.raises(InputError) as caught:
+        require_effects("openai", [(effect, "tuned")], served=True)
+    assert str(caught.value) == (
+        "tuned: has no effect on the engine 'openai': it answers as its base does\n"
+        "  found: mean |Δ log-probability| 0 per token against the base, "
+        "the base against itself 0 (4 tokens)\n"
+        "  wanted: at least 1e-05 per token, 10 times the base against itself\n"
+        "  mend: look whether --base-url is the server that has this adapter: some answer as one "
+        "model under every name; where it is, compare the names in adapter_model.safetensors with "
+        "the model's as this engine loads it: trained as model.layers..., served as "
+        "language_model.model.layers... is the usual reason; or train it longer"
+    )
+
+
 def test_an_engine_without_noise_still_needs_more_than_rounding() -> None:
     assert judge_effect("tuned", BASE, BASE, shifted(5e-6)).is_missing
     assert not judge_effect("tuned", BASE, BASE, shifted(5e-5)).is_missing

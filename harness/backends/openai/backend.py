@@ -194,7 +194,8 @@ class OpenAIBackend:
             served = {name: self._served(str(v.adapter)) for name, v in mine.items()}
             found = measure(self._endpoint, self._served(model), served, self._probe)
             self._effects.update(found)
-            require_effects(self.name, [(found[name], served[name]) for name in mine])
+            effects = [(found[name], served[name]) for name in mine]
+            require_effects(self.name, effects, served=True)
 
     def _probe(self, talk: Messages, model: str) -> Written:
         tokenizer = self._tokenizer(self._options.variants[0]) if self._token_source else None
