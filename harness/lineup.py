@@ -138,7 +138,9 @@ def _check_names(variants: Sequence[Variant]) -> None:
             Problem(
                 f"two variants are called {name!r}",
                 found=sources,
-                mend="give each a name of its own: --adapter NAME=DIR",
+                mend="base is --model itself: give the other a name of its own"
+                if name == BASE
+                else "give each a name of its own: --adapter NAME=DIR",
             )
         )
     if problems:

@@ -84,6 +84,12 @@ def test_recorded_answers_bring_their_own_variants() -> None:
             "which `harness init` writes",
         ),
         (
+            {"adapter": ("base=x",)},
+            "two variants are called 'base'\n"
+            "  found: m, x\n"
+            "  mend: base is --model itself: give the other a name of its own",
+        ),
+        (
             {"adapter": ("a=x", "a=y")},
             "two variants are called 'a'\n"
             "  found: x, y\n"

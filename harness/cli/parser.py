@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from harness import __version__
+from harness.cli.other_tools import said_here
 from harness.errors import InputError, Problem, nearest
 from harness.settings import flags
 
@@ -143,6 +144,8 @@ def _unknown(word: str, parser: Parser) -> Problem:
     """A word that this command does not take, though others may."""
     name = word.partition("=")[0]
     elsewhere = name in {flag.name for _, flag, _ in flags()}
+    if not elsewhere and (mend := said_here(name, parser.options())):
+        return Problem(f"unknown option {word!r}", mend=mend)
     return Problem(
         f"unknown option {word!r}",
         found=f"other commands have it, `{parser.prog}` has not" if elsewhere else "",

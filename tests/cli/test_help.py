@@ -64,6 +64,32 @@ def test_an_option_of_other_commands_is_not_suggested(
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "mend"),
+    [
+        (
+            ["--system", "x"],
+            "say it in the suite, under defaults; by variant under [variants.NAME] in harness.toml",
+        ),
+        (["--lora=x"], "name each adapter: --adapter NAME=DIR"),
+        (["--tensor-parallel-size", "2"], "--engine-arg tensor_parallel_size=VALUE"),
+        (["--max_model_len=512"], "--engine-arg max_model_len=VALUE"),
+    ],
+)
+def test_what_other_tools_say_with_an_option_is_told_in_the_words_of_this_one(
+    words: list[str], mend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", *words]) == 2
+    assert capsys.readouterr().err == f"unknown option {words[0]!r}\n  mend: {mend}\n"
+
+
+def test_a_command_without_an_engine_says_nothing_of_engine_arguments(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["runs", "--max-model-len", "2"]) == 2
+    assert "--engine-arg" not in capsys.readouterr().err
+
+
 def test_a_slip_is_sought_among_the_options_of_the_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
