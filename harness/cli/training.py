@@ -97,11 +97,13 @@ def _train(config: TrainConfig, rows: Any, held_out: Any) -> int:
 
 def merge_command(arguments: argparse.Namespace) -> int:
     """Merge, and say how well the merged model agrees with the adapter on its base."""
+    from harness.console import Terminal
     from harness.training.merging import merge
 
-    merged = merge(
-        arguments.adapter, Path(arguments.out), model=arguments.model, device=arguments.device
-    )
+    with Terminal(stderr=True).status("merging, and asking both the same prompts"):
+        merged = merge(
+            arguments.adapter, Path(arguments.out), model=arguments.model, device=arguments.device
+        )
     print(f"merged: {merged.path}")
     print(f"  {merged.agreement()}")
     return 0

@@ -68,12 +68,13 @@ def merge(
     `out` is there already or cannot be written; `MachineryError` where the merged model holds
     numbers that are not finite.
     """
-    from harness.backends.hf.loading import without_bars  # imports torch
-    from harness.backends.hf.placement import place
-
     base = base_of(adapter, model)
     opened = open_adapter(adapter, base)
     _refuse(base, opened, out)
+    # Imports torch, which takes seconds: only now that the paths are right.
+    from harness.backends.hf.loading import without_bars
+    from harness.backends.hf.placement import place
+
     place(device, "float32")  # the device alone: the base's own number format is kept
     tokenizer = load_tokenizer(base.path)
     asked = prompts or [(Message("user", text),) for text in PROMPTS]
