@@ -16,6 +16,7 @@ from harness.reports.words import duration, encodable, plural
 from harness.runner.events import Completed, Event, Finished, Note, Planned, Reused, Waiting
 
 SPAN = 1.0  # seconds over which answers must have come before their speed says anything
+FEW = 10  # answers that say nothing yet about more than ten times as many: a server warms up
 WIDE, NARROW = 24, 8  # columns of the bar: the words beside it matter more
 ROOMY = 100  # columns of a terminal that has room for both
 
@@ -136,6 +137,8 @@ class _Tally:
         seconds, answers, _ = self._measured()
         left = self.total - self.done
         if not answers or left <= 0 or seconds < SPAN:
+            return ""
+        if answers < FEW and left > FEW * answers:
             return ""
         return f"{duration(left * seconds / answers)} left"
 

@@ -35,6 +35,20 @@ def test_a_pipe_gets_a_line_every_half_minute() -> None:
     ]
 
 
+def test_the_first_answer_of_a_server_that_warms_up_says_nothing_about_the_time_left() -> None:
+    file, clock = io.StringIO(), Clock()
+    with Progress(Console(file=file, width=100), clock=clock) as progress:
+        progress(Planned(trials=84, requests=84))
+        clock.now += 31
+        progress(Completed(1, 31))
+        clock.now += 30
+        progress(Completed(12, 600))
+    assert file.getvalue().splitlines() == [
+        "1 of 84 answers · 1 tokens/s",
+        "13 of 84 answers · 20 tokens/s · 2 min 58 s left",
+    ]
+
+
 def test_a_short_run_in_a_pipe_is_silent() -> None:
     file = io.StringIO()
     with Progress(Console(file=file), clock=Clock()) as progress:
