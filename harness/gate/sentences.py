@@ -40,6 +40,11 @@ def names(cases: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def skipped(cases: Sequence[str]) -> str:
+    """Cases that were not asked: the rate says nothing about them."""
+    return f"{counted(len(cases), 'case')} skipped, longer than the context: {names(cases)}"
+
+
 def why(case: str, reason: str) -> str:
     """After a count of errors: why one of the cases ended so; nothing where that is not known."""
     return (

@@ -159,6 +159,9 @@ def facts(unit: Unit) -> Iterator[str]:
 
 def warnings(unit: Unit) -> Iterator[str]:
     """What a reader should know and no verdict says."""
+    skipped = sorted(item.case for item in unit.items.values() if item.skipped)
+    if skipped and unit.rate.n:
+        yield say.skipped(skipped)
     if unit.pairs is not None and unit.baseline:
         if unit.uncompared:
             yield f"not compared: {unit.baseline} has no result in this suite"

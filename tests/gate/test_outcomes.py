@@ -46,6 +46,15 @@ def test_errors_of_the_baseline_count_as_well() -> None:
     assert row.warnings == ("1 case left out of the comparison: an error or a skip on either side",)
 
 
+def test_skipped_cases_are_named_for_the_rate_says_nothing_about_them() -> None:
+    settings = GateSettings(min_pass_rate=0.5)
+
+    assert alone(rows("PSPS"), settings, n=4).warnings == (
+        "2 cases skipped, longer than the context: c001, c003",
+    )
+    assert alone(rows("PP"), settings, n=2).warnings == ()
+
+
 def test_the_reason_of_the_first_broken_case_is_said_in_any_order() -> None:
     broken = [
         replace(result("b", outcome="E"), reason="later"),
