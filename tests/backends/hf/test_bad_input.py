@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,7 @@ def test_an_engine_argument_with_a_slip_in_it_is_named_with_the_right_one(
     )
 
 
+@pytest.mark.skipif(find_spec("optimum") is not None, reason="transformers can load GPTQ here")
 def test_a_quantised_base_that_transformers_cannot_load_names_the_engine_that_can(
     tmp_path: Path,
 ) -> None:
