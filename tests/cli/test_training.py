@@ -134,7 +134,9 @@ def test_merging_on_a_device_that_is_not_known(
 
     assert main([*words, "--device", "gpu"]) == 2
     assert capsys.readouterr().err == (
-        "device 'gpu' is not known\n  wanted: auto, cpu, cuda, cuda:N or mps\n  did you mean: cuda\n"
+        "device 'gpu' is not known\n"
+        "  wanted: auto, cpu, cuda, cuda:N or mps\n"
+        "  did you mean: cuda\n"
     )
 
 
