@@ -118,7 +118,7 @@ def test_a_device_that_is_not_known(tiny: Path) -> None:
     assert refused(tiny, device="gpu") == (
         "device 'gpu' is not known\n"
         "  wanted: auto, cpu, cuda, cuda:N or mps\n"
-        "  did you mean: cpu\n"
+        "  did you mean: cuda\n"
         "  mend: say device: auto or device: cpu"
     )
 
