@@ -80,7 +80,7 @@ def lm_eval(folder: Path) -> Path:
         (own,) = folder.glob("lib/python*/site-packages")
         (own / "beside.pth").write_text("\n".join(site.getsitepackages()) + "\n")
         command = [str(python), "-m", "pip", "install", "-q", f"lm_eval=={VERSION}"]
-        subprocess.run(command, check=True, env=_clean())
+        subprocess.run(command, check=True, env=clean())
         _name_vllm(own)
     return python
 
@@ -98,7 +98,7 @@ def _name_vllm(own: Path) -> None:
         (there / "METADATA").write_text(about)
 
 
-def _clean() -> dict[str, str]:
+def clean() -> dict[str, str]:
     """Without what would lead lm-eval to our modules, and offline."""
     given = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return {**given, "PYTHONDONTWRITEBYTECODE": "", "TOKENIZERS_PARALLELISM": "false"}
@@ -239,7 +239,7 @@ def timed(side: Side, folder: Path) -> Taken:
 
 
 def _environment(side: Side) -> dict[str, str]:
-    given = dict(os.environ) if side.name == "harness" else _clean()
+    given = dict(os.environ) if side.name == "harness" else clean()
     given.pop("PYTHONDONTWRITEBYTECODE", None)
     return {
         **given,

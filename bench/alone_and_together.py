@@ -13,14 +13,13 @@ engine; then a sample of these requests, spread evenly, is answered one by one.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
-from typing import Any
 
 from harness.backends import Address, Backend, BackendOptions, Request, open_backend
 from harness.runner import Plan, Trial, make_plan
 from harness.runner.conversation import conversation, sampling_of
+from harness.settings import Settings, engine_arguments
 from harness.suites import load_suites
 from harness.variants import Variant
 
@@ -37,7 +36,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--engine-arg", action="append", default=[], metavar="KEY=VALUE")
     given = parser.parse_args()
-    arguments = dict(map(engine_argument, given.engine_arg))
+    arguments = engine_arguments(Settings(engine_arg=tuple(given.engine_arg)))
     options = BackendOptions(variants(), dtype=given.dtype, engine_args=arguments)
     backend = open_backend(given.backend, options)
     requests = all_requests(backend, options.variants)[:: given.every]
@@ -58,15 +57,6 @@ def main() -> None:
     print(f"together {seconds:.1f} s, the sample alone {spent:.1f} s")
     for key in [key for key, text in alone.items() if together[key] != text][:3]:
         print(f"{key}\n  together {together[key]!r}\n  alone    {alone[key]!r}")
-
-
-def engine_argument(text: str) -> tuple[str, Any]:
-    """`KEY=VALUE` as the command line has it: numbers and true or false are read as JSON."""
-    key, _, value = text.partition("=")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 def variants() -> tuple[Variant, ...]:

@@ -29,7 +29,7 @@ from statistics import median
 from typing import Any
 
 from bench.against_lm_eval import adapters as fixture_adapters
-from bench.against_lm_eval import lm_eval, plain_model
+from bench.against_lm_eval import clean, lm_eval, plain_model
 from bench.dummy_7b import FIXTURE, dummy_7b, random_adapter
 from harness.backends.values import Address, BackendOptions, Request
 from harness.chat import Message
@@ -92,7 +92,8 @@ def ours(setting: Setting, mode: str, folder: Path) -> list[Engine]:
         "figures": str(figures),
     }
     job.write_text(json.dumps(said))
-    _process([sys.executable, "-m", "bench.engines_beside_lm_eval", "--child", str(job)], folder)
+    command = [sys.executable, "-m", "bench.engines_beside_lm_eval", "--child", str(job)]
+    _process(command, folder, os.environ)
     return [_read(figures)]
 
 
@@ -169,7 +170,8 @@ def _their_engine(
         "figures": str(figures),
     }
     job.write_text(json.dumps(said))
-    _process([str(python), str(HERE / "bench" / "lm_eval_engine.py"), str(job)], folder)
+    command = [str(python), str(HERE / "bench" / "lm_eval_engine.py"), str(job)]
+    _process(command, folder, clean())
     return _read(figures)
 
 
@@ -194,11 +196,8 @@ def _mode(mode: str) -> dict[str, bool]:
     return {} if mode == "own" else {"enforce_eager": mode == "eager"}
 
 
-def _process(command: Sequence[str], folder: Path) -> None:
+def _process(command: Sequence[str], folder: Path, given: Mapping[str, str]) -> None:
     """Run it to its end; raises `SystemExit` with the end of its output where it breaks."""
-    given = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    if command[0] == sys.executable:
-        given = dict(os.environ)
     settings = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1"}
     output = folder / "output.txt"
     with output.open("w") as stream:

@@ -25,13 +25,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.alone_and_together import engine_argument
 from bench.dummy_7b import FIXTURE, dummy_7b, random_adapter
 from harness.backends.effect import unchecked
 from harness.backends.values import Address, BackendOptions, Prompt, Request
 from harness.backends.vllm.asking import in_order
 from harness.backends.vllm.backend import VllmBackend
 from harness.sampling import Sampling
+from harness.settings import Settings, engine_arguments
 from harness.variants import Variant
 
 ADAPTERS = 4
@@ -63,7 +63,7 @@ def main() -> None:
         base = Variant("base", str(model))
         tuned = [Variant(path.name, str(model), str(path)) for path in adapters]
         arguments = {"load_format": "dummy"} if options.dummy_7b else {}
-        arguments |= dict(map(engine_argument, options.engine_arg))
+        arguments |= engine_arguments(Settings(engine_arg=tuple(options.engine_arg)))
         backend = VllmBackend(BackendOptions((base, *tuned), engine_args=arguments))
         backend.expect(options.requests)
         if options.dummy_7b:  # numbers that small move no log-probability
