@@ -179,10 +179,7 @@ def _fails(row: SuiteVerdict, variant: str) -> bool:
 
 def _suites(settings: Settings, info: RunInfo) -> tuple[Suite, ...]:
     """The suites of the run as they are today."""
-    paths = []
-    for suite in info.suites:
-        there = settings.path(suite.path)
-        paths.append(there if there.exists() else Path(suite.path))
+    paths = [Path(_found(settings, suite.path)) for suite in info.suites]
     return load_suites(paths, modules=settings.modules)
 
 
