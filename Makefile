@@ -46,7 +46,7 @@ check: .venv/test.stamp ## Lint and type-check
 	@$(BIN)/mypy
 
 kill-test: .venv/test.stamp ## Kill 50 runs of each engine at random moments, and resume them
-	@HARNESS_KILLS=50 $(BIN)/python -m tests.runner.test_kill
+	@HARNESS_KILLS=50 $(BIN)/python -m tests.evaluation.test_kill
 
 fixtures: .venv/gate.stamp ## Train the embedded model and its adapters again (a GPU, or patience)
 	@$(BIN)/python -m fixtures.make

@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 
 from harness.backends import Address, Backend, BackendOptions, Request, open_backend
-from harness.runner import Plan, Trial, make_plan
-from harness.runner.conversation import conversation, sampling_of
-from harness.settings import Settings, engine_arguments
+from harness.common import Variant
+from harness.config import Settings, engine_arguments
+from harness.evaluation import Plan, Trial, conversation, make_plan
+from harness.evaluation.trial import sampling_of
 from harness.suites import load_suites
-from harness.variants import Variant
 
 ROOT = Path(__file__).parents[1]
 MODEL = str(ROOT / "fixtures/model")

@@ -31,10 +31,8 @@ from typing import Any
 from bench.against_lm_eval import adapters as fixture_adapters
 from bench.against_lm_eval import clean, lm_eval, plain_model
 from bench.dummy_7b import FIXTURE, dummy_7b, random_adapter
-from harness.backends.values import Address, BackendOptions, Request
-from harness.chat import Message
-from harness.sampling import Sampling
-from harness.variants import Variant
+from harness.backends import Address, BackendOptions, Request
+from harness.common import Message, Sampling, Variant
 
 HERE = Path(__file__).parents[1]
 ADAPTERS = 4

@@ -17,12 +17,11 @@ from typing import Any
 
 from bench.alone_and_together import all_requests, variants
 from harness.backends import BackendOptions, Request
-from harness.backends.hf.backend import HfBackend
-from harness.backends.hf.batching import CPU_LIMITS
+from harness.backends.hf.backend import CPU_LIMITS, HfBackend
 from harness.backends.hf.decoding import Decoder
+from harness.backends.hf.kv_cache import Prefilled, Window
 from harness.backends.hf.loading import LoadedModel
 from harness.backends.hf.rows import Row, Stopping
-from harness.backends.hf.window import Prefilled, Window
 
 
 class Named:

@@ -16,10 +16,12 @@ import time
 from pathlib import Path
 
 from harness.backends import open_backend
-from harness.runner import RunInfo, Store, execute, make_plan
+from harness.common import Variant
+from harness.evaluation import execute, make_plan
+from harness.results import RunInfo
 from harness.scorers import parse_check
-from harness.suites.values import Case, Position, Suite, Turn
-from harness.variants import Variant
+from harness.store import Store
+from harness.suites import Case, Position, Suite, Turn
 
 SIZES = (1_000, 10_000, 100_000)
 TEXT = "the quick brown fox jumps " * 40  # 1 kB; echo answers with it

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any
 
-from harness.chat import Message
+from harness.common import Message
 from harness.scorers import Answer, Check, Context, parse_check
 from harness.suites import load_suites
 

@@ -20,9 +20,10 @@ from itertools import cycle, pairwise
 from pathlib import Path
 
 from bench.score_answers import _CATEGORIES, told_apart
-from harness.runner import Event, Finished, Planned, scoring
-from harness.session import run_suites
-from harness.settings import load_settings
+from harness.config import load_settings
+from harness.evaluation import run_suites
+from harness.evaluation import scoring_pool as scoring
+from harness.results import Event, Finished, Planned
 
 
 def write(folder: Path, answers: int) -> None:

@@ -33,11 +33,11 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from harness.backends.hf.placement import Placement, place, use_threads
 from harness.prompts import load_tokenizer
-from harness.training.trainer import LoraSettings, TrainConfig
-from harness.training.trainer.config import PROJECTIONS
-from harness.training.trainer.encoding import IGNORED, Sample
-from harness.training.trainer.job import Job, Samples
-from harness.training.trainer.worker.run import be_deterministic, dataset, new_trainer
+from harness.training.sft import LoraSettings, TrainConfig
+from harness.training.sft.config import PROJECTIONS
+from harness.training.sft.encoding import IGNORED, Sample
+from harness.training.sft.job import Job, Samples
+from harness.training.sft.worker.run import be_deterministic, dataset, new_trainer
 
 EMBEDDED = Path("fixtures/model")
 WARM = 3  # steps that are not timed

@@ -26,13 +26,11 @@ from statistics import median
 from typing import Any
 
 from bench.dummy_7b import FIXTURE, dummy_7b, random_adapter
+from harness.backends import Address, BackendOptions, Prompt, Request
 from harness.backends.effect import unchecked
-from harness.backends.values import Address, BackendOptions, Prompt, Request
-from harness.backends.vllm.asking import in_order
-from harness.backends.vllm.backend import VllmBackend
-from harness.sampling import Sampling
-from harness.settings import Settings, engine_arguments
-from harness.variants import Variant
+from harness.backends.vllm.backend import VllmBackend, in_order
+from harness.common import Sampling, Variant
+from harness.config import Settings, engine_arguments
 
 ADAPTERS = 4
 

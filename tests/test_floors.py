@@ -14,34 +14,17 @@ HARNESS = Path(__file__).parents[1] / "harness"
 
 # Lowest first; names on one line share a floor and do not import each other.
 FLOORS = (
-    {
-        "console",
-        "errors",
-        "chat",
-        "canonical",
-        "garbage",
-        "sampling",
-        "gate_settings",
-        "fix_settings",
-        "relative_paths",
-        "toml_places",
-    },
-    {"locks", "variants"},
+    {"common"},
     {"scorers"},
     {"suites"},
-    {"config_file", "prompts"},
+    {"prompts"},
     {"backends"},
-    {"engine"},
-    {"runner"},
+    {"config"},
+    {"results"},
+    {"store"},
     {"gate"},
     {"reports"},
-    {"settings"},
-    {"again", "early", "judging", "selection", "sides", "typed_options"},
-    {"lineup"},
-    {"run_record"},
-    {"session"},
-    {"rescoring"},
-    {"comparing"},
+    {"evaluation"},
     {"nightly"},
     {"training"},
     {"cli", "pytest_plugin"},
@@ -86,7 +69,7 @@ def test_torch_is_imported_only_where_it_is_needed(path: Path) -> None:
         assert relative.startswith((*TORCH_ALLOWED, "prompts")), relative
 
 
-@pytest.mark.parametrize("door", ["harness.cli", "harness.pytest_plugin", "harness.session"])
+@pytest.mark.parametrize("door", ["harness.cli", "harness.pytest_plugin", "harness.evaluation.run"])
 def test_the_doors_open_without_heavy_libraries(door: str) -> None:
     heavy = "{'torch', 'transformers', 'peft', 'vllm', 'scipy', 'pandas', 'lingua', 'sacrebleu'}"
     code = f"import sys, {door}; print(sorted({heavy} & set(sys.modules)))"

@@ -1,28 +1,29 @@
 """Engines: one protocol, a lazy registry, and the built-in ones."""
 
-from harness.backends.conformance import check_backend
-from harness.backends.declared import Models, models_are
-from harness.backends.recorded import check_rows, recorded_variants
-from harness.backends.registry import (
-    backend_names,
-    check_name,
-    models_of,
-    open_backend,
-    require,
-)
-from harness.backends.unused import unused_notes
-from harness.backends.values import (
+from harness.backends.base import (
     Address,
     Backend,
     BackendOptions,
     Completion,
     Environment,
     Fingerprint,
+    Models,
     Prompt,
     Request,
     announce,
+    models_are,
     one_model_at_a_time,
 )
+from harness.backends.conformance import check_backend
+from harness.backends.registry import (
+    backend_names,
+    check_name,
+    models_of,
+    open_backend,
+    require,
+    unused_notes,
+)
+from harness.backends.replay import check_rows, recorded_variants
 
 __all__ = [
     "Address",

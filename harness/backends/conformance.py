@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from harness.backends.values import Address, Backend, BackendOptions, Completion, Prompt, Request
-from harness.chat import Message
-from harness.sampling import Sampling
-from harness.variants import Variant
+from harness.backends.base import Address, Backend, BackendOptions, Completion, Prompt, Request
+from harness.common import Message, Sampling, Variant
 
 NEW_TOKENS = 16
 TEXTS = ("Say hello.", "Count to three.", "What is the capital of France?")

@@ -17,10 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.backends.declared import models_are
-from harness.backends.plain import estimate_tokens, plain_prompt
-from harness.backends.recorded import Recording
-from harness.backends.values import (
+from harness.backends.base import (
     Address,
     Backend,
     BackendOptions,
@@ -29,11 +26,12 @@ from harness.backends.values import (
     Fingerprint,
     Prompt,
     Request,
+    estimate_tokens,
+    models_are,
+    plain_prompt,
 )
-from harness.canonical import digest
-from harness.chat import Messages
-from harness.errors import InputError, Problem, nearest
-from harness.variants import Variant
+from harness.backends.replay import Recording
+from harness.common import InputError, Messages, Problem, Variant, digest, nearest
 
 VERSION = "1"  # goes up when the same input would give other answers
 _ARGUMENTS = ("delay", "script")

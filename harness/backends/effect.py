@@ -13,8 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from harness.chat import Message, Messages
-from harness.errors import InputError, Problem
+from harness.common import InputError, Message, Messages, Problem
 
 # (number of the probe, place in it) -> log-probability. The place is a token's position where the
 # engine scores prompts, or a token's text where it only names the likeliest next tokens.

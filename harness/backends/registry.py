@@ -6,14 +6,20 @@ that takes `BackendOptions` and returns a `Backend`. Nothing is imported before 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 
-from harness.backends.declared import Models, declared_models
-from harness.backends.model_by_model import ModelByModel
-from harness.backends.values import Backend, BackendOptions, holds_weights, needs_own_process
-from harness.errors import InputError, Problem, nearest
+from harness.backends.base import (
+    Backend,
+    BackendOptions,
+    Models,
+    declared_models,
+    holds_weights,
+    needs_own_process,
+)
+from harness.backends.workers import ModelByModel
+from harness.common import InputError, Problem, nearest
 from harness.prompts import read_template, template_hash
 
 GROUP = "harness.backends"
@@ -127,3 +133,48 @@ def _load(entry: EntryPoint) -> Callable[[BackendOptions], Backend]:
             )
         ) from error
     return opener
+
+
+_COMPUTING = frozenset({"device", "dtype", "trust_remote_code"})
+_USED = {
+    "echo": frozenset({"responses"}),
+    "hf": _COMPUTING | {"batch_tokens"},
+    "openai": frozenset({"base_url", "trust_remote_code"}),
+    "replay": frozenset({"responses"}),
+    "vllm": _COMPUTING,
+}
+_SHARED = ("base_url", "batch_tokens", "device", "dtype", "trust_remote_code")
+_USUAL = BackendOptions()
+
+
+def unused_notes(name: str, options: BackendOptions) -> Iterator[str]:
+    """A note for each option that was set and that this engine does not look at.
+
+    Nothing is known of plug-ins. Recorded answers (`responses`) are another matter: whoever would
+    pass over them refuses them.
+    """
+    used = _USED.get(name, frozenset(_SHARED))
+    for option in _SHARED:
+        if option not in used and getattr(options, option) != getattr(_USUAL, option):
+            yield f"--{option.replace('_', '-')} has no effect: backend {name!r} does not use it"
+
+
+_ELSEWHERE = {
+    "gpu": "cuda",
+    "nvidia": "cuda",
+    "metal": "mps",
+    "half": "float16",
+    "fp16": "float16",
+    "f16": "float16",
+    "float": "float32",
+    "fp32": "float32",
+    "f32": "float32",
+    "bf16": "bfloat16",
+}
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """The known word that was probably meant: by another name, or by a slip; empty for none."""
+    names = tuple(known)
+    other = _ELSEWHERE.get(word.lower(), "")
+    return other if other in names else nearest(word, names)

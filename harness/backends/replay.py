@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-from harness.backends.declared import models_are
-from harness.backends.plain import estimate_tokens, plain_prompt
-from harness.backends.recorded import Recording, Row
-from harness.backends.values import (
+from harness.backends.base import (
     Backend,
     BackendOptions,
     Completion,
@@ -15,10 +17,265 @@ from harness.backends.values import (
     Fingerprint,
     Prompt,
     Request,
+    estimate_tokens,
+    models_are,
+    plain_prompt,
 )
-from harness.chat import Messages
-from harness.errors import InputError, Problem
-from harness.variants import Variant
+from harness.common import BASE, NAME, InputError, Messages, Problem, Variant, nearest
+
+# What a row may hold and is read, with its type in words.
+_FIELDS: Mapping[str, tuple[type, str]] = {
+    "case": (str, "a text"),
+    "variant": (str, "a text"),
+    "repeat": (int, "a number from 0"),
+    "response": (str, "a text"),
+    "responses": (list, "a list of texts"),
+    "outcome": (str, "a text"),
+    "reason": (str, "a text"),
+    "finish_reason": (str, "a text"),
+    "prompt_tokens": (int, "a number from 0"),
+    "completion_tokens": (int, "a number from 0"),
+}
+# Other keys are passed over, unless they look like slips of those above. A run's own rows have
+# these, some of which do: `case_hash`.
+_OTHERS = {"case_hash", "category", "prompt", "repeats", "seconds", "suite", "tags", "variants"}
+# What others call them.
+_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "case": ("id", "case_id", "name", "key"),
+    "response": ("answer", "output", "completion", "prediction", "text", "content", "generation"),
+}
+_KNOWN = {*_FIELDS, *_OTHERS, *(name for names in _ALIASES.values() for name in names)}
+_MOST_PROBLEMS = 20  # a file of the wrong kind is wrong in every line
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Which answers a row holds."""
+
+    case: str
+    variant: str
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: an answer for each user turn, and what was recorded about them.
+
+    `broken` says why there is no answer: recorded errors and skipped cases stay what they were.
+    """
+
+    key: Key
+    responses: tuple[str, ...]
+    broken: str = ""
+    finish_reason: str = "stop"
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    offset: int
+    line: int
+    turns: int | None  # None where the row holds no answers, and needs none
+
+
+class Recording:
+    """A file of recorded answers: its index in memory, its answers on disk.
+
+    Raises `InputError` with every broken line, wrong value and repeated key.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._index: dict[Key, _Place] = {}
+        digest, problems = hashlib.sha256(), []
+        for line, offset, raw in _lines(path):
+            digest.update(raw)
+            problems += self._add(line, offset, raw)
+        if not self._index and not problems:
+            problems.append(Problem("holds no recorded answers", str(path)))
+        _raise(problems)
+        self.digest = digest.hexdigest()[:32]
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Variants with an answer, in the order in which they appear."""
+        return tuple(dict.fromkeys(key.variant for key in self._index))
+
+    def row(self, case: str, variant: str, repeat: int = 0) -> Row | None:
+        """The row of these, or None."""
+        place = self._index.get(Key(case, variant, repeat))
+        if place is None:
+            return None
+        with self.path.open("rb") as stream:
+            stream.seek(place.offset)
+            return _row(json.loads(stream.readline()))
+
+    def check(self, cases: Mapping[str, int], variants: tuple[str, ...] = ()) -> None:
+        """Raise `InputError` for rows that do not fit these cases (id -> number of user turns).
+
+        Also for a variant of the run that has no row at all.
+        """
+        problems = []
+        for key, place in self._index.items():
+            if key.case not in cases:
+                problems.append(self._unknown_case(key, place, cases))
+            elif place.turns is not None and place.turns != cases[key.case]:
+                problems.append(self._wrong_count(key, place, cases[key.case]))
+        problems += [self._unknown_variant(name) for name in variants if name not in self.variants]
+        _raise(problems)
+
+    def _add(self, line: int, offset: int, raw: bytes) -> list[Problem]:
+        where = (str(self.path), line)
+        try:
+            value = json.loads(raw.rstrip(b"\r\n"))
+        except json.JSONDecodeError as error:
+            return [Problem(f"is not JSON: {error.msg}", *where, error.colno)]
+        except UnicodeDecodeError:
+            return [Problem("is not UTF-8", *where)]
+        if not isinstance(value, dict):
+            return [Problem("is not a JSON object", *where, mend="write one object per line")]
+        if faults := list(_faults(value)):
+            return [replace(fault, path=str(self.path), line=line) for fault in faults]
+        row = _row(value)
+        if row.key in self._index:
+            first = self._index[row.key].line
+            return [Problem(_repeated(row.key), *where, found=f"first in line {first}")]
+        self._index[row.key] = _Place(offset, line, None if row.broken else len(row.responses))
+        return []
+
+    def _unknown_case(self, key: Key, place: _Place, cases: Mapping[str, int]) -> Problem:
+        return Problem(
+            f"case {key.case!r} is in no loaded suite",
+            str(self.path),
+            place.line,
+            did_you_mean=nearest(key.case, cases) if len(cases) < 1000 else "",
+            mend="name the suite that it belongs to, or remove the row",
+        )
+
+    def _wrong_count(self, key: Key, place: _Place, turns: int) -> Problem:
+        return Problem(
+            "the number of answers is wrong",
+            str(self.path),
+            place.line,
+            case=key.case,
+            found=_counted(place.turns or 0, "answer"),
+            wanted=f"{turns}, one for each user turn",
+        )
+
+    def _unknown_variant(self, name: str) -> Problem:
+        return Problem(
+            f"there is no answer of variant {name!r}",
+            str(self.path),
+            found=", ".join(self.variants),
+            did_you_mean=nearest(name, self.variants),
+        )
+
+
+def recorded_variants(path: Path) -> tuple[str, ...]:
+    """The variants that a file of recorded answers holds; raises `InputError` for a broken file."""
+    return Recording(path).variants
+
+
+def check_rows(path: Path, cases: Mapping[str, int], variants: tuple[str, ...] = ()) -> None:
+    """Raise `InputError` unless every row fits a case of the loaded suites.
+
+    `cases` maps the id of every case in the loaded suites, selected or not, to its number of user
+    turns; `variants` names those of the run, each of which must have a row.
+    """
+    Recording(path).check(cases, variants)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Line number from 1, offset in bytes, and the line, without blank lines."""
+    offset = 0
+    try:
+        with path.open("rb") as stream:
+            for number, raw in enumerate(stream, start=1):
+                if raw.strip():
+                    yield number, offset, raw
+                offset += len(raw)
+    except OSError as error:
+        raise InputError(
+            Problem(
+                f"recorded answers cannot be read: {error.strerror}",
+                str(path),
+                mend="give a JSONL file: --responses FILE",
+            )
+        ) from error
+
+
+def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, content in value.items():
+        if name in _FIELDS and not _fits(content, _FIELDS[name][0]):
+            yield Problem(f"{name!r} is wrong", found=_short(content), wanted=_FIELDS[name][1])
+        elif name not in _KNOWN and (meant := nearest(name, _FIELDS)):
+            yield Problem(f"key {name!r} is not known", did_you_mean=meant)
+    keys = ", ".join(value) or "an empty object"
+    if "case" not in value:
+        yield Problem("'case' is missing", found=keys, mend=_renamed("case", value))
+    if "response" in value and "responses" in value:
+        yield Problem("has both 'response' and 'responses'", mend="keep one of them")
+    elif "response" not in value and "responses" not in value and not _is_broken(value):
+        yield Problem("'response' is missing", found=keys, mend=_renamed("response", value))
+    variant = value.get("variant", BASE)
+    if isinstance(variant, str) and not NAME.fullmatch(variant):
+        allowed = "letters, digits, '_', '.', '-'"
+        yield Problem(f"variant name {variant!r} is not allowed", wanted=allowed)
+
+
+def _renamed(wanted: str, value: Mapping[str, Any]) -> str:
+    """How a key of another name becomes the one that is wanted."""
+    names = [name for name in _ALIASES[wanted] if isinstance(value.get(name), str)]
+    return f"rename {names[0]!r} to {wanted!r}" if names else ""
+
+
+def _fits(content: object, wanted: type) -> bool:
+    if wanted is int:
+        return isinstance(content, int) and not isinstance(content, bool) and content >= 0
+    if wanted is list:
+        return isinstance(content, list) and all(isinstance(item, str) for item in content)
+    return isinstance(content, wanted)
+
+
+def _is_broken(value: Mapping[str, Any]) -> bool:
+    return value.get("outcome") in ("error", "skipped") or value.get("finish_reason") == "error"
+
+
+def _row(value: Mapping[str, Any]) -> Row:
+    responses = value["responses"] if "responses" in value else [value.get("response", "")]
+    reason = value.get("reason") or "no reason is recorded"
+    return Row(
+        key=Key(value["case"], value.get("variant", BASE), value.get("repeat", 0)),
+        responses=tuple(responses),
+        broken=f"recorded without an answer: {reason}" if _is_broken(value) else "",
+        finish_reason=value.get("finish_reason") or "stop",
+        prompt_tokens=value.get("prompt_tokens"),
+        completion_tokens=value.get("completion_tokens"),
+    )
+
+
+def _repeated(key: Key) -> str:
+    return f"case {key.case!r}, variant {key.variant!r}, repeat {key.repeat} is recorded twice"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _short(content: object) -> str:
+    text = json.dumps(content, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _raise(problems: list[Problem]) -> None:
+    if len(problems) > _MOST_PROBLEMS:
+        rest = len(problems) - _MOST_PROBLEMS
+        more = Problem(f"{_counted(rest, 'more problem')} of this file", problems[0].path)
+        problems = [*problems[:_MOST_PROBLEMS], more]
+    if problems:
+        raise InputError(*problems)
+
 
 VERSION = "1"  # goes up when the same file would give other answers
 

@@ -24,9 +24,8 @@ from harness.cli import (
     training,
     training_data,
 )
-from harness.cli.leaving import INTERRUPTED, leave, silence
-from harness.cli.parser import new_parser, parse
-from harness.errors import HarnessError, InputError, Problem
+from harness.cli.parser import INTERRUPTED, leave, new_parser, parse, silence
+from harness.common import HarnessError, InputError, Problem
 
 COMMANDS = (
     starting,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
-from harness.errors import InputError, Problem
-from harness.settings import flags
+from harness.common import InputError, Problem
+from harness.config import flags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def add_commands(commands: Any) -> None:
 def save_command(arguments: argparse.Namespace) -> int:
     """Write a whole, clean run's results; says how to compare against them."""
     from harness.gate import load_baseline, save_baseline
-    from harness.runner import existing_store, find_run
+    from harness.store import existing_store, find_run
 
     settings = read_settings(arguments)
     path = Path(_json_name(arguments.file))
@@ -108,8 +108,8 @@ def _print(baseline: Baseline) -> None:
 
 
 def _rates(baseline: Baseline) -> Iterator[tuple[str, Rate]]:
+    from harness.common import VariantRole
     from harness.gate import SuiteDemand, decide
-    from harness.variants import VariantRole
 
     demands = [SuiteDemand.of(suite) for suite in baseline.info.suites]
     roles = {baseline.variant.name: VariantRole.REFERENCE}

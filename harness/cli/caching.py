@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.cli.parser import add_settings, count, new_command
 from harness.cli.running import read_settings
-from harness.errors import InputError, Problem
+from harness.common import InputError, Problem
 
 KEPT_RUNS = 50
 
@@ -50,7 +50,7 @@ def cache_command(arguments: argparse.Namespace) -> int:
 
 
 def _show(path: Path) -> int:
-    from harness.runner import existing_store, stats
+    from harness.store import existing_store, stats
 
     with existing_store(path) as store:
         held = stats(store)
@@ -70,7 +70,7 @@ def _astray(option: str, what: str) -> Problem:
 
 def _prune(path: Path, keep: int, *, dry_run: bool) -> int:
     from harness.reports.words import plural
-    from harness.runner import existing_store, prune
+    from harness.store import existing_store, prune
 
     with existing_store(path) as store:
         gone = prune(store, keep, dry_run=dry_run)
@@ -80,7 +80,7 @@ def _prune(path: Path, keep: int, *, dry_run: bool) -> int:
 
 
 def _verify(path: Path) -> int:
-    from harness.runner import verify
+    from harness.store import verify
 
     found = verify(path)
     if not found.faults:
@@ -94,7 +94,7 @@ def _verify(path: Path) -> int:
 
 
 def _repair(path: Path) -> int:
-    from harness.runner import repair
+    from harness.store import repair
 
     done = repair(path)
     for table, rows in done.kept.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.cli.parser import add_settings, columns, new_command
 from harness.cli.running import read_settings
-from harness.errors import InputError, Problem, nearest
+from harness.common import InputError, Problem, nearest
 
 
 def add_commands(commands: Any) -> None:
@@ -37,8 +37,8 @@ def add_commands(commands: Any) -> None:
 
 def validate_command(arguments: argparse.Namespace) -> int:
     """Load every suite; all that is wrong is printed at once."""
+    from harness.config import load_selected
     from harness.reports.words import plural
-    from harness.selection import load_selected
     from harness.training.repair import block_warnings, check_blocks
 
     settings = read_settings(arguments)

@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
-from harness.console import Terminal
-from harness.settings import flags
+from harness.common.console import Terminal
+from harness.config import flags
 
 _USED = {"store", "report_dir"}
 
@@ -39,7 +39,7 @@ def add_commands(commands: Any) -> None:
 
 def compare_command(arguments: argparse.Namespace) -> int:
     """Print the comparison and write it under `reports/`; the exit code is the verdict's."""
-    from harness.comparing import compare_runs
+    from harness.evaluation import compare_runs
     from harness.reports import print_summary
 
     settings = read_settings(arguments)

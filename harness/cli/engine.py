@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
-from harness.settings import Settings
+from harness.config import Settings
 
 IDLE_MINUTES = 30.0
 # Options of a run that say nothing about an engine.
@@ -64,8 +64,8 @@ def add_commands(commands: Any) -> None:
 
 def up_command(arguments: argparse.Namespace) -> int:
     """Start a warm engine for the project's model; returns when it answers."""
-    from harness.console import Terminal
-    from harness.engine.starting import start
+    from harness.backends.vllm.server.starting import start
+    from harness.common.console import Terminal
 
     settings = read_settings(arguments, backend="vllm")
     options = _options(settings)
@@ -79,7 +79,7 @@ def up_command(arguments: argparse.Namespace) -> int:
 
 def status_command(arguments: argparse.Namespace) -> int:
     """Say which engine is warm."""
-    from harness.engine import find_engine
+    from harness.backends.vllm.server import find_engine
 
     warm = find_engine(_place(arguments))
     if warm is None:
@@ -105,7 +105,7 @@ def status_command(arguments: argparse.Namespace) -> int:
 
 def down_command(arguments: argparse.Namespace) -> int:
     """End the warm engine."""
-    from harness.engine import end
+    from harness.backends.vllm.server import end
 
     warm = end(_place(arguments))
     print(f"warm engine of {warm.model} ended" if warm else "no warm engine to end")
@@ -116,7 +116,7 @@ def down_command(arguments: argparse.Namespace) -> int:
 
 def _print_others() -> None:
     """Engines beside other stores: who looks for one most likely means one of those."""
-    from harness.engine import holders
+    from harness.backends.vllm.server import holders
 
     for problem in holders():
         print(problem)
@@ -125,9 +125,9 @@ def _print_others() -> None:
 def _options(settings: Settings) -> Any:
     """The base and the adapters that it is started for."""
     from harness.backends import BackendOptions
-    from harness.engine.starting import base_of
-    from harness.lineup import lineup
-    from harness.settings import engine_arguments
+    from harness.backends.vllm.server.starting import base_of
+    from harness.config import engine_arguments
+    from harness.evaluation import lineup
 
     variants = lineup(settings)
     model = next((v.model for v in variants if v.adapter), variants[0].model)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, count, new_command
 from harness.cli.running import read_settings, typed_path
-from harness.errors import InputError, Problem
+from harness.common import InputError, Problem
 
 if TYPE_CHECKING:
-    from harness.settings import Settings
+    from harness.config import Settings
     from harness.training.repair import FixOptions
 
 PARAPHRASES = (0, 3, 4, 5)
@@ -87,10 +87,10 @@ def _add_current(parser: argparse.ArgumentParser) -> None:
 
 def fix_command(arguments: argparse.Namespace) -> int:
     """Repair a run; 0 promoted or nothing to repair, 1 rejected."""
-    from harness.console import Terminal
+    from harness.common.console import Terminal
     from harness.reports import Progress
     from harness.training.repair import Watchers, fix, print_report, write_report
-    from harness.training.trainer import TrainingProgress
+    from harness.training.sft import TrainingProgress
 
     settings = read_settings(arguments)
     options = _options(arguments, settings)
@@ -134,7 +134,7 @@ def rollback_command(arguments: argparse.Namespace) -> int:
 
 
 def _dry_run(settings: Settings, options: FixOptions) -> int:
-    from harness.console import Terminal
+    from harness.common.console import Terminal
     from harness.training.repair import dry_run, print_plan
 
     plan = dry_run(settings, options)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, columns, count, new_command
 from harness.cli.running import read_settings, tell
-from harness.console import Terminal
+from harness.common.console import Terminal
 
 if TYPE_CHECKING:
     from harness.gate import Verdict
-    from harness.runner import RunInfo
+    from harness.results import RunInfo
 
 
 def add_commands(commands: Any) -> None:
@@ -41,7 +41,7 @@ def add_commands(commands: Any) -> None:
 def runs_command(arguments: argparse.Namespace) -> int:
     """One line for each run, newest first; what is not finished has no verdict."""
     from harness.reports import kept_verdict
-    from harness.runner import count_results, existing_store
+    from harness.store import count_results, existing_store
 
     settings = read_settings(arguments)
     with existing_store(settings.path(settings.store)) as store:
@@ -55,9 +55,9 @@ def runs_command(arguments: argparse.Namespace) -> int:
 
 def show_command(arguments: argparse.Namespace) -> int:
     """The summary of a run, gated again from its stored results; the exit code is its verdict's."""
+    from harness.evaluation import reopen
     from harness.reports import print_summary
-    from harness.runner import existing_store, find_run
-    from harness.session import reopen
+    from harness.store import existing_store, find_run
 
     settings = read_settings(arguments)
     with existing_store(settings.path(settings.store)) as store:
@@ -69,7 +69,7 @@ def show_command(arguments: argparse.Namespace) -> int:
 
 def rescore_command(arguments: argparse.Namespace) -> int:
     """Score again without an engine, and say which outcomes and verdicts change."""
-    from harness.rescoring import rescore_run
+    from harness.evaluation import rescore_run
 
     settings = read_settings(arguments)
     again = rescore_run(settings, arguments.run, arguments.suites)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import Parser, new_command
-from harness.errors import InputError, Problem
+from harness.common import InputError, Problem
 
 if TYPE_CHECKING:
     from harness.suites.importing import Imported

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
-from harness.console import Terminal
+from harness.common.console import Terminal
 
 if TYPE_CHECKING:
     from harness.nightly import NightReport

@@ -3,13 +3,62 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import sys
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from harness import __version__
-from harness.cli.other_tools import said_here
-from harness.errors import InputError, Problem, nearest
-from harness.settings import flags
+from harness.common import InputError, Problem, nearest
+from harness.config import flags
+
+_SUITE = "say it in the suite, under defaults; by variant under [variants.NAME] in harness.toml"
+_ADAPTER = "name each adapter: --adapter NAME=DIR"
+# What is not listed is looked for among the command's own options, by its spelling.
+_SAID_HERE = {
+    "--system": _SUITE,
+    "--system-prompt": _SUITE,
+    "--temperature": _SUITE,
+    "--top-p": _SUITE,
+    "--top-k": _SUITE,
+    "--seed": _SUITE,
+    "--max-tokens": _SUITE,
+    "--max-new-tokens": _SUITE,
+    "--lora": _ADAPTER,
+    "--lora-modules": _ADAPTER,
+    "--enable-lora": _ADAPTER,
+    "--peft": _ADAPTER,
+    "--batch-size": "--batch-tokens N, or --engine-arg rows=N for --backend hf",
+    "--api-key": "put it into the environment variable OPENAI_API_KEY",
+}
+_OF_ENGINES = (
+    "--attn-implementation",
+    "--enforce-eager",
+    "--gpu-memory-utilization",
+    "--kv-cache-dtype",
+    "--max-lora-rank",
+    "--max-loras",
+    "--max-model-len",
+    "--max-num-seqs",
+    "--pipeline-parallel-size",
+    "--quantization",
+    "--tensor-parallel-size",
+)
+
+
+def said_here(option: str, known: Container[str]) -> str:
+    """Where this command has what another tool's option says; empty where nothing is known of it.
+
+    `known` are the command's own options: one that runs no engine is told nothing.
+    """
+    name = option.replace("_", "-")
+    if "--engine-arg" not in known:
+        return ""
+    if name in _OF_ENGINES:
+        return f"--engine-arg {name.removeprefix('--').replace('-', '_')}=VALUE"
+    return _SAID_HERE.get(name, "")
+
 
 DESCRIPTION = "May this adapter replace what runs in production, and if not, what repairs it?"
 
@@ -152,3 +201,26 @@ def _unknown(word: str, parser: Parser) -> Problem:
         did_you_mean="" if elsewhere else nearest(name, parser.options()),
         mend=f"see {parser.prog} --help",
     )
+
+
+INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as shells see programs that end by it
+
+
+def silence() -> int:
+    """Nobody reads on (`harness schema | head`): say nothing more, at the end neither."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    return CLOSED_PIPE
+
+
+def leave(code: int) -> int:
+    """The exit code; ends the process here and now where an engine still works in its thread."""
+    if code == INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
+    if "harness.runner" in sys.modules:  # a command that loaded no engine has none at work
+        from harness.evaluation import at_work, leave_now
+
+        if at_work():
+            leave_now(code)
+    return code

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, given_settings, new_command
-from harness.console import Terminal
-from harness.relative_paths import said_in
-from harness.settings import Settings, find_root
-from harness.typed_options import load_typed
+from harness.common.console import Terminal
+from harness.config import Settings, find_root, load_typed, said_in
 
 if TYPE_CHECKING:
     from harness.gate import Verdict
@@ -68,8 +66,8 @@ def typed_path(settings: Settings, text: str) -> Path:
 
 
 def _run(settings: Settings, named: list[str]) -> int:
+    from harness.evaluation import run_suites
     from harness.reports import Progress, print_summary
-    from harness.session import run_suites
 
     console = Terminal(stderr=True)
     with Progress(console) as observer:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.parser import new_command
-from harness.errors import InputError, Problem
+from harness.common import InputError, Problem
 
 CONFIGURATION = """\
 # Options of `harness run` and of pytest; the command line wins. All: harness run --help
@@ -81,8 +81,8 @@ def init_command(arguments: argparse.Namespace) -> int:
 
 def _filled(root: Path) -> Path | None:
     """A folder of suites, configured or the usual one, that holds some already."""
-    from harness.settings import load_settings
-    from harness.suites.files import yaml_below
+    from harness.config import load_settings
+    from harness.suites.load import yaml_below
 
     try:
         named = load_settings(root).suites

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import OTHER_CODES, new_command
-from harness.errors import InputError
+from harness.common import InputError
 
 if TYPE_CHECKING:
-    from harness.training.trainer import TrainConfig, TrainedAdapter
+    from harness.training.sft import TrainConfig, TrainedAdapter
 
 
 TRAIN = """\
@@ -73,7 +73,7 @@ def add_commands(commands: Any) -> None:
 
 def train_command(arguments: argparse.Namespace) -> int:
     """Train as the file says; the same command goes on with a training that was interrupted."""
-    from harness.training.trainer import load_train_config, placed, read_data
+    from harness.training.sft import load_train_config, placed, read_data
 
     path = Path(arguments.config)
     given = {"output": arguments.output} if arguments.output else {}
@@ -86,8 +86,8 @@ def train_command(arguments: argparse.Namespace) -> int:
 
 
 def _train(config: TrainConfig, rows: Any, held_out: Any) -> int:
-    from harness.console import Terminal
-    from harness.training.trainer import TrainingProgress, train
+    from harness.common.console import Terminal
+    from harness.training.sft import TrainingProgress, train
 
     with TrainingProgress(Terminal(stderr=True)) as observer:
         done = train(config, rows, held_out=held_out, observer=observer, cache=Path(".harness"))
@@ -97,7 +97,7 @@ def _train(config: TrainConfig, rows: Any, held_out: Any) -> int:
 
 def merge_command(arguments: argparse.Namespace) -> int:
     """Merge, and say how well the merged model agrees with the adapter on its base."""
-    from harness.console import Terminal
+    from harness.common.console import Terminal
     from harness.training.merging import merge
 
     with Terminal(stderr=True).status("merging, and asking both the same prompts"):
@@ -121,7 +121,7 @@ def lint_command(arguments: argparse.Namespace) -> int:
 
 def _plan(config: TrainConfig, rows: Any, held_out: Any) -> int:
     """All that a training would check before its first step, and what it would do."""
-    from harness.training.trainer import check_output, prepare, rehearse
+    from harness.training.sft import check_output, prepare, rehearse
 
     prepared = prepare(config, rows, held_out, Path(".harness"))
     done, counts = check_output(prepared), prepared.counts

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, count, new_command
 from harness.cli.running import read_settings
-from harness.console import Terminal
-from harness.errors import InputError, Problem
+from harness.common import InputError, Problem
+from harness.common.console import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.canonical import JsonValue
+    from harness.common import JsonValue
     from harness.training import Row
     from harness.training.cleaning import CountTokens
 
@@ -88,9 +88,9 @@ def _checked(
     rows: Sequence[Row], arguments: argparse.Namespace
 ) -> tuple[Sequence[Row], dict[str, JsonValue]]:
     """The rows that are left, and the reports by name."""
-    from harness.selection import load_selected
+    from harness.config import load_selected
     from harness.training.cleaning import CleaningSettings, clean, print_cleaning
-    from harness.training.guard import Guard, print_guard
+    from harness.training.contamination import Guard, print_guard
 
     console = Terminal()
     reports: dict[str, JsonValue] = {}
@@ -112,7 +112,7 @@ def _checked(
 
 def _limit(model: str | None) -> int | None:
     """The longest conversation that a model takes."""
-    from harness.backends.model_dir import open_model
+    from harness.backends.models import open_model
 
     return open_model(model).context_length if model else None
 
@@ -121,7 +121,7 @@ def _counting(model: str | None) -> CountTokens | None:
     """How long a conversation is for a model."""
     if not model:
         return None
-    from harness.backends.model_dir import open_model
+    from harness.backends.models import open_model
     from harness.prompts import load_tokenizer
 
     tokenizer = load_tokenizer(open_model(model).path)
@@ -129,7 +129,7 @@ def _counting(model: str | None) -> CountTokens | None:
 
 
 def _as_lines(rows: Sequence[Row]) -> str:
-    from harness.chat import as_dicts
+    from harness.common import as_dicts
 
     said = ({"messages": as_dicts(row.messages)} for row in rows)
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in said)

@@ -11,9 +11,8 @@ from harness.gate.baselines import (
 from harness.gate.decision import decide
 from harness.gate.noise import NoiseFloor, flaky_cases, noise_floor
 from harness.gate.pairs import environment_change
-from harness.gate.pairwise import PairwiseComparison, compare_pairwise
-from harness.gate.run_comparison import compare
 from harness.gate.sequential import SequentialTest, balanced_order
+from harness.gate.several import PairwiseComparison, compare, compare_pairwise
 from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict, Verdict
 
 __all__ = [

@@ -14,12 +14,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.canonical import JsonValue, digest
-from harness.errors import InputError, Problem, nearest
-from harness.gate.ledger import Items, collect, renamed
+from harness.common import InputError, JsonValue, Problem, digest, nearest
+from harness.gate.pairs import Items, collect, renamed
 from harness.gate.sentences import counted
-from harness.runner import run_from_json, run_to_json
-from harness.runner.values import Outcome, Result, RunInfo, SuiteInfo, VariantInfo
+from harness.results import (
+    Outcome,
+    Result,
+    RunInfo,
+    SuiteInfo,
+    VariantInfo,
+    run_from_json,
+    run_to_json,
+)
 
 EARLY_STOP = "early stop"  # in RunInfo.execution of a run that could stop early
 FORMAT = "harness-baseline"

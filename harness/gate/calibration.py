@@ -15,10 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.gate.comparison import paired_test
-from harness.gate.intervals import spread, unseen_losses
-from harness.gate.paired_tests import Floats, holm, mcnemar_mid_p_table
 from harness.gate.pairs import Pairs
-from harness.gate.power import smallest_drop
+from harness.gate.statistics import (
+    Floats,
+    holm,
+    mcnemar_mid_p_table,
+    smallest_drop,
+    spread,
+    unseen_losses,
+)
 
 SEED = 20_250_315
 ALPHA = 0.05

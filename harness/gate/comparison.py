@@ -7,16 +7,42 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.gate.early import METHOD
-from harness.gate.intervals import Spread, rate_interval, spread
-from harness.gate.ledger import Items
-from harness.gate.paired_tests import group_sums, holm, mcnemar_mid_p, sign_flip_p
-from harness.gate.pairs import Pairs, groups_of
-from harness.gate.power import cases_to_decide, smallest_drop, smallest_mean_drop
-from harness.gate.rules import inconclusive
-from harness.gate.sequential import SequentialTest
+from harness.common import GateSettings
+from harness.gate.pairs import Items, Pairs, groups_of
+from harness.gate.sequential import METHOD, SequentialTest
+from harness.gate.statistics import (
+    Spread,
+    cases_to_decide,
+    group_sums,
+    holm,
+    mcnemar_mid_p,
+    rate_interval,
+    sign_flip_p,
+    smallest_drop,
+    smallest_mean_drop,
+    spread,
+)
 from harness.gate.values import Comparison, Rate
-from harness.gate_settings import GateSettings
+
+ROUNDING = 1e-9  # 3 of 100 cases are 0.03, also in binary fractions
+
+
+def regressed(seen: Comparison, settings: GateSettings) -> bool:
+    """The drop is not explained by chance and larger than allowed."""
+    return seen.p_adjusted <= settings.alpha and -seen.delta > settings.margin + ROUNDING
+
+
+def inconclusive(seen: Comparison, settings: GateSettings) -> bool:
+    """Not inferior was asked for, and neither that nor a regression is shown."""
+    if settings.policy != "non_inferiority" or regressed(seen, settings):
+        return False
+    return seen.lower_bound <= -settings.margin + ROUNDING
+
+
+def reaches(pass_rate: float, minimum: float) -> bool:
+    """The plain rate is at the bar or above it."""
+    return pass_rate >= minimum - ROUNDING
+
 
 MCNEMAR = "McNemar mid-p"
 SIGN_FLIP = "sign-flip permutation"

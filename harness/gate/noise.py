@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.gate.intervals import wilson
-from harness.gate.ledger import Item, Items, collect
-from harness.runner.values import Result
+from harness.gate.pairs import Item, Items, collect
+from harness.gate.statistics import wilson
+from harness.results import Result
 
 
 @dataclass(frozen=True, slots=True)

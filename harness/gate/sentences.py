@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from harness.gate.early import METHOD
+from harness.common import GateSettings
 from harness.gate.pairs import Pairs
+from harness.gate.sequential import METHOD
 from harness.gate.values import Comparison, Rate
-from harness.gate_settings import GateSettings
 
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 MOST_NAMES = 5

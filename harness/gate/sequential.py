@@ -8,10 +8,13 @@ p values into Holm's correction as usual.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+from harness.gate.pairs import Items, Pairs
 
 ROUNDING = 1e-9
 
@@ -83,3 +86,26 @@ def balanced_order(strata: Mapping[str, str], seed: int) -> tuple[str, ...]:
         for rank, index in enumerate(generator.permutation(len(members))):
             places.append(((rank + offset) / len(members), members[index]))
     return tuple(case for _, case in sorted(places))
+
+
+METHOD = "e-value, valid whenever one stops"
+
+
+def sequential_test(pairs: Pairs, items: Items) -> SequentialTest:
+    """The test over all pairs so far; a cluster is looked at once all of its pairs are there.
+
+    `items` are the candidate's, in the order of their results.
+    """
+    place = {case: index for index, case in enumerate(pairs.cases)}
+    left = Counter(pairs.groups.tolist())
+    sums: Counter[int] = Counter()
+    test = SequentialTest()
+    for case in items:
+        if case not in place:
+            continue
+        group = int(pairs.groups[place[case]])
+        sums[group] += pairs.changes[place[case]]
+        left[group] -= 1
+        if not left[group]:
+            test = test.observe(float(sums[group]))
+    return test

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from harness.gate_settings import GateSettings
-from harness.runner.values import SuiteInfo
-from harness.variants import VariantRole
+from harness.common import GateSettings, VariantRole
+from harness.results import SuiteInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Every night: all variants on their suites, compared with last night and with baselines."""
 
 from harness.nightly.config import NightlyConfig, load_config
-from harness.nightly.named import check_named
+from harness.nightly.names import check_named
 from harness.nightly.night import NightReport, run_night
 from harness.nightly.values import Finding, Night, Rival
 

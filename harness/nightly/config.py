@@ -9,10 +9,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.backends import Models, models_of
-from harness.config_file import read_config
+from harness.config import Form, Said, Settings, Value, VariantSettings, read_config
 from harness.gate import Verdict
-from harness.relative_paths import Form, Said, Value
-from harness.settings import Settings, VariantSettings
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 

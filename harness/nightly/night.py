@@ -2,26 +2,118 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from harness.canonical import digest
-from harness.errors import HarnessError, InputError, Problem
+from harness.common import HarnessError, InputError, Problem, alone, digest
+from harness.config import Settings, VariantSettings, load_selected
+from harness.evaluation import RunReport, cast, noise_key, reopen, run
 from harness.gate import load_baseline
-from harness.locks import alone
 from harness.nightly.alerts import alerts_of, exit_code_of, post, write_alerts
-from harness.nightly.config import NightlyConfig
-from harness.nightly.groups import Group, groups_of
-from harness.nightly.history import forget_nights, keep_night, past_nights
-from harness.nightly.pairwise import among_themselves
-from harness.nightly.rivals import against_last_night, against_pinned, own_findings, rates_of
+from harness.nightly.config import NightlyConfig, NightlyVariant
+from harness.nightly.rivals import (
+    against_last_night,
+    against_pinned,
+    among_themselves,
+    own_findings,
+    rates_of,
+)
 from harness.nightly.trend import write_trend
-from harness.nightly.values import Finding, Night
-from harness.reports import check_writable
-from harness.runner import Observer, Store, ignore
-from harness.session import RunReport, cast, reopen, run
-from harness.settings import Settings
+from harness.nightly.values import Finding, Night, night_from_json, night_to_json
+from harness.reports import check_writable, rates_key
+from harness.results import Observer, ignore
+from harness.store import Store, drop_runs, read_entries, strike_entries, write_entry
+from harness.suites import Suite
+
+
+@dataclass(frozen=True)
+class Group:
+    """One run of a night: its settings and its suites. `name` says whose suites they are."""
+
+    name: str
+    settings: Settings
+    suites: tuple[Suite, ...]
+
+    @property
+    def described(self) -> list[Any]:
+        """What a resumed night must share; cases may have changed, answers are found by content."""
+        chosen = self.settings.model_dump(mode="json", include={"model", "adapter", "baseline"})
+        variants = {n: v.model_dump(mode="json") for n, v in self.settings.variants.items()}
+        return [self.name, chosen, variants, [suite.path for suite in self.suites]]
+
+
+def groups_of(settings: Settings, config: NightlyConfig) -> tuple[Group, ...]:
+    """The runs of a night; raises InputError for suites that are wrong."""
+    by_suites: dict[tuple[str, ...], dict[str, NightlyVariant]] = {config.suites: {}}
+    for name, variant in config.variants.items():
+        by_suites.setdefault(variant.suites or config.suites, {})[name] = variant
+    if not by_suites[config.suites] and not config.adapters and len(by_suites) > 1:
+        del by_suites[config.suites]  # every variant has suites of its own
+    return tuple(
+        _group(settings, config, suites, variants) for suites, variants in by_suites.items()
+    )
+
+
+def _group(
+    settings: Settings,
+    config: NightlyConfig,
+    suites: tuple[str, ...],
+    variants: dict[str, NightlyVariant],
+) -> Group:
+    shared = suites == config.suites
+    known = {name: _plain(variant) for name, variant in variants.items()}
+    if config.baseline in config.variants:
+        known.setdefault(str(config.baseline), _plain(config.variants[str(config.baseline)]))
+    changes: dict[str, Any] = {
+        "variants": {**settings.variants, **known} if shared else known,
+        "adapter": (*settings.adapter, *config.adapters) if shared else (),
+        "variant": settings.variant if shared else (),
+        "model": config.model or settings.model,
+        "baseline": config.baseline or settings.baseline,
+    }
+    named = [str(settings.path(suite)) for suite in suites]
+    chosen = settings.model_copy(update=changes)
+    name = " + ".join(suites) if suites else "configured suites"
+    return Group(name, chosen, load_selected(named, chosen))
+
+
+def _plain(variant: NightlyVariant) -> VariantSettings:
+    return VariantSettings.model_validate(variant.model_dump(exclude={"suites"}))
+
+
+def keep_night(store: Store, night: Night) -> None:
+    """Write a night; the same night is replaced."""
+    write_entry(store, _key(night), night_to_json(night))
+
+
+def past_nights(store: Store, series: str) -> tuple[Night, ...]:
+    """The nights of a series, oldest first, the unfinished among them."""
+    rows = read_entries(store, f"night/{series}/").values()
+    return tuple(night_from_json(row) for row in rows if isinstance(row, dict))
+
+
+def forget_nights(store: Store, series: str, keep: int, reports: Path) -> int:
+    """Remove all but the newest `keep` nights, with their runs and reports; returns how many."""
+    nights = past_nights(store, series)
+    old = nights[: max(0, len(nights) - keep)]
+    wanted = {run for night in nights[len(old) :] for run in night.runs.values()}
+    runs = [run for night in old for run in night.runs.values() if run not in wanted]
+    if old:
+        drop_runs(store, runs)
+        gone = [*map(_key, old), *map(rates_key, runs), *map(noise_key, runs)]
+        strike_entries(store, gone)
+    for run_id in runs:
+        if (reports / run_id / "scorecard.json").is_file():
+            shutil.rmtree(reports / run_id, ignore_errors=True)
+    return len(old)
+
+
+def _key(night: Night) -> str:
+    return f"night/{night.series}/{night.id}"
+
 
 RESUMED_FOR = timedelta(hours=20)  # a night that began longer ago is given up: tonight is another
 

@@ -15,8 +15,7 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from harness.canonical import digest
-from harness.errors import InputError, Problem
+from harness.common import InputError, Problem, digest
 
 
 def read_template(path: Path | str) -> str:

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError, Problem
+from harness.common import InputError, Problem, Variant
+from harness.config import Settings, is_suite
+from harness.evaluation import cast
 from harness.pytest_plugin.batch import Batch
 from harness.pytest_plugin.options import read_configuration, read_settings
-from harness.selection import is_suite
-from harness.session import cast
-from harness.settings import Settings
 from harness.suites import Suite, load_suites
-from harness.variants import Variant
 
 RUN_UID = pytest.StashKey[str]()  # xdist's name for one session with its workers
 BATCH = pytest.StashKey[Batch]()

@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError
-from harness.pytest_plugin.batch import Batch
+from harness.common import HarnessError
+from harness.evaluation import at_work, leave_now
+from harness.pytest_plugin.batch import Batch, console_of
 from harness.pytest_plugin.collecting import BATCH, RUN_UID, batch_of, collects
 from harness.pytest_plugin.items import SuiteFile
-from harness.pytest_plugin.options import add_options, check_root
-from harness.pytest_plugin.progress import console_of
-from harness.pytest_plugin.refusing import refuse
-from harness.runner import at_work, leave_now
+from harness.pytest_plugin.options import add_options, check_root, refuse
 
 STOPPED = "stopped; what was finished is kept: run the same command again"
 

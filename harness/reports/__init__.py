@@ -1,7 +1,6 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
 from harness.reports.building import build_scorecard
-from harness.reports.extras import Extras, ExtrasCount, collect_extras
 from harness.reports.files import ReportPaths, check_writable, write_reports
 from harness.reports.history import keep_rates, kept_verdict, past_rates, rates_key
 from harness.reports.markdown import to_markdown
@@ -17,6 +16,7 @@ from harness.reports.scorecard import (
     VariantCard,
     scorecard_schema,
 )
+from harness.reports.sections.collect import Extras, ExtrasCount, collect_extras
 from harness.reports.terminal import print_summary
 
 __all__ = [

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from harness.canonical import JsonValue, digest
-from harness.gate.noise import NoiseFloor
-from harness.gate.values import Comparison, GateReport, SuiteVerdict, Verdict
-from harness.reports.extras import Extras
+from harness.common import JsonValue, VariantRole, digest
+from harness.gate import Comparison, GateReport, NoiseFloor, SuiteVerdict, Verdict
 from harness.reports.scorecard import (
     Category,
     Gate,
@@ -20,9 +18,9 @@ from harness.reports.scorecard import (
     Trend,
     VariantCard,
 )
+from harness.reports.sections.collect import Extras
 from harness.reports.words import finite, listed
-from harness.runner.values import RunInfo, SuiteInfo, VariantInfo
-from harness.variants import VariantRole
+from harness.results import RunInfo, SuiteInfo, VariantInfo
 
 
 def build_scorecard(

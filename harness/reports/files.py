@@ -10,13 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
-from harness.errors import InputError, MachineryError, Problem
-from harness.reports.encode import dumps
+from harness.common import InputError, MachineryError, Problem
+from harness.reports.html import Page
 from harness.reports.markdown import to_markdown
-from harness.reports.page import Page
-from harness.reports.scorecard import Scorecard
-from harness.runner.result_json import result_to_json
-from harness.runner.values import Result
+from harness.reports.scorecard import Scorecard, dumps
+from harness.results import Result, result_to_json
 
 LATEST = "latest"
 

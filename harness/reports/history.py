@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from harness.canonical import JsonValue
-from harness.gate.values import Verdict
+from harness.common import JsonValue
+from harness.gate import Verdict
 from harness.reports.scorecard import Past, Scorecard, Trend
-from harness.runner.journal import read_entries, read_entry, write_entry
-from harness.runner.store import Store
+from harness.store import Store, read_entries, read_entry, write_entry
 
 MOST = 20  # earlier runs in a line: more would be a smear
 _KEY = "rates/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.common import VariantRole
 from harness.reports.scorecard import Category, Scorecard, VariantCard
 from harness.reports.words import (
     duration,
@@ -14,7 +15,6 @@ from harness.reports.words import (
     probability,
     span,
 )
-from harness.variants import VariantRole
 
 _HEAD = (
     "| suite | variant | passed | rate | 95 % | change | 95 % | p (Holm) | verdict |\n"

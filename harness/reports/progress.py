@@ -11,9 +11,9 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 from rich.text import Text
 
-from harness.reports.display import LINE_EVERY, Display
+from harness.reports.terminal import LINE_EVERY, Display
 from harness.reports.words import duration, encodable, plural
-from harness.runner.events import Completed, Event, Finished, Note, Planned, Reused, Waiting
+from harness.results import Completed, Event, Finished, Note, Planned, Reused, Waiting
 
 SPAN = 1.0  # seconds over which answers must have come before their speed says anything
 FEW = 10  # answers that say nothing yet about more than ten times as many: a server warms up

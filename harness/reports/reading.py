@@ -4,18 +4,63 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
-from harness.errors import InputError, Problem
-from harness.reports.frame import to_frame
+from harness.common import InputError, Problem
 from harness.reports.scorecard import SCHEMA_VERSION, Scorecard, SuiteCard, VariantCard
-from harness.runner.result_json import result_from_json
-from harness.runner.values import Result, RunInfo, SuiteInfo, VariantInfo
+from harness.results import Result, RunInfo, SuiteInfo, VariantInfo, result_from_json
+
+if TYPE_CHECKING:
+    import pandas
+
+PLAIN = (
+    "suite",
+    "category",
+    "case",
+    "variant",
+    "repeat",
+    "score",
+    "reason",
+    "finish_reason",
+    "prompt_tokens",
+    "completion_tokens",
+    "required",
+    "cluster",
+)
+COLUMNS = (*PLAIN, "outcome", "passed", "response", "failed_checks", "tags")
+
+
+def to_frame(results: Iterable[Result]) -> pandas.DataFrame:
+    """One row per case, variant and repeat, with the columns `COLUMNS`.
+
+    `passed` is a boolean, false for errors and skips as well: `outcome` tells them apart.
+    `response` joins the answers of several turns by a blank line; `failed_checks` and `tags` are
+    tuples of names. Raises InputError where pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise InputError(
+            Problem("pandas is not installed", mend='pip install "adapter-gate-harness[pandas]"')
+        ) from None
+    return pandas.DataFrame([_row(result) for result in results], columns=list(COLUMNS))
+
+
+def _row(result: Result) -> dict[str, object]:
+    return {
+        **{name: getattr(result, name) for name in PLAIN},
+        "outcome": result.outcome.value,
+        "passed": result.outcome.value == "pass",
+        "response": "\n\n".join(result.responses),
+        "failed_checks": tuple(check.check for check in result.checks if not check.passed),
+        "tags": result.tags,
+    }
+
 
 if TYPE_CHECKING:
     import pandas
@@ -80,7 +125,7 @@ class SavedRun:
             )
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row per case, variant and repeat; see `harness.reports.frame`."""
+        """One row per case, variant and repeat; see `harness.reports.reading`."""
         return to_frame(self.results())
 
 

@@ -5,16 +5,16 @@ The values here are the contract of `scorecard.json`; every other report is a vi
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.gate.early import METHOD as MAY_STOP_EARLY
-from harness.gate.values import Verdict
-from harness.gate_settings import GateSettings
-from harness.reports.extras import Extras
+from harness.common import GateSettings, JsonValue, VariantRole
+from harness.gate import Verdict
+from harness.gate.sequential import METHOD as MAY_STOP_EARLY
+from harness.reports.sections.collect import Extras
 from harness.reports.words import plural
-from harness.variants import VariantRole
 
 SCHEMA_VERSION: Literal[1] = 1
 BLIND = "too few cases to see a drop of any size: a pass says nothing about a loss there"
@@ -263,3 +263,18 @@ def scorecard_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of `scorecard.json`."""
     schema = Scorecard.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def dumps(value: JsonValue) -> str:
+    """Compact JSON, readable in any language; escaped only where UTF-8 cannot hold it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, as a cut-off byte-level token leaves it
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text
+
+
+def embedded(value: JsonValue) -> str:
+    """JSON for a script element: no `<`, so that no text can end the element or open a comment."""
+    return dumps(value).replace("<", "\\u003c")

@@ -31,7 +31,7 @@ FILTERS = {
 
 def page_style() -> str:
     """The style that all pages share."""
-    return asset("harness.reports.page", "page.css")
+    return asset("harness.reports.html", "page.css")
 
 
 @cache

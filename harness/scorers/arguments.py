@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from harness.common import NUMBER_DIGITS, shown
 from harness.scorers.counting import Range
-from harness.scorers.limits import NUMBER_DIGITS, shown
 from harness.scorers.registry import Args
 from harness.scorers.values import Finding, verdict
 
@@ -126,3 +128,47 @@ class Bounds(Args):
 
 def _plural(noun: str, low: int, high: int) -> str:
     return noun if low == high == 1 else noun + "s"
+
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_TEXTS: dict[str, Any] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+# `Annotated[tuple[str, ...], LISTED, ONE_OR_MORE]` reads `a` as `[a]`.
+LISTED = BeforeValidator(_as_tuple)
+ONE_OR_MORE = WithJsonSchema(_TEXTS)
+ONE_OR_MORE_FORMS = WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXTS}]})
+
+
+NAME = "adapter-gate-harness"
+# Package and the extra of this project that brings it.
+_EXTRAS = {
+    "rouge_score": "metrics",
+    "sacrebleu": "metrics",
+    "torch": "bertscore",
+    "transformers": "bertscore",
+}
+
+
+def needs(check: str, *packages: str) -> None:
+    """Refuses a check at load time where a package that it uses is not installed."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        extra = _EXTRAS.get(missing[0], missing[0])
+        raise wrong(
+            "missing_extra",
+            f"check '{check}' needs {' and '.join(missing)}:"
+            f" install it with `pip install {_package(extra)}`",
+        )
+
+
+def _package(extra: str) -> str:
+    """What pip is to install: a clone is installed from its folder, in place."""
+    root = Path(__file__).parents[2]
+    if not root.joinpath("pyproject.toml").is_file():
+        return f"'{NAME}[{extra}]'"
+    return f"-e '{'.' if root == Path.cwd() else root}[{extra}]'"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import regex
 
-from harness.scorers.readable import nfkc
+from harness.scorers.unicode_text import nfkc
 
 _SENTENCE = regex.compile(r"(?<=[.!?…])(?=\s)|(?<=[。！？؟।])|\n+")
 _CLAUSE = regex.compile(

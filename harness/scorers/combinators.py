@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from harness.canonical import JsonValue
+from harness.common import JsonValue
 from harness.scorers.arguments import FILLED, Count, filled, wrong
 from harness.scorers.check import Check, CheckField
 from harness.scorers.registry import Args, Example, scorer

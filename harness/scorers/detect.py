@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import regex
 import yaml
 
-from harness.canonical import JsonValue
+from harness.common import JsonValue
 from harness.scorers import scripts
 from harness.scorers.languages import LANGUAGES, RARE
-from harness.scorers.readable import nfkc
+from harness.scorers.unicode_text import nfkc
 
 if TYPE_CHECKING:
     from lingua import LanguageDetector

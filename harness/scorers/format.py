@@ -6,10 +6,10 @@ from typing import Literal
 
 import regex
 
+from harness.common import shown
 from harness.scorers.arguments import Bounds
 from harness.scorers.counting import count_words, filled_lines, lines
-from harness.scorers.limits import shown
-from harness.scorers.paragraphs import count_bullets, paragraphs
+from harness.scorers.markdown import count_bullets, paragraphs
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.sentences import count_sentences
 from harness.scorers.values import Answer, Context, Finding, verdict

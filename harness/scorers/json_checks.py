@@ -24,14 +24,12 @@ from pydantic import (
     model_validator,
 )
 
-from harness.canonical import JsonValue, canonical_json
+from harness.common import SCHEMA_SECONDS, JsonValue, canonical_json, shown
 from harness.scorers.arguments import FILLED, Count, Exact, ExactPositive, Text, filled, wrong
-from harness.scorers.json_extract import extract
 from harness.scorers.json_path import Location, PathError, parse_path, place_text, select
 from harness.scorers.json_schema import check_schema, first_violation
 from harness.scorers.json_text import Exact as ExactJson
-from harness.scorers.json_text import NotJsonError, exact, kind, parse, same, written
-from harness.scorers.limits import SCHEMA_SECONDS, shown
+from harness.scorers.json_text import NotJsonError, exact, extract, kind, parse, same, written
 from harness.scorers.patterns import Budget, Pattern, TooSlow, compiled, too_slow
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.schema_check import SchemaProblemError

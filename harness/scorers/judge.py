@@ -23,14 +23,11 @@ from typing import Annotated, Literal
 import regex
 from pydantic import BeforeValidator, Field
 
-from harness.canonical import digest
-from harness.chat import Message, Messages
-from harness.errors import MachineryError, Problem
+from harness.common import MachineryError, Message, Messages, Problem, digest, shown
 from harness.scorers.arguments import wrong
-from harness.scorers.limits import shown
-from harness.scorers.readable import clipped
 from harness.scorers.reasoning import strip_reasoning
 from harness.scorers.registry import Args, Example, scorer
+from harness.scorers.unicode_text import clipped
 from harness.scorers.values import Answer, Context, Finding, Question
 
 # What a judge is shown of an answer and of the conversation: about 5,000 tokens each.

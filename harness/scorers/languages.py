@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.errors import nearest
+from harness.common import nearest
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import regex
 
-from harness.scorers.counting import lines
+from harness.scorers.counting import has_text, lines
 
 _FENCE = regex.compile(r" {0,3}(?:>\s?)?(?P<marks>`{3,}|~{3,})\s*(?P<info>[^`\n]*)$")
 HEADING = regex.compile(r" {0,3}#{1,6}(?:[ \t]+\S.*|[ \t]*)$")
@@ -67,3 +67,35 @@ def marked_lines(text: str) -> Iterator[Line]:
     """All lines of a text, with those of code blocks marked."""
     inside = {n for fence in fences(text) for n in range(fence.first, fence.last + 1)}
     return (Line(row, n in inside) for n, row in enumerate(lines(text)))
+
+
+def paragraphs(text: str) -> list[str]:
+    """The blocks between blank lines, without headings and rules; a code block stays whole."""
+    blocks: list[list[str]] = [[]]
+    for line in marked_lines(text):
+        if _ends_block(line):
+            blocks.append([])
+        else:
+            blocks[-1].append(line.text)
+    joined = ("\n".join(block) for block in blocks)
+    return [block for block in joined if has_text(block)]
+
+
+def _ends_block(line: Line) -> bool:
+    if line.code:
+        return False
+    blank = not line.text.strip()
+    return blank or bool(HEADING.match(line.text) or RULE.match(line.text))
+
+
+def count_bullets(text: str, *, numbered: bool = False, nested: bool = True) -> int:
+    """How many list items there are outside code blocks."""
+    return sum(_is_bullet(line, numbered, nested) for line in marked_lines(text))
+
+
+def _is_bullet(line: Line, numbered: bool, nested: bool) -> bool:
+    if line.code or RULE.match(line.text):
+        return False
+    if not nested and line.text[:2].isspace():
+        return False
+    return bool(BULLET.match(line.text) or (numbered and NUMBERED.match(line.text)))

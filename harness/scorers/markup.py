@@ -4,21 +4,88 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Literal, Self
+from xml.parsers import expat
 
 import regex
 from pydantic import model_validator
 
-from harness.canonical import JsonValue
+from harness.common import NESTING, JsonValue, listed, shown
 from harness.scorers.arguments import Count, Word, Words, wrong
 from harness.scorers.counting import lines
 from harness.scorers.json_text import NotJsonError, parse
-from harness.scorers.limits import listed, shown
 from harness.scorers.markdown import BULLET, HEADING, RULE, Fence, fences, marked_lines
 from harness.scorers.registry import Args, Example, scorer
-from harness.scorers.tables import Table, tables
 from harness.scorers.values import Answer, Context, Finding, verdict
+
+_RULE = regex.compile(r"\s*+\|?\s*:?-+:?\s*+(?:\|\s*:?-+:?\s*+)*+\|?\s*+")
+_BAR = regex.compile(r"(?<!\\)(?:\\\\)*+\|")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its header, its rows, the line of its header from 0, how many lines it takes.
+
+    `ragged` is the first row, from 0, with another number of cells than the header.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    line: int
+
+    @property
+    def lines(self) -> int:
+        """Lines of header, rule and rows."""
+        return len(self.rows) + 2
+
+    @property
+    def ragged(self) -> int | None:
+        """The first row that has more or fewer cells than the header."""
+        widths = (len(row) for row in self.rows)
+        return next((n for n, width in enumerate(widths) if width != len(self.header)), None)
+
+
+def tables(text: str) -> list[Table]:
+    """All tables outside code blocks."""
+    rows = ["" if line.code else line.text for line in marked_lines(text)]
+    found: list[Table] = []
+    place = 1
+    while place < len(rows):
+        header = _cells(rows[place - 1])
+        if _is_rule(rows[place]) and header and len(_cells(rows[place])) == len(header):
+            body = _body(rows, place + 1)
+            found.append(Table(header, body, place - 1))
+            place += len(body)
+        place += 1
+    return found
+
+
+def _body(rows: list[str], start: int) -> tuple[tuple[str, ...], ...]:
+    end = start
+    while end < len(rows) and "|" in rows[end]:
+        end += 1
+    return tuple(_cells(row) for row in rows[start:end])
+
+
+def _is_rule(row: str) -> bool:
+    return "|" in row and "-" in row and _RULE.fullmatch(row) is not None
+
+
+def _cells(row: str) -> tuple[str, ...]:
+    """The cells of a row; bars after a backslash are text. No bar: no cells."""
+    text = row.strip()
+    if "|" not in text:
+        return ()
+    ends = [match.end() - 1 for match in _BAR.finditer(text)]
+    starts = [0, *(end + 1 for end in ends)]
+    parts = [text[a:b] for a, b in zip(starts, [*ends, len(text)], strict=True)]
+    parts = parts[1:] if text.startswith("|") else parts
+    parts = parts[:-1] if parts and ends and ends[-1] == len(text) - 1 else parts
+    return tuple(part.strip() for part in parts)
+
 
 Sign = Literal["heading", "list", "bold", "italic", "code", "link", "table", "quote", "rule"]
 
@@ -241,3 +308,95 @@ def _is_whole(text: str, found: list[Fence]) -> bool:
     return len(found) == 1 and all(
         n in covered or not line.strip() for n, line in enumerate(lines(text))
     )
+
+
+class XmlArgs(Args):
+    """`root`: the name of the outermost element. `tags`: elements that must be there.
+
+    `fragment`: several outermost elements and text between them are welcome.
+    `extract`: the XML may stand in the answer's only fenced block.
+    """
+
+    root: Word | None = None
+    tags: Words | None = None
+    fragment: bool = False
+    extract: bool = False
+
+
+class _RefusedError(Exception):
+    """What is well-formed and yet refused."""
+
+
+@dataclass
+class _Seen:
+    """What the parser has met."""
+
+    names: Counter[str] = field(default_factory=Counter)
+    first: str = ""
+    depth: int = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.depth += 1
+        if self.depth > NESTING:
+            raise _RefusedError(f"it nests deeper than {NESTING} levels")
+        self.first = self.first or name
+        self.names[name] += 1
+
+    def end(self, name: str) -> None:
+        self.depth -= 1
+
+
+@scorer(
+    "xml",
+    version=1,
+    shorthand="root",
+    example=Example(
+        {"root": "note", "tags": ["to"]}, "<note><to>Ann</to></note>", "<note><to></note>"
+    ),
+)
+def xml(answer: Answer, context: Context, args: XmlArgs) -> Finding:
+    """The whole answer is well-formed XML, with the given elements; a document type is refused."""
+    text = _part(answer.text, args.extract).strip()
+    try:
+        seen = _parsed(f"<_>{text}</_>" if args.fragment else text)
+    except _RefusedError as error:
+        return verdict(False, f"refused: {error}")
+    except expat.ExpatError as error:
+        place = f"line {error.lineno} column {error.offset + 1}"
+        return verdict(False, f"not well-formed at {place}: {expat.ErrorString(error.code)}")
+    except UnicodeEncodeError:
+        return verdict(False, "not well-formed: it has a lone surrogate")
+    return _judge(seen, args)
+
+
+def _part(text: str, extract: bool) -> str:
+    blocks = fences(text) if extract else []
+    return blocks[0].code if len(blocks) == 1 else text
+
+
+def _parsed(text: str) -> _Seen:
+    """Parse without entities: a document type, where they are declared, is refused."""
+    seen = _Seen()
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = seen.start
+    parser.EndElementHandler = seen.end
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.Parse(text, True)
+    return seen
+
+
+def _refuse(*_: object) -> None:
+    raise _RefusedError("a document type could declare entities")
+
+
+def _judge(seen: _Seen, args: XmlArgs) -> Finding:
+    if args.fragment and seen.names.total() == 1:
+        return verdict(False, "no element")
+    if args.root is not None and not args.fragment and seen.first != args.root:
+        return verdict(False, f"the root is {shown(seen.first)}, wanted {shown(args.root)}")
+    missing = [tag for tag in args.tags or () if not seen.names[tag]]
+    if args.root is not None and args.fragment and not seen.names[args.root]:
+        missing.append(args.root)
+    if missing:
+        return verdict(False, f"elements missing: {listed(missing)}", missing=[*missing])
+    return verdict(True, "well-formed")

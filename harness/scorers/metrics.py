@@ -19,15 +19,11 @@ from pydantic import (
     model_validator,
 )
 
-from harness.canonical import JsonValue
+from harness.common import JsonValue
 from harness.scorers import scripts
-from harness.scorers.arguments import wrong
-from harness.scorers.extras import needs
-from harness.scorers.one_or_more import LISTED, ONE_OR_MORE
-from harness.scorers.readable import clipped, visible
+from harness.scorers.arguments import LISTED, ONE_OR_MORE, needs, wrong
 from harness.scorers.registry import Args, Example, scorer
-from harness.scorers.tokens import spaced, tokens
-from harness.scorers.unicode_text import nfc
+from harness.scorers.unicode_text import clipped, nfc, spaced, tokens, visible
 from harness.scorers.values import Answer, Context, Finding
 
 if TYPE_CHECKING:

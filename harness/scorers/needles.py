@@ -17,10 +17,9 @@ from typing import Annotated
 import regex
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-from harness.canonical import JsonValue
-from harness.scorers.readable import nfkc
+from harness.common import JsonValue
 from harness.scorers.registry import Args, Example, scorer
-from harness.scorers.tokens import UNSPACED
+from harness.scorers.unicode_text import UNSPACED, nfkc
 from harness.scorers.values import Answer, Context, Finding, verdict
 
 # Group separators besides the space, after NFKC (which makes the narrow spaces plain ones).

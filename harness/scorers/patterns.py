@@ -10,8 +10,8 @@ from typing import Annotated
 import regex
 from pydantic import AfterValidator
 
+from harness.common import REGEX_SECONDS, shown
 from harness.scorers.arguments import Text, wrong
-from harness.scorers.limits import REGEX_SECONDS, shown
 
 
 class TooSlow(Exception):

@@ -11,10 +11,9 @@ from typing import Any, TypeAlias
 
 import regex
 
-from harness.errors import nearest
+from harness.common import NESTING, nearest, shown
 from harness.scorers.json_formats import KNOWN
 from harness.scorers.json_path import place_text
-from harness.scorers.limits import NESTING, shown
 from harness.scorers.patterns import ecma
 
 Schema: TypeAlias = "Mapping[str, Any] | bool"

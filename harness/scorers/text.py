@@ -5,14 +5,15 @@ Texts are compared in Unicode normal form C, with their case, unless `ignore_cas
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Self
 
 import regex as regex_engine
 from pydantic import Field, model_validator
 
-from harness.canonical import JsonValue
-from harness.scorers.arguments import Count, Text, Word, Words, wrong
-from harness.scorers.limits import listed, shown
+from harness.common import JsonValue, listed, shown
+from harness.scorers.arguments import Count, Share, Text, Word, Words, wrong
+from harness.scorers.counting import words
 from harness.scorers.patterns import Budget, Pattern, TooSlow, compiled, too_slow
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.unicode_text import find, folded, nfc, occurrences
@@ -256,3 +257,34 @@ def regex(answer: Answer, context: Context, args: RegexArgs) -> Finding:
     if args.max is not None and count > args.max:
         return verdict(False, f"{count} matches, wanted at most {args.max}", count=count)
     return verdict(True, f"{shown(match[0])} matches", match=match[0][:200], start=match.start())
+
+
+class NoRepetitionArgs(Args):
+    """`n`: words in an n-gram. `max`: the largest share of n-grams that may repeat earlier ones."""
+
+    n: Annotated[Count, Field(ge=1, le=20)] = 4
+    max: Share = 0.25
+
+
+@scorer(
+    "no_repetition",
+    version=1,
+    shorthand="max",
+    example=Example(None, "The cat sat on the mat.", "The cat sat. " * 5),
+)
+def no_repetition(answer: Answer, context: Context, args: NoRepetitionArgs) -> Finding:
+    """The answer does not go round in circles: few of its n-grams repeat earlier ones.
+
+    The share is 1 − distinct / all n-grams of words (seq-rep-n, Welleck et al. 2019); Han
+    characters and kana count as words. An answer of fewer than n words has none to repeat.
+    """
+    found = words(folded(answer.text))
+    grams = Counter(zip(*(found[k:] for k in range(args.n)), strict=False))
+    total = grams.total()
+    if not found:
+        return verdict(None, "cannot tell: the answer has no words")
+    share = 1 - len(grams) / total if total else 0.0
+    worst, times = max(grams.items(), key=lambda item: item[1], default=((), 1))
+    often = f"; {shown(' '.join(worst))} {times} times" if times > 1 else ""
+    reason = f"{share:.0%} of the {args.n}-grams repeat earlier ones, allowed {args.max:.0%}"
+    return verdict(share <= args.max, reason + often, share=round(share, 6), times=times)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, PrivateAttr, ValidationInfo, model_validator
 
-from harness.canonical import JsonValue, canonical_json
+from harness.common import JsonValue, canonical_json
 from harness.scorers.arguments import Text, wrong
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.values import Answer, Context, Finding, verdict

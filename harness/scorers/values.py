@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.canonical import JsonValue, digest
-from harness.chat import Messages, as_dicts
+from harness.common import JsonValue, Messages, as_dicts, digest
 
 
 @dataclass(frozen=True, slots=True)

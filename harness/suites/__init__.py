@@ -1,11 +1,11 @@
 """Suites: YAML with positions, templates, data files and seeded families, checked as a whole."""
 
-from harness.suites.files import suite_files
+from harness.common.yaml_positions import Position
 from harness.suites.haystack import Fitted, Haystack, HaystackSpec, TooLong, fit
-from harness.suites.load import load_suite, load_suites
+from harness.suites.load import load_suite, load_suites, suite_files
 from harness.suites.practice import practice_suite
-from harness.suites.published import json_schema
-from harness.suites.values import Case, Position, Suite, Turn
+from harness.suites.schema import json_schema
+from harness.suites.values import Case, Suite, Turn
 
 __all__ = [
     "Case",

@@ -9,18 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harness.fix_settings import FixSettings, GenerateSettings, ReplaySettings, TeacherSettings
-from harness.gate_settings import GateSettings
-from harness.sampling import Sampling
-from harness.scorers.docs import kind_of
-from harness.suites.file_models import (
-    CaseKeys,
-    DefaultKeys,
-    HaystackKeys,
-    RowsKeys,
-    SuiteKeys,
-    TurnKeys,
+from harness.common import (
+    FixSettings,
+    GateSettings,
+    GenerateSettings,
+    ReplaySettings,
+    Sampling,
+    TeacherSettings,
 )
+from harness.scorers.docs import kind_of
+from harness.suites.schema import CaseKeys, DefaultKeys, HaystackKeys, RowsKeys, SuiteKeys, TurnKeys
 
 HEAD = """\
 # The suite file

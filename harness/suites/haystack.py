@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from harness.canonical import JsonValue
+from harness.common import JsonValue
 from harness.suites.haystack_prose import coined, prose
 
 Task = Literal["single", "multikey", "multivalue", "tracking", "counting"]

@@ -2,16 +2,232 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
-from harness.errors import InputError, Problem
-from harness.garbage import no_collection
-from harness.suites.document import read_document
-from harness.suites.files import suite_files
-from harness.suites.reader import SuiteReader
-from harness.suites.unique import Named, stand_twice
-from harness.suites.values import Position, Suite
+from pydantic import BaseModel, ValidationError
+
+from harness.common import InputError, Problem, nearest, no_collection
+from harness.common.validation import described
+from harness.common.yaml_positions import Document, Position, read_document
+from harness.scorers import load_context
+from harness.suites.cases import (
+    CaseReader,
+    Draft,
+    MissingKeys,
+    check_names,
+    haystack_case,
+    haystack_variables,
+    same_id,
+)
+from harness.suites.haystack import expand
+from harness.suites.problems import Place, Problems
+from harness.suites.rows import Row, find_data, read_rows
+from harness.suites.schema import MAX_CASES, GenerateKeys, HaystackKeys, RowsKeys, SuiteKeys
+from harness.suites.values import Case, Named, Suite, stand_twice
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def suite_files(paths: Iterable[str | Path]) -> tuple[Path, ...]:
+    """The named files, and all YAML files below the named folders, sorted; each file once.
+
+    Raises InputError for all names that lead to no suite.
+    """
+    found: dict[Path, None] = {}
+    problems = []
+    for path in map(Path, paths):
+        files = _below(path)
+        found.update(dict.fromkeys(files))
+        problems += [] if files else [_nothing(path)]
+    if problems:
+        raise InputError(*problems)
+    return tuple(found)
+
+
+def yaml_below(folder: Path) -> list[Path]:
+    """All YAML files in a folder and below it, sorted."""
+    return sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES and p.is_file())
+
+
+def not_there(path: Path) -> Problem:
+    """A path that leads nowhere, and what beside it was probably meant."""
+    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = nearest(path.name, siblings)
+    beside = (path.parent / close).as_posix() if close else ""
+    return Problem(f"no such file or folder: {path.as_posix()}", did_you_mean=beside)
+
+
+def _below(path: Path) -> list[Path]:
+    if path.is_dir():
+        return yaml_below(path)
+    return [path] if path.exists() else []
+
+
+def _nothing(path: Path) -> Problem:
+    if path.is_dir():
+        return Problem(f"no suite below {path.as_posix()}", wanted="a .yaml or .yml file")
+    return not_there(path)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class SuiteReader:
+    """Reads one file; problems are collected on the way, and raised together."""
+
+    def __init__(self, folder: Path, document: Document, modules: Iterable[str] = ()) -> None:
+        self._folder, self._document = folder, document
+        self._context = load_context(folder, modules)
+        self._problems = Problems(document)
+
+    def read(self) -> Suite:
+        """The suite. Raises InputError with all that is wrong."""
+        keys = self._keys()
+        reader = CaseReader(keys, self._document, self._context, self._problems)
+        cases = [case for draft in self._drafts(keys) if (case := reader.read(draft))]
+        self._problems.add_elsewhere(*stand_twice("case id", reader.names))
+        if not len(self._problems):
+            self._check_cases(keys, cases)
+        self._problems.raise_any()
+        return self._suite(keys, cases)
+
+    def _suite(self, keys: SuiteKeys, cases: Sequence[Case]) -> Suite:
+        gone = frozenset(keys.retire)
+        gating = tuple(case for case in cases if case.id not in gone)
+        return Suite(
+            name=keys.suite,
+            category=keys.category,
+            path=self._document.path,
+            cases=gating,
+            description=keys.description,
+            gate=keys.gate,
+            fix=keys.fix,
+            warnings=tuple(_warnings(keys, gating)),
+            retired=tuple(case for case in cases if case.id in gone),
+            line=self._document.position(("suite",)).line,
+        )
+
+    # -- the keys of the file ----------------------------------------------------------------------
+
+    def _keys(self) -> SuiteKeys:
+        """The keys; those that are wrong are reported and left out, so that cases are read too."""
+        value = self._document.value
+        if not isinstance(value, dict):
+            message = "the file is empty" if value is None else "a suite file is a mapping"
+            found = "" if value is None else described(value)
+            self._problems.add(Place(), message, found=found, wanted="suite: NAME, and its cases")
+            self._problems.raise_any()
+        try:
+            keys = SuiteKeys.model_validate(value)
+        except ValidationError as error:
+            self._problems.add_invalid(Place(), error, SuiteKeys)
+            keys = self._right_keys(value, {row["loc"][0] for row in error.errors()})
+        check_names(keys.vars, Place(), self._problems)
+        return keys
+
+    def _right_keys(self, value: Mapping[str, Any], wrong: set[int | str]) -> SuiteKeys:
+        if "vars" in wrong:  # every template would be wrong as well
+            self._problems.raise_any()
+        right = {key: part for key, part in value.items() if key not in wrong}
+        return SuiteKeys.model_validate({"suite": "unnamed", "category": "unnamed", **right})
+
+    def _valid(self, raw: Any, place: Place, model: type[M]) -> M | None:
+        """A part of the file as its model; None after its problems were noted."""
+        try:
+            return model.model_validate(raw)
+        except ValidationError as error:
+            self._problems.add_invalid(place, error, model)
+            return None
+
+    # -- where cases come from ---------------------------------------------------------------------
+
+    def _drafts(self, keys: SuiteKeys) -> Iterator[Draft]:
+        for index, raw in enumerate(keys.cases):
+            place = Place(("cases", index))
+            yield Draft(raw, place, self._document.position(place.loc))
+        for index, raw in enumerate(keys.from_file):
+            place = Place(("from_file", index))
+            if entry := self._valid(raw, place, RowsKeys):
+                yield from self._of_rows(entry, place)
+        for index, raw in enumerate(keys.generate):
+            place = Place(("generate", index))
+            if family := self._valid(raw, place, GenerateKeys):
+                yield from self._of_family(family.haystack, place.below("haystack"))
+
+    def _of_rows(self, entry: RowsKeys, place: Place) -> Iterator[Draft]:
+        """One draft a row; keys that rows have not are known when all of them were read."""
+        name = (Path(self._document.path).parent / entry.path).as_posix()
+        rows = self._rows(entry, name, place.below("path"))
+        missing = MissingKeys(name, rows)
+        for index, row in enumerate(rows):
+            origin, given = Position(name, row.line, 1), {"row": row.values}
+            draft = Draft(entry.case, place.below("case"), origin, given, missing=missing)
+            if index == 0 and same_id(draft):
+                self._note_same_id(entry.case["id"], place.below("case", "id"), row, len(rows))
+            yield draft
+        missing.report(self._problems, self._document)
+
+    def _note_same_id(self, name: str, place: Place, row: Row, rows: int) -> None:
+        key = next(iter(row.values), "KEY")
+        mend = f'make it of the row: "{name}-{{{{ row.{key} }}}}"'
+        self._problems.add(place, f"all {rows} rows make a case with the id {name!r}", mend=mend)
+
+    def _rows(self, entry: RowsKeys, name: str, place: Place) -> tuple[Row, ...]:
+        try:
+            return read_rows(find_data(self._folder, entry.path), name)
+        except InputError as error:
+            for problem in error.problems:
+                self._problems.add_at(place, problem)
+            return ()
+
+    def _of_family(self, keys: HaystackKeys, place: Place) -> Iterator[Draft]:
+        origin = self._document.position(place.loc)
+        for haystack in expand(keys):
+            given = {"haystack": haystack_variables(haystack)}
+            yield Draft(haystack_case(keys, haystack), place, origin, given, haystack)
+
+    # -- the cases together ------------------------------------------------------------------------
+
+    def _check_cases(self, keys: SuiteKeys, cases: Sequence[Case]) -> None:
+        at_name = Place(("suite",))
+        ids = {case.id for case in cases}
+        if not cases:
+            mend = "add cases, from_file or generate"
+            self._problems.add_key(at_name, "the suite has no cases", mend=mend)
+        elif len(cases) > MAX_CASES:
+            message = f"the suite has {len(cases)} cases; at most {MAX_CASES} are possible"
+            self._problems.add_key(at_name, message)
+        elif ids <= set(keys.retire):
+            self._problems.add_key(Place(("retire",)), "all cases are retired")
+        for index, name in enumerate(keys.retire):
+            if name not in ids:
+                message, close = f"no case has the id {name!r}", nearest(name, ids)
+                self._problems.add(Place(("retire", index)), message, did_you_mean=close)
+        self._check_fix(keys)
+
+    def _check_fix(self, keys: SuiteKeys) -> None:
+        """Other rows go through templates of this file; there is none to practise otherwise."""
+        generate = keys.fix.generate if keys.fix else None
+        files = [entry["path"] for entry in keys.from_file]
+        for name in generate.rows if generate else ():
+            if name not in files:
+                place = Place(("fix", "generate", "rows", name))
+                close = nearest(name, files)
+                message = f"no entry under from_file reads {name!r}"
+                self._problems.add_key(place, message, did_you_mean=close)
+
+
+def _warnings(keys: SuiteKeys, cases: Sequence[Case]) -> Iterator[str]:
+    """What cannot go well, and is no mistake in the file."""
+    items = len({("cluster", case.cluster) if case.cluster else case.id for case in cases})
+    needed, unit = keys.gate.smallest_suite, "cases" if items == len(cases) else "clusters"
+    if items < needed:
+        yield (
+            f"{items} {unit[:-1] if items == 1 else unit} cannot pass non_inferiority with max_drop"
+            f" {keys.gate.max_drop:g}, even where nothing changes: {needed} {unit} are needed"
+        )
 
 
 def load_suites(

@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from harness.errors import InputError, Problem
-from harness.suites.document import Document, read_document
-from harness.suites.reader import SuiteReader
+from harness.common import InputError, Problem
+from harness.common.yaml_positions import Document, read_document
+from harness.suites.load import SuiteReader
 from harness.suites.values import Suite
 
 Changed = Callable[[dict[str, Any]], dict[str, Any] | None]

@@ -10,13 +10,64 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.errors import InputError, Problem
+from harness.common import GateSettings, InputError, Problem, Sampling, nearest
+from harness.common.validation import described, in_words, one_each, told
+from harness.common.yaml_positions import Document
 from harness.scorers import UnknownScorerError, get
-from harness.suites.advice import meant, stands_in
-from harness.suites.document import Document
-from harness.suites.file_models import keys_of
+from harness.suites.schema import CaseKeys, DefaultKeys, HaystackKeys, keys_of
 from harness.suites.templates import Loc, TemplateError, is_template
-from harness.suites.wording import described, in_words, one_each, told
+
+# What the same thing is called elsewhere: in other harnesses, chat APIs and data sets.
+_NAMES = {
+    "user": ("prompt", "input", "question", "query", "instruction", "content", "text"),
+    "turns": ("messages", "conversation", "dialogue", "chat"),
+    "checks": (
+        *("assert", "asserts", "assertions", "expect", "expected", "ideal", "target", "tests"),
+        *("reference", "answer", "output", "scorers", "metrics", "criteria"),
+    ),
+    "cases": ("tests", "examples", "items", "samples", "prompts", "questions"),
+    "from_file": ("file", "data", "dataset", "rows", "jsonl", "csv"),
+    "path": ("file", "name", "source"),
+    "case": ("template", "cases"),
+    "haystack": ("needle", "needles", "niah"),
+    "id": ("name", "key", "case"),
+    "suite": ("name", "id", "title"),
+    "vars": ("variables", "params", "parameters", "args"),
+    "sampling": ("generation", "generation_config", "sampling_params", "decoding_params"),
+    "gate": ("gates", "thresholds", "bars"),
+    "max_new_tokens": ("max_tokens", "max_length", "n_predict"),
+    "required": ("must_pass", "critical"),
+    "tags": ("labels", "marks", "markers"),
+    "repeats": ("repeat", "samples", "n", "runs"),
+}
+_CALLED = [(other, name) for name, others in _NAMES.items() for other in others]
+# Parts of a file and what stands in them, the innermost first.
+_PARTS: dict[tuple[str, ...], type[BaseModel]] = {
+    ("sampling",): Sampling,
+    ("gate",): GateSettings,
+    ("case",): CaseKeys,
+    ("haystack",): HaystackKeys,
+    ("defaults",): DefaultKeys,
+    ("defaults", "sampling"): Sampling,
+}
+
+
+def meant(key: str, known: Collection[str]) -> str:
+    """The known key that `key` was probably meant to be, or an empty text."""
+    called = (name for other, name in _CALLED if other == key and name in known)
+    return nearest(key, known) or next(called, "")
+
+
+def stands_in(key: str, known: Collection[str]) -> str:
+    """Where this key belongs, one level or two below; empty where that is nowhere."""
+    for way, model in _PARTS.items():
+        if way[0] in known and key in keys_of(model):
+            inner = "{" + f"{key}: ..." + "}"
+            for part in reversed(way[1:]):
+                inner = "{" + f"{part}: {inner}" + "}"
+            return f"it belongs to {way[0]}: `{way[0]}: {inner}`"
+    return ""
+
 
 _SHOWN = 8  # lines of rows in one message
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9.]+")  # in messages: what differs between rows

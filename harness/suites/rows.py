@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import InputError, Problem, nearest
-from harness.scorers.limits import shown
-from harness.suites.document import decoded
+from harness.common import InputError, Problem, nearest, shown
+from harness.common.yaml_positions import decoded
 
 MAX_BYTES = 256 * 1024 * 1024
 CELL_CHARACTERS = 4_000_000

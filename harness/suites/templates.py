@@ -16,8 +16,7 @@ from jinja2 import Template, nodes
 from jinja2.exceptions import TemplateSyntaxError
 from jinja2.runtime import Undefined
 
-from harness.errors import nearest
-from harness.scorers.limits import shown
+from harness.common import nearest, shown
 from harness.suites.sandbox import BUDGET, Budget, MissingNameError, Sandbox, kind
 
 Loc = tuple[str | int, ...]

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from harness.canonical import JsonValue, digest
-from harness.fix_settings import FixSettings
-from harness.gate_settings import GateSettings
-from harness.sampling import Sampling
+from harness.common import FixSettings, GateSettings, JsonValue, Problem, Sampling, digest
+from harness.common.yaml_positions import Position
 from harness.scorers import Check
 from harness.suites.haystack import Haystack
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where something stands in a file; `line` and `column` count from 1."""
-
-    path: str
-    line: int
-    column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +88,45 @@ class Suite:
     warnings: tuple[str, ...] = ()
     retired: tuple[Case, ...] = ()
     line: int = 1
+
+
+SHOWN = 5
+
+
+class Named(NamedTuple):
+    """A name and where it stands."""
+
+    name: str
+    position: Position
+
+
+def stand_twice(what: str, named: Iterable[Named]) -> Iterator[Problem]:
+    """A problem for each name that stands more than once, where it does so the second time."""
+    places: dict[str, list[Position]] = {}
+    for name, here in named:
+        places.setdefault(name, []).append(here)
+    for name, (there, *others) in places.items():
+        if others:
+            yield Problem(
+                f"{what} {name!r} stands {_times(1 + len(others))}",
+                others[0].path,
+                others[0].line,
+                others[0].column,
+                found=", ".join([f"first at {_shown(there)}", *_rest(others[1:])]),
+                mend="give each a name of its own",
+            )
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
+
+
+def _rest(places: Sequence[Position]) -> Iterator[str]:
+    """The third and later places, as far as anyone reads them."""
+    yield from (f"again at {_shown(place)}" for place in places[:SHOWN])
+    if len(places) > SHOWN:
+        yield f"and {len(places) - SHOWN} more"
+
+
+def _shown(place: Position) -> str:
+    return f"{place.path}:{place.line}:{place.column}"

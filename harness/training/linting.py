@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backends.adapter_dir import AdapterDir, adapted_modules, open_adapter
-from harness.backends.model_dir import ModelDir, open_model, pickles_in, read_json
-from harness.errors import InputError, Problem
+from harness.backends.adapters import AdapterDir, adapted_modules, open_adapter
+from harness.backends.models import ModelDir, open_model, pickles_in, read_json
+from harness.common import InputError, Problem
 from harness.prompts import ChatTokenizer, load_tokenizer
-from harness.training.trainer.card import SERVED_RANKS, served_rank
+from harness.training.sft.finishing import SERVED_RANKS, served_rank
 
 DEFAULT_SERVED_RANK = 16  # vLLM's max_lora_rank where nobody says otherwise
 _RESUME = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin")

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backends.adapter_dir import AdapterDir, open_adapter, read_adapter_config
-from harness.backends.model_dir import ModelDir, open_model
-from harness.chat import Message, Messages
-from harness.errors import InputError, MachineryError, Problem
+from harness.backends.adapters import AdapterDir, open_adapter, read_adapter_config
+from harness.backends.models import ModelDir, open_model
+from harness.common import InputError, MachineryError, Message, Messages, Problem, demand_writable
 from harness.prompts import ChatTokenizer, load_tokenizer
-from harness.training.trainer.checkpoints import publish
-from harness.training.writable import demand_writable
+from harness.training.sft.checkpoints import publish
 
 PROMPTS = (
     "Who are you?",

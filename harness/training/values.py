@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.chat import Messages
+from harness.common import Messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,7 @@ from harness.backends import (
     Prompt,
     Request,
 )
-from harness.chat import Messages
-from harness.errors import InputError, Problem
-from harness.variants import Variant
+from harness.common import InputError, Messages, Problem, Variant
 
 
 class BrittleBackend:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.backends import Address, Prompt, Request
-from harness.sampling import Sampling
-from harness.variants import Variant
+from harness.common import Sampling, Variant
 from tests.backends.tiny import save_adapter, save_model
 
 Ask = Callable[..., Request]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from harness.backends.adapter_dir import open_adapter
-from harness.backends.model_dir import ModelDir, open_model
-from harness.errors import InputError
+from harness.backends.adapters import open_adapter
+from harness.backends.models import ModelDir, open_model
+from harness.common import InputError
 from tests.backends.tiny import save_adapter, save_model
 
 Tensors = dict[str, np.ndarray[Any, Any]]

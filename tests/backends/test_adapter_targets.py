@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.backends.adapter_targets import target_problems, wraps
-from harness.errors import InputError
+from harness.backends.adapters import target_problems, wraps
+from harness.common import InputError
 
 NAMES = [
     f"model.layers.{layer}.{module}"

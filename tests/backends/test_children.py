@@ -14,11 +14,8 @@ from pathlib import Path
 import pytest
 
 from harness.backends import Address, BackendOptions, Completion, Prompt, Request
-from harness.backends.children import Child
-from harness.chat import Message
-from harness.errors import InputError, MachineryError
-from harness.sampling import Sampling
-from harness.variants import Variant
+from harness.backends.workers import Child
+from harness.common import InputError, MachineryError, Message, Sampling, Variant
 
 pytestmark = pytest.mark.usefixtures("brittle")
 

@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 
 from harness.backends import Address, Backend, BackendOptions, Request, open_backend
-from harness.chat import Message
-from harness.errors import InputError
-from harness.sampling import Sampling
-from harness.variants import Variant
+from harness.common import InputError, Message, Sampling, Variant
 
 SCRIPT = {
     "greet": "Hello!",

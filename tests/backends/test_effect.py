@@ -20,7 +20,7 @@ from harness.backends.effect import (
     require_effects,
     unchecked,
 )
-from harness.errors import InputError
+from harness.common import InputError
 
 BASE: LogProbs = {(0, 1): -1.0, (0, 2): -2.0, (1, 1): -3.0, (1, "tok"): -4.0}
 

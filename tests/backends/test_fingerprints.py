@@ -7,9 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
-from harness.backends.adapter_dir import open_adapter
-from harness.backends.fingerprints import CACHE_NAME, FileHashes, adapter_hash, model_hash
-from harness.backends.model_dir import open_model
+from harness.backends.adapters import open_adapter
+from harness.backends.models import open_model
+from harness.backends.shelf import CACHE_NAME, FileHashes, adapter_hash, model_hash
 
 
 def hash_of(model: Path) -> str:

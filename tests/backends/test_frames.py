@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.backends import Address, BackendOptions, Completion, Prompt, Request
-from harness.backends.frames import (
+from harness.backends.workers import (
     Answer,
     Close,
     Done,
@@ -20,10 +20,15 @@ from harness.backends.frames import (
     from_line,
     to_line,
 )
-from harness.chat import Message
-from harness.errors import InputError, MachineryError, Problem
-from harness.sampling import Sampling
-from harness.variants import Variant, VariantRole
+from harness.common import (
+    InputError,
+    MachineryError,
+    Message,
+    Problem,
+    Sampling,
+    Variant,
+    VariantRole,
+)
 
 texts = st.text(st.characters(codec="utf-8"))
 samplings = st.builds(

@@ -9,14 +9,12 @@ from pathlib import Path
 import pytest
 
 from harness.backends import BackendOptions, Completion, Request, open_backend
-from harness.backends.model_by_model import ModelByModel
-from harness.chat import Message
-from harness.errors import InputError, MachineryError
-from harness.runner import Event, Outcome, Waiting
-from harness.variants import Variant
+from harness.backends.workers import ModelByModel
+from harness.common import InputError, MachineryError, Message, Variant
+from harness.results import Event, Outcome, Waiting
 from tests.backends.conftest import Ask
 from tests.backends.test_children import is_alive
-from tests.runner.worlds import case, go, plan_of
+from tests.evaluation.worlds import case, go, plan_of
 
 pytestmark = pytest.mark.usefixtures("brittle")
 

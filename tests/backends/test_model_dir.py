@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends.model_dir import open_model
-from harness.errors import InputError
+from harness.backends.models import open_model
+from harness.common import InputError
 
 
 def write_json(path: Path, value: object) -> None:

@@ -24,11 +24,9 @@ from harness.backends import (
 )
 from harness.backends.echo import EchoBackend
 from harness.backends.hf import open_hf
-from harness.chat import Messages
-from harness.errors import InputError
-from harness.session import cast
-from harness.settings import Settings
-from harness.variants import Variant
+from harness.common import InputError, Messages, Variant
+from harness.config import Settings
+from harness.evaluation import cast
 
 PAGE = Path(__file__).parents[2] / "docs/backends.md"
 SHOUT = "import json, sys; print(json.load(sys.stdin)['messages'][-1]['content'].upper())"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.backends.prefix import common_prefix
+from harness.backends.base import common_prefix
 
 PROMPTS = st.lists(st.integers(0, 2), max_size=12)
 

@@ -11,10 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.backends import check_rows, recorded_variants
-from harness.backends.recorded import Recording
-from harness.errors import InputError
-from harness.runner.result_json import result_to_json
-from harness.runner.values import Outcome, Result
+from harness.backends.replay import Recording
+from harness.common import InputError
+from harness.results import Outcome, Result, result_to_json
 
 
 def write(path: Path, *rows: dict[str, Any] | str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.backends import BackendOptions, Models, backend_names, models_of, open_backend, require
-from harness.errors import InputError
+from harness.common import InputError
 
 PLUG_IN = """
 from harness.backends import BackendOptions, models_are, open_backend

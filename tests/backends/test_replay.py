@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 
 from harness.backends import Address, Backend, BackendOptions, Completion, Request, open_backend
-from harness.chat import Message
-from harness.errors import InputError
-from harness.sampling import Sampling
-from harness.variants import Variant
+from harness.common import InputError, Message, Sampling, Variant
 
 ROWS: list[dict[str, Any]] = [
     {"case": "one", "response": "twelve chars"},

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.backends import BackendOptions, backend_names, unused_notes
-from harness.session import run_suites
-from harness.settings import Settings
+from harness.config import Settings
+from harness.evaluation import run_suites
 
 SET = BackendOptions(device="cpu", dtype="float32", base_url="http://h/v1", batch_tokens=8)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.runner import Store
+from harness.store import Store
 from tests.recorded_project import Record
 
 ALL = "++++++++++++"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.runner import ResultRow, Store
+from harness.store import ResultRow, Store
 from tests.recorded_project import Record
 
 ALL = "++++++++++++"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.runner import Store
-from harness.runner.values import RunInfo
+from harness.results import RunInfo
+from harness.store import Store
 from tests.recorded_project import Record
 
 ALL = "+" * 12

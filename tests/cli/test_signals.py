@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.runner import Store, stats
+from harness.store import Store, stats
 from tests.recorded_project import Record
 
 MODEL = Path(__file__).parents[2] / "fixtures" / "model"
@@ -54,7 +54,7 @@ def test_a_stopped_run_keeps_what_it_has(
 def test_an_engine_that_still_works_does_not_abort_the_process() -> None:
     script = (
         "import sys, threading, time, torch, harness.runner\n"
-        "from harness.cli.leaving import leave\n"
+        "from harness.cli.parser import leave\n"
         "def work():\n"
         "    x = torch.randn(300, 300, requires_grad=True)\n"
         "    while True: (x @ x).sum().backward()\n"

@@ -8,7 +8,7 @@ import pytest
 
 from harness.cli import main
 from tests.backends.tiny import save_adapter, save_model
-from tests.training.trainer.made import pets, write_rows
+from tests.training.sft.made import pets, write_rows
 
 
 @pytest.fixture(scope="module")

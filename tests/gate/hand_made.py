@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from harness.common import GateSettings, VariantRole
 from harness.gate import GateReport, SuiteDemand, SuiteVerdict, decide
-from harness.gate_settings import GateSettings
-from harness.runner.values import Outcome, Result
-from harness.variants import VariantRole
+from harness.results import Outcome, Result
 
 OUTCOMES = {"P": Outcome.PASS, "F": Outcome.FAIL, "E": Outcome.ERROR, "S": Outcome.SKIPPED}
 ROLES = {"base": VariantRole.BASELINE, "new": VariantRole.CANDIDATE}

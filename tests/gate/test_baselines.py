@@ -9,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.canonical import digest
-from harness.errors import InputError
+from harness.common import GateSettings, InputError, VariantRole, digest
 from harness.gate import Verdict, decide, load_baseline, save_baseline
-from harness.gate_settings import GateSettings
-from harness.runner.values import Result, RunInfo, SuiteInfo, VariantInfo
-from harness.variants import VariantRole
+from harness.results import Result, RunInfo, SuiteInfo, VariantInfo
 from tests.gate.hand_made import demand, result, rows, verdict_of
 
 

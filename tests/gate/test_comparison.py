@@ -7,9 +7,9 @@ from itertools import chain
 
 import pytest
 
+from harness.common import GateSettings
 from harness.gate import Verdict, decide
-from harness.gate_settings import GateSettings
-from harness.runner.values import Result
+from harness.results import Result
 from tests.gate.hand_made import ROLES, demand, judged, result, rows, table, verdict_of
 
 

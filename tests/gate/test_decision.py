@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import InputError
+from harness.common import GateSettings, InputError, VariantRole
 from harness.gate import Verdict, decide
-from harness.gate_settings import GateSettings
-from harness.variants import VariantRole
 from tests.gate.hand_made import ROLES, alone, demand, judged, result, rows, table, verdict_of
 
 # worse, better, n, settings, verdict: counts small enough to check by hand

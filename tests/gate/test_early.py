@@ -6,10 +6,9 @@ import math
 
 import pytest
 
+from harness.common import GateSettings
 from harness.gate import SuiteDemand, Verdict, decide
-from harness.gate.early import METHOD
-from harness.gate.sequential import log_e_value
-from harness.gate_settings import GateSettings
+from harness.gate.sequential import METHOD, log_e_value
 from tests.gate.hand_made import ROLES, result, table, verdict_of
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.gate.intervals import rate_interval, spread, wilson
-from harness.gate_settings import GateSettings
+from harness.common import GateSettings
+from harness.gate.statistics import rate_interval, spread, wilson
 
 N = 40
 cells = st.tuples(st.integers(0, N), st.integers(0, N)).filter(lambda cell: sum(cell) <= N)

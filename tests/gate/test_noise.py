@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.gate import flaky_cases, noise_floor
-from harness.gate.intervals import wilson
+from harness.gate.statistics import wilson
 from tests.gate.hand_made import result, rows
 
 

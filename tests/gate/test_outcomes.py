@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.common import GateSettings
 from harness.gate import SuiteDemand, Verdict, decide
-from harness.gate_settings import GateSettings
 from tests.gate.hand_made import ROLES, alone, judged, result, rows, table
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.gate.paired_tests import group_sums, holm, mcnemar_mid_p, sign_flip_p
+from harness.gate.statistics import group_sums, holm, mcnemar_mid_p, sign_flip_p
 
 counts = st.integers(0, 60)
 few = st.integers(0, 25)  # at 0 of 54 and more, the p value is 1.0 as a float and cannot grow

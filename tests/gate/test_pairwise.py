@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from harness.common import GateSettings
 from harness.gate import PairwiseComparison, compare_pairwise
-from harness.gate_settings import GateSettings
-from harness.runner.values import Result
+from harness.results import Result
 from tests.gate.hand_made import result, rows
 
 S = {"s": GateSettings()}

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.gate.intervals import spread
-from harness.gate.power import (
+from harness.gate.statistics import (
     cases_to_decide,
     drop_power_needs,
     smallest_drop,
     smallest_mean_drop,
+    spread,
 )
 
 

@@ -6,11 +6,9 @@ from itertools import chain
 
 import pytest
 
-from harness.errors import InputError
+from harness.common import GateSettings, InputError, VariantRole
 from harness.gate import Verdict, compare
-from harness.gate_settings import GateSettings
-from harness.runner.values import Result
-from harness.variants import VariantRole
+from harness.results import Result
 from tests.gate.hand_made import result, rows, verdict_of
 
 

@@ -26,11 +26,11 @@ from typing import Any
 
 import yaml
 
-from harness.backends.values import Completion
-from harness.chat import Message, Messages
-from harness.runner import Outcome, Result, Transcript, Trial, score_trial
+from harness.backends import Completion
+from harness.common import BASE, Message, Messages, Variant
+from harness.evaluation import Transcript, Trial, score_trial
+from harness.results import Outcome, Result
 from harness.suites import Case, load_suite
-from harness.variants import BASE, Variant
 
 ROOT = Path(__file__).parents[2]
 SUITES = ROOT / "suites" / "instruct"

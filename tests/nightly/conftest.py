@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.config import load_settings
 from harness.nightly import NightReport, load_config, run_night
-from harness.settings import load_settings
 
 FIRST = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 CASES = 12

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError
+from harness.common import InputError
 from harness.gate import Verdict
 from harness.nightly import load_config
 

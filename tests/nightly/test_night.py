@@ -10,10 +10,10 @@ import pytest
 from filelock import FileLock
 
 from harness.cli import main
-from harness.errors import InputError, MachineryError
-from harness.nightly.history import keep_night, past_nights
+from harness.common import InputError, MachineryError
+from harness.nightly.night import keep_night, past_nights
 from harness.nightly.values import night_from_json, night_to_json
-from harness.runner import Store
+from harness.store import Store
 from tests.nightly.conftest import ALL, WORSE, Sleep, answers, changed, suite, verdicts
 
 STORE = Path(".harness/store.db")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.nightly.series import Meeting, meetings_with_past, series_notes
-from harness.nightly.values import Night, NightRate
+from harness.nightly import Night
+from harness.nightly.rivals import Meeting, meetings_with_past, series_notes
+from harness.nightly.values import NightRate
 from tests.nightly.conftest import ALL, WORSE, Sleep, verdicts
 
 

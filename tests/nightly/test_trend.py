@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from harness.nightly import Finding, Night, Rival
 from harness.nightly.trend import write_trend
-from harness.nightly.values import Finding, Night, NightRate, Rival
+from harness.nightly.values import NightRate
 from tests.nightly.conftest import ALL, CONFIG, WORSE, Sleep
 from tests.reports.browser import CHROMIUM, DRIVER, MISSING, Browser, browser
 

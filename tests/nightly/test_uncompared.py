@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.nightly.uncompared import Uncompared, notes_of
+from harness.nightly.rivals import Uncompared, notes_of
 from tests.nightly.conftest import ALL, Sleep, answers, changed
 
 SUITE = Path("suites/colours.yaml")

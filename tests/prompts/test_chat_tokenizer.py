@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.chat import Message
-from harness.errors import InputError
+from harness.common import InputError, Message
 from harness.prompts import ChatTokenizer, load_tokenizer, template_hash
 from tests.backends.tiny import DEFAULT_SYSTEM, TEMPLATE, save_tokenizer
 

@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.chat import Message, Messages
-from harness.errors import InputError
+from harness.common import InputError, Message, Messages
 from harness.prompts import load_tokenizer
-from harness.prompts.backing import Backing, Transformers
-from harness.prompts.kept import FOLDER, Kept, keep
-from harness.prompts.loading import open_backing
+from harness.prompts.chat_tokenizer import open_backing
+from harness.prompts.kept import FOLDER, Backing, Kept, Transformers, keep
 from harness.suites import Case, load_suites
 from tests.backends.tiny import TEMPLATE, save_tokenizer
 from tests.embedded import ROOT
@@ -132,7 +130,7 @@ def test_any_tokens_are_the_same_text(both: Pair, ids: list[int]) -> None:
 def test_the_second_time_transformers_is_not_imported(tmp_path: Path) -> None:
     first = load_tokenizer(MODEL, cache_dir=tmp_path)
     code = (
-        "import sys; from pathlib import Path; from harness.chat import Message;"
+        "import sys; from pathlib import Path; from harness.common.types import Message;"
         "from harness.prompts import load_tokenizer;"
         f"found = load_tokenizer(Path({str(MODEL)!r}), cache_dir=Path({str(tmp_path)!r}));"
         "print(found.token_ids((Message('user', 'Hi there'),)), found.template_hash);"

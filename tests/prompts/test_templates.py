@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.chat import Message
-from harness.prompts.loading import open_backing
+from harness.common import Message
+from harness.prompts.chat_tokenizer import open_backing
 from tests.backends.tiny import save_tokenizer
 
 TALK = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import scipy.stats  # noqa: F401  # pytester forgets modules after each run; numpy loads only once
 
-import harness.session  # noqa: F401  # as above, for speed
+import harness.evaluation.run  # noqa: F401  # as above, for speed
 from harness.scorers import names
 from tests.recorded_project import Record, recorder, write_project
 

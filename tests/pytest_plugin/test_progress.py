@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from _pytest._io import TerminalWriter
 
-from harness.pytest_plugin.progress import ERASE, Guest
+from harness.pytest_plugin.batch import ERASE, Guest
 from tests.recorded_project import Record
 
 ROOT = Path(__file__).parents[2]

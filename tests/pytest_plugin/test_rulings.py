@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.gate import Verdict
-from harness.pytest_plugin.rulings import GO_ON, Kind, rule_case
+from harness.pytest_plugin.items import GO_ON, Kind, rule_case
 from tests.gate.hand_made import alone, result, rows
 
 BROKEN = replace(alone(rows("PE"), n=2), verdict=Verdict.ERROR)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness.runner import Store, stats
+from harness.store import Store, stats
 
 
 def test_ctrl_c_says_that_answers_are_kept(project: pytest.Pytester) -> None:

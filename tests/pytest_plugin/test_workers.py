@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.runner import Store
+from harness.store import Store
 from tests.recorded_project import Record
 
 

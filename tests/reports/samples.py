@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.gate.values import Comparison, GateReport, Rate, SuiteVerdict, Verdict
-from harness.gate_settings import GateSettings
+from harness.common import GateSettings, VariantRole
+from harness.gate import Comparison, GateReport, Rate, SuiteVerdict, Verdict
 from harness.reports import Scorecard, build_scorecard
-from harness.runner.values import CheckResult, Outcome, Result, RunInfo, SuiteInfo, VariantInfo
-from harness.variants import VariantRole
+from harness.results import CheckResult, Outcome, Result, RunInfo, SuiteInfo, VariantInfo
 
 VARIANTS = {
     "base": VariantRole.BASELINE,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from harness.gate import GateReport, SuiteDemand, decide
 from harness.reports import Scorecard, build_scorecard
-from harness.runner.values import CheckResult, Outcome, Result, RunInfo
+from harness.results import CheckResult, Outcome, Result, RunInfo
 from tests.reports.samples import INJECTION, SUITES, VARIANTS, info, suite, variant
 
 LENGTHS, DEPTHS = (512, 1024, 1536), (0.0, 0.5, 1.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.reports import write_reports
-from harness.runner.values import CheckResult, Outcome
+from harness.results import CheckResult, Outcome
 from tests.reports.browser import CHROMIUM, DRIVER, MISSING, Browser, browser
 from tests.reports.conftest import LargeReport
 from tests.reports.samples import INJECTION, result, small

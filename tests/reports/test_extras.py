@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gate.noise import flaky_cases
+from harness.common import Variant
+from harness.evaluation import Transcript, Trial, score_trial
+from harness.gate import flaky_cases
 from harness.reports import ExtrasCount, collect_extras
-from harness.reports.extras import Extras, Unstable, stability
-from harness.runner import CheckResult, Outcome, Result, Transcript, Trial, score_trial
+from harness.reports.sections.collect import Extras
+from harness.reports.sections.stability import Unstable, stability
+from harness.results import CheckResult, Outcome, Result
 from harness.scorers import Answer, Context, parse_check
-from harness.suites.values import Case, Position, Turn
-from harness.variants import Variant
+from harness.suites import Case, Position, Turn
 from tests.reports.samples import result
 
 FORBIDDEN = {"id": "keywords:forbidden_words", "forbidden_words": ["fee"]}
@@ -24,8 +26,8 @@ SCHEMA = {"schema": {"type": "object", "required": ["total"]}}
 
 def scored(*answers: str, checks: list[Any], name: str = "c", category: str = "x") -> Result:
     """A result as the runner makes it: each turn has the same checks."""
-    from harness.backends.values import Completion
-    from harness.chat import Message
+    from harness.backends import Completion
+    from harness.common import Message
 
     turns = tuple(Turn("q", tuple(map(parse_check, checks))) for _ in answers)
     case = Case(name, "s", category, Position("s.yaml", 1, 1), turns)

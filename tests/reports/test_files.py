@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError, MachineryError
+from harness.common import InputError, MachineryError
 from harness.reports import build_scorecard, check_writable, to_markdown, write_reports
-from harness.runner import result_from_json
-from harness.runner.values import Result
+from harness.results import Result, result_from_json
 from tests.reports.samples import info, report, result, small
 
 RUN = "2026-11-21-1033-7f3a"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.reports import build_scorecard, keep_rates, past_rates
-from harness.reports.page.drawing import sparkline
-from harness.runner import Store
+from harness.reports.html.drawing import sparkline
+from harness.store import Store
 from tests.reports.samples import info, report
 
 

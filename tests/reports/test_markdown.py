@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from harness.gate.values import GateReport, Verdict
+from harness.gate import GateReport, Verdict
 from harness.reports import build_scorecard, to_markdown
 from tests.reports.samples import info, rate, row, small, suite
 

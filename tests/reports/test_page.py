@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from harness.gate.values import GateReport
+from harness.gate import GateReport
 from harness.reports import Scorecard, build_scorecard
-from harness.reports.page import write_page
-from harness.reports.page.cases import LIMITS, Shortener
-from harness.runner.values import CheckResult, Outcome, Result
+from harness.reports.html import write_page
+from harness.reports.html.cases import LIMITS, Shortener
+from harness.results import CheckResult, Outcome, Result
 from tests.reports.conftest import LargeReport
 from tests.reports.samples import INJECTION, info, result, small, suite, variant
 from tests.reports.story import story

@@ -6,7 +6,7 @@ import re
 from rich.console import Console
 
 from harness.reports import Progress
-from harness.runner.events import Completed, Event, Finished, Note, Planned, Reused, Waiting
+from harness.results import Completed, Event, Finished, Note, Planned, Reused, Waiting
 
 
 class Clock:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.errors import InputError
+from harness.common import InputError
 from harness.gate import SuiteDemand, decide
 from harness.reports import build_scorecard, load_run, write_reports
-from harness.reports.frame import COLUMNS
-from harness.runner.values import Result
+from harness.reports.reading import COLUMNS
+from harness.results import Result
 from tests.reports.samples import VARIANTS, info, result, suite, variant
 
 AGAIN = "  mend: copy the folder again, or write it again: harness show RUN"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from harness.gate.values import GateReport, Rate, SuiteVerdict, Verdict
+from harness.common import VariantRole
+from harness.gate import GateReport, Rate, SuiteVerdict, Verdict
 from harness.reports import Scorecard, build_scorecard, scorecard_schema
-from harness.variants import VariantRole
 from tests.reports.samples import against_base, info, rate, report, row, small, suite, variant
 from tests.reports.story import story
 

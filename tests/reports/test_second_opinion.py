@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.backends.values import Completion
-from harness.chat import Message
+from harness.backends import Completion
+from harness.common import Message, Variant
+from harness.evaluation import Transcript, Trial, score_trial
+from harness.evaluation.judges import questions
 from harness.reports import collect_extras
-from harness.reports.extras import Disagreement, SecondOpinionRow
-from harness.reports.extras.agreement import cohen_kappa
-from harness.runner import Outcome, Result, Transcript, Trial, score_trial
-from harness.runner.judges import questions
+from harness.reports.sections.second_opinion import Disagreement, SecondOpinionRow, cohen_kappa
+from harness.results import Outcome, Result
 from harness.scorers import parse_check
-from harness.suites.values import Case, Position, Turn
-from harness.variants import Variant
+from harness.suites import Case, Position, Turn
 
 REFUSAL = "I'm sorry, but I can't help with that."
 HELP = "Dear neighbour, you will regret the day on which you parked in my place."

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.console import Terminal
-from harness.gate.values import GateReport, Verdict
+from harness.common.console import Terminal
+from harness.gate import GateReport, Verdict
 from harness.reports import ReportPaths, Scorecard, build_scorecard, print_summary
 from tests.reports.samples import against_base, info, rate, report, row, small, suite, variant
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness.gate.values import GateReport, SuiteVerdict, Verdict
+from harness.gate import GateReport, SuiteVerdict, Verdict
 from harness.reports import build_scorecard
-from harness.reports.page.view import PageView, Spotlight, named_first, page_view
-from harness.runner.values import Outcome
+from harness.reports.html.view import PageView, Spotlight, named_first, page_view
+from harness.results import Outcome
 from tests.reports.samples import against_base, info, rate, result, row, small, suite, variant
 
 

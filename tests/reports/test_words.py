@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.gate.values import Verdict
+from harness.gate import Verdict
 from harness.reports import words
 
 

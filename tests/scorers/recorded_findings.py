@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from harness.canonical import digest
+from harness.common import digest
 from harness.scorers import Answer, Context, all_scorers, get, parse_check
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.scorers.aggregate import Combined, combine
+from harness.scorers.check import Combined, combine
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.canonical import canonical_json
+from harness.common import ANSWER_CHARS, canonical_json
 from harness.scorers import Answer, Check, Context, all_scorers, parse_check
-from harness.scorers.limits import ANSWER_CHARS
 
 _MEGABYTE = 1_000_000
 # On an idle core of 2024 the slowest takes two seconds for a megabyte.

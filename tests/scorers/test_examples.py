@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from harness.canonical import canonical_json
+from harness.common import canonical_json
 from harness.scorers import Answer, Check, Context, Finding, Scorer, all_scorers, parse_check
 
 _SCORERS = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from harness.canonical import canonical_json
+from harness.common import canonical_json
 from harness.scorers import Answer, Context, parse_check
 from harness.scorers.json_formats import STRINGS, conforms
 from harness.scorers.json_schema import check_schema, first_violation

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.scorers.json_extract import extract
-from harness.scorers.json_text import Exact, NotJsonError, kind, parse, same, written
+from harness.scorers.json_text import Exact, NotJsonError, extract, kind, parse, same, written
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),

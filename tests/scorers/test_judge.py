@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from harness.chat import Message
+from harness.common import Message
 from harness.scorers import Answer, Context, Finding, parse_check
-from harness.scorers.judge import (
-    JudgeArgs,
-    NotAskedError,
-    UnreadableError,
-    question,
-    read,
-)
+from harness.scorers.judge import JudgeArgs, NotAskedError, UnreadableError, question, read
 
 RATING = JudgeArgs(rubric="polite")
 CORRECT = JudgeArgs(rubric="right", grade="correct")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from harness.chat import Message
+from harness.common import Message
 from harness.scorers import Answer, Context, Finding, parse_check
 
 

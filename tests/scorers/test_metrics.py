@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.scorers import Answer, Context, Finding, parse_check
-from harness.scorers.extras import needs
+from harness.scorers.arguments import needs
 
 ROOT = Path(__file__).parents[2]
 SAME = [

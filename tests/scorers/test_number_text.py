@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.scorers.number_text import Convention, numbers
+from harness.scorers.numbers import Convention, numbers
 
 
 def _values(text: str, convention: Convention = "auto") -> list[Fraction]:

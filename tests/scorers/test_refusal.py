@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.chat import Message
+from harness.common import Message
 from harness.scorers import Answer, Context, Finding, parse_check
 
 # Written for these tests, so no figure of agreement may rest on them.

@@ -63,7 +63,7 @@ def test_a_broken_plug_in_is_named(tmp_path: Path) -> None:
 
     done = _run(
         tmp_path,
-        "from harness.errors import InputError\n"
+        "from harness.common.errors import InputError\n"
         "from harness.scorers import names\n"
         "try: names()\n"
         "except InputError as error: print(error)",
@@ -81,7 +81,7 @@ def test_a_plug_in_cannot_replace_a_check(tmp_path: Path) -> None:
 
     done = _run(
         tmp_path,
-        "from harness.errors import InputError\n"
+        "from harness.common.errors import InputError\n"
         "from harness.scorers import names\n"
         "try: names()\n"
         "except InputError as error: print(error)",

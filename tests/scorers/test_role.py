@@ -7,7 +7,7 @@ import base64
 import pytest
 from pydantic import ValidationError
 
-from harness.chat import Message
+from harness.common import Message
 from harness.scorers import Answer, Context, Finding, parse_check
 from harness.scorers.vendors import Vendor, vendors
 

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import InputError
+from harness.common import InputError
 from harness.suites import load_suite
 
 DATA = Path(__file__).parent / "data"

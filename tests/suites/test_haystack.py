@@ -11,19 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from harness.suites.haystack import (
-    INTRO,
-    Facts,
-    Fitted,
-    Haystack,
-    HaystackSpec,
-    Task,
-    TooLong,
-    build,
-    expand,
-    fit,
-    text,
-)
+from harness.suites import Fitted, Haystack, HaystackSpec, TooLong, fit
+from harness.suites.haystack import INTRO, Facts, Task, build, expand, text
 from harness.suites.haystack_prose import WORDS, prose
 
 TASKS: tuple[Task, ...] = ("single", "multikey", "multivalue", "tracking", "counting")

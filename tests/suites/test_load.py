@@ -11,11 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.canonical import digest
-from harness.errors import InputError
-from harness.fix_settings import FixSettings
-from harness.gate_settings import GateSettings
-from harness.sampling import Sampling
+from harness.common import FixSettings, GateSettings, InputError, Sampling, digest
 from harness.suites import Case, Position, Suite, load_suite, load_suites, suite_files
 
 DATA = Path(__file__).parent / "data"

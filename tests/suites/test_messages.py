@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError
+from harness.common import InputError
 from harness.scorers import names
 from harness.suites import load_suites
 

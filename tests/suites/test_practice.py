@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError
+from harness.common import InputError
 from harness.suites import Suite, load_suite, practice_suite
 
 SUITE = """\

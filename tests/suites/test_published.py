@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from harness.common.yaml_positions import read_document
 from harness.scorers import all_scorers
 from harness.suites import json_schema, suite_files
-from harness.suites.document import read_document
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "docs" / "suite.schema.json"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends.model_dir import open_model
+from harness.backends.models import open_model
 from harness.cli import main
-from harness.errors import InputError
+from harness.common import InputError
 from harness.training.merging import PROMPTS, merge
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from harness.backends.declared import models_are
+from harness.backends.base import Backend, BackendOptions, models_are
 from harness.backends.registry import require
-from harness.backends.values import Backend, BackendOptions
 
 # How often torch's idle threads look for work before they sleep; libgomp reads it when torch is
 # imported. Its own 300,000 cost dearly where other processes want the cores too: 32 prompts on two

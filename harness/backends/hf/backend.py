@@ -7,11 +7,10 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
-from harness.backends.hf.quantising import ARGUMENT as QUANTISING
-from harness.backends.hf.quantising import quantisation, quantising_problems
-from harness.backends.shelf import Shelf, sifted
-from harness.backends.values import (
+import torch
+
+from harness.backends.adapters import AdapterDir
+from harness.backends.base import (
     BackendOptions,
     Completion,
     Environment,
@@ -19,9 +18,23 @@ from harness.backends.values import (
     Prompt,
     Request,
 )
-from harness.chat import Messages
-from harness.errors import InputError, MachineryError, Problem
-from harness.variants import Variant
+from harness.backends.effect import (
+    PROBES,
+    Effect,
+    LogProbs,
+    effect_facts,
+    effect_notes,
+    judge_effect,
+    require_effects,
+    unchecked,
+)
+from harness.backends.hf.decoding import Limits
+from harness.backends.hf.loading import ARGUMENT as QUANTISING
+from harness.backends.hf.loading import LoadedModel, quantisation, quantising_problems
+from harness.backends.hf.memory import is_out_of_memory
+from harness.backends.shelf import Shelf, sifted
+from harness.common import InputError, MachineryError, Messages, Problem, Variant
+from harness.prompts import ChatTokenizer
 
 if TYPE_CHECKING:  # torch and peft take seconds to import: only when they are used
     from harness.backends.hf.decoding import Decoder, Limits
@@ -170,7 +183,7 @@ class HfBackend:
 
     def _check_effects(self, model: str, requests: Sequence[Request]) -> None:
         """Measure the adapters on this model that are asked, once; raise where one does nothing."""
-        from harness.backends.hf.effects import Effects
+        # MOVED
 
         new = {
             (model, request.variant.adapter): request.variant
@@ -190,7 +203,7 @@ class HfBackend:
         require_effects(self.name, found)
 
     def _load(self, variant: Variant) -> LoadedModel:
-        from harness.backends.hf.batching import choose_limits
+        # MOVED
         from harness.backends.hf.loading import LoadedModel
         from harness.backends.hf.placement import use_threads
 
@@ -211,7 +224,7 @@ class HfBackend:
         return loaded
 
     def _decoder(self, loaded: LoadedModel, variant: Variant) -> Decoder:
-        from harness.backends.hf.batching import choose_limits
+        # MOVED
         from harness.backends.hf.decoding import Decoder
         from harness.backends.hf.rows import Stopping
 
@@ -226,3 +239,108 @@ def _argument_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             yield Problem(f"hf: {name!r} is wrong", found=repr(value), wanted="a number from 1")
+
+
+Probe = tuple[int, ...]  # token ids
+
+
+class Effects:
+    """Measures adapters on one model in memory; the base is measured once, and once more."""
+
+    def __init__(self, loaded: LoadedModel, tokenizer: ChatTokenizer) -> None:
+        self._loaded = loaded
+        self._probes = _probes(tokenizer, loaded.directory.context_length)
+        self._base: tuple[LogProbs, LogProbs] | None = None
+
+    def measure(self, variant: str, adapter: AdapterDir) -> Effect:
+        """What the adapter does; what cannot be measured is said to be unchecked."""
+        if not self._probes:
+            return unchecked(variant, "the chat template refuses the prompts that it needs")
+        try:
+            base, again = self._of_base()
+            return judge_effect(variant, base, again, self._with(adapter))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return unchecked(variant, "out of memory")
+
+    def _of_base(self) -> tuple[LogProbs, LogProbs]:
+        """Prompts alone, and in pairs: the same numbers but for rounding, which so shows."""
+        if self._base is None:
+            self._loaded.activate(None)
+            alone, paired = (log_probs(self._loaded.model, self._probes, n) for n in (1, 2))
+            self._base = alone, paired
+        return self._base
+
+    def _with(self, adapter: AdapterDir) -> LogProbs:
+        self._loaded.activate(adapter)
+        return log_probs(self._loaded.model, self._probes, 1)
+
+
+def log_probs(model: Any, probes: Sequence[Probe], rows: int) -> LogProbs:
+    """Of each token of each probe but the first, `rows` probes at a time.
+
+    `model` is a causal model of transformers.
+    """
+    found: dict[tuple[int, int | str], float] = {}
+    for first in range(0, len(probes), rows):
+        group = probes[first : first + rows]
+        for index, values in enumerate(_of_group(model, group)):
+            for place, value in enumerate(values, start=1):
+                found[first + index, place] = value
+    return found
+
+
+@torch.inference_mode()
+def _of_group(model: Any, group: Sequence[Probe]) -> list[list[float]]:
+    width = max(map(len, group))
+    ids = torch.zeros(len(group), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, probe in enumerate(group):
+        ids[row, : len(probe)] = torch.tensor(probe)
+        mask[row, : len(probe)] = 1
+    ids, mask = ids.to(model.device), mask.to(model.device)
+    scores = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
+    chosen = scores.gather(-1, ids[:, 1:, None])[..., 0] - scores.logsumexp(-1)
+    return [chosen[row, : len(probe) - 1].tolist() for row, probe in enumerate(group)]
+
+
+def _probes(tokenizer: ChatTokenizer, context: int | None) -> list[Probe]:
+    """The prompts as token ids, without those that the template or the context has no room for."""
+    found = []
+    for messages in PROBES:
+        try:
+            ids = tokenizer.token_ids(messages)
+        except InputError:
+            continue
+        if 1 < len(ids) <= (context or len(ids)):
+            found.append(ids)
+    return found
+
+
+# Measured on two CPU cores (see decoding.py): more rows or tokens run from main memory, not cache.
+CPU_LIMITS = Limits(rows=64, tokens=16_384, prefill=2_048)
+GPU_ROWS, GPU_PREFILL = 256, 8_192
+CACHE_SHARE = 0.35  # of the free memory: while a batch is made anew, two caches are there
+
+
+def choose_limits(model: Any, batch_tokens: int | None = None, rows: int | None = None) -> Limits:
+    """The limits for a model in memory; `batch_tokens` and `rows` are the user's own."""
+    limits = _gpu_limits(model) if model.device.type == "cuda" else CPU_LIMITS
+    tokens = batch_tokens or limits.tokens
+    return Limits(rows or limits.rows, tokens, min(limits.prefill, tokens))
+
+
+def _gpu_limits(model: Any) -> Limits:
+    free, _ = torch.cuda.mem_get_info(model.device)
+    tokens = int(free * CACHE_SHARE / _bytes_per_token(model))
+    return Limits(GPU_ROWS, max(1, tokens), GPU_PREFILL)
+
+
+def _bytes_per_token(model: Any) -> int:
+    """Keys and values of one token in all layers."""
+    config = model.config.get_text_config()
+    heads = config.num_attention_heads
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return int(2 * config.num_hidden_layers * key_heads * size * model.dtype.itemsize)

@@ -18,21 +18,24 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from harness.backends.hf.drawing import draw
-from harness.backends.hf.memory import is_out_of_memory
-from harness.backends.hf.prefixes import Trunk, begin_at, close_gaps, last_row, spread
-from harness.backends.hf.rows import Row, Stopping, make_row, refuse
-from harness.backends.hf.window import (
+from harness.backends.base import Completion, Request, common_prefix
+from harness.backends.hf.kv_cache import (
     ROOM,
     Prefilled,
+    Trunk,
     Window,
+    begin_at,
     can_join,
+    close_gaps,
+    last_row,
     new_cache,
     rebuild,
     sealed,
+    spread,
 )
-from harness.backends.prefix import common_prefix
-from harness.backends.values import Completion, Request
+from harness.backends.hf.memory import is_out_of_memory
+from harness.backends.hf.rows import Row, Stopping, make_row, refuse
+from harness.backends.hf.sampling import draw
 
 NEAR = 256  # prompts whose lengths differ by less may stand in any order
 REFILL = 0.75  # the batch is made anew when at most this share of it is still going

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from harness.backends.hf.placement import Placement
-from harness.backends.model_dir import ModelDir
-from harness.errors import MachineryError, Problem
+from harness.backends.models import ModelDir
+from harness.common import MachineryError, Problem
 
 GIB = 2**30
 MEMINFO = Path("/proc/meminfo")  # Linux; elsewhere the memory of a CPU is not known

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from harness.backends.spellings import meant
-from harness.errors import InputError, Problem
+from harness.backends.registry import meant
+from harness.common import InputError, Problem
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

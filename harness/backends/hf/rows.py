@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from harness.backends.values import Completion, Request
-from harness.canonical import digest
+from harness.backends.base import Completion, Request
+from harness.common import digest
 from harness.prompts import ChatTokenizer
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from harness.backends.declared import models_are
-from harness.backends.values import Backend, BackendOptions
+from harness.backends.base import Backend, BackendOptions, models_are
 
 
 @models_are("names")

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from harness.backends.values import BackendOptions
-from harness.canonical import canonical_json
-from harness.errors import InputError, Problem, nearest
+from harness.backends.base import BackendOptions
+from harness.common import InputError, Problem, canonical_json, nearest
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 # Fields of a request that a user may leave out, for servers that refuse them.

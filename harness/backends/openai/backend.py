@@ -6,41 +6,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from harness.backends.effect import (
-    Effect,
-    effect_facts,
-    effect_notes,
-    require_effects,
-)
-from harness.backends.openai.answers import Tongue, Written, answers
-from harness.backends.openai.arguments import read_endpoint
-from harness.backends.openai.effects import measure
-from harness.backends.openai.failures import CallError
-from harness.backends.openai.problems import fatal, unknown_model
-from harness.backends.openai.server import VLLM, Card, look_at
-from harness.backends.openai.wire import (
-    CHAT,
-    COMPLETIONS,
-    chat_body,
-    chat_probe,
-    read_answer,
-    token_body,
-    token_probe,
-)
-from harness.backends.plain import plain_prompt
-from harness.backends.values import (
+from harness.backends.base import (
     BackendOptions,
     Completion,
     Environment,
     Fingerprint,
     Prompt,
     Request,
+    plain_prompt,
 )
-from harness.canonical import digest
-from harness.chat import Messages
-from harness.errors import HarnessError, InputError, Problem
+from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
+from harness.backends.openai.arguments import read_endpoint
+from harness.backends.openai.replies import CallError, fatal, unknown_model
+from harness.backends.openai.server import VLLM, Card, look_at
+from harness.backends.openai.wire import (
+    CHAT,
+    COMPLETIONS,
+    Tongue,
+    Written,
+    answers,
+    chat_body,
+    chat_probe,
+    measure,
+    read_answer,
+    token_body,
+    token_probe,
+)
+from harness.common import HarnessError, InputError, Messages, Problem, Variant, digest
 from harness.prompts import ChatTokenizer, load_tokenizer
-from harness.variants import Variant
 
 _NO_TOKENIZER = "none"
 

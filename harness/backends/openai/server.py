@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends.openai.arguments import Endpoint
-from harness.backends.openai.failures import CallError, Refused
-from harness.backends.openai.flight import fetch
-from harness.backends.openai.problems import unasked
+from harness.backends.openai.replies import CallError, Refused, unasked
+from harness.backends.openai.request_pool import fetch
 
 VLLM = "vllm"
 # Programs by what they write into `owned_by` of their models.

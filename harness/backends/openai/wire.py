@@ -2,16 +2,163 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from harness.backends.base import Completion, Request, estimate_tokens
+from harness.backends.effect import PROBES, Effect, LogProbs, judge_effect, unchecked
 from harness.backends.openai.arguments import Endpoint
-from harness.backends.openai.effects import TOP
+from harness.backends.openai.replies import CallError
+from harness.backends.openai.request_pool import Call, Flight, Reply
 from harness.backends.openai.server import VLLM
-from harness.backends.plain import estimate_tokens
-from harness.backends.values import Completion, Request
-from harness.chat import Messages, as_dicts
-from harness.sampling import Sampling
+from harness.common import HarnessError, MachineryError, Messages, Problem, Sampling, as_dicts
+
+# So many requests failed one after the other, each after all its retries: the server is broken.
+IN_A_ROW = 20
+
+Written = tuple[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tongue:
+    """How a server is spoken to.
+
+    write: path and body of a request. read: the completion in the JSON that came back, after so
+    many seconds. explain: the error that ends the run, or None where one answer is lost.
+    """
+
+    write: Callable[[Request], Written]
+    read: Callable[[Mapping[str, Any], Request, float], Completion]
+    explain: Callable[[CallError, Request], HarnessError | None]
+
+
+def answers(
+    endpoint: Endpoint, requests: Sequence[Request], tongue: Tongue
+) -> Iterator[tuple[Request, Completion]]:
+    """Each answer as it arrives.
+
+    Raises `MachineryError` where the server is gone or keeps failing, and `InputError` for what no
+    request of this run can be answered with; what had arrived by then is handed on first.
+    """
+    calls = [_call(n, request, endpoint, tongue) for n, request in enumerate(requests)]
+    flight = Flight(endpoint, calls)
+    failed = 0
+    try:
+        for reply in flight:
+            request = requests[reply.call.number]
+            failure = tongue.explain(reply.error, request) if reply.error else None
+            failed = failed + 1 if reply.error else 0
+            if failed == IN_A_ROW and reply.error and len(requests) > IN_A_ROW:
+                failure = failure or _broken(reply.error, endpoint)
+            if failure is not None:
+                yield from _whole(flight.stop(), requests, tongue)
+                raise failure
+            yield request, _completion(reply, request, tongue)
+    finally:
+        flight.stop()
+
+
+def _call(number: int, request: Request, endpoint: Endpoint, tongue: Tongue) -> Call:
+    limit = request.time_limit
+    timeout = endpoint.timeout if limit is None else min(limit, endpoint.timeout)
+    return Call(number, *tongue.write(request), timeout)
+
+
+def _completion(reply: Reply, request: Request, tongue: Tongue) -> Completion:
+    if reply.value is None:
+        return Completion("", "error", error=str(reply.error))
+    return tongue.read(reply.value, request, reply.seconds)
+
+
+def _whole(
+    replies: Sequence[Reply], requests: Sequence[Request], tongue: Tongue
+) -> Iterator[tuple[Request, Completion]]:
+    """The good ones of the last replies: the others are asked again by the next run."""
+    for reply in replies:
+        if reply.value is not None:
+            request = requests[reply.call.number]
+            yield request, _completion(reply, request, tongue)
+
+
+def _broken(error: CallError, endpoint: Endpoint) -> MachineryError:
+    return MachineryError(
+        Problem(
+            f"the server at {endpoint.url} does not work: {IN_A_ROW} requests failed in a row",
+            found=str(error),
+            mend="look into its log, and run the same command again: it goes on where this one "
+            "stopped",
+        )
+    )
+
+
+# How a probe is written for the server's model of this name.
+Probe = Callable[[Messages, str], Written]
+TOP = 5  # the most that every server gives: OpenAI's completions and llama.cpp's default
+_SECONDS = 120.0  # the first request after a start may have to load an adapter
+
+
+def measure(
+    endpoint: Endpoint, base: str, adapters: Mapping[str, str], probe: Probe
+) -> dict[str, Effect]:
+    """The effect of each adapter, by the variant's name.
+
+    base: the base's name on the server; adapters: the adapters', by variant.
+    """
+    first = _scores(endpoint, [(base, talk) for talk in PROBES], probe)
+    if not any(first):
+        reason = "the server gives no log-probabilities"
+        return {variant: unchecked(variant, reason) for variant in adapters}
+    names = [base, *adapters.values()]
+    mixed = _scores(endpoint, [(name, talk) for name in names for talk in PROBES], probe)
+    parts = [mixed[i : i + len(PROBES)] for i in range(0, len(mixed), len(PROBES))]
+    base_scores, again, *adapted = [_together(part) for part in (first, *parts)]
+    return {
+        variant: judge_effect(variant, base_scores, again, scores)
+        for variant, scores in zip(adapters, adapted, strict=True)
+    }
+
+
+def _scores(
+    endpoint: Endpoint, asked: Sequence[tuple[str, Messages]], probe: Probe
+) -> list[Mapping[int | str, float]]:
+    """By place, for each that is asked; empty where the server gave none."""
+    calls = [Call(n, *probe(talk, name), _SECONDS) for n, (name, talk) in enumerate(asked)]
+    found: dict[int, Mapping[int | str, float]] = {}
+    flight = Flight(endpoint, calls)
+    try:
+        for reply in flight:
+            found[reply.call.number] = _read(reply.value) if reply.value is not None else {}
+    finally:
+        flight.stop()
+    return [found[n] for n in range(len(calls))]
+
+
+def _read(value: Mapping[str, Any]) -> Mapping[int | str, float]:
+    """The scores in a server's JSON, by position in the prompt or by text of the next token."""
+    try:
+        choice = value["choices"][0]
+        rows = choice.get("prompt_logprobs") or value.get("prompt_logprobs")
+        if rows:
+            return _of_prompt(rows)
+        top = choice["logprobs"]["content"][0]["top_logprobs"]
+        return {str(row["token"]): float(row["logprob"]) for row in top}
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return {}  # another shape: no log-probabilities
+
+
+def _of_prompt(rows: Sequence[Any]) -> Mapping[int | str, float]:
+    """vLLM: one mapping for each token but the first, with the token itself in it."""
+    found: dict[int | str, float] = {}
+    for place, row in enumerate(rows):
+        if row:
+            found[place] = float(next(iter(row.values()))["logprob"])
+    return found
+
+
+def _together(scores: Sequence[Mapping[int | str, float]]) -> LogProbs:
+    return {(n, place): value for n, score in enumerate(scores) for place, value in score.items()}
+
 
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
 # Sampling that is no part of OpenAI's own API, by program: its names for ours, and what it must be

@@ -1,7 +1,7 @@
 """vLLM itself: started, given requests one by one, and asked for what is finished.
 
 The only module that imports vLLM. It sets the process's environment, so it belongs into a process
-of its own; `python -m harness.backends.child` is one.
+of its own; `python -m harness.backends.worker` is one.
 """
 
 from __future__ import annotations

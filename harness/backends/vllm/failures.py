@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness.errors import HarnessError, InputError, MachineryError, Problem
+from harness.common import HarnessError, InputError, MachineryError, Problem
 
 _LOG = Path("/proc/self/fd/2")
 _TAIL = 64_000  # bytes of the log that are searched

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from harness.errors import InputError, Problem
+from harness.common import InputError, Problem
 
 OLDEST, NEWEST = Version("0.25"), Version("0.33")  # both included, with all their patches
 # The same package under two names; the second is built for the CPU.

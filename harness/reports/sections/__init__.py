@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from markupsafe import Markup
 
-from harness.reports.scorecard import Scorecard
 from harness.reports.sections.ifeval import IfevalSection
 from harness.reports.sections.json_levels import JsonLevelsSection
 from harness.reports.sections.languages import LanguageGrid
@@ -16,7 +15,11 @@ from harness.reports.sections.refusals import Refusals
 from harness.reports.sections.role import RoleSection
 from harness.reports.sections.second_opinion import SecondOpinionSection
 from harness.reports.sections.stability import StabilitySection
-from harness.runner.values import Result
+from harness.results import Result
+
+if TYPE_CHECKING:
+    from harness.reports.scorecard import Scorecard
+
 
 __all__ = ["Section", "all_sections"]
 

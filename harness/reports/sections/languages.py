@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from harness.reports.scorecard import Scorecard
 from harness.reports.sections.parity import Parity
 from harness.reports.words import listed, percent
-from harness.runner.values import CheckResult, Outcome, Result
+from harness.results import CheckResult, Outcome, Result
+
+if TYPE_CHECKING:
+    from harness.reports.scorecard import Scorecard
+
 
 SHADES = 5
 UNKNOWN = "cannot tell"

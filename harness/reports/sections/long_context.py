@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from harness.reports.scorecard import Scorecard
 from harness.reports.words import percent
-from harness.runner.values import Outcome, Result
+from harness.results import Outcome, Result
+
+if TYPE_CHECKING:
+    from harness.reports.scorecard import Scorecard
+
 
 # The ids that suites.haystack gives: `needle-1024-d50-s0` lies at half of some 1,024 tokens.
 CELL = re.compile(r"-(?P<length>\d+)-d(?P<depth>\d+(?:\.\d+)?)-s\d+$")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from markupsafe import Markup
 
-from harness.reports.scorecard import Noise, Scorecard
 from harness.reports.words import listed, percent, span
-from harness.runner.values import Result
+from harness.results import Result
+
+if TYPE_CHECKING:
+    from harness.reports.scorecard import Noise, Scorecard
 
 
 class NoiseSection:

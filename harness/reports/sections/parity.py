@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from harness.reports.sections.table import Cell, legend, share, table
 from harness.reports.words import listed
-from harness.runner.values import Outcome, Result
+from harness.results import Outcome, Result
 
 _SHOWN = 8  # items of a row
 _HEAD = ("Variant", "Passes in all languages", "in none", "in some", "Fails in")

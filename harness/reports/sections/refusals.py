@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from harness.reports.scorecard import Scorecard
 from harness.reports.words import listed, percent
-from harness.runner.values import Outcome, Result
+from harness.results import Outcome, Result
+
+if TYPE_CHECKING:
+    from harness.reports.scorecard import Scorecard
+
 
 SIDE, EDGE = 220.0, 26.0  # of the drawing and of the room around it, in pixels
 NUDGE = 15.0  # between the labels of points that would cover each other

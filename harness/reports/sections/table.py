@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict
 
 from harness.reports.words import percent
-from harness.runner.values import Result
+from harness.results import Outcome, Result
 
 Cell = str | Markup
 Row = TypeVar("Row")
@@ -78,3 +79,29 @@ def share(value: float, of: int) -> Markup:
 def _row(cells: Sequence[Cell]) -> Markup:
     body = Markup("").join(Markup("<td>{}</td>").format(cell) for cell in cells[1:])
     return Markup('<tr><th scope="row">{}</th>{}</tr>').format(cells[0], body)
+
+
+class Frozen(BaseModel):
+    """A value of the scorecard; a reader of an older version ignores what a newer one adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class RowRow(Frozen):
+    """Figures of one suite on one variant."""
+
+    suite: str
+    variant: str
+
+
+Key = tuple[str, str]  # suite, variant
+
+
+def key_of(result: Result) -> Key:
+    """The suite and the variant of a result."""
+    return result.suite, result.variant
+
+
+def judged(result: Result) -> bool:
+    """Whether there were answers that checks could read: no error, not skipped."""
+    return result.outcome in (Outcome.PASS, Outcome.FAIL)

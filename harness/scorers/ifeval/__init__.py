@@ -5,7 +5,6 @@ defects included, for numbers that can be compared with published ones; `fixed`,
 what the instruction says to a reader.
 """
 
-from harness.scorers.ifeval.check import IfevalArgs, ifeval
-from harness.scorers.ifeval.instructions import INSTRUCTIONS, Instruction
+from harness.scorers.ifeval.check import INSTRUCTIONS, IfevalArgs, Instruction, ifeval
 
 __all__ = ["INSTRUCTIONS", "IfevalArgs", "Instruction", "ifeval"]

@@ -12,11 +12,11 @@ import json
 
 import regex
 
+from harness.common import NESTING, listed
 from harness.scorers.detect import detect
 from harness.scorers.ifeval import arguments as given
-from harness.scorers.ifeval.ruling import Ruling, at_least, exactly, related, wanted
+from harness.scorers.ifeval.arguments import Ruling, at_least, exactly, related, wanted
 from harness.scorers.languages import neighbourhood
-from harness.scorers.limits import NESTING, listed
 from harness.scorers.patterns import Budget, compiled
 from harness.scorers.sentences import count_sentences
 

@@ -9,17 +9,16 @@ from functools import lru_cache
 
 import regex
 
+from harness.common import listed, shown
 from harness.scorers import language
 from harness.scorers.counting import count_words, has_text
 from harness.scorers.detect import detect
 from harness.scorers.ifeval import arguments as given
+from harness.scorers.ifeval.arguments import Ruling, at_least, exactly, related, wanted
 from harness.scorers.ifeval.compat import OPTIONS
-from harness.scorers.ifeval.ruling import Ruling, at_least, exactly, related, wanted
 from harness.scorers.json_text import NotJsonError, parse
 from harness.scorers.languages import neighbourhood
-from harness.scorers.limits import listed, shown
-from harness.scorers.markdown import Fence, fences
-from harness.scorers.paragraphs import count_bullets
+from harness.scorers.markdown import Fence, count_bullets, fences
 from harness.scorers.sentences import count_sentences
 from harness.scorers.unicode_text import find, folded, nfc, occurrences
 from harness.scorers.values import Answer, Context

@@ -1,10 +1,8 @@
 """Suites out of the files that others publish: IFEval, XSTest, rows of instructions or messages."""
 
-from harness.suites.importing.conversations import TARGETS, Reading, import_rows, parse_map
-from harness.suites.importing.ifeval import import_ifeval
-from harness.suites.importing.references import CHECKS
-from harness.suites.importing.suite_file import Imported, write_suite
-from harness.suites.importing.xstest import import_xstest
+from harness.suites.importing.benchmarks import import_ifeval, import_xstest
+from harness.suites.importing.conversations import CHECKS, TARGETS, Reading, import_rows, parse_map
+from harness.suites.importing.source import Imported, write_suite
 
 __all__ = [
     "CHECKS",

@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import InputError, Problem, nearest
-from harness.scorers.limits import shown
-from harness.suites.importing.messages import Said, said_in
-from harness.suites.importing.references import check_of
+from harness.common import InputError, Problem, nearest, shown
 from harness.suites.importing.source import (
+    Imported,
+    Rows,
     Wrong,
     name_of,
     read_cases,
@@ -23,8 +24,121 @@ from harness.suites.importing.source import (
     text_of,
     valid,
 )
-from harness.suites.importing.suite_file import Imported, Rows
 from harness.suites.rows import Row
+
+# Names of speakers, as data sets write them.
+_ROLES = {"human": "user", "gpt": "assistant", "model": "assistant", "bot": "assistant"}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one row says: the system prompt, and user texts with the answers given, if any."""
+
+    system: str | None
+    turns: tuple[tuple[str, str | None], ...]
+
+    def as_system(self) -> dict[str, str]:
+        """The system prompt as a key of a case; none where the row has none."""
+        return {} if self.system is None else {"system": self.system}
+
+
+def said_in(messages: object) -> Said:
+    """The turns of a list of messages (`role` and `content`, or `from` and `value`).
+
+    One system message may come first; user and assistant take turns. Raises Wrong.
+    """
+    if not isinstance(messages, list) or not messages:
+        raise Wrong("the messages are no list", found=shown(messages))
+    spoken = [_spoken(message) for message in messages]
+    system = spoken.pop(0)[1] if spoken[0][0] == "system" else None
+    expected = [("user", "assistant")[at % 2] for at in range(len(spoken))]
+    if not spoken or [role for role, _ in spoken] != expected:
+        found = ", ".join(role for role, _ in spoken)[:200]
+        raise Wrong("user and assistant do not take turns", found=found or "no turn")
+    texts = [text for _, text in spoken]
+    answers: list[str | None] = [*texts[1::2]]
+    if len(answers) < len(texts[::2]):
+        answers.append(None)
+    return Said(system, tuple(zip(texts[::2], answers, strict=True)))
+
+
+def _spoken(message: object) -> tuple[str, str]:
+    """Speaker and text of one message."""
+    if not isinstance(message, Mapping):
+        raise Wrong("a message is a mapping", found=shown(message))
+    role: Any = message.get("role", message.get("from"))
+    text: Any = message.get("content", message.get("value"))
+    role = _ROLES.get(role, role) if isinstance(role, str) else role
+    if role not in ("system", "user", "assistant"):
+        raise Wrong("a speaker is system, user or assistant", found=shown(role))
+    if not isinstance(text, str) or not text.strip():
+        raise Wrong("a message has no text", found=shown(text))
+    return role, text
+
+
+# `auto` takes the strictest check that a right answer in other words still passes.
+CHECKS = ("auto", "equals", "contains", "numeric", "json", "chrf")
+_NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?")
+# A reference of so few words in one line is a label, a name or a date.
+_LABEL_WORDS = 3
+
+
+def check_of(name: str, reference: str, bar: float) -> dict[str, Any]:
+    """The check `name` of `CHECKS` for a reference; `bar` is for chrF.
+
+    Raises ValueError where the reference does not fit the check.
+    """
+    text = reference.strip()
+    if not text:
+        raise ValueError("the reference is empty")
+    if name == "auto":
+        name = _fitting(text)
+        if name == "equals":  # with or without a full stop, in any case
+            return {"one_of": {"texts": [text, f"{text}."], "ignore_case": True}}
+    if name == "numeric":
+        if not _NUMBER.fullmatch(text):
+            raise ValueError("the reference is no number")
+        return {"numeric": {"equals": text}}
+    if name == "json":
+        return {"json_value": {"path": "$", "equals": _json(text)}}
+    if name == "chrf":
+        return {"chrf": {"reference": text, "min": bar}}
+    return {name: {"text": text}}
+
+
+def _fitting(text: str) -> str:
+    if _NUMBER.fullmatch(text):
+        return "numeric"
+    if text[0] in "{[" and _is_json(text):
+        return "json"
+    if "\n" not in text and len(text.split()) <= _LABEL_WORDS and len(text) <= 40:
+        return "equals"
+    return "chrf"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        _json(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _json(text: str) -> Any:
+    """The value of a JSON text that a data file can hold. Raises ValueError."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("the reference has too many levels") from None
+    except ValueError:
+        raise ValueError("the reference is no JSON text") from None
+    return value
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
 
 TARGETS = ("messages", "system", "user", "input", "reference", "id", "cluster", "tag")
 _USUAL = {

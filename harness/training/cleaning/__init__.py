@@ -1,7 +1,6 @@
 """Cleaning of training rows: nothing is dropped without a line in the report."""
 
-from harness.training.cleaning.clean import clean
-from harness.training.cleaning.table import print_cleaning
+from harness.training.cleaning.clean import clean, print_cleaning
 from harness.training.cleaning.values import (
     Cleaned,
     CleaningReport,

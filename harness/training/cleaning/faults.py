@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import regex
 
-from harness.chat import Message
+from harness.common import Message, shown
 from harness.scorers import Answer, Check, Context, parse_check
 from harness.scorers import scripts as writing
 from harness.scorers.counting import words as counted_words
 from harness.scorers.detect import detect
 from harness.scorers.json_text import NotJsonError, parse
 from harness.scorers.languages import COMMON, LANGUAGES, language_code
-from harness.scorers.limits import shown
 from harness.scorers.markdown import fences
-from harness.scorers.readable import prose
-from harness.training.cleaning.values import CleaningSettings, CountTokens, Reason
+from harness.scorers.unicode_text import prose
+from harness.training.cleaning.values import CleaningSettings, CountTokens, Noticed, Private, Reason
 from harness.training.values import Row
 
 Fault = tuple[Reason, str]
@@ -199,3 +202,93 @@ def _turns(row: Row) -> list[Message]:
 
 def _answers(row: Row) -> Iterator[Message]:
     return (message for message in row.messages if message.role == "assistant")
+
+
+# The published forms of keys and tokens; a password looks like any other word.
+_SECRETS = (
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    r"\bgh[pousr]_[A-Za-z0-9]{36,255}\b",
+    r"\bgithub_pat_[A-Za-z0-9_]{22,255}\b",
+    r"\bsk-[A-Za-z0-9_-]{20,255}(?![A-Za-z0-9_-])",
+    r"\bAIza[0-9A-Za-z_-]{35}(?![A-Za-z0-9_-])",
+    r"\bxox[abprs]-[A-Za-z0-9-]{10,255}",
+    r"\bhf_[A-Za-z0-9]{30,255}\b",
+    r"\beyJ[\w-]{10,2000}\.[\w-]{10,4000}\.[\w-]{10,2000}",
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{1,8000}-----END [A-Z ]{0,30}PRIVATE KEY-----",
+)
+_PATTERNS: dict[Private, regex.Pattern[str]] = {
+    "secret": regex.compile("|".join(_SECRETS)),
+    "e-mail address": regex.compile(
+        r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,24}(?![\w-])"
+    ),
+}
+
+
+def without_private(row: Row, *, redact: bool) -> tuple[Row, list[Noticed]]:
+    """The row, with `[secret]` and `[e-mail address]` in their places if asked for."""
+    texts = [message.content for message in row.messages]
+    noticed = []
+    for what, pattern in _PATTERNS.items():
+        count = sum(len(pattern.findall(text)) for text in texts)
+        if count:
+            noticed.append(Noticed(row.source, what, count, redact))
+            texts = [pattern.sub(f"[{what}]", text) for text in texts] if redact else texts
+    if not (noticed and redact):
+        return row, noticed
+    pairs = zip(row.messages, texts, strict=True)
+    return replace(row, messages=tuple(replace(m, content=text) for m, text in pairs)), noticed
+
+
+LENGTH = 5
+_SPACE = re.compile(r"\s+")
+_NUMBER = re.compile(r"\d+")
+
+
+def twins(texts: Sequence[str], threshold: float) -> dict[int, tuple[int, float]]:
+    """The texts that are near copies of an earlier one that stays: by their number, the earlier
+    one's number and the similarity.
+
+    Texts with other numbers are other texts, however alike the rest is.
+    """
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for at, text in enumerate(texts):
+        groups[tuple(_NUMBER.findall(text))].append(at)
+    found: dict[int, tuple[int, float]] = {}
+    for members in groups.values():
+        if len(members) > 1:
+            found |= _twins_in({at: _shingles(texts[at]) for at in members}, threshold)
+    return found
+
+
+def _shingles(text: str) -> frozenset[str]:
+    plain = _SPACE.sub(" ", text).strip()
+    return frozenset(plain[at : at + LENGTH] for at in range(max(1, len(plain) - LENGTH + 1)))
+
+
+def _twins_in(sets: dict[int, frozenset[str]], threshold: float) -> dict[int, tuple[int, float]]:
+    often = Counter(one for members in sets.values() for one in members)
+    kept: dict[str, list[int]] = defaultdict(list)  # by a rare member
+    found: dict[int, tuple[int, float]] = {}
+    for at, members in sets.items():
+        rarest = sorted(members, key=lambda one: (often[one], one))
+        prefix = rarest[: len(members) - math.ceil(threshold * len(members)) + 1]
+        alike = _most_alike(members, {other for one in prefix for other in kept[one]}, sets)
+        if alike and alike[1] >= threshold:
+            found[at] = alike
+            continue
+        for one in prefix:
+            kept[one].append(at)
+    return found
+
+
+def _most_alike(
+    members: frozenset[str], others: set[int], sets: dict[int, frozenset[str]]
+) -> tuple[int, float] | None:
+    """The other set that is most similar, the first of several."""
+    alike = [(-_jaccard(members, sets[other]), other) for other in others]
+    return (min(alike)[1], -min(alike)[0]) if alike else None
+
+
+def _jaccard(left: frozenset[str], right: frozenset[str]) -> float:
+    both = len(left & right)
+    return both / (len(left) + len(right) - both)

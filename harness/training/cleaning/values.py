@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from harness.canonical import JsonValue
-from harness.chat import Messages
-from harness.errors import InputError, Problem
+from harness.common import InputError, JsonValue, Messages, Problem
 from harness.scorers.languages import LANGUAGES
 from harness.training.values import Row
 

@@ -2,12 +2,10 @@
 
 from harness.training.repair.blocks import block_warnings, check_blocks
 from harness.training.repair.loop import DryRun, dry_run, fix
-from harness.training.repair.plan import FixPlan, make_plan
+from harness.training.repair.plan import FixPlan, Split, make_plan, split_suite
 from harness.training.repair.promotion import Change, Place, promote, rollback, shown
-from harness.training.repair.report_files import write_report
-from harness.training.repair.report_text import print_plan, print_report
+from harness.training.repair.report import print_plan, print_report, write_report
 from harness.training.repair.rounds import Watchers
-from harness.training.repair.split import Split, split_suite
 from harness.training.repair.values import Decision, FixOptions, FixPaths, FixReport
 
 __all__ = [

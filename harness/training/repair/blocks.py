@@ -8,14 +8,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import InputError, Problem, nearest
-from harness.fix_settings import FixSettings
-from harness.settings import Settings
+from harness.common import FixSettings, InputError, Problem, nearest
+from harness.common.yaml_positions import read_document
+from harness.config import Settings
 from harness.suites import Suite
-from harness.suites.document import read_document
 from harness.suites.problems import Place, Problems
+from harness.training.sft import TrainSettings
 from harness.training.sources import pool_file, unknown_teacher
-from harness.training.trainer import TrainSettings
 
 # What a block must not say about the training, and who says it.
 OURS = {

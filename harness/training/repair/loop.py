@@ -6,35 +6,86 @@ on when the same command is given again. The holdout is looked at once, at the e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from harness.canonical import digest
-from harness.errors import InputError, Problem
+from harness.common import InputError, Problem, digest
+from harness.config import Settings
+from harness.evaluation import RunReport
 from harness.reports import check_writable
-from harness.session import RunReport
-from harness.settings import Settings
 from harness.suites import Suite
-from harness.training.repair.gathering import UNASKED, Gathering
-from harness.training.repair.judging import Judgement, judge, judgement, reread
 from harness.training.repair.plan import FixPlan, make_plan
 from harness.training.repair.promotion import promote
+from harness.training.repair.promotion_checks import Judgement, judge, judgement, reread
 from harness.training.repair.readiness import check_ready
-from harness.training.repair.report_json import report_from_json, report_to_json
-from harness.training.repair.rounds import Rounds, Watchers, checked_rows
-from harness.training.repair.stages import Body, Stages
+from harness.training.repair.rounds import (
+    UNASKED,
+    Body,
+    Gathering,
+    Rounds,
+    Stages,
+    Watchers,
+    checked_rows,
+)
 from harness.training.repair.values import (
     Cost,
     Decision,
+    DevReport,
     FixOptions,
     FixReport,
     RoundReport,
     SourceReport,
+    SuiteReport,
+    TrainingReport,
 )
 from harness.training.sources import Harvest
 from harness.training.values import Row
+
+SCHEMA = 1
+
+
+def report_to_json(report: FixReport) -> dict[str, Any]:
+    """All fields by name, and what follows from them."""
+    body = asdict(report)
+    body.pop("again")
+    cost = {**body["cost"], "total_seconds": round(report.cost.total, 3)}
+    return {"schema": SCHEMA, **body, "decision": report.decision.value, "cost": cost}
+
+
+def report_from_json(body: Mapping[str, Any], *, again: bool = False) -> FixReport:
+    """The report that `report_to_json` made."""
+    fields = {key: value for key, value in body.items() if key != "schema"}
+    cost = {key: value for key, value in body["cost"].items() if key != "total_seconds"}
+    parts = {
+        "decision": Decision(body["decision"]),
+        "repaired": tuple(body["repaired"]),
+        "reasons": tuple(body["reasons"]),
+        "notes": tuple(body["notes"]),
+        "rounds": tuple(map(_round, body["rounds"])),
+        "suites": tuple(map(_suite, body["suites"])),
+        "cost": Cost(**cost),
+    }
+    return FixReport(**{**fields, **parts, "again": again})
+
+
+def _round(body: Mapping[str, Any]) -> RoundReport:
+    training = dict(body["training"])
+    for name in ("losses", "held_out"):
+        training[name] = tuple((int(step), float(loss)) for step, loss in training[name])
+    parts = {
+        "sources": tuple(SourceReport(**source) for source in body["sources"]),
+        "training": TrainingReport(**training),
+        "dev": tuple(DevReport(**dev) for dev in body["dev"]),
+    }
+    return RoundReport(**{**body, **parts})
+
+
+def _suite(body: Mapping[str, Any]) -> SuiteReport:
+    parts = {"reasons": tuple(body["reasons"]), "worse": tuple(body["worse"])}
+    return SuiteReport(**{**body, **parts})
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,67 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.canonical import digest
-from harness.errors import InputError, Problem, nearest
-from harness.fix_settings import FixSettings, ReplaySettings
+from harness.common import (
+    FixSettings,
+    GateSettings,
+    InputError,
+    Problem,
+    ReplaySettings,
+    Sampling,
+    Variant,
+    VariantRole,
+    digest,
+    nearest,
+)
+from harness.config import Settings, select_files
+from harness.evaluation import decide_run
 from harness.gate import GateReport, SuiteVerdict, Verdict
-from harness.gate_settings import GateSettings
-from harness.runner import Outcome, Result, RunInfo, Store, VariantInfo, find_run
-from harness.sampling import Sampling
-from harness.selection import select_files
-from harness.session import decide_run
-from harness.settings import Settings
-from harness.suites import Position, Suite, load_suites
+from harness.results import Outcome, Result, RunInfo, VariantInfo
+from harness.store import Store, find_run
+from harness.suites import Case, Position, Suite, load_suites
 from harness.training.repair.blocks import check_blocks
 from harness.training.repair.promotion import Place
-from harness.training.repair.split import Split, split_suite
 from harness.training.repair.values import FixOptions
-from harness.variants import Variant, VariantRole
+
+DIGITS = 8  # hexadecimal; cuts the range from 0 to 1 finely enough
+
+
+@dataclass(frozen=True)
+class Split:
+    """The cases of a suite on both sides. Cases of one cluster are on one side."""
+
+    dev: tuple[Case, ...]
+    holdout: tuple[Case, ...]
+
+
+def split_suite(suite: Suite, share: float) -> Split:
+    """Split by the hash of each case's id, or of its cluster: `share` of them are held out.
+
+    A case keeps its side when others are added, or when its text is mended. Raises InputError
+    where a side is empty.
+    """
+    held = {case.id for case in suite.cases if _place(suite, case) < share}
+    dev = tuple(case for case in suite.cases if case.id not in held)
+    holdout = tuple(case for case in suite.cases if case.id in held)
+    if not dev or not holdout:
+        side = "holdout" if not holdout else "dev"
+        raise InputError(
+            Problem(
+                f"suite {suite.name!r} cannot be split: no case is left for {side}",
+                path=suite.path,
+                found=f"{len(suite.cases)} cases, holdout {share:g}",
+                mend="add cases, or change fix: {holdout: ...}",
+            )
+        )
+    return Split(dev, holdout)
+
+
+def _place(suite: Suite, case: Case) -> float:
+    """A number from 0 to 1 that is the same on every machine."""
+    kind, name = ("cluster", case.cluster) if case.cluster else ("case", case.id)
+    found: float = int(digest([suite.name, kind, name], DIGITS), 16) / 16**DIGITS
+    return found
+
 
 FAILING = (Verdict.REGRESSED, Verdict.BELOW_THRESHOLD, Verdict.INCONCLUSIVE)
 FOLDER = "fix"  # beside the store

@@ -23,7 +23,7 @@ from typing import Literal
 
 from filelock import FileLock
 
-from harness.errors import InputError, MachineryError, Problem, nearest
+from harness.common import InputError, MachineryError, Problem, nearest
 
 NOTHING = ""  # no adapter: the base alone
 SHOWN = {NOTHING: "the base without an adapter"}

@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.backends import Models, models_of
-from harness.backends.model_dir import open_model
-from harness.chat import Message
-from harness.errors import InputError, Problem
-from harness.fix_settings import SELF
-from harness.session import engine_of
-from harness.settings import Settings
-from harness.training.repair.judging import cast_of
+from harness.backends.models import open_model
+from harness.common import SELF, InputError, Message, Problem, demand_writable
+from harness.config import Settings
+from harness.evaluation import engine_of
 from harness.training.repair.plan import FixPlan
+from harness.training.repair.promotion_checks import cast_of
 from harness.training.repair.rounds import train_config
+from harness.training.sft import prepare, rehearse
 from harness.training.sources import find_teacher
-from harness.training.trainer import prepare, rehearse
 from harness.training.values import Row
-from harness.training.writable import demand_writable
 
 # Stand for the rows of a training while its settings are tried.
 SAMPLES = tuple(

@@ -1,10 +1,15 @@
 """Training rows out of files in any of the usual shapes; one converter, one validator."""
 
-from harness.training.rows.marks import Mark, marks_in, template_families
+from harness.training.rows.files import RowFile, parse_spec
 from harness.training.rows.reading import Reading, read, read_rows
-from harness.training.rows.shapes import converted
-from harness.training.rows.spec import RowFile, parse_spec
-from harness.training.rows.valid import check, foreign
+from harness.training.rows.shapes import (
+    Mark,
+    check,
+    converted,
+    foreign,
+    marks_in,
+    template_families,
+)
 
 __all__ = [
     "Mark",

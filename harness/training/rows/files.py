@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from harness.errors import InputError, Problem, nearest
-from harness.scorers.limits import shown
-from harness.suites.document import decoded
+from harness.common import InputError, Problem, nearest, shown
+from harness.common.yaml_positions import decoded
 from harness.suites.rows import MAX_BYTES, Row, no_constant, read_rows, unique_keys
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
@@ -150,3 +150,30 @@ def _parquet(path: Path, name: str) -> tuple[Row, ...]:
     if not values:
         raise InputError(Problem("the data file has no rows", name))
     return tuple(Row(number, row) for number, row in enumerate(values, start=1))
+
+
+@dataclass(frozen=True, slots=True)
+class RowFile:
+    """One file of a mixed training set.
+
+    `count`: so many rows, drawn by the seed; None takes all. `system` is given to the rows that
+    have no system prompt of their own. `replay` rows keep what the model can do.
+    """
+
+    path: Path
+    count: int | None = None
+    system: str | None = None
+    replay: bool = False
+
+
+def parse_spec(text: str | Path) -> RowFile:
+    """`alpaca.jsonl#500` as 500 rows of that file. Raises InputError for any other count."""
+    head, mark, tail = str(text).rpartition("#")
+    number = tail.isascii() and tail.isdigit()
+    meant = Path(head).suffix in SUFFIXES and Path(tail).suffix not in SUFFIXES
+    if not mark or not (number or meant):
+        return RowFile(Path(text))
+    if not head or not number or not int(tail):
+        message = "the count of rows cannot be read"
+        raise InputError(Problem(message, found=str(text), wanted="FILE#COUNT"))
+    return RowFile(Path(head), int(tail))

@@ -8,15 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.chat import Message, Messages
-from harness.errors import InputError, Problem
+from harness.common import InputError, Message, Messages, Problem
 from harness.suites.rows import Row as DataRow
 from harness.suites.rows import first_of
-from harness.training.rows.files import data_rows, lines_of
-from harness.training.rows.marks import marks_in
-from harness.training.rows.shapes import converted, group_of
-from harness.training.rows.spec import RowFile, parse_spec
-from harness.training.rows.valid import check
+from harness.training.rows.files import RowFile, data_rows, lines_of, parse_spec
+from harness.training.rows.shapes import check, converted, group_of, marks_in
 from harness.training.values import Row
 
 Spec = str | Path | RowFile

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.chat import Message, Messages, Role
-from harness.errors import InputError, Problem
-from harness.scorers.limits import shown
+from harness.common import InputError, Message, Messages, Problem, Role, shown
 
 Values = Mapping[str, Any]
 
@@ -211,3 +210,98 @@ def _parsed(value: object) -> object:
 
 def _wrong(message: str, **parts: str) -> InputError:
     return InputError(Problem(message, **parts))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A template's mark in a text: the family it belongs to, and where it stands (from 0)."""
+
+    family: str
+    text: str
+    at: int
+
+
+# The control texts of each family, as its models' published chat templates write them.
+_CONTROL = {
+    "ChatML (Qwen)": ("<|im_start|>", "<|im_end|>"),
+    "Llama 3": ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|begin_of_text|>"),
+    "Llama 4": ("<|header_start|>", "<|header_end|>", "<|eot|>"),
+    "Llama 2 and Mistral": (
+        "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]",
+    ),
+    "Gemma": ("<start_of_turn>", "<end_of_turn>"),
+    "Phi-3 and Zephyr": ("<|user|>", "<|assistant|>", "<|system|>"),
+    "DeepSeek": (
+        "<｜User｜>", "<｜Assistant｜>", "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>",
+    ),
+    "GPT-OSS": ("<|channel|>", "<|message|>"),
+    "Command R": ("<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>"),
+    "GPT-2": ("<|endoftext|>",),
+}  # fmt: skip
+_FAMILY = {mark: family for family, marks in _CONTROL.items() for mark in marks}
+_ANY_CONTROL = re.compile("|".join(re.escape(mark) for mark in _FAMILY))
+# Headings and speakers are ordinary text in the middle of a line. Vicuna's speakers count in pairs.
+_ALPACA = re.compile(r"^### (?:Instruction|Input|Response):", re.MULTILINE)
+_USER = re.compile(r"^USER:", re.MULTILINE)
+_ASSISTANT = re.compile(r"\bASSISTANT:")
+
+
+def marks_in(text: str) -> tuple[Mark, ...]:
+    """All marks of chat templates in a text, in order."""
+    return tuple(sorted(_found(text), key=lambda mark: mark.at))
+
+
+def template_families(template: str) -> tuple[str, ...]:
+    """The families whose marks a chat template (its Jinja source) writes, each once."""
+    plain = template.replace("\\n", "\n").replace("'", "\n").replace('"', "\n")
+    return tuple(dict.fromkeys(mark.family for mark in marks_in(plain)))
+
+
+def _found(text: str) -> Iterator[Mark]:
+    for found in _ANY_CONTROL.finditer(text):
+        yield Mark(_FAMILY[found[0]], found[0], found.start())
+    for found in _ALPACA.finditer(text):
+        yield Mark("Alpaca", found[0], found.start())
+    user = _USER.search(text)
+    if user and _ASSISTANT.search(text, user.end()):
+        yield Mark("Vicuna", user[0], user.start())
+
+
+def check(messages: Messages) -> None:
+    """An optional system prompt, then user and assistant in turns; the last word is an answer.
+
+    Raises InputError with one problem, without a place.
+    """
+    turns = messages[1:] if messages and messages[0].role == "system" else messages
+    expected = [("user", "assistant")[at % 2] for at in range(len(turns))]
+    if not turns or [turn.role for turn in turns] != expected:
+        found = ", ".join(message.role for message in messages)[:200] or "no message"
+        raise InputError(Problem("user and assistant do not take turns", found=found))
+    if turns[-1].role == "user":
+        raise InputError(
+            Problem(
+                "the conversation ends with the user: there is no answer to learn",
+                found=shown(turns[-1].content),
+            )
+        )
+    for message in messages:
+        _check_text(message)
+
+
+def _check_text(message: Message) -> None:
+    try:
+        message.content.encode()
+    except UnicodeEncodeError:
+        raise InputError(Problem("not valid text: half of a surrogate pair")) from None
+    if found := marks_in(message.content):
+        raise InputError(foreign(found[0]))
+
+
+def foreign(mark: Mark) -> Problem:
+    """A text that was rendered in a chat template already."""
+    return Problem(
+        f"the text is rendered in the chat template of {mark.family}",
+        found=mark.text,
+        wanted="plain texts as messages: the model's own chat template is put around them",
+        mend="take the marks out; give the turns as messages with role and content",
+    )

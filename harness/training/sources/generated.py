@@ -6,14 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.backends import Backend
-from harness.chat import Message
-from harness.fix_settings import GenerateSettings
-from harness.runner import make_plan
+from harness.common import GenerateSettings, Message, Variant
+from harness.evaluation import make_plan
 from harness.suites import Case, Position, Suite, practice_suite
 from harness.training.sources.references import reference_conversation
 from harness.training.sources.values import Harvest, counted
 from harness.training.values import Row
-from harness.variants import Variant
 
 
 @dataclass(frozen=True)

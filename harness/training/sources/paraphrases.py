@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.errors import MachineryError, Problem
-from harness.runner import Observer, Outcome, ignore
+from harness.common import MachineryError, Problem
+from harness.evaluation import run
+from harness.results import Observer, Outcome, ignore
 from harness.scorers import Check
-from harness.session import run
 from harness.suites import Case, Suite, Turn
 from harness.training.sources.teacher import Teacher
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.errors import InputError, Problem
-from harness.settings import Settings
+from harness.common import InputError, Problem
+from harness.config import Settings
 from harness.suites import Suite
 from harness.training.rows import RowFile, parse_spec, read_rows
 from harness.training.sources.values import Harvest, counted

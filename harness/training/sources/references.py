@@ -10,12 +10,11 @@ import json
 from collections.abc import Iterator, Mapping
 
 from harness.backends import Completion
-from harness.chat import Message, Messages
-from harness.runner import Outcome, Transcript, Trial, score_trial
-from harness.runner.conversation import conversation
+from harness.common import Message, Messages, Variant
+from harness.evaluation import Transcript, Trial, conversation, score_trial
+from harness.results import Outcome
 from harness.scorers import Check
 from harness.suites import Case, Turn
-from harness.variants import Variant
 
 MOST_TRIED = 64  # conversations that are scored for one case: turns multiply
 

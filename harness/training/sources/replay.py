@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.errors import InputError, Problem
-from harness.fix_settings import GenerateSettings
-from harness.runner import Observer, ignore
+from harness.common import GenerateSettings, InputError, Problem
+from harness.results import Observer, ignore
 from harness.suites import Case, Suite
 from harness.training.rows import RowFile
 from harness.training.sources.generated import practice_cases

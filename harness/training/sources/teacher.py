@@ -11,18 +11,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.chat import Message
-from harness.errors import InputError, MachineryError, Problem, nearest
-from harness.fix_settings import SELF, TeacherSettings
-from harness.runner import Observer, Outcome, Result, ignore
-from harness.sampling import Sampling
-from harness.session import RunReport, run
-from harness.settings import JudgeSettings, Settings
+from harness.common import (
+    SELF,
+    InputError,
+    MachineryError,
+    Message,
+    Problem,
+    Sampling,
+    TeacherSettings,
+    Variant,
+    nearest,
+)
+from harness.config import JudgeSettings, Settings
+from harness.evaluation import RunReport, run
+from harness.results import Observer, Outcome, Result, ignore
 from harness.suites import Case, Suite
 from harness.training.sources.generated import as_row
 from harness.training.sources.values import Harvest, counted
 from harness.training.values import Row
-from harness.variants import Variant
 
 NAME = "teacher"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from harness.chat import Message
+from harness.common import Message
 from harness.training.values import Row
 
 

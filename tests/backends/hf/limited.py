@@ -21,11 +21,9 @@ from harness.backends.hf.decoding import Decoder, Limits
 from harness.backends.hf.loading import LoadedModel
 from harness.backends.hf.placement import place
 from harness.backends.hf.rows import Stopping
-from harness.backends.model_dir import open_model
-from harness.errors import HarnessError
+from harness.backends.models import open_model
+from harness.common import HarnessError, Sampling, Variant
 from harness.prompts import load_tokenizer
-from harness.sampling import Sampling
-from harness.variants import Variant
 
 ROWS, TOKENS, NEW = 20, 400, 8
 MIB = 2**20

@@ -13,12 +13,10 @@ import pytest
 
 from harness.backends import BackendOptions, Completion, Request, open_backend
 from harness.backends.hf.backend import HfBackend
+from harness.backends.hf.loading import quantisation, quantised
 from harness.backends.hf.placement import place
-from harness.backends.hf.quantising import quantisation, quantised
-from harness.chat import Message
-from harness.errors import InputError, MachineryError
+from harness.common import InputError, MachineryError, Message, Variant
 from harness.prompts import load_tokenizer
-from harness.variants import Variant
 from tests.backends.conftest import Ask
 from tests.backends.tiny import SENTENCES, generate, save_adapter, save_model
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.errors import InputError
-from harness.runner import Outcome
-from harness.session import RunReport, run_suites
-from harness.settings import Settings
+from harness.common import InputError
+from harness.config import Settings
+from harness.evaluation import RunReport, run_suites
+from harness.results import Outcome
 from tests.backends.tiny import TEMPLATE, save_adapter, save_model, save_tokenizer
 from tests.backends.vllm.quantised import quantised
 

@@ -18,9 +18,8 @@ from harness.backends import Address, Completion, Prompt, Request
 from harness.backends.hf.decoding import Decoder, Limits
 from harness.backends.hf.memory import is_out_of_memory
 from harness.backends.hf.rows import Stopping
+from harness.common import Sampling, Variant
 from harness.prompts import ChatTokenizer, load_tokenizer
-from harness.sampling import Sampling
-from harness.variants import Variant
 from tests.backends.tiny import generate, save_model
 
 WIDE = Limits(rows=64, tokens=16_384, prefill=2_048)

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from harness.backends import Address, Prompt, Request
-from harness.backends.hf.drawing import draw
 from harness.backends.hf.rows import Row, make_row
-from harness.sampling import Sampling
-from harness.variants import Variant
+from harness.backends.hf.sampling import draw
+from harness.common import Sampling, Variant
 
 # Probabilities 0.5, 0.25, 0.15, 0.1 of tokens 3, 0, 2, 1.
 SCORES = torch.log(torch.tensor([0.25, 0.1, 0.15, 0.5]))

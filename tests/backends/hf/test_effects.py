@@ -10,9 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from harness.backends import BackendOptions, Request
 from harness.backends.hf.backend import HfBackend
-from harness.chat import Message
-from harness.errors import InputError
-from harness.variants import Variant
+from harness.common import InputError, Message, Variant
 from tests.backends.conftest import Ask
 from tests.backends.tiny import save_adapter, save_model, save_tokenizer
 

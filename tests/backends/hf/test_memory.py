@@ -13,7 +13,7 @@ import torch
 
 from harness.backends.hf.memory import check_room, free_bytes, weight_bytes
 from harness.backends.hf.placement import place
-from harness.backends.model_dir import open_model
+from harness.backends.models import open_model
 
 ROOT = Path(__file__).parents[3]
 MODEL = ROOT / "fixtures/model"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.backends.hf.placement import place, use_threads
-from harness.errors import InputError
+from harness.common import InputError
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 

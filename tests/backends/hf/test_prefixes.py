@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from harness.backends.hf.prefixes import begin_at, close_gaps, last_row, spread
+from harness.backends.hf.kv_cache import begin_at, close_gaps, last_row, spread
 
 
 @pytest.mark.parametrize(

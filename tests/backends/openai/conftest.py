@@ -8,8 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from harness.backends import Backend, BackendOptions, Completion, Request, open_backend
-from harness.chat import Message
-from harness.variants import Variant
+from harness.common import Message, Variant
 from tests.backends.conftest import Ask
 from tests.backends.openai.serving import Heard, Said, SmallServer, echo
 

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from harness.errors import MachineryError
+from harness.common import MachineryError
 from tests.backends.openai.conftest import Answer, Open, Put, Serve
 from tests.backends.openai.serving import CUT, Heard, Said, answer, echo
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.backends.openai.pacing import FIRST_WAIT, LONGEST_WAIT, back_off, retry_after
+from harness.backends.openai.replies import FIRST_WAIT, LONGEST_WAIT, back_off, retry_after
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 

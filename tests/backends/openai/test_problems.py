@@ -7,8 +7,7 @@ import socket
 import pytest
 
 from harness.backends import Backend, BackendOptions, open_backend
-from harness.errors import HarnessError, InputError, MachineryError
-from harness.variants import Variant
+from harness.common import HarnessError, InputError, MachineryError, Variant
 from tests.backends.openai.conftest import SMALL, Answer, Open, Serve
 from tests.backends.openai.serving import Heard, Said, echo, models
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.runner import Outcome
-from harness.session import RunReport, run_suites
-from harness.settings import load_settings
+from harness.config import load_settings
+from harness.evaluation import RunReport, run_suites
+from harness.results import Outcome
 from tests.backends.openai.serving import CUT, Heard, Said, SmallServer, echo
 
 CASES = 12

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from harness.engine import Warm, find_engine
+from harness.backends.vllm.server import Warm, find_engine
 from tests.embedded import ROOT, Done, run
 
 NAMES = ("repaired", "forgetful")

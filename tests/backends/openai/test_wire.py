@@ -9,8 +9,7 @@ import pytest
 from harness.backends import Address, Prompt, Request
 from harness.backends.openai.arguments import Endpoint
 from harness.backends.openai.wire import chat_body, token_body
-from harness.chat import Message
-from harness.sampling import Sampling
+from harness.common import Message, Sampling
 from tests.backends.openai.conftest import SMALL
 
 HERE = Endpoint("http://localhost/v1")

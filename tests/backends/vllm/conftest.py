@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends import Backend, BackendOptions, Completion, Request, open_backend
-from harness.backends.values import announce
-from harness.chat import Message
-from harness.variants import Variant
+from harness.backends import Backend, BackendOptions, Completion, Request, announce, open_backend
+from harness.common import Message, Variant
 from tests.backends.conftest import Ask
 
 ROOT = Path(__file__).parents[3]

@@ -12,9 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from harness.backends import BackendOptions, open_backend
-from harness.chat import Message
-from harness.errors import InputError
-from harness.variants import Variant
+from harness.common import InputError, Message, Variant
 from tests.backends.conftest import Ask
 from tests.backends.vllm.conftest import ADAPTERS, BASE, MODEL, REPAIRED
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.backends.vllm.failures import explain
-from harness.errors import InputError, MachineryError
+from harness.common import InputError, MachineryError
 
 EMPTY = RuntimeError("Engine core initialization failed. See root cause above. Failed: {}")
 LOG = """\

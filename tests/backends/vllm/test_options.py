@@ -10,7 +10,7 @@ import pytest
 from harness.backends import BackendOptions
 from harness.backends.vllm.options import choose_dtype, read_options
 from harness.backends.vllm.versions import Installed, accept, installed
-from harness.errors import InputError
+from harness.common import InputError
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,7 @@ import jsonschema
 import pytest
 
 from harness.backends import BackendOptions, open_backend
-from harness.chat import Message
-from harness.errors import MachineryError
+from harness.common import MachineryError, Message
 from tests.backends.conftest import Ask
 from tests.backends.vllm.conftest import (
     BASE,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.backends.vllm.versions import accept, installed, lora_rank
-from harness.errors import InputError
+from harness.common import InputError
 
 
 @pytest.mark.parametrize(

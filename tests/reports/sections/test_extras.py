@@ -5,24 +5,17 @@ from __future__ import annotations
 import pytest
 
 from harness.reports import Scorecard
-from harness.reports.extras import (
-    Disagreement,
-    Extras,
-    IfevalRow,
-    JsonLevel,
-    JsonLevelsRow,
-    RoleRow,
-    RoleTurn,
-    SecondOpinionRow,
-    StabilityRow,
-    Unstable,
-)
 from harness.reports.sections import Section, all_sections
-from harness.reports.sections.ifeval import IfevalSection
-from harness.reports.sections.json_levels import JsonLevelsSection
-from harness.reports.sections.role import RoleSection
-from harness.reports.sections.second_opinion import SecondOpinionSection
-from harness.reports.sections.stability import StabilitySection
+from harness.reports.sections.collect import Extras
+from harness.reports.sections.ifeval import IfevalRow, IfevalSection
+from harness.reports.sections.json_levels import JsonLevel, JsonLevelsRow, JsonLevelsSection
+from harness.reports.sections.role import RoleRow, RoleSection, RoleTurn
+from harness.reports.sections.second_opinion import (
+    Disagreement,
+    SecondOpinionRow,
+    SecondOpinionSection,
+)
+from harness.reports.sections.stability import StabilityRow, StabilitySection, Unstable
 from tests.reports.samples import INJECTION, small
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from harness.reports import build_scorecard
 from harness.reports.sections.long_context import LongContext
-from harness.runner.values import Outcome
-from harness.suites.haystack import HaystackSpec, expand
+from harness.results import Outcome
+from harness.suites import HaystackSpec
+from harness.suites.haystack import expand
 from tests.reports.samples import INJECTION, info, report, result, suite
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.reports.sections.parity import Parity
-from harness.runner.values import CheckResult, Outcome
+from harness.results import CheckResult, Outcome
 from tests.reports.samples import INJECTION, result
 
 

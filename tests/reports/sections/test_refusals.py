@@ -2,7 +2,7 @@
 
 from harness.reports import build_scorecard
 from harness.reports.sections.refusals import Refusals
-from harness.runner.values import CheckResult, Outcome
+from harness.results import CheckResult, Outcome
 from tests.reports.samples import info, report, result, suite
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import InputError
+from harness.common import InputError
 from harness.suites import Suite
 from harness.suites.importing import (
     Imported,

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.chat import Message
-from harness.errors import InputError
+from harness.common import InputError, Message
 from harness.training import Row
 from harness.training.cleaning import CleaningReport, CleaningSettings, clean, print_cleaning
 from harness.training.cleaning.values import Reason

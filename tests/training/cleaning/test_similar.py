@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.training.cleaning.similar import twins
+from harness.training.cleaning.faults import twins
 
 TEXTS = st.lists(st.text("abc ", min_size=1, max_size=14), max_size=10)
 

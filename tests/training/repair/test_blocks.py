@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.errors import InputError
-from harness.settings import JudgeSettings, Settings
+from harness.common import InputError
+from harness.config import JudgeSettings, Settings
 from harness.suites import Suite, load_suite
 from harness.training.repair import block_warnings, check_blocks
 

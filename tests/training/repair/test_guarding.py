@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness.chat import Message
+from harness.common import Message
 from harness.suites import Suite, load_suite
 from harness.training import Row
-from harness.training.guard import Guard
+from harness.training.contamination import Guard
 from harness.training.repair.loop import unguarded
 from harness.training.repair.values import RoundReport, TrainingReport
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError
+from harness.common import InputError
+from harness.config import Settings, load_settings
+from harness.evaluation import run_suites
 from harness.gate import Verdict
-from harness.session import run_suites
-from harness.settings import Settings, load_settings
 from harness.training.repair import FixOptions, FixPlan, make_plan
-from harness.training.repair.judging import judged_suites
 from harness.training.repair.loop import notes_of
+from harness.training.repair.promotion_checks import judged_suites
 
 Record = Callable[..., Settings]
 BOTH = ("weak", "able")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError, MachineryError
+from harness.common import InputError, MachineryError
 from harness.training.repair import Change, Place, promote, rollback
 
 

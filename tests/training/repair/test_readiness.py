@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError
-from harness.session import run_suites
-from harness.settings import Settings, load_settings
+from harness.common import InputError
+from harness.config import Settings, load_settings
+from harness.evaluation import run_suites
 from harness.training.repair import FixOptions, dry_run, fix
 from tests.backends.tiny import save_model
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.settings import Settings
+from harness.config import Settings
 from harness.training.repair import Decision, FixReport, print_report, write_report
-from harness.training.repair.report_json import report_from_json, report_to_json
-from harness.training.repair.report_text import headline, to_markdown
+from harness.training.repair.loop import report_from_json, report_to_json
+from harness.training.repair.report import headline, to_markdown
 from harness.training.repair.values import (
     Cost,
     DevReport,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import InputError
+from harness.common import InputError
 from harness.suites import Case, Position, Suite, Turn
 from harness.training.repair import split_suite
 

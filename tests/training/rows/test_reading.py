@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.chat import Message
-from harness.errors import InputError
+from harness.common import InputError, Message
 from harness.training.rows import RowFile, parse_spec, read, read_rows
 
 pa: Any = import_module("pyarrow")
@@ -194,7 +193,7 @@ def test_without_pyarrow_parquet_is_refused_with_a_way_out(tmp_path: Path) -> No
     code = """
 import sys
 sys.modules["pyarrow.parquet"] = None
-from harness.errors import InputError
+from harness.common.errors import InputError
 from harness.training.rows import read_rows
 try:
     read_rows(["a.parquet"])

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.chat import Message, Messages, as_dicts
-from harness.errors import InputError
+from harness.common import InputError, Message, Messages, as_dicts
 from harness.training.rows import converted
 
 ASKED = (Message("user", "Hi"), Message("assistant", "Hello"))

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.chat import Message, Messages, Role
-from harness.errors import InputError
+from harness.common import InputError, Message, Messages, Role
 from harness.training.rows import check
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import InputError
+from harness.common import InputError
 from harness.scorers import Answer, Context
 from harness.suites import load_suite
 from harness.training.sources import BadCases, read_bad_cases

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.backends import Backend, BackendOptions, open_backend
-from harness.fix_settings import GenerateSettings
+from harness.common import GenerateSettings, Variant
 from harness.suites import Suite, load_suite
-from harness.training.guard import Guard
+from harness.training.contamination import Guard
 from harness.training.sources import practice_cases, practise
-from harness.variants import Variant
 
 ROOT = Path(__file__).parents[3]
 STARTER = ROOT / "suites" / "starter"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import InputError
-from harness.settings import Settings
+from harness.common import InputError
+from harness.config import Settings
 from harness.suites import Suite
 from harness.training.rows import RowFile
 from harness.training.sources import fair_shares, pool_file, read_pools

@@ -8,19 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import InputError
-from harness.fix_settings import TeacherSettings
-from harness.settings import JudgeSettings, Settings
+from harness.common import InputError, TeacherSettings, Variant
+from harness.config import JudgeSettings, Settings
 from harness.suites import Suite, load_suite, practice_suite
 from harness.training.sources import (
+    Teacher,
     find_teacher,
     paraphrases,
     replay_from_model,
     replay_prompts,
     teach,
 )
-from harness.training.sources.teacher import Teacher
-from harness.variants import Variant
 
 SUITE = """\
 suite: s

@@ -1,0 +1,271 @@
+"""A model's directory: found, checked and described without loading any weights."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.common import InputError, Problem
+
+HEADER_LIMIT = 100_000_000  # the format's own limit on a header, in bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor of a file; `start` and `end` are places in the file, in bytes."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+    def read(self) -> bytes:
+        """Its numbers, as they are stored."""
+        with self.file.open("rb") as stream:
+            stream.seek(self.start)
+            return stream.read(self.end - self.start)
+
+
+def read_tensors(*files: Path) -> dict[str, Tensor]:
+    """All tensors of these files by name; raises `InputError` for a file that is none."""
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        tensors.update(_tensors_of(file))
+    return tensors
+
+
+def _tensors_of(file: Path) -> dict[str, Tensor]:
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(8)
+            length = int.from_bytes(head, "little")
+            if len(head) < 8 or length > HEADER_LIMIT:
+                raise ValueError("no header")
+            header = json.loads(stream.read(length))
+        return {name: _tensor(file, entry, 8 + length) for name, entry in _entries(header)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(_broken(file)) from error
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", str(file))) from error
+
+
+def _entries(header: Any) -> list[tuple[str, Mapping[str, Any]]]:
+    if not isinstance(header, dict):
+        raise ValueError("no object")
+    return [(name, entry) for name, entry in header.items() if name != "__metadata__"]
+
+
+def _tensor(file: Path, entry: Mapping[str, Any], offset: int) -> Tensor:
+    start, end = entry["data_offsets"]
+    if offset + end > file.stat().st_size:
+        raise ValueError("cut off")
+    shape = tuple(int(size) for size in entry["shape"])
+    return Tensor(file, entry["dtype"], shape, offset + start, offset + end)
+
+
+def _broken(file: Path) -> Problem:
+    with file.open("rb") as stream:
+        pointer = stream.read(11) == b"version htt"
+    if pointer:
+        return Problem(
+            "is a Git LFS pointer, not the weights", str(file), mend="run `git lfs pull` there"
+        )
+    return Problem(
+        "is no complete safetensors file", str(file), mend="copy the file again: it is broken"
+    )
+
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
+# Names under which configurations keep the longest context, in the order transformers prefers.
+_CONTEXT = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length")
+
+
+@dataclass(frozen=True)
+class ModelDir:
+    """A causal model on disk: its configuration and the safetensors files with its weights."""
+
+    name: str
+    path: Path
+    config: Mapping[str, Any]
+    weights: tuple[Path, ...]
+
+    @property
+    def context_length(self) -> int | None:
+        """Most tokens that the model takes, as its configuration says."""
+        for source in (_text_config(self.config), self.config):
+            for name in _CONTEXT:
+                if isinstance(source.get(name), int):
+                    return int(source[name])
+        return None
+
+    @property
+    def quantisation(self) -> str:
+        """The method that the weights are stored in, such as `awq` or `gptq`; empty for none."""
+        settings = self.config.get("quantization_config")
+        return str(settings.get("quant_method", "unknown")) if isinstance(settings, dict) else ""
+
+    @cached_property
+    def eos_token_ids(self) -> tuple[int, ...]:
+        """Tokens that end an answer by the model's two configurations, sorted.
+
+        Only these are read from `generation_config.json`: no sampling setting is.
+        """
+        file = self.path / "generation_config.json"
+        generation = read_json(file) if file.is_file() else {}
+        found: set[int] = set()
+        for source in (self.config, _text_config(self.config), generation):
+            found.update(_as_ids(source.get("eos_token_id")))
+        return tuple(sorted(found))
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Every tensor of the model by its name in the files."""
+        return read_tensors(*self.weights)
+
+
+def open_model(name: str) -> ModelDir:
+    """The model in a directory, or under a hub name in the local cache; nothing is downloaded.
+
+    Raises `InputError` for a directory that is no model, for pickled weights and for files missing.
+    """
+    path = _locate(name)
+    config_file = path / "config.json"
+    if not config_file.is_file():
+        raise InputError(_no_model(path))
+    return ModelDir(name, path, read_json(config_file), _weight_files(path))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The JSON object in a file; raises `InputError` with the place where it is broken."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            Problem(f"is not JSON: {error.msg}", str(file), error.lineno, error.colno)
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(Problem(f"cannot be read: {error}", str(file))) from error
+    if not isinstance(value, dict):
+        raise InputError(Problem("is not a JSON object", str(file)))
+    return value
+
+
+def pickles_in(path: Path) -> list[str]:
+    """Names of files that would have to be unpickled, sorted; `training_args.bin` is no weights."""
+    return sorted(
+        file.name
+        for file in path.iterdir()
+        if file.suffix in PICKLES and file.name != "training_args.bin"
+    )
+
+
+def refuse_pickles(path: Path, pickles: Iterable[str]) -> Problem:
+    """The problem of weights that only come pickled."""
+    return Problem(
+        "holds pickled weights, and unpickling a file can run any code in it",
+        str(path),
+        found=", ".join(pickles),
+        wanted="safetensors files",
+        mend="load it where you trust it and save it with save_pretrained (safetensors)",
+    )
+
+
+def _locate(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if HUB_NAME.fullmatch(name) and not path.exists():
+        return _cached_snapshot(name)
+    message = "is a file, not a model's directory" if path.exists() else "there is no such model"
+    raise InputError(
+        Problem(message, name, mend="give the directory with config.json and *.safetensors")
+    )
+
+
+def _cached_snapshot(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        raise InputError(
+            Problem(
+                f"model {name!r} is neither a directory nor in the local cache of Hugging Face",
+                mend=f"download it first: hf download {name} (the harness never downloads)",
+            )
+        ) from error
+
+
+def _no_model(path: Path) -> Problem:
+    if (path / "adapter_config.json").is_file():
+        return Problem(
+            "is an adapter, not a model",
+            str(path),
+            wanted="a directory with config.json and *.safetensors",
+            mend=f"give the base as --model and this as --adapter NAME={path}",
+        )
+    return Problem(
+        "is no model: config.json is missing",
+        str(path),
+        found=_listing(path),
+        mend="give the directory that save_pretrained wrote",
+    )
+
+
+def _listing(path: Path) -> str:
+    names = sorted(file.name for file in path.iterdir())
+    shown = ", ".join(names[:5]) or "an empty directory"
+    return f"{shown}, ..." if len(names) > 5 else shown
+
+
+def _weight_files(path: Path) -> tuple[Path, ...]:
+    index = path / "model.safetensors.index.json"
+    if index.is_file():
+        return _indexed(path, index)
+    files = tuple(sorted(path.glob("*.safetensors")))
+    if not files and (pickles := pickles_in(path)):
+        raise InputError(refuse_pickles(path, pickles))
+    if not files:
+        raise InputError(
+            Problem(
+                "has no weights: there is no *.safetensors file",
+                str(path),
+                found=_listing(path),
+                mend="copy the model's weights into this directory",
+            )
+        )
+    return files
+
+
+def _indexed(path: Path, index: Path) -> tuple[Path, ...]:
+    weight_map = read_json(index).get("weight_map")
+    names = sorted({str(name) for name in weight_map.values()}) if weight_map else []
+    missing = [name for name in names if not (path / name).is_file()]
+    if missing or not names:
+        raise InputError(
+            Problem(
+                f"names {len(missing)} of {len(names)} weight files that are not there",
+                str(index),
+                found=f"missing: {', '.join(missing[:3]) or 'weight_map is empty'}",
+                mend="copy the missing files: the download was cut off",
+            )
+        )
+    return tuple(path / name for name in names)
+
+
+def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = config.get("text_config")
+    return inner if isinstance(inner, dict) else config
+
+
+def _as_ids(value: Any) -> list[int]:
+    values = value if isinstance(value, list) else [value]
+    return [token for token in values if isinstance(token, int)]

@@ -1,0 +1,188 @@
+"""Many requests to one server at the same time.
+
+An event loop in a thread of its own sends them; whoever asked takes the answers as they come. When
+nobody takes any more, what is in flight is cancelled: the connections close, and a server that
+watches them stops generating.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import httpx
+
+from harness.backends.openai.arguments import Endpoint
+from harness.backends.openai.replies import (
+    LONGEST_PROMISE,
+    CallError,
+    Faulty,
+    Later,
+    Page,
+    back_off,
+    headers,
+    read_failure,
+    read_reply,
+)
+
+CONNECT_SECONDS = 10.0
+_JOIN_SECONDS = 5.0  # for connections to close after the last answer was taken
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: `path` follows the base URL; `number` is the caller's own; seconds of time."""
+
+    number: int
+    path: str
+    body: Mapping[str, Any]
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of a call: `value` is the JSON object, or `error` says why there is none."""
+
+    call: Call
+    value: Mapping[str, Any] | None = None
+    error: CallError | None = None
+    seconds: float = 0.0
+
+
+class Flight:
+    """Sends calls in order, so many at a time as the endpoint allows; iterate over it once."""
+
+    def __init__(self, endpoint: Endpoint, calls: Sequence[Call]) -> None:
+        self._endpoint = endpoint
+        self._count = len(calls)
+        self._waiting = iter(calls)
+        self._arrived: SimpleQueue[Reply | BaseException] = SimpleQueue()
+        self._open_at = 0.0
+        self._is_over = False  # nothing is left to cancel
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True, name="openai")
+
+    def __iter__(self) -> Iterator[Reply]:
+        """Every reply as it arrives, in any order; ends early after `stop`."""
+        self._thread.start()
+        for left in reversed(range(self._count)):
+            arrived = self._arrived.get()
+            if isinstance(arrived, BaseException):
+                raise arrived
+            self._is_over = not left
+            yield arrived
+
+    def stop(self) -> list[Reply]:
+        """Cancel what is in flight; what had arrived and was not taken."""
+        if self._loop is not None and self._task is not None and not self._is_over:
+            with suppress(RuntimeError):  # the loop may have ended by itself in the meantime
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        self._is_over = True  # a second cancel would interrupt the closing of connections
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_SECONDS)
+        rest: list[Reply] = []
+        while True:
+            try:
+                arrived = self._arrived.get_nowait()
+            except Empty:
+                return rest
+            rest += [arrived] if isinstance(arrived, Reply) else []
+
+    def _work(self) -> None:
+        try:
+            asyncio.run(self._send_all())
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:  # a fault of ours must not leave the other thread waiting
+            self._arrived.put(error)
+
+    async def _send_all(self) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        workers = min(self._endpoint.in_flight, self._count)
+        async with httpx.AsyncClient(
+            headers=headers(self._endpoint),
+            limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
+            trust_env=not self._endpoint.is_local,  # proxies, where the environment names some
+            verify=self._endpoint.certified,
+        ) as client:
+            await asyncio.gather(*(self._worker(client) for _ in range(workers)))
+
+    async def _worker(self, client: httpx.AsyncClient) -> None:
+        for call in self._waiting:
+            started = time.perf_counter()
+            try:
+                value = await self._persist(client, call)
+                reply = Reply(call, value, seconds=time.perf_counter() - started)
+            except CallError as error:
+                reply = Reply(call, error=error)
+            self._arrived.put(reply)
+
+    async def _persist(self, client: httpx.AsyncClient, call: Call) -> Mapping[str, Any]:
+        """Send a call, and again while that may help."""
+        for tries in range(1, self._endpoint.retries + 2):
+            await self._gate()
+            try:
+                return await self._send(client, call)
+            except Later as later:
+                if tries > self._endpoint.retries:
+                    raise later.error from None
+                await asyncio.sleep(self._wait(later, tries))
+        raise AssertionError("unreachable")
+
+    async def _send(self, client: httpx.AsyncClient, call: Call) -> Mapping[str, Any]:
+        timeout = httpx.Timeout(call.timeout, connect=CONNECT_SECONDS, pool=None)
+        try:
+            reply = await asyncio.wait_for(
+                client.post(
+                    self._endpoint.url + call.path,
+                    content=json.dumps(call.body),  # escapes all but ASCII, lone surrogates too
+                    headers={"Content-Type": "application/json"},
+                    timeout=timeout,
+                ),
+                call.timeout,  # httpx limits each read, and a server can trickle
+            )
+        except httpx.HTTPError as error:
+            raise read_failure(error, self._endpoint, call.timeout) from None
+        except TimeoutError:
+            raise read_failure(httpx.ReadTimeout(""), self._endpoint, call.timeout) from None
+        return read_reply(reply, self._endpoint)
+
+    def _wait(self, later: Later, tries: int) -> float:
+        """Seconds until the next try; where the server named them, everybody waits."""
+        if later.wait is None:
+            return back_off(tries)
+        if later.wait > LONGEST_PROMISE:
+            raise Faulty(f"{later.error}; it asks to come back in {later.wait:.0f} s")
+        self._open_at = max(self._open_at, time.monotonic() + later.wait)
+        return later.wait
+
+    async def _gate(self) -> None:
+        while (left := self._open_at - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+
+
+def fetch(endpoint: Endpoint, url: str) -> dict[str, Any]:
+    """The JSON object at a URL, now; raises a `CallError`. A busy server is asked three times."""
+    with httpx.Client(
+        headers=headers(endpoint), trust_env=not endpoint.is_local, verify=endpoint.certified
+    ) as client:
+        for tries in (1, 2, 3):
+            try:
+                return read_reply(client.get(url, timeout=CONNECT_SECONDS), endpoint)
+            except httpx.HTTPError as error:
+                failure = read_failure(error, endpoint, CONNECT_SECONDS)
+                raise failure.error if isinstance(failure, Later) else failure from None
+            except Later as later:
+                wait = back_off(tries) if later.wait is None else later.wait
+                if tries == 3 or wait > CONNECT_SECONDS or isinstance(later.error, Page):
+                    raise later.error from None
+                time.sleep(wait)
+    raise AssertionError("unreachable")

@@ -1,0 +1,312 @@
+"""The engine `vllm`, answered by a warm server: the same environment, hashes and prompts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from harness.backends.base import (
+    BackendOptions,
+    Completion,
+    Environment,
+    Fingerprint,
+    Prompt,
+    Request,
+)
+from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
+from harness.backends.openai.arguments import Endpoint
+from harness.backends.openai.replies import CallError, Refused, Unreachable
+from harness.backends.openai.wire import COMPLETIONS, Tongue, Written, answers, measure, token_probe
+from harness.backends.shelf import sifted
+from harness.backends.vllm.backend import VllmBackend, in_order, sampling_fields
+from harness.backends.vllm.planning import CPU_SPARE_SLOTS
+from harness.backends.vllm.server.home import READY, Home, Warm
+from harness.backends.vllm.server.starting import BASE_NAME, environment_facts
+from harness.common import HarnessError, JsonValue, MachineryError, Messages, Problem, Variant
+
+
+def misfit(warm: Warm, backend: VllmBackend, variants: Sequence[Variant]) -> str:
+    """Why this engine cannot answer these variants as `backend` would; empty where it can."""
+    return next(_misfits(warm, backend, variants), "")
+
+
+def _misfits(warm: Warm, backend: VllmBackend, variants: Sequence[Variant]) -> Iterator[str]:
+    if warm.stage != READY:
+        yield "it is still starting"
+    models = {variant.model for variant in variants}
+    if len(models) != 1:
+        yield f"the run asks {len(models)} models, and it holds one"
+    for variant in variants:
+        if backend.fingerprint(variant).weights != warm.weights:
+            yield f"it holds another model: {warm.model}"
+        if different := _different(warm.environment, backend.environment(variant)):
+            yield f"it differs in {different}"
+    wanted, there = backend.context_length, warm.max_model_len
+    if wanted is not None and there is not None and there < wanted:
+        yield f"its context is {there} tokens, and the run may need {wanted}"
+    yield from _too_large(warm, backend, variants)
+
+
+def _too_large(warm: Warm, backend: VllmBackend, variants: Sequence[Variant]) -> Iterator[str]:
+    for variant in variants:
+        adapter = backend.shelf.adapter(variant)
+        rank = adapter.rank if adapter else 0
+        if rank > warm.max_lora_rank:
+            yield f"adapter {variant.name} has rank {rank}, and it takes {warm.max_lora_rank}"
+
+
+def _different(warm: Mapping[str, JsonValue], wanted: Environment) -> str:
+    """The first fact in which two environments differ, in words."""
+    one, other = _flat(warm), _flat(environment_facts(wanted))
+    names = [n for n in sorted({*one, *other}) if one.get(n) != other.get(n)]
+    return f"{names[0]}: {one.get(names[0])}, not {other.get(names[0])}" if names else ""
+
+
+def _flat(facts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    extra = facts.get("extra")
+    inner = extra if isinstance(extra, Mapping) else {}
+    return {**{name: value for name, value in facts.items() if name != "extra"}, **inner}
+
+
+_SECONDS = 120.0
+# Enough for vLLM; what else lies in the folder (optimizer states) is not copied.
+_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def load_adapters(warm: Warm, home: Home, adapters: Iterable[tuple[str, Path]]) -> None:
+    """Make the server know these adapters, by name and directory; those it knows stay.
+
+    It reads a copy: a folder that is trained into again must not change what it serves. Raises
+    `MachineryError` where it refuses one.
+    """
+    with _client(warm) as client:
+        known = _known(client, warm)
+        for name, path in adapters:
+            if name not in known:
+                _load(client, warm, name, _copy(home, name, path))
+                home.count_load(name)
+
+
+def loaded(warm: Warm) -> frozenset[str]:
+    """Names of the adapters that the server knows."""
+    with _client(warm) as client:
+        return _known(client, warm)
+
+
+def _client(warm: Warm) -> httpx.Client:
+    """On loopback, without encryption: so without certificates, which take time to read."""
+    key = {"Authorization": f"Bearer {warm.key}"}
+    return httpx.Client(headers=key, trust_env=False, timeout=_SECONDS, verify=False)
+
+
+def _known(client: httpx.Client, warm: Warm) -> frozenset[str]:
+    try:
+        rows = client.get(f"{warm.url}/models").raise_for_status().json()["data"]
+        return frozenset(str(row["id"]) for row in rows if row.get("parent"))
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _broken(warm, f"{type(error).__name__}: {error}") from None
+
+
+def _load(client: httpx.Client, warm: Warm, name: str, path: Path) -> None:
+    body = {"lora_name": name, "lora_path": str(path)}
+    try:
+        reply = client.post(f"{warm.url}/load_lora_adapter", json=body)
+    except httpx.HTTPError as error:
+        raise _broken(warm, f"{type(error).__name__}: {error}") from None
+    if not reply.is_success and "already been loaded" not in reply.text:  # by another run, just now
+        raise _broken(warm, f"HTTP {reply.status_code}: {reply.text[:200]}")
+
+
+def _copy(home: Home, name: str, path: Path) -> Path:
+    folder = (home.adapters / name).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in _FILES:
+        shutil.copyfile(path / file, folder / file)
+    return folder
+
+
+def _broken(warm: Warm, found: str) -> MachineryError:
+    return MachineryError(
+        Problem(
+            "the warm engine does not take an adapter",
+            warm.log,
+            found=found,
+            mend="harness engine down, and harness engine up; or add --no-warm",
+        )
+    )
+
+
+_PLACES_MIXED_UP = (
+    0.01  # nats per token; 32-bit sums in another order move a token a thousandth of that
+)
+
+
+def full(warm: Warm, home: Home, wanted: Set[str]) -> str:
+    """Why these adapters cannot be added, by their names; empty where they can.
+
+    vLLM forgets the name of an adapter that is unloaded, and leaves it in its slot: each time that
+    one was loaded counts for good.
+    """
+    if not warm.is_cpu:
+        return ""
+    try:
+        there = loaded(warm)
+    except HarnessError:
+        return "it does not answer"
+    ours, places = home.loads(), warm.slots - CPU_SPARE_SLOTS
+    taken = len(ours) + len(there.difference(ours))
+    if taken + len(wanted - there) <= places:
+        return ""
+    return f"{taken} of its {places} places for adapters are taken"
+
+
+def check_apart(warm: Warm, effects: Iterable[Effect]) -> None:
+    """Raise `MachineryError` where the base answers with an adapter that is beside it.
+
+    It does so once all slots are taken. Adapters that somebody else loads and unloads take slots,
+    and nobody can ask how many.
+    """
+    for effect in effects:
+        if warm.is_cpu and effect.is_missing and effect.noise > _PLACES_MIXED_UP:
+            raise MachineryError(
+                Problem(
+                    "the warm engine's base does not answer as itself beside adapters",
+                    warm.log,
+                    found=f"adapter {effect.variant}: {effect.sentence}",
+                    mend="harness engine down, and harness engine up: adapters that were unloaded "
+                    "by hand keep their places; or add --no-warm",
+                )
+            )
+
+
+_IN_FLIGHT = 256  # as many as vLLM runs at once on most devices
+_MIXED_UP = (
+    0.01  # nats per token; 32-bit sums in another order move a token by a thousandth of that
+)
+
+
+class WarmBackend:
+    """What `planner`, an engine `vllm` that is not started, would answer: its keys are the same."""
+
+    name = "vllm"
+    constrains_json = True
+
+    def __init__(self, warm: Warm, planner: VllmBackend, options: BackendOptions) -> None:
+        assert options.cache_dir is not None
+        self._warm = warm
+        self._planner = planner
+        self._shelf = planner.shelf
+        self._home = Home(options.cache_dir)
+        self._endpoint = Endpoint(warm.url, warm.key, "", in_flight=_IN_FLIGHT, retries=2)
+        self._effects: dict[str, Effect] = {}
+
+    @property
+    def context_length(self) -> int | None:
+        """As without the warm engine, so that the same cases fit."""
+        return self._planner.context_length
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The planner's, and that nothing had to be started."""
+        told = f"answers come from the warm engine, up since {self._warm.started}"
+        return (told, *self._planner.notes, *effect_notes(self._effects.values()))
+
+    def environment(self, variant: Variant) -> Environment:
+        """As without the warm engine."""
+        return self._planner.environment(variant)
+
+    def fingerprint(self, variant: Variant) -> Fingerprint:
+        """As without the warm engine."""
+        return self._planner.fingerprint(variant)
+
+    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+        """As without the warm engine."""
+        return self._planner.prompt(messages, variant)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Answers as they arrive; adapters that the server does not know are added first."""
+        context = self.context_length
+        refused, fitting = sifted(requests, lambda request: context)
+        yield from refused
+        self._add([request.variant for request in fitting])
+        tongue = Tongue(self._write, self._read, self._explain)
+        yield from answers(self._endpoint, in_order(fitting), tongue)
+
+    def execution(self) -> Mapping[str, str]:
+        """That it was a warm engine, and what the adapters do."""
+        facts = {"warm_engine": f"up since {self._warm.started}"}
+        return {**facts, **effect_facts(self._effects.values())}
+
+    def close(self) -> None:
+        """The server stays: it is there for the next run."""
+        self._planner.close()
+
+    def _served(self, variant: Variant) -> str:
+        """The name on the server: an adapter's is its content."""
+        return self._planner.fingerprint(variant).adapter or BASE_NAME
+
+    def _add(self, variants: Sequence[Variant]) -> None:
+        """Add adapters, and measure each; raises `InputError` for one that does nothing."""
+        tuned = {v.name: v for v in variants if v.adapter and v.name not in self._effects}
+        if not tuned:
+            return
+        served = {name: self._served(variant) for name, variant in tuned.items()}
+        pairs = [(served[name], Path(str(v.adapter)).expanduser()) for name, v in tuned.items()]
+        load_adapters(self._warm, self._home, dict(pairs).items())
+
+        def probe(talk: Messages, model: str) -> Written:
+            ids = self.prompt(talk, next(iter(tuned.values()))).token_ids or ()
+            return COMPLETIONS, token_probe(ids, model)
+
+        effects = measure(self._endpoint, BASE_NAME, served, probe)
+        check_apart(self._warm, effects.values())
+        self._effects |= effects
+        require_effects(self.name, [(self._effects[n], str(v.adapter)) for n, v in tuned.items()])
+
+    def _write(self, request: Request) -> Written:
+        fields = sampling_fields(request.sampling, self._shelf.eos(request.variant))
+        body: dict[str, Any] = {
+            name: value
+            for name, value in fields.items()
+            if value is not None and name != "detokenize"
+        }
+        body["model"] = self._served(request.variant)
+        body["prompt"] = list(request.prompt.token_ids or ())
+        body["return_token_ids"] = True
+        if request.json_schema is not None:
+            schema = request.json_schema if isinstance(request.json_schema, Mapping) else {}
+            body["structured_outputs"] = {"json": dict(schema)}
+        return COMPLETIONS, body
+
+    def _read(self, value: Mapping[str, Any], request: Request, seconds: float) -> Completion:
+        """Tokens become text here, as they do for an engine in a process of its own."""
+        try:
+            choice = value["choices"][0]
+            tokens = [int(token) for token in choice["token_ids"]]
+            text, said = str(choice["text"]), str(choice["finish_reason"])
+        except (KeyError, IndexError, TypeError, ValueError):
+            return Completion("", "error", error="the warm engine's JSON holds no answer")
+        if said not in ("stop", "length"):
+            return Completion("", "error", error=f"vLLM ended it: {said}")
+        if not request.sampling.stop:
+            ended = tokens[-1:] and tokens[-1] in self._shelf.eos(request.variant)
+            kept = tokens[:-1] if ended else tokens
+            text = self._shelf.tokenizer(request.variant).decode(kept) if kept else ""
+        return Completion(text, said, request.prompt.tokens, len(tokens), seconds)
+
+    def _explain(self, error: CallError, request: Request) -> HarnessError | None:
+        known = isinstance(error, Refused) and error.status in (401, 403, 404)
+        if not known and not isinstance(error, Unreachable):
+            return None
+        return MachineryError(
+            Problem(
+                "the warm engine is gone",
+                self._warm.log,
+                found=str(error),
+                mend="run the same command again: it goes on where this one stopped",
+            )
+        )

@@ -1,0 +1,70 @@
+"""What every floor shares: errors, types, canonical JSON, files, limits."""
+
+from harness.common.canonical import JsonValue, canonical_json, digest, flat_dict
+from harness.common.errors import HarnessError, InputError, MachineryError, Problem, nearest
+from harness.common.files import alone, demand_writable
+from harness.common.limits import (
+    ANSWER_CHARS,
+    NESTING,
+    NUMBER_DIGITS,
+    REGEX_SECONDS,
+    SCHEMA_SECONDS,
+    listed,
+    shown,
+)
+from harness.common.processes import no_collection, rare_collection
+from harness.common.types import (
+    BASE,
+    NAME,
+    SELF,
+    FixSettings,
+    GateSettings,
+    GenerateSettings,
+    Message,
+    Messages,
+    ReplaySettings,
+    Role,
+    Sampling,
+    TeacherSettings,
+    Variant,
+    VariantRole,
+    as_dicts,
+)
+
+__all__ = [
+    "ANSWER_CHARS",
+    "BASE",
+    "NAME",
+    "NESTING",
+    "NUMBER_DIGITS",
+    "REGEX_SECONDS",
+    "SCHEMA_SECONDS",
+    "SELF",
+    "FixSettings",
+    "GateSettings",
+    "GenerateSettings",
+    "HarnessError",
+    "InputError",
+    "JsonValue",
+    "MachineryError",
+    "Message",
+    "Messages",
+    "Problem",
+    "ReplaySettings",
+    "Role",
+    "Sampling",
+    "TeacherSettings",
+    "Variant",
+    "VariantRole",
+    "alone",
+    "as_dicts",
+    "canonical_json",
+    "demand_writable",
+    "digest",
+    "flat_dict",
+    "listed",
+    "nearest",
+    "no_collection",
+    "rare_collection",
+    "shown",
+]

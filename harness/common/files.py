@@ -1,0 +1,51 @@
+"""Work that only one process at a time may do."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.common.errors import InputError, MachineryError, Problem
+
+
+@contextmanager
+def alone(lock: Path, message: str, place: Path | None = None) -> Iterator[None]:
+    """Hold the lock while the block runs; the system lets go of it however the process ends.
+
+    Raises MachineryError with `message` where another process holds it; `place` is shown instead
+    of the lock's own file.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        mend = "wait for it, or end it: the lock goes with its process"
+        raise MachineryError(Problem(message, str(place or lock), mend=mend)) from None
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def demand_writable(directory: Path, mend: str) -> None:
+    """Raises InputError where nothing can be written below it; makes no directory.
+
+    A file is tried in it, or in the nearest directory above it that is there: permissions alone do
+    not tell of read-only disks.
+    """
+    place = directory
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        found = f"{place}: {(error.strerror or str(error)).lower()}"
+        raise InputError(
+            Problem("nothing can be written here", str(directory), found=found, mend=mend)
+        ) from None

@@ -1,0 +1,187 @@
+"""A conversation: the messages that go into a model."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+Messages = tuple[Message, ...]
+
+
+def as_dicts(messages: Messages) -> list[dict[str, str]]:
+    """The form that chat templates and OpenAI-compatible servers take."""
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+class Sampling(BaseModel):
+    """Settings of one generation, as a suite or a variant declares them.
+
+    `temperature: 0` is greedy. `top_k: 0` is off. `max_new_tokens` counts tokens of the answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a text is no number
+
+    temperature: float = Field(default=0.0, ge=0.0, le=10.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    top_k: int = Field(default=0, ge=0)
+    repetition_penalty: float = Field(default=1.0, gt=0.0, le=10.0)
+    max_new_tokens: int = Field(default=256, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    stop: Annotated[tuple[str, ...], Strict(False)] = ()
+
+    def override(self, other: Sampling | None) -> Sampling:
+        """This, with the fields that `other` sets itself."""
+        if other is None:
+            return self
+        return self.model_copy(
+            update={name: getattr(other, name) for name in other.model_fields_set}
+        )
+
+
+NAME = re.compile(r"[A-Za-z0-9_.-]+")
+BASE = "base"
+
+
+class VariantRole(StrEnum):
+    """Baseline: compared against, never red. Candidate: gated. Reference: reported only."""
+
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A model as it would run in production.
+
+    `model` is a directory or a name that the engine understands; `adapter` a directory in
+    peft's format; `system` and `sampling` override what the suites say, where they are set, and
+    `chat_template`, a Jinja file, what the model says.
+    """
+
+    name: str
+    model: str
+    adapter: str | None = None
+    system: str | None = None
+    sampling: Sampling | None = None
+    role: VariantRole = VariantRole.CANDIDATE
+    chat_template: str | None = None
+
+
+BOUND_WITHOUT_CHANGE = 1.6448536**2
+
+
+class GateSettings(BaseModel):
+    """Bars of one suite. Rates and drops are shares: 0.03 is three percentage points."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a text is no number
+
+    min_pass_rate: float | None = Field(default=None, ge=0.0, le=1.0)
+    max_drop: float | None = Field(default=None, ge=0.0, le=1.0)
+    policy: Literal["no_regression", "non_inferiority"] = "no_regression"
+    alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
+    on: Literal["passed", "score"] = "passed"
+    max_errors: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _non_inferiority_needs_a_margin(self) -> Self:
+        if self.policy == "non_inferiority" and not self.max_drop:
+            raise ValueError("policy non_inferiority needs max_drop above 0")
+        return self
+
+    @property
+    def margin(self) -> float:
+        """The drop that is still accepted."""
+        return self.max_drop or 0.0
+
+    @property
+    def smallest_suite(self) -> int:
+        """The fewest cases with which a candidate that changes nothing passes `non_inferiority`.
+
+        Without any change the gate's one-sided 95 % bound is −1.645² / n. 1 under any other policy.
+        """
+        if self.policy != "non_inferiority" or not self.max_drop:
+            return 1
+        return math.floor(BOUND_WITHOUT_CHANGE / self.max_drop) + 1
+
+
+SELF = "self"  # the teacher that is the model under repair
+
+# `data/pool.jsonl`, or `data/pool.jsonl#500` for at most so many of its rows.
+PoolName = Annotated[str, Field(min_length=1, max_length=1000)]
+Pools = Annotated[tuple[PoolName, ...], Strict(False)]
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a text is no number
+
+
+class GenerateSettings(_Keys):
+    """Rows from the suite's own generators: never its cases, always other seeds or other rows.
+
+    `seeds`: new haystacks for every length and depth of a family. `rows`: for a data file under
+    `from_file`, another file whose rows go through the same templates.
+    """
+
+    seeds: int = Field(default=2, ge=0, le=1000)
+    rows: dict[str, PoolName] = Field(default_factory=dict)
+
+
+class TeacherSettings(_Keys):
+    """Who answers generated prompts; an answer is kept only where the suite's checks pass it.
+
+    `name` is `self`, the model under repair, or a model under `[tool.harness.teachers.NAME]`. It
+    answers `samples` times; `paraphrases` of each bad case are asked for, if any.
+    """
+
+    name: str = Field(default=SELF, pattern=r"^[A-Za-z0-9_.-]+$", max_length=200)
+    samples: int = Field(default=4, ge=1, le=64)
+    temperature: float = Field(default=0.8, ge=0.0, le=10.0)
+    top_p: float = Field(default=0.95, gt=0.0, le=1.0)
+
+
+class ReplaySettings(_Keys):
+    """Rows that keep what the model can do: `share` of all rows, from `pools`.
+
+    Without pools, the base's own answers to generated prompts of the other suites are taken, where
+    those suites' checks pass them.
+    """
+
+    share: float = Field(default=0.30, ge=0.0, lt=1.0)
+    pools: Pools = ()
+
+
+class FixSettings(_Keys):
+    """How a suite may be repaired. Shares and drops: 0.10 is ten percentage points.
+
+    `holdout`: the share of its cases, by hash, that no round sees and that promotion is judged on.
+    `max_drop`: what any other suite may lose at most, shown by its one-sided 95 % bound. `rounds`:
+    how often rows are made and an adapter is trained, at most. `rows`: most rows that teach, each
+    round. `train` overrides the trainer's settings, under the trainer's own names.
+    """
+
+    pools: Pools = ()
+    generate: GenerateSettings | None = None
+    teacher: TeacherSettings | None = None
+    replay: ReplaySettings = ReplaySettings()
+    rows: int = Field(default=1000, ge=1, le=1_000_000)
+    max_drop: float = Field(default=0.10, gt=0.0, le=1.0)
+    holdout: float = Field(default=0.5, gt=0.0, lt=1.0)
+    rounds: int = Field(default=1, ge=1, le=20)
+    train: dict[str, Any] = Field(default_factory=dict)

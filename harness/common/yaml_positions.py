@@ -1,0 +1,346 @@
+"""YAML with positions: composed once, plain values by the core schema of YAML 1.2.
+
+`yes`, `NO`, `on`, `12:30` and dates stay text, as in YAML 1.2: they are words of an answer more
+often than not. Numbers that begin with a zero stay text too, or `0049` would lose its zeros. Keys
+are always text. Duplicate keys, merge keys, unknown tags and values that JSON has not are problems,
+all reported at once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml.composer import Composer
+from yaml.events import (
+    AliasEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+)
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.resolver import BaseResolver
+from yaml.scanner import Scanner
+
+from harness.common.errors import InputError, Problem
+from harness.common.limits import shown
+
+MAX_BYTES = 32 * 1024 * 1024
+MAX_VALUES = 1_000_000  # after aliases are followed: a few lines of YAML can stand for billions
+MAX_DEPTH = 100
+MAX_DIGITS = 4_000  # Python refuses to read longer numbers
+
+_TAG = "tag:yaml.org,2002:"
+_BOOLS = ("true", "True", "TRUE", "false", "False", "FALSE")
+_RESOLVERS = (  # tag, pattern, the characters it may begin with
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", "|".join(_BOOLS), [*"tTfF"]),
+    ("int", r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", [*"-+0123456789"]),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        [*"-+.0123456789"],
+    ),
+)
+# YAML's own list of printable characters; the others are in no file that was meant as text.
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ufeff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where something stands in a file; `line` and `column` count from 1."""
+
+    path: str
+    line: int
+    column: int
+
+
+class _PythonParser(Reader, Scanner, Parser):
+    """Events where PyYAML was built without libyaml: four times as slow."""
+
+    def __init__(self, stream: str) -> None:
+        Reader.__init__(self, stream)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+
+
+_Parser: Any = _PythonParser
+if yaml.__with_libyaml__:
+    from yaml.cyaml import CParser as _Parser  # type: ignore[attr-defined]
+
+
+class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen at run time
+    """Events from libyaml, nodes from Python.
+
+    libyaml's own composer takes two thirds of the time, but breaks the process on deep nesting.
+    """
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - declared so by PyYAML
+
+    def __init__(self, stream: str) -> None:
+        _Parser.__init__(self, stream)
+        Composer.__init__(self)
+        BaseResolver.__init__(self)
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """What has neither anchor nor tag in one step: nearly all of a file is that."""
+        event: Any = self.peek_event()
+        kind = type(event)
+        if kind is AliasEvent or event.anchor is not None or event.tag is not None:
+            node: yaml.Node | None = super().compose_node(parent, index)
+            return node
+        self.get_event()
+        start = event.start_mark
+        if kind is ScalarEvent:
+            tag = _plain_tag(event.value) if event.implicit[0] else _TAG + "str"
+            return yaml.ScalarNode(tag, event.value, start, event.end_mark, style=event.style)
+        if kind is MappingStartEvent:
+            return yaml.MappingNode(_TAG + "map", self._pairs(), start, None, event.flow_style)
+        return yaml.SequenceNode(_TAG + "seq", self._items(), start, None, event.flow_style)
+
+    def _items(self) -> list[Any]:
+        """The nodes of a sequence, to its end."""
+        found = []
+        while type(self.peek_event()) is not SequenceEndEvent:
+            found.append(self.compose_node(None, None))
+        self.get_event()
+        return found
+
+    def _pairs(self) -> list[Any]:
+        """Keys and values of a mapping, to its end."""
+        found = []
+        while type(self.peek_event()) is not MappingEndEvent:
+            found.append((self.compose_node(None, None), self.compose_node(None, None)))
+        self.get_event()
+        return found
+
+
+def _plain_tag(text: str) -> str:
+    """The tag of an unquoted text."""
+    for tag, pattern in _Loader.yaml_implicit_resolvers.get(text[:1], ()):
+        if pattern.match(text):
+            return str(tag)
+    return _TAG + "str"
+
+
+for _name, _pattern, _first in _RESOLVERS:
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(rf"(?:{_pattern})\Z"), _first)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file: its value, and the way back from a place in the value to a place in the file."""
+
+    path: str
+    value: Any
+    root: yaml.Node | None = field(repr=False)
+
+    def value_at(self, loc: Sequence[str | int]) -> Any:
+        """What the file says at `loc`; steps that are not in the file are passed over."""
+        value = self.value
+        for step in loc:
+            inside = isinstance(value, dict) and step in value
+            if inside or (isinstance(value, list) and isinstance(step, int) and step < len(value)):
+                value = value[step]
+        return value
+
+    def position(self, loc: Sequence[str | int], *, of_key: bool = False) -> Position:
+        """Where `loc` stands; the nearest place around it where it is not in the file.
+
+        `of_key` gives the key instead of its value. Steps that are not in the file are passed over:
+        they are arguments that stand for themselves.
+        """
+        node, key = self.root, None
+        for step in loc:
+            below = _child(node, step)
+            if below is not None:
+                key, node = below
+        if node is None:
+            return Position(self.path, 1, 1)
+        mark = (key if of_key and key is not None else node).start_mark
+        return Position(self.path, mark.line + 1, mark.column + 1)
+
+
+def read_document(path: str, data: bytes) -> Document:
+    """Read one YAML document; raises InputError with all that is wrong in its form."""
+    if len(data) > MAX_BYTES:
+        message = f"the file is larger than {MAX_BYTES // 2**20} MiB"
+        mend = "keep rows in a JSONL file and name it under from_file"
+        raise InputError(Problem(message, path=path, mend=mend))
+    root = _compose(path, _printable(path, decoded(path, data)))
+    builder = _Builder(path)
+    value = builder.build(root) if root is not None else None
+    if builder.problems:
+        raise InputError(*builder.problems)
+    return Document(path, value, root)
+
+
+def decoded(path: str, data: bytes) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark; raises InputError."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{data[error.start]:02x}"
+        problem = Problem(
+            "the file is not UTF-8", path=path, line=line, found=found, mend="save it as UTF-8"
+        )
+        raise InputError(problem) from None
+
+
+def _printable(path: str, text: str) -> str:
+    found = _UNPRINTABLE.search(text)
+    if not found:
+        return text
+    before = text[: found.start()]
+    line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
+    message = f"not valid YAML: the character U+{ord(found[0]):04X} is not allowed"
+    mend = f'write it as "\\u{ord(found[0]):04x}" in double quotes'
+    raise InputError(Problem(message, path, line, column, mend=mend))
+
+
+def _compose(path: str, text: str) -> yaml.Node | None:
+    try:
+        root: yaml.Node | None = _Loader(text).get_single_node()
+        return root
+    except yaml.MarkedYAMLError as error:
+        raise InputError(_unreadable(path, error)) from None
+    except yaml.YAMLError as error:
+        message = f"not valid YAML: {str(error).partition(chr(10))[0]}"
+        raise InputError(Problem(message, path=path)) from None
+    except RecursionError:
+        message = f"not valid YAML here: more than {MAX_DEPTH} levels"
+        raise InputError(Problem(message, path=path)) from None
+
+
+def _unreadable(path: str, error: yaml.MarkedYAMLError) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    said, context = str(error.problem or error.context), str(error.context or "")
+    mend = "indent with spaces, and put texts with special characters in quotes"
+    if "single document" in context:
+        said, mend = "a suite file is one document", "remove the line `---` and what follows it"
+    elif "undefined alias" in said:
+        mend = 'put a text that begins with * in quotes: "*"'
+    elif "unknown escape" in said:
+        mend, context = "a text with backslashes stands in single quotes: '\\d+'", ""
+    elif "mapping values" in said:
+        mend = 'a text with a colon needs quotes: "Extract: the total"'
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    start = error.context_mark if context.startswith("while ") else None
+    found = f"{context}, begun on line {start.line + 1}" if start else ""
+    return Problem(f"not valid YAML: {said}", path, line, column, found=found, mend=mend)
+
+
+class _Builder:
+    """Values from nodes; what is wrong is collected, not raised."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.problems: list[Problem] = []
+        self._left = MAX_VALUES
+
+    def build(self, node: yaml.Node, depth: int = 0) -> Any:
+        """The value of a node and all below it; raises InputError where that has no end."""
+        self._left -= 1
+        if self._left < 0 or depth > MAX_DEPTH:
+            limit = f"{MAX_VALUES} values" if self._left < 0 else f"{MAX_DEPTH} levels"
+            self._problem(node, f"more than {limit}, with aliases followed")
+            raise InputError(*self.problems)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        if node.tag not in (_TAG + "seq", _TAG + "map"):
+            self._unknown_tag(node)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, depth)
+        return [self.build(child, depth + 1) for child in node.value]
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        name = node.tag.removeprefix(_TAG)
+        if name not in _SCALARS:
+            return self._unknown_tag(node)
+        try:
+            return _SCALARS[name](node.value)
+        except ValueError as error:
+            return self._problem(node, f"not a value that can be used: {error}", shown(node.value))
+
+    def _unknown_tag(self, node: yaml.Node) -> None:
+        tag = node.tag.replace(_TAG, "!!")
+        self._problem(node, f"the tag {tag} has no meaning here", mend="put a text in quotes")
+
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
+        lines: dict[str, int] = {}
+        value: dict[str, Any] = {}
+        for key, child in node.value:
+            name = self._key(key)
+            if name in lines:
+                self._problem(key, f"key {name!r} stands twice", f"first on line {lines[name]}")
+            lines.setdefault(name, key.start_mark.line + 1)
+            value[name] = self.build(child, depth + 1)
+        return value
+
+    def _key(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode) or (not node.value and not node.style):
+            curly = isinstance(node, yaml.MappingNode)
+            mend = 'a template needs quotes: "{{ name }}"' if curly else ""
+            self._problem(node, "a key must be one plain word", mend=mend)
+            return ""
+        if node.value == "<<" and not node.style:
+            mend = "say it under defaults, or write it out"
+            self._problem(node, "merge keys (<<) are not part of YAML 1.2", mend=mend)
+        return str(node.value)
+
+    def _problem(self, node: yaml.Node, message: str, found: str = "", mend: str = "") -> None:
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        self.problems.append(Problem(message, self.path, line, column, found=found, mend=mend))
+
+
+def _bool(text: str) -> bool:
+    if text not in _BOOLS:
+        raise ValueError("true or false is wanted")
+    return text[0] in "tT"
+
+
+def _int(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"more than {MAX_DIGITS} digits")
+    try:
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    except ValueError:  # only an explicit `!!int` comes here
+        raise ValueError("a whole number is wanted") from None
+
+
+def _float(text: str) -> float:
+    try:
+        number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    except ValueError:
+        raise ValueError("a number is wanted") from None
+    if not math.isfinite(number):
+        raise ValueError("the number is not finite; put a text in quotes")
+    return number
+
+
+_SCALARS: Mapping[str, Any] = {
+    "null": lambda _: None,
+    "bool": _bool,
+    "int": _int,
+    "float": _float,
+    "str": str,
+}
+
+
+def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    """Key and value node one step below; None where the file has no such step."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+        return (node.value[step],) * 2 if step < len(node.value) else None
+    if isinstance(node, yaml.MappingNode):
+        return next((pair for pair in node.value if pair[0].value == str(step)), None)
+    return None

@@ -1,0 +1,73 @@
+"""Which suite files take part: one rule for `pytest` and for `harness run`.
+
+A YAML file is a suite when it lies under one of the configured `suites`, or when the command line
+names it or the folder it lies in. So `pytest suites/` runs what is configured below `suites/`, and
+`pytest suites/instruct` runs a folder that is not configured, by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.common import InputError, Problem
+from harness.config.settings import Settings, where_to_set
+from harness.suites import Suite, load_suites
+from harness.suites.load import SUFFIXES, not_there, yaml_below
+
+
+def is_suite(path: Path, named: Sequence[Path], settings: Settings) -> bool:
+    """Whether this file is collected, when the command line names `named`."""
+    if path.suffix not in SUFFIXES:
+        return False
+    path = path.resolve()
+    if any(path == name.resolve() or path.parent == name.resolve() for name in named):
+        return True
+    return any(path.is_relative_to(settings.path(folder).resolve()) for folder in settings.suites)
+
+
+def load_selected(
+    named: Sequence[str], settings: Settings, *, beside: Sequence[Suite] = ()
+) -> tuple[Suite, ...]:
+    """The suites that the command line means, loaded; `beside` are loaded already."""
+    files = select_files(named, settings)
+    return load_suites(files, beside=beside, modules=settings.modules)
+
+
+def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
+    """The suite files that the command line means; without a name, those configured."""
+    starts = [Path(name) for name in named] or [settings.path(name) for name in settings.suites]
+    if not starts:
+        configure = where_to_set(settings, 'suites = ["suites"]')
+        raise InputError(
+            Problem(
+                "no suite given",
+                mend=f"name a file or folder, or set {configure}",
+            )
+        )
+    missing = [start for start in starts if not start.exists()]
+    if missing:
+        raise InputError(*map(not_there, missing))
+    others = [start for start in starts if start.is_file() and start.suffix not in SUFFIXES]
+    if others:
+        raise InputError(*map(_no_suite, others))
+    files = [file for start in starts for file in _below(start, starts, settings)]
+    if not files:
+        raise InputError(
+            Problem(
+                f"no suite in {', '.join(map(str, starts))}",
+                wanted="a .yaml file in that folder, or below it and configured",
+                mend="name the folder that holds the suites",
+            )
+        )
+    return tuple(dict.fromkeys(files))
+
+
+def _no_suite(path: Path) -> Problem:
+    return Problem("not a suite file", path.as_posix(), wanted="a .yaml or .yml file")
+
+
+def _below(start: Path, named: Sequence[Path], settings: Settings) -> list[Path]:
+    if start.is_file():
+        return [start]
+    return [path for path in yaml_below(start) if is_suite(path, named, settings)]

@@ -1,0 +1,388 @@
+"""All options, declared once: the command line, pytest and the configuration file are built here.
+
+Defaults come from `[tool.harness]` in `pyproject.toml`, or from `harness.toml`; the command line
+wins. A new option is one annotated field of `Settings` and nothing else.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.backends import Models, models_of
+from harness.common import InputError, Problem, Sampling, nearest
+from harness.common.toml_positions import Loc, find_place
+from harness.config.paths import Form, Kind, Said, Value, parse_value
+
+# Options that say how long, how often and whereto, and not who is asked.
+HOW = frozenset({"aa", "early_stop", "no_warm", "report_dir", "store", "time_limit"})
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How a field appears on the command line. `repeat`: may be given several times.
+
+    `holds`: a path in this form, relative to where the command is typed.
+    """
+
+    name: str
+    metavar: str = ""
+    repeat: bool = False
+    switch: bool = False
+    choices: tuple[str, ...] = ()
+    holds: Form | None = None
+
+
+class VariantSettings(BaseModel):
+    """One table `[tool.harness.variants.NAME]`: an A/B test of prompts or sampling, say.
+
+    `chat_template` is a Jinja file that takes the place of the model's own template.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = None
+    adapter: str | None = None
+    system: str | None = None
+    chat_template: str | None = None
+    sampling: Sampling | None = None
+
+
+class JudgeSettings(BaseModel):
+    """A model that `judge` checks ask: `[tool.harness.judge]`, or `[tool.harness.judges.NAME]`.
+
+    `[tool.harness.teachers.NAME]` says the same of a model that answers for a repair.
+
+    `responses` are recorded replies, for the backend `replay`: rows by the case, variant and repeat
+    that are judged, one reply for each question. `sampling` is greedy unless it says otherwise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: str = "hf"
+    model: str = "judge"
+    adapter: str | None = None
+    responses: Path | None = None
+    base_url: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    sampling: Sampling | None = None
+    engine_args: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Settings(BaseModel):
+    """What a run was told. Paths are relative to `root`, the folder of the configuration file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Path()
+    suites: tuple[str, ...] = Field(
+        default=(), description="files and folders that `pytest` and `harness run` take as suites"
+    )
+    model: Annotated[str | None, Flag("--model", "M", holds="model")] = Field(
+        default=None, description="the base model: a directory, or the name a server knows"
+    )
+    adapter: Annotated[
+        tuple[str, ...], Flag("--adapter", "NAME=DIR", repeat=True, holds="adapter")
+    ] = Field(
+        default=(), description="a LoRA adapter on the base; a glob names each after its directory"
+    )
+    variant: Annotated[
+        tuple[str, ...],
+        Flag("--variant", "NAME=adapter:DIR|model:DIR", repeat=True, holds="variant"),
+    ] = Field(default=(), description="another variant: an adapter, or a model of its own")
+    baseline: Annotated[
+        str | None, Flag("--baseline", "NAME|RUN|FILE.json|none", holds="baseline")
+    ] = Field(default=None, description="compare against this (default: base, if there is another)")
+    reference: Annotated[tuple[str, ...], Flag("--reference", "NAME", repeat=True)] = Field(
+        default=(), description="report this variant, but do not gate it"
+    )
+    backend: Annotated[str, Flag("--backend", "NAME")] = Field(
+        default="hf", description="the engine: hf, vllm, openai, replay, echo, or a plug-in's"
+    )
+    base_url: Annotated[str | None, Flag("--base-url", "URL")] = Field(
+        default=None, description="the server's address, for --backend openai: http://HOST:PORT/v1"
+    )
+    no_warm: Annotated[bool, Flag("--no-warm", switch=True)] = Field(
+        default=False, description="start an engine even where `harness engine up` keeps one warm"
+    )
+    responses: Annotated[Path | None, Flag("--responses", "FILE", holds="input")] = Field(
+        default=None, description="recorded answers (JSONL), for --backend replay"
+    )
+    device: Annotated[str, Flag("--device", "DEVICE")] = Field(
+        default="auto", description="cpu, cuda, cuda:1, ... (default: chosen, with the reason)"
+    )
+    dtype: Annotated[str, Flag("--dtype", "DTYPE")] = Field(
+        default="auto", description="float32, bfloat16, ... (default: chosen, with the reason)"
+    )
+    batch_tokens: Annotated[int | None, Flag("--batch-tokens", "N")] = Field(
+        default=None, ge=1, description="most tokens in one batch (default: chosen)"
+    )
+    engine_arg: Annotated[tuple[str, ...], Flag("--engine-arg", "KEY=VALUE", repeat=True)] = Field(
+        default=(), description="passed on to the engine; VALUE is JSON, or else a text"
+    )
+    time_limit: Annotated[float | None, Flag("--time-limit", "SECONDS")] = Field(
+        default=None, gt=0, description="end the run after this; what is finished is kept"
+    )
+    early_stop: Annotated[bool, Flag("--early-stop", switch=True)] = Field(
+        default=False, description="stop a suite once it has shown that every candidate regressed"
+    )
+    aa: Annotated[bool, Flag("--aa", switch=True)] = Field(
+        default=False, description="let the baseline answer twice and report how noisy it is"
+    )
+    trust_remote_code: Annotated[bool, Flag("--trust-remote-code", switch=True)] = Field(
+        default=False, description="run code that comes with the model; off for a reason"
+    )
+    report_dir: Annotated[Path, Flag("--report-dir", "DIR", holds="output")] = Field(
+        default=Path("reports"), description="where scorecards are written"
+    )
+    store: Annotated[Path, Flag("--store", "FILE", holds="output")] = Field(
+        default=Path(".harness/store.db"), description="the database of answers and results"
+    )
+    variants: Mapping[str, VariantSettings] = Field(default_factory=dict)
+    judge: JudgeSettings | None = None
+    judges: Mapping[str, JudgeSettings] = Field(default_factory=dict)
+    teachers: Mapping[str, JudgeSettings] = Field(default_factory=dict)
+    reasoning_tags: tuple[str | tuple[str, str], ...] = Field(
+        default=("think",),
+        description="elements of an answer that are reasoning and are not scored, by name, or as "
+        "pairs of an opening and a closing text",
+    )
+    engine_args: Mapping[str, Any] = Field(default_factory=dict)
+    modules: tuple[str, ...] = Field(
+        default=(), description="Python modules whose functions `python` checks may call"
+    )
+
+    def path(self, relative: str | Path) -> Path:
+        """A path of the configuration, from the working directory."""
+        return self.root / os.path.expanduser(relative)
+
+    def model_path(self, name: str, backend: str | None = None) -> str:
+        """A model's directory as a path; any other name as it is, for the engine to look up.
+
+        It looks it up from the working directory, so a name that is a directory there and none of
+        the project's is no name either.
+        """
+        local, names = self.path(name), models_of(backend or self.backend) is Models.NAMES
+        return str(local) if local.exists() or (Path(name).exists() and not names) else name
+
+
+def engine_arguments(settings: Settings) -> dict[str, Any]:
+    """What the engine is told beside the options it shares with others; the command line wins."""
+    return {**settings.engine_args, **dict(map(_engine_argument, settings.engine_arg))}
+
+
+def flags() -> Iterator[tuple[str, Flag, str]]:
+    """Field name, flag and help of every option, in order."""
+    for name, field in Settings.model_fields.items():
+        for item in field.metadata:
+            if isinstance(item, Flag):
+                yield name, item, field.description or ""
+
+
+def given_options(settings: Settings) -> tuple[str, ...]:
+    """The command line's words for who is asked and by what: all that is not the default."""
+    words: list[str] = []
+    for name, flag, _ in flags():
+        value, usual = getattr(settings, name), Settings.model_fields[name].default
+        if name in HOW or value == usual:
+            continue
+        values = value if flag.repeat else [value]
+        words += [flag.name] if flag.switch else [w for v in values for w in (flag.name, str(v))]
+    return tuple(words)
+
+
+def load_settings(root: Path, given: Mapping[str, Any] | None = None) -> Settings:
+    """Settings of the project at `root`; `given` are options on top, with paths as written there.
+
+    Those of a command line are relative to where it was typed: `typed_options.load_typed`.
+    """
+    path, table, place = _configuration(root)
+    try:
+        configured = Settings.model_validate({**table, "root": root})
+    except ValidationError as error:
+        found = sorted(_problems(error, path, place), key=lambda p: (p.line, p.column))
+        raise InputError(*found) from None
+    try:
+        return Settings.model_validate({**dict(configured), **(given or {})})
+    except ValidationError as error:
+        raise InputError(*_problems(error, None)) from None
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above `start` with a configuration; `start` where there is none."""
+    return next(filter(configured, (start, *start.parents)), start)
+
+
+def configured(folder: Path) -> bool:
+    """Whether this folder has a configuration of the harness."""
+    return (folder / "harness.toml").is_file() or bool(_configuration(folder)[1])
+
+
+def where_to_set(settings: Settings, line: str) -> str:
+    """How a message tells the user to configure `line`: in the file that is there."""
+    own, shared = settings.path("harness.toml"), settings.path("pyproject.toml")
+    if own.is_file():
+        return f"{line} at the top of {own}"
+    if configured(settings.root):
+        return f"{line} under [tool.harness] in {shared}"
+    return f"{line} in {own}, which `harness init` writes"
+
+
+def _engine_argument(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise InputError(Problem(f"--engine-arg {text!r} is not understood", wanted="KEY=VALUE"))
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _configuration(root: Path) -> tuple[Path, dict[str, Any], Loc]:
+    """The file, its settings, and the table of the file that they stand in."""
+    own, shared = root / "harness.toml", root / "pyproject.toml"
+    if own.is_file():
+        return own, _toml(own), ()
+    tools = _toml(shared).get("tool", {}) if shared.is_file() else {}
+    table = tools.get("harness", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        problem = Problem("tool.harness is no table", str(shared), wanted="[tool.harness]")
+        raise InputError(problem)
+    return shared, table, ("tool", "harness")
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise InputError(Problem("not valid TOML: too many levels", path=str(path))) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        line = re.search(r"line (\d+)", str(error))
+        raise InputError(
+            Problem(f"not valid TOML: {error}", path=str(path), line=int(line[1]) if line else 0)
+        ) from None
+
+
+def _problems(error: ValidationError, path: Path | None, table: Loc = ()) -> Iterator[Problem]:
+    """What is wrong in the configuration (`path`, at `table` in it) or on the command line."""
+    from harness.common.validation import in_words, one_each, told
+
+    text = path.read_text(encoding="utf-8") if path else ""
+    for row in one_each(error.errors(include_url=False)):
+        loc, unknown = told(row), row["type"] == "extra_forbidden"
+        line, column = find_place(text, (*table, *loc), of_key=unknown)
+        parts = _unknown(loc) if unknown else in_words(row, _name(loc, path))
+        yield Problem(path=str(path or ""), line=line, column=column, **parts)
+
+
+def _name(loc: Loc, path: Path | None) -> str:
+    """What has the wrong value: a setting, or an option of the command line."""
+    name = ".".join(map(str, loc))
+    return name if path else f"--{name.replace('_', '-')}"
+
+
+def _unknown(loc: Loc) -> dict[str, str]:
+    from harness.suites.problems import known_keys
+
+    name, known = str(loc[-1]), sorted({*known_keys(Settings, loc[:-1])} - {"root"})
+    return {
+        "message": f"unknown setting {name!r}",
+        "did_you_mean": nearest(name, known),
+        "mend": "known settings: " + ", ".join(known),
+    }
+
+
+_WHAT: Mapping[Kind, str] = {
+    "file": "file",
+    "run": "file or folder",
+    "adapter": "directory",
+    "model": "directory",
+}
+_MEND: Mapping[Kind, str] = {
+    "adapter": "give the directory with adapter_config.json and adapter_model.safetensors",
+    "model": "give the directory with config.json and *.safetensors",
+}
+
+
+def load_typed(root: Path, given: Mapping[str, Any], here: Path) -> Settings:
+    """Settings of the project at `root` with options on top that were typed in the folder `here`.
+
+    Raises InputError for what is wrong in the configuration or in the options, and for all paths
+    on the command line that lead nowhere.
+    """
+    settings = load_settings(root, given)
+    models = models_of(settings.backend)
+    said = Said(here, root, models is Models.NAMES)
+    changes: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, flag, values in _typed(settings, given):
+        problems += _missing(said, models, flag, values)
+        located = tuple(said.option(flag.holds, value) for value in values if flag.holds)
+        changes[name] = located if flag.repeat else located[0]
+    if problems:
+        raise InputError(*problems)
+    return Settings.model_validate({**dict(settings), **changes})
+
+
+def _typed(
+    settings: Settings, given: Mapping[str, Any]
+) -> Iterator[tuple[str, Flag, tuple[str, ...]]]:
+    """The options with paths that were given, and their values."""
+    for name, flag, _ in flags():
+        if name in given and flag.holds:
+            value = getattr(settings, name)
+            yield name, flag, value if flag.repeat else (str(value),)
+
+
+def _missing(said: Said, models: Models, flag: Flag, values: tuple[str, ...]) -> Iterator[Problem]:
+    for text in values:
+        value = parse_value(flag.holds, text) if flag.holds else Value(text, "")
+        if value.path and _must_be_there(said, models, value):
+            place = os.path.abspath(said.folder / os.path.expanduser(value.path))
+            if not os.path.exists(place):
+                yield _nothing_at(place, said, f"{flag.name} {text}", value)
+
+
+def _must_be_there(said: Said, models: Models, value: Value) -> bool:
+    """Whether nothing but a path can be meant, and one that is read."""
+    if value.kind == "adapter":
+        return models is Models.DIRECTORIES and not glob.has_magic(value.path)
+    if value.kind == "model":
+        return said.place(value) != value.path
+    return value.kind in ("file", "run")
+
+
+def _nothing_at(place: str, said: Said, typed: str, value: Value) -> Problem:
+    """What was typed, where it was looked for, and what is meant if it is seen."""
+    meant = _from_root(said, value.path) or _beside(place, value.path)
+    return Problem(
+        f"{typed}: there is no such {_WHAT[value.kind]}",
+        found=f"nothing at {place}",
+        did_you_mean=value.with_path(meant) if meant else "",
+        mend="" if meant else _MEND.get(value.kind, ""),
+    )
+
+
+def _from_root(said: Said, path: str) -> str:
+    """The same file as it is typed here, where it is there from the root of the project."""
+    other = os.path.abspath(said.root / path)
+    return os.path.relpath(other, said.folder) if os.path.exists(other) else ""
+
+
+def _beside(place: str, path: str) -> str:
+    """What stands beside the place that leads nowhere, with its ending and nearly its name."""
+    folder, name = os.path.split(place)
+    around = os.listdir(folder) if os.path.isdir(folder) else []
+    ending = os.path.splitext(name)[1]
+    close = nearest(name, [other for other in around if os.path.splitext(other)[1] == ending])
+    return os.path.join(os.path.dirname(path), close) if close else ""

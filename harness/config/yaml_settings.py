@@ -1,0 +1,33 @@
+"""A user's YAML file as settings: all that is wrong with it at once, each with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from harness.common import InputError, Problem
+from harness.common.yaml_positions import read_document
+from harness.suites.problems import Place, Problems
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_config(path: Path, model: type[M], **given: Any) -> M:
+    """The file as this model; `given` settings win over those in it. Raises InputError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(Problem(f"cannot read it: {reason}", path=str(path))) from None
+    document = read_document(str(path), data)
+    if not isinstance(document.value, dict):
+        raise InputError(Problem("a mapping is wanted", path=str(path), line=1, column=1))
+    try:
+        return model.model_validate({**document.value, **given})
+    except ValidationError as error:
+        problems = Problems(document)
+        problems.add_invalid(Place(), error, model)
+        problems.raise_any()
+        raise

@@ -1,0 +1,204 @@
+"""The judges that the checks of a run ask for, opened from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+
+from harness.backends import Address, Backend, BackendOptions, Request
+from harness.backends.vllm.server import open_engine
+from harness.common import InputError, Problem, Sampling, Variant, digest, nearest
+from harness.config import JudgeSettings, Settings
+from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
+from harness.evaluation.scoring import CheckBrokeError, Transcript, exchanges
+from harness.evaluation.trial import Trial
+from harness.scorers import Answer, Context
+from harness.scorers.reasoning import DEFAULT_TAGS, Tag
+from harness.scorers.values import Question
+from harness.suites import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A model that checks may ask: its engine, which variant of it, and how it is sampled."""
+
+    backend: Backend
+    variant: Variant
+    sampling: Sampling
+
+
+Judges = Mapping[str, Judge]  # by the name that checks ask for; "" is the default one
+
+
+def asked_of(case: Case) -> tuple[Question, ...]:
+    """What the checks of a case would ask about some answer, to know whom they ask."""
+    return tuple(_sample_questions(case))
+
+
+def _sample_questions(case: Case) -> Iterator[Question]:
+    for turn in case.turns:
+        for check in (check for check in turn.checks if check.scorer.asks):
+            # A user's own check may ask only about some answers, and break on a sample.
+            with suppress(Exception):
+                yield from check.questions(Answer("?"), Context())
+
+
+def questions(
+    case: Case, transcript: Transcript, tags: Sequence[Tag] = DEFAULT_TAGS
+) -> tuple[Question, ...]:
+    """What the checks ask about these answers, each question once.
+
+    Nothing is asked about an empty answer. Raises CheckBrokeError.
+    """
+    found: dict[str, Question] = {}
+    if not any(check.scorer.asks for turn in case.turns for check in turn.checks):
+        return ()
+    for exchange in exchanges(case, transcript, tags):
+        for check in () if exchange.empty else case.turns[exchange.turn].checks:
+            try:
+                asked = check.questions(exchange.answer, exchange.context)
+            except Exception as error:
+                said = f"{type(error).__name__}: {error}"
+                raise CheckBrokeError(f"check {check.name!r} broke: {said}") from error
+            found.update((question.key, question) for question in asked)
+    return tuple(found.values())
+
+
+class Bench:
+    """Writes the requests to judges. Each one's weights are hashed once, when it is first asked."""
+
+    def __init__(self, judges: Judges) -> None:
+        self._judges = judges
+        self._identities: dict[str, Identity] = {}
+        self._signatures: dict[tuple[str, ...], str] = {}
+
+    def request(self, trial: Trial, question: Question, place: int) -> Request | str:
+        """The request of a trial's question number `place`, or why it cannot be asked.
+
+        Recorded replies are found by the case, the variant that is judged, the repeat, and the
+        number of the question as the turn.
+        """
+        judge = self._judges.get(question.backend)
+        if judge is None:
+            return (
+                f"no judge is configured{f' as {question.backend!r}' if question.backend else ''}"
+            )
+        prompt = judge.backend.prompt(question.messages, judge.variant)
+        room, wanted = judge.backend.context_length, judge.sampling.max_new_tokens
+        if room is not None and prompt.tokens + wanted > room:
+            sizes = f"{prompt.tokens} tokens of prompt + {wanted} for the reply > {room}"
+            return f"the question does not fit the judge's context: {sizes}"
+        address = Address(trial.case.id, trial.variant.name, trial.repeat, place)
+        identity = self._identity(question.backend)
+        # The same answer twice is one question, unless replies are found by their address.
+        shared = address if identity.addressed else replace(address, repeat=0)
+        key = completion_key(identity, prompt, judge.sampling, shared)
+        return Request(key, address, judge.variant, prompt, judge.sampling)
+
+    def signature(self, case: Case) -> str:
+        """What results must share that these judges scored: models, sampling and the questions."""
+        questions = asked_of(case)
+        keys = tuple(question.key for question in questions)
+        if keys not in self._signatures:
+            names = sorted({q.backend for q in questions if q.backend in self._judges})
+            whole = [[name, self.describe(name)] for name in names]
+            self._signatures[keys] = digest([whole, list(keys)], SIGNATURE_DIGITS) if keys else ""
+        return self._signatures[keys]
+
+    def describe(self, name: str) -> str:
+        """Model, weights and sampling of a judge: its model and a digest of all of it."""
+        judge = self._judges[name]
+        sampling = judge.sampling.model_dump(mode="json")
+        whole = digest([self._identity(name).digest, sampling], SIGNATURE_DIGITS)
+        return f"{judge.variant.model}@{whole}"
+
+    def _identity(self, name: str) -> Identity:
+        if name not in self._identities:
+            judge = self._judges[name]
+            self._identities[name] = identify(judge.variant, judge.backend)
+        return self._identities[name]
+
+
+def describe_judges(judges: Judges) -> dict[str, str]:
+    """Each judge by name: its model and a digest of weights, environment and sampling."""
+    bench = Bench(judges)
+    return {name or "default": bench.describe(name) for name in sorted(judges)}
+
+
+def expected_replies(trials: Sequence[Trial]) -> int:
+    """How many replies these trials need, about."""
+    counts: dict[int, int] = {}  # by the case itself: variants and repeats share it
+    for trial in trials:
+        if id(trial.case) not in counts:
+            counts[id(trial.case)] = len(asked_of(trial.case))
+    return sum(counts[id(trial.case)] for trial in trials)
+
+
+NAME = "judge"  # the variant's: recorded replies need none, but a key names one
+# A judge thinks before it rates; reasoning models need more, and say so themselves in settings.
+SAMPLING = Sampling(max_new_tokens=1024)
+
+
+@contextmanager
+def open_judges(settings: Settings, cases: Iterable[Case]) -> Iterator[Judges]:
+    """The judges that these cases ask, by the name that they ask for; closed at the end.
+
+    No weights are loaded. Raises InputError for a judge that nobody configured, with the first
+    case that asks for it, and for a model or an engine that is wrong.
+    """
+    wanted = _wanted(cases)
+    missing = [name for name in wanted if _of(settings, name) is None]
+    if missing:
+        raise InputError(*(_missing(settings, name, wanted[name]) for name in missing))
+    with ExitStack() as stack:
+        judges = {name: _open(settings, name) for name in wanted}
+        for judge in judges.values():
+            stack.callback(judge.backend.close)
+        yield judges
+
+
+def _wanted(cases: Iterable[Case]) -> dict[str, Case]:
+    """Each name that is asked for, with the first case that does."""
+    found: dict[str, Case] = {}
+    for case in {id(case): case for case in cases}.values():
+        for question in asked_of(case):
+            found.setdefault(question.backend, case)
+    return found
+
+
+def _of(settings: Settings, name: str) -> JudgeSettings | None:
+    return settings.judges.get(name) if name else settings.judge
+
+
+def _open(settings: Settings, name: str) -> Judge:
+    judge = _of(settings, name)
+    assert judge is not None
+    adapter = str(settings.path(judge.adapter)) if judge.adapter else None
+    variant = Variant(NAME, settings.model_path(judge.model, judge.backend), adapter)
+    options = BackendOptions(
+        variants=(variant,),
+        device=judge.device or settings.device,
+        dtype=judge.dtype or settings.dtype,
+        responses=settings.path(judge.responses) if judge.responses else None,
+        base_url=judge.base_url,
+        trust_remote_code=settings.trust_remote_code,
+        cache_dir=settings.path(settings.store).parent,
+        engine_args=judge.engine_args,
+    )
+    backend = open_engine(judge.backend, options, warm=not settings.no_warm)
+    return Judge(backend, variant, SAMPLING.override(judge.sampling))
+
+
+def _missing(settings: Settings, name: str, case: Case) -> Problem:
+    place = case.position
+    table = f"[tool.harness.judges.{name}]" if name else "[tool.harness.judge]"
+    return Problem(
+        f"no judge is called {name!r}" if name else "a check asks a judge, and none is configured",
+        place.path,
+        place.line,
+        place.column,
+        case=case.id,
+        did_you_mean=nearest(name, settings.judges) if name else "",
+        mend=f"add {table} to pyproject.toml, with backend and model",
+    )

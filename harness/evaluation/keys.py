@@ -1,0 +1,141 @@
+"""What makes two answers the same answer, and two results comparable.
+
+A completion's key holds all that the answer depends on: environment, weights, adapter, overrides,
+prompt, sampling with its seed, and the repeat. How the engine was driven (batch size, graphs) is
+not in it. A result's signature holds what both sides of a pair must share: the environment and
+what the suite says about sampling, before a variant's own overrides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+
+from harness.backends import Address, Backend, Environment, Prompt
+from harness.common import InputError, JsonValue, Sampling, Variant, as_dicts, digest, flat_dict
+from harness.results import VariantInfo
+
+SIGNATURE_DIGITS = 16  # of each half: 64 bits tell a handful of environments apart
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A variant as the keys see it: one digest, computed once per run."""
+
+    digest: str
+    environment: str
+    addressed: bool
+
+
+def identify(variant: Variant, backend: Backend) -> Identity:
+    """The identity of a variant under this engine; hashes its weights."""
+    environment = backend.environment(variant)
+    prints = backend.fingerprint(variant)
+    whole = digest(
+        {
+            "environment": asdict(environment),
+            "weights": prints.weights,
+            "adapter": prints.adapter,
+            "overrides": _overrides(variant),
+        }
+    )
+    return Identity(whole, _half(environment, variant, backend), environment.addressed)
+
+
+def environment_of(variant: Variant, backend: Backend) -> tuple[str, dict[str, str]]:
+    """A variant's environment as its results carry it, a digest, and its fields.
+
+    No weights are read.
+    """
+    environment = backend.environment(variant)
+    return _half(environment, variant, backend), _comparable(environment)
+
+
+def completion_key(identity: Identity, prompt: Prompt, sampling: Sampling, address: Address) -> str:
+    """The key of one answer: 32 hexadecimal digits.
+
+    The case and the turn count only where answers are recorded ones and found by their address.
+    """
+    return digest(
+        {
+            "variant": identity.digest,
+            "prompt": _prompt(prompt),
+            "sampling": _sampling(sampling),
+            "repeat": address.repeat,
+            "address": flat_dict(address) if identity.addressed else None,
+        }
+    )
+
+
+def signature(identity: Identity, sampling: Sampling, *scoring: str) -> str:
+    """What pairs must share: digests of the environment and of the suite's sampling, `e-s`.
+
+    `scoring` holds digests of what else a score depends on (judges, reasoning tags); they follow
+    as further parts.
+    """
+    sampled = _sampling_digest(sampling)
+    return "-".join([identity.environment, sampled, *scoring])
+
+
+def describe_variant(variant: Variant, backend: Backend) -> VariantInfo:
+    """The variant as the run's record keeps it, with its hashes and its environment."""
+    prints = backend.fingerprint(variant)
+    overrides = variant.sampling
+    return VariantInfo(
+        name=variant.name,
+        role=variant.role,
+        model=variant.model,
+        adapter=variant.adapter,
+        weights=prints.weights,
+        adapter_hash=prints.adapter,
+        environment=_comparable(backend.environment(variant)),
+        system=variant.system,
+        sampling=overrides.model_dump(mode="json", exclude_unset=True) if overrides else {},
+        chat_template=variant.chat_template,
+    )
+
+
+def _half(environment: Environment, variant: Variant, backend: Backend) -> str:
+    """The first part of a signature."""
+    return digest(_comparable(_undeclared(environment, variant, backend)), SIGNATURE_DIGITS)
+
+
+def _undeclared(environment: Environment, variant: Variant, backend: Backend) -> Environment:
+    """The environment but for what the variant declares: with the model's own chat template."""
+    if variant.chat_template is None:
+        return environment
+    try:
+        return backend.environment(replace(variant, chat_template=None))
+    except InputError:  # the model has none of its own
+        return replace(environment, chat_template="")
+
+
+def _comparable(environment: Environment) -> dict[str, str]:
+    fields = asdict(environment)
+    extra = fields.pop("extra")
+    fields.pop("addressed")
+    return {**fields, **extra}
+
+
+def _overrides(variant: Variant) -> dict[str, JsonValue]:
+    sampling = variant.sampling
+    return {
+        "system": variant.system,
+        "sampling": sampling.model_dump(mode="json", exclude_unset=True) if sampling else None,
+    }
+
+
+def _prompt(prompt: Prompt) -> JsonValue:
+    if prompt.token_ids is not None:
+        return list(prompt.token_ids)
+    return [dict(message) for message in as_dicts(prompt.messages)]
+
+
+@lru_cache(maxsize=1024)  # the cases of a suite share theirs
+def _sampling(sampling: Sampling) -> dict[str, JsonValue]:
+    return sampling.model_dump(mode="json")
+
+
+@lru_cache(maxsize=1024)
+def _sampling_digest(sampling: Sampling) -> str:
+    return digest(_sampling(sampling), SIGNATURE_DIGITS)

@@ -1,0 +1,123 @@
+"""One case on one variant, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.backends import Backend
+from harness.backends.base import constrains_json
+from harness.common import Message, Messages, Sampling, Variant
+from harness.results import Outcome
+from harness.scorers import Check
+from harness.scorers.reasoning import DEFAULT_TAGS, Tag, strip_reasoning
+from harness.suites import Case
+
+Fault = tuple[Outcome, str]  # why there is no score: error or skipped, and the reason
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What becomes one result. `position` is its place in the run's results."""
+
+    case: Case
+    variant: Variant
+    repeat: int = 0
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A trial whose outcome is known before anything is asked."""
+
+    trial: Trial
+    fault: Fault
+
+
+def misfit(trial: Trial, reason: str) -> Fault:
+    """Skipped, or an error where the case is required."""
+    return (Outcome.ERROR if trial.case.required else Outcome.SKIPPED), reason
+
+
+def no_room(prompt: int, answer: int, room: int, turn: int = 0) -> str:
+    """Why it cannot be asked, in words; all sizes in tokens."""
+    which = f"turn {turn + 1} does" if turn else "does"
+    needed = f"{prompt} tokens of prompt + {answer} for the answer"
+    return f"{which} not fit the context: {needed} > {room}"
+
+
+SEEDS = 2**63
+
+
+def conversation(
+    trial: Trial,
+    answers: Sequence[str],
+    haystacks: Mapping[str, str],
+    tags: Sequence[Tag] = DEFAULT_TAGS,
+) -> Messages:
+    """The messages up to the user turn that `answers`, one per earlier turn, lead to.
+
+    Earlier answers go in without their reasoning (in `tags`), as chat templates and servers expect.
+    """
+    messages = list(system_turn(trial.case, trial.variant))
+    for turn, answer in zip(trial.case.turns, answers, strict=False):
+        messages.append(Message("user", turn.user))
+        messages.append(Message("assistant", strip_reasoning(answer, tags)))
+    messages.append(Message("user", trial.case.turns[len(answers)].user))
+    if trial.case.id in haystacks:
+        first = next(i for i, message in enumerate(messages) if message.role == "user")
+        messages[first] = Message("user", haystacks[trial.case.id])
+    return tuple(messages)
+
+
+def system_turn(case: Case, variant: Variant) -> Messages:
+    """The system message, if there is one: the variant's own, else the case's."""
+    text = case.system if variant.system is None else variant.system
+    return () if text is None else (Message("system", text),)
+
+
+def sampling_of(trial: Trial) -> Sampling:
+    """How this trial is sampled: the suite's settings, the variant's overrides, its own seed."""
+    sampling = trial.case.sampling.override(trial.variant.sampling)
+    if not trial.repeat:
+        return sampling
+    return sampling.model_copy(update={"seed": (sampling.seed + trial.repeat) % SEEDS})
+
+
+_OBJECT: Mapping[str, Any] = {"type": "object"}
+_ANY_JSON = ("json", "json_value")
+
+
+def is_constrained(case: Case) -> bool:
+    """Whether any of its answers is decoded under a schema, by an engine that can."""
+    return any(schema_of(case, turn) is not None for turn in range(len(case.turns)))
+
+
+def schema_of(case: Case, turn: int) -> Mapping[str, Any] | bool | None:
+    """The schema for the answer to one turn, or None where it is decoded freely."""
+    if case.decoding != "constrained":
+        return None
+    checks = case.turns[turn].checks
+    own = next((_schema(check) for check in checks if check.name == "json_schema"), None)
+    if own is not None:
+        return own
+    return _OBJECT if any(check.name in _ANY_JSON for check in checks) else None
+
+
+def constraint_notes(trials: Iterable[Trial], backend: Backend) -> tuple[str, ...]:
+    """What becomes of `decoding: constrained` where it cannot be done."""
+    asked = {trial.case.id: trial.case for trial in trials if trial.case.decoding == "constrained"}
+    if not asked:
+        return ()
+    if not constrains_json(backend):
+        cases = f"{len(asked)} case{'s' if len(asked) > 1 else ''}"
+        return (f"decoding: constrained is not possible with {backend.name}: {cases} decoded free",)
+    free = [name for name, case in asked.items() if not is_constrained(case)]
+    return tuple(f"{name}: decoded free, it has no JSON check to constrain it" for name in free)
+
+
+def _schema(check: Check) -> Mapping[str, Any] | bool | None:
+    found = check.as_json()[check.name]
+    schema = found.get("schema") if isinstance(found, Mapping) else None
+    return schema if isinstance(schema, Mapping | bool) else None

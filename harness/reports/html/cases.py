@@ -1,0 +1,154 @@
+"""Results as the page embeds them: short rows, each prompt once, texts cut to a budget."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Sequence
+
+from harness.common import JsonValue, canonical_json
+from harness.results import CheckResult, Result
+
+# A browser opens some 50 MB of text without complaint; a page that large can still be mailed round.
+BUDGET = 48_000_000
+LIMITS = (32_000, 8_000, 2_000, 500, 120)
+DETAIL_LIMIT = 400
+
+FIELDS = (
+    "suite",
+    "case",
+    "variant",
+    "repeat",
+    "outcome",
+    "score",
+    "responses",
+    "checks",
+    "reason",
+    "finish",
+    "tokens",
+    "tags",
+    "flags",
+    "prompt",
+)
+
+
+def asked(result: Result) -> list[tuple[str, str]]:
+    """Role and text of the system prompt and the user turns.
+
+    What the model answered in between is left out: it is in the responses, and without it the
+    prompt is the same for all variants.
+    """
+    turns = [(message["role"], message["content"]) for message in result.prompt]
+    return [turn for turn in turns if turn[0] != "assistant"]
+
+
+class Prompts:
+    """Which row first had a prompt, so that the others can point to it.
+
+    Keeps 16 bytes per prompt and 8 per row, some 3 MB for 20,000 cases, and no text.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, int] = {}
+        self._firsts = array("q")
+
+    def see(self, turns: Sequence[tuple[str, str]]) -> bool:
+        """Take the prompt of the next row; whether it is the first with it."""
+        key = hashlib.blake2b(canonical_json(turns).encode(), digest_size=16).digest()
+        number = len(self._firsts)
+        self._firsts.append(self._rows.setdefault(key, number))
+        return self._firsts[-1] == number
+
+    def earlier(self, number: int) -> int | None:
+        """The number of the first row with the prompt of row `number`; None if it is that row."""
+        first = self._firsts[number]
+        return None if first == number else first
+
+
+class Shortener:
+    """Finds the largest limit per text with which the page stays below its budget."""
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self._budget = budget
+        self._sums = [0] * len(LIMITS)
+        self._longest = 0
+        self._prompts = Prompts()
+
+    def see(self, result: Result) -> None:
+        """Count one result's texts."""
+        texts, turns = list(result.responses), asked(result)
+        if self._prompts.see(turns):
+            texts += [content for _, content in turns]
+        for text in texts:
+            self._longest = max(self._longest, len(text))
+            for number, limit in enumerate(LIMITS):
+                self._sums[number] += min(len(text), limit)
+
+    def earlier(self, number: int) -> int | None:
+        """The number of an earlier row with the prompt of row `number`, if there is one."""
+        return self._prompts.earlier(number)
+
+    @property
+    def limit(self) -> int:
+        """Most characters of one text."""
+        fits = (
+            limit for limit, total in zip(LIMITS, self._sums, strict=True) if total < self._budget
+        )
+        return next(fits, LIMITS[-1])
+
+    @property
+    def cuts(self) -> bool:
+        """Whether any text is cut."""
+        return self._longest > self.limit
+
+    def cut(self, text: str) -> str:
+        """The text, or its beginning and end with a mark in between."""
+        limit = self.limit
+        if len(text) <= limit:
+            return text
+        head, tail = limit * 3 // 4, limit // 4
+        left_out = len(text) - head - tail
+        return f"{text[:head]}\n[… {left_out:,} characters left out here …]\n{text[-tail:]}"
+
+
+def case_row(
+    result: Result,
+    suites: Sequence[str],
+    variants: Sequence[str],
+    earlier: int | None,
+    shortener: Shortener,
+) -> list[JsonValue]:
+    """One row, in the order of `FIELDS`; suites, variants and an earlier prompt by number."""
+    prompt: JsonValue = earlier
+    if earlier is None:
+        prompt = [[role, shortener.cut(content)] for role, content in asked(result)]
+    return [
+        suites.index(result.suite),
+        result.case,
+        variants.index(result.variant),
+        result.repeat,
+        result.outcome.value,
+        round(result.score, 4),
+        [shortener.cut(text) for text in result.responses],
+        [_check(check) for check in result.checks],
+        result.reason,
+        result.finish_reason,
+        [result.prompt_tokens, result.completion_tokens],
+        list(result.tags),
+        (1 if result.required else 0) | (2 if result.cached else 0),
+        prompt,
+    ]
+
+
+def _check(check: CheckResult) -> list[JsonValue]:
+    row: list[JsonValue] = [
+        check.check,
+        check.turn,
+        check.passed,
+        round(check.score, 4),
+        check.reason,
+    ]
+    if check.detail and not check.passed:
+        detail = canonical_json(dict(check.detail))
+        row.append(detail if len(detail) <= DETAIL_LIMIT else detail[:DETAIL_LIMIT] + "…")
+    return row

@@ -1,5 +1,0 @@
-"""`scorecard.html`: one file, opens offline, asks nobody for anything."""
-
-from harness.reports.page.write import Page, write_page
-
-__all__ = ["Page", "write_page"]

@@ -1,0 +1,137 @@
+"""What a run leaves behind: one result per case, variant and repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.common import GateSettings, JsonValue, VariantRole
+
+
+class Outcome(StrEnum):
+    """What became of one case. Errors are machinery; skipped does not fit the context."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check on one answer; `turn` counts from 0."""
+
+    check: str
+    turn: int
+    passed: bool | None
+    score: float
+    reason: str
+    version: int = 1
+    weight: float = 1.0
+    detail: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One case, variant and repeat, scored. `responses` holds one answer per user turn.
+
+    `reason` says why it failed, broke or was skipped; it is empty for a pass. `environment` is the
+    signature that results must share to be paired; `case_hash` says that both were asked the same.
+    """
+
+    suite: str
+    category: str
+    case: str
+    variant: str
+    repeat: int
+    outcome: Outcome
+    score: float
+    responses: tuple[str, ...]
+    checks: tuple[CheckResult, ...] = ()
+    reason: str = ""
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    case_hash: str = ""
+    environment: str = ""
+    cluster: str | None = None
+    required: bool = False
+    tags: tuple[str, ...] = ()
+    cached: bool = False
+    prompt: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteInfo:
+    """A suite as it was run. `cases` counts all of its cases, `selected` those of this run.
+
+    `sampling` is the suite's own, before a variant's overrides, with `repeats`; a setting in which
+    its cases differ is null.
+    """
+
+    name: str
+    category: str
+    path: str
+    description: str
+    gate: GateSettings
+    cases: int
+    selected: int
+    sampling: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VariantInfo:
+    """A variant as it was run, with the content hashes of its weights and its environment.
+
+    `system`, `sampling` and `chat_template` (a file; its hash is in the environment) are its
+    overrides.
+    """
+
+    name: str
+    role: VariantRole
+    model: str
+    adapter: str | None
+    weights: str
+    adapter_hash: str
+    environment: Mapping[str, str]
+    system: str | None = None
+    sampling: Mapping[str, JsonValue] = field(default_factory=dict)
+    chat_template: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a run was: enough to say which runs may be compared, and to show a reader.
+
+    `started` is ISO 8601 in UTC; `seconds` the wall time; `generated` and `cached` count
+    completions; `notes` are choices made for the user with their reasons; `execution` says how
+    the engine was driven; `scorers` maps each check in use to its version, `judges` each model
+    that checks asked to its name and a digest of its weights, environment and sampling. `source`
+    is where a baseline that did not answer in this run comes from: a file, or `RUN:VARIANT`.
+    `options` are the command line's words for this run's model, variants and engine.
+    """
+
+    id: str
+    started: str
+    seconds: float
+    harness_version: str
+    backend: str
+    baseline: str | None
+    suites: tuple[SuiteInfo, ...]
+    variants: tuple[VariantInfo, ...]
+    notes: tuple[str, ...] = ()
+    execution: Mapping[str, str] = field(default_factory=dict)
+    scorers: Mapping[str, int] = field(default_factory=dict)
+    judges: Mapping[str, str] = field(default_factory=dict)
+    generated: int = 0
+    cached: int = 0
+    finished: bool = False
+    source: str = ""
+    options: tuple[str, ...] = ()
+
+    @property
+    def answered(self) -> tuple[VariantInfo, ...]:
+        """The variants that answered in this run: all but a baseline from elsewhere."""
+        return tuple(v for v in self.variants if not (self.source and v.name == self.baseline))

@@ -1,0 +1,49 @@
+"""The database of completions, results and history."""
+
+from harness.store.journal import drop_runs, read_entries, read_entry, strike_entries, write_entry
+from harness.store.schema import chunks
+from harness.store.store import (
+    Entry,
+    Recalled,
+    ResultRow,
+    Store,
+    count_results,
+    existing_store,
+    find_run,
+)
+from harness.store.upkeep import (
+    Pruned,
+    Repair,
+    Share,
+    Stats,
+    Verification,
+    prune,
+    repair,
+    stats,
+    verify,
+)
+
+__all__ = [
+    "Entry",
+    "Pruned",
+    "Recalled",
+    "Repair",
+    "ResultRow",
+    "Share",
+    "Stats",
+    "Store",
+    "Verification",
+    "chunks",
+    "count_results",
+    "drop_runs",
+    "existing_store",
+    "find_run",
+    "prune",
+    "read_entries",
+    "read_entry",
+    "repair",
+    "stats",
+    "strike_entries",
+    "verify",
+    "write_entry",
+]

@@ -1,0 +1,294 @@
+"""One case on its way from the file: templates rendered, keys and checks validated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from harness.common import Problem
+from harness.common.yaml_positions import Document, Position
+from harness.suites.haystack import Haystack
+from harness.suites.problems import Place, Problems, in_rows
+from harness.suites.rows import Row
+from harness.suites.schema import CaseKeys, HaystackKeys, SuiteKeys
+from harness.suites.templates import (
+    Failed,
+    Loc,
+    TemplateError,
+    is_template,
+    render_below,
+    render_text,
+)
+from harness.suites.values import Case, Named, Turn
+
+_TEXTS = ("id", "system", "user", "cluster", "tags")
+
+
+def render_case(raw: Mapping[str, Any], variables: Mapping[str, Any], failed: Failed) -> Any:
+    """The case with its texts rendered; inside checks, one expression alone keeps its type.
+
+    Nothing else is a template: not `sampling`, and not `vars`, whose values stay as they are.
+    """
+    rendered = dict(raw)
+    for key in raw.keys() & set(_TEXTS):
+        rendered[key] = render_below(raw[key], variables, failed, (key,), keep_types=False)
+    if "checks" in raw:
+        rendered["checks"] = render_below(raw["checks"], variables, failed, ("checks",))
+    if isinstance(raw.get("turns"), list):
+        rendered["turns"] = [
+            _turn(turn, variables, failed, ("turns", index))
+            for index, turn in enumerate(raw["turns"])
+        ]
+    return rendered
+
+
+def _turn(turn: Any, variables: Mapping[str, Any], failed: Failed, loc: Loc) -> Any:
+    if not isinstance(turn, dict):
+        return turn
+    return {
+        key: render_below(item, variables, failed, (*loc, key), keep_types=key == "checks")
+        for key, item in turn.items()
+    }
+
+
+def render_inherited(
+    raw: Mapping[str, Any], suite: SuiteKeys, variables: Mapping[str, Any], failed: Failed
+) -> dict[str, Any]:
+    """What the case does not say and the suite says for all: `system` and `cluster`."""
+    inherited = {"system": suite.defaults.system, "cluster": suite.cluster}
+    places: Mapping[str, Loc] = {"system": ("defaults", "system"), "cluster": ("cluster",)}
+    return {
+        key: render_below(text, variables, failed, places[key], keep_types=False)
+        for key, text in inherited.items()
+        if text is not None and key not in raw
+    }
+
+
+class _Miss(NamedTuple):
+    place: Place
+    error: TemplateError
+    origin: Position
+
+
+class MissingKeys:
+    """Collects them for one data file: a key that no row has is the template's mistake."""
+
+    def __init__(self, name: str, rows: Sequence[Row]) -> None:
+        self._name, self.rows = name, len(rows)
+        self._misses: dict[tuple[Loc, str], list[_Miss]] = {}
+
+    def add(self, place: Place, error: TemplateError, origin: Position) -> None:
+        """A template at `place` wants a key that the row at `origin` has not."""
+        key = place.loc, error.row_key
+        self._misses.setdefault(key, []).append(_Miss(place, error, origin))
+
+    def report(self, problems: Problems, document: Document) -> None:
+        """Note a template that is wrong for all rows, and else the rows."""
+        for (_, key), misses in self._misses.items():
+            if len(misses) < self.rows:
+                problems.add_elsewhere(self._at_rows(misses, document))
+                continue
+            place, error, _ = misses[0]
+            parts = {"did_you_mean": error.did_you_mean, "mend": error.mend}
+            problems.add(Place(place.loc), f"no row of {self._name} has a key {key!r}", **parts)
+
+    def _at_rows(self, misses: Sequence[_Miss], document: Document) -> Problem:
+        """One problem at the first of the rows that lack the key."""
+        place, error, origin = misses[0]
+        used = document.position(place.loc)
+        lines = [miss.origin.line for miss in misses]
+        return Problem(
+            error.message,
+            origin.path,
+            origin.line,
+            case=in_rows(place.case, lines, self.rows) or place.case,
+            wanted=f"used at {used.path}:{used.line}:{used.column}",
+            did_you_mean=error.did_you_mean,
+            mend=error.mend,
+        )
+
+
+def new_case(
+    suite: SuiteKeys, keys: CaseKeys, position: Position, haystack: Haystack | None = None
+) -> Case:
+    """The case; what it does not say itself comes from the suite's defaults."""
+    defaults = suite.defaults
+    return Case(
+        id=keys.id,
+        suite=suite.suite,
+        category=suite.category,
+        position=position,
+        turns=_turns(keys),
+        system=keys.system,
+        tags=tuple(dict.fromkeys((*defaults.tags, *keys.tags))),
+        required=keys.required,
+        sampling=defaults.sampling.override(keys.sampling),
+        repeats=_or(keys.repeats, defaults.repeats),
+        threshold=_or(keys.threshold, defaults.threshold),
+        cluster=keys.cluster,
+        allow_empty=_or(keys.allow_empty, defaults.allow_empty),
+        time_limit=_or(keys.time_limit, defaults.time_limit),
+        decoding=_or(keys.decoding, suite.decoding),
+        haystack=haystack,
+    )
+
+
+def haystack_case(keys: HaystackKeys, haystack: Haystack) -> dict[str, Any]:
+    """A haystack as a case of the file, without its question: that is no template.
+
+    It gets no cluster of its own. Filler, keys and values are drawn from the case's id, so no two
+    haystacks share a text, each is an item by itself, and the test over single cases is right.
+    Where an author knows better (one seed at all depths, say), `cluster` says so.
+    """
+    own = {"tags", "required", "sampling", "repeats", "cluster", "system"} & keys.model_fields_set
+    checks = keys.checks or [_hidden_values(haystack)]
+    return {"id": haystack.id, "checks": checks, **{name: getattr(keys, name) for name in own}}
+
+
+def haystack_variables(haystack: Haystack) -> dict[str, Any]:
+    """What templates of a haystack family see as `haystack`."""
+    return {
+        "id": haystack.id,
+        "question": haystack.question,
+        "values": list(haystack.values),
+        "distractors": list(haystack.other_values),
+        "length": haystack.length,
+        "depth": haystack.depth,
+        "seed": haystack.seed,
+    }
+
+
+def _hidden_values(haystack: Haystack) -> dict[str, Any]:
+    """The check of a haystack without one of its own: the values are found, and not guessed."""
+    beside: dict[str, Any] = (
+        {"others": list(haystack.other_values)} if haystack.other_values else {}
+    )
+    if haystack.task == "counting":
+        beside = {"only": True}
+    if len(haystack.values) == 1:
+        return {"needle": {"value": haystack.values[0], **beside}}
+    return {"needles": {"values": list(haystack.values), **beside}}
+
+
+def _turns(keys: CaseKeys) -> tuple[Turn, ...]:
+    if keys.turns is not None:
+        return tuple(Turn(turn.user, turn.checks) for turn in keys.turns)
+    return (Turn(keys.user or "", keys.checks),)
+
+
+def _or(own: Any, default: Any) -> Any:
+    return default if own is None else own
+
+
+GIVEN = ("row", "haystack")  # variables that are there by themselves
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A case as the file writes it.
+
+    `origin` is the row of a data file, where there is one, else the place in the suite file;
+    `given` holds the variables of `GIVEN`.
+    """
+
+    raw: Any
+    place: Place
+    origin: Position
+    given: Mapping[str, Any] = field(default_factory=dict)
+    haystack: Haystack | None = None
+    missing: MissingKeys | None = None
+
+
+class CaseReader:
+    """Makes cases; what is wrong goes to `problems`, and the names of all cases to `names`."""
+
+    def __init__(
+        self, suite: SuiteKeys, document: Document, context: dict[str, Any], problems: Problems
+    ) -> None:
+        self._suite, self._document, self._context = suite, document, context
+        self._problems = problems
+        self.names: list[Named] = []
+
+    def read(self, draft: Draft) -> Case | None:
+        """The case; None where something in it is wrong."""
+        place = draft.place
+        wrong: set[Loc] = set()
+        rendered = draft.raw
+        if isinstance(rendered, dict):
+            variables = self._variables(draft)
+            rows = draft.missing.rows if draft.missing else 0
+            place = Place(place.loc, _label(draft, variables), draft.origin.line, rows)
+            check_names(_own(draft), place, self._problems)
+            rendered = self._rendered(draft, variables, place, wrong)
+        try:
+            keys = CaseKeys.model_validate(rendered, context=self._context)
+        except ValidationError as error:
+            self._problems.add_invalid(place, error, CaseKeys, wrong)
+            return None
+        if not same_id(draft):
+            self.names.append(Named(keys.id, draft.origin))
+        position = self._document.position(place.loc)
+        return None if wrong else new_case(self._suite, keys, position, draft.haystack)
+
+    def _variables(self, draft: Draft) -> Mapping[str, Any]:
+        return {**self._suite.vars, **_own(draft), **draft.given}
+
+    def _rendered(
+        self, draft: Draft, variables: Mapping[str, Any], place: Place, wrong: set[Loc]
+    ) -> dict[str, Any]:
+        inside = self._noting(draft, place, wrong)
+        above = self._noting(draft, replace(place, loc=()), wrong)
+        rendered: dict[str, Any] = render_case(draft.raw, variables, inside)
+        if draft.haystack:
+            rendered["user"] = draft.haystack.question
+        return rendered | render_inherited(draft.raw, self._suite, variables, above)
+
+    def _noting(self, draft: Draft, base: Place, wrong: set[Loc]) -> Failed:
+        """What notes the templates that cannot be rendered."""
+
+        def failed(loc: Loc, error: TemplateError) -> None:
+            wrong.add(loc)
+            place = base.below(*loc)
+            if error.row_key and draft.missing:
+                draft.missing.add(place, error, draft.origin)
+            else:
+                self._problems.add_template(place, error)
+
+        return failed
+
+
+def same_id(draft: Draft) -> bool:
+    """Whether all rows of a data file make a case of this id, which the file then says itself."""
+    name = draft.raw.get("id") if isinstance(draft.raw, dict) else None
+    several = draft.missing is not None and draft.missing.rows > 1
+    return several and isinstance(name, str) and not is_template(name)
+
+
+def _own(draft: Draft) -> Mapping[str, Any]:
+    """The variables of the case itself; none where `vars` is no mapping, which pydantic says."""
+    own = draft.raw.get("vars")
+    return own if isinstance(own, dict) else {}
+
+
+def check_names(variables: Mapping[str, Any], place: Place, problems: Problems) -> None:
+    """Notes the names under `vars` that no template could use."""
+    for name in variables:
+        if name in GIVEN or not _VARIABLE.fullmatch(name):
+            message = f"{name!r} cannot be the name of a variable"
+            mend = "choose another name" if name in GIVEN else "use letters, digits and _"
+            problems.add_key(place.below("vars", name), message, mend=mend)
+
+
+def _label(draft: Draft, variables: Mapping[str, Any]) -> str:
+    """How messages call the case: its id, and the row that it was made from."""
+    name = draft.raw.get("id", "")
+    with suppress(TemplateError):
+        name = render_text(name, variables) if isinstance(name, str) else ""
+    row = f"{draft.origin.path}:{draft.origin.line}"
+    return f"{name} ({row})".strip() if draft.missing else name

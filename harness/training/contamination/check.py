@@ -1,0 +1,176 @@
+"""Training rows against every case of every gating suite."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.common import InputError, Problem, digest, shown
+from harness.reports.words import encodable, plural
+from harness.suites import Suite
+from harness.training.contamination.index import (
+    OWN_WORDS,
+    WHOLE,
+    Index,
+    Pieces,
+    Words,
+    length,
+    ngrams,
+    runs_in,
+    shingles,
+    spaced,
+    squeezed,
+    template_texts,
+    words,
+)
+from harness.training.contamination.values import Guarded, GuardReport, GuardSettings, Hit, Kind
+from harness.training.values import Row
+
+# So much of a text is shown in a hit.
+_SHOWN = 200
+Found = tuple[Kind, str, Sequence[int]]
+
+
+class Guard:
+    """Knows all that the gating cases say; `check` takes rows apart and looks for it.
+
+    Cases that were retired from their suites do not gate: they may be trained on.
+    """
+
+    def __init__(self, suites: Iterable[Suite], settings: GuardSettings | None = None) -> None:
+        self.suites = tuple(suites)
+        self.settings = settings or GuardSettings()
+        cases = [Pieces(case) for suite in self.suites for case in suite.cases]
+        frames = [text for suite in self.suites for text in template_texts(suite)]
+        self._index = Index(cases, self.settings, frames)
+
+    def check(self, rows: Sequence[Row]) -> Guarded:
+        """The rows that hold nothing of any case, and the finding.
+
+        Raises InputError where so many are hit that the rows come from the cases.
+        """
+        hits = {at: hit for at, row in enumerate(rows) if (hit := self.hit(row))}
+        kept = tuple(row for at, row in enumerate(rows) if at not in hits)
+        report = GuardReport(
+            read=len(rows),
+            kept=len(kept),
+            cases=len(self._index.cases),
+            cases_hash=digest(sorted(pieces.case.hash for pieces in self._index.cases)),
+            suites=tuple(suite.name for suite in self.suites),
+            hits=tuple(hits.values()),
+        )
+        _stop_if_too_many(report, self.settings)
+        return Guarded(kept, report)
+
+    def hit(self, row: Row) -> Hit | None:
+        """The strongest sign that a row holds a piece of a case, or None."""
+        found = list(self._found(row))
+        if not found:
+            return None
+        kind, text, cases = found[0]
+        also = dict.fromkeys(at for _, _, others in found for at in others if at != cases[0])
+        case = self._index.cases[cases[0]].case
+        names = tuple(self._index.cases[at].case.id for at in also)
+        return Hit(row.source, case.suite, case.id, kind, text[:_SHOWN], names)
+
+    def _found(self, row: Row) -> Iterator[Found]:
+        """All signs, the strongest first."""
+        yield from self._same_text(row)
+        said = [words(message.content) for message in row.messages]
+        yield from self._hidden(row, said)
+        yield from self._same_words(said)
+        yield from self._same_letters(row)
+
+    def _same_text(self, row: Row) -> Iterator[Found]:
+        users = [message.content for message in row.messages if message.role == "user"]
+        system = next((m.content for m in row.messages if m.role == "system"), "")
+        whole = squeezed("\n".join(users))
+        found = self._index.texts.get((squeezed(system), whole), [])
+        found = [*found, *(at for text in _texts(users) for at in self._index.loose.get(text, ()))]
+        for at in dict.fromkeys(found):
+            case = self._index.cases[at].case
+            same = [turn.user for turn in case.turns] == users
+            yield "exact" if same else "normalised", "\n".join(users), [at]
+
+    def _hidden(self, row: Row, said: Sequence[Words]) -> Iterator[Found]:
+        """What a gating system prompt gives away is no secret in a row with that system prompt."""
+        told = spaced(said[0]) if row.messages[0].role == "system" else ""
+        for part in said:
+            for value, cases in runs_in(part, self._index.values):
+                if value not in self._index.given or spaced(words(value)) not in told:
+                    yield "hidden_value", value, cases
+
+    def _same_words(self, said: Iterable[Words]) -> Iterator[Found]:
+        own = self._index.grams
+        for part in said:
+            for text, cases in runs_in(part, self._index.short):
+                yield "n-gram", text, cases
+            for gram in ngrams(part, self.settings.ngram):
+                if gram in own:
+                    yield "n-gram", " ".join(gram), [own[gram]]
+
+    def _same_letters(self, row: Row) -> Iterator[Found]:
+        own = self._index.shingles
+        letters = squeezed("\n".join(message.content for message in row.messages))
+        found = shingles(letters)
+        shared = Counter(own[one] for one in found if one in own)
+        for at, count in shared.most_common():
+            size = self._index.sizes.get(at)
+            if not size or count / size < self.settings.near:
+                continue
+            pieces = self._index.cases[at]
+            if len(pieces.shingles & found) / len(pieces.shingles) >= WHOLE:
+                yield "near_duplicate", "\n".join(pieces.asked), [at]
+
+
+def _texts(users: Sequence[str]) -> Iterator[str]:
+    """The whole of what the user says; and each turn, and each beginning, that is no small talk."""
+    yield squeezed("\n".join(users))
+    parts = [*users, *("\n".join(users[:count]) for count in range(2, len(users)))]
+    yield from (squeezed(part) for part in parts if length(words(part)) >= OWN_WORDS)
+
+
+def _stop_if_too_many(report: GuardReport, settings: GuardSettings) -> None:
+    hits = len(report.hits)
+    if hits <= settings.max_hits or hits <= settings.max_share * report.read:
+        return
+    often = Counter((hit.kind, hit.case, hit.text) for hit in report.hits).most_common(3)
+    found = "; ".join(
+        f"{kind} of case {case} in {count} rows: {shown(text)}"
+        for (kind, case, text), count in often
+    )
+    raise InputError(
+        Problem(
+            f"{hits} of {report.read} training rows hold pieces of gating cases",
+            path=report.hits[0].source,
+            found=found,
+            wanted=f"at most {settings.max_share:.0%}",
+            mend="take the rows from elsewhere, or give those cases to the pool with retire:",
+        )
+    )
+
+
+# So many hits are listed; all of them are in the JSON.
+LISTED = 10
+
+
+def print_guard(console: Console, report: GuardReport) -> None:
+    """How many rows were held against how many cases, and a line for each hit."""
+    found = plural(len(report.hits), "row") if report.hits else "no row"
+    against = plural(report.cases, "gating case")
+    line = f"Guard: {found} of {report.read} removed, held against {against}."
+    console.print(line, markup=False, highlight=False)
+    if not report.hits:
+        return
+    table = Table("row", "case", "kind", "shared text", box=None, pad_edge=False)
+    for hit in report.hits[:LISTED]:
+        cells = (hit.source, hit.case, hit.kind.replace("_", " "), shown(hit.text))
+        table.add_row(*(Text(encodable(cell, console.encoding)) for cell in cells))
+    console.print(table)
+    if len(report.hits) > LISTED:
+        rest = f"... and {len(report.hits) - LISTED} more"
+        console.print(rest, markup=False, highlight=False)

@@ -1,0 +1,164 @@
+"""The last word: base, old adapter and new one in one run, and the gate on what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.common import BASE, GateSettings, Variant, VariantRole
+from harness.config import Settings
+from harness.evaluation import RunReport, reopen, run
+from harness.gate import GateReport, SuiteDemand, SuiteVerdict, Verdict, decide
+from harness.results import Observer, ignore
+from harness.suites import Suite
+from harness.training.repair.plan import FixPlan
+from harness.training.repair.values import SuiteReport
+
+IN_USE = "in-use"  # the name of the adapter in use as a variant
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the judging run found. `reasons` say why nothing is promoted; empty: it passed."""
+
+    run: RunReport
+    suites: tuple[SuiteReport, ...]
+    reasons: tuple[str, ...]
+
+
+def judge(
+    plan: FixPlan, settings: Settings, adapter: str, observer: Observer = ignore
+) -> RunReport:
+    """All variants on all suites in one run: repaired suites on their holdout, others whole."""
+    return run(alone(settings), judged_suites(plan), cast_of(plan, adapter), observer=observer)
+
+
+def reread(settings: Settings, run_id: str) -> RunReport:
+    """The judging run, from the store."""
+    return reopen(alone(settings), run_id)
+
+
+def alone(settings: Settings) -> Settings:
+    """The same engine; who takes part is said by the plan and not by options."""
+    changed = {"baseline": None, "aa": False, "early_stop": False, "reference": ()}
+    return settings.model_copy(update=changed)
+
+
+def cast_of(plan: FixPlan, adapter: str | None) -> tuple[Variant, ...]:
+    """Who takes part: what is repaired, whom the failing run compared with, what is in use, the
+    base, and the new adapter, which may still be to come.
+    """
+    cast = [replace(plan.before, role=VariantRole.BASELINE)]
+    others = [plan.baseline] if plan.baseline else []
+    if plan.in_use:
+        others.append(replace(plan.before, name=IN_USE, adapter=plan.in_use))
+    if plan.before.adapter:
+        others.append(replace(plan.before, name=BASE, adapter=None))
+    for variant in others:
+        if _weights(variant) not in map(_weights, cast):
+            cast.append(replace(variant, role=VariantRole.REFERENCE))
+    new = replace(plan.before, name=plan.name, adapter=adapter, role=VariantRole.CANDIDATE)
+    return (*cast, new)
+
+
+def _weights(variant: Variant) -> tuple[str, Path | None, str | None, str | None]:
+    """What is loaded, whatever it is called; other prompts by an override count."""
+    adapter = Path(variant.adapter).resolve() if variant.adapter else None
+    return variant.model, adapter, variant.system, variant.chat_template
+
+
+def judged_suites(plan: FixPlan) -> tuple[Suite, ...]:
+    """The suites with the bars that hold here."""
+    repaired = [replace(t.suite, cases=t.split.holdout) for t in plan.targets]
+    return (*repaired, *(replace(suite, gate=_bars(plan, suite)) for suite in plan.others))
+
+
+def _bars(plan: FixPlan, suite: Suite) -> GateSettings:
+    """Not inferior, and the suite's own bar, unless it was not reached before either."""
+    gate = suite.gate
+    bar = None if suite.name in plan.open else gate.min_pass_rate
+    return GateSettings(
+        min_pass_rate=bar,
+        max_drop=plan.fix.max_drop,
+        policy="non_inferiority",
+        alpha=gate.alpha,
+        on=gate.on,
+        max_errors=gate.max_errors,
+    )
+
+
+def judgement(plan: FixPlan, report: RunReport) -> Judgement:
+    """The verdicts on the new adapter, against everything that it must not fall behind."""
+    rows = tuple(_rows(plan, report))
+    reasons = [f"{row.suite}: {_why(row)}" for row in rows if row.verdict != Verdict.PASS.value]
+    if report.failure:
+        reasons.insert(0, f"the engine broke: {report.failure}")
+    missing = {suite.name for suite in plan.suites} - {row.suite for row in rows}
+    reasons += [f"{name}: no result" for name in sorted(missing)]
+    return Judgement(report, rows, tuple(reasons))
+
+
+def _why(row: SuiteReport) -> str:
+    against = f" against {row.rival}" if row.rival else ""
+    return f"{row.verdict.replace('_', ' ')}{against}: {'; '.join(row.reasons[:2])}"
+
+
+def _rows(plan: FixPlan, report: RunReport) -> Iterator[SuiteReport]:
+    """A row for each suite and each variant that it is compared with."""
+    repaired = {target.suite.name for target in plan.targets}
+    for rival, gate in _gates(plan, report):
+        rates = {(v.suite, v.variant): v.rate.pass_rate for v in gate.suites}
+        for found in gate.suites:
+            if found.variant == plan.name:
+                was = rates.get((found.suite, rival), 0.0)
+                yield _row(found, was, rival, repaired=found.suite in repaired)
+
+
+def _gates(plan: FixPlan, report: RunReport) -> Iterator[tuple[str, GateReport]]:
+    """The gate against what is repaired; against what is in use, where that is something else; and
+    in the repaired suites against what the failing run compared with.
+    """
+    names = {variant.name for variant in report.info.variants}
+    demands = [SuiteDemand.of(suite) for suite in report.info.suites]
+    yield plan.before.name, report.gate
+    if IN_USE in names:
+        yield IN_USE, _against(IN_USE, report, demands)
+    if plan.baseline and plan.baseline.name in names:
+        repaired = {target.suite.name for target in plan.targets}
+        some = [demand for demand in demands if demand.name in repaired]
+        yield plan.baseline.name, _against(plan.baseline.name, report, some)
+
+
+def _against(rival: str, report: RunReport, demands: Sequence[SuiteDemand]) -> GateReport:
+    roles = {
+        v.name: VariantRole.REFERENCE if v.role is VariantRole.BASELINE else v.role
+        for v in report.info.variants
+    }
+    suites = {demand.name for demand in demands}
+    return decide(
+        (result for result in report.results() if result.suite in suites),
+        demands,
+        {**roles, rival: VariantRole.BASELINE},
+        rival,
+        environments={v.name: v.environment for v in report.info.variants},
+    )
+
+
+def _row(found: SuiteVerdict, before: float, rival: str, *, repaired: bool) -> SuiteReport:
+    seen = found.comparison
+    return SuiteReport(
+        suite=found.suite,
+        category=found.category,
+        repaired=repaired,
+        n=found.rate.n,
+        rival=rival,
+        before=before,
+        after=found.rate.pass_rate,
+        delta=seen.delta if seen else None,
+        bound=seen.lower_bound if seen else None,
+        verdict=(found.verdict or Verdict.ERROR).value,
+        reasons=found.reasons,
+        worse=seen.worse if seen else (),
+        better=len(seen.better) if seen else 0,
+    )

@@ -1,0 +1,50 @@
+"""The LoRA trainer: trl and peft in a process of their own, with prompts as at inference."""
+
+from harness.training.sft.checkpoints import History, checkpoints
+from harness.training.sft.config import (
+    DataFile,
+    LoraSettings,
+    TrainConfig,
+    TrainSettings,
+    load_train_config,
+    placed,
+)
+from harness.training.sft.job import (
+    Evaluated,
+    Event,
+    Note,
+    Observer,
+    Saved,
+    Started,
+    Stepped,
+    TrainedAdapter,
+)
+from harness.training.sft.prepare import Prepared, prepare, read_data
+from harness.training.sft.progress import TrainingProgress
+from harness.training.sft.train import check_output, rehearse, train
+
+__all__ = [
+    "DataFile",
+    "Evaluated",
+    "Event",
+    "History",
+    "LoraSettings",
+    "Note",
+    "Observer",
+    "Prepared",
+    "Saved",
+    "Started",
+    "Stepped",
+    "TrainConfig",
+    "TrainSettings",
+    "TrainedAdapter",
+    "TrainingProgress",
+    "check_output",
+    "checkpoints",
+    "load_train_config",
+    "placed",
+    "prepare",
+    "read_data",
+    "rehearse",
+    "train",
+]

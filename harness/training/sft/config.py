@@ -1,0 +1,227 @@
+"""What a training is told: one frozen value, from Python or from a YAML file."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    field_validator,
+)
+
+from harness.common import InputError, Problem
+from harness.common.yaml_positions import Document, read_document
+from harness.config import Said, read_config
+from harness.training.rows.files import parse_spec
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+TRACKERS = ("mlflow", "tensorboard", "wandb")
+
+Count = Annotated[StrictInt, Field(ge=1)]
+Number = StrictFloat  # whole numbers are taken too
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LoraSettings(_Part):
+    """The adapter itself. `alpha` is twice the rank unless it is given.
+
+    `targets` are the ends of module names. `rslora` scales by alpha / sqrt(rank) instead of
+    alpha / rank, which keeps high ranks from learning slowly (arXiv 2312.03732).
+    """
+
+    rank: Count = 16
+    alpha: Annotated[Number, Field(gt=0)] | None = None
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = PROJECTIONS
+    rslora: StrictBool = False
+
+    @property
+    def scale(self) -> int | float:
+        """The alpha that is used."""
+        alpha = 2 * self.rank if self.alpha is None else self.alpha
+        return int(alpha) if alpha == int(alpha) else alpha
+
+
+class DataFile(_Part):
+    """A file of rows: `count` of them, drawn by the seed, or all.
+
+    `system` is given to rows without a system prompt of their own; `replay` rows keep what the
+    model can do. `PATH#COUNT` is short for a path and a count.
+    """
+
+    path: Path
+    count: Count | None = None
+    system: str | None = None
+    replay: StrictBool = False
+
+
+class TrainSettings(_Part):
+    """How a LoRA adapter is trained, whatever on; everything has a default.
+
+    `batch_size` counts the rows of one optimiser step; `device_batch_size` of them are computed at
+    once. `checkpoint_every` counts steps; without it, once an epoch. The held-out rows are
+    evaluated at every checkpoint, and training ends after `patience` evaluations that were no
+    better than the best one. `model_args` go to `from_pretrained`.
+    """
+
+    held_out_share: Annotated[Number, Field(ge=0, le=0.5)] = 0.05
+    template: str | None = None
+    lora: LoraSettings = LoraSettings()
+    qlora: StrictBool = False
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 2e-4
+    epochs: Annotated[Number, Field(gt=0)] = 3
+    max_steps: Count | None = None
+    batch_size: Count = 16
+    device_batch_size: Count | None = None
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: Annotated[Number, Field(ge=0, lt=1)] = 0.03
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[Number, Field(gt=0)] = 1.0
+    max_length: Count | None = None
+    long_rows: Literal["error", "drop"] = "error"
+    packing: StrictBool = False
+    gradient_checkpointing: StrictBool = False
+    checkpoint_every: Count | None = None
+    keep_checkpoints: Count = 3
+    patience: Count | None = 2
+    keep: Literal["best", "last"] = "best"
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**32)] = 42
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: Count | None = None
+    report_to: tuple[Literal["mlflow", "tensorboard", "wandb"], ...] = ()
+    run_name: str | None = None
+    model_args: dict[str, Any] = Field(default_factory=dict)
+
+    def steps(self, sequences: int) -> int:
+        """Optimiser steps in all, for so many sequences in an epoch."""
+        return self.max_steps or math.ceil(self.epochs * math.ceil(sequences / self.batch_size))
+
+    @field_validator("model_args")
+    @classmethod
+    def _only_others(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """What is said elsewhere, or is never loosened, stays as it is."""
+        if ours := sorted(set(value) & set(_NOT_ARGUMENTS)):
+            told = ", ".join(f"{name} ({_NOT_ARGUMENTS[name]})" for name in ours)
+            raise ValueError(f"not to be set here: {told}")
+        return value
+
+
+class TrainConfig(TrainSettings):
+    """A training of one LoRA adapter; only `model` and `output` have no default.
+
+    `data` and `held_out` are files of rows for `harness train`; from Python, rows are handed over
+    and both stay empty.
+    """
+
+    model: str
+    output: Path
+    data: tuple[DataFile, ...] = ()
+    held_out: tuple[DataFile, ...] = ()
+    trust_remote_code: StrictBool = False
+
+    @field_validator("data", "held_out", mode="before")
+    @classmethod
+    def _files(cls, value: Any) -> Any:
+        """One file or a list, each as a text or with its settings."""
+        values = [value] if isinstance(value, str | Path | dict) else value
+        return [_file(item) for item in values] if isinstance(values, list | tuple) else values
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What the trained weights depend on, beside the model and the rows.
+
+        How the work is cut up for the device, where it is written and who is told is no part.
+        """
+        return self.model_dump(mode="json", exclude=set(_NOT_RECIPE))
+
+
+def _file(item: Any) -> Any:
+    if not isinstance(item, str | Path):
+        return item
+    try:
+        file = parse_spec(item)
+    except InputError as error:
+        raise ValueError(f"{error.problems[0].message}: {item}") from None
+    return {"path": file.path, "count": file.count}
+
+
+# Arguments of from_pretrained that are no matter of `model_args`, and why.
+_NOT_ARGUMENTS = {
+    "device_map": "say device",
+    "dtype": "say dtype",
+    "torch_dtype": "say dtype",
+    "quantization_config": "say qlora",
+    "load_in_4bit": "say qlora",
+    "load_in_8bit": "say qlora",
+    "trust_remote_code": "a setting of its own",
+    "use_safetensors": "no pickle is ever loaded",
+    "local_files_only": "nothing is ever downloaded",
+    "force_download": "nothing is ever downloaded",
+}
+_NOT_RECIPE = (
+    "model", "output", "data", "held_out", "device_batch_size", "gradient_checkpointing",
+    "keep_checkpoints", "device", "threads", "report_to", "run_name", "template",
+)  # fmt: skip
+
+
+def load_train_config(path: Path, **given: Any) -> TrainConfig:
+    """Read and check the file; `given` settings win over those in it.
+
+    Paths in the file are relative to it, a given `output` to the working directory. Raises
+    `InputError` for all that is wrong.
+    """
+    config = read_config(path, TrainConfig, **given)
+    said = Said(path.parent, Path())
+    changes: dict[str, Any] = {
+        "model": said.option("model", config.model),
+        "output": Path(said.option("output", str(config.output))),
+        "data": tuple(_located(said, file) for file in config.data),
+        "held_out": tuple(_located(said, file) for file in config.held_out),
+        "template": said.option("model", config.template) if config.template else None,
+    }
+    return config.model_copy(update={**changes, **{key: getattr(config, key) for key in given}})
+
+
+def _located(said: Said, file: DataFile) -> DataFile:
+    return file.model_copy(update={"path": Path(said.option("input", str(file.path)))})
+
+
+def placed(path: Path, error: InputError) -> InputError:
+    """The error with a place for each problem of a setting that the file gives.
+
+    What only the model or the machine refuses is found long after the file was read.
+    """
+    try:
+        document = read_document(str(path), path.read_bytes())
+    except (OSError, InputError):  # changed since it was read: what was found still holds
+        return error
+    problems = [_placed(document, problem) for problem in error.problems]
+    return InputError(*sorted(problems, key=lambda problem: (problem.line, problem.column)))
+
+
+# Messages begin with their setting, but for that of the loaded model, which ends with it.
+_SETTING = re.compile(
+    r"(?:(device|dtype|lora\.targets|packing|qlora|report_to|template)\b|.*\b(model_args)$)"
+)
+
+
+def _placed(document: Document, problem: Problem) -> Problem:
+    found = _SETTING.match(problem.message)
+    loc = (found[1] or found[2]).split(".") if found else []
+    if not loc or not isinstance(document.value, dict) or loc[0] not in document.value:
+        return problem
+    at = document.position(loc)
+    return replace(problem, path=at.path, line=at.line, column=at.column)

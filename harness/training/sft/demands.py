@@ -1,0 +1,147 @@
+"""What a training needs, checked before anything is loaded; every message says how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.backends.models import ModelDir
+from harness.common import InputError, Problem, nearest
+from harness.prompts import ChatTokenizer
+from harness.training.rows import check, template_families
+from harness.training.sft.config import TrainConfig
+from harness.training.values import Row
+
+MOST_SHOWN = 20
+_PACKAGES = {"mlflow": ("mlflow",), "tensorboard": ("tensorboard", "tensorboardX")}
+_OUTSIDE = ("embed_tokens", "lm_head", "wte", "wpe")  # matrices that are no linear layers inside
+
+
+def demand(config: TrainConfig, base: ModelDir) -> None:
+    """Raises `InputError` for settings that this model, or this machine, cannot be trained with."""
+    problems = [*_missing_packages(config), *_base_problems(config, base)]
+    problems = problems or list(_placement_problems(config))
+    if problems:
+        raise InputError(*problems)
+
+
+def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
+    """Raises `InputError` where another chat template than the model's is asked for."""
+    wanted = config.template
+    if wanted is None or wanted == "model":
+        return
+    own = _families(template_families(_source(tokenizer)))
+    mend = "leave `template` out: rows are plain messages, and the model's own template is put on"
+    file = Path(wanted).expanduser()
+    if not file.is_file():
+        raise InputError(
+            Problem(
+                f"template {wanted!r}: a model is trained with its own chat template, the one that "
+                "it is served with, and with no other",
+                found=f"the template of {config.model} is {own}",
+                mend=mend,
+            )
+        )
+    text = file.read_text(encoding="utf-8")
+    if not tokenizer.renders_like(text):
+        raise InputError(
+            Problem(
+                f"is not the chat template of {config.model}: the trained adapter would see other "
+                "prompts than in training",
+                str(file),
+                found=_families(template_families(text)),
+                wanted=own,
+                mend=mend,
+            )
+        )
+
+
+def demand_rows(rows: Sequence[Row]) -> None:
+    """Raises `InputError` for all rows that are no conversations, or were rendered already."""
+    problems: list[Problem] = []
+    for row in rows:
+        try:
+            check(row.messages)
+        except InputError as error:
+            problems += [replace(problem, path=row.source) for problem in error.problems]
+    if not rows:
+        problems.append(Problem("there are no rows to train on"))
+    if problems:
+        raise InputError(*shortened(problems))
+
+
+def shortened(problems: Sequence[Problem]) -> list[Problem]:
+    """The first problems, and how many more there are."""
+    more = len(problems) - MOST_SHOWN
+    return [*problems[:MOST_SHOWN], *([Problem(f"and {more} more problems")] if more > 0 else [])]
+
+
+def _missing_packages(config: TrainConfig) -> Iterator[Problem]:
+    missing = [name for name in ("torch", "trl", "peft", "datasets") if not find_spec(name)]
+    if missing:
+        yield Problem(
+            f"training needs packages that are not installed: {', '.join(missing)}",
+            mend="pip install 'adapter-gate-harness[train]'",
+        )
+    if config.qlora and not find_spec("bitsandbytes"):
+        yield Problem(
+            "qlora: bitsandbytes is not installed",
+            mend="pip install 'adapter-gate-harness[train,bitsandbytes]'",
+        )
+    for tracker in config.report_to:
+        names = _PACKAGES.get(tracker, (tracker,))
+        if not any(find_spec(name) for name in names):
+            yield Problem(f"report_to: {tracker} is not installed", mend=f"pip install {names[0]}")
+
+
+def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:
+    if base.quantisation:
+        yield Problem(
+            "the base is quantised, and an adapter is trained on the full weights",
+            base.name,
+            found=base.quantisation,
+            mend="name the model that it was made from; with little memory, say qlora: true",
+        )
+    linear = sorted(_linear(base))
+    for target in config.lora.targets:
+        if target not in linear:
+            yield Problem(
+                f"lora.targets: the model has no module {target!r}, and peft would say nothing",
+                base.name,
+                wanted=", ".join(linear),
+                did_you_mean=nearest(target, linear),
+            )
+
+
+def _linear(base: ModelDir) -> set[str]:
+    """Ends of the names of matrices inside the layers."""
+    names = set()
+    for name, tensor in base.tensors.items():
+        module, _, kind = name.rpartition(".")
+        if kind == "weight" and len(tensor.shape) == 2:
+            names.add(module.rpartition(".")[2])
+    return names - set(_OUTSIDE)
+
+
+def _placement_problems(config: TrainConfig) -> Iterator[Problem]:
+    """What is named must be there; what is chosen is chosen in the training process."""
+    from harness.backends.hf.placement import check_named  # imports torch
+
+    try:
+        check_named(config.device, config.dtype)
+    except InputError as error:
+        for problem in error.problems:
+            key = problem.message.partition(" ")[0]
+            usual = {"device": "device: auto or device: cpu", "dtype": "dtype: auto"}
+            yield replace(problem, mend=f"say {usual[key]}")
+
+
+def _source(tokenizer: ChatTokenizer) -> str:
+    template = tokenizer.tokenizer.chat_template
+    return str(template.get("default") if isinstance(template, dict) else template)
+
+
+def _families(names: Sequence[str]) -> str:
+    return " and ".join(names) or "of its own kind"

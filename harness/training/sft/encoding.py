@@ -1,0 +1,164 @@
+"""Conversations to token ids and labels: every answer behind the prompt that inference gives it.
+
+The ids of a prompt come from `harness.prompts` alone, the only renderer. An answer is what the
+template writes behind that prompt, up to the token that ends the turn; only these tokens are in
+the loss. A conversation becomes one sample where the prompts of its later turns continue it, and
+one sample per answer where they do not: templates that drop earlier reasoning, say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.common import InputError, Messages, Problem
+from harness.prompts import ChatTokenizer
+from harness.training.values import Row
+
+IGNORED = -100  # labels that torch's cross entropy leaves out
+MOST_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sequence to train on: `ids` and `labels` are of one length.
+
+    `row` is the index of its row; `starts` are the places where its answers begin, and `turns` the
+    indices of their messages.
+    """
+
+    ids: tuple[int, ...]
+    labels: tuple[int, ...]
+    row: int
+    starts: tuple[int, ...]
+    turns: tuple[int, ...]
+
+
+def encode(
+    rows: Sequence[Row], tokenizer: ChatTokenizer, ends: Collection[int]
+) -> tuple[Sample, ...]:
+    """The samples of all rows, in order; `ends` are the tokens that end an answer.
+
+    Raises `InputError` with all rows that cannot be trained on as inference would see them.
+    """
+    samples: list[Sample] = []
+    problems: list[Problem] = []
+    for index, row in enumerate(rows):
+        try:
+            samples.extend(_Row(row, index, tokenizer, ends).samples())
+        except InputError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise InputError(*_first(problems))
+    return tuple(samples)
+
+
+def prove(samples: Sequence[Sample], rows: Sequence[Row], tokenizer: ChatTokenizer) -> int:
+    """Render every prompt anew and compare; returns how many answers were proven.
+
+    Raises `InputError` where the ids before an answer are not those that inference gives.
+    """
+    proven = 0
+    for sample in samples:
+        row = rows[sample.row]
+        for start, turn in zip(sample.starts, sample.turns, strict=True):
+            if tokenizer.token_ids(row.messages[:turn]) != sample.ids[:start]:
+                raise InputError(_not_inference(row, turn))
+            proven += 1
+    return proven
+
+
+class _Row:
+    """One row on its way to samples."""
+
+    def __init__(
+        self, row: Row, index: int, tokenizer: ChatTokenizer, ends: Collection[int]
+    ) -> None:
+        self.row, self.index = row, index
+        self.tokenizer, self.ends = tokenizer, ends
+
+    def samples(self) -> Iterator[Sample]:
+        open_sample: Sample | None = None
+        for turn, prompt, answer in self._answers():
+            whole = prompt + answer
+            start, labels = len(prompt), [IGNORED] * len(prompt) + list(answer)
+            starts: tuple[int, ...] = (start,)
+            turns: tuple[int, ...] = (turn,)
+            if open_sample is not None and prompt[: len(open_sample.ids)] == open_sample.ids:
+                labels[: len(open_sample.labels)] = open_sample.labels
+                starts, turns = open_sample.starts + starts, open_sample.turns + turns
+            elif open_sample is not None:
+                yield open_sample
+            open_sample = Sample(whole, tuple(labels), self.index, starts, turns)
+        if open_sample is not None:
+            yield open_sample
+
+    def _answers(self) -> Iterator[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+        messages = self.row.messages
+        if not messages or messages[-1].role != "assistant":
+            raise InputError(_no_answer(self.row))
+        for turn, message in enumerate(messages):
+            if message.role == "assistant":
+                prompt = self.tokenizer.token_ids(messages[:turn])
+                yield turn, prompt, self._answer(messages, turn)
+
+    def _answer(self, messages: Messages, turn: int) -> tuple[int, ...]:
+        before = self.tokenizer.text(messages[:turn])
+        after = self.tokenizer.text(messages[: turn + 1], add_generation_prompt=False)
+        if not after.startswith(before):
+            raise InputError(_rewritten(self.row, before))
+        ids = self.tokenizer.tokenizer.encode(after[len(before) :], add_special_tokens=False)
+        ended = [at for at, token in enumerate(ids) if token in self.ends]
+        if len(ended) != 1:
+            raise InputError(_end_problem(self.row, turn, len(ended)))
+        return tuple(ids[: ended[0] + 1])
+
+
+def _first(problems: list[Problem]) -> list[Problem]:
+    more = len(problems) - MOST_SHOWN
+    return [*problems[:MOST_SHOWN], *([Problem(f"and {more} more problems")] if more > 0 else [])]
+
+
+def _no_answer(row: Row) -> Problem:
+    return Problem(
+        "the last message is not the assistant's",
+        row.source,
+        found=", ".join(message.role for message in row.messages) or "no message",
+        mend="end every training row with the answer to be learnt",
+    )
+
+
+def _rewritten(row: Row, before: str) -> Problem:
+    return Problem(
+        "the chat template renders the prompt in another way once it is answered, so the model "
+        "would be trained on a prompt that it never sees",
+        row.source,
+        found=f"at inference the prompt ends in {before[-40:]!r}",
+        mend="write the answer as the model gives it, reasoning included; or train another model",
+    )
+
+
+def _end_problem(row: Row, turn: int, found: int) -> Problem:
+    if not found:
+        return Problem(
+            "the chat template ends the answer with no token that ends generation: the model "
+            "would never learn to stop",
+            row.source,
+            mend="set eos_token_id in the model's generation_config.json to the end of a turn",
+        )
+    return Problem(
+        "an answer holds the text of a token that ends it",
+        row.source,
+        found=f"{found} such tokens in message {turn + 1}",
+        wanted="one, which the chat template sets",
+        mend="remove the model's special tokens from the text of the row",
+    )
+
+
+def _not_inference(row: Row, turn: int) -> Problem:
+    return Problem(
+        "the prompt in training is not the prompt at inference",
+        row.source,
+        found=f"other token ids before message {turn + 1}",
+        mend="train with the chat template and the tokenizer that the model is served with",
+    )

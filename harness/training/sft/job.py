@@ -1,0 +1,216 @@
+"""What the worker is told: one JSON file, and one file with the samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.common import Message, as_dicts
+from harness.training.sft.checkpoints import History
+from harness.training.sft.config import TrainConfig
+from harness.training.sft.encoding import Sample
+from harness.training.values import Row
+
+
+class Exit(IntEnum):
+    """Exit codes of the worker; any other but 0 is a crash."""
+
+    REFUSED = 80
+    OUT_OF_MEMORY = 81
+    DIVERGED = 82
+    DISK_FULL = 83
+    ORPHANED = 84
+
+
+class Job(BaseModel):
+    """One attempt. `base` is where the model's files are; `resume` a checkpoint to go on from.
+
+    A `rehearsal` ends before the first step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: TrainConfig
+    base: Path
+    samples: Path
+    work: Path
+    device_batch: int
+    checkpointing: bool
+    resume: Path | None = None
+    rehearsal: bool = False
+
+    @property
+    def accumulation(self) -> int:
+        """Batches on the device that make one step."""
+        return self.config.batch_size // self.device_batch
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """All samples of a training with the rows that they come from."""
+
+    rows: tuple[Row, ...]
+    train: tuple[Sample, ...]
+    held_out: tuple[Sample, ...]
+
+
+def write_samples(path: Path, samples: Samples) -> None:
+    """One line per row and per sample; read back by `read_samples`."""
+    with path.open("w", encoding="utf-8") as stream:
+        for row in samples.rows:
+            fields = {"messages": as_dicts(row.messages), "source": row.source}
+            stream.write(json.dumps(fields) + "\n")
+        for name, part in (("train", samples.train), ("held_out", samples.held_out)):
+            for sample in part:
+                stream.write(json.dumps({"part": name, **_fields(sample)}) + "\n")
+
+
+def read_samples(path: Path) -> Samples:
+    """What `write_samples` wrote; groups and replay marks of rows are not kept."""
+    rows: list[Row] = []
+    parts: dict[str, list[Sample]] = {"train": [], "held_out": []}
+    with path.open(encoding="utf-8") as stream:
+        for line in stream:
+            fields = json.loads(line)
+            if "messages" in fields:
+                messages = tuple(Message(**message) for message in fields["messages"])
+                rows.append(Row(messages, fields["source"]))
+            else:
+                parts[fields.pop("part")].append(_sample(fields))
+    return Samples(tuple(rows), tuple(parts["train"]), tuple(parts["held_out"]))
+
+
+def divisor_at_most(batch: int, most: int) -> int:
+    """The largest number that divides `batch` and is no larger than `most` (at least 1)."""
+    return next(size for size in range(min(batch, max(most, 1)), 0, -1) if batch % size == 0)
+
+
+def sources(rows: Sequence[Row]) -> dict[str, int]:
+    """How many rows came from each file, or from each source that names no line."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        name, _, line = row.source.rpartition(":")
+        key = name if name and line.isdigit() else row.source
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _fields(sample: Sample) -> dict[str, Any]:
+    return {name: getattr(sample, name) for name in Sample.__slots__}
+
+
+def _sample(fields: dict[str, Any]) -> Sample:
+    ids, labels = tuple(fields["ids"]), tuple(fields["labels"])
+    return Sample(ids, labels, fields["row"], tuple(fields["starts"]), tuple(fields["turns"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first step is about to be taken, in the process `pid`.
+
+    `step` is above 0 where a training goes on that was interrupted.
+    """
+
+    pid: int
+    device: str
+    dtype: str
+    samples: int
+    held_out: int
+    proven: int
+    step: int
+    steps: int
+    device_batch: int
+    accumulation: int
+    checkpointing: bool
+    trained_parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One optimiser step; `tokens` were seen in it, answers and prompts, in `seconds`."""
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The loss on the held-out rows after a step; `best`: none was lower before."""
+
+    step: int
+    loss: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A complete checkpoint, a loadable adapter, is on the disk."""
+
+    step: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a person should know; nothing is wrong."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The worker gives up; its exit code says why, and this the rest."""
+
+    message: str
+    found: str = ""
+    mend: str = ""
+
+
+Event = Started | Stepped | Evaluated | Saved | Note | Failed
+Observer = Callable[[Event], None]
+_KINDS = {
+    kind.__name__.lower(): kind for kind in (Started, Stepped, Evaluated, Saved, Note, Failed)
+}
+
+
+def to_line(event: Event) -> str:
+    """One event as a line of JSON, with its line break."""
+    return json.dumps({"event": type(event).__name__.lower(), **asdict(event)}) + "\n"
+
+
+def from_line(line: str) -> Event:
+    """The event of a line; raises ValueError for a line that is none."""
+    try:
+        fields: dict[str, Any] = json.loads(line)
+        kind: Any = _KINDS[fields.pop("event")]
+        event: Event = kind(**fields)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no event: {line[:200]!r}") from error
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedAdapter:
+    """A finished adapter: `path` is loaded by peft, transformers and vLLM as it is.
+
+    `step` is the step whose weights it has, out of `steps`; `checkpoints` are adapters of earlier
+    steps, by step. `manifest` is what `manifest.json` holds.
+    """
+
+    path: Path
+    step: int
+    steps: int
+    history: History
+    checkpoints: tuple[Path, ...]
+    manifest: Mapping[str, Any]

@@ -1,0 +1,185 @@
+"""All that is known before a process is started: samples, counts, and what decides the weights."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.backends.models import ModelDir, open_model
+from harness.backends.shelf import FileHashes, model_hash
+from harness.common import InputError, Problem, as_dicts, digest
+from harness.prompts import ChatTokenizer, load_tokenizer
+from harness.training.rows import RowFile, read_rows
+from harness.training.sft.config import DataFile, TrainConfig
+from harness.training.sft.demands import demand, demand_rows, demand_template, shortened
+from harness.training.sft.encoding import Sample, encode
+from harness.training.sft.job import Samples
+from harness.training.sft.manifest import counts, identity
+from harness.training.values import Row
+
+
+def read_data(config: TrainConfig) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Rows to train on and held-out rows; raises `InputError` with all that is wrong in them."""
+    if not config.data:
+        raise InputError(Problem("data: no file of rows is named", mend="data: [rows.jsonl]"))
+    return _rows(config.data, config.seed), _rows(config.held_out, config.seed)
+
+
+def _rows(files: Sequence[DataFile], seed: int) -> tuple[Row, ...]:
+    specs = (RowFile(file.path, file.count, file.system, file.replay) for file in files)
+    return tuple(read_rows(specs, seed))
+
+
+FEWEST = 20  # with fewer held-out rows their loss is mostly noise
+MOST_SHARE = 0.2  # of the rows, up to which a small share is raised to the fewest
+TOO_FEW = 10  # rows in all, below which none are held out
+
+
+def held_out_count(rows: int, share: float) -> int:
+    """How many rows to hold out: the share, but at least 20, or a fifth where that is fewer."""
+    if share == 0 or rows < TOO_FEW:
+        return 0
+    return max(round(share * rows), min(FEWEST, int(MOST_SHARE * rows)))
+
+
+def split(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
+    """Rows to train on and rows to hold out, both in their order.
+
+    Rows of one group, and equal conversations, are on one side.
+    """
+    wanted = held_out_count(len(rows), share)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        groups[row.group or digest(as_dicts(row.messages))].append(index)
+    held: set[int] = set()
+    for name in sorted(groups, key=lambda name: digest([seed, name])):
+        if len(held) + len(groups[name]) <= wanted:
+            held.update(groups[name])
+    train = [row for index, row in enumerate(rows) if index not in held]
+    return train, [row for index, row in enumerate(rows) if index in held]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that may begin."""
+
+    config: TrainConfig
+    base: ModelDir
+    ends: tuple[int, ...]
+    tokenizer: ChatTokenizer
+    samples: Samples
+    counts: Mapping[str, Any]
+    identity: Mapping[str, str]
+
+    @property
+    def base_name(self) -> str:
+        """The base as an adapter names it: its hub name, or the whole path of its directory."""
+        path = Path(self.base.name).expanduser()
+        return str(path.resolve()) if path.is_dir() else self.base.name
+
+
+def prepare(
+    config: TrainConfig,
+    rows: Sequence[Row],
+    held_out: Sequence[Row] = (),
+    cache: Path | None = None,
+) -> Prepared:
+    """Check settings and rows, split off the held-out rows, tokenise. Raises `InputError`."""
+    base = open_model(config.model)
+    demand(config, base)
+    tokenizer = load_tokenizer(base.path, trust_remote_code=config.trust_remote_code)
+    demand_template(config, tokenizer)
+    demand_rows([*rows, *held_out])
+    train, held = list(rows), list(held_out)
+    if not held:
+        train, held = split(rows, float(config.held_out_share), config.seed)
+    ends = _ends(base, tokenizer)
+    samples, dropped = _samples(config, base, tokenizer, ends, train, held)
+    weights = model_hash(base, FileHashes(cache))
+    return Prepared(
+        config=config,
+        base=base,
+        ends=ends,
+        tokenizer=tokenizer,
+        samples=samples,
+        counts={
+            **counts(train, held, samples),
+            "dropped_as_too_long": dropped,
+            "steps": config.steps(len(samples.train)),
+        },
+        identity=identity(config, weights, tokenizer.template_hash, train, held),
+    )
+
+
+def _ends(base: ModelDir, tokenizer: ChatTokenizer) -> tuple[int, ...]:
+    """The tokens that end an answer, as the engines have them."""
+    own = tokenizer.eos_token_id
+    return tuple(sorted({*base.eos_token_ids, *([] if own is None else [own])}))
+
+
+def _samples(
+    config: TrainConfig,
+    base: ModelDir,
+    tokenizer: ChatTokenizer,
+    ends: tuple[int, ...],
+    train: Sequence[Row],
+    held: Sequence[Row],
+) -> tuple[Samples, int]:
+    """The samples that fit, and how many rows did not."""
+    rows = (*train, *held)
+    found = encode(rows, tokenizer, ends)
+    limit = min(config.max_length or 2**31, base.context_length or 2**31)
+    long = {sample.row for sample in found if len(sample.ids) > limit}
+    if long and config.long_rows == "error":
+        raise InputError(*shortened([_too_long(rows, found, row, limit) for row in sorted(long)]))
+    kept = [sample for sample in found if sample.row not in long]
+    parts = (
+        tuple(sample for sample in kept if sample.row < len(train)),
+        tuple(sample for sample in kept if sample.row >= len(train)),
+    )
+    if not parts[0]:
+        raise InputError(Problem(f"no row is left: none has at most {limit} tokens"))
+    return Samples(rows, *parts), len(long)
+
+
+def _too_long(rows: Sequence[Row], found: Sequence[Sample], row: int, limit: int) -> Problem:
+    length = max(len(sample.ids) for sample in found if sample.row == row)
+    return Problem(
+        "the row is too long, and cut off it would teach the model never to stop",
+        rows[row].source,
+        found=f"{length} tokens",
+        wanted=f"{limit} tokens at most",
+        mend="shorten it, raise max_length, or say long_rows: drop",
+    )
+
+
+STEPS_AT_ONCE = 50  # so many steps of samples are sorted together
+JITTER = 0.2  # lengths are blurred by so much, or the same samples would always meet
+
+
+def epoch_order(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[int]:
+    """Indices of all samples; each `batch` of them in a row makes one step.
+
+    Samples of a step have similar lengths, longest first, so that little is padded; steps come in
+    random order, those of the first epoch with the longest sample at the front, where memory runs
+    out at once if it does. The same arguments give the same order.
+    """
+    rng = random.Random(f"{seed}/{epoch}")
+    mixed = rng.sample(range(len(lengths)), len(lengths))
+    blurred = [length * (1 + JITTER * rng.random()) for length in lengths]
+    steps: list[list[int]] = []
+    for start in range(0, len(mixed), batch * STEPS_AT_ONCE):
+        near = sorted(mixed[start : start + batch * STEPS_AT_ONCE], key=blurred.__getitem__)
+        steps += [near[at : at + batch] for at in range(0, len(near), batch)]
+    full = [step for step in steps if len(step) == batch]
+    rest = [step for step in steps if len(step) < batch]  # at most one: the shorter step is last
+    rng.shuffle(full)
+    if epoch == 0 and full:
+        full.sort(key=lambda step: -max(lengths[index] for index in step))
+        full[1:] = rng.sample(full[1:], len(full) - 1)
+    ordered = (sorted(step, key=lambda index: -lengths[index]) for step in full + rest)
+    return [index for step in ordered for index in step]

@@ -1,0 +1,358 @@
+"""`train`: from rows to a finished adapter, whatever gets in the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+from harness.common import InputError, MachineryError, Problem, demand_writable
+from harness.training.sft.checkpoints import checkpoints, replace_file, resumable, step_of
+from harness.training.sft.config import TrainConfig
+from harness.training.sft.finishing import finish, finished, tidy
+from harness.training.sft.job import (
+    Event,
+    Exit,
+    Failed,
+    Job,
+    Note,
+    Observer,
+    Started,
+    Stepped,
+    TrainedAdapter,
+    from_line,
+    write_samples,
+)
+from harness.training.sft.manifest import differences
+from harness.training.sft.memory import Footing, described, first_footing, smaller
+from harness.training.sft.prepare import Prepared, prepare
+from harness.training.values import Row
+
+PATIENCE = 10.0  # seconds that a worker is given to end once its stdin is closed
+RUNS = "runs"  # below the output: what TensorBoard shows
+TAIL = 40  # lines of the worker's own output that are kept for a crash
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a worker ended: its exit code (below 0 a signal), what it gave as reasons, its output."""
+
+    code: int
+    failures: tuple[Failed, ...]
+    output: str
+
+
+def attempt(job: Job, observer: Observer) -> Ending:
+    """Run a worker to its end; every event but failures goes to the observer.
+
+    The worker ends with this call, however this call ends.
+    """
+    path = job.work / "job.json"
+    replace_file(path, job.model_dump_json(indent=1).encode())
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "harness.training.sft.worker", str(path), str(writing)]
+    try:
+        worker = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(writing,),
+            env=_environment(job),
+            start_new_session=True,  # Ctrl-C is for us: we end the worker
+        )
+    finally:
+        os.close(writing)
+    said: deque[str] = deque(maxlen=TAIL)
+    listener = threading.Thread(target=_collect, args=(worker.stdout, said), daemon=True)
+    listener.start()
+    try:
+        with os.fdopen(reading, encoding="utf-8") as events:
+            failures = _listen(events, observer)
+        code = worker.wait()
+        listener.join()
+        return Ending(code, failures, "".join(said))
+    finally:
+        _end(worker)
+        listener.join()
+
+
+def _listen(events: IO[str], observer: Observer) -> tuple[Failed, ...]:
+    failures: list[Failed] = []
+    for line in events:
+        event = _event(line)
+        if isinstance(event, Failed):
+            failures.append(event)
+        elif event is not None:
+            observer(event)
+    return tuple(failures)
+
+
+def _event(line: str) -> Event | None:
+    try:
+        return from_line(line)
+    except ValueError:  # a worker that was killed leaves half a line
+        return None
+
+
+def _collect(stream: IO[bytes] | None, said: deque[str]) -> None:
+    for line in stream or ():
+        said.append(line.decode(errors="replace"))
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    if worker.stdin:
+        worker.stdin.close()  # a worker whose parent is gone ends by itself
+    try:
+        worker.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+    if worker.stdout:
+        worker.stdout.close()
+
+
+def _environment(job: Job) -> dict[str, str]:
+    """Ours, without network and telemetry of Hugging Face's libraries, and one GPU at most."""
+    changes = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS repeats itself only so
+        "PYTHONWARNINGS": "ignore",
+    }
+    usual = {
+        # Waiting threads sleep instead of spinning: beside other work it is several times as fast.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        # Else it would lie where the trainer works, which is removed at the end.
+        "TENSORBOARD_LOGGING_DIR": str(job.config.output.resolve() / RUNS),
+    }
+    return {**usual, **os.environ, **changes, **_one_gpu(job.config.device)}
+
+
+def _one_gpu(device: str) -> dict[str, str]:
+    """trl refuses to see several GPUs in one process; the wanted one becomes number 0."""
+    kind, _, number = device.partition(":")
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if kind not in ("auto", "cuda") or shown == "":
+        return {}
+    names, index = (shown or "").split(","), int(number or 0)
+    return {"CUDA_VISIBLE_DEVICES": names[index] if shown and index < len(names) else str(index)}
+
+
+WORK = ".training"  # inside the output: what only an unfinished training needs
+
+
+def work_of(prepared: Prepared) -> Path:
+    """Where an unfinished training keeps what it needs."""
+    return prepared.config.output / WORK
+
+
+def check_output(prepared: Prepared) -> TrainedAdapter | None:
+    """The adapter that this training has finished already; None where it may begin or go on.
+
+    Raises `InputError` where the output holds something else, or cannot be written.
+    """
+    output, work = prepared.config.output, work_of(prepared)
+    done = finished(output, prepared.identity)
+    if done is not None:
+        return done
+    demand_writable(output, "name another directory as output")
+    file = work / "identity.json"
+    if file.is_file() and checkpoints(output):  # without one nothing was trained that could be lost
+        known = json.loads(file.read_text(encoding="utf-8"))
+        if different := differences(known, prepared.identity):
+            raise InputError(_other_training(output, different))
+    elif not file.is_file() and output.is_dir() and any(path != work for path in output.iterdir()):
+        mend = "train into a new directory"
+        raise InputError(Problem("is not empty, and holds no training", str(output), mend=mend))
+    return None
+
+
+def claim(prepared: Prepared) -> Path:
+    """Make the output this training's own; returns the directory for its work."""
+    work = work_of(prepared)
+    work.mkdir(parents=True, exist_ok=True)
+    samples = work / "samples.jsonl"
+    staging = samples.with_suffix(".part")
+    write_samples(staging, prepared.samples)
+    staging.replace(samples)
+    replace_file(work / "identity.json", json.dumps(dict(prepared.identity)).encode())
+    return work
+
+
+def _other_training(output: Path, different: Sequence[str]) -> Problem:
+    return Problem(
+        "holds another training that is not finished, and it cannot go on with these",
+        str(output),
+        found="other " + ", ".join(different),
+        mend="take what it was begun with, train into another directory, or remove this one",
+    )
+
+
+SHOWN = 12  # lines of the process's own output
+
+
+def ending_error(output: Path, ending: Ending) -> InputError | MachineryError:
+    """The error for an ending that was neither the end nor a want of memory."""
+    problems = [
+        Problem(failed.message, str(output), found=failed.found, mend=failed.mend)
+        for failed in ending.failures
+    ]
+    if ending.code == Exit.REFUSED:
+        return InputError(*problems)
+    if ending.code == Exit.DIVERGED:
+        return MachineryError(*problems)
+    kept = _kept(output)
+    if ending.code == Exit.DISK_FULL:
+        mend = f"{kept}; make room and run the same command again"
+        return MachineryError(
+            *(Problem(p.message, p.path, found=p.found, mend=mend) for p in problems)
+        )
+    return MachineryError(_crash(output, ending, kept))
+
+
+def _crash(output: Path, ending: Ending, kept: str) -> Problem:
+    said = f": {ending.failures[0].message}" if ending.failures else ""
+    tail = "".join(f"\n    {line}" for line in ending.output.splitlines()[-SHOWN:])
+    return Problem(
+        f"the training process died{said}",
+        str(output),
+        found=_reason(ending.code) + tail,
+        mend=f"{kept}; run the same command again to go on",
+    )
+
+
+def _reason(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    memory = ", as the system sends it when memory runs out" if code == -signal.SIGKILL else ""
+    return f"signal {signal.Signals(-code).name}{memory}"
+
+
+def _kept(output: Path) -> str:
+    found = checkpoints(output)
+    return f"the checkpoint of step {step_of(found[-1])} is kept" if found else "nothing was saved"
+
+
+def train(
+    config: TrainConfig,
+    rows: Sequence[Row],
+    *,
+    held_out: Sequence[Row] = (),
+    notes: Mapping[str, Any] | None = None,
+    observer: Observer = lambda event: None,
+    cache: Path | None = None,
+) -> TrainedAdapter:
+    """Train a LoRA adapter on these rows; interrupted, the same call goes on where it was.
+
+    Without `held_out` rows, `config.held_out_share` of the rows are held out, whole groups at a
+    time. `notes` go into the manifest as they are (the findings of the contamination guard, say).
+    `cache` is a directory that remembers hashes of weights. The training runs in processes of its
+    own. An adapter that is finished already is returned as it is.
+
+    Raises `InputError` for rows or settings that cannot be trained on as the model is served, and
+    for an output that belongs to another training; `MachineryError` where memory runs out with the
+    smallest batch, the disk is full, the loss diverges, or the process dies. Every complete
+    checkpoint is kept.
+    """
+    prepared = prepare(config, rows, held_out, cache)
+    done = check_output(prepared)
+    if done is not None:
+        tidy(config.output, work_of(prepared))  # killed at the very end, it may have been left
+        observer(Note(f"{config.output} holds this adapter already"))
+        return done
+    work = claim(prepared)
+    observer(Note(_beginning(prepared.counts)))
+    recorder = Recorder(observer)
+    _run(prepared, work, recorder)
+    return finish(prepared, work, recorder.facts, notes or {})
+
+
+def _beginning(counts: Mapping[str, Any]) -> str:
+    rows = f"{counts['rows']} rows to train on, {counts['held_out']} held out"
+    return f"{rows}, {counts['tokens']:,} tokens in an epoch; the model is being loaded"
+
+
+class Recorder:
+    """Hands events on, and remembers what the manifest says of the run."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.facts: dict[str, Any] = {"seconds": 0.0, "tokens": 0}
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, Started):
+            names = ("device", "dtype", "device_batch", "accumulation", "checkpointing", "proven")
+            self.facts |= {name: getattr(event, name) for name in names}
+            self.facts |= {"resumed_from": event.step, "planned_steps": event.steps}
+        elif isinstance(event, Stepped):
+            self.facts["seconds"] = round(self.facts["seconds"] + event.seconds, 3)
+            self.facts["tokens"] += event.tokens
+        self._observer(event)
+
+
+def _run(prepared: Prepared, work: Path, observer: Observer) -> None:
+    """Attempts, each in a fresh process, until one reaches the end."""
+    footing = first_footing(prepared.config, work)
+    while True:
+        ending = attempt(_job(prepared, work, footing), observer)
+        if ending.code == 0:
+            return
+        if ending.code != Exit.OUT_OF_MEMORY:
+            raise ending_error(prepared.config.output, ending)
+        reason = ending.failures[0].found if ending.failures else ""
+        footing = smaller(prepared.config, footing, work, reason)
+        going = (
+            f"memory ran out; a fresh process goes on with {described(prepared.config, footing)}"
+        )
+        observer(Note(going))
+
+
+def _job(prepared: Prepared, work: Path, footing: Footing) -> Job:
+    return Job(
+        config=prepared.config,
+        base=prepared.base.path,
+        samples=work / "samples.jsonl",
+        work=work,
+        device_batch=footing.device_batch,
+        checkpointing=footing.checkpointing,
+        resume=resumable(prepared.config.output),
+    )
+
+
+def rehearse(prepared: Prepared, observer: Observer = lambda event: None) -> None:
+    """Do all that a training does before its first step, where it could be refused there.
+
+    Whether a model takes `model_args`, and keeps packed rows apart, is known once it is loaded.
+    Without either setting nothing is started. Raises what `train` raises.
+    """
+    config = prepared.config
+    if not config.model_args and not config.packing:
+        return
+    with TemporaryDirectory(prefix="rehearsal-") as folder:
+        work = Path(folder)
+        samples = work / "samples.jsonl"
+        write_samples(samples, prepared.samples)
+        job = Job(
+            config=config,
+            base=prepared.base.path,
+            samples=samples,
+            work=work,
+            device_batch=1,
+            checkpointing=False,
+            rehearsal=True,
+        )
+        ending = attempt(job, observer)
+    if ending.code != 0:
+        raise ending_error(config.output, ending)

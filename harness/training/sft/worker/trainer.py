@@ -1,0 +1,184 @@
+"""trl's trainer with our order of samples and our way of writing checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Sampler
+from transformers import Trainer, TrainerCallback
+from trl.trainer.sft_trainer import SFTTrainer
+
+from harness.training.sft.checkpoints import (
+    best_of,
+    checkpoint_name,
+    held_out_losses,
+    history_of,
+    publish,
+    rotate,
+)
+from harness.training.sft.job import Evaluated, Job, Observer, Saved, Stepped
+from harness.training.sft.prepare import epoch_order
+from harness.training.sft.worker.__main__ import Diverged
+
+# What transformers adds to a checkpoint that no adapter needs; the first is a pickle.
+_SUPERFLUOUS = ("training_args.bin", "README.md")
+
+
+class StepSampler(Sampler[int]):
+    """The order of `epoch_order`; accelerate tells it the epoch, also when a training resumes."""
+
+    def __init__(self, lengths: list[int], batch: int, seed: int) -> None:
+        self.lengths, self.batch, self.seed = lengths, batch, seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of another epoch, counted from 0."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(epoch_order(self.lengths, self.batch, self.seed, self.epoch))
+
+
+class AdapterTrainer(SFTTrainer):
+    """SFTTrainer for one `Job`."""
+
+    def __init__(self, job: Job, send: Observer, **arguments: Any) -> None:
+        self.job, self.send = job, send
+        self._staging: Path | None = None
+        super().__init__(**arguments)
+        self.sequences: Any = self.train_dataset  # packed, if it was to be
+        self.args.max_steps = self.steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in one pass over the samples, packed or not."""
+        return math.ceil(len(self.sequences) / self.job.config.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return self.job.config.steps(len(self.sequences))
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of every sequence."""
+        return [len(ids) for ids in self.sequences["input_ids"]]
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        return StepSampler(self.lengths, self.job.config.batch_size, self.args.seed)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._staging) if self._staging else str(super()._get_output_dir(trial))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write the checkpoint elsewhere and rename it when it is complete."""
+        step, output = self.state.global_step, self.job.config.output
+        target = output / checkpoint_name(step, self.steps)
+        publish(target, lambda staging: self._write(staging, model, trial))
+        best = history_of(self.state.log_history).best
+        rotate(output, self.job.config.keep_checkpoints, best)
+        self.send(Saved(step, str(target)))
+
+    def _write(self, staging: Path, model: Any, trial: Any) -> None:
+        self._staging = staging
+        try:
+            Trainer._save_checkpoint(self, model, trial)
+        finally:
+            self._staging = None
+        inner = staging / f"checkpoint-{self.state.global_step}"
+        for file in sorted(inner.iterdir()):
+            file.rename(staging / file.name)
+        inner.rmdir()
+        for name in _SUPERFLUOUS:
+            (staging / name).unlink(missing_ok=True)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """The adapter alone: the tokenizer is saved once, beside the finished adapter."""
+        processing, self.processing_class = self.processing_class, None
+        try:
+            super()._save(output_dir, state_dict)
+        finally:
+            self.processing_class = processing
+
+
+WINDOW = 5  # steps whose mean loss is looked at
+RISE = 3.0  # times the first window's mean, and one nat above it at least: no noise goes so far
+
+
+class Watch(TrainerCallback):
+    """Tells of every step; asks for checkpoints; stops what diverges or no longer improves."""
+
+    def __init__(
+        self, send: Observer, every: int, patience: int | None, *, evaluates: bool
+    ) -> None:
+        self.send, self.every = send, every
+        self.patience, self.evaluates = patience, evaluates
+        self._begun, self._tokens = time.monotonic(), 0
+        self._losses: list[float] = []
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note the time."""
+        self._begun = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a checkpoint where one is due, and after the last step."""
+        last = state.global_step >= state.max_steps
+        control.should_log = True
+        if last or state.global_step % self.every == 0:
+            control.should_save = True
+            control.should_evaluate = self.evaluates
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Tell of a step; raises `Diverged` before its weights can be saved."""
+        if logs is None or "loss" not in logs:
+            return
+        loss, norm = float(logs["loss"]), float(logs.get("grad_norm", 0.0))
+        self._losses.append(loss)
+        if reason := diverges(self._losses, norm):
+            raise Diverged(f"training diverged in step {state.global_step}: {reason}")
+        seen = int(logs.get("num_tokens", 0))
+        tokens, self._tokens = seen - self._tokens, seen
+        rate = float(logs.get("learning_rate", 0.0))
+        spent = time.monotonic() - self._begun
+        self.send(Stepped(state.global_step, state.max_steps, loss, rate, norm, tokens, spent))
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Tell of the held-out loss; end the training where it has stopped falling."""
+        losses = held_out_losses(state.log_history)
+        if not losses:
+            return
+        step, loss = losses[-1]
+        best = best_of(losses)
+        self.send(Evaluated(step, loss, best == step))
+        if exhausted([loss for _, loss in losses], self.patience):
+            control.should_training_stop = True
+
+
+def diverges(losses: Sequence[float], grad_norm: float) -> str:
+    """Why training must stop after these losses, or an empty string."""
+    if not math.isfinite(losses[-1]):
+        return f"the loss is {losses[-1]}"
+    if not math.isfinite(grad_norm):
+        return f"the norm of the gradient is {grad_norm}"
+    if len(losses) < 2 * WINDOW:
+        return ""
+    first, last = sum(losses[:WINDOW]) / WINDOW, sum(losses[-WINDOW:]) / WINDOW
+    if last > max(RISE * first, first + 1.0):
+        return f"the loss rose from {first:.3g} to {last:.3g}"
+    return ""
+
+
+def exhausted(losses: Sequence[float], patience: int | None) -> bool:
+    """Whether the last `patience` evaluations were no better than the best before them."""
+    if patience is None or len(losses) <= patience:
+        return False
+    return min(losses[-patience:]) >= min(losses[:-patience])

@@ -1,0 +1,38 @@
+"""Work for one process at a time: another one is told, and the lock goes with its holder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.common import MachineryError, alone
+
+HOLD = """
+import sys, pathlib
+from harness.common.files import alone
+with alone(pathlib.Path(sys.argv[1]), "taken"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
+    lock = tmp_path / "new" / "lock"
+    command = [sys.executable, "-c", HOLD, str(lock)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(MachineryError) as caught, alone(lock, "the loop runs", tmp_path):
+            pass
+        other.kill()
+        other.wait()
+
+    with alone(lock, "the loop runs"):
+        pass
+    assert str(caught.value) == (
+        f"{tmp_path}: the loop runs\n  mend: wait for it, or end it: the lock goes with its process"
+    )

@@ -1,0 +1,126 @@
+"""YAML by the rules of version 1.2, with the place of everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from yaml.composer import Composer
+from yaml.resolver import BaseResolver
+
+from harness.common.yaml_positions import _PythonParser, read_document
+
+SCALARS: list[tuple[str, Any]] = [
+    ("yes", "yes"),
+    ("NO", "NO"),
+    ("on", "on"),
+    ("y", "y"),
+    ("true", True),
+    ("False", False),
+    ("null", None),
+    ("~", None),
+    ("", None),
+    ("nUll", "nUll"),
+    ("42", 42),
+    ("-7", -7),
+    ("+7", 7),
+    ("0", 0),
+    ("010", "010"),
+    ("0049", "0049"),
+    ("00.5", "00.5"),
+    ("0o17", 15),
+    ("0x1F", 31),
+    ("0b11", "0b11"),
+    ("1_000", "1_000"),
+    ("12:30:45", "12:30:45"),
+    ("2020-01-01", "2020-01-01"),
+    ("1.50", 1.5),
+    (".5", 0.5),
+    ("1e3", 1000.0),
+    ("1.2.3", "1.2.3"),
+    ("e5", "e5"),
+    ("=", "="),
+    ("<<", "<<"),
+    ("'true'", "true"),
+    ('"42"', "42"),
+    ("!!str 42", "42"),
+    ("!!int '42'", 42),
+    ("!!float '1'", 1.0),
+    ("|\n  no\n", "no\n"),
+    (">-\n  1\n  2\n", "1 2"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), SCALARS, ids=[repr(text) for text, _ in SCALARS])
+def test_scalars_are_those_of_yaml_1_2(text: str, value: Any) -> None:
+    found = read_document("a.yaml", f"a: {text}\n".encode()).value["a"]
+
+    assert (type(found), found) == (type(value), value)
+
+
+def test_keys_are_text_as_it_is_written() -> None:
+    document = read_document("a.yaml", b"{1: a, true: b, 1.0: c, on: d, '': e}")
+
+    assert document.value == {"1": "a", "true": "b", "1.0": "c", "on": "d", "": "e"}
+
+
+def test_an_alias_is_a_copy_of_its_anchor() -> None:
+    document = read_document("a.yaml", b"a: &x {b: [1]}\nc: *x\n")
+
+    assert document.value == {"a": {"b": [1]}, "c": {"b": [1]}}
+    assert document.value["a"] is not document.value["c"]
+
+
+def test_a_byte_order_mark_and_windows_lines_are_fine() -> None:
+    document = read_document("a.yaml", "\ufeffa: 1\r\nb: é\r\n".encode())
+
+    assert document.value == {"a": 1, "b": "é"}
+
+
+TEXT = b"""\
+suite: s
+cases:
+  - id: a
+    checks:
+      - not: {contains: [x, yy]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("loc", "of_key", "place"),
+    [
+        ((), False, (1, 1)),
+        (("suite",), False, (1, 8)),
+        (("suite",), True, (1, 1)),
+        (("cases", 0), False, (3, 5)),
+        (("cases", 0, "id"), False, (3, 9)),
+        (("cases", 0, "checks", 0, "not"), True, (5, 9)),
+        (("cases", 0, "checks", 0, "not", "contains", 1), False, (5, 29)),
+        (("cases", 0, "checks", 0, "not", "check", "contains", "texts", 1), False, (5, 29)),
+        (("cases", 0, "user"), False, (3, 5)),
+        (("cases", 7, "user"), False, (3, 3)),
+    ],
+)
+def test_a_place_in_the_value_is_found_in_the_file(
+    loc: tuple[str | int, ...], of_key: bool, place: tuple[int, int]
+) -> None:
+    """Steps that the file has not, such as arguments in short form, are passed over."""
+    position = read_document("a.yaml", TEXT).position(loc, of_key=of_key)
+
+    assert (position.line, position.column) == place
+
+
+def test_without_libyaml_the_events_come_from_python() -> None:
+    """Where PyYAML was built without C, the same nodes come, only slower."""
+
+    class Slow(Composer, _PythonParser, BaseResolver):
+        def __init__(self, text: str) -> None:
+            _PythonParser.__init__(self, text)
+            Composer.__init__(self)
+            BaseResolver.__init__(self)
+
+    slow = Slow(TEXT.decode()).get_single_node()
+    document = read_document("a.yaml", TEXT)
+
+    assert yaml.serialize(slow) == yaml.serialize(document.root)

@@ -1,0 +1,161 @@
+"""Tests of conversations as token ids and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.common import InputError, Message, Messages
+from harness.prompts import ChatTokenizer, load_tokenizer
+from harness.training import Row
+from harness.training.sft.encoding import IGNORED, encode, prove
+from tests.backends.tiny import save_tokenizer
+
+END = 2  # <|im_end|> of the tiny tokenizer
+QUESTION, ANSWER = Message("user", "What is 1 2?"), Message("assistant", "3 4 5")
+
+
+def row(*messages: Message) -> Row:
+    return Row(messages, "rows.jsonl:7")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> ChatTokenizer:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    save_tokenizer(folder)
+    return load_tokenizer(folder)
+
+
+def with_template(folder: Path, template: str) -> ChatTokenizer:
+    save_tokenizer(folder, template)
+    return load_tokenizer(folder)
+
+
+def said(tokenizer: ChatTokenizer, labels: tuple[int, ...]) -> str:
+    return str(tokenizer.tokenizer.decode([label for label in labels if label != IGNORED]))
+
+
+def test_the_prompt_is_that_of_inference_and_the_answer_is_learnt(tokenizer: ChatTokenizer) -> None:
+    (sample,) = encode([row(QUESTION, ANSWER)], tokenizer, [END])
+
+    prompt = tokenizer.token_ids((QUESTION,))
+    assert sample.ids[: len(prompt)] == prompt
+    assert sample.labels[: len(prompt)] == (IGNORED,) * len(prompt)
+    assert sample.labels[len(prompt) :] == sample.ids[len(prompt) :]
+    assert said(tokenizer, sample.labels) == "3 4 5<|im_end|>"
+
+
+def test_every_answer_of_a_conversation_is_in_the_loss(tokenizer: ChatTokenizer) -> None:
+    messages = (Message("system", "Be brief."), QUESTION, ANSWER, QUESTION, ANSWER)
+
+    (sample,) = encode([row(*messages)], tokenizer, [END])
+
+    assert said(tokenizer, sample.labels) == "3 4 5<|im_end|>" * 2
+    assert sample.turns == (2, 4)
+    for start, turn in zip(sample.starts, sample.turns, strict=True):
+        assert sample.ids[:start] == tokenizer.token_ids(messages[:turn])
+
+
+def test_what_follows_the_end_of_a_turn_is_not_learnt(tokenizer: ChatTokenizer) -> None:
+    (sample,) = encode([row(QUESTION, ANSWER)], tokenizer, [END])
+
+    assert sample.ids[-1] == END
+
+
+FORGETS = (  # as templates of reasoning models do: earlier answers lose their first word
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{{ m.content if loop.last else m.content.split(' ')[-1] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def test_a_template_that_rewrites_earlier_answers_gives_one_sample_each(tmp_path: Path) -> None:
+    tokenizer = with_template(tmp_path, FORGETS)
+    messages = (Message("user", "one"), ANSWER, Message("user", "two"), ANSWER)
+
+    samples = encode([row(*messages)], tokenizer, [END])
+
+    assert [sample.turns for sample in samples] == [(1,), (3,)]
+    assert prove(samples, [row(*messages)], tokenizer) == 2
+
+
+def test_a_prompt_that_changes_with_its_answer_is_refused(tmp_path: Path) -> None:
+    template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n<think>{% endif %}"
+    )
+
+    with pytest.raises(InputError) as caught:
+        encode([row(QUESTION, ANSWER)], with_template(tmp_path, template), [END])
+
+    assert str(caught.value) == (
+        "rows.jsonl:7: the chat template renders the prompt in another way once it is answered, so "
+        "the model would be trained on a prompt that it never sees\n"
+        "  found: at inference the prompt ends in '<|im_end|>\\n<|im_start|>assistant\\n<think>'\n"
+        "  mend: write the answer as the model gives it, reasoning included; or train another model"
+    )
+
+
+def test_a_template_without_an_end_is_refused(tmp_path: Path) -> None:
+    template = (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+
+    with pytest.raises(InputError) as caught:
+        encode([row(QUESTION, ANSWER)], with_template(tmp_path, template), [END])
+
+    assert str(caught.value) == (
+        "rows.jsonl:7: the chat template ends the answer with no token that ends generation: the "
+        "model would never learn to stop\n"
+        "  mend: set eos_token_id in the model's generation_config.json to the end of a turn"
+    )
+
+
+def test_an_answer_with_an_end_inside_is_refused(tokenizer: ChatTokenizer) -> None:
+    with pytest.raises(InputError) as caught:
+        encode([row(QUESTION, Message("assistant", "3<|im_end|>4"))], tokenizer, [END])
+
+    assert str(caught.value) == (
+        "rows.jsonl:7: an answer holds the text of a token that ends it\n"
+        "  found: 2 such tokens in message 2\n"
+        "  wanted: one, which the chat template sets\n"
+        "  mend: remove the model's special tokens from the text of the row"
+    )
+
+
+def test_a_row_without_an_answer_is_refused(tokenizer: ChatTokenizer) -> None:
+    with pytest.raises(InputError) as caught:
+        encode([row(QUESTION)], tokenizer, [END])
+
+    assert str(caught.value) == (
+        "rows.jsonl:7: the last message is not the assistant's\n"
+        "  found: user\n"
+        "  mend: end every training row with the answer to be learnt"
+    )
+
+
+def test_samples_of_another_template_are_not_proven(
+    tokenizer: ChatTokenizer, tmp_path: Path
+) -> None:
+    messages: Messages = (QUESTION, ANSWER)
+    samples = encode([row(*messages)], tokenizer, [END])
+    other = with_template(tmp_path, FORGETS)
+
+    with pytest.raises(InputError) as caught:
+        prove(samples, [row(*messages)], other)
+
+    assert str(caught.value) == (
+        "rows.jsonl:7: the prompt in training is not the prompt at inference\n"
+        "  found: other token ids before message 2\n"
+        "  mend: train with the chat template and the tokenizer that the model is served with"
+    )
+
+
+def test_at_most_twenty_problems_are_shown(tokenizer: ChatTokenizer) -> None:
+    with pytest.raises(InputError) as caught:
+        encode([row(QUESTION)] * 25, tokenizer, [END])
+
+    assert len(caught.value.problems) == 21
+    assert str(caught.value.problems[-1]) == "and 5 more problems"
