@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.training.sft.job import Exit, Failed, Job
-from harness.training.sft.worker.__main__ import Diverged, explain
+from harness.training.sft.worker.failures import Diverged, explain
 from harness.training.sft.worker.trainer import diverges, exhausted
 from tests.training.sft.made import config_for
 

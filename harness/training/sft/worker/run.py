@@ -21,7 +21,7 @@ from harness.training.sft.checkpoints import read_history, step_of
 from harness.training.sft.config import LoraSettings
 from harness.training.sft.encoding import Sample, prove
 from harness.training.sft.job import Job, Note, Observer, Samples, Started, read_samples
-from harness.training.sft.worker.__main__ import first_line, out_of_memory
+from harness.training.sft.worker.failures import first_line, out_of_memory
 from harness.training.sft.worker.trainer import AdapterTrainer, Watch, exhausted
 
 

@@ -22,7 +22,7 @@ from harness.training.sft.checkpoints import (
 )
 from harness.training.sft.job import Evaluated, Job, Observer, Saved, Stepped
 from harness.training.sft.prepare import epoch_order
-from harness.training.sft.worker.__main__ import Diverged
+from harness.training.sft.worker.failures import Diverged
 
 # What transformers adds to a checkpoint that no adapter needs; the first is a pickle.
 _SUPERFLUOUS = ("training_args.bin", "README.md")

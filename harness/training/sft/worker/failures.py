@@ -1,0 +1,67 @@
+"""What stopped a training, told apart by the exception: memory, disk, divergence, anything else."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+
+from harness.training.sft.job import Exit, Failed, Job
+
+# What allocators say; torch raises a type of its own for CUDA alone.
+_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "unable to mmap",
+)
+_DISK = ("no space left on device", "disk quota exceeded", "file too large")
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Diverged(Exception):
+    """The loss is no number any more, or rises."""
+
+
+def explain(error: Exception, job: Job) -> tuple[int, Failed]:
+    """The exit code and what to tell for an exception of the training."""
+    if isinstance(error, Diverged):
+        return Exit.DIVERGED, Failed(str(error), mend=_calmer(job))
+    if out_of_memory(error):
+        return Exit.OUT_OF_MEMORY, Failed("memory ran out", found=first_line(error))
+    if disk_full(error):
+        return Exit.DISK_FULL, Failed("the disk is full", found=first_line(error))
+    traceback.print_exception(error)
+    return 1, Failed(f"{type(error).__name__}: {first_line(error)}")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an allocator gave up, on the device or on the host."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    known = isinstance(error, RuntimeError | OSError | ValueError)
+    return known and any(sign.lower() in text for sign in _MEMORY)
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether a file could not be written for want of room."""
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return True
+    return any(sign in str(error).lower() for sign in _DISK)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says, 300 characters at most."""
+    return next((line.strip()[:300] for line in str(error).splitlines() if line.strip()), "")
+
+
+def _calmer(job: Job) -> str:
+    rate = job.config.learning_rate / 4
+    return (
+        f"lower learning_rate to {rate:.2g} or so, raise warmup, and look at the rows with the "
+        "longest answers; in float16, use bfloat16 or float32"
+    )
