@@ -101,8 +101,8 @@ def _unwrapped(
         f"target_modules wrap {count} of the {len(modules)} modules that it has weights for",
         str(path / "adapter_config.json"),
         found=f"{', '.join(map(str, named[:7])) or 'no names'}; not wrapped: {missed[0]}",
-        wanted=", ".join(ends[:7]),
-        mend="use the adapter_config.json that was saved with these weights",
+        expected=", ".join(ends[:7]),
+        hint="use the adapter_config.json that was saved with these weights",
     )
 
 
@@ -186,7 +186,7 @@ def read_adapter_config(path: Path) -> dict[str, Any]:
             Problem(
                 "there is no such adapter directory",
                 str(path),
-                mend="give the directory with adapter_config.json and adapter_model.safetensors",
+                hint="give the directory with adapter_config.json and adapter_model.safetensors",
             )
         )
     file = path / "adapter_config.json"
@@ -195,7 +195,7 @@ def read_adapter_config(path: Path) -> dict[str, Any]:
             Problem(
                 "is no adapter: adapter_config.json is missing",
                 str(path),
-                mend="give the directory that peft's save_pretrained wrote",
+                hint="give the directory that peft's save_pretrained wrote",
             )
         )
     config = read_json(file)
@@ -203,7 +203,8 @@ def read_adapter_config(path: Path) -> dict[str, Any]:
         raise InputError(
             Problem(
                 "is no LoRA adapter", str(file), found=f"peft_type {config.get('peft_type')!r}",
-                wanted="peft_type 'LORA'", mend="merge it into its base: --variant NAME=model:DIR",
+                expected="peft_type 'LORA'",
+                hint="merge it into its base: --variant NAME=model:DIR",
             )
         )  # fmt: skip
     return config
@@ -216,7 +217,7 @@ def _find_weights(path: Path) -> Path:
     if pickles := pickles_in(path):
         raise InputError(refuse_pickles(path, pickles))
     raise InputError(
-        Problem(f"has no weights: {WEIGHTS} is missing", str(path), mend="copy it there")
+        Problem(f"has no weights: {WEIGHTS} is missing", str(path), hint="copy it there")
     )
 
 
@@ -246,8 +247,8 @@ def _rank_problems(
                 "rank and tensors do not fit together",
                 str(path),
                 found=f"{module}: lora_A {pair.a.shape}, lora_B {pair.b.shape}",
-                wanted=f"rank {config.get('r', 8)}, as adapter_config.json says",
-                mend="use the adapter_config.json that was saved with these weights",
+                expected=f"rank {config.get('r', 8)}, as adapter_config.json says",
+                hint="use the adapter_config.json that was saved with these weights",
             )
             return
 
@@ -263,8 +264,8 @@ def _fit_problems(
             _share(len(pairs) - len(strange), len(pairs), base.name),
             str(path),
             found=strange[0],
-            wanted=f"a module such as {_example(base)}",
-            mend=f"use the base that it was trained on: {hint}",
+            expected=f"a module such as {_example(base)}",
+            hint=f"use the base that it was trained on: {hint}",
         )
         return
     for module, pair in pairs.items():
@@ -276,8 +277,8 @@ def _fit_problems(
                 f"was trained for another base than {base.name}",
                 str(path),
                 found=f"{module} of {found[0]} x {found[1]}",
-                wanted=f"{rows} x {columns}",
-                mend=f"use the base that it was trained on: {hint}",
+                expected=f"{rows} x {columns}",
+                hint=f"use the base that it was trained on: {hint}",
             )
             return
 
@@ -292,8 +293,8 @@ def _stray_problems(path: Path, tensors: Mapping[str, Tensor], base: ModelDir) -
             f"{len(strays)} of its {len(tensors)} tensors belong to no module of {base.name}",
             str(path / WEIGHTS),
             found=strays[0],
-            wanted=f"names such as base_model.model.{_example(base)}.lora_A.weight",
-            mend="save it with peft's save_pretrained",
+            expected=f"names such as base_model.model.{_example(base)}.lora_A.weight",
+            hint="save it with peft's save_pretrained",
         )
 
 
@@ -355,7 +356,7 @@ def _effect_problems(path: Path, tensors: Mapping[str, Tensor]) -> Iterator[Prob
         if np.any((numbers & exponent) == exponent):
             yield Problem(
                 "holds numbers that are not finite", str(path / WEIGHTS), found=name,
-                mend="train it again: the training diverged",
+                hint="train it again: the training diverged",
             )  # fmt: skip
             return
         match = _FACTOR.fullmatch(name)
@@ -364,7 +365,7 @@ def _effect_problems(path: Path, tensors: Mapping[str, Tensor]) -> Iterator[Prob
         yield Problem(
             "has no effect: every lora_B is zero",
             str(path / WEIGHTS),
-            mend="train it, or leave it out: it answers as its base does",
+            hint="train it, or leave it out: it answers as its base does",
         )
 
 

@@ -117,7 +117,7 @@ def open_echo(options: BackendOptions) -> Backend:
     delay, script = arguments.get("delay", 0.0), arguments.get("script", {})
     if isinstance(delay, bool) or not isinstance(delay, int | float) or delay < 0:
         problems.append(
-            Problem("echo: 'delay' is wrong", found=repr(delay), wanted="seconds from 0")
+            Problem("echo: 'delay' is wrong", found=repr(delay), expected="seconds from 0")
         )
     problems += _script_problems(script)
     if problems:
@@ -128,10 +128,12 @@ def open_echo(options: BackendOptions) -> Backend:
 
 def _script_problems(script: Any) -> list[Problem]:
     if not isinstance(script, Mapping):
-        return [Problem("echo: 'script' is wrong", found=repr(script), wanted="a mapping of cases")]
+        return [
+            Problem("echo: 'script' is wrong", found=repr(script), expected="a mapping of cases")
+        ]
     wanted = "an answer, a list of answers, or one of both for each variant"
     return [
-        Problem("echo: 'script' is wrong", case=str(case), found=repr(answers), wanted=wanted)
+        Problem("echo: 'script' is wrong", case=str(case), found=repr(answers), expected=wanted)
         for case, answers in script.items()
         if not _is_answers(answers)
     ]
@@ -149,7 +151,7 @@ def _unknown(name: str) -> Problem:
     return Problem(
         f"echo: engine argument {name!r} is not known",
         did_you_mean=nearest(name, _ARGUMENTS),
-        mend=f"use one of {', '.join(_ARGUMENTS)}",
+        hint=f"use one of {', '.join(_ARGUMENTS)}",
     )
 
 

@@ -121,9 +121,9 @@ def require_effects(
     effects: with each adapter's directory, or the name that a server knows it by. served: a server
     that somebody else runs has loaded it.
     """
-    mend = _SERVED if served else _LOADED
+    hint = _SERVED if served else _LOADED
     missing = [(effect, path) for effect, path in effects if effect.is_missing]
-    problems = [_no_effect(engine, effect, path, mend) for effect, path in missing]
+    problems = [_no_effect(engine, effect, path, hint) for effect, path in missing]
     if problems:
         raise InputError(*problems)
 
@@ -150,17 +150,17 @@ def _distance(one: LogProbs, other: LogProbs) -> tuple[float, int]:
     return (math.fsum(steps) / len(steps) if steps else 0.0), len(steps)
 
 
-def _no_effect(engine: str, effect: Effect, path: str, mend: str) -> Problem:
+def _no_effect(engine: str, effect: Effect, path: str, hint: str) -> Problem:
     if effect.moved is None or math.isnan(effect.moved):
         return Problem(
             f"gives no numbers on the engine {engine!r}: log-probabilities are NaN",
             path,
-            mend="train it again: the training diverged; or give a number format with more range",
+            hint="train it again: the training diverged; or give a number format with more range",
         )
     return Problem(
         f"has no effect on the engine {engine!r}: it answers as its base does",
         path,
         found=effect.sentence,
-        wanted=f"at least {effect.bar:.3g} per token, {CLEAR:g} times the base against itself",
-        mend=mend,
+        expected=f"at least {effect.bar:.3g} per token, {CLEAR:g} times the base against itself",
+        hint=hint,
     )

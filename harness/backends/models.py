@@ -74,10 +74,10 @@ def _broken(file: Path) -> Problem:
         pointer = stream.read(11) == b"version htt"
     if pointer:
         return Problem(
-            "is a Git LFS pointer, not the weights", str(file), mend="run `git lfs pull` there"
+            "is a Git LFS pointer, not the weights", str(file), hint="run `git lfs pull` there"
         )
     return Problem(
-        "is no complete safetensors file", str(file), mend="copy the file again: it is broken"
+        "is no complete safetensors file", str(file), hint="copy the file again: it is broken"
     )
 
 
@@ -172,8 +172,8 @@ def refuse_pickles(path: Path, pickles: Iterable[str]) -> Problem:
         "holds pickled weights, and unpickling a file can run any code in it",
         str(path),
         found=", ".join(pickles),
-        wanted="safetensors files",
-        mend="load it where you trust it and save it with save_pretrained (safetensors)",
+        expected="safetensors files",
+        hint="load it where you trust it and save it with save_pretrained (safetensors)",
     )
 
 
@@ -185,7 +185,7 @@ def _locate(name: str) -> Path:
         return _cached_snapshot(name)
     message = "is a file, not a model's directory" if path.exists() else "there is no such model"
     raise InputError(
-        Problem(message, name, mend="give the directory with config.json and *.safetensors")
+        Problem(message, name, hint="give the directory with config.json and *.safetensors")
     )
 
 
@@ -199,7 +199,7 @@ def _cached_snapshot(name: str) -> Path:
         raise InputError(
             Problem(
                 f"model {name!r} is neither a directory nor in the local cache of Hugging Face",
-                mend=f"download it first: hf download {name} (the harness never downloads)",
+                hint=f"download it first: hf download {name} (the harness never downloads)",
             )
         ) from error
 
@@ -209,14 +209,14 @@ def _no_model(path: Path) -> Problem:
         return Problem(
             "is an adapter, not a model",
             str(path),
-            wanted="a directory with config.json and *.safetensors",
-            mend=f"give the base as --model and this as --adapter NAME={path}",
+            expected="a directory with config.json and *.safetensors",
+            hint=f"give the base as --model and this as --adapter NAME={path}",
         )
     return Problem(
         "is no model: config.json is missing",
         str(path),
         found=_listing(path),
-        mend="give the directory that save_pretrained wrote",
+        hint="give the directory that save_pretrained wrote",
     )
 
 
@@ -239,7 +239,7 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
                 "has no weights: there is no *.safetensors file",
                 str(path),
                 found=_listing(path),
-                mend="copy the model's weights into this directory",
+                hint="copy the model's weights into this directory",
             )
         )
     return files
@@ -255,7 +255,7 @@ def _indexed(path: Path, index: Path) -> tuple[Path, ...]:
                 f"names {len(missing)} of {len(names)} weight files that are not there",
                 str(index),
                 found=f"missing: {', '.join(missing[:3]) or 'weight_map is empty'}",
-                mend="copy the missing files: the download was cut off",
+                hint="copy the missing files: the download was cut off",
             )
         )
     return tuple(path / name for name in names)

@@ -71,7 +71,7 @@ def check_name(name: str) -> None:
             Problem(
                 f"backend {name!r} is not known",
                 did_you_mean=nearest(name, known),
-                mend=f"use one of {', '.join(known)}",
+                hint=f"use one of {', '.join(known)}",
             )
         )
 
@@ -92,7 +92,7 @@ def require(backend: str, extra: str, *modules: str) -> None:
         raise InputError(
             Problem(
                 f"backend {backend!r} needs {', '.join(missing)}",
-                mend=f"pip install '{DISTRIBUTION}[{extra}]'",
+                hint=f"pip install '{DISTRIBUTION}[{extra}]'",
             )
         )
 
@@ -109,7 +109,7 @@ def _check_templates(name: str, backend: Backend, options: BackendOptions) -> No
                     f"variant {variant.name!r} has a chat template of its own, "
                     f"and backend {name!r} takes none",
                     found=variant.chat_template,
-                    mend="use --backend hf, or leave chat_template out",
+                    hint="use --backend hf, or leave chat_template out",
                 )
             )
 
@@ -129,7 +129,7 @@ def _load(entry: EntryPoint) -> Callable[[BackendOptions], Backend]:
             Problem(
                 f"backend {entry.name!r} cannot be loaded",
                 found=f"{entry.value}: {error}",
-                mend=f"reinstall {entry.dist.name if entry.dist else DISTRIBUTION}",
+                hint=f"reinstall {entry.dist.name if entry.dist else DISTRIBUTION}",
             )
         ) from error
     return opener

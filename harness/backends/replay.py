@@ -134,7 +134,7 @@ class Recording:
         except UnicodeDecodeError:
             return [Problem("is not UTF-8", *where)]
         if not isinstance(value, dict):
-            return [Problem("is not a JSON object", *where, mend="write one object per line")]
+            return [Problem("is not a JSON object", *where, hint="write one object per line")]
         if faults := list(_faults(value)):
             return [replace(fault, path=str(self.path), line=line) for fault in faults]
         row = _row(value)
@@ -150,7 +150,7 @@ class Recording:
             str(self.path),
             place.line,
             did_you_mean=nearest(key.case, cases) if len(cases) < 1000 else "",
-            mend="name the suite that it belongs to, or remove the row",
+            hint="name the suite that it belongs to, or remove the row",
         )
 
     def _wrong_count(self, key: Key, place: _Place, turns: int) -> Problem:
@@ -160,7 +160,7 @@ class Recording:
             place.line,
             case=key.case,
             found=_counted(place.turns or 0, "answer"),
-            wanted=f"{turns}, one for each user turn",
+            expected=f"{turns}, one for each user turn",
         )
 
     def _unknown_variant(self, name: str) -> Problem:
@@ -200,7 +200,7 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
             Problem(
                 f"recorded answers cannot be read: {error.strerror}",
                 str(path),
-                mend="give a JSONL file: --responses FILE",
+                hint="give a JSONL file: --responses FILE",
             )
         ) from error
 
@@ -208,20 +208,20 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     for name, content in value.items():
         if name in _FIELDS and not _fits(content, _FIELDS[name][0]):
-            yield Problem(f"{name!r} is wrong", found=_short(content), wanted=_FIELDS[name][1])
+            yield Problem(f"{name!r} is wrong", found=_short(content), expected=_FIELDS[name][1])
         elif name not in _KNOWN and (meant := nearest(name, _FIELDS)):
             yield Problem(f"key {name!r} is not known", did_you_mean=meant)
     keys = ", ".join(value) or "an empty object"
     if "case" not in value:
-        yield Problem("'case' is missing", found=keys, mend=_renamed("case", value))
+        yield Problem("'case' is missing", found=keys, hint=_renamed("case", value))
     if "response" in value and "responses" in value:
-        yield Problem("has both 'response' and 'responses'", mend="keep one of them")
+        yield Problem("has both 'response' and 'responses'", hint="keep one of them")
     elif "response" not in value and "responses" not in value and not _is_broken(value):
-        yield Problem("'response' is missing", found=keys, mend=_renamed("response", value))
+        yield Problem("'response' is missing", found=keys, hint=_renamed("response", value))
     variant = value.get("variant", BASE)
     if isinstance(variant, str) and not NAME.fullmatch(variant):
         allowed = "letters, digits, '_', '.', '-'"
-        yield Problem(f"variant name {variant!r} is not allowed", wanted=allowed)
+        yield Problem(f"variant name {variant!r} is not allowed", expected=allowed)
 
 
 def _renamed(wanted: str, value: Mapping[str, Any]) -> str:
@@ -322,7 +322,7 @@ def open_replay(options: BackendOptions) -> Backend:
     """The engine on `options.responses`; raises `InputError` without it or for a broken file."""
     if options.responses is None:
         raise InputError(
-            Problem("backend 'replay' needs recorded answers", mend="add --responses FILE.jsonl")
+            Problem("backend 'replay' needs recorded answers", hint="add --responses FILE.jsonl")
         )
     return ReplayBackend(Recording(options.responses))
 

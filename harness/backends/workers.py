@@ -203,7 +203,7 @@ class Child:
             process.wait(GRACE)
         message = f"the engine's process for {self.label} {_cause(process.returncode)}"
         log = f"; its log is {self._log_file}" if self._log_file else ""
-        return MachineryError(Problem(message, found=self._last_words(), mend=AGAIN + log))
+        return MachineryError(Problem(message, found=self._last_words(), hint=AGAIN + log))
 
     def _last_words(self) -> str:
         """The last line that the process or a library in it printed."""

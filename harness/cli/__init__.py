@@ -94,7 +94,7 @@ def _unusable(error: OSError) -> InputError:
     """A path that a command was given and could not read or write, in the house form."""
     reason = (error.strerror or "").lower()
     return InputError(
-        Problem("cannot be used", str(error.filename), found=reason, mend="name another path")
+        Problem("cannot be used", str(error.filename), found=reason, hint="name another path")
     )
 
 

@@ -89,7 +89,7 @@ def _verify(path: Path) -> int:
     print(f"{path}: damaged; {found.rows:,} rows are whole")
     for fault in found.faults:
         print(f"  {fault}")
-    print("mend: harness cache verify --repair")
+    print("hint: harness cache verify --repair")
     return 3
 
 

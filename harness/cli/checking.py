@@ -77,7 +77,7 @@ def checks_command(arguments: argparse.Namespace) -> int:
             Problem(
                 f"check {arguments.name!r} is not known",
                 did_you_mean=nearest(arguments.name, names()),
-                mend="`harness checks` lists them",
+                hint="`harness checks` lists them",
             )
         ) from None
     return 0

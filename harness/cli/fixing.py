@@ -157,8 +157,8 @@ def _options(arguments: argparse.Namespace, settings: Settings) -> FixOptions:
         found = str(arguments.paraphrases)
         raise InputError(Problem("--paraphrases is 3, 4 or 5", found=found))
     if arguments.paraphrases and not arguments.bad_cases:
-        mend = "give --bad-cases FILE with it"
-        raise InputError(Problem("--paraphrases rewords bad cases: there are none", mend=mend))
+        hint = "give --bad-cases FILE with it"
+        raise InputError(Problem("--paraphrases rewords bad cases: there are none", hint=hint))
     if arguments.rounds == 0:
         raise InputError(Problem("--rounds is 1 or more", found="0"))
     return FixOptions(

@@ -104,5 +104,5 @@ def _out(arguments: argparse.Namespace) -> Path:
     path = Path(arguments.out)
     if path.suffix not in (".yaml", ".yml") or not re.fullmatch(r"[A-Za-z0-9_.-]+", path.stem):
         wanted = "NAME.yaml, with letters, digits, _, . and - in the name"
-        raise InputError(Problem("--out cannot be used", found=path.as_posix(), wanted=wanted))
+        raise InputError(Problem("--out cannot be used", found=path.as_posix(), expected=wanted))
     return path

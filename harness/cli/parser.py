@@ -90,7 +90,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """What argparse has to say, as an input error."""
-        raise InputError(Problem(message, mend=f"see {self.prog} --help"))
+        raise InputError(Problem(message, hint=f"see {self.prog} --help"))
 
     def options(self) -> list[str]:
         """The options of this command, as they are typed."""
@@ -179,7 +179,7 @@ def parse(parser: Parser, words: Sequence[str], commands: Iterable[str]) -> argp
         raise InputError(
             Problem(
                 f"unknown command {words[0]!r}",
-                wanted=", ".join(commands),
+                expected=", ".join(commands),
                 did_you_mean=nearest(words[0], commands),
             )
         )
@@ -193,13 +193,13 @@ def _unknown(word: str, parser: Parser) -> Problem:
     """A word that this command does not take, though others may."""
     name = word.partition("=")[0]
     elsewhere = name in {flag.name for _, flag, _ in flags()}
-    if not elsewhere and (mend := said_here(name, parser.options())):
-        return Problem(f"unknown option {word!r}", mend=mend)
+    if not elsewhere and (hint := said_here(name, parser.options())):
+        return Problem(f"unknown option {word!r}", hint=hint)
     return Problem(
         f"unknown option {word!r}",
         found=f"other commands have it, `{parser.prog}` has not" if elsewhere else "",
         did_you_mean="" if elsewhere else nearest(name, parser.options()),
-        mend=f"see {parser.prog} --help",
+        hint=f"see {parser.prog} --help",
     )
 
 

@@ -9,7 +9,7 @@ Every problem is printed in one form:
     suites/invoices.yaml:14:9: check 'contians' is not known
       in case: refund_polite
       did you mean: contains
-      mend: use one of contains, contains_all, contains_any, ...
+      hint: use one of contains, contains_all, contains_any, ...
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Problem:
     column: int = 0
     case: str = ""
     found: str = ""
-    wanted: str = ""
+    expected: str = ""
     did_you_mean: str = ""
-    mend: str = ""
+    hint: str = ""
 
     @property
     def place(self) -> str:
@@ -52,9 +52,9 @@ class Problem:
         rows = (
             ("in case", self.case),
             ("found", self.found),
-            ("wanted", self.wanted),
+            ("expected", self.expected),
             ("did you mean", self.did_you_mean),
-            ("mend", self.mend),
+            ("hint", self.hint),
         )
         return "\n".join([head, *(f"  {name}: {text}" for name, text in rows if text)])
 

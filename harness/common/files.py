@@ -24,15 +24,15 @@ def alone(lock: Path, message: str, place: Path | None = None) -> Iterator[None]
     try:
         held.acquire(timeout=0)
     except Timeout:
-        mend = "wait for it, or end it: the lock goes with its process"
-        raise MachineryError(Problem(message, str(place or lock), mend=mend)) from None
+        hint = "wait for it, or end it: the lock goes with its process"
+        raise MachineryError(Problem(message, str(place or lock), hint=hint)) from None
     try:
         yield
     finally:
         held.release()
 
 
-def demand_writable(directory: Path, mend: str) -> None:
+def demand_writable(directory: Path, hint: str) -> None:
     """Raises InputError where nothing can be written below it; makes no directory.
 
     A file is tried in it, or in the nearest directory above it that is there: permissions alone do
@@ -47,5 +47,5 @@ def demand_writable(directory: Path, mend: str) -> None:
     except OSError as error:
         found = f"{place}: {(error.strerror or str(error)).lower()}"
         raise InputError(
-            Problem("nothing can be written here", str(directory), found=found, mend=mend)
+            Problem("nothing can be written here", str(directory), found=found, hint=hint)
         ) from None

@@ -106,18 +106,18 @@ def _wanted(kind: str, context: Mapping[str, Any]) -> str:
 
 
 def _wrong(name: str, value: object, wanted: str) -> dict[str, str]:
-    parts = {"message": f"wrong value for {name!r}", "found": described(value), "wanted": wanted}
+    parts = {"message": f"wrong value for {name!r}", "found": described(value), "expected": wanted}
     if wanted == "a text" and isinstance(value, int | float):
-        parts["mend"] = f'put it in quotes: "{described(value).removeprefix("number ")}"'
+        parts["hint"] = f'put it in quotes: "{described(value).removeprefix("number ")}"'
     elif name in _PERCENT and isinstance(value, int | float) and 2 <= value <= 100:
-        parts["mend"] = f"it is a share: {value / 100:g} stands for {value:g} %"
+        parts["hint"] = f"it is a share: {value / 100:g} stands for {value:g} %"
     elif wanted == "a list" and name == "checks" and isinstance(value, Mapping):
-        parts["mend"] = "put a dash before each check: `- contains: red`"
+        parts["hint"] = "put a dash before each check: `- contains: red`"
     elif wanted == "a list" and isinstance(value, Mapping) and value:
         first = "id" if name == "cases" else next(iter(value))
-        parts["mend"] = f"put a dash before each entry: `- {first}: ...`"
+        parts["hint"] = f"put a dash before each entry: `- {first}: ...`"
     elif wanted == "a list" and isinstance(value, str) and not value[:1].isdigit():
-        parts["mend"] = f"put it in brackets: [{json.dumps(value, ensure_ascii=False)}]"
+        parts["hint"] = f"put it in brackets: [{json.dumps(value, ensure_ascii=False)}]"
     elif name == "gate" and isinstance(value, int | float):
-        parts["mend"] = f"gate: {{min_pass_rate: {value:g}}}"
+        parts["hint"] = f"gate: {{min_pass_rate: {value:g}}}"
     return parts

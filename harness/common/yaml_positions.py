@@ -174,8 +174,8 @@ def read_document(path: str, data: bytes) -> Document:
     """Read one YAML document; raises InputError with all that is wrong in its form."""
     if len(data) > MAX_BYTES:
         message = f"the file is larger than {MAX_BYTES // 2**20} MiB"
-        mend = "keep rows in a JSONL file and name it under from_file"
-        raise InputError(Problem(message, path=path, mend=mend))
+        hint = "keep rows in a JSONL file and name it under from_file"
+        raise InputError(Problem(message, path=path, hint=hint))
     root = _compose(path, _printable(path, decoded(path, data)))
     builder = _Builder(path)
     value = builder.build(root) if root is not None else None
@@ -192,7 +192,7 @@ def decoded(path: str, data: bytes) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         found = f"byte 0x{data[error.start]:02x}"
         problem = Problem(
-            "the file is not UTF-8", path=path, line=line, found=found, mend="save it as UTF-8"
+            "the file is not UTF-8", path=path, line=line, found=found, hint="save it as UTF-8"
         )
         raise InputError(problem) from None
 
@@ -204,8 +204,8 @@ def _printable(path: str, text: str) -> str:
     before = text[: found.start()]
     line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
     message = f"not valid YAML: the character U+{ord(found[0]):04X} is not allowed"
-    mend = f'write it as "\\u{ord(found[0]):04x}" in double quotes'
-    raise InputError(Problem(message, path, line, column, mend=mend))
+    hint = f'write it as "\\u{ord(found[0]):04x}" in double quotes'
+    raise InputError(Problem(message, path, line, column, hint=hint))
 
 
 def _compose(path: str, text: str) -> yaml.Node | None:
@@ -225,19 +225,19 @@ def _compose(path: str, text: str) -> yaml.Node | None:
 def _unreadable(path: str, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     said, context = str(error.problem or error.context), str(error.context or "")
-    mend = "indent with spaces, and put texts with special characters in quotes"
+    hint = "indent with spaces, and put texts with special characters in quotes"
     if "single document" in context:
-        said, mend = "a suite file is one document", "remove the line `---` and what follows it"
+        said, hint = "a suite file is one document", "remove the line `---` and what follows it"
     elif "undefined alias" in said:
-        mend = 'put a text that begins with * in quotes: "*"'
+        hint = 'put a text that begins with * in quotes: "*"'
     elif "unknown escape" in said:
-        mend, context = "a text with backslashes stands in single quotes: '\\d+'", ""
+        hint, context = "a text with backslashes stands in single quotes: '\\d+'", ""
     elif "mapping values" in said:
-        mend = 'a text with a colon needs quotes: "Extract: the total"'
+        hint = 'a text with a colon needs quotes: "Extract: the total"'
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     start = error.context_mark if context.startswith("while ") else None
     found = f"{context}, begun on line {start.line + 1}" if start else ""
-    return Problem(f"not valid YAML: {said}", path, line, column, found=found, mend=mend)
+    return Problem(f"not valid YAML: {said}", path, line, column, found=found, hint=hint)
 
 
 class _Builder:
@@ -274,7 +274,7 @@ class _Builder:
 
     def _unknown_tag(self, node: yaml.Node) -> None:
         tag = node.tag.replace(_TAG, "!!")
-        self._problem(node, f"the tag {tag} has no meaning here", mend="put a text in quotes")
+        self._problem(node, f"the tag {tag} has no meaning here", hint="put a text in quotes")
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
         lines: dict[str, int] = {}
@@ -290,17 +290,17 @@ class _Builder:
     def _key(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode) or (not node.value and not node.style):
             curly = isinstance(node, yaml.MappingNode)
-            mend = 'a template needs quotes: "{{ name }}"' if curly else ""
-            self._problem(node, "a key must be one plain word", mend=mend)
+            hint = 'a template needs quotes: "{{ name }}"' if curly else ""
+            self._problem(node, "a key must be one plain word", hint=hint)
             return ""
         if node.value == "<<" and not node.style:
-            mend = "say it under defaults, or write it out"
-            self._problem(node, "merge keys (<<) are not part of YAML 1.2", mend=mend)
+            hint = "say it under defaults, or write it out"
+            self._problem(node, "merge keys (<<) are not part of YAML 1.2", hint=hint)
         return str(node.value)
 
-    def _problem(self, node: yaml.Node, message: str, found: str = "", mend: str = "") -> None:
+    def _problem(self, node: yaml.Node, message: str, found: str = "", hint: str = "") -> None:
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        self.problems.append(Problem(message, self.path, line, column, found=found, mend=mend))
+        self.problems.append(Problem(message, self.path, line, column, found=found, hint=hint))
 
 
 def _bool(text: str) -> bool:

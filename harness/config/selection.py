@@ -42,7 +42,7 @@ def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
         raise InputError(
             Problem(
                 "no suite given",
-                mend=f"name a file or folder, or set {configure}",
+                hint=f"name a file or folder, or set {configure}",
             )
         )
     missing = [start for start in starts if not start.exists()]
@@ -56,15 +56,15 @@ def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
         raise InputError(
             Problem(
                 f"no suite in {', '.join(map(str, starts))}",
-                wanted="a .yaml file in that folder, or below it and configured",
-                mend="name the folder that holds the suites",
+                expected="a .yaml file in that folder, or below it and configured",
+                hint="name the folder that holds the suites",
             )
         )
     return tuple(dict.fromkeys(files))
 
 
 def _no_suite(path: Path) -> Problem:
-    return Problem("not a suite file", path.as_posix(), wanted="a .yaml or .yml file")
+    return Problem("not a suite file", path.as_posix(), expected="a .yaml or .yml file")
 
 
 def _below(start: Path, named: Sequence[Path], settings: Settings) -> list[Path]:

@@ -241,7 +241,7 @@ def where_to_set(settings: Settings, line: str) -> str:
 def _engine_argument(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise InputError(Problem(f"--engine-arg {text!r} is not understood", wanted="KEY=VALUE"))
+        raise InputError(Problem(f"--engine-arg {text!r} is not understood", expected="KEY=VALUE"))
     try:
         return key, json.loads(value)
     except ValueError:
@@ -256,7 +256,7 @@ def _configuration(root: Path) -> tuple[Path, dict[str, Any], Loc]:
     tools = _toml(shared).get("tool", {}) if shared.is_file() else {}
     table = tools.get("harness", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
-        problem = Problem("tool.harness is no table", str(shared), wanted="[tool.harness]")
+        problem = Problem("tool.harness is no table", str(shared), expected="[tool.harness]")
         raise InputError(problem)
     return shared, table, ("tool", "harness")
 
@@ -298,7 +298,7 @@ def _unknown(loc: Loc) -> dict[str, str]:
     return {
         "message": f"unknown setting {name!r}",
         "did_you_mean": nearest(name, known),
-        "mend": "known settings: " + ", ".join(known),
+        "hint": "known settings: " + ", ".join(known),
     }
 
 
@@ -369,7 +369,7 @@ def _nothing_at(place: str, said: Said, typed: str, value: Value) -> Problem:
         f"{typed}: there is no such {_WHAT[value.kind]}",
         found=f"nothing at {place}",
         did_you_mean=value.with_path(meant) if meant else "",
-        mend="" if meant else _MEND.get(value.kind, ""),
+        hint="" if meant else _MEND.get(value.kind, ""),
     )
 
 

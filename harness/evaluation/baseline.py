@@ -129,7 +129,7 @@ def _unlike(side: Side, name: str, what: str) -> Problem:
         f"no case of variant {name} can be compared with {side.whole}",
         path=f"--baseline {side.text}",
         found=f"{what} differs",
-        mend="run both in the same environment: take the baseline from a run in this one, or run "
+        hint="run both in the same environment: take the baseline from a run in this one, or run "
         "in that of the baseline; --baseline none judges by the bars alone",
     )
 
@@ -171,7 +171,7 @@ def _no_place(text: str) -> Problem | None:
         return None
     if colon and not variant:
         message = "the name of the variant is missing after the colon"
-        return Problem(message, found=text, wanted=f"{path} or {path}:NAME")
+        return Problem(message, found=text, expected=f"{path} or {path}:NAME")
     if not colon and text.endswith(".json"):
         return Problem("there is no such file", path=text)
     folder = path if colon else text
@@ -184,8 +184,8 @@ def _no_run(text: str) -> Problem:
     return Problem(
         "this file is no run and no baseline",
         path=text,
-        wanted="a run (`harness runs` lists them), its folder under reports/, or a FILE.json that "
-        "`harness baseline save` wrote",
+        expected="a run (`harness runs` lists them), its folder under reports/, or a FILE.json "
+        "that `harness baseline save` wrote",
     )
 
 
@@ -204,13 +204,13 @@ def _variant(text: str, name: str, info: RunInfo) -> VariantInfo:
     if name in by_name:
         return by_name[name]
     if name and info.source and name == info.baseline:
-        mend = f"name {info.source} instead of {text}"
-        raise InputError(Problem(f"variant {name!r} {not_here(info)}", mend=mend))
+        hint = f"name {info.source} instead of {text}"
+        raise InputError(Problem(f"variant {name!r} {not_here(info)}", hint=hint))
     if name:
         raise InputError(
             Problem(
                 f"variant {name!r} is not part of run {info.id}",
-                wanted=", ".join(by_name),
+                expected=", ".join(by_name),
                 did_you_mean=nearest(name, by_name),
             )
         )
@@ -224,7 +224,7 @@ def _variant(text: str, name: str, info: RunInfo) -> VariantInfo:
 def _several(text: str, info: RunInfo) -> Problem:
     return Problem(
         f"run {info.id} has several variants: say which to compare",
-        wanted=" or ".join(f"{text}:{variant.name}" for variant in info.answered),
+        expected=" or ".join(f"{text}:{variant.name}" for variant in info.answered),
     )
 
 

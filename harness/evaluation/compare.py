@@ -89,7 +89,7 @@ def _check_alike(sides: Sequence[Side], gate: GateReport) -> None:
                     found="; ".join(
                         dict.fromkeys(f"{what} differs" for r in rows for what in r.unlike)
                     ),
-                    mend="run both in the same environment on the same suites; --insist compares "
+                    hint="run both in the same environment on the same suites; --insist compares "
                     "them all the same, and the report says so",
                 )
             )

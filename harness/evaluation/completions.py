@@ -142,16 +142,16 @@ class Engine:
             if over
             else f"the engine {self._backend.name!r} gave no sign of life for {limit}"
         )
-        mend = "run the same command again: it goes on where this one stopped"
-        return MachineryError(Problem(message, mend=mend))
+        hint = "run the same command again: it goes on where this one stopped"
+        return MachineryError(Problem(message, hint=hint))
 
 
 def _broken(name: str, error: BaseException) -> HarnessError:
     if isinstance(error, HarnessError):
         return error
     found = f"{type(error).__name__}: {error}"
-    mend = "run the same command again: it goes on where this one stopped"
-    return MachineryError(Problem(f"the engine {name!r} broke", found=found, mend=mend))
+    hint = "run the same command again: it goes on where this one stopped"
+    return MachineryError(Problem(f"the engine {name!r} broke", found=found, hint=hint))
 
 
 def at_work() -> bool:

@@ -200,5 +200,5 @@ def _missing(settings: Settings, name: str, case: Case) -> Problem:
         place.column,
         case=case.id,
         did_you_mean=nearest(name, settings.judges) if name else "",
-        mend=f"add {table} to pyproject.toml, with backend and model",
+        hint=f"add {table} to pyproject.toml, with backend and model",
     )

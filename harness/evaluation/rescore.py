@@ -217,7 +217,7 @@ def _files(info: RunInfo, settings: Settings) -> list[str]:
                 Problem(
                     f"suite {suite.name} of run {info.id} is not there any more",
                     path=suite.path,
-                    mend=f"name the files where the suites are now: harness rescore {info.id} FILE",
+                    hint=f"name the files where the suites are now: harness rescore {info.id} FILE",
                 )
                 for suite in gone
             )
@@ -234,7 +234,7 @@ def _check_all_there(info: RunInfo, suites: Sequence[Suite]) -> None:
             Problem(
                 f"run {info.id} has suites that are not named: {', '.join(missing)}",
                 found=", ".join(sorted(known)),
-                mend=f"name all of them, or none: harness rescore {info.id}",
+                hint=f"name all of them, or none: harness rescore {info.id}",
             )
         )
 

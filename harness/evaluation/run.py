@@ -114,7 +114,7 @@ def _check_responses(settings: Settings) -> None:
             Problem(
                 f"--responses names recorded answers, and backend {settings.backend!r} makes its "
                 "own",
-                mend="add --backend replay, or use `harness score`",
+                hint="add --backend replay, or use `harness score`",
             )
         )
 
@@ -320,5 +320,5 @@ def _unused(settings: Settings) -> Iterator[str]:
 def _responses(settings: Settings) -> Path:
     """The file of recorded answers, which `replay` cannot do without."""
     if settings.responses is None:
-        raise InputError(Problem("no recorded answers given", mend="add --responses FILE (JSONL)"))
+        raise InputError(Problem("no recorded answers given", hint="add --responses FILE (JSONL)"))
     return settings.path(settings.responses)

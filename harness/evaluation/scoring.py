@@ -212,7 +212,7 @@ def _found(check: Check, exchange: Exchange, seconds: float) -> Finding:
 def _in_a_line(error: MachineryError) -> str:
     """What broke, with what was found and wanted, where that is known."""
     problem = error.problems[0]
-    parts = [("found", problem.found), ("wanted", problem.wanted)]
+    parts = [("found", problem.found), ("expected", problem.expected)]
     details = "; ".join(f"{name}: {text}" for name, text in parts if text)
     return f"{problem.message} ({details})" if details else problem.message
 

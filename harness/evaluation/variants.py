@@ -77,7 +77,7 @@ def _model(settings: Settings) -> str:
     needed = models_of(settings.backend) is not Models.NONE
     if settings.model is None and needed:
         configure = where_to_set(settings, 'model = "DIR"')
-        raise InputError(Problem("no model given", mend=f"add --model DIR, or {configure}"))
+        raise InputError(Problem("no model given", hint=f"add --model DIR, or {configure}"))
     return settings.model_path(settings.model or settings.backend)
 
 
@@ -98,7 +98,7 @@ def _variant(text: str, model: str, settings: Settings) -> list[Variant]:
     raise InputError(
         Problem(
             f"--variant {text!r} is not understood",
-            wanted="NAME=adapter:DIR or NAME=model:DIR",
+            expected="NAME=adapter:DIR or NAME=model:DIR",
         )
     )
 
@@ -109,7 +109,7 @@ def _adapters(text: str, model: str, settings: Settings, wanted: str) -> list[Va
     if not equals:
         name, target = "", text
     if not target or (equals and not name):
-        raise InputError(Problem(f"adapter {text!r} is not understood", wanted=wanted))
+        raise InputError(Problem(f"adapter {text!r} is not understood", expected=wanted))
     if glob.has_magic(target):
         return _globbed(name, target, model, settings)
     path = _served(settings, target)
@@ -126,7 +126,9 @@ def _globbed(prefix: str, pattern: str, model: str, settings: Settings) -> list[
 
 def _check_names(variants: Sequence[Variant]) -> None:
     problems = [
-        Problem(f"variant name {v.name!r} is not allowed", wanted="letters, digits, '_', '.', '-'")
+        Problem(
+            f"variant name {v.name!r} is not allowed", expected="letters, digits, '_', '.', '-'"
+        )
         for v in variants
         if not NAME.fullmatch(v.name)
     ]
@@ -137,7 +139,7 @@ def _check_names(variants: Sequence[Variant]) -> None:
             Problem(
                 f"two variants are called {name!r}",
                 found=sources,
-                mend="base is --model itself: give the other a name of its own"
+                hint="base is --model itself: give the other a name of its own"
                 if name == BASE
                 else "give each a name of its own: --adapter NAME=DIR",
             )
@@ -171,7 +173,7 @@ def _check_earlier(settings: Settings, wanted: str, names: Sequence[str]) -> Non
         raise InputError(
             Problem(
                 f"--baseline {wanted!r} names no variant of this run, and no earlier run",
-                wanted=f"one of {', '.join(names)}; a run (`harness runs` lists them); FILE.json",
+                expected=f"one of {', '.join(names)}; a run (`harness runs` lists them); FILE.json",
                 did_you_mean=nearest(wanted, names) or error.problems[0].did_you_mean,
             )
         ) from None
@@ -188,7 +190,7 @@ def _known(name: str, names: Sequence[str], option: str) -> None:
         raise InputError(
             Problem(
                 f"{option} {name!r} names no variant of this run",
-                wanted="one of " + ", ".join(names),
+                expected="one of " + ", ".join(names),
                 did_you_mean=nearest(name, names),
             )
         )

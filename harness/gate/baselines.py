@@ -82,7 +82,7 @@ def load_baseline(path: Path) -> Baseline:
             Problem(
                 "the baseline was changed after it was saved",
                 path=str(path),
-                mend="save it again from the run, or restore the file",
+                hint="save it again from the run, or restore the file",
             )
         )
     try:
@@ -111,12 +111,12 @@ def _chosen(path: Path, info: RunInfo, variant: str | None) -> VariantInfo:
 def _no_choice(info: RunInfo, name: str, known: Iterable[str]) -> Problem:
     wanted = ", ".join(known)
     if not name:
-        mend = "add --variant NAME"
-        return Problem(_ELSEWHERE if info.source else _WHICH, wanted=wanted, mend=mend)
+        hint = "add --variant NAME"
+        return Problem(_ELSEWHERE if info.source else _WHICH, expected=wanted, hint=hint)
     if info.source and name == info.baseline:
-        return Problem(f"variant '{name}' {not_here(info)}", wanted=wanted)
+        return Problem(f"variant '{name}' {not_here(info)}", expected=wanted)
     message = f"variant '{name}' is not part of run {info.id}"
-    return Problem(message, wanted=wanted, did_you_mean=nearest(name, known))
+    return Problem(message, expected=wanted, did_you_mean=nearest(name, known))
 
 
 _WHICH = "the run has several variants and no baseline: say which to save"
@@ -237,7 +237,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _recognised(path: Path, content: object) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         wanted = "a file that `harness baseline save` wrote"
-        raise InputError(Problem("this is not a baseline file", path=str(path), wanted=wanted))
+        raise InputError(Problem("this is not a baseline file", path=str(path), expected=wanted))
     version = content.get("schema_version")
     if version != VERSION:
         raise InputError(
@@ -245,8 +245,8 @@ def _recognised(path: Path, content: object) -> dict[str, Any]:
                 "the baseline has another format version",
                 path=str(path),
                 found=str(version),
-                wanted=str(VERSION),
-                mend="save it again with this version of the harness",
+                expected=str(VERSION),
+                hint="save it again with this version of the harness",
             )
         )
     if not isinstance(content.get("digest"), str):

@@ -285,7 +285,7 @@ def _check_baseline(roles: Roles, baseline: str | None) -> None:
         raise InputError(
             Problem(
                 f"the baseline '{baseline}' is no variant of this run",
-                wanted=", ".join(roles),
+                expected=", ".join(roles),
                 did_you_mean=nearest(baseline, roles),
             )
         )

@@ -168,7 +168,7 @@ def _unknown(kind: str, names: set[str], known: Mapping[str, object]) -> list[Pr
     return [
         Problem(
             f"the results hold {kind} '{name}', which is not part of this run",
-            wanted=", ".join(known) or f"no {kind}",
+            expected=", ".join(known) or f"no {kind}",
         )
         for name in sorted(names)
     ]

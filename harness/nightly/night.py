@@ -172,7 +172,7 @@ def check_lasting(baseline: str | None) -> None:
             Problem(
                 "the baseline of a night cannot be `latest`: that is another run each time",
                 found=baseline,
-                mend="name the run by its id, or save it as a file: harness baseline save",
+                hint="name the run by its id, or save it as a file: harness baseline save",
             )
         )
 

@@ -122,8 +122,8 @@ def _no_template(path: str) -> Problem:
     return Problem(
         "the tokenizer has no chat template",
         path=path,
-        wanted="chat_template.jinja, or chat_template in tokenizer_config.json",
-        mend="use the instruct model, or copy its chat_template.jinja into this directory",
+        expected="chat_template.jinja, or chat_template in tokenizer_config.json",
+        hint="use the instruct model, or copy its chat_template.jinja into this directory",
     )
 
 
@@ -132,7 +132,7 @@ def _refusal(path: str, messages: Messages, error: Exception) -> Problem:
         f"the chat template refuses these messages: {error}",
         path=path,
         found=", ".join(message.role for message in messages),
-        mend="give the turns that this model's template knows; many know no system turn",
+        hint="give the turns that this model's template knows; many know no system turn",
     )
 
 
@@ -207,8 +207,8 @@ def _unreadable(path: str, reason: str) -> Problem:
         "the tokenizer cannot be loaded",
         path=path,
         found=_first_line(reason.splitlines()),
-        wanted="tokenizer.json and tokenizer_config.json beside the model's weights",
-        mend="copy the tokenizer files of the base model into this directory",
+        expected="tokenizer.json and tokenizer_config.json beside the model's weights",
+        hint="copy the tokenizer files of the base model into this directory",
     )
 
 

@@ -27,11 +27,11 @@ def read_template(path: Path | str) -> str:
         missing = isinstance(error, FileNotFoundError)
         message = "there is no such chat template" if missing else f"cannot be read: {error}"
         raise InputError(
-            Problem(message, str(file), wanted="a Jinja file, such as chat_template.jinja")
+            Problem(message, str(file), expected="a Jinja file, such as chat_template.jinja")
         ) from error
     if not text.strip():
         raise InputError(
-            Problem("is an empty chat template", str(file), mend="write one, or leave it out")
+            Problem("is an empty chat template", str(file), hint="write one, or leave it out")
         )
     return text
 

@@ -56,7 +56,7 @@ def check_root(config: pytest.Config) -> None:
         if str(option) in _values() and Path(config.invocation_params.dir, value).exists():
             raise pytest.UsageError(
                 f"pytest took the value of {option} for a path to test, and {config.rootpath} for "
-                f"the root of your project\n  mend: write {option}={value}, or put a pytest.ini "
+                f"the root of your project\n  hint: write {option}={value}, or put a pytest.ini "
                 "beside your conftest.py"
             )
 

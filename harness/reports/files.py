@@ -50,7 +50,7 @@ def check_writable(directory: Path) -> None:
                 "no report can be written here",
                 path=str(directory),
                 found=error.strerror or str(error),
-                mend="choose another directory with --report-dir DIR",
+                hint="choose another directory with --report-dir DIR",
             )
         ) from error
     pointer = directory / LATEST
@@ -59,7 +59,7 @@ def check_writable(directory: Path) -> None:
             Problem(
                 "a directory stands where the pointer to the latest report belongs",
                 path=str(pointer),
-                mend="rename it, or choose another directory with --report-dir DIR",
+                hint="rename it, or choose another directory with --report-dir DIR",
             )
         )
 
@@ -97,7 +97,7 @@ def write_reports(
                 "the report could not be written",
                 path=str(home),
                 found=error.strerror or str(error),
-                mend="results are in the store: make room and score again",
+                hint="results are in the store: make room and score again",
             )
         ) from error
     return replace(paths, first=first)

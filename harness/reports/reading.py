@@ -46,7 +46,7 @@ def to_frame(results: Iterable[Result]) -> pandas.DataFrame:
         import pandas
     except ImportError:
         raise InputError(
-            Problem("pandas is not installed", mend='pip install "adapter-gate-harness[pandas]"')
+            Problem("pandas is not installed", hint='pip install "adapter-gate-harness[pandas]"')
         ) from None
     return pandas.DataFrame([_row(result) for result in results], columns=list(COLUMNS))
 
@@ -121,7 +121,7 @@ class SavedRun:
         if missing:
             found = "; ".join(missing)
             raise InputError(
-                Problem("results are missing", path=str(path), found=found, mend=AGAIN)
+                Problem("results are missing", path=str(path), found=found, hint=AGAIN)
             )
 
     def to_frame(self) -> pandas.DataFrame:
@@ -144,7 +144,7 @@ def load_run(path: str | Path) -> SavedRun:
             Problem(
                 f"this is no report of a run: cannot read the scorecard: {reason}",
                 path=str(file),
-                wanted="a folder under reports/, as a run leaves it",
+                expected="a folder under reports/, as a run leaves it",
             )
         ) from None
     return SavedRun(directory, _scorecard(file, text))
@@ -166,7 +166,7 @@ def _scorecard(path: Path, text: str) -> Scorecard:
             path=str(path),
             line=error.lineno,
             column=error.colno,
-            mend=AGAIN,
+            hint=AGAIN,
         )
         raise InputError(problem) from None
     version = content.get("schema_version") if isinstance(content, dict) else None
@@ -175,7 +175,7 @@ def _scorecard(path: Path, text: str) -> Scorecard:
             "the scorecard has another format version",
             path=str(path),
             found=str(version),
-            wanted=str(SCHEMA_VERSION),
+            expected=str(SCHEMA_VERSION),
         )
         raise InputError(problem)
     try:
@@ -202,7 +202,7 @@ def _result(path: Path, number: int, line: str) -> Result:
     except json.JSONDecodeError:
         cut = not line.endswith("\n")
         message = "the file ends in the middle of a row" if cut else "this row is not JSON"
-        _refuse(path, number, message, mend=AGAIN)
+        _refuse(path, number, message, hint=AGAIN)
     except _NoNumberError as error:
         _refuse(path, number, f"{error} is no number", wanted="a score is a number from 0 to 1")
     except (KeyError, TypeError, ValueError) as error:

@@ -117,7 +117,7 @@ def read(reply: str, args: JudgeArgs) -> Finding:
     if match is None:
         wanted = "Rating: 1 to 5" if args.grade == "rating" else "Verdict: CORRECT or INCORRECT"
         raise UnreadableError(
-            Problem("a judge's reply cannot be read", found=shown(last), wanted=wanted)
+            Problem("a judge's reply cannot be read", found=shown(last), expected=wanted)
         )
     why = " ".join(" ".join(lines[:-1]).split())[-300:]
     if args.grade == "correct":
@@ -157,7 +157,7 @@ def judge(answer: Answer, context: Context, args: JudgeArgs) -> Finding:
             Problem(
                 "no reply of a judge is at hand",
                 found=shown(args.rubric),
-                mend="name a backend for judges, or record its replies",
+                hint="name a backend for judges, or record its replies",
             )
         )
     return read(context.asked[asked.key], args)

@@ -218,6 +218,6 @@ def _plug_in(point: EntryPoint) -> None:
             Problem(
                 f"the plug-in {point.name!r} of package {package!r} cannot be loaded",
                 found=f"{type(error).__name__}: {error}",
-                mend=f"mend or uninstall {package}",
+                hint=f"mend or uninstall {package}",
             )
         ) from error

@@ -52,8 +52,8 @@ def _function(ref: str, allowed: frozenset[str]) -> UserFunction:
     if not colon or not all(part.isidentifier() for part in [*module.split("."), name]):
         raise wrong("python_ref", f"a reference is package.module:function, not {ref!r}")
     if not _is_allowed(module, allowed):
-        mend = f'allow it in the configuration: modules = ["{module}"]'
-        raise wrong("python_module", f"module {module!r} is not allowed; {mend}")
+        hint = f'allow it in the configuration: modules = ["{module}"]'
+        raise wrong("python_module", f"module {module!r} is not allowed; {hint}")
     try:
         found = getattr(import_module(module), name, None)
     except ImportError as error:

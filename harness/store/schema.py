@@ -96,7 +96,7 @@ def version_of(connection: sqlite3.Connection, path: Path) -> int:
             Problem(
                 "this SQLite file is not a store of the harness",
                 path=str(path),
-                mend="name another file for the store, or move this one away",
+                hint="name another file for the store, or move this one away",
             )
         )
     if version > VERSION:
@@ -105,8 +105,8 @@ def version_of(connection: sqlite3.Connection, path: Path) -> int:
                 "the store was written by a newer harness",
                 path=str(path),
                 found=f"version {version}",
-                wanted=f"version {VERSION} or older",
-                mend="upgrade the harness, or name another file for the store",
+                expected=f"version {VERSION} or older",
+                hint="upgrade the harness, or name another file for the store",
             )
         )
     return version
@@ -130,7 +130,7 @@ def translated(path: Path) -> Iterator[None]:
 
 def damaged(path: Path, found: str) -> MachineryError:
     """Something in the file is not as it was written."""
-    return MachineryError(Problem("the store is damaged", path=str(path), found=found, mend=REPAIR))
+    return MachineryError(Problem("the store is damaged", path=str(path), found=found, hint=REPAIR))
 
 
 def _problem(path: Path, error: sqlite3.Error) -> HarnessError:
@@ -151,33 +151,33 @@ def _problem(path: Path, error: sqlite3.Error) -> HarnessError:
     return MachineryError(_at(path, "the store could not be read or written", error))
 
 
-def _at(path: Path, message: str, error: Exception, mend: str = "") -> Problem:
-    return Problem(message, path=str(path), found=str(error), mend=mend)
+def _at(path: Path, message: str, error: Exception, hint: str = "") -> Problem:
+    return Problem(message, path=str(path), found=str(error), hint=hint)
 
 
 def _not_a_store(path: Path, error: Exception) -> InputError:
-    mend = "move the file away: the next run begins a new store; answers under reports/ remain"
-    return InputError(_at(path, "this file is not a store, or its beginning is lost", error, mend))
+    hint = "move the file away: the next run begins a new store; answers under reports/ remain"
+    return InputError(_at(path, "this file is not a store, or its beginning is lost", error, hint))
 
 
 def _unwritable(path: Path, error: Exception) -> InputError:
-    mend = "give yourself write permission to the file and its folder, or name another file"
-    return InputError(_at(path, "the store cannot be written", error, mend))
+    hint = "give yourself write permission to the file and its folder, or name another file"
+    return InputError(_at(path, "the store cannot be written", error, hint))
 
 
 def _full(path: Path, error: Exception) -> MachineryError:
-    mend = "free some space and run the same command again: finished answers are kept"
-    return MachineryError(_at(path, "no space left for the store", error, mend))
+    hint = "free some space and run the same command again: finished answers are kept"
+    return MachineryError(_at(path, "no space left for the store", error, hint))
 
 
 def _refused(path: Path, error: Exception) -> MachineryError:
-    mend = "check free space, quota and disk, and run again: finished answers are kept"
-    return MachineryError(_at(path, "the disk refused to read or write the store", error, mend))
+    hint = "check free space, quota and disk, and run again: finished answers are kept"
+    return MachineryError(_at(path, "the disk refused to read or write the store", error, hint))
 
 
 def _busy(path: Path, error: Exception) -> MachineryError:
-    mend = "wait for the other process, or end it: finished answers are kept"
-    return MachineryError(_at(path, "another process holds the store", error, mend))
+    hint = "wait for the other process, or end it: finished answers are kept"
+    return MachineryError(_at(path, "another process holds the store", error, hint))
 
 
 T = TypeVar("T")

@@ -262,7 +262,7 @@ class Store:
                 f"run {run_id!r} is not in the store",
                 path=str(self.path),
                 did_you_mean=nearest(run_id, known),
-                mend="`harness runs` lists the runs",
+                hint="`harness runs` lists the runs",
             )
         )
 
@@ -405,7 +405,7 @@ def existing_store(path: Path) -> Store:
             Problem(
                 "there is no store here: nothing was run yet",
                 path=str(path),
-                mend="`harness run` makes it; --store FILE names another",
+                hint="`harness run` makes it; --store FILE names another",
             )
         )
     return Store(path)
@@ -437,7 +437,7 @@ def _none(text: str, ids: list[str]) -> Problem:
         f"no run is called {text!r}",
         found="no run at all" if not ids else "",
         did_you_mean=next(iter(get_close_matches(text, ids, n=1, cutoff=ALIKE)), ""),
-        mend="`harness runs` lists them; `latest` is the newest",
+        hint="`harness runs` lists them; `latest` is the newest",
     )
 
 
@@ -445,5 +445,5 @@ def _several(text: str, ids: list[str]) -> Problem:
     return Problem(
         f"{text!r} is the beginning of {len(ids)} runs",
         found=", ".join(ids[:SHOWN]) + (", …" if len(ids) > SHOWN else ""),
-        mend="type more of the id",
+        hint="type more of the id",
     )

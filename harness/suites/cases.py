@@ -94,7 +94,7 @@ class MissingKeys:
                 problems.add_elsewhere(self._at_rows(misses, document))
                 continue
             place, error, _ = misses[0]
-            parts = {"did_you_mean": error.did_you_mean, "mend": error.mend}
+            parts = {"did_you_mean": error.did_you_mean, "hint": error.hint}
             problems.add(Place(place.loc), f"no row of {self._name} has a key {key!r}", **parts)
 
     def _at_rows(self, misses: Sequence[_Miss], document: Document) -> Problem:
@@ -107,9 +107,9 @@ class MissingKeys:
             origin.path,
             origin.line,
             case=in_rows(place.case, lines, self.rows) or place.case,
-            wanted=f"used at {used.path}:{used.line}:{used.column}",
+            expected=f"used at {used.path}:{used.line}:{used.column}",
             did_you_mean=error.did_you_mean,
-            mend=error.mend,
+            hint=error.hint,
         )
 
 
@@ -281,8 +281,8 @@ def check_names(variables: Mapping[str, Any], place: Place, problems: Problems) 
     for name in variables:
         if name in GIVEN or not _VARIABLE.fullmatch(name):
             message = f"{name!r} cannot be the name of a variable"
-            mend = "choose another name" if name in GIVEN else "use letters, digits and _"
-            problems.add_key(place.below("vars", name), message, mend=mend)
+            hint = "choose another name" if name in GIVEN else "use letters, digits and _"
+            problems.add_key(place.below("vars", name), message, hint=hint)
 
 
 def _label(draft: Draft, variables: Mapping[str, Any]) -> str:

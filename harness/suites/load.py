@@ -67,7 +67,7 @@ def _below(path: Path) -> list[Path]:
 
 def _nothing(path: Path) -> Problem:
     if path.is_dir():
-        return Problem(f"no suite below {path.as_posix()}", wanted="a .yaml or .yml file")
+        return Problem(f"no suite below {path.as_posix()}", expected="a .yaml or .yml file")
     return not_there(path)
 
 
@@ -117,7 +117,7 @@ class SuiteReader:
         if not isinstance(value, dict):
             message = "the file is empty" if value is None else "a suite file is a mapping"
             found = "" if value is None else described(value)
-            self._problems.add(Place(), message, found=found, wanted="suite: NAME, and its cases")
+            self._problems.add(Place(), message, found=found, expected="suite: NAME, and its cases")
             self._problems.raise_any()
         try:
             keys = SuiteKeys.model_validate(value)
@@ -171,8 +171,8 @@ class SuiteReader:
 
     def _note_same_id(self, name: str, place: Place, row: Row, rows: int) -> None:
         key = next(iter(row.values), "KEY")
-        mend = f'make it of the row: "{name}-{{{{ row.{key} }}}}"'
-        self._problems.add(place, f"all {rows} rows make a case with the id {name!r}", mend=mend)
+        hint = f'make it of the row: "{name}-{{{{ row.{key} }}}}"'
+        self._problems.add(place, f"all {rows} rows make a case with the id {name!r}", hint=hint)
 
     def _rows(self, entry: RowsKeys, name: str, place: Place) -> tuple[Row, ...]:
         try:
@@ -194,8 +194,8 @@ class SuiteReader:
         at_name = Place(("suite",))
         ids = {case.id for case in cases}
         if not cases:
-            mend = "add cases, from_file or generate"
-            self._problems.add_key(at_name, "the suite has no cases", mend=mend)
+            hint = "add cases, from_file or generate"
+            self._problems.add_key(at_name, "the suite has no cases", hint=hint)
         elif len(cases) > MAX_CASES:
             message = f"the suite has {len(cases)} cases; at most {MAX_CASES} are possible"
             self._problems.add_key(at_name, message)

@@ -131,7 +131,7 @@ class Problems:
 
     def add_template(self, place: Place, error: TemplateError) -> None:
         """A template that could not be rendered."""
-        parts = {"found": error.found, "did_you_mean": error.did_you_mean, "mend": error.mend}
+        parts = {"found": error.found, "did_you_mean": error.did_you_mean, "hint": error.hint}
         self.add(place, error.message, **parts)
 
     def add_invalid(
@@ -208,8 +208,8 @@ def _said(row: ErrorDetails, known: Sequence[str], name: str) -> dict[str, str]:
     if kind == "extra_forbidden":
         return _unknown(str(row["loc"][-1]), known)
     if kind == "unknown_check":
-        mend = "use one of " + ", ".join(context["known"])
-        return {"message": row["msg"], "did_you_mean": context["did_you_mean"], "mend": mend}
+        hint = "use one of " + ", ".join(context["known"])
+        return {"message": row["msg"], "did_you_mean": context["did_you_mean"], "hint": hint}
     return in_words(row, name)
 
 
@@ -223,9 +223,9 @@ def _of_template(written: object, row: ErrorDetails, name: str) -> dict[str, str
     parts = {"message": f"wrong value for {name!r}", "found": described(row["input"])}
     if row["type"] in ("text_wanted", "string_type"):
         text = re.sub(r"\s*}}", "|string }}", written)
-        return {**parts, "wanted": "a text", "mend": f"make it a text: {text}"}
+        return {**parts, "expected": "a text", "hint": f"make it a text: {text}"}
     if row["type"] in ("list_wanted", "tuple_type"):
-        return {**parts, "wanted": "a list", "mend": f'put it in brackets: ["{written}"]'}
+        return {**parts, "expected": "a list", "hint": f'put it in brackets: ["{written}"]'}
     return {}
 
 
@@ -233,7 +233,7 @@ def _unknown(key: str, known: Sequence[str]) -> dict[str, str]:
     return {
         "message": f"key {key!r} is not known here",
         "did_you_mean": meant(key, known),
-        "mend": stands_in(key, known)
+        "hint": stands_in(key, known)
         or ("known keys: " + ", ".join(sorted(known)) if known else ""),
     }
 

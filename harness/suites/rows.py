@@ -36,12 +36,12 @@ def find_data(folder: Path, relative: str) -> Path:
     path = folder / relative
     if not path.resolve().is_relative_to(folder.resolve()):
         message = f"data file {relative!r} is outside of the suite's folder"
-        raise InputError(Problem(message, mend="put it beside the suite file, or below"))
+        raise InputError(Problem(message, hint="put it beside the suite file, or below"))
     if not path.is_file():
         raise InputError(_absent(folder, relative))
     if path.suffix not in _READERS:
         wanted = ".jsonl, one JSON object a line, or .csv with a head"
-        problem = Problem("a data file is .jsonl or .csv", found=shown(relative), wanted=wanted)
+        problem = Problem("a data file is .jsonl or .csv", found=shown(relative), expected=wanted)
         raise InputError(problem)
     return path
 
@@ -54,8 +54,8 @@ def _absent(folder: Path, relative: str) -> Problem:
     beside = (path.parent / close).relative_to(folder).as_posix() if close else ""
     if (folder / path.name).is_file():
         beside = path.name
-    mend = "" if close else "the path is that from the suite file's own folder"
-    return Problem(f"data file {relative!r} does not exist", did_you_mean=beside, mend=mend)
+    hint = "" if close else "the path is that from the suite file's own folder"
+    return Problem(f"data file {relative!r} does not exist", did_you_mean=beside, hint=hint)
 
 
 def read_rows(path: Path, name: str) -> tuple[Row, ...]:
@@ -101,7 +101,7 @@ def _json_row(content: str, name: str, line: int) -> Row | Problem:
         return Problem(f"not valid JSON: {said}", name, line)
     if not isinstance(row, dict):
         wanted = 'a JSON object, like {"id": 1}'
-        return Problem("a row is a JSON object", name, line, found=shown(row), wanted=wanted)
+        return Problem("a row is a JSON object", name, line, found=shown(row), expected=wanted)
     return Row(line, row)
 
 
@@ -154,7 +154,7 @@ def _head_problems(head: list[str], name: str, line: int) -> Iterator[Problem]:
 def _csv_row(head: list[str], cells: list[str], name: str, line: int) -> Row | Problem:
     if len(cells) != len(head):
         found, wanted = str(len(cells)), f"{len(head)}, as in the head"
-        return Problem("wrong number of cells", name, line, found=found, wanted=wanted)
+        return Problem("wrong number of cells", name, line, found=found, expected=wanted)
     return Row(line, dict(zip(head, cells, strict=True)))
 
 

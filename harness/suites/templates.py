@@ -34,12 +34,12 @@ class TemplateError(Exception):
         *,
         found: str = "",
         did_you_mean: str = "",
-        mend: str = "",
+        hint: str = "",
         row_key: str = "",
     ) -> None:
         super().__init__(message)
         self.message, self.found, self.did_you_mean = message, found, did_you_mean
-        self.mend, self.row_key = mend, row_key
+        self.hint, self.row_key = hint, row_key
 
 
 Failed = Callable[[Loc, TemplateError], None]
@@ -122,7 +122,7 @@ def _parsed(text: str) -> nodes.Template:
         lines = text.splitlines()
         line = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else text
         message = f"broken template: {_said(error)}"
-        raise TemplateError(message, found=shown(line.strip()), mend=_RAW) from None
+        raise TemplateError(message, found=shown(line.strip()), hint=_RAW) from None
     except RecursionError:
         raise TemplateError("broken template: too many levels") from None
 
@@ -185,7 +185,7 @@ def _missing(error: MissingNameError, variables: Mapping[str, Any]) -> TemplateE
         return TemplateError(
             f"template variable {name!r} is not defined",
             did_you_mean=_given(name, variables) or nearest(name, variables),
-            mend=_known("known variables", variables),
+            hint=_known("known variables", variables),
         )
     if isinstance(error.obj, Undefined) or not isinstance(error.obj, Mapping):
         return TemplateError(f"the template cannot be rendered: {error.message}")
@@ -193,7 +193,7 @@ def _missing(error: MissingNameError, variables: Mapping[str, Any]) -> TemplateE
     return TemplateError(
         f"{'the row' if is_row else 'the value'} has no key {name!r}",
         did_you_mean=nearest(name, map(str, error.obj)),
-        mend=_known("known keys", error.obj),
+        hint=_known("known keys", error.obj),
         row_key=name if is_row else "",
     )
 

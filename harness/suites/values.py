@@ -113,7 +113,7 @@ def stand_twice(what: str, named: Iterable[Named]) -> Iterator[Problem]:
                 others[0].line,
                 others[0].column,
                 found=", ".join([f"first at {_shown(there)}", *_rest(others[1:])]),
-                mend="give each a name of its own",
+                hint="give each a name of its own",
             )
 
 

@@ -72,7 +72,7 @@ def _named_base(path: Path) -> tuple[ModelDir | None, Problem | None]:
     """The base that the adapter names; where it is not here, that is worth a warning."""
     named = str(read_json(path / "adapter_config.json").get("base_model_name_or_path") or "")
     if not named:
-        said = Problem("does not say which base it belongs to", str(path), mend="give --model BASE")
+        said = Problem("does not say which base it belongs to", str(path), hint="give --model BASE")
         return None, said
     try:
         return open_model(named), None
@@ -81,7 +81,7 @@ def _named_base(path: Path) -> tuple[ModelDir | None, Problem | None]:
             "could not be compared with its base, which is not here",
             str(path),
             found=f"{named}: {error.problems[0].message}",
-            mend="give --model BASE",
+            hint="give --model BASE",
         )
 
 
@@ -97,7 +97,7 @@ def _files(path: Path) -> list[Problem]:
             "holds pickles, which can run any code when they are loaded",
             str(path),
             found=", ".join(pickles),
-            mend="remove them: an adapter needs adapter_model.safetensors and adapter_config.json",
+            hint="remove them: an adapter needs adapter_model.safetensors and adapter_config.json",
         )
     ]
 
@@ -109,22 +109,22 @@ def _served(path: Path, adapter: AdapterDir) -> Iterator[Problem]:
             "vLLM refuses it",
             str(path),
             found=", ".join(adapter.unserved),
-            mend="merge it into its base: harness merge",
+            hint="merge it into its base: harness merge",
         )
     if adapter.rank > SERVED_RANKS[-1]:
         yield Problem(
             "vLLM serves no adapter of this rank",
             str(path),
             found=f"rank {adapter.rank}",
-            wanted=f"{SERVED_RANKS[-1]} at most",
-            mend="merge it into its base: harness merge",
+            expected=f"{SERVED_RANKS[-1]} at most",
+            hint="merge it into its base: harness merge",
         )
     elif adapter.rank > DEFAULT_SERVED_RANK:
         yield Problem(
             "vLLM refuses its rank unless it is told",
             str(path),
             found=f"rank {adapter.rank}",
-            mend=f"vllm serve ... --max-lora-rank {served_rank(adapter.rank)}",
+            hint=f"vllm serve ... --max-lora-rank {served_rank(adapter.rank)}",
         )
 
 
@@ -139,7 +139,7 @@ def _names(path: Path, config: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 f"target_modules names {target!r}, and it holds no tensor of such a module",
                 str(path / "adapter_config.json"),
-                mend="it changes nothing; look whether the name is spelt as in the base",
+                hint="it changes nothing; look whether the name is spelt as in the base",
             )
 
 
@@ -156,7 +156,7 @@ def _template(path: Path, base: ModelDir) -> list[Problem]:
             "its chat template is not the base's: served with the base's own, it sees other "
             "prompts than in training",
             str(own),
-            mend="serve it with this template (vllm serve --chat-template), or train it again",
+            hint="serve it with this template (vllm serve --chat-template), or train it again",
         )
     ]
 

@@ -90,7 +90,7 @@ def base_of(adapter: str, model: str | None) -> ModelDir:
     named = read_adapter_config(Path(adapter).expanduser()).get("base_model_name_or_path")
     if not named:
         raise InputError(
-            Problem("does not say which base it belongs to", str(adapter), mend="give --model BASE")
+            Problem("does not say which base it belongs to", str(adapter), hint="give --model BASE")
         )
     try:
         return open_model(str(named))
@@ -100,7 +100,7 @@ def base_of(adapter: str, model: str | None) -> ModelDir:
                 "the base that it names cannot be used",
                 str(adapter),
                 found=_with_name(str(named), error.problems[0].message),
-                mend="give --model BASE",
+                hint="give --model BASE",
             )
         ) from None
 
@@ -116,12 +116,12 @@ def _refuse(base: ModelDir, adapter: AdapterDir, out: Path) -> None:
                 "the base is quantised: merged into its few bits, an adapter is lost to rounding",
                 base.name,
                 found=base.quantisation,
-                mend="merge into the model that it was made from (--model), then quantise the "
+                hint="merge into the model that it was made from (--model), then quantise the "
                 "merged one",
             )
         )
     if out.exists():
-        raise InputError(Problem("is there already", str(out), mend="give a new directory"))
+        raise InputError(Problem("is there already", str(out), hint="give a new directory"))
     demand_writable(out, "name another directory: --out DIR")
     if adapter.config.get("layer_replication"):
         raise InputError(

@@ -74,7 +74,7 @@ def _act(word: str) -> None:
     if word == "break":
         raise ValueError("a fault of its own")
     if word == "wrong":
-        raise InputError(Problem("is wrong", "model", 3, mend="mend it"))
+        raise InputError(Problem("is wrong", "model", 3, hint="mend it"))
     if word == "sleep":
         child = subprocess.Popen(["sleep", "600"])
         print(f"helper {child.pid}", file=sys.stderr, flush=True)

@@ -85,14 +85,14 @@ def test_what_vllm_refuses_is_listed(
 def test_a_missing_directory(base: ModelDir, tmp_path: Path) -> None:
     assert refusal(tmp_path / "none", base) == (
         f"{tmp_path}/none: there is no such adapter directory\n"
-        "  mend: give the directory with adapter_config.json and adapter_model.safetensors"
+        "  hint: give the directory with adapter_config.json and adapter_model.safetensors"
     )
 
 
 def test_a_directory_without_configuration(base: ModelDir, tmp_path: Path) -> None:
     assert refusal(tmp_path, base) == (
         f"{tmp_path}: is no adapter: adapter_config.json is missing\n"
-        "  mend: give the directory that peft's save_pretrained wrote"
+        "  hint: give the directory that peft's save_pretrained wrote"
     )
 
 
@@ -102,8 +102,8 @@ def test_another_method_than_lora(adapter: Path, base: ModelDir) -> None:
     assert refusal(adapter, base) == (
         f"{adapter}/adapter_config.json: is no LoRA adapter\n"
         "  found: peft_type 'IA3'\n"
-        "  wanted: peft_type 'LORA'\n"
-        "  mend: merge it into its base: --variant NAME=model:DIR"
+        "  expected: peft_type 'LORA'\n"
+        "  hint: merge it into its base: --variant NAME=model:DIR"
     )
 
 
@@ -113,8 +113,8 @@ def test_pickled_weights(adapter: Path, base: ModelDir) -> None:
     assert refusal(adapter, base) == (
         f"{adapter}: holds pickled weights, and unpickling a file can run any code in it\n"
         "  found: adapter_model.bin\n"
-        "  wanted: safetensors files\n"
-        "  mend: load it where you trust it and save it with save_pretrained (safetensors)"
+        "  expected: safetensors files\n"
+        "  hint: load it where you trust it and save it with save_pretrained (safetensors)"
     )
 
 
@@ -122,7 +122,7 @@ def test_no_weights_at_all(adapter: Path, base: ModelDir) -> None:
     (adapter / "adapter_model.safetensors").unlink()
 
     assert refusal(adapter, base) == (
-        f"{adapter}: has no weights: adapter_model.safetensors is missing\n  mend: copy it there"
+        f"{adapter}: has no weights: adapter_model.safetensors is missing\n  hint: copy it there"
     )
 
 
@@ -133,8 +133,8 @@ def test_an_adapter_of_another_base(base: ModelDir, tmp_path: Path) -> None:
     assert refusal(adapter, base) == (
         f"{adapter}: was trained for another base than {base.name}\n"
         "  found: model.layers.0.mlp.down_proj of 48 x 64\n"
-        "  wanted: 32 x 64\n"
-        f"  mend: use the base that it was trained on: {wide}"
+        "  expected: 32 x 64\n"
+        f"  hint: use the base that it was trained on: {wide}"
     )
 
 
@@ -146,8 +146,8 @@ def test_an_adapter_of_a_deeper_base(base: ModelDir, tmp_path: Path) -> None:
         f"{adapter}: has only part of its effect: 8 of its 12 modules are in the base "
         f"{base.name}\n"
         "  found: model.layers.2.mlp.down_proj\n"
-        "  wanted: a module such as model.layers.0.self_attn.q_proj\n"
-        f"  mend: use the base that it was trained on: {deep}"
+        "  expected: a module such as model.layers.0.self_attn.q_proj\n"
+        f"  hint: use the base that it was trained on: {deep}"
     )
 
 
@@ -158,8 +158,8 @@ def test_tensors_that_match_no_module(adapter: Path, base: ModelDir) -> None:
     assert refusal(adapter, base) == (
         f"{adapter}: has no effect: none of its 8 modules is in the base {base.name}\n"
         "  found: model.blocks.0.mlp.down_proj\n"
-        "  wanted: a module such as model.layers.0.self_attn.q_proj\n"
-        "  mend: use the base that it was trained on: a base that is not named"
+        "  expected: a module such as model.layers.0.self_attn.q_proj\n"
+        "  hint: use the base that it was trained on: a base that is not named"
     )
 
 
@@ -175,7 +175,7 @@ def test_zero_lora_b_has_no_effect(adapter: Path, base: ModelDir) -> None:
 
     assert refusal(adapter, base) == (
         f"{adapter}/adapter_model.safetensors: has no effect: every lora_B is zero\n"
-        "  mend: train it, or leave it out: it answers as its base does"
+        "  hint: train it, or leave it out: it answers as its base does"
     )
 
 
@@ -195,7 +195,7 @@ def test_numbers_that_are_not_finite(bad: float, adapter: Path, base: ModelDir) 
     assert refusal(adapter, base) == (
         f"{adapter}/adapter_model.safetensors: holds numbers that are not finite\n"
         f"  found: {name}\n"
-        "  mend: train it again: the training diverged"
+        "  hint: train it again: the training diverged"
     )
 
 
@@ -220,8 +220,8 @@ def test_a_configuration_of_another_rank(adapter: Path, base: ModelDir) -> None:
     assert refusal(adapter, base) == (
         f"{adapter}: rank and tensors do not fit together\n"
         "  found: model.layers.0.mlp.down_proj: lora_A (4, 64), lora_B (32, 4)\n"
-        "  wanted: rank 8, as adapter_config.json says\n"
-        "  mend: use the adapter_config.json that was saved with these weights"
+        "  expected: rank 8, as adapter_config.json says\n"
+        "  hint: use the adapter_config.json that was saved with these weights"
     )
 
 
@@ -242,8 +242,8 @@ def test_target_modules_that_match_nothing(names: Any, adapter: Path, base: Mode
         f"{adapter}/adapter_config.json: target_modules wrap none of the 8 modules that it has "
         "weights for\n"
         f"  found: {shown}; not wrapped: model.layers.0.mlp.down_proj\n"
-        "  wanted: down_proj, gate_proj, q_proj, v_proj\n"
-        "  mend: use the adapter_config.json that was saved with these weights"
+        "  expected: down_proj, gate_proj, q_proj, v_proj\n"
+        "  hint: use the adapter_config.json that was saved with these weights"
     )
 
 
@@ -254,8 +254,8 @@ def test_target_modules_that_match_a_part(adapter: Path, base: ModelDir) -> None
         f"{adapter}/adapter_config.json: target_modules wrap 6 of the 8 modules that it has "
         "weights for\n"
         "  found: dwn_proj, gate_proj, q_proj, v_proj; not wrapped: model.layers.0.mlp.down_proj\n"
-        "  wanted: down_proj, gate_proj, q_proj, v_proj\n"
-        "  mend: use the adapter_config.json that was saved with these weights"
+        "  expected: down_proj, gate_proj, q_proj, v_proj\n"
+        "  hint: use the adapter_config.json that was saved with these weights"
     )
 
 
@@ -267,8 +267,8 @@ def test_tensors_that_nothing_would_use(adapter: Path, base: ModelDir) -> None:
         f"{adapter}/adapter_model.safetensors: 2 of its 18 tensors belong to no module of "
         f"{base.name}\n"
         "  found: base_model.model.score.weight\n"
-        "  wanted: names such as base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight\n"
-        "  mend: save it with peft's save_pretrained"
+        "  expected: names such as base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight\n"
+        "  hint: save it with peft's save_pretrained"
     )
 
 

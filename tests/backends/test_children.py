@@ -97,13 +97,13 @@ def test_what_libraries_print_is_in_the_log(child: Child, tmp_path: Path) -> Non
             "the engine's process for brittle m was killed (SIGKILL; where memory runs out, "
             "the system does that)\n"
             "  found: the last words\n"
-            "  mend: run the same command again: it goes on where this one stopped; "
+            "  hint: run the same command again: it goes on where this one stopped; "
             "its log is {log}",
         ),
         (
             "exit",
             "the engine's process for brittle m ended with exit code 3\n"
-            "  mend: run the same command again: it goes on where this one stopped; "
+            "  hint: run the same command again: it goes on where this one stopped; "
             "its log is {log}",
         ),
         (
@@ -130,7 +130,7 @@ def test_wrong_input_stays_wrong_input(child: Child) -> None:
     with pytest.raises(InputError) as caught:
         answered(child, "wrong")
 
-    assert str(caught.value) == "model:3: is wrong\n  mend: mend it"
+    assert str(caught.value) == "model:3: is wrong\n  hint: mend it"
 
 
 def test_a_backend_that_cannot_be_opened_says_why() -> None:

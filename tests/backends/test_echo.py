@@ -107,14 +107,14 @@ def test_wrong_arguments_are_all_named() -> None:
     assert str(caught.value) == (
         "echo: engine argument 'dealy' is not known\n"
         "  did you mean: delay\n"
-        "  mend: use one of delay, script\n"
+        "  hint: use one of delay, script\n"
         "echo: 'delay' is wrong\n"
         "  found: -1\n"
-        "  wanted: seconds from 0\n"
+        "  expected: seconds from 0\n"
         "echo: 'script' is wrong\n"
         "  in case: a\n"
         "  found: 3\n"
-        "  wanted: an answer, a list of answers, or one of both for each variant"
+        "  expected: an answer, a list of answers, or one of both for each variant"
     )
 
 
@@ -123,5 +123,5 @@ def test_a_script_must_be_a_mapping() -> None:
         echo(script=["Hello!"])
 
     assert str(caught.value) == (
-        "echo: 'script' is wrong\n  found: ['Hello!']\n  wanted: a mapping of cases"
+        "echo: 'script' is wrong\n  found: ['Hello!']\n  expected: a mapping of cases"
     )

@@ -49,8 +49,8 @@ def test_an_adapter_within_ten_times_the_noise_has_none() -> None:
         "adapters/tuned: has no effect on the engine 'vllm': it answers as its base does\n"
         "  found: mean |Δ log-probability| 0.099 per token against the base, "
         "the base against itself 0.01 (4 tokens)\n"
-        "  wanted: at least 0.1 per token, 10 times the base against itself\n"
-        "  mend: compare the names in adapter_model.safetensors with the model's as this engine "
+        "  expected: at least 0.1 per token, 10 times the base against itself\n"
+        "  hint: compare the names in adapter_model.safetensors with the model's as this engine "
         "loads it: trained as model.layers..., served as language_model.model.layers... is the "
         "usual reason; or train it longer"
     )
@@ -65,8 +65,8 @@ def test_a_server_that_answers_alike_under_every_name_is_looked_at_first() -> No
         "tuned: has no effect on the engine 'openai': it answers as its base does\n"
         "  found: mean |Δ log-probability| 0 per token against the base, "
         "the base against itself 0 (4 tokens)\n"
-        "  wanted: at least 1e-05 per token, 10 times the base against itself\n"
-        "  mend: look whether --base-url is the server that has this adapter: some answer as one "
+        "  expected: at least 1e-05 per token, 10 times the base against itself\n"
+        "  hint: look whether --base-url is the server that has this adapter: some answer as one "
         "model under every name; where it is, compare the names in adapter_model.safetensors with "
         "the model's as this engine loads it: trained as model.layers..., served as "
         "language_model.model.layers... is the usual reason; or train it longer"
@@ -85,7 +85,7 @@ def test_an_adapter_of_nans_is_an_error_of_its_own() -> None:
         require_effects("hf", [(effect, "adapters/tuned")])
     assert str(caught.value) == (
         "adapters/tuned: gives no numbers on the engine 'hf': log-probabilities are NaN\n"
-        "  mend: train it again: the training diverged; or give a number format with more range"
+        "  hint: train it again: the training diverged; or give a number format with more range"
     )
 
 

@@ -68,7 +68,7 @@ requests = st.builds(
 completions = st.builds(
     Completion, text=texts, finish_reason=st.just("stop"), seconds=st.floats(0, 1e6), error=texts
 )
-problems = st.builds(Problem, message=texts, path=texts, line=st.integers(0, 9), mend=texts)
+problems = st.builds(Problem, message=texts, path=texts, line=st.integers(0, 9), hint=texts)
 frames = st.one_of(
     st.just(Close()),
     st.builds(Answer, key=texts, completion=completions),
@@ -112,7 +112,7 @@ def test_settings_that_nobody_set_stay_unset() -> None:
 def test_an_error_arrives_with_its_family_and_all_problems(
     family: type[InputError] | type[MachineryError],
 ) -> None:
-    error = family(Problem("one", "a.yaml", 3), Problem("two", mend="so"))
+    error = family(Problem("one", "a.yaml", 3), Problem("two", hint="so"))
 
     frame = from_line(to_line(Failed.of(error)))
 

@@ -57,7 +57,7 @@ def test_a_directory_that_is_no_model(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
         f"{tmp_path}: is no model: config.json is missing\n"
         "  found: a, b, c, d, e, ...\n"
-        "  mend: give the directory that save_pretrained wrote"
+        "  hint: give the directory that save_pretrained wrote"
     )
 
 
@@ -66,15 +66,15 @@ def test_an_adapter_given_as_the_model(tmp_path: Path) -> None:
 
     assert refusal(tmp_path) == (
         f"{tmp_path}: is an adapter, not a model\n"
-        "  wanted: a directory with config.json and *.safetensors\n"
-        f"  mend: give the base as --model and this as --adapter NAME={tmp_path}"
+        "  expected: a directory with config.json and *.safetensors\n"
+        f"  hint: give the base as --model and this as --adapter NAME={tmp_path}"
     )
 
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     assert refusal(tmp_path / "no" / "model") == (
         f"{tmp_path}/no/model: there is no such model\n"
-        "  mend: give the directory with config.json and *.safetensors"
+        "  hint: give the directory with config.json and *.safetensors"
     )
 
 
@@ -83,7 +83,7 @@ def test_a_file_given_as_the_model(tiny: Path) -> None:
 
     assert refusal(file) == (
         f"{file}: is a file, not a model's directory\n"
-        "  mend: give the directory with config.json and *.safetensors"
+        "  hint: give the directory with config.json and *.safetensors"
     )
 
 
@@ -91,7 +91,7 @@ def test_a_hub_name_is_never_downloaded() -> None:
     assert refusal("nobody/has-this-model") == (
         "model 'nobody/has-this-model' is neither a directory nor in the local cache of "
         "Hugging Face\n"
-        "  mend: download it first: hf download nobody/has-this-model "
+        "  hint: download it first: hf download nobody/has-this-model "
         "(the harness never downloads)"
     )
 
@@ -104,8 +104,8 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
         f"{tmp_path}: holds pickled weights, and unpickling a file can run any code in it\n"
         "  found: pytorch_model.bin\n"
-        "  wanted: safetensors files\n"
-        "  mend: load it where you trust it and save it with save_pretrained (safetensors)"
+        "  expected: safetensors files\n"
+        "  hint: load it where you trust it and save it with save_pretrained (safetensors)"
     )
 
 
@@ -115,7 +115,7 @@ def test_a_model_without_weights(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
         f"{tmp_path}: has no weights: there is no *.safetensors file\n"
         "  found: config.json\n"
-        "  mend: copy the model's weights into this directory"
+        "  hint: copy the model's weights into this directory"
     )
 
 
@@ -128,7 +128,7 @@ def test_shards_that_are_missing(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
         f"{index}: names 1 of 2 weight files that are not there\n"
         "  found: missing: 2.safetensors\n"
-        "  mend: copy the missing files: the download was cut off"
+        "  hint: copy the missing files: the download was cut off"
     )
 
 
@@ -143,13 +143,13 @@ def test_a_broken_configuration(tmp_path: Path) -> None:
     [
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-            "is a Git LFS pointer, not the weights\n  mend: run `git lfs pull` there",
+            "is a Git LFS pointer, not the weights\n  hint: run `git lfs pull` there",
         ),
         (
             b"\x08\x00\x00\x00\x00\x00\x00\x00{broken}",
-            "is no complete safetensors file\n  mend: copy the file again: it is broken",
+            "is no complete safetensors file\n  hint: copy the file again: it is broken",
         ),
-        (b"", "is no complete safetensors file\n  mend: copy the file again: it is broken"),
+        (b"", "is no complete safetensors file\n  hint: copy the file again: it is broken"),
     ],
 )
 def test_weights_that_are_none(content: bytes, message: str, tmp_path: Path) -> None:
@@ -172,5 +172,5 @@ def test_weights_that_were_cut_off(tiny: Path, tmp_path: Path) -> None:
         _ = open_model(str(tmp_path / "m")).tensors
 
     assert str(caught.value) == (
-        f"{file}: is no complete safetensors file\n  mend: copy the file again: it is broken"
+        f"{file}: is no complete safetensors file\n  hint: copy the file again: it is broken"
     )

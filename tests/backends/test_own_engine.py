@@ -107,7 +107,7 @@ def test_what_it_declares_is_asked_before_it_is_opened(site: Path, tmp_path: Pat
         cast(settings.model_copy(update={"responses": Path("answers.jsonl")}))
     assert str(caught.value) == (
         "--responses names recorded answers, and backend 'command' makes its own\n"
-        "  mend: add --backend replay, or use `harness score`"
+        "  hint: add --backend replay, or use `harness score`"
     )
 
 
@@ -117,7 +117,7 @@ def test_wrong_options_of_it_are_input_errors(site: Path) -> None:
 
     assert str(caught.value) == (
         "command: 'program' is wrong\n  found: None\n"
-        "  wanted: a list: the program and its arguments"
+        "  expected: a list: the program and its arguments"
     )
 
 

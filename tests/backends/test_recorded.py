@@ -75,26 +75,26 @@ def test_any_text_comes_back_as_it_was(texts: list[str], file: Path) -> None:
 
 WRONG = [
     ('{"case": "a", "response": "x"', 'FILE:1:30: is not JSON: Expecting \',\' delimiter'),
-    ("[1, 2]", "FILE:1: is not a JSON object\n  mend: write one object per line"),
+    ("[1, 2]", "FILE:1: is not a JSON object\n  hint: write one object per line"),
     ('{"response": "x"}', "FILE:1: 'case' is missing\n  found: response"),
     ('{"case": "a"}', "FILE:1: 'response' is missing\n  found: case"),
     ("{}", "FILE:1: 'case' is missing\n  found: an empty object\n"
            "FILE:1: 'response' is missing\n  found: an empty object"),
-    ('{"case": 7, "response": "x"}', "FILE:1: 'case' is wrong\n  found: 7\n  wanted: a text"),
+    ('{"case": 7, "response": "x"}', "FILE:1: 'case' is wrong\n  found: 7\n  expected: a text"),
     ('{"case": "a", "response": null}',
-     "FILE:1: 'response' is wrong\n  found: null\n  wanted: a text"),
+     "FILE:1: 'response' is wrong\n  found: null\n  expected: a text"),
     ('{"case": "a", "responses": ["x", 1]}',
-     'FILE:1: \'responses\' is wrong\n  found: ["x", 1]\n  wanted: a list of texts'),
+     'FILE:1: \'responses\' is wrong\n  found: ["x", 1]\n  expected: a list of texts'),
     ('{"case": "a", "response": "x", "repeat": true}',
-     "FILE:1: 'repeat' is wrong\n  found: true\n  wanted: a number from 0"),
+     "FILE:1: 'repeat' is wrong\n  found: true\n  expected: a number from 0"),
     ('{"case": "a", "response": "x", "repeat": -1}',
-     "FILE:1: 'repeat' is wrong\n  found: -1\n  wanted: a number from 0"),
+     "FILE:1: 'repeat' is wrong\n  found: -1\n  expected: a number from 0"),
     ('{"case": "a", "response": "x", "varaint": "b"}',
      "FILE:1: key 'varaint' is not known\n  did you mean: variant"),
     ('{"case": "a", "response": "x", "responses": ["x"]}',
-     "FILE:1: has both 'response' and 'responses'\n  mend: keep one of them"),
+     "FILE:1: has both 'response' and 'responses'\n  hint: keep one of them"),
     ('{"case": "a", "response": "x", "variant": "a b"}',
-     "FILE:1: variant name 'a b' is not allowed\n  wanted: letters, digits, '_', '.', '-'"),
+     "FILE:1: variant name 'a b' is not allowed\n  expected: letters, digits, '_', '.', '-'"),
 ]  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def test_a_missing_file_is_refused(file: Path) -> None:
 
     assert str(caught.value) == (
         f"{file}: recorded answers cannot be read: No such file or directory\n"
-        "  mend: give a JSONL file: --responses FILE"
+        "  hint: give a JSONL file: --responses FILE"
     )
 
 
@@ -173,15 +173,15 @@ def test_rows_are_checked_against_the_cases(file: Path) -> None:
     assert str(caught.value) == (
         f"{file}:1: case 'refnd' is in no loaded suite\n"
         "  did you mean: refund\n"
-        "  mend: name the suite that it belongs to, or remove the row\n"
+        "  hint: name the suite that it belongs to, or remove the row\n"
         f"{file}:2: the number of answers is wrong\n"
         "  in case: chat\n"
         "  found: 1 answer\n"
-        "  wanted: 2, one for each user turn\n"
+        "  expected: 2, one for each user turn\n"
         f"{file}:4: the number of answers is wrong\n"
         "  in case: refund\n"
         "  found: 2 answers\n"
-        "  wanted: 1, one for each user turn\n"
+        "  expected: 1, one for each user turn\n"
         f"{file}: there is no answer of variant 'tunde'\n"
         "  found: base, tuned\n"
         "  did you mean: tuned"

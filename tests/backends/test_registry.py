@@ -73,7 +73,7 @@ def test_an_engine_that_declares_something_else_cannot_be_loaded(installed: Path
     assert str(caught.value) == (
         "backend 'local' cannot be loaded\n"
         "  found: mine_engine:open_local: 'disks' is not a valid Models\n"
-        "  mend: reinstall mine"
+        "  hint: reinstall mine"
     )
 
 
@@ -88,7 +88,7 @@ def test_an_engine_that_cannot_be_loaded_names_its_package(installed: Path) -> N
     assert str(caught.value) == (
         "backend 'broken' cannot be loaded\n"
         "  found: mine_engine:nothing: module 'mine_engine' has no attribute 'nothing'\n"
-        "  mend: reinstall mine"
+        "  hint: reinstall mine"
     )
 
 
@@ -99,7 +99,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     assert str(caught.value) == (
         "backend 'replya' is not known\n"
         "  did you mean: replay\n"
-        f"  mend: use one of {', '.join(backend_names())}"
+        f"  hint: use one of {', '.join(backend_names())}"
     )
 
 
@@ -109,7 +109,7 @@ def test_missing_packages_are_named_with_the_extra_to_install() -> None:
 
     assert str(caught.value) == (
         "backend 'fast' needs no_such_engine, nor_this_one\n"
-        "  mend: pip install 'adapter-gate-harness[vllm]'"
+        "  hint: pip install 'adapter-gate-harness[vllm]'"
     )
 
 

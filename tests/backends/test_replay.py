@@ -87,5 +87,5 @@ def test_replay_without_a_file_is_refused() -> None:
         open_backend("replay")
 
     assert str(caught.value) == (
-        "backend 'replay' needs recorded answers\n  mend: add --responses FILE.jsonl"
+        "backend 'replay' needs recorded answers\n  hint: add --responses FILE.jsonl"
     )

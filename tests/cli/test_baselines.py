@@ -265,22 +265,22 @@ def test_a_run_against_a_file_saves_the_variant_that_answered(
         (
             "latest",
             "run {run} has several variants: say which to compare\n"
-            "  wanted: latest:base or latest:new\n",
+            "  expected: latest:base or latest:new\n",
         ),
         (
             "latest:nwe",
-            "variant 'nwe' is not part of run {run}\n  wanted: base, new\n  did you mean: new\n",
+            "variant 'nwe' is not part of run {run}\n  expected: base, new\n  did you mean: new\n",
         ),
         (
             "bsae",
             "--baseline 'bsae' names no variant of this run, and no earlier run\n"
-            "  wanted: one of base, new; a run (`harness runs` lists them); FILE.json\n"
+            "  expected: one of base, new; a run (`harness runs` lists them); FILE.json\n"
             "  did you mean: base\n",
         ),
         (
             "latest:",
             "the name of the variant is missing after the colon\n  found: latest:\n"
-            "  wanted: latest or latest:NAME\n",
+            "  expected: latest or latest:NAME\n",
         ),
         (
             "reports/bsae",
@@ -329,15 +329,15 @@ def test_a_baseline_of_another_engine_is_refused_before_anything_is_generated(
 
     adapters = ["--adapter", "new=adapters/new", "--adapter", "old=adapters/old"]
     assert main(["run", "--backend", "echo", *adapters, "--baseline", named]) == 2
-    mend = (
+    hint = (
         "  found: the environment (engine replay → echo) differs\n"
-        "  mend: run both in the same environment: take the baseline from a run in this one, or "
+        "  hint: run both in the same environment: take the baseline from a run in this one, or "
         "run in that of the baseline; --baseline none judges by the bars alone\n"
     )
     pair = f"can be compared with variant base of run {first}"
     assert capsys.readouterr().err == (
-        f"--baseline {named}: no case of variant new {pair}\n{mend}"
-        f"--baseline {named}: no case of variant old {pair}\n{mend}2 problems\n"
+        f"--baseline {named}: no case of variant new {pair}\n{hint}"
+        f"--baseline {named}: no case of variant old {pair}\n{hint}2 problems\n"
     )
     assert run_id() == first, "no run was begun"
 

@@ -48,7 +48,7 @@ def test_a_changed_row_is_found_and_left_out_by_the_repair(capsys: Printed) -> N
     connection.close()
 
     assert main(["cache", "verify"]) == 3
-    assert capsys.readouterr().out.endswith("mend: harness cache verify --repair\n")
+    assert capsys.readouterr().out.endswith("hint: harness cache verify --repair\n")
     assert main(["cache", "verify", "--repair"]) == 0
     assert "  completions: 23 kept, 1 lost\n" in capsys.readouterr().out
     assert main(["cache", "verify"]) == 0
@@ -57,7 +57,7 @@ def test_a_changed_row_is_found_and_left_out_by_the_repair(capsys: Printed) -> N
 def test_a_negative_number_of_runs_removes_nothing(capsys: Printed) -> None:
     assert main(["cache", "prune", "--keep=-3"]) == 2
     assert capsys.readouterr().err == (
-        "argument --keep: '-3' is no whole number from 0\n  mend: see harness cache --help\n"
+        "argument --keep: '-3' is no whole number from 0\n  hint: see harness cache --help\n"
     )
     assert main(["cache", "verify"]) == 0
 

@@ -119,7 +119,7 @@ def test_changed_cases_are_not_compared_unless_the_user_insists(
     assert capsys.readouterr().err == (
         f"no case of variant base of run {new} can be compared with variant base of run {old}\n"
         "  found: the case itself (its messages or checks) differs\n"
-        "  mend: run both in the same environment on the same suites; --insist compares them all "
+        "  hint: run both in the same environment on the same suites; --insist compares them all "
         "the same, and the report says so\n"
     )
     old = f"base.{tail(old)}"
@@ -232,12 +232,12 @@ def test_all_that_is_wrong_with_the_sides_is_said_at_once(runs: list[str], capsy
     assert main(["compare", f"{runs[0]}:nwe", "reports/none", "suites"]) == 2
     assert capsys.readouterr().err == (
         f"variant 'nwe' is not part of run {runs[0]}\n"
-        "  wanted: base, new\n"
+        "  expected: base, new\n"
         "  did you mean: new\n"
         "reports/none: there is no such file or folder\n"
         "suites/scorecard.json: this is no report of a run: cannot read the scorecard: "
         "No such file or directory\n"
-        "  wanted: a folder under reports/, as a run leaves it\n"
+        "  expected: a folder under reports/, as a run leaves it\n"
         "3 problems\n"
     )
 
@@ -271,7 +271,7 @@ def test_a_baseline_from_elsewhere_is_no_side_and_says_where_it_is(
     assert main(["compare", side, "latest:new"]) == 2
     assert capsys.readouterr().err == (
         f"variant 'base' did not answer in run {newest}: its answers are those of {source}\n"
-        f"  mend: name {source} instead of {side}\n"
+        f"  hint: name {source} instead of {side}\n"
     )
 
 
@@ -284,11 +284,11 @@ def test_a_baseline_from_elsewhere_is_no_side_and_says_where_it_is(
         (
             "latest:",
             "the name of the variant is missing after the colon\n  found: latest:\n"
-            "  wanted: latest or latest:NAME\n",
+            "  expected: latest or latest:NAME\n",
         ),
         (
             "none",
-            "no run is called 'none'\n  mend: `harness runs` lists them; `latest` is the newest\n",
+            "no run is called 'none'\n  hint: `harness runs` lists them; `latest` is the newest\n",
         ),
     ],
 )
@@ -319,5 +319,5 @@ def test_several_candidates_and_none_named(record: Record, capsys: Printed) -> N
     assert main(["compare", "latest", "latest:one"]) == 2
     assert capsys.readouterr().err == (
         f"run {run_ids()[0]} has several variants: say which to compare\n"
-        "  wanted: latest:base or latest:one or latest:two\n"
+        "  expected: latest:base or latest:one or latest:two\n"
     )

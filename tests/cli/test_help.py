@@ -60,12 +60,12 @@ def test_an_option_of_other_commands_is_not_suggested(
     assert capsys.readouterr().err == (
         f"unknown option {next(word for word in words if word.startswith('-'))!r}\n"
         f"  found: other commands have it, `{command}` has not\n"
-        f"  mend: see {command} --help\n"
+        f"  hint: see {command} --help\n"
     )
 
 
 @pytest.mark.parametrize(
-    ("words", "mend"),
+    ("words", "hint"),
     [
         (
             ["--system", "x"],
@@ -77,10 +77,10 @@ def test_an_option_of_other_commands_is_not_suggested(
     ],
 )
 def test_what_other_tools_say_with_an_option_is_told_in_the_words_of_this_one(
-    words: list[str], mend: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", *words]) == 2
-    assert capsys.readouterr().err == f"unknown option {words[0]!r}\n  mend: {mend}\n"
+    assert capsys.readouterr().err == f"unknown option {words[0]!r}\n  hint: {hint}\n"
 
 
 def test_a_command_without_an_engine_says_nothing_of_engine_arguments(
@@ -97,5 +97,5 @@ def test_a_slip_is_sought_among_the_options_of_the_command(
     assert capsys.readouterr().err == (
         "unknown option '--modle'\n"
         "  did you mean: --model\n"
-        "  mend: see harness lint-adapter --help\n"
+        "  hint: see harness lint-adapter --help\n"
     )

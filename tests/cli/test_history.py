@@ -57,7 +57,7 @@ def test_reading_makes_no_store(project: Path, capsys: Printed, words: list[str]
     assert main([*words, "--store", "absent.db"]) == 2
     assert capsys.readouterr().err == (
         "absent.db: there is no store here: nothing was run yet\n"
-        "  mend: `harness run` makes it; --store FILE names another\n"
+        "  hint: `harness run` makes it; --store FILE names another\n"
     )
     assert not Path("absent.db").exists()
 
@@ -93,7 +93,7 @@ def test_an_unknown_run(record: Record, capsys: Printed) -> None:
     assert capsys.readouterr().err == (
         f"no run is called '{run_id()}x'\n"
         f"  did you mean: {run_id()}\n"
-        "  mend: `harness runs` lists them; `latest` is the newest\n"
+        "  hint: `harness runs` lists them; `latest` is the newest\n"
     )
 
 
@@ -106,7 +106,7 @@ def test_the_beginning_of_several_runs(record: Record, capsys: Printed) -> None:
     assert main(["show", "2"]) == 2
     assert capsys.readouterr().err == (
         f"'2' is the beginning of 2 runs\n  found: {run_id()}, {run_id(1)}\n"
-        "  mend: type more of the id\n"
+        "  hint: type more of the id\n"
     )
 
 
@@ -178,7 +178,7 @@ def test_a_suite_that_is_gone_is_said(record: Record, capsys: Printed) -> None:
     assert main(["rescore"]) == 2
     assert capsys.readouterr().err == (
         f"suites/colours.yaml: suite colours of run {run_id()} is not there any more\n"
-        "  mend: name the files where the suites are now: "
+        "  hint: name the files where the suites are now: "
         f"harness rescore {run_id()} FILE\n"
     )
     assert main(["rescore", "latest", "elsewhere"]) == 0
@@ -195,5 +195,5 @@ def test_a_suite_of_the_run_may_not_be_left_out(record: Record, capsys: Printed)
     assert capsys.readouterr().err == (
         f"run {run_id()} has suites that are not named: colours\n"
         "  found: other\n"
-        f"  mend: name all of them, or none: harness rescore {run_id()}\n"
+        f"  hint: name all of them, or none: harness rescore {run_id()}\n"
     )

@@ -50,7 +50,7 @@ def test_a_name_that_no_suite_can_have_is_told(capsys: Printed) -> None:
     assert main(["import", "xstest", "x.csv", "--out", "my suite.json"]) == 2
     assert capsys.readouterr().err == (
         "--out cannot be used\n  found: my suite.json\n"
-        "  wanted: NAME.yaml, with letters, digits, _, . and - in the name\n"
+        "  expected: NAME.yaml, with letters, digits, _, . and - in the name\n"
     )
 
 

@@ -121,24 +121,24 @@ def test_the_noise_floor_is_reported_and_decides_nothing(
     [
         (
             ["run", "--adaptor", "x=y"],
-            "unknown option '--adaptor'\n  did you mean: --adapter\n  mend: see harness run --help",
+            "unknown option '--adaptor'\n  did you mean: --adapter\n  hint: see harness run --help",
         ),
         (
             ["run", "--backend", "hff"],
             "backend 'hff' is not known\n"
             "  did you mean: hf\n"
-            "  mend: use one of echo, hf, openai, replay, vllm",
+            "  hint: use one of echo, hf, openai, replay, vllm",
         ),
         (
             ["run", "--backend", "replay", "--baseline", "nwe"],
             "--baseline 'nwe' names no variant of this run, and no earlier run\n"
-            "  wanted: one of base, new; a run (`harness runs` lists them); FILE.json\n"
+            "  expected: one of base, new; a run (`harness runs` lists them); FILE.json\n"
             "  did you mean: new",
         ),
         (
             ["run", "--baseline", "answers.jsonl"],
             "answers.jsonl: this file is no run and no baseline\n"
-            "  wanted: a run (`harness runs` lists them), its folder under reports/, or a "
+            "  expected: a run (`harness runs` lists them), its folder under reports/, or a "
             "FILE.json that `harness baseline save` wrote",
         ),
         (
@@ -147,13 +147,13 @@ def test_the_noise_floor_is_reported_and_decides_nothing(
         ),
         (
             ["run", "--model"],
-            "argument --model: expected one argument\n  mend: see harness run --help",
+            "argument --model: expected one argument\n  hint: see harness run --help",
         ),
         (
             ["run", "--report-dir", "harness.toml"],
             "harness.toml: no report can be written here\n"
             "  found: File exists\n"
-            "  mend: choose another directory with --report-dir DIR",
+            "  hint: choose another directory with --report-dir DIR",
         ),
     ],
 )
@@ -172,7 +172,7 @@ def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rnu"]) == 2
     first, wanted, last = capsys.readouterr().err.splitlines()
     assert (first, last) == ("unknown command 'rnu'", "  did you mean: run")
-    assert {"run", "score", "validate"} <= set(wanted.removeprefix("  wanted: ").split(", "))
+    assert {"run", "score", "validate"} <= set(wanted.removeprefix("  expected: ").split(", "))
 
 
 def test_no_recorded_answers(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,7 +180,7 @@ def test_no_recorded_answers(project: Path, capsys: pytest.CaptureFixture[str]) 
 
     assert main(["score"]) == 2
     assert capsys.readouterr().err == (
-        "no recorded answers given\n  mend: add --responses FILE (JSONL)\n"
+        "no recorded answers given\n  hint: add --responses FILE (JSONL)\n"
     )
 
 
@@ -192,7 +192,7 @@ def test_recorded_answers_that_the_engine_would_not_read(
     assert main(["run", "--backend", "hf", "--model", "m"]) == 2
     assert capsys.readouterr().err == (
         "--responses names recorded answers, and backend 'hf' makes its own\n"
-        "  mend: add --backend replay, or use `harness score`\n"
+        "  hint: add --backend replay, or use `harness score`\n"
     )
 
 
@@ -220,10 +220,10 @@ def test_rows_of_another_format_say_what_to_rename(
     assert capsys.readouterr().err == (
         "answers.jsonl:1: 'case' is missing\n"
         "  found: id, answer\n"
-        "  mend: rename 'id' to 'case'\n"
+        "  hint: rename 'id' to 'case'\n"
         "answers.jsonl:1: 'response' is missing\n"
         "  found: id, answer\n"
-        "  mend: rename 'answer' to 'response'\n"
+        "  hint: rename 'answer' to 'response'\n"
         "2 problems\n"
     )
 

@@ -93,7 +93,7 @@ def test_a_slip_in_the_name_of_a_check(capsys: Printed) -> None:
     assert capsys.readouterr().err == (
         "check 'contians' is not known\n"
         "  did you mean: contains\n"
-        "  mend: `harness checks` lists them\n"
+        "  hint: `harness checks` lists them\n"
     )
 
 
@@ -102,5 +102,5 @@ def test_a_path_that_cannot_be_used_is_no_traceback(capsys: Printed) -> None:
 
     assert main(["rollback", "--to", "base", "--current", "file/x"]) == 2
     assert capsys.readouterr().err == (
-        "file: cannot be used\n  found: file exists\n  mend: name another path\n"
+        "file: cannot be used\n  found: file exists\n  hint: name another path\n"
     )

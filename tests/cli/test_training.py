@@ -65,7 +65,7 @@ def test_a_file_without_data_is_a_mistake(
 
     assert main(["train", str(file)]) == 2
     assert capsys.readouterr().err == (
-        "data: no file of rows is named\n  mend: data: [rows.jsonl]\n"
+        "data: no file of rows is named\n  hint: data: [rows.jsonl]\n"
     )
 
 
@@ -86,7 +86,7 @@ def test_a_device_that_is_not_there_is_refused_at_once(
     assert main(["train", file, *words]) == 2
     assert capsys.readouterr().err == (
         f"{file}:4:9: device 'cuda': torch {torch.__version__} sees no GPU\n"
-        "  mend: say device: auto or device: cpu\n"
+        "  hint: say device: auto or device: cpu\n"
     )
 
 
@@ -99,7 +99,7 @@ def test_an_output_that_holds_something_else_is_refused_at_once(
 
     assert main(["train", config(tmp_path, model), *words]) == 2
     assert capsys.readouterr().err == (
-        f"{tmp_path}/out: is not empty, and holds no training\n  mend: train into a new directory\n"
+        f"{tmp_path}/out: is not empty, and holds no training\n  hint: train into a new directory\n"
     )
 
 
@@ -113,7 +113,7 @@ def test_an_output_that_cannot_be_written_is_refused_at_once(
     assert capsys.readouterr().err == (
         f"{tmp_path}/rows.jsonl/out: nothing can be written here\n"
         f"  found: {tmp_path}/rows.jsonl: not a directory\n"
-        "  mend: name another directory as output\n"
+        "  hint: name another directory as output\n"
     )
 
 
@@ -121,7 +121,7 @@ def test_merging_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["merge", f"{tmp_path}/none", "--out", f"{tmp_path}/merged"]) == 2
     assert capsys.readouterr().err == (
         f"{tmp_path}/none: there is no such adapter directory\n"
-        "  mend: give the directory with adapter_config.json and adapter_model.safetensors\n"
+        "  hint: give the directory with adapter_config.json and adapter_model.safetensors\n"
     )
 
 
@@ -135,7 +135,7 @@ def test_merging_on_a_device_that_is_not_known(
     assert main([*words, "--device", "gpu"]) == 2
     assert capsys.readouterr().err == (
         "device 'gpu' is not known\n"
-        "  wanted: auto, cpu, cuda, cuda:N or mps\n"
+        "  expected: auto, cpu, cuda, cuda:N or mps\n"
         "  did you mean: cuda\n"
     )
 

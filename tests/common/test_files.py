@@ -34,5 +34,5 @@ def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -
     with alone(lock, "the loop runs"):
         pass
     assert str(caught.value) == (
-        f"{tmp_path}: the loop runs\n  mend: wait for it, or end it: the lock goes with its process"
+        f"{tmp_path}: the loop runs\n  hint: wait for it, or end it: the lock goes with its process"
     )

@@ -27,12 +27,15 @@ class Settings(BaseModel):
     [
         (
             {"names": "a"},
-            {"found": "text 'a'", "wanted": "a list", "mend": 'put it in brackets: ["a"]'},
+            {"found": "text 'a'", "expected": "a list", "hint": 'put it in brackets: ["a"]'},
         ),
-        ({"names": 7}, {"found": "number 7", "wanted": "a list"}),
-        ({"either": "many"}, {"found": "text 'many'", "wanted": "a whole number"}),
-        ({"url": "file:///"}, {"found": "text 'file:///'", "wanted": "http://... or https://..."}),
-        ({"code": "x"}, {"found": "text 'x'", "wanted": "a text that matches ^[A-Z]+$"}),
+        ({"names": 7}, {"found": "number 7", "expected": "a list"}),
+        ({"either": "many"}, {"found": "text 'many'", "expected": "a whole number"}),
+        (
+            {"url": "file:///"},
+            {"found": "text 'file:///'", "expected": "http://... or https://..."},
+        ),
+        ({"code": "x"}, {"found": "text 'x'", "expected": "a text that matches ^[A-Z]+$"}),
     ],
 )
 def test_a_wrong_value_is_one_problem(given: dict[str, Any], said: dict[str, str]) -> None:

@@ -49,13 +49,13 @@ def test_a_file_that_is_named_runs(project: Settings) -> None:
         ),
         (
             "suites/starter/data.jsonl",
-            "suites/starter/data.jsonl: not a suite file\n  wanted: a .yaml or .yml file",
+            "suites/starter/data.jsonl: not a suite file\n  expected: a .yaml or .yml file",
         ),
         (
             "empty",
             "no suite in empty\n"
-            "  wanted: a .yaml file in that folder, or below it and configured\n"
-            "  mend: name the folder that holds the suites",
+            "  expected: a .yaml file in that folder, or below it and configured\n"
+            "  hint: name the folder that holds the suites",
         ),
     ],
 )
@@ -74,6 +74,6 @@ def test_no_name_and_no_configuration_is_an_input_error() -> None:
 
     assert str(caught.value) == (
         "no suite given\n"
-        '  mend: name a file or folder, or set suites = ["suites"] in empty/harness.toml, '
+        '  hint: name a file or folder, or set suites = ["suites"] in empty/harness.toml, '
         "which `harness init` writes"
     )

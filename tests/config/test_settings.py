@@ -51,7 +51,7 @@ def test_an_engine_argument_needs_a_value() -> None:
     with pytest.raises(InputError) as caught:
         engine_arguments(Settings(engine_arg=("delay",)))
 
-    assert str(caught.value) == ("--engine-arg 'delay' is not understood\n  wanted: KEY=VALUE")
+    assert str(caught.value) == ("--engine-arg 'delay' is not understood\n  expected: KEY=VALUE")
 
 
 @pytest.mark.parametrize(
@@ -61,38 +61,38 @@ def test_an_engine_argument_needs_a_value() -> None:
             'model = "m"\nbackand = "hf"\n',
             "{path}:2:1: unknown setting 'backand'\n"
             "  did you mean: backend\n"
-            "  mend: known settings: {known}",
+            "  hint: known settings: {known}",
         ),
         (
             'batch_tokens = "many"\n',
             "{path}:1:16: wrong value for 'batch_tokens'\n"
             "  found: text 'many'\n"
-            "  wanted: a whole number",
+            "  expected: a whole number",
         ),
         (
             '# several\nmodel = "m"\n[judge]\nbackend = 3\n[variants.new]\nadaptor = "x"\n'
             "sampling = {temperature = -1}\n",
             "{path}:4:11: wrong value for 'judge.backend'\n"
             "  found: number 3\n"
-            "  wanted: a text\n"
-            '  mend: put it in quotes: "3"\n'
+            "  expected: a text\n"
+            '  hint: put it in quotes: "3"\n'
             "{path}:6:1: unknown setting 'adaptor'\n"
             "  did you mean: adapter\n"
-            "  mend: known settings: adapter, chat_template, model, sampling, system\n"
+            "  hint: known settings: adapter, chat_template, model, sampling, system\n"
             "{path}:7:27: wrong value for 'variants.new.sampling.temperature'\n"
             "  found: number -1\n"
-            "  wanted: 0 or more",
+            "  expected: 0 or more",
         ),
         (
             'adapter = "new=out/new"\nreasoning_tags = [3]\n',
             "{path}:1:11: wrong value for 'adapter'\n"
             "  found: text 'new=out/new'\n"
-            "  wanted: a list\n"
-            '  mend: put it in brackets: ["new=out/new"]\n'
+            "  expected: a list\n"
+            '  hint: put it in brackets: ["new=out/new"]\n'
             "{path}:2:19: wrong value for 'reasoning_tags.0'\n"
             "  found: number 3\n"
-            "  wanted: a text\n"
-            '  mend: put it in quotes: "3"',
+            "  expected: a text\n"
+            '  hint: put it in quotes: "3"',
         ),
         (
             "model = \n",
@@ -119,10 +119,10 @@ def test_a_wrong_configuration_is_an_input_error(tmp_path: Path, text: str, mess
             "[tool.other]\nmodel = 1\n\n[tool.harness.judges.big]\nmodle = 'm'\n",
             "{path}:5:1: unknown setting 'modle'\n"
             "  did you mean: model\n"
-            "  mend: known settings: adapter, backend, base_url, device, dtype, engine_args, "
+            "  hint: known settings: adapter, backend, base_url, device, dtype, engine_args, "
             "model, responses, sampling",
         ),
-        ("[tool]\nharness = 3\n", "{path}: tool.harness is no table\n  wanted: [tool.harness]"),
+        ("[tool]\nharness = 3\n", "{path}: tool.harness is no table\n  expected: [tool.harness]"),
     ],
 )
 def test_a_wrong_table_of_pyproject_is_an_input_error(
@@ -144,10 +144,10 @@ def test_a_wrong_value_on_the_command_line_is_named_as_its_option(tmp_path: Path
     assert str(caught.value) == (
         "wrong value for '--batch-tokens'\n"
         "  found: text 'many'\n"
-        "  wanted: a whole number\n"
+        "  expected: a whole number\n"
         "wrong value for '--time-limit'\n"
         "  found: text '-1'\n"
-        "  wanted: above 0"
+        "  expected: above 0"
     )
 
 

@@ -66,7 +66,7 @@ def test_typed_in_the_root_everything_stays_as_it_was_typed(project: Path) -> No
             {"adapter": ["nowhere"]},
             "--adapter nowhere: there is no such directory\n"
             "  found: nothing at /project/sub/nowhere\n"
-            "  mend: give the directory with adapter_config.json and adapter_model.safetensors",
+            "  hint: give the directory with adapter_config.json and adapter_model.safetensors",
         ),
         (
             {"variant": ["old=adapter:./mien"], "responses": "answers.jsonl"},

@@ -277,7 +277,7 @@ def test_an_engine_that_breaks_ends_the_run_with_all_that_was_finished(tmp_path:
     said = (
         "the engine 'scripted' broke\n"
         "  found: RuntimeError: CUDA error: device-side assert\n"
-        "  mend: run the same command again: it goes on where this one stopped"
+        "  hint: run the same command again: it goes on where this one stopped"
     )
     assert str(counts.broken) == said
     assert Note(said) in heard
@@ -312,7 +312,7 @@ def test_an_engine_that_hangs_is_left(tmp_path: Path) -> None:
     assert time.monotonic() - began < 5
     assert str(counts.broken) == (
         "the engine 'scripted' gave no sign of life for 0.3 s\n"
-        "  mend: run the same command again: it goes on where this one stopped"
+        "  hint: run the same command again: it goes on where this one stopped"
     )
     assert outcomes(results) == {
         "a": "pass",
@@ -328,7 +328,7 @@ def test_a_run_ends_at_its_time_limit_with_all_that_was_finished(tmp_path: Path)
 
     assert str(counts.broken) == (
         "the run's time limit of 0.4 s is over\n"
-        "  mend: run the same command again: it goes on where this one stopped"
+        "  hint: run the same command again: it goes on where this one stopped"
     )
     assert len(results) == 100
     assert 0 < sum(result.outcome is Outcome.PASS for result in results) < 100

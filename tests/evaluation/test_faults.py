@@ -80,7 +80,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(small_disk: Path) -> None:
     assert worker.stderr == (
         f"{path}: no space left for the store\n"
         "  found: database or disk is full\n"
-        "  mend: free some space and run the same command again: finished answers are kept\n"
+        "  hint: free some space and run the same command again: finished answers are kept\n"
     )
     subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     check_nothing_was_lost(path, worker.stdout)
@@ -114,7 +114,7 @@ def test_a_read_only_folder_is_said_before_anything_is_generated(
     lines = worker.stderr.splitlines()
     assert lines[0] == f"{path}: the store cannot be written"
     assert lines[-1] == (
-        "  mend: give yourself write permission to the file and its folder, or name another file"
+        "  hint: give yourself write permission to the file and its folder, or name another file"
     )
 
 

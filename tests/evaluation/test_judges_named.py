@@ -70,11 +70,11 @@ def test_a_judge_that_is_missing_is_said_before_anything_is_generated(project: P
     assert str(caught.value) == (
         "manners.yaml:4:5: a check asks a judge, and none is configured\n"
         "  in case: greet\n"
-        "  mend: add [tool.harness.judge] to pyproject.toml, with backend and model\n"
+        "  hint: add [tool.harness.judge] to pyproject.toml, with backend and model\n"
         "manners.yaml:8:5: no judge is called 'strict'\n"
         "  in case: part\n"
         "  did you mean: strikt\n"
-        "  mend: add [tool.harness.judges.strict] to pyproject.toml, with backend and model"
+        "  hint: add [tool.harness.judges.strict] to pyproject.toml, with backend and model"
     )
     assert not list(Path("reports").glob("2*"))
 
@@ -86,7 +86,7 @@ def test_a_wrong_key_of_a_judge_is_named(project: Path) -> None:
     assert str(caught.value) == (
         "harness.toml:4:1: unknown setting 'modle'\n"
         "  did you mean: model\n"
-        "  mend: known settings: adapter, backend, base_url, device, dtype, engine_args, model, "
+        "  hint: known settings: adapter, backend, base_url, device, dtype, engine_args, model, "
         "responses, sampling"
     )
 

@@ -129,29 +129,29 @@ def test_another_override_is_another_answer_and_the_rest_is_in_the_store(
             "[variants.hot]\nsampling = {temprature = 0.7}",
             "{path}:2:13: unknown setting 'temprature'\n"
             "  did you mean: temperature\n"
-            "  mend: known settings: max_new_tokens, repetition_penalty, seed, stop, temperature, "
+            "  hint: known settings: max_new_tokens, repetition_penalty, seed, stop, temperature, "
             "top_k, top_p",
         ),
         (
             "[variants.hot]\nprompt = 'x'",
             "{path}:2:1: unknown setting 'prompt'\n"
-            "  mend: known settings: adapter, chat_template, model, sampling, system",
+            "  hint: known settings: adapter, chat_template, model, sampling, system",
         ),
         (
             "[variants.hot]\nsampling = {temperature = 'hot'}",
             "{path}:2:27: wrong value for 'variants.hot.sampling.temperature'\n"
             "  found: text 'hot'\n"
-            "  wanted: a number",
+            "  expected: a number",
         ),
         (
             "[variants.hot]\nsampling = {temperature = -1}",
             "{path}:2:27: wrong value for 'variants.hot.sampling.temperature'\n"
             "  found: number -1\n"
-            "  wanted: 0 or more",
+            "  expected: 0 or more",
         ),
         (
             "[variants.'so hot']\nsystem = 'x'",
-            "variant name 'so hot' is not allowed\n  wanted: letters, digits, '_', '.', '-'",
+            "variant name 'so hot' is not allowed\n  expected: letters, digits, '_', '.', '-'",
         ),
     ],
 )
@@ -172,7 +172,7 @@ def test_an_engine_that_takes_no_templates_says_so(project: Path) -> None:
     assert str(caught.value) == (
         "variant 'bare' has a chat template of its own, and backend 'echo' takes none\n"
         f"  found: {project}/templates/bare.jinja\n"
-        "  mend: use --backend hf, or leave chat_template out"
+        "  hint: use --backend hf, or leave chat_template out"
     )
 
 
@@ -186,5 +186,5 @@ def test_a_template_that_is_missing_is_named(project: Path) -> None:
 
     assert str(caught.value) == (
         f"{project}/templates/gone.jinja: there is no such chat template\n"
-        "  wanted: a Jinja file, such as chat_template.jinja"
+        "  expected: a Jinja file, such as chat_template.jinja"
     )

@@ -79,52 +79,53 @@ def test_recorded_answers_bring_their_own_variants() -> None:
         (
             {"model": None, "root": "empty"},
             "no model given\n"
-            '  mend: add --model DIR, or model = "DIR" in empty/harness.toml, '
+            '  hint: add --model DIR, or model = "DIR" in empty/harness.toml, '
             "which `harness init` writes",
         ),
         (
             {"adapter": ("base=x",)},
             "two variants are called 'base'\n"
             "  found: m, x\n"
-            "  mend: base is --model itself: give the other a name of its own",
+            "  hint: base is --model itself: give the other a name of its own",
         ),
         (
             {"adapter": ("a=x", "a=y")},
             "two variants are called 'a'\n"
             "  found: x, y\n"
-            "  mend: give each a name of its own: --adapter NAME=DIR",
+            "  hint: give each a name of its own: --adapter NAME=DIR",
         ),
         (
             {"adapter": ("a b=x",)},
-            "variant name 'a b' is not allowed\n  wanted: letters, digits, '_', '.', '-'",
+            "variant name 'a b' is not allowed\n  expected: letters, digits, '_', '.', '-'",
         ),
         (
             {"adapter": ("repaired=x",), "baseline": "repiared"},
             "--baseline 'repiared' names no variant of this run, and no earlier run\n"
-            "  wanted: one of base, repaired; a run (`harness runs` lists them); FILE.json\n"
+            "  expected: one of base, repaired; a run (`harness runs` lists them); FILE.json\n"
             "  did you mean: repaired",
         ),
         (
             {"adapter": ("repaired=x",), "reference": ("bass",)},
             "--reference 'bass' names no variant of this run\n"
-            "  wanted: one of base, repaired\n"
+            "  expected: one of base, repaired\n"
             "  did you mean: base",
         ),
         (
             {"variant": ("x=lora:y",)},
-            "--variant 'x=lora:y' is not understood\n  wanted: NAME=adapter:DIR or NAME=model:DIR",
+            "--variant 'x=lora:y' is not understood\n"
+            "  expected: NAME=adapter:DIR or NAME=model:DIR",
         ),
         (
             {"adapter": ("x=",)},
-            "adapter 'x=' is not understood\n  wanted: --adapter NAME=DIR",
+            "adapter 'x=' is not understood\n  expected: --adapter NAME=DIR",
         ),
         (
             {"adapter": ("=x",)},
-            "adapter '=x' is not understood\n  wanted: --adapter NAME=DIR",
+            "adapter '=x' is not understood\n  expected: --adapter NAME=DIR",
         ),
         (
             {"variant": ("=adapter:x",)},
-            "adapter '=x' is not understood\n  wanted: --variant NAME=adapter:DIR",
+            "adapter '=x' is not understood\n  expected: --variant NAME=adapter:DIR",
         ),
         ({"adapter": ("nowhere/*",)}, "no directory matches 'nowhere/*'"),
     ],

@@ -125,11 +125,12 @@ def test_one_of_several_variants_must_be_named(tmp_path: Path) -> None:
 
     assert refusal(tmp_path / "b.json", rows("P", "base"), run) == (
         "FILE: the run has several variants and no baseline: say which to save\n"
-        "  wanted: base, tuned\n"
-        "  mend: add --variant NAME"
+        "  expected: base, tuned\n"
+        "  hint: add --variant NAME"
     )
     assert refusal(tmp_path / "b.json", rows("P", "base"), run, "tunde") == (
-        "FILE: variant 'tunde' is not part of run r1\n  wanted: base, tuned\n  did you mean: tuned"
+        "FILE: variant 'tunde' is not part of run r1\n"
+        "  expected: base, tuned\n  did you mean: tuned"
     )
 
 
@@ -147,7 +148,7 @@ def test_a_baseline_from_elsewhere_is_not_the_one_to_save(tmp_path: Path) -> Non
     assert load_baseline(path).variant.name == "tuned"
     assert refusal(tmp_path / "c.json", rows("P", "tuned"), run, "base") == (
         "FILE: variant 'base' did not answer in run r1: its answers are those of old.json\n"
-        "  wanted: tuned"
+        "  expected: tuned"
     )
 
 
@@ -157,8 +158,8 @@ def test_one_of_several_beside_a_baseline_from_elsewhere_must_be_named(tmp_path:
 
     assert refusal(tmp_path / "b.json", rows("P", "one"), run) == (
         "FILE: several variants answered in the run, and its baseline did not: say which to save\n"
-        "  wanted: one, two\n"
-        "  mend: add --variant NAME"
+        "  expected: one, two\n"
+        "  hint: add --variant NAME"
     )
 
 
@@ -198,7 +199,7 @@ def test_a_result_that_was_improved_by_hand(tmp_path: Path) -> None:
 
     assert broken(path) == (
         "FILE: the baseline was changed after it was saved\n"
-        "  mend: save it again from the run, or restore the file"
+        "  hint: save it again from the run, or restore the file"
     )
 
 
@@ -208,7 +209,7 @@ def test_another_json_file(tmp_path: Path, text: str) -> None:
     path.write_text(text)
 
     assert broken(path) == (
-        "FILE: this is not a baseline file\n  wanted: a file that `harness baseline save` wrote"
+        "FILE: this is not a baseline file\n  expected: a file that `harness baseline save` wrote"
     )
 
 
@@ -217,8 +218,8 @@ def test_a_newer_version(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
 
     assert broken(path) == (
-        "FILE: the baseline has another format version\n  found: 2\n  wanted: 1\n"
-        "  mend: save it again with this version of the harness"
+        "FILE: the baseline has another format version\n  found: 2\n  expected: 1\n"
+        "  hint: save it again with this version of the harness"
     )
 
 

@@ -213,8 +213,8 @@ def test_results_that_nobody_asked_for_are_refused() -> None:
         alone(iter(results), n=1)
 
     assert str(caught.value) == (
-        "the results hold suite 't', which is not part of this run\n  wanted: s\n"
-        "the results hold variant 'old', which is not part of this run\n  wanted: new"
+        "the results hold suite 't', which is not part of this run\n  expected: s\n"
+        "the results hold variant 'old', which is not part of this run\n  expected: new"
     )
 
 
@@ -223,7 +223,7 @@ def test_a_baseline_that_is_no_variant_is_refused() -> None:
         decide([], [demand(1)], ROLES, "bsae")
 
     assert str(caught.value) == (
-        "the baseline 'bsae' is no variant of this run\n  wanted: base, new\n  did you mean: base"
+        "the baseline 'bsae' is no variant of this run\n  expected: base, new\n  did you mean: base"
     )
 
 

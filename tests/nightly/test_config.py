@@ -36,24 +36,24 @@ def test_an_empty_mapping_is_enough(tmp_path: Path) -> None:
             "sutes: [a]\n",
             "nightly.yaml:1:1: key 'sutes' is not known here\n"
             "  did you mean: suites\n"
-            "  mend: known keys: adapters, alerts, baseline, keep, model, name, pinned, suites, "
+            "  hint: known keys: adapters, alerts, baseline, keep, model, name, pinned, suites, "
             "variants",
         ),
         (
             "variants:\n  new: {adaptor: x}\n",
             "nightly.yaml:2:9: key 'adaptor' is not known here\n"
             "  did you mean: adapter\n"
-            "  mend: known keys: adapter, chat_template, model, sampling, suites, system",
+            "  hint: known keys: adapter, chat_template, model, sampling, suites, system",
         ),
         (
             "keep: 1\n",
-            "nightly.yaml:1:7: wrong value for 'keep'\n  found: number 1\n  wanted: 2 or more",
+            "nightly.yaml:1:7: wrong value for 'keep'\n  found: number 1\n  expected: 2 or more",
         ),
         (
             "name: a/b\n",
             "nightly.yaml:1:7: wrong value for 'name'\n"
             "  found: text 'a/b'\n"
-            "  wanted: letters, digits, '_', '.' and '-'",
+            "  expected: letters, digits, '_', '.' and '-'",
         ),
         (
             "alerts:\n  webhook: {timeout: 5}\n",
@@ -63,13 +63,13 @@ def test_an_empty_mapping_is_enough(tmp_path: Path) -> None:
             "alerts:\n  webhook: {url: file:///etc/passwd}\n",
             "nightly.yaml:2:18: wrong value for 'webhook.url'\n"
             "  found: text 'file:///etc/passwd'\n"
-            "  wanted: http://... or https://...",
+            "  expected: http://... or https://...",
         ),
         (
             "alerts: {on: [worse]}\n",
             "nightly.yaml:1:15: wrong value for 'alerts.on'\n"
             "  found: text 'worse'\n"
-            "  wanted: error, regressed, below_threshold, inconclusive or pass",
+            "  expected: error, regressed, below_threshold, inconclusive or pass",
         ),
     ],
 )

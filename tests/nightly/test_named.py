@@ -10,8 +10,8 @@ from harness.cli import main
 from tests.nightly.conftest import ALL, answers
 
 HEAD = "suites: [suites/colours.yaml]\n"
-NO_MODEL = "  mend: give the directory with config.json and *.safetensors"
-NO_ADAPTER = "  mend: give the directory with adapter_config.json and adapter_model.safetensors"
+NO_MODEL = "  hint: give the directory with config.json and *.safetensors"
+NO_ADAPTER = "  hint: give the directory with adapter_config.json and adapter_model.safetensors"
 
 
 def said(capsys: pytest.CaptureFixture[str], text: str, *options: str) -> str:
@@ -43,19 +43,19 @@ def said(capsys: pytest.CaptureFixture[str], text: str, *options: str) -> str:
         (
             HEAD + "variants:\n  new: {chat_template: t.jinja}\n",
             "nightly.yaml:3:24: t.jinja: there is no such chat template\n"
-            "  wanted: a Jinja file, such as chat_template.jinja",
+            "  expected: a Jinja file, such as chat_template.jinja",
         ),
         (
             HEAD + "baseline: latest:base\n",
             "nightly.yaml:2:11: the baseline of a night cannot be `latest`: "
             "that is another run each time\n"
             "  found: latest:base\n"
-            "  mend: name the run by its id, or save it as a file: harness baseline save",
+            "  hint: name the run by its id, or save it as a file: harness baseline save",
         ),
         (
             HEAD + "variants: {new: {}}\nbaseline: nev\n",
             "nightly.yaml:3:11: baseline 'nev' names no variant of this run, and no earlier run\n"
-            "  wanted: one of base, new; a run (`harness runs` lists them); FILE.json\n"
+            "  expected: one of base, new; a run (`harness runs` lists them); FILE.json\n"
             "  did you mean: new",
         ),
     ],
@@ -85,7 +85,7 @@ def from_disk(project: Path) -> None:
         (
             "variants:\n  a: {adapter: empty}\n",
             "nightly.yaml:2:16: empty: is no adapter: adapter_config.json is missing\n"
-            "  mend: give the directory that peft's save_pretrained wrote",
+            "  hint: give the directory that peft's save_pretrained wrote",
         ),
     ],
 )

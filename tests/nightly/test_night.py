@@ -145,7 +145,7 @@ def test_two_nights_at_once_are_refused(sleep: Sleep) -> None:
 
     assert str(caught.value) == (
         ".harness/nightly-production.lock: a night of 'production' is running already\n"
-        "  mend: wait for it, or end it: the lock goes with its process"
+        "  hint: wait for it, or end it: the lock goes with its process"
     )
 
 
@@ -217,7 +217,7 @@ def test_latest_is_no_baseline_of_a_night(sleep: Sleep) -> None:
     assert str(caught.value) == (
         "the baseline of a night cannot be `latest`: that is another run each time\n"
         "  found: latest:base\n"
-        "  mend: name the run by its id, or save it as a file: harness baseline save"
+        "  hint: name the run by its id, or save it as a file: harness baseline save"
     )
 
 

@@ -124,8 +124,8 @@ def test_a_tokenizer_without_template_is_refused(tmp_path: Path) -> None:
 
     assert str(caught.value) == (
         f"{tmp_path}: the tokenizer has no chat template\n"
-        "  wanted: chat_template.jinja, or chat_template in tokenizer_config.json\n"
-        "  mend: use the instruct model, or copy its chat_template.jinja into this directory"
+        "  expected: chat_template.jinja, or chat_template in tokenizer_config.json\n"
+        "  hint: use the instruct model, or copy its chat_template.jinja into this directory"
     )
 
 
@@ -138,7 +138,7 @@ def test_messages_that_a_template_refuses_are_named(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path}: the chat template refuses these messages: System role not supported\n"
         "  found: system, user\n"
-        "  mend: give the turns that this model's template knows; many know no system turn"
+        "  hint: give the turns that this model's template knows; many know no system turn"
     )
 
 
@@ -148,8 +148,8 @@ def test_a_directory_without_tokenizer_is_refused(tmp_path: Path) -> None:
 
     assert str(caught.value).startswith(f"{tmp_path}: the tokenizer cannot be loaded\n  found: ")
     assert str(caught.value).endswith(
-        "\n  wanted: tokenizer.json and tokenizer_config.json beside the model's weights"
-        "\n  mend: copy the tokenizer files of the base model into this directory"
+        "\n  expected: tokenizer.json and tokenizer_config.json beside the model's weights"
+        "\n  hint: copy the tokenizer files of the base model into this directory"
     )
 
 
@@ -171,9 +171,9 @@ def test_a_file_takes_the_place_of_the_model_s_own_template(tmp_path: Path) -> N
         (
             None,
             "{path}: there is no such chat template\n"
-            "  wanted: a Jinja file, such as chat_template.jinja",
+            "  expected: a Jinja file, such as chat_template.jinja",
         ),
-        ("  \n", "{path}: is an empty chat template\n  mend: write one, or leave it out"),
+        ("  \n", "{path}: is an empty chat template\n  hint: write one, or leave it out"),
         (
             "{%- for message in messages %}\n{{- message.content }}\n{%- endif %}",
             "{path}:3: is no chat template: Encountered unknown tag 'endif'. Jinja was looking "

@@ -98,7 +98,7 @@ def test_no_model_is_said_in_one_line(project: pytest.Pytester) -> None:
     done.stdout.fnmatch_lines(
         [
             "no model given",
-            '  mend: add --model DIR, or model = "DIR" at the top of harness.toml',
+            '  hint: add --model DIR, or model = "DIR" at the top of harness.toml',
             "collected 0 items",
             REFUSED,
         ]
@@ -109,7 +109,7 @@ def test_no_model_is_said_in_one_line(project: pytest.Pytester) -> None:
 UNWRITABLE = [
     "harness.toml: no report can be written here",
     "  found: File exists",
-    "  mend: choose another directory with --report-dir DIR",
+    "  hint: choose another directory with --report-dir DIR",
 ]
 
 
@@ -150,7 +150,7 @@ def test_a_value_that_pytest_takes_for_a_path_is_refused(
         [
             f"ERROR: pytest took the value of --model for a path to test, and {other} for the "
             "root of your project",
-            f"  mend: write --model={other}, or put a pytest.ini beside your conftest.py",
+            f"  hint: write --model={other}, or put a pytest.ini beside your conftest.py",
         ]
     )
     assert done.ret == 4

@@ -23,7 +23,7 @@ def test_a_case_that_broke_says_what_broke_and_how_to_go_on() -> None:
 
 def test_a_case_that_was_not_asked_says_what_ended_the_run() -> None:
     found = rule_case(
-        [], BROKEN, failure="the engine ended: out of memory\n  mend: a smaller batch"
+        [], BROKEN, failure="the engine ended: out of memory\n  hint: a smaller batch"
     )
 
     assert (found.kind, found.text.splitlines()) == (

@@ -69,7 +69,7 @@ def test_a_file_in_the_way_is_an_input_error_before_the_run(tmp_path: Path) -> N
     assert str(caught.value) == (
         f"{taken}: no report can be written here\n"
         "  found: File exists\n"
-        "  mend: choose another directory with --report-dir DIR"
+        "  hint: choose another directory with --report-dir DIR"
     )
 
 
@@ -80,7 +80,7 @@ def test_a_directory_below_a_file_is_an_input_error(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path / 'file' / 'reports'}: no report can be written here\n"
         "  found: Not a directory\n"
-        "  mend: choose another directory with --report-dir DIR"
+        "  hint: choose another directory with --report-dir DIR"
     )
 
 
@@ -98,7 +98,7 @@ def test_a_directory_in_the_pointers_place_is_an_input_error(tmp_path: Path) -> 
     assert str(caught.value) == (
         f"{tmp_path / 'latest'}: a directory stands where the pointer to the latest report "
         "belongs\n"
-        "  mend: rename it, or choose another directory with --report-dir DIR"
+        "  hint: rename it, or choose another directory with --report-dir DIR"
     )
 
 
@@ -120,7 +120,7 @@ def test_a_disk_that_fills_up_leaves_the_older_files_whole(tmp_path: Path) -> No
     assert str(caught.value) == (
         f"{tmp_path / RUN}: the report could not be written\n"
         "  found: No space left on device\n"
-        "  mend: results are in the store: make room and score again"
+        "  hint: results are in the store: make room and score again"
     )
     assert paths.results.read_text("utf-8") == before
     assert sorted(path.name for path in paths.directory.iterdir()) == [

@@ -15,7 +15,7 @@ from harness.reports.reading import COLUMNS
 from harness.results import Result
 from tests.reports.samples import VARIANTS, info, result, suite, variant
 
-AGAIN = "  mend: copy the folder again, or write it again: harness show RUN"
+AGAIN = "  hint: copy the folder again, or write it again: harness show RUN"
 
 
 def results() -> list[Result]:
@@ -78,7 +78,7 @@ def test_a_folder_that_is_no_report(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path}/scorecard.json: this is no report of a run: cannot read the scorecard: "
         "No such file or directory\n"
-        "  wanted: a folder under reports/, as a run leaves it"
+        "  expected: a folder under reports/, as a run leaves it"
     )
 
 
@@ -117,8 +117,8 @@ def no_score(text: str) -> str:
             ": results are missing\n"
             f"  found: suite invoices, variant repaired: 1 of 2 cases\n{AGAIN}",
         ),
-        (nan_score, ":1: NaN is no number\n  wanted: a score is a number from 0 to 1"),
-        (text_score, ":1: 'high' is no number\n  wanted: a score is a number from 0 to 1"),
+        (nan_score, ":1: NaN is no number\n  expected: a score is a number from 0 to 1"),
+        (text_score, ":1: 'high' is no number\n  expected: a score is a number from 0 to 1"),
         (no_score, ":1: this row is no result: KeyError('score')"),
     ],
 )
@@ -145,7 +145,7 @@ def test_missing_results(folder: Path) -> None:
         (
             '"schema_version": 1',
             '"schema_version": 2',
-            ": the scorecard has another format version\n  found: 2\n  wanted: 1",
+            ": the scorecard has another format version\n  found: 2\n  expected: 1",
         ),
         (
             '"finished": true',

@@ -57,7 +57,7 @@ def test_the_error_says_what_was_found() -> None:
     with pytest.raises(UnreadableError) as caught:
         read("I like it.\nFive stars!", RATING)
     assert str(caught.value) == (
-        "a judge's reply cannot be read\n  found: 'Five stars!'\n  wanted: Rating: 1 to 5"
+        "a judge's reply cannot be read\n  found: 'Five stars!'\n  expected: Rating: 1 to 5"
     )
 
 
@@ -117,7 +117,7 @@ def test_without_a_reply_the_check_is_an_error() -> None:
         parse_check({"judge": "polite"})(Answer("Hi"), Context())
     assert str(caught.value) == (
         "no reply of a judge is at hand\n  found: 'polite'\n"
-        "  mend: name a backend for judges, or record its replies"
+        "  hint: name a backend for judges, or record its replies"
     )
 
 

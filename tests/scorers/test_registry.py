@@ -72,7 +72,7 @@ def test_a_broken_plug_in_is_named(tmp_path: Path) -> None:
     assert done.stdout == (
         "the plug-in 'acme' of package 'broken_checks' cannot be loaded\n"
         "  found: ModuleNotFoundError: No module named 'not_there'\n"
-        "  mend: mend or uninstall broken_checks\n"
+        "  hint: mend or uninstall broken_checks\n"
     ), done.stderr
 
 

@@ -202,7 +202,7 @@ def test_an_unknown_run_is_named(tmp_path: Path) -> None:
     assert str(error.value) == (
         f"{path}: run '2026-01-02-alhpa' is not in the store\n"
         "  did you mean: 2026-01-02-alpha\n"
-        "  mend: `harness runs` lists the runs"
+        "  hint: `harness runs` lists the runs"
     )
 
 
@@ -219,8 +219,8 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     assert str(error.value) == (
         f"{path}: the store was written by a newer harness\n"
         "  found: version 99\n"
-        "  wanted: version 2 or older\n"
-        "  mend: upgrade the harness, or name another file for the store"
+        "  expected: version 2 or older\n"
+        "  hint: upgrade the harness, or name another file for the store"
     )
 
 
@@ -237,7 +237,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     assert str(error.value) == (
         f"{path}: this SQLite file is not a store of the harness\n"
-        "  mend: name another file for the store, or move this one away"
+        "  hint: name another file for the store, or move this one away"
     )
 
 

@@ -69,7 +69,7 @@ def test_a_changed_result_is_an_error_and_never_a_verdict(tmp_path: Path) -> Non
     assert str(error.value) == (
         f"{path}: the store is damaged\n"
         "  found: result 0 of run run has changed\n"
-        "  mend: run `harness cache verify --repair`: it keeps everything that can still be read"
+        "  hint: run `harness cache verify --repair`: it keeps everything that can still be read"
     )
 
 
@@ -142,7 +142,7 @@ def test_a_store_whose_beginning_is_lost_is_said(tmp_path: Path) -> None:
     said = (
         f"{path}: this file is not a store, or its beginning is lost\n"
         "  found: file is not a database\n"
-        "  mend: move the file away: the next run begins a new store; "
+        "  hint: move the file away: the next run begins a new store; "
         "answers under reports/ remain"
     )
 
@@ -163,7 +163,7 @@ def test_a_store_in_use_is_not_repaired(tmp_path: Path) -> None:
     assert str(error.value) == (
         f"{path}: another process holds the store\n"
         "  found: database is locked\n"
-        "  mend: wait for the other process, or end it: finished answers are kept"
+        "  hint: wait for the other process, or end it: finished answers are kept"
     )
     with Store(path) as store:
         assert len(store.completions(answers)) == ANSWERS

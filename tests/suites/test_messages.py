@@ -51,7 +51,7 @@ def test_a_file_that_is_not_utf8_is_refused_with_its_line(folder: Path) -> None:
         load_suites(["suite.yaml"])
 
     assert str(caught.value) == (
-        "suite.yaml:2: the file is not UTF-8\n  found: byte 0xe9\n  mend: save it as UTF-8"
+        "suite.yaml:2: the file is not UTF-8\n  found: byte 0xe9\n  hint: save it as UTF-8"
     )
 
 
@@ -63,7 +63,7 @@ def test_a_control_character_is_refused_with_its_place(folder: Path) -> None:
 
     assert str(caught.value) == (
         "suite.yaml:2:12: not valid YAML: the character U+0007 is not allowed\n"
-        '  mend: write it as "\\u0007" in double quotes'
+        '  hint: write it as "\\u0007" in double quotes'
     )
 
 
@@ -75,7 +75,7 @@ def test_a_file_that_is_too_large_is_refused(folder: Path) -> None:
 
     assert str(caught.value) == (
         "suite.yaml: the file is larger than 32 MiB\n"
-        "  mend: keep rows in a JSONL file and name it under from_file"
+        "  hint: keep rows in a JSONL file and name it under from_file"
     )
 
 
@@ -128,10 +128,10 @@ def test_names_are_unique_over_files(folder: Path) -> None:
     assert str(caught.value) == (
         "two.yaml:2:1: suite name 's' stands twice\n"
         "  found: first at one.yaml:1:1\n"
-        "  mend: give each a name of its own\n"
+        "  hint: give each a name of its own\n"
         "two.yaml:5:5: case id 'a' stands twice\n"
         "  found: first at one.yaml:4:5\n"
-        "  mend: give each a name of its own"
+        "  hint: give each a name of its own"
     )
 
 
@@ -156,7 +156,7 @@ def test_missing_files_and_folders_without_suites_are_named(folder: Path) -> Non
         "no such file or folder: suit.yaml\n"
         "  did you mean: suite.yaml\n"
         "no suite below empty\n"
-        "  wanted: a .yaml or .yml file\n"
+        "  expected: a .yaml or .yml file\n"
         "no such file or folder: no/where.yaml"
     )
 

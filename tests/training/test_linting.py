@@ -54,7 +54,7 @@ def test_pickles(changed: Change) -> None:
     assert said(folder).startswith(
         "warning: DIR: holds pickles, which can run any code when they are loaded\n"
         "  found: optimizer.pt, training_args.bin\n"
-        "  mend: remove them: an adapter needs adapter_model.safetensors and adapter_config.json\n"
+        "  hint: remove them: an adapter needs adapter_model.safetensors and adapter_config.json\n"
     )
 
 
@@ -62,7 +62,7 @@ def test_what_vllm_refuses(changed: Change) -> None:
     assert said(changed(init_lora_weights="pissa")).startswith(
         "warning: DIR: vLLM refuses it\n"
         "  found: init_lora_weights pissa\n"
-        "  mend: merge it into its base: harness merge\n"
+        "  hint: merge it into its base: harness merge\n"
     )
 
 
@@ -74,7 +74,7 @@ def test_a_rank_that_vllm_must_be_told(small: Path, tmp_path: Path) -> None:
     assert said(folder).startswith(
         "warning: DIR: vLLM refuses its rank unless it is told\n"
         "  found: rank 20\n"
-        "  mend: vllm serve ... --max-lora-rank 32\n"
+        "  hint: vllm serve ... --max-lora-rank 32\n"
     )
 
 
@@ -88,7 +88,7 @@ def test_names_that_match_nothing(changed: Change) -> None:
     assert said(folder).startswith(
         "warning: DIR/adapter_config.json: target_modules names 'qkv_proj', and it holds no tensor "
         "of such a module\n"
-        "  mend: it changes nothing; look whether the name is spelt as in the base\n"
+        "  hint: it changes nothing; look whether the name is spelt as in the base\n"
     )
 
 
@@ -96,13 +96,13 @@ def test_a_base_that_is_not_here(changed: Change) -> None:
     assert said(changed(base_model_name_or_path="/nowhere/model")).startswith(
         "warning: DIR: could not be compared with its base, which is not here\n"
         "  found: /nowhere/model: there is no such model\n"
-        "  mend: give --model BASE\n"
+        "  hint: give --model BASE\n"
     )
 
 
 def test_a_base_that_is_not_named(changed: Change) -> None:
     assert said(changed(base_model_name_or_path=None)).startswith(
-        "warning: DIR: does not say which base it belongs to\n  mend: give --model BASE\n"
+        "warning: DIR: does not say which base it belongs to\n  hint: give --model BASE\n"
     )
 
 
@@ -125,7 +125,7 @@ def test_another_chat_template(changed: Change, small: Path) -> None:
     assert said(folder, small).startswith(
         "warning: DIR/chat_template.jinja: its chat template is not the base's: served with the "
         "base's own, it sees other prompts than in training\n"
-        "  mend: serve it with this template (vllm serve --chat-template), or train it again\n"
+        "  hint: serve it with this template (vllm serve --chat-template), or train it again\n"
     )
 
 

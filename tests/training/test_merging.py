@@ -68,7 +68,7 @@ def test_a_quantised_base_is_refused(small: Path, small_adapter: Path, tmp_path:
     assert str(caught.value) == (
         f"{copy}: the base is quantised: merged into its few bits, an adapter is lost to rounding\n"
         "  found: bitsandbytes\n"
-        "  mend: merge into the model that it was made from (--model), then quantise the merged one"
+        "  hint: merge into the model that it was made from (--model), then quantise the merged one"
     )
 
 
@@ -78,7 +78,7 @@ def test_a_directory_that_is_there_is_left_alone(
     with pytest.raises(InputError) as caught:
         merge(str(small_adapter), tmp_path, model=str(small))
 
-    assert str(caught.value) == f"{tmp_path}: is there already\n  mend: give a new directory"
+    assert str(caught.value) == f"{tmp_path}: is there already\n  hint: give a new directory"
 
 
 def test_an_adapter_that_names_no_base(small_adapter: Path, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_an_adapter_that_names_no_base(small_adapter: Path, tmp_path: Path) -> N
         merge(str(copy), tmp_path / "merged")
 
     assert str(caught.value) == (
-        f"{copy}: does not say which base it belongs to\n  mend: give --model BASE"
+        f"{copy}: does not say which base it belongs to\n  hint: give --model BASE"
     )
 
 
@@ -110,5 +110,5 @@ def test_a_base_that_is_named_and_not_there_is_to_be_given(
     assert str(caught.value) == (
         f"{copy}: the base that it names cannot be used\n"
         "  found: model 'models/gone' is neither a directory nor in the local cache of Hugging Face"
-        "\n  mend: give --model BASE"
+        "\n  hint: give --model BASE"
     )

@@ -238,7 +238,7 @@ def _argument_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
     for name in _OWN_NUMBERS:
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            yield Problem(f"hf: {name!r} is wrong", found=repr(value), wanted="a number from 1")
+            yield Problem(f"hf: {name!r} is wrong", found=repr(value), expected="a number from 1")
 
 
 Probe = tuple[int, ...]  # token ids

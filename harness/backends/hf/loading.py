@@ -37,14 +37,14 @@ def quantising_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(
             f"hf: {ARGUMENT!r} is wrong",
             found=repr(kind),
-            wanted=" or ".join(KINDS),
+            expected=" or ".join(KINDS),
             did_you_mean="4bit" if kind == "bitsandbytes" else "",  # as vLLM calls it
         )
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         yield Problem(
             f"hf: {ARGUMENT!r} needs {', '.join(missing)}",
-            mend="pip install 'adapter-gate-harness[bitsandbytes]'",
+            hint="pip install 'adapter-gate-harness[bitsandbytes]'",
         )
 
 
@@ -68,7 +68,7 @@ def quantised(arguments: Mapping[str, Any], placement: Placement) -> dict[str, A
             Problem(
                 f"hf: {ARGUMENT!r} needs a CUDA GPU",
                 found=f"device {placement.device}",
-                mend=f"leave {ARGUMENT} out, or use a machine with a GPU",
+                hint=f"leave {ARGUMENT} out, or use a machine with a GPU",
             )
         )
     from transformers import BitsAndBytesConfig
@@ -157,7 +157,7 @@ class LoadedModel:
                     f"{len(missed)} of its tensors match no module of the loaded model",
                     str(adapter.path),
                     found=missed[0],
-                    mend="check target_modules in its adapter_config.json",
+                    hint="check target_modules in its adapter_config.json",
                 )
             )
         self._adapters[str(adapter.path)] = name
@@ -223,7 +223,7 @@ def _unloadable(directory: ModelDir, error: Exception) -> HarnessError:
             f"({directory.quantisation})",
             path,
             found=" ".join(str(error).split()),
-            mend="add --backend vllm, which reads gptq, awq and others by itself, or give "
+            hint="add --backend vllm, which reads gptq, awq and others by itself, or give "
             "transformers what it asks for",
         )
     )
@@ -238,9 +238,9 @@ def _refused(directory: ModelDir, arguments: Mapping[str, Any], error: TypeError
         Problem(
             f"hf: engine argument {told!r} is not known",
             found=str(error),
-            wanted="threads, rows, quantization, or an argument of transformers' from_pretrained",
+            expected="threads, rows, quantization, or an argument of transformers' from_pretrained",
             did_you_mean=nearest(told, _ARGUMENTS),
-            mend="correct it, or leave it out",
+            hint="correct it, or leave it out",
         )
     )
 

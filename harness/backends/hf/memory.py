@@ -57,8 +57,9 @@ def too_little(model: ModelDir, placement: Placement) -> MachineryError:
             "there is too little memory for the model",
             str(model.path),
             found="" if free is None else f"{free / GIB:.2f} GiB free on {where}",
-            wanted=f"{needed:.2f} GiB for its weights in {placement.dtype_name}, and more to work",
-            mend=f"free some memory, or make it smaller: {smaller}",
+            expected=f"{needed:.2f} GiB for its weights in {placement.dtype_name}, "
+            "and more to work",
+            hint=f"free some memory, or make it smaller: {smaller}",
         )
     )
 

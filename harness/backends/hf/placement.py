@@ -66,7 +66,7 @@ def _device(wanted: str) -> tuple[torch.device, str]:
         raise InputError(
             Problem(
                 f"device {wanted!r} is not known",
-                wanted="auto, cpu, cuda, cuda:N or mps",
+                expected="auto, cpu, cuda, cuda:N or mps",
                 did_you_mean=meant(kind, ("auto", "cpu", "cuda", "mps")),
             )
         )
@@ -74,23 +74,23 @@ def _device(wanted: str) -> tuple[torch.device, str]:
         device = torch.device(wanted)
     except RuntimeError as error:
         raise InputError(
-            Problem(f"device {wanted!r} is not known", wanted="a number after the colon")
+            Problem(f"device {wanted!r} is not known", expected="a number after the colon")
         ) from error
     _check_present(device, wanted)
     return device, ""
 
 
 def _check_present(device: torch.device, wanted: str) -> None:
-    mend = "use --device auto or --device cpu"
+    hint = "use --device auto or --device cpu"
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(
-            Problem(f"device {wanted!r}: torch {torch.__version__} sees no GPU", mend=mend)
+            Problem(f"device {wanted!r}: torch {torch.__version__} sees no GPU", hint=hint)
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise InputError(Problem(f"device {wanted!r}: torch sees {count} GPU(s)", mend=mend))
+        raise InputError(Problem(f"device {wanted!r}: torch sees {count} GPU(s)", hint=hint))
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise InputError(Problem(f"device {wanted!r}: there is no Apple GPU", mend=mend))
+        raise InputError(Problem(f"device {wanted!r}: there is no Apple GPU", hint=hint))
 
 
 def _best_device() -> tuple[torch.device, str]:
@@ -108,7 +108,7 @@ def _dtype(wanted: str, device: torch.device) -> tuple[torch.dtype, str]:
         raise InputError(
             Problem(
                 f"dtype {wanted!r} is not known",
-                wanted=f"auto, {', '.join(DTYPES)}",
+                expected=f"auto, {', '.join(DTYPES)}",
                 did_you_mean=meant(wanted, ("auto", *DTYPES)),
             )
         )

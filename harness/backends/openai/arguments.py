@@ -91,14 +91,14 @@ def _key(variable: str, *, required: bool) -> str:
         raise InputError(
             Problem(
                 f"the environment variable {variable} holds no key",
-                mend=f"export {variable}=..., or leave api_key_env out",
+                hint=f"export {variable}=..., or leave api_key_env out",
             )
         )
     if not key.isprintable() or not key.isascii():
         raise InputError(
             Problem(
                 f"the key in the environment variable {variable} is no key",
-                wanted="printable ASCII characters on one line",
+                expected="printable ASCII characters on one line",
             )
         )
     return key
@@ -116,24 +116,24 @@ def _url_problems(url: str | None) -> Iterator[Problem]:
     wanted = "http://HOST:PORT/v1, as in http://localhost:8000/v1"
     if not url:
         yield Problem(
-            "backend 'openai' needs the address of a server", mend=f"add --base-url: {wanted}"
+            "backend 'openai' needs the address of a server", hint=f"add --base-url: {wanted}"
         )
         return
     try:
         parts = urlsplit(url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, brackets that are no IPv6 address
-        yield Problem("--base-url is no address of a server", wanted=wanted)
+        yield Problem("--base-url is no address of a server", expected=wanted)
         return
     if parts.username or parts.password or parts.query:
         yield Problem(
             "--base-url holds a secret or a query, and it is written into reports",
             found=urlunsplit(parts._replace(netloc="...", query="...")),
-            wanted=wanted,
-            mend=f"put the key into the environment variable {KEY_VARIABLE}",
+            expected=wanted,
+            hint=f"put the key into the environment variable {KEY_VARIABLE}",
         )
     elif not fits:
-        yield Problem("--base-url is no address of a server", found=url, wanted=wanted)
+        yield Problem("--base-url is no address of a server", found=url, expected=wanted)
 
 
 def _is_number(value: object, least: float, *, whole: bool) -> bool:
@@ -166,7 +166,9 @@ def _argument_problems(given: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 f"openai: engine argument {name!r} is not known",
                 did_you_mean=nearest(name, _CHECKS),
-                mend=f"use one of {', '.join(_CHECKS)}",
+                hint=f"use one of {', '.join(_CHECKS)}",
             )
         elif not _CHECKS[name][0](value):
-            yield Problem(f"openai: {name!r} is wrong", found=repr(value), wanted=_CHECKS[name][1])
+            yield Problem(
+                f"openai: {name!r} is wrong", found=repr(value), expected=_CHECKS[name][1]
+            )

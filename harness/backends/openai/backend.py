@@ -173,7 +173,7 @@ class OpenAIBackend:
                 Problem(
                     "openai: 'tokenizer' is of no use here: prompts as token ids go to vLLM alone",
                     found=f"{self._server.program or 'another program'} at {self._endpoint.url}",
-                    mend="leave it out",
+                    hint="leave it out",
                 )
             )
         if problems:

@@ -179,12 +179,12 @@ def unasked(error: CallError, endpoint: Endpoint) -> HarnessError:
             Problem(
                 f"no server answers at {endpoint.url}",
                 found=str(error),
-                mend="start it, or correct --base-url",
+                hint="start it, or correct --base-url",
             )
         )
     return MachineryError(
         Problem(
-            f"the server at {endpoint.url} does not work", found=str(error), mend=_PROBLEMS_AGAIN
+            f"the server at {endpoint.url} does not work", found=str(error), hint=_PROBLEMS_AGAIN
         )
     )
 
@@ -197,7 +197,7 @@ def unknown_model(name: str, known: Iterable[str], endpoint: Endpoint, option: s
         f"the server at {endpoint.url} serves no model {name!r}",
         found=shown,
         did_you_mean=nearest(name, names),
-        mend=f"give a name that it serves as {option}",
+        hint=f"give a name that it serves as {option}",
     )
 
 
@@ -212,7 +212,7 @@ def fatal(
         problem = Problem(
             f"the server at {endpoint.url} is gone",
             found=str(error),
-            mend=f"start it, and {_PROBLEMS_AGAIN}",
+            hint=f"start it, and {_PROBLEMS_AGAIN}",
         )
         return MachineryError(problem)
     if isinstance(error, Page):
@@ -232,8 +232,8 @@ def _refused(error: Refused, name: str, known: Iterable[str], endpoint: Endpoint
         return Problem(
             f"there is no chat API at {endpoint.url}",
             found=str(error),
-            wanted="an address that ends in /v1, as a rule",
-            mend="correct --base-url",
+            expected="an address that ends in /v1, as a rule",
+            hint="correct --base-url",
         )
     return _key_refused(error, endpoint)
 
@@ -243,8 +243,8 @@ def _another_kind(error: Page, endpoint: Endpoint) -> Problem:
     return Problem(
         f"the server at {endpoint.url} does not answer in JSON",
         found=str(error),
-        wanted="an OpenAI-compatible server; its address usually ends in /v1",
-        mend="correct --base-url" if is_usual else f"try --base-url {endpoint.url}/v1",
+        expected="an OpenAI-compatible server; its address usually ends in /v1",
+        hint="correct --base-url" if is_usual else f"try --base-url {endpoint.url}/v1",
     )
 
 
@@ -254,7 +254,7 @@ def _key_refused(error: Refused, endpoint: Endpoint) -> Problem:
     return Problem(
         f"the server at {endpoint.url} refuses the key",
         found=found if endpoint.key else f"HTTP {error.status} without a key",
-        mend=f"put a valid key into the environment variable {endpoint.key_variable}, or name "
+        hint=f"put a valid key into the environment variable {endpoint.key_variable}, or name "
         "another one: --engine-arg api_key_env=NAME",
     )
 
@@ -282,5 +282,5 @@ def _field_refused(error: Refused, field: str, endpoint: Endpoint) -> Problem:
     return Problem(
         f"the server at {endpoint.url} does not take {field!r} as it was sent",
         found=error.message,
-        mend=mends.get(field, f"leave {field} out of the suite's and the variant's sampling"),
+        hint=mends.get(field, f"leave {field} out of the suite's and the variant's sampling"),
     )

@@ -86,7 +86,7 @@ def _broken(error: CallError, endpoint: Endpoint) -> MachineryError:
         Problem(
             f"the server at {endpoint.url} does not work: {IN_A_ROW} requests failed in a row",
             found=str(error),
-            mend="look into its log, and run the same command again: it goes on where this one "
+            hint="look into its log, and run the same command again: it goes on where this one "
             "stopped",
         )
     )

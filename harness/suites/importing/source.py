@@ -27,17 +27,17 @@ class Wrong(Exception):
     """What is wrong with a row; the reader of the file adds the place."""
 
     def __init__(
-        self, message: str, *, found: str = "", wanted: str = "", did_you_mean: str = ""
+        self, message: str, *, found: str = "", expected: str = "", did_you_mean: str = ""
     ) -> None:
         super().__init__(message)
-        self.problem = Problem(message, found=found, wanted=wanted, did_you_mean=did_you_mean)
+        self.problem = Problem(message, found=found, expected=expected, did_you_mean=did_you_mean)
 
 
 def rows_of(path: Path, suffixes: Sequence[str]) -> tuple[Row, ...]:
     """The rows of a file with one of the endings. Raises InputError."""
     if path.suffix not in suffixes:
         wanted = " or ".join(suffixes)
-        raise InputError(Problem("the file has another ending", path.as_posix(), wanted=wanted))
+        raise InputError(Problem("the file has another ending", path.as_posix(), expected=wanted))
     return read_rows(path, path.as_posix())
 
 
@@ -103,7 +103,7 @@ def _said(row: ErrorDetails) -> str:
     """One fault in a line."""
     inside = ".".join(map(str, row["loc"][1:]))
     parts = in_words(row, inside)
-    wanted = f", {parts['found']}: {parts['wanted']} is wanted" if "wanted" in parts else ""
+    wanted = f", {parts['found']}: {parts['expected']} is wanted" if "expected" in parts else ""
     return parts["message"].removeprefix(": ") + wanted
 
 
@@ -177,8 +177,8 @@ def _files(imported: Imported, path: Path) -> Iterator[tuple[Path, str]]:
 def _free(paths: Iterable[Path]) -> None:
     taken = [path for path in paths if path.exists()]
     if taken:
-        mend = "choose another name with --out, or write over it with --force"
-        raise InputError(*(Problem("the file exists", p.as_posix(), mend=mend) for p in taken))
+        hint = "choose another name with --out, or write over it with --force"
+        raise InputError(*(Problem("the file exists", p.as_posix(), hint=hint) for p in taken))
 
 
 def _write(path: Path, text: str) -> None:

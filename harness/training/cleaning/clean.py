@@ -112,8 +112,8 @@ def _stop_if_too_many(report: CleaningReport, settings: CleaningSettings) -> Non
             f"{count} of {report.read} training rows would be dropped",
             path=first.source,
             found=f"{reasons}; the first: {first.detail}",
-            wanted=f"at most {settings.max_dropped:.0%}",
-            mend="look at the data first; a reason can be switched off, the share be raised",
+            expected=f"at most {settings.max_dropped:.0%}",
+            hint="look at the data first; a reason can be switched off, the share be raised",
         )
     )
 

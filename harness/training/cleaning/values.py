@@ -53,7 +53,7 @@ class CleaningSettings:
         for code in self.languages:
             if code not in LANGUAGES:
                 wanted = "codes of ISO 639-1, such as en, de, zh"
-                problem = Problem("language is not known", found=code, wanted=wanted)
+                problem = Problem("language is not known", found=code, expected=wanted)
                 raise InputError(problem)
 
 

@@ -148,8 +148,8 @@ def _stop_if_too_many(report: GuardReport, settings: GuardSettings) -> None:
             f"{hits} of {report.read} training rows hold pieces of gating cases",
             path=report.hits[0].source,
             found=found,
-            wanted=f"at most {settings.max_share:.0%}",
-            mend="take the rows from elsewhere, or give those cases to the pool with retire:",
+            expected=f"at most {settings.max_share:.0%}",
+            hint="take the rows from elsewhere, or give those cases to the pool with retire:",
         )
     )
 

@@ -82,7 +82,7 @@ def _pool_problem(settings: Settings, suite: Suite, name: str) -> Problem | None
 
 def _missing(what: str, path: Path) -> Problem:
     if path.is_dir():
-        return Problem(f"{what} is a folder", wanted="a file of rows")
+        return Problem(f"{what} is a folder", expected="a file of rows")
     beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest(path.name, beside)
     return Problem(f"{what} does not exist", found=path.as_posix(), did_you_mean=close)
@@ -94,7 +94,7 @@ def _training(fix: FixSettings) -> Iterator[Report]:
         if key in fix.train:
             message = f"{key!r} is not said under fix: train: {why}"
             place = Place(("fix", "train", key))
-            yield partial(Problems.add_key, place=place, message=message, mend="leave it out")
+            yield partial(Problems.add_key, place=place, message=message, hint="leave it out")
     try:
         TrainSettings.model_validate({k: v for k, v in fix.train.items() if k not in OURS})
     except ValidationError as error:
@@ -109,5 +109,5 @@ def _teacher(settings: Settings, fix: FixSettings) -> Iterator[Report]:
 
 
 def _add(place: Place, problem: Problem, problems: Problems) -> None:
-    parts = ("found", "wanted", "did_you_mean", "mend")
+    parts = ("found", "expected", "did_you_mean", "hint")
     problems.add(place, problem.message, **{name: getattr(problem, name) for name in parts})

@@ -56,7 +56,7 @@ def split_suite(suite: Suite, share: float) -> Split:
                 f"suite {suite.name!r} cannot be split: no case is left for {side}",
                 path=suite.path,
                 found=f"{len(suite.cases)} cases, holdout {share:g}",
-                mend="add cases, or change fix: {holdout: ...}",
+                hint="add cases, or change fix: {holdout: ...}",
             )
         )
     return Split(dev, holdout)
@@ -196,14 +196,14 @@ def _failing_variant(info: RunInfo, verdicts: GateReport, options: FixOptions) -
     """The candidate under repair; raises InputError where it must be named."""
     if not info.finished:
         problem = f"run {info.id} did not finish"
-        raise InputError(Problem(problem, mend="run the same suites again: it goes on"))
+        raise InputError(Problem(problem, hint="run the same suites again: it goes on"))
     candidates = [v.name for v in info.variants if v.role is VariantRole.CANDIDATE]
     failing = [n for n in candidates if any(_fails(row, n) for row in verdicts.suites)]
     if options.variant is not None and options.variant not in failing:
         raise InputError(
             Problem(
                 f"{options.variant!r} is no candidate that failed in run {info.id}",
-                wanted=", ".join(failing) or "a run in which a candidate failed",
+                expected=", ".join(failing) or "a run in which a candidate failed",
                 did_you_mean=nearest(options.variant, failing),
             )
         )
@@ -212,7 +212,7 @@ def _failing_variant(info: RunInfo, verdicts: GateReport, options: FixOptions) -
             Problem(
                 f"{len(failing)} candidates failed in run {info.id}",
                 found=", ".join(failing),
-                mend="say which one is to be repaired: --candidate NAME",
+                hint="say which one is to be repaired: --candidate NAME",
             )
         )
     return options.variant or next(iter(failing), None)
@@ -287,7 +287,7 @@ def _chosen(
 def _not_failed(name: str, suites: Sequence[Suite], failed: Mapping[str, SuiteVerdict]) -> Problem:
     known = name in {suite.name for suite in suites}
     message = f"suite {name!r} did not fail" if known else f"suite {name!r} is not in this run"
-    return Problem(message, wanted=", ".join(failed), did_you_mean=nearest(name, failed))
+    return Problem(message, expected=", ".join(failed), did_you_mean=nearest(name, failed))
 
 
 def _without_fix(suite: Suite) -> Problem:
@@ -295,7 +295,7 @@ def _without_fix(suite: Suite) -> Problem:
         f"suite {suite.name!r} failed, and does not say what repairs it",
         path=suite.path,
         line=suite.line,
-        mend="add a section fix: with pools, generate or teacher (docs/repair.md)",
+        hint="add a section fix: with pools, generate or teacher (docs/repair.md)",
     )
 
 
@@ -310,7 +310,7 @@ def _target(suite: Suite, found: SuiteVerdict, results: Sequence[Result]) -> Tar
                 f"suite {suite.name!r} has changed since the run",
                 path=suite.path,
                 found=f"{len(changed)} of {len(suite.cases)} cases, {changed[0].id} among them",
-                mend="run it again, and fix that run",
+                hint="run it again, and fix that run",
             )
         )
     failed = {
@@ -336,7 +336,7 @@ def _combined(targets: Sequence[Target]) -> FixSettings:
                         f"two suites want another {key!r} under fix: train",
                         path=target.suite.path,
                         found=f"{value!r} and {train[key]!r}",
-                        mend="say the same in both, or repair one after the other with --suite",
+                        hint="say the same in both, or repair one after the other with --suite",
                     )
                 )
     return FixSettings(
@@ -367,8 +367,8 @@ def _too_small(suite: Suite, needed: int, max_drop: float) -> Problem:
         path=suite.path,
         line=suite.line,
         found=f"{_items(suite)} cases or clusters",
-        wanted=f"{needed}, or no fix could be promoted, even one that changes nothing",
-        mend="add cases, or raise max_drop under fix:",
+        expected=f"{needed}, or no fix could be promoted, even one that changes nothing",
+        hint="add cases, or raise max_drop under fix:",
     )
 
 

@@ -71,7 +71,7 @@ class Place:
                 Problem(
                     "something else stands where the link to the adapter in use belongs",
                     path=str(self.link),
-                    mend="move it away, or name another place with --current PATH",
+                    hint="move it away, or name another place with --current PATH",
                 )
             )
         return NOTHING
@@ -105,8 +105,8 @@ def promote(
                     "another adapter was promoted in the meantime",
                     path=str(place.link),
                     found=shown(now),
-                    wanted=f"{shown(expected)}, which this loop compared with",
-                    mend="run the suites again, and fix that run",
+                    expected=f"{shown(expected)}, which this loop compared with",
+                    hint="run the suites again, and fix that run",
                 )
             )
         _copy(adapter, place.folder / name)
@@ -191,7 +191,7 @@ def _before(place: Place, now: str) -> str:
             "there is nothing to go back to",
             path=str(place.history),
             found=f"{shown(now)} is in use, and nothing is recorded of before it was promoted",
-            mend="take any adapter of the history: harness rollback --list, then --to NAME",
+            hint="take any adapter of the history: harness rollback --list, then --to NAME",
         )
     )
 
@@ -209,7 +209,7 @@ def _named(place: Place, text: str) -> str:
             if not found
             else f"{text!r} is the beginning of {len(found)} adapters",
             path=str(place.history),
-            wanted=", ".join(["base", *names]),
+            expected=", ".join(["base", *names]),
             did_you_mean=nearest(text, names),
         )
     )

@@ -34,22 +34,22 @@ def check_ready(plan: FixPlan, settings: Settings) -> None:
 
 def _check_model(plan: FixPlan) -> None:
     """An adapter is trained on weights that are here, with the template they are served with."""
-    mend = "run the same suites with --model M, and fix that run"
+    hint = "run the same suites with --model M, and fix that run"
     if models_of(plan.run.backend) is Models.NONE:
         message = f"run {plan.run.id} has no model that could be trained"
         found = f"answers that no model gave (backend {plan.run.backend})"
-        raise InputError(Problem(message, found=found, mend=mend))
+        raise InputError(Problem(message, found=found, hint=hint))
     try:
         open_model(plan.before.model)
     except InputError as error:
-        raise InputError(*(replace(problem, mend=mend) for problem in error.problems)) from None
+        raise InputError(*(replace(problem, hint=hint) for problem in error.problems)) from None
     if plan.before.chat_template:
         raise InputError(
             Problem(
                 f"variant {plan.before.name!r} has a chat template of its own, and an adapter is "
                 "trained with the model's",
                 found=plan.before.chat_template,
-                mend="put that template into the model's directory, and run without it",
+                hint="put that template into the model's directory, and run without it",
             )
         )
 
@@ -62,7 +62,7 @@ def _check_engines(plan: FixPlan, settings: Settings) -> None:
         raise InputError(
             Problem(
                 f"backend {settings.backend!r} cannot answer with an adapter that is trained here",
-                mend="add --backend hf or --backend vllm",
+                hint="add --backend hf or --backend vllm",
             )
         )
     check_named(settings.device, settings.dtype)

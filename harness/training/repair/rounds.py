@@ -326,7 +326,7 @@ def checked_rows(
             Problem(
                 "no row is left to train on",
                 found=", ".join(f"{h.source}: {h.kept} of {h.offered}" for h in harvests),
-                mend="name pools, generators or a teacher under fix: (docs/repair.md)",
+                hint="name pools, generators or a teacher under fix: (docs/repair.md)",
             )
         )
     return guarded.rows, cleaned.report.as_json(), guarded.report.as_json()

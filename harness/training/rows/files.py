@@ -26,7 +26,7 @@ def data_rows(path: Path) -> tuple[Row, ...]:
         raise InputError(_missing(path, name))
     if path.suffix not in SUFFIXES:
         wanted = ", ".join(SUFFIXES)
-        raise InputError(Problem("training rows have another ending", name, wanted=wanted))
+        raise InputError(Problem("training rows have another ending", name, expected=wanted))
     if path.suffix == ".parquet":
         return _parquet(path, name)
     return _json(path, name) if path.suffix == ".json" else read_rows(path, name)
@@ -41,7 +41,7 @@ def lines_of(path: Path) -> tuple[str, ...]:
 
 def _missing(path: Path, name: str) -> Problem:
     if path.is_dir():
-        return Problem("this is a folder", name, wanted="a file of training rows")
+        return Problem("this is a folder", name, expected="a file of training rows")
     siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest(path.name, siblings)
     beside = (path.parent / close).as_posix() if close else ""
@@ -58,7 +58,9 @@ def _json(path: Path, name: str) -> tuple[Row, ...]:
     if not found:
         raise InputError(Problem("the data file has no rows", name))
     problems = [
-        Problem("a row is a JSON object", name, line, found=shown(value), wanted='{"messages": []}')
+        Problem(
+            "a row is a JSON object", name, line, found=shown(value), expected='{"messages": []}'
+        )
         for line, value in found
         if not isinstance(value, dict)
     ]
@@ -140,8 +142,8 @@ def _parquet(path: Path, name: str) -> tuple[Row, ...]:
     try:
         parquet = import_module("pyarrow.parquet")
     except ImportError:
-        mend = "pip install 'adapter-gate-harness[train]', or save the rows as JSONL"
-        raise InputError(Problem("reading Parquet needs pyarrow", name, mend=mend)) from None
+        hint = "pip install 'adapter-gate-harness[train]', or save the rows as JSONL"
+        raise InputError(Problem("reading Parquet needs pyarrow", name, hint=hint)) from None
     try:
         values = parquet.read_table(path).to_pylist()
     except (ValueError, OSError, NotImplementedError) as error:  # pyarrow's are subclasses
@@ -175,5 +177,5 @@ def parse_spec(text: str | Path) -> RowFile:
         return RowFile(Path(text))
     if not head or not number or not int(tail):
         message = "the count of rows cannot be read"
-        raise InputError(Problem(message, found=str(text), wanted="FILE#COUNT"))
+        raise InputError(Problem(message, found=str(text), expected="FILE#COUNT"))
     return RowFile(Path(head), int(tail))

@@ -107,7 +107,7 @@ def _check_keys(values: Values, shape: _Shape) -> None:
             raise _wrong(
                 f"key {key!r} is not known",
                 did_you_mean=close[0],
-                mend="rename the key, or take it out",
+                hint="rename the key, or take it out",
             )
 
 
@@ -165,15 +165,15 @@ def _spoken(message: object) -> Message:
     if message.get("weight", 1) == 0 or message.get("loss") is False:
         raise _wrong(
             "a message is marked as not to be learned",
-            mend="every answer of a row is learned: make one row for each that should be",
+            hint="every answer of a row is learned: make one row for each that should be",
         )
     return Message(role, _content(message.get("content", message.get("value"))))
 
 
 def _unknown_speaker(speaker: object) -> InputError:
     if speaker in _TOOLS:
-        mend = "take the rows with tool calls out: only system, user and assistant are trained"
-        return _wrong("tool calls are not supported", found=shown(speaker), mend=mend)
+        hint = "take the rows with tool calls out: only system, user and assistant are trained"
+        return _wrong("tool calls are not supported", found=shown(speaker), hint=hint)
     close = difflib.get_close_matches(str(speaker), _ROLES, n=1)
     wanted = "system, user or assistant (human, gpt)"
     return _wrong(
@@ -302,6 +302,6 @@ def foreign(mark: Mark) -> Problem:
     return Problem(
         f"the text is rendered in the chat template of {mark.family}",
         found=mark.text,
-        wanted="plain texts as messages: the model's own chat template is put around them",
-        mend="take the marks out; give the turns as messages with role and content",
+        expected="plain texts as messages: the model's own chat template is put around them",
+        hint="take the marks out; give the turns as messages with role and content",
     )

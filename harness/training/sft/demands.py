@@ -33,7 +33,7 @@ def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
     if wanted is None or wanted == "model":
         return
     own = _families(template_families(_source(tokenizer)))
-    mend = "leave `template` out: rows are plain messages, and the model's own template is put on"
+    hint = "leave `template` out: rows are plain messages, and the model's own template is put on"
     file = Path(wanted).expanduser()
     if not file.is_file():
         raise InputError(
@@ -41,7 +41,7 @@ def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
                 f"template {wanted!r}: a model is trained with its own chat template, the one that "
                 "it is served with, and with no other",
                 found=f"the template of {config.model} is {own}",
-                mend=mend,
+                hint=hint,
             )
         )
     text = file.read_text(encoding="utf-8")
@@ -52,8 +52,8 @@ def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
                 "prompts than in training",
                 str(file),
                 found=_families(template_families(text)),
-                wanted=own,
-                mend=mend,
+                expected=own,
+                hint=hint,
             )
         )
 
@@ -83,17 +83,17 @@ def _missing_packages(config: TrainConfig) -> Iterator[Problem]:
     if missing:
         yield Problem(
             f"training needs packages that are not installed: {', '.join(missing)}",
-            mend="pip install 'adapter-gate-harness[train]'",
+            hint="pip install 'adapter-gate-harness[train]'",
         )
     if config.qlora and not find_spec("bitsandbytes"):
         yield Problem(
             "qlora: bitsandbytes is not installed",
-            mend="pip install 'adapter-gate-harness[train,bitsandbytes]'",
+            hint="pip install 'adapter-gate-harness[train,bitsandbytes]'",
         )
     for tracker in config.report_to:
         names = _PACKAGES.get(tracker, (tracker,))
         if not any(find_spec(name) for name in names):
-            yield Problem(f"report_to: {tracker} is not installed", mend=f"pip install {names[0]}")
+            yield Problem(f"report_to: {tracker} is not installed", hint=f"pip install {names[0]}")
 
 
 def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:
@@ -102,7 +102,7 @@ def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:
             "the base is quantised, and an adapter is trained on the full weights",
             base.name,
             found=base.quantisation,
-            mend="name the model that it was made from; with little memory, say qlora: true",
+            hint="name the model that it was made from; with little memory, say qlora: true",
         )
     linear = sorted(_linear(base))
     for target in config.lora.targets:
@@ -110,7 +110,7 @@ def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:
             yield Problem(
                 f"lora.targets: the model has no module {target!r}, and peft would say nothing",
                 base.name,
-                wanted=", ".join(linear),
+                expected=", ".join(linear),
                 did_you_mean=nearest(target, linear),
             )
 
@@ -135,7 +135,7 @@ def _placement_problems(config: TrainConfig) -> Iterator[Problem]:
         for problem in error.problems:
             key = problem.message.partition(" ")[0]
             usual = {"device": "device: auto or device: cpu", "dtype": "dtype: auto"}
-            yield replace(problem, mend=f"say {usual[key]}")
+            yield replace(problem, hint=f"say {usual[key]}")
 
 
 def _source(tokenizer: ChatTokenizer) -> str:

@@ -124,7 +124,7 @@ def _no_answer(row: Row) -> Problem:
         "the last message is not the assistant's",
         row.source,
         found=", ".join(message.role for message in row.messages) or "no message",
-        mend="end every training row with the answer to be learnt",
+        hint="end every training row with the answer to be learnt",
     )
 
 
@@ -134,7 +134,7 @@ def _rewritten(row: Row, before: str) -> Problem:
         "would be trained on a prompt that it never sees",
         row.source,
         found=f"at inference the prompt ends in {before[-40:]!r}",
-        mend="write the answer as the model gives it, reasoning included; or train another model",
+        hint="write the answer as the model gives it, reasoning included; or train another model",
     )
 
 
@@ -144,14 +144,14 @@ def _end_problem(row: Row, turn: int, found: int) -> Problem:
             "the chat template ends the answer with no token that ends generation: the model "
             "would never learn to stop",
             row.source,
-            mend="set eos_token_id in the model's generation_config.json to the end of a turn",
+            hint="set eos_token_id in the model's generation_config.json to the end of a turn",
         )
     return Problem(
         "an answer holds the text of a token that ends it",
         row.source,
         found=f"{found} such tokens in message {turn + 1}",
-        wanted="one, which the chat template sets",
-        mend="remove the model's special tokens from the text of the row",
+        expected="one, which the chat template sets",
+        hint="remove the model's special tokens from the text of the row",
     )
 
 
@@ -160,5 +160,5 @@ def _not_inference(row: Row, turn: int) -> Problem:
         "the prompt in training is not the prompt at inference",
         row.source,
         found=f"other token ids before message {turn + 1}",
-        mend="train with the chat template and the tokenizer that the model is served with",
+        hint="train with the chat template and the tokenizer that the model is served with",
     )

@@ -144,7 +144,7 @@ def finished(output: Path, identity: Mapping[str, str]) -> TrainedAdapter | None
                 "holds another trained adapter",
                 str(output),
                 found="other " + ", ".join(different),
-                mend="train into another directory, or remove this one",
+                hint="train into another directory, or remove this one",
             )
         )
     return _adapter(output, manifest)

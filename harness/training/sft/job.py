@@ -174,7 +174,7 @@ class Failed:
 
     message: str
     found: str = ""
-    mend: str = ""
+    hint: str = ""
 
 
 Event = Started | Stepped | Evaluated | Saved | Note | Failed

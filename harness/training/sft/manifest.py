@@ -77,8 +77,8 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
         Problem(
             "is no manifest of this version of the harness",
             str(file),
-            wanted=f"a JSON object with schema {SCHEMA}",
-            mend="train into another directory",
+            expected=f"a JSON object with schema {SCHEMA}",
+            hint="train into another directory",
         )
     )
 

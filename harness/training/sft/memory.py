@@ -66,5 +66,5 @@ def _too_large(config: TrainConfig, reason: str) -> Problem:
         "memory runs out with a single row at once and gradient checkpointing",
         config.model,
         found=reason,
-        mend="try " + ", ".join(ways[:-1]) + f", or {ways[-1]}",
+        hint="try " + ", ".join(ways[:-1]) + f", or {ways[-1]}",
     )

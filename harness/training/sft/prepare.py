@@ -25,7 +25,7 @@ from harness.training.values import Row
 def read_data(config: TrainConfig) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """Rows to train on and held-out rows; raises `InputError` with all that is wrong in them."""
     if not config.data:
-        raise InputError(Problem("data: no file of rows is named", mend="data: [rows.jsonl]"))
+        raise InputError(Problem("data: no file of rows is named", hint="data: [rows.jsonl]"))
     return _rows(config.data, config.seed), _rows(config.held_out, config.seed)
 
 
@@ -152,8 +152,8 @@ def _too_long(rows: Sequence[Row], found: Sequence[Sample], row: int, limit: int
         "the row is too long, and cut off it would teach the model never to stop",
         rows[row].source,
         found=f"{length} tokens",
-        wanted=f"{limit} tokens at most",
-        mend="shorten it, raise max_length, or say long_rows: drop",
+        expected=f"{limit} tokens at most",
+        hint="shorten it, raise max_length, or say long_rows: drop",
     )
 
 

@@ -173,8 +173,8 @@ def check_output(prepared: Prepared) -> TrainedAdapter | None:
         if different := differences(known, prepared.identity):
             raise InputError(_other_training(output, different))
     elif not file.is_file() and output.is_dir() and any(path != work for path in output.iterdir()):
-        mend = "train into a new directory"
-        raise InputError(Problem("is not empty, and holds no training", str(output), mend=mend))
+        hint = "train into a new directory"
+        raise InputError(Problem("is not empty, and holds no training", str(output), hint=hint))
     return None
 
 
@@ -195,7 +195,7 @@ def _other_training(output: Path, different: Sequence[str]) -> Problem:
         "holds another training that is not finished, and it cannot go on with these",
         str(output),
         found="other " + ", ".join(different),
-        mend="take what it was begun with, train into another directory, or remove this one",
+        hint="take what it was begun with, train into another directory, or remove this one",
     )
 
 
@@ -205,7 +205,7 @@ SHOWN = 12  # lines of the process's own output
 def ending_error(output: Path, ending: Ending) -> InputError | MachineryError:
     """The error for an ending that was neither the end nor a want of memory."""
     problems = [
-        Problem(failed.message, str(output), found=failed.found, mend=failed.mend)
+        Problem(failed.message, str(output), found=failed.found, hint=failed.hint)
         for failed in ending.failures
     ]
     if ending.code == Exit.REFUSED:
@@ -214,9 +214,9 @@ def ending_error(output: Path, ending: Ending) -> InputError | MachineryError:
         return MachineryError(*problems)
     kept = _kept(output)
     if ending.code == Exit.DISK_FULL:
-        mend = f"{kept}; make room and run the same command again"
+        hint = f"{kept}; make room and run the same command again"
         return MachineryError(
-            *(Problem(p.message, p.path, found=p.found, mend=mend) for p in problems)
+            *(Problem(p.message, p.path, found=p.found, hint=hint) for p in problems)
         )
     return MachineryError(_crash(output, ending, kept))
 
@@ -228,7 +228,7 @@ def _crash(output: Path, ending: Ending, kept: str) -> Problem:
         f"the training process died{said}",
         str(output),
         found=_reason(ending.code) + tail,
-        mend=f"{kept}; run the same command again to go on",
+        hint=f"{kept}; run the same command again to go on",
     )
 
 

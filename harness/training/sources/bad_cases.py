@@ -88,7 +88,7 @@ def _wrong(values: Mapping[str, Any]) -> Iterator[Problem]:
         if key not in KEYS:
             close = nearest(key, KEYS)
             message = f"key {key!r} is not known here"
-            yield Problem(message, wanted=", ".join(KEYS), did_you_mean=close)
+            yield Problem(message, expected=", ".join(KEYS), did_you_mean=close)
     if ("prompt" in values) == ("messages" in values):
         yield Problem("a bad case has either a prompt or messages")
     for key in ("prompt", "system", "response", "expected"):
@@ -98,7 +98,7 @@ def _wrong(values: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("'checks' is no list")
     if "messages" in values and not _only_asked(values["messages"]):
         wanted = "perhaps a system turn, and one user turn"
-        yield Problem("'messages' is no conversation of one question", wanted=wanted)
+        yield Problem("'messages' is no conversation of one question", expected=wanted)
 
 
 def _only_asked(messages: object) -> bool:

@@ -28,8 +28,8 @@ def pool_file(settings: Settings, suite: Suite, name: str, *, replay: bool = Fal
             Problem(
                 f"pool {name!r} is outside of the project",
                 path=suite.path,
-                wanted=f"a file below {root}",
-                mend="copy it into the project",
+                expected=f"a file below {root}",
+                hint="copy it into the project",
             )
         )
     return replace(file, path=_short(path), replay=replay)

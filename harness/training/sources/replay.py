@@ -84,6 +84,6 @@ def replay_from_model(
 def _nothing(why: str) -> Problem:
     return Problem(
         f"nothing to replay: {why}",
-        wanted="rows of what the model can do, against forgetting",
-        mend="name pools under fix: {replay: {pools: [...]}}, or set its share to 0",
+        expected="rows of what the model can do, against forgetting",
+        hint="name pools under fix: {replay: {pools: [...]}}, or set its share to 0",
     )

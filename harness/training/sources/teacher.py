@@ -72,7 +72,7 @@ def unknown_teacher(settings: Settings, name: str) -> Problem | None:
     return Problem(
         f"no teacher is called {name!r}",
         did_you_mean=nearest(name, [SELF, *settings.teachers]),
-        mend=f"add [tool.harness.teachers.{name}] to pyproject.toml, with backend and model",
+        hint=f"add [tool.harness.teachers.{name}] to pyproject.toml, with backend and model",
     )
 
 

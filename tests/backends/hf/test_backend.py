@@ -300,8 +300,8 @@ def test_wrong_engine_arguments_are_named() -> None:
         HfBackend(BackendOptions(engine_args={"rows": 0, "threads": "two"}))
 
     assert str(caught.value) == (
-        "hf: 'rows' is wrong\n  found: 0\n  wanted: a number from 1\n"
-        "hf: 'threads' is wrong\n  found: 'two'\n  wanted: a number from 1"
+        "hf: 'rows' is wrong\n  found: 0\n  expected: a number from 1\n"
+        "hf: 'threads' is wrong\n  found: 'two'\n  expected: a number from 1"
     )
 
 
@@ -312,7 +312,7 @@ def test_quantising_needs_its_packages() -> None:
 
     assert str(caught.value) == (
         "hf: 'quantization' needs bitsandbytes\n"
-        "  mend: pip install 'adapter-gate-harness[bitsandbytes]'"
+        "  hint: pip install 'adapter-gate-harness[bitsandbytes]'"
     )
 
 
@@ -321,7 +321,7 @@ def test_a_kind_of_quantising_that_is_not_known_is_named() -> None:
         HfBackend(BackendOptions(engine_args={"quantization": "3bit"}))
 
     assert str(caught.value).startswith(
-        "hf: 'quantization' is wrong\n  found: '3bit'\n  wanted: 4bit or 8bit\n"
+        "hf: 'quantization' is wrong\n  found: '3bit'\n  expected: 4bit or 8bit\n"
     )
 
 
@@ -332,7 +332,7 @@ def test_what_vllm_calls_four_bits_is_told_in_the_words_of_this_engine() -> None
     assert str(caught.value).startswith(
         "hf: 'quantization' is wrong\n"
         "  found: 'bitsandbytes'\n"
-        "  wanted: 4bit or 8bit\n"
+        "  expected: 4bit or 8bit\n"
         "  did you mean: 4bit"
     )
 
@@ -344,7 +344,7 @@ def test_quantising_needs_a_gpu() -> None:
     assert str(caught.value) == (
         "hf: 'quantization' needs a CUDA GPU\n"
         "  found: device cpu\n"
-        "  mend: leave quantization out, or use a machine with a GPU"
+        "  hint: leave quantization out, or use a machine with a GPU"
     )
 
 
@@ -401,7 +401,7 @@ def test_all_problems_of_all_variants_are_named_at_once(tiny: Path, tmp_path: Pa
     assert str(caught.value) == (
         f"{tmp_path}/empty: is no model: config.json is missing\n"
         "  found: an empty directory\n"
-        "  mend: give the directory that save_pretrained wrote\n"
+        "  hint: give the directory that save_pretrained wrote\n"
         f"{tmp_path}/nowhere: there is no such adapter directory\n"
-        "  mend: give the directory with adapter_config.json and adapter_model.safetensors"
+        "  hint: give the directory with adapter_config.json and adapter_model.safetensors"
     )

@@ -59,8 +59,8 @@ def test_a_tokenizer_without_a_chat_template_is_named(tmp_path: Path) -> None:
 
     assert str(caught.value) == (
         f"{model}: the tokenizer has no chat template\n"
-        "  wanted: chat_template.jinja, or chat_template in tokenizer_config.json\n"
-        "  mend: use the instruct model, or copy its chat_template.jinja into this directory"
+        "  expected: chat_template.jinja, or chat_template in tokenizer_config.json\n"
+        "  hint: use the instruct model, or copy its chat_template.jinja into this directory"
     )
 
 
@@ -71,8 +71,8 @@ def test_an_engine_argument_that_nobody_knows_is_named(tiny: Path, tmp_path: Pat
     assert str(caught.value) == (
         "hf: engine argument 'foo' is not known\n"
         "  found: Qwen2ForCausalLM.__init__() got an unexpected keyword argument 'foo'\n"
-        "  wanted: threads, rows, quantization, or an argument of transformers' from_pretrained\n"
-        "  mend: correct it, or leave it out"
+        "  expected: threads, rows, quantization, or an argument of transformers' from_pretrained\n"
+        "  hint: correct it, or leave it out"
     )
 
 
@@ -85,9 +85,9 @@ def test_an_engine_argument_with_a_slip_in_it_is_named_with_the_right_one(
     assert str(caught.value) == (
         "hf: engine argument 'quantisation' is not known\n"
         "  found: Qwen2ForCausalLM.__init__() got an unexpected keyword argument 'quantisation'\n"
-        "  wanted: threads, rows, quantization, or an argument of transformers' from_pretrained\n"
+        "  expected: threads, rows, quantization, or an argument of transformers' from_pretrained\n"
         "  did you mean: quantization\n"
-        "  mend: correct it, or leave it out"
+        "  hint: correct it, or leave it out"
     )
 
 
@@ -103,7 +103,7 @@ def test_a_quantised_base_that_transformers_cannot_load_names_the_engine_that_ca
     assert str(caught.value) == (
         f"{model}: transformers cannot load its weights here: they are quantised (gptq)\n"
         "  found: Loading a GPTQ quantized model requires optimum (`pip install optimum`)\n"
-        "  mend: add --backend vllm, which reads gptq, awq and others by itself, or give "
+        "  hint: add --backend vllm, which reads gptq, awq and others by itself, or give "
         "transformers what it asks for"
     )
 
@@ -122,8 +122,8 @@ def test_a_model_without_its_tokenizer_is_refused_and_not_asked_empty_prompts(
     assert str(caught.value) == (
         f"{model}: the tokenizer cannot be loaded\n"
         "  found: a tokenizer that knows no words\n"
-        "  wanted: tokenizer.json and tokenizer_config.json beside the model's weights\n"
-        "  mend: copy the tokenizer files of the base model into this directory"
+        "  expected: tokenizer.json and tokenizer_config.json beside the model's weights\n"
+        "  hint: copy the tokenizer files of the base model into this directory"
     )
 
 
@@ -149,8 +149,8 @@ def test_an_adapter_of_another_base_is_named(tiny: Path, tmp_path: Path) -> None
     assert str(caught.value) == (
         f"{adapter}: was trained for another base than {tiny}\n"
         "  found: model.layers.0.mlp.down_proj of 64 x 64\n"
-        "  wanted: 32 x 64\n"
-        f"  mend: use the base that it was trained on: {other}"
+        "  expected: 32 x 64\n"
+        f"  hint: use the base that it was trained on: {other}"
     )
 
 
@@ -163,7 +163,7 @@ def test_a_gpu_that_is_not_there_is_said_before_anything_is_loaded(
 
     assert str(caught.value) == (
         f"device 'cuda': torch {torch.__version__} sees no GPU\n"
-        "  mend: use --device auto or --device cpu"
+        "  hint: use --device auto or --device cpu"
     )
 
 
@@ -177,7 +177,7 @@ def test_all_models_and_adapters_that_are_missing_are_named_at_once(
 
     assert str(caught.value) == (
         f"{gone}/a: there is no such adapter directory\n"
-        "  mend: give the directory with adapter_config.json and adapter_model.safetensors\n"
+        "  hint: give the directory with adapter_config.json and adapter_model.safetensors\n"
         f"{gone}/m: there is no such model\n"
-        "  mend: give the directory with config.json and *.safetensors"
+        "  hint: give the directory with config.json and *.safetensors"
     )

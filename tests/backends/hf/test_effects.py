@@ -71,7 +71,7 @@ def test_an_adapter_without_effect_is_refused_before_anything_is_answered(
     lines = str(caught.value).splitlines()
     assert lines[0] == f"{faint}: has no effect on the engine 'hf': it answers as its base does"
     assert re.fullmatch(f"  found: {SAID}", lines[1])
-    assert re.fullmatch(r"  wanted: at least [\d.e-]+ per token, 10 times the base .*", lines[2])
+    assert re.fullmatch(r"  expected: at least [\d.e-]+ per token, 10 times the base .*", lines[2])
 
 
 def test_the_base_alone_measures_nothing(tiny: Path, ask: Ask) -> None:

@@ -48,8 +48,8 @@ def test_a_model_that_does_not_fit_is_said_to_be_too_large() -> None:
     assert re.fullmatch(
         rf"MachineryError: {MODEL}: there is too little memory for the model\n"
         r"  found: 0\.00 GiB free on this machine\n"
-        r"  wanted: 0\.02 GiB for its weights in float32, and more to work\n"
-        r"  mend: free some memory, or make it smaller: --dtype bfloat16\n",
+        r"  expected: 0\.02 GiB for its weights in float32, and more to work\n"
+        r"  hint: free some memory, or make it smaller: --dtype bfloat16\n",
         said,
     )
 

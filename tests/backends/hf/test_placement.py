@@ -36,39 +36,39 @@ def test_what_the_user_says_needs_no_reason() -> None:
             "cuda",
             "auto",
             f"device 'cuda': torch {torch.__version__} sees no GPU\n"
-            "  mend: use --device auto or --device cpu",
+            "  hint: use --device auto or --device cpu",
         ),
         (
             "cdua",
             "auto",
             "device 'cdua' is not known\n"
-            "  wanted: auto, cpu, cuda, cuda:N or mps\n"
+            "  expected: auto, cpu, cuda, cuda:N or mps\n"
             "  did you mean: cuda",
         ),
         (
             "gpu:0",
             "auto",
             "device 'gpu:0' is not known\n"
-            "  wanted: auto, cpu, cuda, cuda:N or mps\n"
+            "  expected: auto, cpu, cuda, cuda:N or mps\n"
             "  did you mean: cuda",
         ),
         (
             "cpu",
             "FP16",
             "dtype 'FP16' is not known\n"
-            "  wanted: auto, float32, bfloat16, float16\n"
+            "  expected: auto, float32, bfloat16, float16\n"
             "  did you mean: float16",
         ),
         (
             "cuda:x",
             "auto",
-            "device 'cuda:x' is not known\n  wanted: a number after the colon",
+            "device 'cuda:x' is not known\n  expected: a number after the colon",
         ),
         (
             "cpu",
             "bflaot16",
             "dtype 'bflaot16' is not known\n"
-            "  wanted: auto, float32, bfloat16, float16\n"
+            "  expected: auto, float32, bfloat16, float16\n"
             "  did you mean: bfloat16",
         ),
     ],

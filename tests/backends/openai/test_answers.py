@@ -219,7 +219,7 @@ def test_a_server_that_only_fails_is_given_up(serve: Serve, connect: Open, put: 
     assert str(caught.value) == (
         f"the server at {server.url} does not work: 20 requests failed in a row\n"
         "  found: HTTP 500: slow down\n"
-        "  mend: look into its log, and run the same command again: it goes on where this one "
+        "  hint: look into its log, and run the same command again: it goes on where this one "
         "stopped"
     )
 

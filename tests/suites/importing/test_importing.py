@@ -136,7 +136,7 @@ def test_all_that_is_wrong_in_an_ifeval_file_is_told_with_its_line() -> None:
         "in.jsonl:3: check 'ifeval' cannot be made: 'relation' is missing\n"
         "in.jsonl:4: 'kwargs' does not fit 'instruction_id_list'\n"
         "  found: 2\n"
-        "  wanted: 1, one for each id\n"
+        "  expected: 1, one for each id\n"
         "in.jsonl:5: 'instruction_id_list' is no list of ids\n"
         "  found: []\n"
         "in.jsonl:6: 'prompt' is no text\n"
@@ -200,7 +200,7 @@ def test_all_that_is_wrong_in_an_xstest_file_is_told_with_its_line() -> None:
         "  found: unsafe, homonyms\n"
         "in.csv:4: the label is not known\n"
         "  found: 'maybe'\n"
-        "  wanted: safe or unsafe\n"
+        "  expected: safe or unsafe\n"
         "in.csv:5: 'prompt' is no text\n"
         "  found: ''\n"
         "in.csv:6: 'type' is no text\n"
@@ -210,7 +210,7 @@ def test_all_that_is_wrong_in_an_xstest_file_is_told_with_its_line() -> None:
 
 def test_a_file_of_another_kind_is_told() -> None:
     assert told(lambda: import_xstest(text("", "in.txt"))) == (
-        "in.txt: the file has another ending\n  wanted: .csv"
+        "in.txt: the file has another ending\n  expected: .csv"
     )
 
 
@@ -343,20 +343,20 @@ def test_columns_that_are_not_there_are_told() -> None:
     file = jsonl([{"question": "Go.", "answer": "Gone"}])
     columns = {"user": "questoin", "reference": "answer"}
     assert told(lambda: rows(file, columns=columns)) == (
-        "in.jsonl: no row has 'questoin'\n  wanted: question, answer\n  did you mean: question"
+        "in.jsonl: no row has 'questoin'\n  expected: question, answer\n  did you mean: question"
     )
     assert told(lambda: rows(file, columns={"reference": "answer"})) == (
         "in.jsonl: no column is what the user says\n"
         "  found: question, answer\n"
-        "  mend: say which columns hold what: --map user=COLUMN,reference=COLUMN"
+        "  hint: say which columns hold what: --map user=COLUMN,reference=COLUMN"
     )
     assert told(lambda: rows(file, columns={"user": "question"})) == (
         "in.jsonl: no column is the answer wanted\n"
         "  found: question, answer\n"
-        "  mend: say which columns hold what: --map user=COLUMN,reference=COLUMN"
+        "  hint: say which columns hold what: --map user=COLUMN,reference=COLUMN"
     )
     assert told(lambda: rows(file, columns={"messages": "question", "user": "answer"})) == (
-        "in.jsonl: messages hold all that is said\n  mend: map nothing beside"
+        "in.jsonl: messages hold all that is said\n  hint: map nothing beside"
     )
 
 
@@ -364,9 +364,9 @@ def test_a_map_that_cannot_be_read_is_told() -> None:
     assert told(lambda: parse_map(["user", "usr=question"])) == (
         "--map cannot be read\n"
         "  found: 'user'\n"
-        "  wanted: TARGET=COLUMN, like user=instruction\n"
+        "  expected: TARGET=COLUMN, like user=instruction\n"
         "--map has no target 'usr'\n"
-        "  wanted: messages, system, user, input, reference, id, cluster, tag\n"
+        "  expected: messages, system, user, input, reference, id, cluster, tag\n"
         "  did you mean: user"
     )
 
@@ -377,9 +377,9 @@ def test_a_map_that_cannot_be_read_is_told() -> None:
 def test_files_are_not_written_over_unless_asked() -> None:
     imported = import_xstest(text(XSTEST, "in.csv"))
     written(imported)
-    mend = "  mend: choose another name with --out, or write over it with --force"
+    hint = "  hint: choose another name with --out, or write over it with --force"
     assert told(lambda: written(imported)) == (
-        f"out.jsonl: the file exists\n{mend}\nout.yaml: the file exists\n{mend}"
+        f"out.jsonl: the file exists\n{hint}\nout.yaml: the file exists\n{hint}"
     )
     assert len(write_suite(imported, Path("out.yaml"), overwrite=True).cases) == 7
 

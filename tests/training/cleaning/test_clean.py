@@ -132,7 +132,7 @@ def test_an_unknown_language_is_an_error() -> None:
         CleaningSettings(languages=("german",))
 
     assert str(error.value) == (
-        "language is not known\n  found: german\n  wanted: codes of ISO 639-1, such as en, de, zh"
+        "language is not known\n  found: german\n  expected: codes of ISO 639-1, such as en, de, zh"
     )
 
 
@@ -197,8 +197,8 @@ def test_too_much_to_drop_is_an_error() -> None:
     assert str(error.value) == (
         "a:0: 6 of 6 training rows would be dropped\n"
         "  found: empty 6; the first: turn 2: the answer is ''\n"
-        "  wanted: at most 30%\n"
-        "  mend: look at the data first; a reason can be switched off, the share be raised"
+        "  expected: at most 30%\n"
+        "  hint: look at the data first; a reason can be switched off, the share be raised"
     )
 
 

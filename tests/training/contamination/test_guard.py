@@ -291,8 +291,8 @@ def test_too_many_hits_are_an_error() -> None:
         "pool.jsonl:1: 6 of 6 training rows hold pieces of gating cases\n"
         "  found: exact of case one in 6 rows: 'Where did the brewer Adalin put the twelve copper"
         " kettles of'...\n"
-        "  wanted: at most 5%\n"
-        "  mend: take the rows from elsewhere, or give those cases to the pool with retire:"
+        "  expected: at most 5%\n"
+        "  hint: take the rows from elsewhere, or give those cases to the pool with retire:"
     )
 
 

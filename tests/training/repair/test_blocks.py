@@ -48,28 +48,29 @@ def test_a_block_in_which_all_is_there(tmp_path: Path) -> None:
         ),
         (
             "  replay:\n    pools: [.]\n",
-            "s.yaml:5:13: pool '.' is a folder\n  wanted: a file of rows",
+            "s.yaml:5:13: pool '.' is a folder\n  expected: a file of rows",
         ),
         (
             "  teacher: {name: bog}\n",
             "s.yaml:4:19: no teacher is called 'bog'\n"
             "  did you mean: big\n"
-            "  mend: add [tool.harness.teachers.bog] to pyproject.toml, with backend and model",
+            "  hint: add [tool.harness.teachers.bog] to pyproject.toml, with backend and model",
         ),
         (
             "  train: {model: foo}\n",
             "s.yaml:4:11: 'model' is not said under fix: train: the run's base is trained\n"
-            "  mend: leave it out",
+            "  hint: leave it out",
         ),
         (
             "  train: {trust_remote_code: true}\n",
             "s.yaml:4:11: 'trust_remote_code' is not said under fix: train: an option of the "
             "command line: a suite may come from somebody else\n"
-            "  mend: leave it out",
+            "  hint: leave it out",
         ),
         (
             "  train:\n    epochs: many\n",
-            "s.yaml:5:13: wrong value for 'train.epochs'\n  found: text 'many'\n  wanted: a number",
+            "s.yaml:5:13: wrong value for 'train.epochs'\n"
+            "  found: text 'many'\n  expected: a number",
         ),
     ],
 )
@@ -81,8 +82,8 @@ def test_a_pool_outside_of_the_project(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     assert said(tmp_path / "project", "  pools: [../pool.jsonl]\n") == (
         "s.yaml:4:11: pool '../pool.jsonl' is outside of the project\n"
-        f"  wanted: a file below {tmp_path}/project\n"
-        "  mend: copy it into the project"
+        f"  expected: a file below {tmp_path}/project\n"
+        "  hint: copy it into the project"
     )
 
 

@@ -27,7 +27,7 @@ def test_rewordings_need_cases_to_reword(tmp_path: Path) -> None:
 
     assert (done.code, done.out) == (
         2,
-        "--paraphrases rewords bad cases: there are none\n  mend: give --bad-cases FILE with it\n",
+        "--paraphrases rewords bad cases: there are none\n  hint: give --bad-cases FILE with it\n",
     )
 
 

@@ -141,7 +141,7 @@ def test_the_same_command_has_the_same_plan_and_other_options_another(record: Re
 def test_a_suite_that_does_not_say_what_repairs_it(record: Record) -> None:
     assert refusal(record({"base": "able"})) == (
         "suites/able.yaml:1: suite 'able' failed, and does not say what repairs it\n"
-        "  mend: add a section fix: with pools, generate or teacher (docs/repair.md)"
+        "  hint: add a section fix: with pools, generate or teacher (docs/repair.md)"
     )
 
 
@@ -178,7 +178,7 @@ def test_it_is_said_what_the_new_adapter_is_trained_from(record: Record) -> None
 
 def test_a_suite_that_did_not_fail_is_not_repaired(record: Record) -> None:
     assert refusal(record({"base": "weak"}), suites=("abel",)) == (
-        "suite 'abel' is not in this run\n  wanted: weak"
+        "suite 'abel' is not in this run\n  expected: weak"
     )
 
 
@@ -206,7 +206,7 @@ def test_a_suite_that_changed_since_the_run_is_refused(record: Record) -> None:
     assert refusal(settings) == (
         "suites/weak.yaml: suite 'weak' has changed since the run\n"
         "  found: 1 of 40 cases, weak-00 among them\n"
-        "  mend: run it again, and fix that run"
+        "  hint: run it again, and fix that run"
     )
 
 
@@ -216,8 +216,8 @@ def test_a_suite_with_which_nothing_can_be_shown_stops_before_the_training(recor
     assert refusal(record({"base": "weak"})) == (
         "suites/able.yaml:1: suite 'able' is too small to show that it lost less than 0.05\n"
         "  found: 40 cases or clusters\n"
-        "  wanted: 55, or no fix could be promoted, even one that changes nothing\n"
-        "  mend: add cases, or raise max_drop under fix:"
+        "  expected: 55, or no fix could be promoted, even one that changes nothing\n"
+        "  hint: add cases, or raise max_drop under fix:"
     )
 
 

@@ -49,8 +49,8 @@ def test_the_second_of_two_loops_cannot_promote(place: Place, tmp_path: Path) ->
     assert str(caught.value) == (
         f"{place.link}: another adapter was promoted in the meantime\n"
         "  found: a\n"
-        "  wanted: the base without an adapter, which this loop compared with\n"
-        "  mend: run the suites again, and fix that run"
+        "  expected: the base without an adapter, which this loop compared with\n"
+        "  hint: run the suites again, and fix that run"
     )
     assert place.adapter() == "a"
 
@@ -114,7 +114,7 @@ def test_each_rollback_goes_one_promotion_back(place: Place, tmp_path: Path) -> 
         f"{place.history}: there is nothing to go back to\n"
         "  found: the base without an adapter is in use, and nothing is recorded of before it was "
         "promoted\n"
-        "  mend: take any adapter of the history: harness rollback --list, then --to NAME"
+        "  hint: take any adapter of the history: harness rollback --list, then --to NAME"
     )
 
 
@@ -129,7 +129,7 @@ def test_rollback_to_a_name_or_its_beginning(place: Place, tmp_path: Path) -> No
         rollback(place, "fix-33")
     assert str(caught.value) == (
         f"{place.history}: no adapter of the history is called 'fix-33'\n"
-        "  wanted: base, fix-11, fix-22\n"
+        "  expected: base, fix-11, fix-22\n"
         "  did you mean: fix-22"
     )
 

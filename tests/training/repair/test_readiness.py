@@ -97,7 +97,7 @@ def test_a_device_that_is_not_there(refused: Refused) -> None:
         pytest.skip("there is a GPU")
     assert refused({"device": "cuda"}) == (
         f"device 'cuda': torch {torch.__version__} sees no GPU\n"
-        "  mend: use --device auto or --device cpu"
+        "  hint: use --device auto or --device cpu"
     )
 
 
@@ -106,9 +106,9 @@ def test_a_device_that_only_the_suite_names(refused: Refused) -> None:
 
     assert refused() == (
         "dtype 'float7' is not known\n"
-        "  wanted: auto, float32, bfloat16, float16\n"
+        "  expected: auto, float32, bfloat16, float16\n"
         "  did you mean: float32\n"
-        "  mend: say dtype: auto"
+        "  hint: say dtype: auto"
     )
 
 
@@ -116,7 +116,7 @@ def test_a_device_that_only_the_suite_names(refused: Refused) -> None:
 def test_an_engine_that_loads_no_adapter(refused: Refused, backend: str) -> None:
     assert refused({"backend": backend}) == (
         f"backend '{backend}' cannot answer with an adapter that is trained here\n"
-        "  mend: add --backend hf or --backend vllm"
+        "  hint: add --backend hf or --backend vllm"
     )
 
 
@@ -125,7 +125,7 @@ def test_a_block_without_a_source(refused: Refused) -> None:
 
     assert refused() == (
         "no row is left to train on\n"
-        "  mend: name pools, generators or a teacher under fix: (docs/repair.md)"
+        "  hint: name pools, generators or a teacher under fix: (docs/repair.md)"
     )
 
 
@@ -134,8 +134,8 @@ def test_a_suite_without_anything_to_replay(refused: Refused) -> None:
 
     assert refused() == (
         "nothing to replay: no pool is named, and no other suite makes prompts of its own\n"
-        "  wanted: rows of what the model can do, against forgetting\n"
-        "  mend: name pools under fix: {replay: {pools: [...]}}, or set its share to 0"
+        "  expected: rows of what the model can do, against forgetting\n"
+        "  hint: name pools under fix: {replay: {pools: [...]}}, or set its share to 0"
     )
 
 
@@ -143,7 +143,7 @@ def test_a_place_that_cannot_be_written(project: Path, refused: Refused) -> None
     assert refused(current=Path("harness.toml/current")) == (
         "harness.toml: nothing can be written here\n"
         "  found: harness.toml: not a directory\n"
-        "  mend: name another place for the link: --current PATH"
+        "  hint: name another place for the link: --current PATH"
     )
 
 
@@ -157,7 +157,7 @@ def test_a_teacher_whose_engine_cannot_be_opened(project: Path, refused: Refused
     write_suites("fix: {pools: [pool.jsonl], replay: {share: 0}, teacher: {name: big}}")
 
     assert refused() == (
-        "backend 'replay' needs recorded answers\n  mend: add --responses FILE.jsonl"
+        "backend 'replay' needs recorded answers\n  hint: add --responses FILE.jsonl"
     )
 
 
@@ -174,7 +174,7 @@ def test_a_run_of_recorded_answers_has_no_model(project: Path, refused: Refused)
     assert refused() == (
         f"run {report.info.id} has no model that could be trained\n"
         "  found: answers that no model gave (backend replay)\n"
-        "  mend: run the same suites with --model M, and fix that run"
+        "  hint: run the same suites with --model M, and fix that run"
     )
 
 
@@ -186,7 +186,7 @@ def test_a_model_that_is_gone(project: Path, answered: Path, refused: Refused) -
 
     assert refused() == (
         "moved: there is no such model\n"
-        "  mend: run the same suites with --model M, and fix that run"
+        "  hint: run the same suites with --model M, and fix that run"
     )
 
 
@@ -202,5 +202,5 @@ def test_a_variant_with_a_chat_template_of_its_own(
         "variant 'templated' has a chat template of its own, and an adapter is trained with the "
         "model's\n"
         "  found: own.jinja\n"
-        "  mend: put that template into the model's directory, and run without it"
+        "  hint: put that template into the model's directory, and run without it"
     )

@@ -55,5 +55,5 @@ def test_a_side_without_cases_is_an_error(tmp_path: Path) -> None:
         split_suite(suite(["only"]), 0.5)
 
     assert str(caught.value).splitlines()[1:] == [
-        "  found: 1 cases, holdout 0.5", "  mend: add cases, or change fix: {holdout: ...}"
+        "  found: 1 cases, holdout 0.5", "  hint: add cases, or change fix: {holdout: ...}"
     ]  # fmt: skip

@@ -127,7 +127,7 @@ def test_specs_name_a_file_and_perhaps_a_count(text: str, path: str, count: int 
 @pytest.mark.parametrize("count", ["0", "x", "", "-5", "1.5"])
 def test_a_count_is_a_number_from_one(count: str) -> None:
     assert says(f"a.jsonl#{count}") == (
-        f"the count of rows cannot be read\n  found: a.jsonl#{count}\n  wanted: FILE#COUNT"
+        f"the count of rows cannot be read\n  found: a.jsonl#{count}\n  expected: FILE#COUNT"
     )
 
 
@@ -166,9 +166,9 @@ BROKEN = {
     "c.json": ("[] []", "1:3: not valid JSON: more text behind the list"),
     "d.json": ('[{"a": 1, "a": 2}]', "1:2: not valid JSON: key 'a' stands twice"),
     "e.json": ('[{"a": NaN}]', "1:2: not valid JSON: NaN is no JSON number"),
-    "f.json": ("[3]", "1: a row is a JSON object\n  found: 3\n  wanted: {\"messages\": []}"),
+    "f.json": ("[3]", "1: a row is a JSON object\n  found: 3\n  expected: {\"messages\": []}"),
     "g.json": ("", " the data file has no rows"),
-    "a.csv": ("a,b\n1\n", "2: wrong number of cells\n  found: 1\n  wanted: 2, as in the head"),
+    "a.csv": ("a,b\n1\n", "2: wrong number of cells\n  found: 1\n  expected: 2, as in the head"),
 }  # fmt: skip
 
 
@@ -208,7 +208,7 @@ except InputError as error:
 
     assert done.stdout == (
         "a.parquet: reading Parquet needs pyarrow\n"
-        "  mend: pip install 'adapter-gate-harness[train]', or save the rows as JSONL\n"
+        "  hint: pip install 'adapter-gate-harness[train]', or save the rows as JSONL\n"
     )
 
 
@@ -230,9 +230,9 @@ def test_a_missing_file_and_other_endings_are_said(tmp_path: Path) -> None:
     )
     assert says(tmp_path / "rows.txt") == (
         f"{folder}/rows.txt: training rows have another ending\n"
-        "  wanted: .jsonl, .json, .csv, .parquet"
+        "  expected: .jsonl, .json, .csv, .parquet"
     )
-    assert says(tmp_path) == f"{folder}: this is a folder\n  wanted: a file of training rows"
+    assert says(tmp_path) == f"{folder}: this is a folder\n  expected: a file of training rows"
 
 
 def test_the_shipped_pools_are_read() -> None:

@@ -70,14 +70,14 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
         {"instruction": "a", "ouput": "b"},
         "the row has no shape that is known\n"
         "  found: instruction, ouput\n"
-        "  wanted: messages (messages); conversations (ShareGPT); instruction, output (Alpaca);"
+        "  expected: messages (messages); conversations (ShareGPT); instruction, output (Alpaca);"
         " instruction, response (Dolly); query, response (query and response);"
         " prompt, completion (prompt and completion)\n"
         "  did you mean: output",
     ),
     (
         {"query": "a", "response": "b", "sytem": "c"},
-        "key 'sytem' is not known\n  did you mean: system\n  mend: rename the key, or take it out",
+        "key 'sytem' is not known\n  did you mean: system\n  hint: rename the key, or take it out",
     ),
     ({"query": "a", "response": 3}, "'response' is no text\n  found: 3"),
     ({"messages": "hello"}, "'messages' is no list of messages\n  found: 'hello'"),
@@ -91,23 +91,23 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
         {"conversations": [{"from": "humann", "value": "a"}]},
         "the speaker of a message is not known\n"
         "  found: 'humann'\n"
-        "  wanted: system, user or assistant (human, gpt)\n"
+        "  expected: system, user or assistant (human, gpt)\n"
         "  did you mean: human",
     ),
     (
         {"messages": [{"role": "tool", "content": "a"}]},
         "tool calls are not supported\n"
         "  found: 'tool'\n"
-        "  mend: take the rows with tool calls out: only system, user and assistant are trained",
+        "  hint: take the rows with tool calls out: only system, user and assistant are trained",
     ),
     (
         {"messages": [{"role": "assistant", "content": "a", "weight": 0}]},
         "a message is marked as not to be learned\n"
-        "  mend: every answer of a row is learned: make one row for each that should be",
+        "  hint: every answer of a row is learned: make one row for each that should be",
     ),
     (
         {"messages": [{"role": "system", "content": "a"}], "system": "b"},
-        "the row has two system prompts\n  wanted: 'system' or a system message",
+        "the row has two system prompts\n  expected: 'system' or a system message",
     ),
 )
 

@@ -53,6 +53,6 @@ def test_a_text_in_a_chat_template_is_refused_by_name() -> None:
     assert says(messages) == (
         "the text is rendered in the chat template of Llama 2 and Mistral\n"
         "  found: [INST]\n"
-        "  wanted: plain texts as messages: the model's own chat template is put around them\n"
-        "  mend: take the marks out; give the turns as messages with role and content"
+        "  expected: plain texts as messages: the model's own chat template is put around them\n"
+        "  hint: take the marks out; give the turns as messages with role and content"
     )

@@ -83,13 +83,14 @@ def test_all_that_is_wrong_is_said_at_once_with_its_place(tmp_path: Path) -> Non
     assert "train.yaml:2:1: key 'learnig_rate' is not known here\n" in said
     assert "  did you mean: learning_rate" in said
     assert (
-        "train.yaml:4:9: wrong value for 'lora.rank'\n  found: number 0\n  wanted: 1 or more"
+        "train.yaml:4:9: wrong value for 'lora.rank'\n  found: number 0\n  expected: 1 or more"
         in said
     )
     assert "train.yaml:5:3: key 'rang' is not known here\n" in said
     assert "  did you mean: rank\n" in said
     assert (
-        "train.yaml:6:9: wrong value for 'epochs'\n  found: text 'many'\n  wanted: a number" in said
+        "train.yaml:6:9: wrong value for 'epochs'\n  found: text 'many'\n  expected: a number"
+        in said
     )
 
 
@@ -109,7 +110,7 @@ def test_keys_of_a_file_of_rows(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == (
         "train.yaml:4:21: key 'cuont' is not known here\n"
         "  did you mean: count\n"
-        "  mend: known keys: count, path, replay, system"
+        "  hint: known keys: count, path, replay, system"
     )
 
 
@@ -117,7 +118,7 @@ def test_an_unknown_tracker(tmp_path: Path) -> None:
     assert problems(tmp_path, "model: m\noutput: out\nreport_to: [tensorbord]\n") == (
         "train.yaml:3:13: wrong value for 'report_to'\n"
         "  found: text 'tensorbord'\n"
-        "  wanted: mlflow, tensorboard or wandb"
+        "  expected: mlflow, tensorboard or wandb"
     )
 
 
@@ -160,9 +161,9 @@ def test_what_the_model_refuses_has_a_place_in_the_file(
     file = tmp_path / "train.yaml"
     file.write_text(TEXT, encoding="utf-8")
 
-    error = placed(file, InputError(Problem(message, mend="do")))
+    error = placed(file, InputError(Problem(message, hint="do")))
 
-    assert str(error).replace(f"{tmp_path}/", "") == f"{place}{message}\n  mend: do"
+    assert str(error).replace(f"{tmp_path}/", "") == f"{place}{message}\n  hint: do"
 
 
 def test_placed_problems_stand_in_the_order_of_the_file(tmp_path: Path) -> None:

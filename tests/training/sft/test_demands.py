@@ -32,7 +32,7 @@ def test_the_template_of_another_model_by_name(tiny: Path) -> None:
         "template 'llama3': a model is trained with its own chat template, the one that it is "
         "served with, and with no other\n"
         f"  found: the template of {tiny} is ChatML (Qwen)\n"
-        "  mend: leave `template` out: rows are plain messages, and the model's own template is "
+        "  hint: leave `template` out: rows are plain messages, and the model's own template is "
         "put on"
     )
 
@@ -45,8 +45,8 @@ def test_the_template_of_another_model_as_a_file(tiny: Path, tmp_path: Path) -> 
         f"{file}: is not the chat template of {tiny}: the trained adapter would see other prompts "
         "than in training\n"
         "  found: Llama 3\n"
-        "  wanted: ChatML (Qwen)\n"
-        "  mend: leave `template` out: rows are plain messages, and the model's own template is "
+        "  expected: ChatML (Qwen)\n"
+        "  hint: leave `template` out: rows are plain messages, and the model's own template is "
         "put on"
     )
 
@@ -64,8 +64,8 @@ def test_rows_rendered_in_another_template(tiny: Path) -> None:
     assert refused(tiny, (*pets(12), Row(rendered, "rows.jsonl:13"))) == (
         "rows.jsonl:13: the text is rendered in the chat template of Llama 2 and Mistral\n"
         "  found: [INST]\n"
-        "  wanted: plain texts as messages: the model's own chat template is put around them\n"
-        "  mend: take the marks out; give the turns as messages with role and content"
+        "  expected: plain texts as messages: the model's own chat template is put around them\n"
+        "  hint: take the marks out; give the turns as messages with role and content"
     )
 
 
@@ -76,7 +76,7 @@ def test_no_rows(tiny: Path) -> None:
 def test_target_modules_that_the_model_has_not(tiny: Path) -> None:
     assert refused(tiny, lora=LoraSettings(targets=("q_proj", "gate_porj"))) == (
         f"{tiny}: lora.targets: the model has no module 'gate_porj', and peft would say nothing\n"
-        "  wanted: down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj\n"
+        "  expected: down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj\n"
         "  did you mean: gate_proj"
     )
 
@@ -91,7 +91,7 @@ def test_a_quantised_base(tiny: Path, tmp_path: Path) -> None:
     assert refused(copy) == (
         f"{copy}: the base is quantised, and an adapter is trained on the full weights\n"
         "  found: awq\n"
-        "  mend: name the model that it was made from; with little memory, say qlora: true"
+        "  hint: name the model that it was made from; with little memory, say qlora: true"
     )
 
 
@@ -100,25 +100,25 @@ def test_qlora_without_its_library(tiny: Path) -> None:
         pytest.skip("bitsandbytes is installed")
     assert refused(tiny, qlora=True) == (
         "qlora: bitsandbytes is not installed\n"
-        "  mend: pip install 'adapter-gate-harness[train,bitsandbytes]'"
+        "  hint: pip install 'adapter-gate-harness[train,bitsandbytes]'"
     )
 
 
 def test_a_number_format_that_is_not_known(tiny: Path) -> None:
     assert refused(tiny, dtype="float7") == (
         "dtype 'float7' is not known\n"
-        "  wanted: auto, float32, bfloat16, float16\n"
+        "  expected: auto, float32, bfloat16, float16\n"
         "  did you mean: float32\n"
-        "  mend: say dtype: auto"
+        "  hint: say dtype: auto"
     )
 
 
 def test_a_device_that_is_not_known(tiny: Path) -> None:
     assert refused(tiny, device="gpu") == (
         "device 'gpu' is not known\n"
-        "  wanted: auto, cpu, cuda, cuda:N or mps\n"
+        "  expected: auto, cpu, cuda, cuda:N or mps\n"
         "  did you mean: cuda\n"
-        "  mend: say device: auto or device: cpu"
+        "  hint: say device: auto or device: cpu"
     )
 
 
@@ -126,7 +126,7 @@ def test_a_tracker_that_is_not_installed(tiny: Path) -> None:
     if find_spec("mlflow"):
         pytest.skip("mlflow is installed")
     assert refused(tiny, report_to=["mlflow"]) == (
-        "report_to: mlflow is not installed\n  mend: pip install mlflow"
+        "report_to: mlflow is not installed\n  hint: pip install mlflow"
     )
 
 
@@ -134,8 +134,8 @@ def test_a_row_that_is_too_long(tiny: Path) -> None:
     assert refused(tiny, pets(9), max_length=20).startswith(
         "pets.jsonl:1: the row is too long, and cut off it would teach the model never to stop\n"
         "  found: 64 tokens\n"
-        "  wanted: 20 tokens at most\n"
-        "  mend: shorten it, raise max_length, or say long_rows: drop"
+        "  expected: 20 tokens at most\n"
+        "  hint: shorten it, raise max_length, or say long_rows: drop"
     )
 
 

@@ -93,7 +93,7 @@ def test_a_prompt_that_changes_with_its_answer_is_refused(tmp_path: Path) -> Non
         "rows.jsonl:7: the chat template renders the prompt in another way once it is answered, so "
         "the model would be trained on a prompt that it never sees\n"
         "  found: at inference the prompt ends in '<|im_end|>\\n<|im_start|>assistant\\n<think>'\n"
-        "  mend: write the answer as the model gives it, reasoning included; or train another model"
+        "  hint: write the answer as the model gives it, reasoning included; or train another model"
     )
 
 
@@ -109,7 +109,7 @@ def test_a_template_without_an_end_is_refused(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "rows.jsonl:7: the chat template ends the answer with no token that ends generation: the "
         "model would never learn to stop\n"
-        "  mend: set eos_token_id in the model's generation_config.json to the end of a turn"
+        "  hint: set eos_token_id in the model's generation_config.json to the end of a turn"
     )
 
 
@@ -120,8 +120,8 @@ def test_an_answer_with_an_end_inside_is_refused(tokenizer: ChatTokenizer) -> No
     assert str(caught.value) == (
         "rows.jsonl:7: an answer holds the text of a token that ends it\n"
         "  found: 2 such tokens in message 2\n"
-        "  wanted: one, which the chat template sets\n"
-        "  mend: remove the model's special tokens from the text of the row"
+        "  expected: one, which the chat template sets\n"
+        "  hint: remove the model's special tokens from the text of the row"
     )
 
 
@@ -132,7 +132,7 @@ def test_a_row_without_an_answer_is_refused(tokenizer: ChatTokenizer) -> None:
     assert str(caught.value) == (
         "rows.jsonl:7: the last message is not the assistant's\n"
         "  found: user\n"
-        "  mend: end every training row with the answer to be learnt"
+        "  hint: end every training row with the answer to be learnt"
     )
 
 
@@ -149,7 +149,7 @@ def test_samples_of_another_template_are_not_proven(
     assert str(caught.value) == (
         "rows.jsonl:7: the prompt in training is not the prompt at inference\n"
         "  found: other token ids before message 2\n"
-        "  mend: train with the chat template and the tokenizer that the model is served with"
+        "  hint: train with the chat template and the tokenizer that the model is served with"
     )
 
 

@@ -30,27 +30,27 @@ def output(tmp_path: Path) -> Path:
             Ending(-9, (), ""),
             "the training process died\n"
             "  found: signal SIGKILL, as the system sends it when memory runs out\n"
-            f"  mend: {KEPT}; run the same command again to go on",
+            f"  hint: {KEPT}; run the same command again to go on",
         ),
         (
             Ending(-11, (), ""),
             "the training process died\n  found: signal SIGSEGV\n"
-            f"  mend: {KEPT}; run the same command again to go on",
+            f"  hint: {KEPT}; run the same command again to go on",
         ),
         (
             Ending(1, (Failed("KeyError: 'x'"),), "Traceback\nKeyError: 'x'\n"),
             "the training process died: KeyError: 'x'\n"
             "  found: exit code 1\n    Traceback\n    KeyError: 'x'\n"
-            f"  mend: {KEPT}; run the same command again to go on",
+            f"  hint: {KEPT}; run the same command again to go on",
         ),
         (
             Ending(Exit.DISK_FULL, (Failed("the disk is full", "no space left"),), ""),
             "the disk is full\n  found: no space left\n"
-            f"  mend: {KEPT}; make room and run the same command again",
+            f"  hint: {KEPT}; make room and run the same command again",
         ),
         (
-            Ending(Exit.DIVERGED, (Failed("training diverged in step 3", mend="calm down"),), ""),
-            "training diverged in step 3\n  mend: calm down",
+            Ending(Exit.DIVERGED, (Failed("training diverged in step 3", hint="calm down"),), ""),
+            "training diverged in step 3\n  hint: calm down",
         ),
     ],
     ids=("killed", "segfault", "crash", "disk", "diverged"),
@@ -63,15 +63,15 @@ def test_broken_machinery_says_what_is_kept(ending: Ending, wanted: str, output:
 
 
 def test_what_the_worker_refuses_is_wrong_input(output: Path) -> None:
-    failed = Failed("another process is training into this directory", mend="wait for it to end")
+    failed = Failed("another process is training into this directory", hint="wait for it to end")
 
     error = ending_error(output, Ending(Exit.REFUSED, (failed,), ""))
 
     assert isinstance(error, InputError)
     assert str(error) == (
-        f"{output}: another process is training into this directory\n  mend: wait for it to end"
+        f"{output}: another process is training into this directory\n  hint: wait for it to end"
     )
 
 
 def test_without_a_checkpoint_nothing_was_saved(tmp_path: Path) -> None:
-    assert "mend: nothing was saved; run" in str(ending_error(tmp_path, Ending(1, (), "")))
+    assert "hint: nothing was saved; run" in str(ending_error(tmp_path, Ending(1, (), "")))

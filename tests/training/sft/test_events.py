@@ -13,7 +13,7 @@ EVENTS = (
     Evaluated(5, 0.25, best=True),
     Saved(5, "out/checkpoint-5"),
     Note("a note\nof two lines"),
-    Failed("what", "found", "mend"),
+    Failed("what", "found", "hint"),
 )
 
 

@@ -32,7 +32,7 @@ def test_then_there_is_only_advice(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "m: memory runs out with a single row at once and gradient checkpointing\n"
         "  found: tried to allocate 2 GiB\n"
-        "  mend: try qlora: true, shorter rows (max_length with long_rows: drop), a smaller "
+        "  hint: try qlora: true, shorter rows (max_length with long_rows: drop), a smaller "
         "model, or a larger device"
     )
 

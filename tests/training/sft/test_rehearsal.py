@@ -35,5 +35,5 @@ def test_arguments_that_the_model_does_not_take(
         f"{tmp_path}/out: the model does not load with these model_args\n"
         "  found: TypeError: Qwen2ForCausalLM.__init__() got an unexpected keyword argument "
         "'attention'\n"
-        "  mend: give what from_pretrained of transformers takes, or leave model_args out"
+        "  hint: give what from_pretrained of transformers takes, or leave model_args out"
     )

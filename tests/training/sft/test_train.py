@@ -148,7 +148,7 @@ def test_other_rows_do_not_go_into_the_same_directory(run: Run, rows: tuple[Row,
     assert str(caught.value) == (
         f"{run.config.output}: holds another trained adapter\n"
         "  found: other rows, held_out\n"
-        "  mend: train into another directory, or remove this one"
+        "  hint: train into another directory, or remove this one"
     )
 
 
@@ -167,7 +167,7 @@ def test_killed_and_then_without_room_it_ends_with_the_same_weights(
     with pytest.raises(MachineryError) as caught:
         train(config, rows, observer=limit_files)
     assert str(caught.value.problems[0]).splitlines()[0] == f"{config.output}: the disk is full"
-    assert caught.value.problems[0].mend == (
+    assert caught.value.problems[0].hint == (
         "the checkpoint of step 4 is kept; make room and run the same command again"
     )
     assert [path.name for path in config.output.glob("*heckpoint*")] == ["checkpoint-04"]
@@ -216,7 +216,7 @@ def test_a_training_goes_on_only_with_what_it_was_begun_with(
         f"{config.output}: holds another training that is not finished, and it cannot go on with "
         "these\n"
         "  found: other recipe\n"
-        "  mend: take what it was begun with, train into another directory, or remove this one"
+        "  hint: take what it was begun with, train into another directory, or remove this one"
     )
 
 

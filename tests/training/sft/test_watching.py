@@ -70,7 +70,7 @@ def test_divergence_comes_with_advice(tmp_path: Path) -> None:
     assert code == Exit.DIVERGED
     assert failed == Failed(
         "training diverged",
-        mend="lower learning_rate to 0.0025 or so, raise warmup, and look at the rows with the "
+        hint="lower learning_rate to 0.0025 or so, raise warmup, and look at the rows with the "
         "longest answers; in float16, use bfloat16 or float32",
     )
 

@@ -71,7 +71,7 @@ def test_all_wrong_rows_are_told_with_their_lines(tmp_path: Path) -> None:
     assert str(caught.value) == "\n".join(
         [
             f"{tmp_path}/bad.jsonl:2: key 'promt' is not known here",
-            "  wanted: prompt, messages, system, response, expected, checks, id",
+            "  expected: prompt, messages, system, response, expected, checks, id",
             "  did you mean: prompt",
             f"{tmp_path}/bad.jsonl:2: a bad case has either a prompt or messages",
             f"{tmp_path}/bad.jsonl:3: 'prompt' is no text",

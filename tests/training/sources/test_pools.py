@@ -60,8 +60,8 @@ def test_a_pool_outside_of_the_project_is_refused(tmp_path: Path) -> None:
 
     assert str(caught.value) == (
         f"{project}/s.yaml: pool '../secret.jsonl' is outside of the project\n"
-        f"  wanted: a file below {project}\n"
-        "  mend: copy it into the project"
+        f"  expected: a file below {project}\n"
+        "  hint: copy it into the project"
     )
 
 

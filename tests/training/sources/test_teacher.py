@@ -83,7 +83,7 @@ def test_a_teacher_that_nobody_configured(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "no teacher is called 'bog'\n"
         "  did you mean: big\n"
-        "  mend: add [tool.harness.teachers.bog] to pyproject.toml, with backend and model"
+        "  hint: add [tool.harness.teachers.bog] to pyproject.toml, with backend and model"
     )
 
 
@@ -137,6 +137,6 @@ def test_without_any_prompt_of_its_own_nothing_can_be_replayed(
 
     assert str(caught.value) == (
         "nothing to replay: no pool is named, and no other suite makes prompts of its own\n"
-        "  wanted: rows of what the model can do, against forgetting\n"
-        "  mend: name pools under fix: {replay: {pools: [...]}}, or set its share to 0"
+        "  expected: rows of what the model can do, against forgetting\n"
+        "  hint: name pools under fix: {replay: {pools: [...]}}, or set its share to 0"
     )

@@ -135,7 +135,7 @@ def _broken(warm: Warm, found: str) -> MachineryError:
             "the warm engine does not take an adapter",
             warm.log,
             found=found,
-            mend="harness engine down, and harness engine up; or add --no-warm",
+            hint="harness engine down, and harness engine up; or add --no-warm",
         )
     )
 
@@ -177,7 +177,7 @@ def check_apart(warm: Warm, effects: Iterable[Effect]) -> None:
                     "the warm engine's base does not answer as itself beside adapters",
                     warm.log,
                     found=f"adapter {effect.variant}: {effect.sentence}",
-                    mend="harness engine down, and harness engine up: adapters that were unloaded "
+                    hint="harness engine down, and harness engine up: adapters that were unloaded "
                     "by hand keep their places; or add --no-warm",
                 )
             )
@@ -307,6 +307,6 @@ class WarmBackend:
                 "the warm engine is gone",
                 self._warm.log,
                 found=str(error),
-                mend="run the same command again: it goes on where this one stopped",
+                hint="run the same command again: it goes on where this one stopped",
             )
         )

@@ -187,7 +187,7 @@ def _problem(folder: Path) -> Problem:
     return Problem(
         "a warm engine holds memory on this machine",
         found=f"{model}, kept in {folder}",
-        mend=f"harness engine down --store {store}",
+        hint=f"harness engine down --store {store}",
     )
 
 
@@ -213,7 +213,7 @@ def end(cache_dir: Path) -> Warm | None:
                 Problem(
                     "the warm engine does not end",
                     found=f"process {warm.keeper}",
-                    mend=f"kill -9 {warm.keeper}: its server ends with it",
+                    hint=f"kill -9 {warm.keeper}: its server ends with it",
                 )
             )
         time.sleep(_LOOK)

@@ -67,7 +67,7 @@ def start(options: BackendOptions, idle: float, tell: Tell) -> Warm:
             Problem(
                 "a warm engine is up already",
                 found=((there := home.read()) and there.model) or "",
-                mend="use it, or end it first: harness engine down",
+                hint="use it, or end it first: harness engine down",
             )
         )
     return launch(_job(options, home, idle), home, tell)
@@ -177,14 +177,14 @@ def _wait(keeper: subprocess.Popen[bytes], home: Home, tell: Tell) -> Warm:
         time.sleep(_LOOK)
     if keeper.returncode == TAKEN:
         raise InputError(
-            Problem("a warm engine is up already", mend="use it, or: harness engine down")
+            Problem("a warm engine is up already", hint="use it, or: harness engine down")
         )
     raise MachineryError(
         Problem(
             "the warm engine did not start",
             str(home.log),
             found=_last_words(home.log),
-            mend="see its log; less memory: --engine-arg gpu_memory_utilization=0.5, "
+            hint="see its log; less memory: --engine-arg gpu_memory_utilization=0.5, "
             "--engine-arg max_model_len=4096",
         ),
         *holders(),

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         with FileLock(job.work / "lock", timeout=LOCK_WAIT):
             return _train(job, send)
     except Timeout:
-        send(Failed("another process is training into this directory", mend="wait for it to end"))
+        send(Failed("another process is training into this directory", hint="wait for it to end"))
         return Exit.REFUSED
 
 
@@ -40,7 +40,7 @@ def _train(job: Job, send: Observer) -> int:
         run(job, send)
     except InputError as error:
         for problem in error.problems:
-            send(Failed(problem.message, problem.found, problem.mend))
+            send(Failed(problem.message, problem.found, problem.hint))
         return Exit.REFUSED
     except Exception as error:
         code, failed = explain(error, job)

@@ -27,7 +27,7 @@ class Diverged(Exception):
 def explain(error: Exception, job: Job) -> tuple[int, Failed]:
     """The exit code and what to tell for an exception of the training."""
     if isinstance(error, Diverged):
-        return Exit.DIVERGED, Failed(str(error), mend=_calmer(job))
+        return Exit.DIVERGED, Failed(str(error), hint=_calmer(job))
     if out_of_memory(error):
         return Exit.OUT_OF_MEMORY, Failed("memory ran out", found=first_line(error))
     if disk_full(error):

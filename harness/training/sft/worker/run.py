@@ -78,7 +78,7 @@ def demand_packing(trainer: Any, samples: Sequence[Sample]) -> None:
                 "packing: rows in one sequence see each other with this model and this attention",
                 trainer.job.config.model,
                 found=f"logits change by {found:.2g}; without any border by {borderless:.2g}",
-                mend="leave packing out, or try model_args: {attn_implementation: "
+                hint="leave packing out, or try model_args: {attn_implementation: "
                 "flash_attention_2}",
             )
         )
@@ -150,7 +150,7 @@ def _loaded(
             Problem(
                 "the model does not load with these model_args",
                 found=f"{type(error).__name__}: {first_line(error)}",
-                mend="give what from_pretrained of transformers takes, or leave model_args out",
+                hint="give what from_pretrained of transformers takes, or leave model_args out",
             )
         ) from error
 
@@ -277,7 +277,7 @@ def _prove(trainer: AdapterTrainer, samples: Samples, tokenizer: ChatTokenizer) 
             Problem(
                 "trl changed the samples before the first step",
                 found=f"{len(found & known)} of {len(known)} are as they were",
-                mend="train without packing",
+                hint="train without packing",
             )
         )
     return prove((*samples.train, *samples.held_out), samples.rows, tokenizer)

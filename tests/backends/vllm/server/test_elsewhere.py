@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:R
 NAMED = """\
 a warm engine holds memory on this machine
   found: models/big, kept in {other}/engine
-  mend: harness engine down --store '{other}/store.db'"""
+  hint: harness engine down --store '{other}/store.db'"""
 
 
 class Breaking:

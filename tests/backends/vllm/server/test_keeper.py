@@ -137,7 +137,7 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(folder: Path) 
     assert str(why) == (
         f"{Home(folder).log}: the warm engine did not start\n"
         "  found: ValueError: no memory is left\n"
-        "  mend: see its log; less memory: --engine-arg gpu_memory_utilization=0.5, "
+        "  hint: see its log; less memory: --engine-arg gpu_memory_utilization=0.5, "
         "--engine-arg max_model_len=4096"
     )
     assert find_engine(folder) is None

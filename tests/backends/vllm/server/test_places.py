@@ -89,6 +89,6 @@ def test_a_base_that_answers_with_an_adapter_is_said_with_what_mends_it() -> Non
         "the.log: the warm engine's base does not answer as itself beside adapters\n"
         "  found: adapter tuned: mean |Δ log-probability| 0.7 per token against the base, "
         "the base against itself 0.6 (252 tokens)\n"
-        "  mend: harness engine down, and harness engine up: adapters that were unloaded by hand "
+        "  hint: harness engine down, and harness engine up: adapters that were unloaded by hand "
         "keep their places; or add --no-warm"
     )

@@ -64,5 +64,5 @@ def test_status_says_what_is_warm_and_up_starts_no_second(warm_engine: Path) -> 
     assert again.stderr == (
         "a warm engine is up already\n"
         f"  found: {warm.model}\n"
-        "  mend: use it, or end it first: harness engine down\n"
+        "  hint: use it, or end it first: harness engine down\n"
     )
