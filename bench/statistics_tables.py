@@ -12,8 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from harness.gate import calibration as sim
-from harness.gate.early_calibration import early_stop
+from bench import gate_simulation as sim
 
 RUNS = 20_000  # standard error of a share of 0.05: 0.0015
 ITEM_RUNS = 2_000
@@ -28,23 +27,23 @@ KINDS: tuple[tuple[sim.Kind, str], ...] = (
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def share(value: float) -> str:
-    """Three digits: the simulation knows no more."""
+    """Return three digits: the simulation knows no more."""
     return f"{value:.3f}"
 
 
 def flips_head(first: str) -> list[str]:
-    """A head with one column per flip rate."""
+    """Return a head with one column per flip rate."""
     return [first, *(f"{100 * flip:.0f} % flips" for flip in sim.FLIPS)]
 
 
 def alarms() -> str:
-    """Equal models, six suites: any of them called regressed."""
+    """Tabulate how often any of six suites of equal models is called regressed."""
     return table(
         flips_head("cases per suite"),
         ([str(n), *(share(sim.false_alarms(n, f, RUNS)) for f in sim.FLIPS)] for n in sim.SIZES),
@@ -52,7 +51,7 @@ def alarms() -> str:
 
 
 def power() -> str:
-    """A true loss of five points in one of six suites: found before and after Holm."""
+    """Tabulate how often a loss of five points in one of six suites is found."""
     rows = []
     for n in sim.SIZES:
         found = [sim.power(n, flip, RUNS) for flip in sim.FLIPS]
@@ -61,7 +60,7 @@ def power() -> str:
 
 
 def sizes() -> str:
-    """The cases that a power of 0.80 needs."""
+    """Tabulate the cases that a power of 0.80 needs."""
     rows = []
     for flip in sim.FLIPS:
         before = sim.size_for_power(flip, 0.8, RUNS, lambda found: found.before_holm)
@@ -71,14 +70,14 @@ def sizes() -> str:
 
 
 def others() -> str:
-    """What simple rules do, on one suite of 300 cases."""
+    """Tabulate what simple rules do, on one suite of 300 cases."""
     lists = [sim.other_gates(300, f, loss, RUNS) for f in (0.02, 0.10) for loss in (0.0, sim.LOSS)]
     head = ["rule", "equal, 2 % flips", "−5 points, 2 %", "equal, 10 % flips", "−5 points, 10 %"]
     return table(head, ([rule, *(share(found[rule]) for found in lists)] for rule in lists[0]))
 
 
 def drops() -> str:
-    """The smallest drop that is reported, and the power that it has."""
+    """Tabulate the smallest drop that is reported, and the power that it has."""
     rows = []
     for n in sim.SIZES:
         found = [sim.power_at_smallest_drop(n, flip, RUNS) for flip in sim.FLIPS]
@@ -87,7 +86,7 @@ def drops() -> str:
 
 
 def items() -> str:
-    """Other kinds of items."""
+    """Tabulate other kinds of items."""
     head = [
         "300 items",
         "equal models called worse",
@@ -104,7 +103,7 @@ def items() -> str:
 
 
 def non_inferiority() -> str:
-    """A pass where the models are equal, and where the true loss is the margin itself."""
+    """Tabulate passes where the models are equal, and where the true loss is the margin itself."""
     rows = []
     for n in (100, 300, 1000):
         for margin in (0.03, 0.05):
@@ -118,12 +117,12 @@ def non_inferiority() -> str:
 
 
 def early() -> str:
-    """A run that may stop early."""
+    """Tabulate a run that may stop early."""
     head = ["six suites", "equal: any stopped", "−5 points found", "after Holm", "cases spared"]
     rows = []
     for n in (300, 1000):
         for flip in sim.FLIPS:
-            found = early_stop(n, flip, EARLY_RUNS)
+            found = sim.early_stop(n, flip, EARLY_RUNS)
             shares = (found.false_alarm, found.before_holm, found.after_holm, found.spared)
             rows.append([f"{n} cases, {100 * flip:.0f} % flips", *map(share, shares)])
     return table(head, rows)
@@ -142,7 +141,7 @@ TABLES = {
 
 
 def filled(page: str) -> str:
-    """The page with every table made again; raises KeyError for a mark that has no table."""
+    """Return the page with every table made again; raises KeyError for a mark that has no table."""
     mark = re.compile(r"<!-- table: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
     return mark.sub(lambda m: f"<!-- table: {m[1]} -->\n{TABLES[m[1]]()}\n<!-- end -->", page)
 

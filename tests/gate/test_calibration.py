@@ -7,58 +7,58 @@ from pathlib import Path
 
 import pytest
 
+from bench import gate_simulation as simulation
 from bench.statistics_tables import TABLES
-from harness.gate import Verdict, calibration, decide
-from harness.gate.early_calibration import early_stop
+from harness.gate import Verdict, decide
 from tests.gate.hand_made import ROLES, demand, table
 
 RUNS = 4_000
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 
 
-@pytest.mark.parametrize("n", calibration.SIZES)
-@pytest.mark.parametrize("flip", calibration.FLIPS)
+@pytest.mark.parametrize("n", simulation.SIZES)
+@pytest.mark.parametrize("flip", simulation.FLIPS)
 def test_equal_models_are_called_regressed_in_at_most_five_percent_of_runs(
     n: int, flip: float
 ) -> None:
     noise = 3 * (0.05 * 0.95 / RUNS) ** 0.5
-    assert calibration.false_alarms(n, flip, RUNS) <= 0.05 + noise
+    assert simulation.false_alarms(n, flip, RUNS) <= 0.05 + noise
 
 
 def test_a_loss_of_five_points_is_found() -> None:
-    found = calibration.power(300, 0.02, RUNS)
+    found = simulation.power(300, 0.02, RUNS)
 
     assert found.before_holm >= 0.90
     assert found.after_holm >= 0.80
 
 
-@pytest.mark.parametrize("flip", calibration.FLIPS)
+@pytest.mark.parametrize("flip", simulation.FLIPS)
 def test_the_smallest_drop_is_found_in_four_of_five_runs(flip: float) -> None:
-    _, found = calibration.power_at_smallest_drop(300, flip, RUNS)
+    _, found = simulation.power_at_smallest_drop(300, flip, RUNS)
 
     assert 0.77 <= found <= 0.89
 
 
 @pytest.mark.parametrize("kind", ["single", "repeated", "clusters"])
-def test_other_items_keep_the_level_and_the_intervals(kind: calibration.Kind) -> None:
-    found = calibration.behaviour(kind, 100, 300)
+def test_other_items_keep_the_level_and_the_intervals(kind: simulation.Kind) -> None:
+    found = simulation.behaviour(kind, 100, 300)
 
     assert found.false_alarm <= 0.09  # 0.05 and three standard errors of 300 runs
     assert found.covers >= 0.91
     assert found.bound_holds >= 0.91
 
 
-@pytest.mark.parametrize("flip", calibration.FLIPS)
+@pytest.mark.parametrize("flip", simulation.FLIPS)
 def test_a_loss_as_large_as_the_margin_rarely_passes_non_inferiority(flip: float) -> None:
-    assert calibration.non_inferiority(300, flip, 0.03, 0.03, RUNS) <= 0.065
-    assert calibration.non_inferiority(1000, flip, 0.03, 0.0, RUNS) >= 0.85
+    assert simulation.non_inferiority(300, flip, 0.03, 0.03, RUNS) <= 0.065
+    assert simulation.non_inferiority(1000, flip, 0.03, 0.0, RUNS) >= 0.85
 
 
 def test_a_run_that_may_stop_early_keeps_the_level() -> None:
-    found = early_stop(300, 0.10, 200)
+    found = simulation.early_stop(300, 0.10, 200)
 
     assert found.false_alarm <= 0.05
-    assert early_stop(300, 0.02, 200).before_holm >= 0.75
+    assert simulation.early_stop(300, 0.02, 200).before_holm >= 0.75
 
 
 def test_the_simulated_rule_is_the_gates_rule() -> None:
@@ -67,8 +67,8 @@ def test_the_simulated_rule_is_the_gates_rule() -> None:
     results = [row for i, (w, b) in enumerate(sizes) for row in table(w, b, 60, f"s{i}")]
     report = decide(results, [demand(60, suite=f"s{i}") for i in range(6)], ROLES, "base")
 
-    counts = calibration.tables_of([sizes], 60)
-    expected = calibration.regressed(counts)[0].tolist()
+    counts = simulation.tables_of([sizes], 60)
+    expected = simulation.regressed(counts)[0].tolist()
 
     gated = [row.verdict is Verdict.REGRESSED for row in report.suites if row.variant == "new"]
     assert gated == expected

@@ -1,4 +1,6 @@
-"""How the gate behaves on models whose truth is known: simulated, with a fixed seed.
+"""Simulate the gate on models whose truth is known, with a fixed seed.
+
+The tables of docs/statistics.md and the tests of the gate's promises are made of these figures.
 
 A flip is a case that two runs of one model answer differently: that is what an A/A run measures.
 With flip rate f a pair is lost with chance f/2 and gained with chance f/2; a true loss of d adds d
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -16,6 +19,7 @@ import numpy.typing as npt
 
 from harness.gate.comparison import paired_test
 from harness.gate.pairs import Pairs
+from harness.gate.sequential import log_e_value
 from harness.gate.statistics import (
     Floats,
     holm,
@@ -33,6 +37,7 @@ LOSS = 0.05
 ACCURACY = 0.8
 SIZES = (100, 300, 1000)
 FLIPS = (0.0, 0.02, 0.05, 0.10)
+LOOK = 25  # cases between two looks of a run that may stop early
 
 Counts = npt.NDArray[np.int64]
 
@@ -61,7 +66,7 @@ class Tables:
 
 
 def simulate(n: int, flip: float, losses: tuple[float, ...], runs: int, seed: int) -> Tables:
-    """Paired tables of suites with the given true losses."""
+    """Draw paired tables of suites with the given true losses."""
     generator = np.random.default_rng([SEED, seed, n, round(flip * 1000)])
     shape = (runs, len(losses))
     lost = flip / 2 + np.array(losses)
@@ -71,13 +76,13 @@ def simulate(n: int, flip: float, losses: tuple[float, ...], runs: int, seed: in
 
 
 def tables_of(runs: Sequence[Sequence[tuple[int, int]]], n: int) -> Tables:
-    """Tables of given counts: runs of suites of (worse, better)."""
+    """Make tables of given counts: runs of suites of (worse, better)."""
     counts = np.array(runs, dtype=np.int64)
     return Tables(counts[..., 0], counts[..., 1], n)
 
 
 def regressed(tables: Tables, *, corrected: bool = True) -> npt.NDArray[np.bool_]:
-    """The gate's rule, for each run and suite."""
+    """Apply the gate's rule to each run and suite."""
     p = mcnemar_mid_p_table(tables.worse, tables.better)
     if corrected:
         p = np.array([holm(row) for row in p.tolist()])
@@ -86,19 +91,19 @@ def regressed(tables: Tables, *, corrected: bool = True) -> npt.NDArray[np.bool_
 
 
 def false_alarms(n: int, flip: float, runs: int) -> float:
-    """Share of runs with equal models in which any of the six suites is called regressed."""
+    """Return the share of runs of equal models in which a suite of the six is called regressed."""
     return float(regressed(simulate(n, flip, (0.0,) * SUITES, runs, 1)).any(axis=1).mean())
 
 
 def power(n: int, flip: float, runs: int, loss: float = LOSS) -> Power:
-    """Share of runs in which the one suite that lost is called regressed."""
+    """Return the share of runs in which the one suite that lost is called regressed."""
     tables = simulate(n, flip, (loss, *(0.0,) * (SUITES - 1)), runs, 2)
     before = regressed(tables, corrected=False)[:, 0].mean()
     return Power(float(before), float(regressed(tables)[:, 0].mean()))
 
 
 def size_for_power(flip: float, wanted: float, runs: int, measure: Callable[[Power], float]) -> int:
-    """The smallest multiple of ten cases at which `measure` reaches `wanted`."""
+    """Find the smallest multiple of ten cases at which `measure` reaches `wanted`."""
     low, high = 1, 400  # in tens
     while low < high:
         middle = (low + high) // 2
@@ -110,7 +115,7 @@ def size_for_power(flip: float, wanted: float, runs: int, measure: Callable[[Pow
 
 
 def other_gates(n: int, flip: float, loss: float, runs: int) -> dict[str, float]:
-    """Share of runs in which simple rules, on one suite, call a regression."""
+    """Return the share of runs in which simple rules, on one suite, call a regression."""
     tables = simulate(n, flip, (loss,), runs, 3)
     drop = -tables.delta[:, 0]
     error = np.sqrt(2 * ACCURACY * (1 - ACCURACY) / n)
@@ -123,7 +128,7 @@ def other_gates(n: int, flip: float, loss: float, runs: int) -> dict[str, float]
 
 
 def power_at_smallest_drop(n: int, flip: float, runs: int) -> tuple[float, float]:
-    """The smallest drop that is reported at this flip rate, and the power it truly has."""
+    """Return the smallest drop that is reported at this flip rate, and the power it truly has."""
     drop = smallest_drop(n, flip, ALPHA)
     if drop is None:
         return 1.0, 0.0
@@ -146,7 +151,7 @@ class Behaviour:
 
 
 def behaviour(kind: Kind, n: int, runs: int) -> Behaviour:
-    """How the tests and intervals for items of this kind behave; the true loss is 5 points."""
+    """Simulate the tests and intervals for items of this kind; the true loss is 5 points."""
     generator = np.random.default_rng([SEED, 5, n, len(kind)])
     rows = []
     for _ in range(runs):
@@ -166,7 +171,7 @@ def behaviour(kind: Kind, n: int, runs: int) -> Behaviour:
 
 
 def draw(kind: Kind, n: int, loss: float, generator: np.random.Generator) -> Pairs:
-    """Pairs of one suite with the given true loss.
+    """Draw the pairs of one suite with the given true loss.
 
     single: 5 % flips. repeated: three repeats, every tenth case is a coin. scores: noise of 0.1
     around each case's own score. clusters: five cases that share their fate four times in five.
@@ -194,7 +199,7 @@ def draw(kind: Kind, n: int, loss: float, generator: np.random.Generator) -> Pai
 
 
 def _repeated(n: int, loss: float, generator: np.random.Generator) -> Floats:
-    """Shares of three repeats: 10 % of the cases are coins, 80 % pass, of which some are lost."""
+    """Draw shares of three repeats: 10 % of the cases are coins, 80 % pass and may be lost."""
     chance = np.select([np.arange(n) < 0.1 * n, np.arange(n) < 0.9 * n], [0.5, 1.0], 0.0)
     lost = (chance == 1.0) & (generator.random(n) < loss / 0.8)
     before = generator.binomial(3, chance) / 3
@@ -204,16 +209,57 @@ def _repeated(n: int, loss: float, generator: np.random.Generator) -> Floats:
 
 
 def non_inferiority(n: int, flip: float, margin: float, loss: float, runs: int) -> float:
-    """Share of runs in which `non_inferiority` calls a candidate with this true loss a pass."""
+    """Return the share of runs in which `non_inferiority` passes a candidate that lost so much."""
     tables = simulate(n, flip, (loss,), runs, 6)
     changed = (tables.better + tables.worse).astype(np.float64)
     losses = unseen_losses(changed - n * tables.delta**2, np.ones_like(changed), Z)
     bound = tables.delta - losses / n
-    passes = (bound > -margin) & ~regressed_beyond(tables, margin)
+    beyond = regressed(tables, corrected=False) & (-tables.delta > margin)
+    passes = (bound > -margin) & ~beyond
     return float(passes.mean())
 
 
-def regressed_beyond(tables: Tables, margin: float) -> npt.NDArray[np.bool_]:
-    """The rule with a margin, uncorrected."""
-    found: npt.NDArray[np.bool_] = regressed(tables, corrected=False) & (-tables.delta > margin)
-    return found
+@dataclass(frozen=True, slots=True)
+class EarlyStop:
+    """Shares of runs: any of six equal suites stopped; the one that lost found; cases spared.
+
+    `spared` is the mean share of the losing suite's cases that were not asked.
+    """
+
+    false_alarm: float
+    before_holm: float
+    after_holm: float
+    spared: float
+
+
+def early_stop(n: int, flip: float, runs: int, loss: float = LOSS) -> EarlyStop:
+    """Simulate six suites of n cases: with a true loss in one of them, and with none."""
+    generator = np.random.default_rng([SEED, 7, n, round(flip * 1000)])
+    equal = np.array(
+        [[_best(n, flip, 0.0, generator)[-1] for _ in range(SUITES)] for _ in range(runs)]
+    )
+    lossy = np.array([_best(n, flip, loss, generator) for _ in range(runs)])
+    alone, strict = -np.log(ALPHA), -np.log(ALPHA / SUITES)
+    looks = lossy[:, LOOK - 1 :: LOOK] >= strict
+    first = np.where(looks.any(axis=1), (looks.argmax(axis=1) + 1) * LOOK, n)
+    return EarlyStop(
+        false_alarm=float((equal.max(axis=1) >= strict).mean()),
+        before_holm=float((lossy[:, -1] >= alone).mean()),
+        after_holm=float((lossy[:, -1] >= strict).mean()),
+        spared=float((1 - first / n).mean()),
+    )
+
+
+@cache
+def _log_e(worse: int, better: int) -> float:
+    return log_e_value(worse, better)
+
+
+def _best(n: int, flip: float, loss: float, generator: np.random.Generator) -> Floats:
+    """Return the highest log e-value after each of n cases."""
+    fate = generator.random(n)
+    worse = np.cumsum(fate < flip / 2 + loss)
+    better = np.cumsum(fate > 1 - flip / 2)
+    found = [_log_e(w, b) for w, b in zip(worse.tolist(), better.tolist(), strict=True)]
+    best: Floats = np.maximum.accumulate(np.maximum(np.array(found), 0.0))
+    return best
