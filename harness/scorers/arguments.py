@@ -147,6 +147,9 @@ ONE_OR_MORE_FORMS = WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": 
 NAME = "adapter-gate-harness"
 # Package and the extra of this project that brings it.
 _EXTRAS = {
+    "langdetect": "ifeval",
+    "nltk": "ifeval",
+    "punkt": "ifeval",
     "rouge_score": "metrics",
     "sacrebleu": "metrics",
     "torch": "bertscore",

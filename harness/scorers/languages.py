@@ -20,6 +20,7 @@ _LATIN = {
     "af": "Afrikaans", "bs": "Bosnian", "ca": "Catalan", "cs": "Czech", "cy": "Welsh",
     "da": "Danish", "de": "German", "en": "English", "eo": "Esperanto", "es": "Spanish",
     "et": "Estonian", "eu": "Basque", "fi": "Finnish", "fr": "French", "ga": "Irish",
+    "gl": "Galician",
     "hr": "Croatian", "hu": "Hungarian", "id": "Indonesian", "is": "Icelandic", "it": "Italian",
     "la": "Latin", "lg": "Ganda", "lt": "Lithuanian", "lv": "Latvian", "mi": "Maori",
     "ms": "Malay", "nb": "Norwegian", "nl": "Dutch", "nn": "Nynorsk", "pl": "Polish",
@@ -66,18 +67,24 @@ COMMON = ("en", "de", "es", "fr", "it", "nl", "pl", "pt", "tr", "vi", "id")
 ELSEWHERE = (
     "ar", "fa", "ur", "hi", "mr", "ne", "ru", "uk", "be", "bg", "sr", "mk", "kk", "zh", "ja", "ko"
 )  # fmt: skip
-# Those of them that a model seldom answers in; on a short line the big neighbour is likelier.
-RARE = frozenset(
-    {"be", "bg", "fa", "kk", "mk", "mr", "ne", "sr", "ur", "ca", "nn", "af", "la", "eu", "az"}
-)
-# Close relatives: a detector that does not know them takes one for the other with confidence.
-_RELATIVES = (
-    ("da", "nb", "nn", "sv"), ("cs", "sk", "pl", "sl"), ("bs", "hr", "sl", "sr"), ("id", "ms"),
-    ("es", "pt", "ca", "it"), ("nl", "af", "de"), ("ru", "uk", "be", "bg"), ("bg", "mk", "sr"),
-    ("fa", "ar", "ur"), ("hi", "mr", "ne"), ("et", "fi"), ("ro", "it", "fr"), ("tr", "az"),
-    ("xh", "zu"), ("st", "tn"), ("lt", "lv"), ("kk", "mn", "ru"), ("fr", "ca"), ("la", "it"),
-    ("hu", "fi"), ("ga", "cy"), ("tl", "id"), ("sq", "it"), ("eu", "es"),
+# Relatives that a reader takes for each other too, from a line or two.
+_CLOSE = (
+    ("da", "nb", "nn", "sv"), ("cs", "sk"), ("bs", "hr", "sl", "sr"), ("id", "ms"),
+    ("es", "pt", "gl", "ca"), ("nl", "af"), ("ru", "uk", "be"), ("bg", "mk", "sr"),
+    ("fa", "ur"), ("hi", "mr", "ne"), ("et", "fi"), ("tr", "az"), ("xh", "zu"), ("st", "tn"),
 )  # fmt: skip
+# More distant ones, which a detector that does not know them takes for each other.
+_DISTANT = (
+    ("cs", "sk", "pl", "sl"), ("es", "pt", "ca", "it"), ("nl", "af", "de"),
+    ("ru", "uk", "be", "bg"), ("fa", "ar", "ur"), ("ro", "it", "fr"), ("lt", "lv"),
+    ("kk", "mn", "ru"), ("fr", "ca"), ("la", "it"), ("hu", "fi"), ("ga", "cy"), ("tl", "id"),
+    ("sq", "it"), ("eu", "es"),
+)  # fmt: skip
+
+
+def close_relatives(code: str) -> frozenset[str]:
+    """Return the languages that a reader may take for this one, without itself."""
+    return frozenset(near for family in _CLOSE if code in family for near in family) - {code}
 
 
 def language_code(name: str) -> str:
@@ -96,5 +103,5 @@ def language_code(name: str) -> str:
 
 def neighbourhood(expected: str) -> tuple[str, ...]:
     """The languages that an answer in `expected` could be taken for, itself included, sorted."""
-    near = {code for family in _RELATIVES if expected in family for code in family}
+    near = {code for family in (*_CLOSE, *_DISTANT) if expected in family for code in family}
     return tuple(sorted({*COMMON, *ELSEWHERE, *near, expected}))

@@ -22,6 +22,7 @@ from pydantic import (
 from harness.common import JsonValue
 from harness.scorers import scripts
 from harness.scorers.arguments import LISTED, ONE_OR_MORE, needs, wrong
+from harness.scorers.embedding import Pooling, pooling_of
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.unicode_text import clipped, nfc, spaced, tokens, visible
 from harness.scorers.values import Answer, Context, Finding
@@ -251,14 +252,34 @@ class BertscoreArgs(_EmbeddingArgs):
 
 
 class SimilarityArgs(_EmbeddingArgs):
-    """`reference`, `min`, `model`: a model whose mean states are the text's embedding."""
+    """`reference`, `min`, `model`: a model that embeds texts.
+
+    Its folder may say how (`1_Pooling/config.json` of sentence-transformers); else its states are
+    averaged.
+    """
 
     _needs = ("similarity", "torch", "transformers")
+    _pooling: Pooling = PrivateAttr(default=Pooling())
+
+    @model_validator(mode="after")
+    def _pooled(self) -> Self:
+        try:
+            self._pooling = pooling_of(self._folder)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise wrong(
+                "model_pooling", f"the model {self.model!r} cannot be used: {error}"
+            ) from error
+        return self
+
+    @property
+    def pooling(self) -> Pooling:
+        """Return how the model's states become one vector."""
+        return self._pooling
 
 
 @scorer(
     "bertscore",
-    version=1,
+    version=2,
     example=Example(
         {"reference": "The cat sleeps.", "min": 1, "model": "fixtures/model"},
         passes="The cat sleeps.",
@@ -280,7 +301,7 @@ def bertscore(answer: Answer, context: Context, args: BertscoreArgs) -> Finding:
 
 @scorer(
     "similarity",
-    version=1,
+    version=2,
     example=Example(
         {"reference": "The cat sleeps.", "min": 1, "model": "fixtures/model"},
         passes="The cat sleeps.",
@@ -289,11 +310,11 @@ def bertscore(answer: Answer, context: Context, args: BertscoreArgs) -> Finding:
     ),
 )
 def similarity(answer: Answer, context: Context, args: SimilarityArgs) -> Finding:
-    """The embedding of the answer is close to the reference's: cosine of mean-pooled states."""
+    """The embedding of the answer is close to the reference's: cosine of pooled states."""
 
     def score(text: str, references: list[str]) -> float:
         from harness.scorers.embedding import cosine
 
-        return max(cosine(args.folder, text, reference) for reference in references)
+        return max(cosine(args.folder, text, ref, args.pooling) for ref in references)
 
     return _scored("similarity", answer, args, score)

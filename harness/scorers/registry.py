@@ -68,6 +68,7 @@ FAMILIES: tuple[str, ...] = (
     "numbers",
     "role",
     "language",
+    "switching",
     "refusal",
     "ifeval",
 )

@@ -100,10 +100,11 @@ _LINK = regex.compile(
 )
 _TARGET = regex.compile(r"\]\([^)\n]{0,2000}\)")
 _TAG = regex.compile(r"</?[A-Za-z][^<>\n]{0,200}>")
-# Straight single quotes are left alone: they are apostrophes as often.
+# A single quote inside of a word is an apostrophe.
 _QUOTED = regex.compile(
     r'"[^"\n]{1,500}"|“[^”\n]{1,500}”|„[^“”\n]{1,500}[“”]|«[^»\n]{1,500}»|»[^«\n]{1,500}«'
     r"|「[^」\n]{1,500}」|『[^』\n]{1,500}』|《[^》\n]{1,500}》"
+    r"|(?<![\p{L}\p{N}'])'[^'\n]{2,200}'(?![\p{L}\p{N}])|‘[^‘’\n]{2,200}’(?!\p{L})"
 )
 _BLOCK_QUOTE = regex.compile(r"(?m)^[ \t]*>[^\n]*$")
 
@@ -147,15 +148,60 @@ def without_quotes(text: str, mark: str = " ") -> str:
     return _BLOCK_QUOTE.sub(mark, _QUOTED.sub(mark, text))
 
 
-def prose(text: str) -> Clipped:
-    """The words of the answer itself, in its own lines.
+# The answer is data or code from its first sign on: a list or an object, perhaps with a name.
+_DATA = regex.compile(r"(?:\w{1,40}\s{0,3}=\s{0,3})?(?:\{\s{0,9}\"|\[\s{0,9}[\[{\"])")
+_STRING = regex.compile(r'"((?:[^"\\\n]|\\.)*+)(?:"(\s{0,3}:)?|$)')
+_ESCAPE = regex.compile(r"\\(?:u([0-9a-fA-F]{4})|.)")
+_BLOCK = regex.compile(r"(?s)(`{3,}|~{3,})([^\n]*)\n(.*?)(?:\n[ \t]*\1[^\n]*)?\s*\Z")
+# Comments of programming languages, and their strings of more than one word.
+_COMMENT = regex.compile(
+    r"(?m)(?:#|//|--|;;|%)[ \t]+([^\n]+)$|/\*(.{1,500}?)\*/|<!--(.{1,500}?)-->"
+    r"|\"{3}(.{1,500}?)\"{3}|\"((?:[^\"\\\n]|\\.)*+)\"|(?<!\w)'((?:[^'\\\n]|\\.)*+)'",
+    regex.DOTALL,
+)
+# So much code is read: an opening of a comment without an end costs 500 signs each.
+_CODE = 20_000
+_PLAIN = frozenset({"", "text", "txt", "markdown", "md", "plaintext", "plain"})
 
-    Quotations stay when they are most of the text: an answer may be wrapped in quotes.
+
+def inner_text(text: str) -> str | None:
+    """Return what a reader reads in an answer that is one piece of JSON or one block of code.
+
+    That is JSON's string values, and code's comments and strings, a line each; None for any other
+    answer. It need not be well-formed: an answer may be cut.
+    """
+    bare = text.strip()
+    block = _BLOCK.fullmatch(bare)
+    language = block[2].strip().casefold() if block else ""
+    body = block[3].strip() if block else bare
+    if _DATA.match(body):
+        values = (found[1] for found in _STRING.finditer(body) if found[2] is None)
+        return "\n".join(_ESCAPE.sub(_unescaped, value) for value in values)
+    if block is None or block[1] in body:
+        return None
+    if language in _PLAIN:
+        return body
+    found = (next(filter(None, match.groups()), "") for match in _COMMENT.finditer(body[:_CODE]))
+    return "\n".join(" ".join(piece.split()) for piece in found if " " in piece.strip())
+
+
+def _unescaped(match: regex.Match[str]) -> str:
+    return chr(int(match[1], 16)) if match[1] else " "
+
+
+def prose(text: str, *, quotations: bool = True) -> Clipped:
+    """Return the words of the answer itself, in its own lines.
+
+    An answer that is JSON or code as a whole is read through its strings and comments. Quotations
+    are left out; with `quotations` they stay when they are most of the text, and always when they
+    are all of it.
     """
     short = clipped(text)
-    own = without_code(visible(short.text))
+    seen = visible(short.text)
+    own = without_code(seen) if (inner := inner_text(seen)) is None else inner
     bare = without_quotes(own)
-    return Clipped(bare if letters(bare) * 2 >= letters(own) else own, short.cut)
+    most = letters(bare) * 2 < letters(own) if quotations else not letters(bare)
+    return Clipped(own if most else bare, short.cut)
 
 
 # Scripts that put no spaces between words: each sign (with its marks) is a token of its own.

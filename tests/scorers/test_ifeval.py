@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -127,3 +128,56 @@ def test_detail_has_both_and_loose_decides_where_it_is_asked_for() -> None:
         "loose": True,
     }
     assert strict.reason == "not without comma: 'Sure, here it i'"
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("length_constraints:number_sentences", "punkt"),
+        ("change_case:capital_word_frequency", "nltk"),
+        ("language:response_language", "langdetect"),
+        ("change_case:english_capital", "langdetect"),
+    ],
+)
+def test_what_compat_needs_is_asked_for_when_the_suite_is_loaded(
+    name: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == module else name)
+    monkeypatch.setattr("harness.scorers.arguments.find_spec", lambda n: None if n == module else n)
+    with pytest.raises(ValidationError) as caught:
+        _check(name, mode="compat")
+
+    said = caught.value.errors()[0]["msg"]
+    assert said.startswith(f"check 'ifeval in mode compat' needs {module}: install it with `pip")
+    assert said.endswith("[ifeval]'`")
+    assert _check(name, mode="fixed")
+    assert _check("punctuation:no_comma", mode="compat")
+
+
+# Sentences as the reference counts them: abbreviations that its model knows, and some that it does
+# not; lists and headings are no sentences of their own.
+REFERENCE = [
+    ("Dr. Smith went to Washington. He stayed there.", 2),
+    ("It costs e.g. 5 dollars. It is cheap!", 3),
+    ("1. One thing\n2. Another thing\n3. A third thing", 4),
+    ("# Title\n\nFirst line\nsecond line", 1),
+    ('He said "Stop." Then he left.', 2),
+    ("今天天气很好。我们去公园吧。", 1),
+]
+
+
+@pytest.mark.parametrize(("text", "count"), REFERENCE)
+def test_compat_counts_sentences_as_the_reference_does(text: str, count: int) -> None:
+    name = "length_constraints:number_sentences"
+    for bound, holds in ((count, True), (count + 1, False)):
+        check = _check(name, mode="compat", num_sentences=bound, relation="at least")
+        assert check(Answer(text), Context()).passed is holds
+
+
+def test_compat_finds_the_same_language_each_time() -> None:
+    """langdetect draws at random: without a seed 20 of 300 short lines changed in five runs."""
+    check = _check("language:response_language", mode="compat", language="bg")
+    text = "Столицата е София, а градът е голям."
+    assert len({check(Answer(text), Context()).reason for _ in range(10)}) == 1
+    assert check(Answer("12345"), Context()).passed is True  # as in the reference

@@ -11,9 +11,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from harness.common import nearest
-from harness.scorers.arguments import wrong
+from harness.scorers.arguments import needs, wrong
 from harness.scorers.ifeval import arguments as given
-from harness.scorers.ifeval import compat, fixed
+from harness.scorers.ifeval import compat, fixed, reference
 from harness.scorers.ifeval.arguments import Ruling
 from harness.scorers.patterns import TooSlow, too_slow
 from harness.scorers.registry import Args, Example, scorer
@@ -75,8 +75,9 @@ class IfevalArgs(Args):
     """`id` of the instruction; its arguments under their own names.
 
     `mode`: `fixed`, or the reference's rules (`compat`): there "A" and "I" count as words in
-    capitals, say; in `fixed` these have two letters or more. `loose`: without the first line, the
-    last line, or asterisks the answer may follow the instruction as well.
+    capitals, say; in `fixed` these have two letters or more. In `compat`, instructions on
+    sentences, languages, case and words in capitals need the extra `ifeval`. `loose`: without the
+    first line, the last line, or asterisks the answer may follow the instruction as well.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -102,6 +103,8 @@ class IfevalArgs(Args):
             known = f" (known: {', '.join(sorted(INSTRUCTIONS))})"
             hint = f", did you mean {close!r}?" if close else known
             raise wrong("ifeval_id", f"instruction {self.id!r} is not known{hint}")
+        if self.mode == "compat":
+            needs("ifeval in mode compat", *reference.PACKAGES.get(self.id, ()))
         self._arguments = self.instruction.args.model_validate(self.__pydantic_extra__ or {})
         return self
 
@@ -138,7 +141,7 @@ def _published(own: Mapping[str, Any], instruction: Instruction) -> JsonSchemaVa
 
 @scorer(
     "ifeval",
-    version=2,
+    version=3,
     shorthand="id",
     example=Example(
         {"id": "length_constraints:number_words", "num_words": 3, "relation": "at least"},

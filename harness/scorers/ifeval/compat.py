@@ -1,9 +1,8 @@
 """The reference's rules, its defects included, for numbers that can be compared with others'.
 
-Three things cannot be the same: languages are found by another detector (the reference's is
-random), sentences by other rules (the reference downloads a model), and words in capital letters
-are split by a few rules where the reference has a tokenizer. A letter that is none is counted as
-it stands; the reference puts a random letter in its place.
+Sentences, words in capital letters and languages are found by what the reference uses (extra
+`ifeval`). One thing cannot be the same: in the place of a letter that is none (`#`) the reference
+puts a random letter; here it is counted as it stands.
 """
 
 from __future__ import annotations
@@ -13,12 +12,10 @@ import json
 import regex
 
 from harness.common import NESTING, listed
-from harness.scorers.detect import detect
 from harness.scorers.ifeval import arguments as given
+from harness.scorers.ifeval import reference
 from harness.scorers.ifeval.arguments import Ruling, at_least, exactly, related, wanted
-from harness.scorers.languages import neighbourhood
 from harness.scorers.patterns import Budget, compiled
-from harness.scorers.sentences import count_sentences
 
 
 def _found(pattern: str, text: str, flags: int = regex.IGNORECASE) -> int:
@@ -59,13 +56,13 @@ def response_language(text: str, args: given.ResponseLanguage) -> Ruling:
 
 
 def _speaks(text: str, code: str) -> Ruling:
-    found = detect(text, neighbourhood(code)).language
+    found = reference.language(text)
     return Ruling(found in (None, code), f"language {found}, wanted {code}")
 
 
 def number_sentences(text: str, args: given.NumberSentences) -> Ruling:
     """The number of sentences."""
-    return related(count_sentences(text).low, args.relation, args.num_sentences, "sentences")
+    return related(len(reference.sentences(text)), args.relation, args.num_sentences, "sentences")
 
 
 _DIVIDER = regex.compile(r"\s?\*\*\*\s?")
@@ -189,16 +186,9 @@ def quotation(text: str, args: given.NoArgs) -> Ruling:
     return wanted(holds, "in double quotes")
 
 
-# Contractions are two words, hyphens and points join, an ampersand divides.
-_TOKEN = regex.compile(
-    r"\w++(?<=\w)(?=n't\b)|\w+?(?=n't\b)|n't\b|'(?:s|m|d|ll|re|ve)\b|\w++(?:[-./]\w++)*+",
-    regex.IGNORECASE,
-)
-
-
 def capital_word_frequency(text: str, args: given.CapitalFrequency) -> Ruling:
     """Words without small letters; "I" and "A" are among them."""
-    count = sum(1 for match in _TOKEN.finditer(text) if match[0].isupper())
+    count = sum(1 for word in reference.words(text) if word.isupper())
     return related(count, args.capital_relation, args.capital_frequency, "words in capitals")
 
 

@@ -12,12 +12,11 @@ import regex
 from harness.common import listed, shown
 from harness.scorers import language
 from harness.scorers.counting import count_words, has_text
-from harness.scorers.detect import detect
+from harness.scorers.detect import judge
 from harness.scorers.ifeval import arguments as given
 from harness.scorers.ifeval.arguments import Ruling, at_least, exactly, related, wanted
 from harness.scorers.ifeval.compat import OPTIONS
 from harness.scorers.json_text import NotJsonError, parse
-from harness.scorers.languages import neighbourhood
 from harness.scorers.markdown import Fence, count_bullets, fences
 from harness.scorers.sentences import count_sentences
 from harness.scorers.unicode_text import find, folded, nfc, occurrences
@@ -272,7 +271,7 @@ def _english(text: str) -> Ruling:
     """Not known to be in another language: letters of another script, or words of one."""
     if foreign := _FOREIGN.search(text):
         return Ruling(False, f"{foreign[0]!r} is no English letter")
-    found = detect(text.lower(), neighbourhood("en")).language
+    found = judge(text.lower(), "en").language
     return Ruling(found in ("en", None), f"language {found or 'too short to tell'}, wanted en")
 
 
