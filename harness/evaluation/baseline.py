@@ -19,7 +19,7 @@ from harness.evaluation.keys import environment_of
 from harness.gate import environment_change, flaws, load_baseline, not_here
 from harness.reports import load_run
 from harness.reports.files import LATEST
-from harness.results import Result, RunInfo, VariantInfo
+from harness.results import Result, RunInfo, Signature, VariantInfo
 from harness.store import existing_store, find_run
 
 SHOWN = 5  # cases in a message
@@ -109,8 +109,8 @@ def check_environment(
 
     Then no pair of these suites can be compared, whatever the answers are.
     """
-    signed = {result.environment for result in side.results() if result.suite in suites}
-    there = {text.partition("-")[0] for text in signed if text}
+    signed = {result.signature for result in side.results() if result.suite in suites}
+    there = {signature.environment for signature in signed if signature != Signature()}
     candidates = [v for v in variants if v.role is VariantRole.CANDIDATE]
     here = {v.name: environment_of(v, backend) for v in candidates}
     if not there or any(half in there for half, _ in here.values()):

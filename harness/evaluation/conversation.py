@@ -21,7 +21,7 @@ from harness.evaluation.trial import (
     sampling_of,
     schema_of,
 )
-from harness.results import Outcome
+from harness.results import Outcome, Signature
 from harness.scorers.reasoning import DEFAULT_TAGS
 from harness.scorers.values import Question
 
@@ -148,7 +148,7 @@ class Desk:
             found.append((question, request))
         return found
 
-    def signature(self, trial: Trial) -> str:
+    def signature(self, trial: Trial) -> Signature:
         """What the trial's result must share with another to be paired."""
         scoring = [self._bench.signature(trial.case)]
         if constrains_json(self._backend) and is_constrained(trial.case):

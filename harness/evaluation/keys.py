@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from harness.backends import Address, Backend, Environment, Prompt
 from harness.common import InputError, JsonValue, Sampling, Variant, as_dicts, digest, flat_dict
-from harness.results import VariantInfo
+from harness.results import Signature, VariantInfo
 
 SIGNATURE_DIGITS = 16  # of each half: 64 bits tell a handful of environments apart
 
@@ -67,14 +67,12 @@ def completion_key(identity: Identity, prompt: Prompt, sampling: Sampling, addre
     )
 
 
-def signature(identity: Identity, sampling: Sampling, *scoring: str) -> str:
-    """What pairs must share: digests of the environment and of the suite's sampling, `e-s`.
+def signature(identity: Identity, sampling: Sampling, *scoring: str) -> Signature:
+    """Return what the results of a pair must share.
 
-    `scoring` holds digests of what else a score depends on (judges, reasoning tags); they follow
-    as further parts.
+    `scoring` holds digests of what else a score depends on (judges, reasoning tags).
     """
-    sampled = _sampling_digest(sampling)
-    return "-".join([identity.environment, sampled, *scoring])
+    return Signature(identity.environment, _sampling_digest(sampling), scoring)
 
 
 def describe_variant(variant: Variant, backend: Backend) -> VariantInfo:

@@ -88,13 +88,13 @@ class _Again:
             return replace(result, outcome=Outcome.ERROR, score=0.0, checks=(), reason=GONE)
         trial = Trial(case, self.variants[result.variant], result.repeat)
         if not _same_question(trial, result, self.tags):
-            return unscored(trial, transcript, Outcome.ERROR, OTHER, signature=result.environment)
+            return unscored(trial, transcript, Outcome.ERROR, OTHER, signature=result.signature)
         if len(result.responses) < len(case.turns):
             return replace(result, case_hash=case.hash)
         return score_trial(
             trial,
             replace(transcript, asked=self._replies(trial, transcript)),
-            signature=result.environment,
+            signature=result.signature,
             cached=result.cached,
             check_seconds=self.seconds,
             tags=self.tags,

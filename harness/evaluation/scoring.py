@@ -13,13 +13,14 @@ from harness.backends import Completion
 from harness.common import MachineryError, Messages, as_dicts
 from harness.evaluation.completions import Limits
 from harness.evaluation.trial import Trial
-from harness.results import CheckResult, Outcome, Result
+from harness.results import CheckResult, HaystackCell, Outcome, Result, Signature
 from harness.scorers import Answer, Check, Context, Finding, verdict
 from harness.scorers.check import combine
 from harness.scorers.reasoning import DEFAULT_TAGS, Tag, strip_reasoning
 from harness.suites import Case
 
 T = TypeVar("T")
+UNSIGNED = Signature()  # of a result that is paired with nothing
 
 
 class Overrun(BaseException):
@@ -157,7 +158,7 @@ def score_trial(
     trial: Trial,
     transcript: Transcript,
     *,
-    signature: str = "",
+    signature: Signature = UNSIGNED,
     cached: bool = False,
     check_seconds: float = Limits().check,
     tags: Sequence[Tag] = DEFAULT_TAGS,
@@ -173,7 +174,7 @@ def unscored(
     outcome: Outcome,
     reason: str,
     *,
-    signature: str = "",
+    signature: Signature = UNSIGNED,
 ) -> Result:
     """The result of a trial that was skipped or broke; `reason` says why, in plain words."""
     return ruled(trial, transcript, Ruling(outcome, 0.0, reason), signature=signature)
@@ -247,7 +248,7 @@ def ruled(
     transcript: Transcript,
     ruling: Ruling,
     *,
-    signature: str = "",
+    signature: Signature = UNSIGNED,
     cached: bool = False,
 ) -> Result:
     """The result of a trial on which this was ruled."""
@@ -268,12 +269,13 @@ def ruled(
         completion_tokens=sum(completion.completion_tokens for completion in completions),
         seconds=sum(completion.seconds for completion in completions),
         case_hash=case.hash,
-        environment=signature,
+        signature=signature,
         cluster=case.cluster,
         required=case.required,
         tags=case.tags,
         cached=cached,
         prompt=tuple(as_dicts(transcript.messages)),
+        cell=HaystackCell(case.haystack.length, case.haystack.depth) if case.haystack else None,
     )
 
 

@@ -25,6 +25,8 @@ from harness.results import (
     VariantInfo,
     run_from_json,
     run_to_json,
+    signature_from_json,
+    signature_to_json,
 )
 
 EARLY_STOP = "early stop"  # in RunInfo.execution of a run that could stop early
@@ -163,7 +165,7 @@ def _row(result: Result) -> JsonValue:
         "outcome": result.outcome.value,
         "score": result.score,
         "case_hash": result.case_hash,
-        "environment": result.environment,
+        "environment": signature_to_json(result.signature),
     }
     if result.cluster is not None:
         row["cluster"] = result.cluster
@@ -183,7 +185,7 @@ def _result(row: Mapping[str, Any], variant: str, categories: Mapping[str, str])
         score=row["score"],
         responses=(),
         case_hash=row["case_hash"],
-        environment=row["environment"],
+        signature=signature_from_json(row["environment"]),
         cluster=row.get("cluster"),
         required=row.get("required", False),
     )

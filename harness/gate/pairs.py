@@ -12,16 +12,16 @@ import numpy as np
 
 from harness.common import InputError, Problem
 from harness.gate.statistics import Floats, Ints
-from harness.results import Outcome, Result
+from harness.results import Outcome, Result, Signature
 
 
 @dataclass(slots=True)
 class Item:
     """One case of one variant: its repeats counted by outcome. Repeats never count as items.
 
-    `seen` has one bit per repeat. `asked` and `environments` hold the distinct hashes of what was
-    asked and under what; one each, unless something is wrong. `reason` says why the first repeat
-    that ended in an error did so.
+    `seen` has one bit per repeat. `asked` and `signatures` hold what was asked, as hashes, and
+    under what: one each, unless something is wrong. `reason` says why the first repeat that ended
+    in an error did so.
     """
 
     case: str
@@ -36,7 +36,7 @@ class Item:
     reason: str = ""
     broke: int = -1  # the repeat that `reason` is about
     asked: tuple[str, ...] = ()
-    environments: tuple[str, ...] = ()
+    signatures: tuple[Signature, ...] = ()
 
     @property
     def skipped(self) -> bool:
@@ -126,15 +126,11 @@ def _count(item: Item, result: Result, shared: dict[str, str]) -> None:
             item.skips += 1
     if result.outcome in (Outcome.PASS, Outcome.FAIL):
         item.score += result.score
-    item.asked = _with(item.asked, result.case_hash, shared)
-    item.environments = _with(item.environments, result.environment, shared)
-
-
-def _with(known: tuple[str, ...], text: str, shared: dict[str, str]) -> tuple[str, ...]:
-    """`known` and `text`, sorted; equal texts share one object, as thousands of rows have it."""
-    if text in known:
-        return known
-    return tuple(sorted((*known, shared.setdefault(text, text))))
+    if result.case_hash not in item.asked:  # equal texts share one object: variants have the same
+        asked = shared.setdefault(result.case_hash, result.case_hash)
+        item.asked = tuple(sorted((*item.asked, asked)))
+    if result.signature not in item.signatures:
+        item.signatures = (*item.signatures, result.signature)
 
 
 def _check(item: Item, result: Result) -> None:
@@ -264,12 +260,12 @@ def differences(baseline: Item, candidate: Item, environments: PairEnvironments)
     found = []
     if baseline.asked != candidate.asked:
         found.append("the case itself (its messages or checks)")
-    old, new = _parts(baseline.environments), _parts(candidate.environments)
-    if old[0] != new[0]:
-        found.append(environment_change(old[0], new[0], environments))
-    if old[1] != new[1]:
+    old, new = _all_of(baseline.signatures), _all_of(candidate.signatures)
+    if old.environment != new.environment:
+        found.append(environment_change(old.environment, new.environment, environments))
+    if old.sampling != new.sampling:
         found.append("the suite's sampling")
-    if old[2] != new[2]:
+    if old.scoring != new.scoring:
         found.append("how it was scored (the judge, or the reasoning tags)")
     return " and ".join(found)
 
@@ -279,11 +275,13 @@ def environment_change(before: str, after: str, environments: PairEnvironments) 
     return f"the environment ({_changes(before, after, environments)})"
 
 
-def _parts(signatures: Sequence[str]) -> tuple[str, str, str]:
-    """The parts of the signatures `environment-sampling-scoring`; all of each where they differ."""
-    split = [(*signature.split("-", 2), "", "")[:3] for signature in signatures]
-    mixed = [" + ".join(sorted({parts[place] for parts in split})) for place in range(3)]
-    return mixed[0], mixed[1], mixed[2]
+def _all_of(signatures: Sequence[Signature]) -> Signature:
+    """Merge the signatures of an item's repeats: where a part differs, all of its values."""
+    return Signature(
+        " + ".join(sorted({each.environment for each in signatures})),
+        " + ".join(sorted({each.sampling for each in signatures})),
+        tuple(sorted({"-".join(each.scoring) for each in signatures})),
+    )
 
 
 def _changes(before: str, after: str, environments: PairEnvironments) -> str:

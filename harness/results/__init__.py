@@ -12,14 +12,31 @@ from harness.results.events import (
     Waiting,
     ignore,
 )
-from harness.results.json import result_from_json, result_to_json, run_from_json, run_to_json
-from harness.results.values import CheckResult, Outcome, Result, RunInfo, SuiteInfo, VariantInfo
+from harness.results.json import (
+    result_from_json,
+    result_to_json,
+    run_from_json,
+    run_to_json,
+    signature_from_json,
+    signature_to_json,
+)
+from harness.results.values import (
+    CheckResult,
+    HaystackCell,
+    Outcome,
+    Result,
+    RunInfo,
+    Signature,
+    SuiteInfo,
+    VariantInfo,
+)
 
 __all__ = [
     "CheckResult",
     "Completed",
     "Event",
     "Finished",
+    "HaystackCell",
     "Note",
     "Observer",
     "Outcome",
@@ -28,6 +45,7 @@ __all__ = [
     "Reused",
     "RunInfo",
     "Scored",
+    "Signature",
     "SuiteInfo",
     "VariantInfo",
     "Waiting",
@@ -36,4 +54,6 @@ __all__ = [
     "result_to_json",
     "run_from_json",
     "run_to_json",
+    "signature_from_json",
+    "signature_to_json",
 ]

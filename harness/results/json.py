@@ -6,12 +6,23 @@ them again. An answer is kept as the model wrote it, reasoning included.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from functools import lru_cache
 from typing import Any
 
 from harness.common import GateSettings, JsonValue, VariantRole
-from harness.results.values import CheckResult, Outcome, Result, RunInfo, SuiteInfo, VariantInfo
+from harness.results.values import (
+    CheckResult,
+    HaystackCell,
+    Outcome,
+    Result,
+    RunInfo,
+    Signature,
+    SuiteInfo,
+    VariantInfo,
+)
 
 
 def result_to_json(result: Result) -> dict[str, JsonValue]:
@@ -35,11 +46,12 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
         "completion_tokens": result.completion_tokens,
         "reason": result.reason,
         "case_hash": result.case_hash,
-        "environment": result.environment,
+        "environment": signature_to_json(result.signature),
         "cluster": result.cluster,
         "required": result.required,
         "tags": list(result.tags),
         "prompt": [dict(message) for message in result.prompt],
+        **({"haystack": asdict(result.cell)} if result.cell else {}),
     }
 
 
@@ -66,14 +78,39 @@ def result_from_json(
         prompt_tokens=row["prompt_tokens"],
         completion_tokens=row["completion_tokens"],
         case_hash=row["case_hash"],
-        environment=row["environment"],
+        signature=signature_from_json(row["environment"]),
         cluster=row["cluster"],
         required=row["required"],
         tags=tuple(row["tags"]),
         prompt=tuple(row["prompt"]),
+        cell=_cell_from_json(row),
         cached=cached,
         seconds=seconds,
     )
+
+
+# The ids of haystacks in rows of earlier versions, which have no `haystack` of their own.
+_OLD_ID = re.compile(r"-(\d+)-d(\d+(?:\.\d+)?)-s\d+$")
+
+
+def _cell_from_json(row: Mapping[str, Any]) -> HaystackCell | None:
+    if "haystack" in row:
+        return HaystackCell(row["haystack"]["length"], row["haystack"]["depth"])
+    found = _OLD_ID.search(row["case"])
+    return HaystackCell(int(found[1]), float(found[2]) / 100) if found else None
+
+
+def signature_to_json(signature: Signature) -> str:
+    """Return the signature as rows hold it: its parts with dashes between them."""
+    parts = (signature.environment, signature.sampling, *signature.scoring)
+    return "-".join(parts) if any(parts[1:]) else signature.environment
+
+
+@lru_cache(maxsize=1024)  # the rows of a run share a few
+def signature_from_json(text: str) -> Signature:
+    """Return the signature of a text that `signature_to_json` made."""
+    environment, *others = text.split("-")
+    return Signature(environment, others[0] if others else "", tuple(others[1:]))
 
 
 def _responses(result: Result) -> dict[str, JsonValue]:

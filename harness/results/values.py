@@ -32,12 +32,34 @@ class CheckResult:
     detail: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Signature:
+    """What two results must share to be paired, as digests.
+
+    `environment` is that of the engine, `sampling` that of the suite before a variant's overrides;
+    `scoring` holds what else a score depends on (judges, constrained decoding, reasoning tags).
+    """
+
+    environment: str = ""
+    sampling: str = ""
+    scoring: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HaystackCell:
+    """Where the fact of a haystack lies: text of `length` tokens, at `depth` from 0 to 1."""
+
+    length: int
+    depth: float
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One case, variant and repeat, scored. `responses` holds one answer per user turn.
 
-    `reason` says why it failed, broke or was skipped; it is empty for a pass. `environment` is the
-    signature that results must share to be paired; `case_hash` says that both were asked the same.
+    `reason` says why it failed, broke or was skipped; it is empty for a pass. Results are paired
+    where they share `signature` and `case_hash`, which says what was asked. `cell` is None for a
+    case that is no haystack.
     """
 
     suite: str
@@ -55,12 +77,13 @@ class Result:
     completion_tokens: int = 0
     seconds: float = 0.0
     case_hash: str = ""
-    environment: str = ""
+    signature: Signature = Signature()
     cluster: str | None = None
     required: bool = False
     tags: tuple[str, ...] = ()
     cached: bool = False
     prompt: tuple[Mapping[str, str], ...] = ()
+    cell: HaystackCell | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_an_engine_that_can_is_given_the_schema_and_other_answers_are_others(
 
     assert [request.json_schema for request in engine.asked] == [SCHEMA, None]
     assert counts.cached == 0
-    assert first[0].environment == f"{second[0].environment}-constrained"
+    assert first[0].signature == replace(second[0].signature, scoring=("constrained",))
 
 
 def test_an_engine_that_cannot_decodes_free_and_the_run_says_so(tmp_path: Path) -> None:

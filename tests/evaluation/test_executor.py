@@ -185,7 +185,8 @@ def test_other_reasoning_tags_are_taken_out_and_are_part_of_the_signature(tmp_pa
 
     assert [m.content for m in engine.asked[1].prompt.messages][1] == "<think>hm</think>0"
     assert (result.outcome, usual.outcome) == (Outcome.PASS, Outcome.FAIL)
-    assert result.environment.startswith(usual.environment + "-")
+    assert result.signature.environment == usual.signature.environment
+    assert (len(result.signature.scoring), usual.signature.scoring) == (1, ())
 
 
 def test_a_variant_overrides_system_prompt_and_sampling(tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def test_a_variant_overrides_system_prompt_and_sampling(tmp_path: Path) -> None:
     assert base.prompt.messages[0].content == "Suite's."
     assert other.prompt.messages[0].content == "Mine."
     assert (other.sampling.temperature, other.sampling.max_new_tokens) == (0.5, 9)
-    assert results[0].environment == results[1].environment
+    assert results[0].signature == results[1].signature
     assert results[0].case_hash == results[1].case_hash
 
 

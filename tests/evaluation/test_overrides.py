@@ -103,7 +103,7 @@ def test_the_template_is_part_of_what_was_run_and_not_of_what_must_be_equal(
     report: RunReport,
 ) -> None:
     cards = {card.name: card for card in report.scorecard.variants}
-    signatures = {result.variant: result.environment for result in report.results()}
+    signatures = {result.variant: result.signature for result in report.results()}
 
     assert cards["bare"].environment["chat_template"] != cards["cool"].environment["chat_template"]
     assert len(set(signatures.values())) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.backends import BackendOptions, Completion, Request, open_backend
 from harness.common import Sampling
 from harness.evaluation import make_plan
-from harness.results import Result, result_to_json
+from harness.results import Result, Signature, result_to_json
 from tests.evaluation.engines import ScriptedEngine, last_user_turn
 from tests.evaluation.worlds import BASE, TUNED, case, go, suite
 
@@ -51,5 +51,10 @@ def essence(result: Result) -> Result:
     """A result without what an engine says of itself."""
     reason = "broken" if result.outcome == "error" else result.reason
     return replace(
-        result, environment="", reason=reason, prompt_tokens=0, completion_tokens=0, seconds=0
+        result,
+        signature=Signature(),
+        reason=reason,
+        prompt_tokens=0,
+        completion_tokens=0,
+        seconds=0,
     )

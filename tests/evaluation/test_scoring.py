@@ -9,7 +9,7 @@ import pytest
 from harness.backends import Completion
 from harness.common import Message
 from harness.evaluation import Transcript, Trial, score_trial, unscored
-from harness.results import Outcome, Result
+from harness.results import Outcome, Result, Signature
 from harness.scorers import parse_check
 from harness.suites import Case, Position, Turn
 from tests.evaluation.worlds import TUNED, case
@@ -27,7 +27,7 @@ def score(checks: list[Any], *answers: Completion | str, **fields: Any) -> Resul
         if turn + 1 < len(said):
             messages.append(Message("assistant", completion.text))
     transcript = Transcript(tuple(messages), tuple(said))
-    return score_trial(Trial(one, TUNED, 2), transcript, signature="e-s")
+    return score_trial(Trial(one, TUNED, 2), transcript, signature=Signature("e", "s"))
 
 
 def test_all_checks_must_hold() -> None:
@@ -128,7 +128,7 @@ def test_a_result_names_its_trial_and_sums_its_turns() -> None:
     result = score([{"contains": "yes"}], one, two, tags=("t",), cluster="k", required=True)
 
     assert (result.suite, result.category, result.case) == ("s", "c", "a")
-    assert (result.variant, result.repeat, result.environment) == ("tuned", 2, "e-s")
+    assert (result.variant, result.repeat, result.signature) == ("tuned", 2, Signature("e", "s"))
     assert (result.tags, result.cluster, result.required) == (("t",), "k", True)
     assert (result.prompt_tokens, result.completion_tokens, result.seconds) == (9, 3, 0.75)
     assert result.finish_reason == "length"

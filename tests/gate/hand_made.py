@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.common import GateSettings, VariantRole
 from harness.gate import GateReport, SuiteDemand, SuiteVerdict, decide
-from harness.results import Outcome, Result
+from harness.results import Outcome, Result, signature_from_json
 
 OUTCOMES = {"P": Outcome.PASS, "F": Outcome.FAIL, "E": Outcome.ERROR, "S": Outcome.SKIPPED}
 ROLES = {"base": VariantRole.BASELINE, "new": VariantRole.CANDIDATE}
@@ -38,7 +38,7 @@ def result(
         cluster=cluster,
         required=required,
         case_hash=case_hash,
-        environment=environment,
+        signature=signature_from_json(environment),
     )
 
 

@@ -22,6 +22,7 @@ from harness.results import (
     Outcome,
     Result,
     RunInfo,
+    Signature,
     SuiteInfo,
     VariantInfo,
     result_from_json,
@@ -69,7 +70,7 @@ def result(case: str = "a", **fields: object) -> Result:
         responses=("Lina",),
         checks=(check,),
         case_hash="h",
-        environment="e",
+        signature=Signature("e"),
         cluster="k",
         required=True,
         tags=("smoke",),
@@ -245,7 +246,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from harness.backends.base import Completion
-from harness.runner import Store
+from harness.store import Store
 
 with Store(Path(sys.argv[1])) as store:
     for number in range(25):
