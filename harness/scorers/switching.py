@@ -144,7 +144,7 @@ _SURE = 0.8
 # Shorter ones need so many words, a function word of the other language and none of the main one.
 _SHORT_WORDS = 3
 # A phrase that the user asked about is short; a longer one was copied from a source.
-_ASKED_WORDS = 7
+_ASKED_WORDS = 6
 # So many function words of another language among so many words in a row are a switch.
 _HITS = 3
 _WINDOW = 6
