@@ -5,19 +5,24 @@ The rules, each from a scorer that got it wrong:
 * boundaries are those of letters and digits, so 482 is not in 4821, `red` not in `hundred`;
 * a sign, a decimal point or a group separator that continues a number continues the token: 481 is
   not found in 7,481, 3.481, -481 or 481.5, but it is found in `481.` at the end of a sentence;
-* digits of any script count as digits, and full-width forms as their plain ones (NFKC);
+* digits of any script count as digits, and full-width forms as their plain ones (NFKC); numbers in
+  LaTeX and Markdown are read as `numeric` reads them, and the exponent of a unit is none;
 * a value of digits alone may be written with group separators: 1234567 is found in `1,234,567`,
-  `1.234.567`, `1 234 567` and `1'234'567`, each group of three digits, one separator throughout.
+  `1.234.567`, `1 234 567`, `1'234'567` (groups of three digits, one separator throughout) and
+  `12,34,567`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 import regex
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from harness.common import JsonValue
+from harness.scorers.numbers import plain
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.unicode_text import UNSPACED, nfkc
 from harness.scorers.values import Answer, Context, Finding, verdict
@@ -47,11 +52,41 @@ class _Strays(Args):
     only: bool = False
     ignore_case: bool = False
 
-    def strays(self, values: tuple[str, ...], text: str) -> list[str]:
-        """What of that the text has in it."""
-        found = _found(self.others, text, self.ignore_case)
-        more = _other_numbers(values, text) if self.only else []
+    def found(self, values: tuple[str, ...], said: _Said) -> list[str]:
+        """Return those of the values that stand in the answer as whole tokens."""
+        flags = regex.VERSION1 | (regex.IGNORECASE if self.ignore_case else 0)
+        return [v for v in values if regex.search(_pattern(v), said.around(v), flags)]
+
+    def strays(self, values: tuple[str, ...], said: _Said) -> list[str]:
+        """Return what may not be there and is: values of `others`, and with `only` all numbers.
+
+        Each number once, cut to the length of a reason.
+        """
+        found = self.found(self.others, said)
+        if not self.only:
+            return found
+        rest = said.numbers
+        for value in values:
+            rest = regex.sub(_pattern(value), " ", rest, flags=regex.VERSION1)
+        more = dict.fromkeys(number[:40] for number in _NUMBER.findall(rest))
         return found + [number for number in more if number not in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """An answer in two forms: for values that are numbers, and for all others."""
+
+    numbers: str
+    words: str
+
+    @classmethod
+    def of(cls, text: str) -> _Said:
+        numbers = plain(text)
+        return cls(nfkc(numbers), nfkc(text))
+
+    def around(self, value: str) -> str:
+        """Return the form in which `value` is looked for."""
+        return self.numbers if _DIGITS.match(nfkc(value).strip()) else self.words
 
 
 class NeedleArgs(_Strays):
@@ -75,7 +110,7 @@ class NeedlesArgs(_Strays):
 
 @scorer(
     "needle",
-    version=1,
+    version=2,
     shorthand="value",
     example=Example(
         {"value": 7481, "others": [9022]},
@@ -85,8 +120,9 @@ class NeedlesArgs(_Strays):
 )
 def needle(answer: Answer, context: Context, args: NeedleArgs) -> Finding:
     """The hidden value is in the answer as a whole token."""
-    found = bool(_found((args.value,), answer.text, args.ignore_case))
-    if found and (strays := args.strays((args.value,), answer.text)):
+    said = _Said.of(answer.text)
+    found = bool(args.found((args.value,), said))
+    if found and (strays := args.strays((args.value,), said)):
         reason = f"{args.value!r} found, and others beside it: {_short(strays)}"
         return verdict(False, reason, others=[*strays[:_LISTED]])
     return verdict(found, f"{args.value!r} {'found' if found else 'not found as a whole token'}")
@@ -94,7 +130,7 @@ def needle(answer: Answer, context: Context, args: NeedleArgs) -> Finding:
 
 @scorer(
     "needles",
-    version=1,
+    version=2,
     shorthand="values",
     example=Example(
         {"values": [7481, 9022]},
@@ -107,9 +143,10 @@ def needles(answer: Answer, context: Context, args: NeedlesArgs) -> Finding:
 
     The score is the share found; what may not be there counts as one value more that is missing.
     """
-    found = _found(args.values, answer.text, args.ignore_case)
+    said = _Said.of(answer.text)
+    found = args.found(args.values, said)
     missing = [value for value in args.values if value not in found]
-    strays = args.strays(args.values, answer.text)
+    strays = args.strays(args.values, said)
     passed = not strays and (not missing if args.all else bool(found))
     share = sum(value in found for value in args.values) / (len(args.values) + len(strays))
     reason = f"{len(args.values) - len(missing)} of {len(args.values)} values found"
@@ -129,44 +166,42 @@ def _short(values: list[str]) -> str:
 
 # A number: digits at the edge of a word, with the points and commas inside.
 _NUMBER = regex.compile(
-    r"(?<![\p{Latin}\p{Cyrillic}\p{Greek}\p{N}_])\p{Nd}++(?:[.,'’]\p{Nd}++)*+", regex.VERSION1
+    r"(?<![\p{Latin}\p{Cyrillic}\p{Greek}\p{N}_^])(?<!\^[-+])"
+    r"\p{Nd}++(?:[.,'’]\p{Nd}++)*+",
+    regex.VERSION1,
 )
+_DIGITS = regex.compile(r"[-+]?\p{Nd}[\p{Nd}.,'’ ]*")
 
 
-def _other_numbers(values: tuple[str, ...], text: str) -> list[str]:
-    """The numbers of the text besides the values, each once, cut to the length of a reason."""
-    plain = nfkc(text)
-    for value in values:
-        plain = regex.sub(_pattern(value), " ", plain, flags=regex.VERSION1)
-    return list(dict.fromkeys(number[:40] for number in _NUMBER.findall(plain)))
-
-
-def _found(values: tuple[str, ...], text: str, ignore_case: bool) -> list[str]:
-    """Those of the values that stand in the text as whole tokens."""
-    plain = nfkc(text)
-    flags = regex.VERSION1 | (regex.IGNORECASE if ignore_case else 0)
-    return [value for value in values if regex.search(_pattern(value), plain, flags)]
-
-
+@lru_cache(maxsize=4096)
 def _pattern(value: str) -> str:
-    """A linear-time pattern for the value between token boundaries."""
-    plain = nfkc(value).strip()
-    left, right = _edge(plain[0], "(?<![{}])"), _edge(plain[-1], "(?![{}])")
-    number = regex.fullmatch(r"[0-9]+", plain)
-    if regex.match(r"[0-9]", plain):  # 3.7481 and -7481 are other numbers
-        left += r"(?<!\d\.)(?<!(?<!\w)[-−])"
-    if regex.search(r"[0-9]\Z", plain):
+    """Return a linear-time pattern for the value between token boundaries."""
+    text = nfkc(value).strip()
+    if _DIGITS.fullmatch(text):
+        text = plain(text)
+    left, right = _edge(text[0], "(?<![{}])"), _edge(text[-1], "(?![{}])")
+    if regex.match(r"[0-9]", text):  # 3.7481 and -7481 are other numbers, and so is m^7481
+        left += r"(?<!\d\.)(?<!(?<!\w)[-−])(?<!\^[-+−]?)"
+    if regex.search(r"[0-9]\Z", text):
         right += r"(?!\.\d)"
-    body = regex.escape(plain)
-    if number and len(plain) <= 3:  # a list may be written 7481,9022, but 1,482 is one number
+    body = regex.escape(text)
+    if not regex.fullmatch(r"[0-9]+", text):
+        return left + body + right
+    size = len(text)
+    if size <= 3:  # a list may be written 7481,9022, but 1,482 is one number
         right += rf"(?![{_MARKS}]\d{{3}}(?!\d))"
-        left += rf"(?<!\d[{_MARKS}])" if len(plain) == 3 else ""
-    whole = left + body + right
-    return f"(?:{whole}|{left}{_grouped(plain)}{right})" if number and len(plain) > 3 else whole
+        left += rf"(?<!\d[{_MARKS}])" if size == 3 else ""
+        return left + body + right
+    threes = [text[max(at, 0) : at + 3] for at in range(size % 3 - 3 if size % 3 else 0, size, 3)]
+    forms = [body, _grouped(threes)]
+    if size > 5:  # 12,34,567
+        twos = [text[max(at, 0) : at + 2] for at in range(-(size % 2 == 0), size - 3, 2)]
+        forms.append(_grouped([*twos, text[-3:]], ","))
+    return f"(?:{'|'.join(left + form + right for form in forms)})"
 
 
 def _edge(sign: str, form: str) -> str:
-    """What may not stand beside the first or last sign of a value."""
+    """Return what may not stand beside the first or last sign of a value."""
     if regex.match(rf"[{UNSPACED}]", sign) or not regex.match(r"\w", sign):
         return ""
     if regex.match(r"[\p{Latin}\p{N}]", sign):  # 答案是7481 and 7481입니다 are two tokens each
@@ -174,9 +209,8 @@ def _edge(sign: str, form: str) -> str:
     return form.format(rf"\w--[{UNSPACED}]")
 
 
-def _grouped(digits: str) -> str:
-    """The digits in groups of three, one separator throughout, no group before or after."""
-    head = len(digits) % 3 or 3
-    groups = [digits[:head], *(digits[at : at + 3] for at in range(head, len(digits), 3))]
-    body = groups[0] + f"(?P<mark>[{_MARKS} ])" + "(?P=mark)".join(groups[1:])
-    return rf"(?<!\d[{_MARKS} ]){body}(?!(?P=mark)\d{{3}}(?!\d))"
+def _grouped(groups: list[str], marks: str = f"{_MARKS} ") -> str:
+    """Return the groups with one separator throughout, and no group before or after."""
+    mark = "m" + "".join(str(len(group)) for group in groups)
+    body = groups[0] + f"(?P<{mark}>[{marks}])" + f"(?P={mark})".join(groups[1:])
+    return rf"(?<!\d[{_MARKS} ]){body}(?!(?P={mark})\d{{3}}(?!\d))"

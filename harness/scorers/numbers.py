@@ -1,24 +1,100 @@
-"""The check on a number in the answer."""
+"""The reader of numbers in running text, for all checks that look for one.
+
+First `plain` writes the numbers of a text in one way: ASCII digits, no LaTeX, no marks of Markdown,
+powers as `10^3`. Then `numbers` reads them, exactly.
+
+    9{,}500, 10\\,080, １２３, ١٢٣, 30,00,000   grouped, or in digits of another script
+    \\boxed{\\frac{1}{2}}, 3/4, 2½, 22 1/2       fractions and mixed numbers
+    1.5 \\times 10^{3}, 3×10⁸, 1e-3, 2^10        powers
+    15 m^2, 9.81 m/s², x_1                       the exponent of a unit and an index are no numbers
+"""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, Self
+from typing import Literal
 
 import regex
-from pydantic import model_validator
 
-from harness.common import NUMBER_DIGITS, shown
-from harness.scorers.arguments import Exact, ExactPositive, Words, wrong
-from harness.scorers.registry import Args, Example, scorer
+from harness.common import NUMBER_DIGITS
 from harness.scorers.unicode_text import nfc
-from harness.scorers.values import Answer, Context, Finding, verdict
 
 Convention = Literal["auto", "point", "comma"]
+
+# -- one way to write numbers ----------------------------------------------------------------------
+
+_DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", regex.VERSION1)
+_WIDE = str.maketrans("．％٪－＋／＄＾｛｝＿＼٫٬", ".%%-+/$^{}_\\.,")
+# A full-width comma parts clauses, and numbers only where it groups full-width digits.
+_WIDE_COMMA = regex.compile(r"(?<=[０-９])，(?=[０-９]{3}(?![０-９]))")
+_SUPERSCRIPTS = "⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+_RAISED = regex.compile(rf"[⁺⁻]?[{_SUPERSCRIPTS[2:]}]++")
+_LOWERED = str.maketrans(_SUPERSCRIPTS, "+-0123456789")
+
+_MARKS = regex.compile(r"[\\^_{<~]")
+_RAISED_TAG = regex.compile(r"<sup>\s?([+\-−]?[0-9]{1,6})\s?</sup>", regex.IGNORECASE)
+_EMPHASIS = regex.compile(
+    r"(?<![\p{L}\p{N}_])(_{1,3})(?=[^\s_])(?=[^_\n]{0,60}[0-9])([^_\n]{1,60})(?<=\S)\1(?![\p{L}\p{N}_])"
+)
+_NOTHING = regex.compile(r"\\!|\\(?:left|right|displaystyle)(?![A-Za-z])")
+_THIN = regex.compile(r"\\[,;:> ]|(?<=[0-9])~(?=[0-9]{3}(?![0-9]))")
+_ESCAPED = regex.compile(r"\\([%$#&_.*~`+-])")
+_FENCES = regex.compile(r"\\[()\[\]{}]|\\q?quad(?![A-Za-z])")
+_SEPARATOR = regex.compile(r"\{([,.\u2009])\}")
+_WRAPPED = regex.compile(
+    r"\\(?:boxed|fbox|[hm]box|emph|underline|bm|boldsymbol|operatorname|text(?:bf|it|rm|sf|tt|normal)?"
+    r"|math(?:bf|it|rm|sf|tt|cal))\s?\{([^{}]*)\}"
+)
+_FRACTION = regex.compile(
+    r"(?P<whole>[0-9])?\\[dtc]?frac\s?(?:\{\s?(?P<over>[^{}]{1,80}?)\s?\}|(?P<o>[0-9]))"
+    r"\s?(?:\{\s?(?P<under>[^{}]{1,80}?)\s?\}|(?P<u>[0-9]))"
+)
+_INDEX = regex.compile(r"_\{[^{}\n]{0,60}\}")
+_DEGREES = regex.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ(?![A-Za-z]))")
+_POWER = regex.compile(r"\^\s?(?:\{\s?([+\-−]?[0-9]++)\s?\}|\(\s?([+\-−]?[0-9]++)\s?\))")
+_TIMES = regex.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])")
+_COMMAND = regex.compile(r"(\\[A-Za-z]+)(?=[0-9])")
+# Nobody nests deeper; each level takes one pass over the text.
+_LEVELS = 8
+
+
+def plain(text: str) -> str:
+    """Return the text with its numbers written in one way: see the top of this module.
+
+    The marks of LaTeX and Markdown around numbers are left out. Units stay where they were: `28\\%`
+    becomes `28%`, and `15\\,\\text{m}^{2}` and `15 m²` end in `m^2`.
+    """
+    text = nfc(text)
+    if not text.isascii():
+        text = _WIDE_COMMA.sub(",", text)
+        text = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text).translate(_WIDE)
+        text = _RAISED.sub(lambda raised: f"^{raised[0].translate(_LOWERED)}", text)
+    if not _MARKS.search(text):
+        return text
+    text = _RAISED_TAG.sub(r"^\1", text)
+    if "\\" in text or "{" in text or "~" in text:
+        text = _FENCES.sub(" ", _THIN.sub("\u2009", _NOTHING.sub("", text)))
+        text = _SEPARATOR.sub(r"\1", _ESCAPED.sub(r"\1", text))
+        text = _DEGREES.sub("°", _INDEX.sub("_", text))
+        for _ in range(_LEVELS):
+            before, text = text, _FRACTION.sub(_over, _WRAPPED.sub(r"\1", text))
+            if text == before:
+                break
+        text = _COMMAND.sub(r"\1 ", _TIMES.sub("×", text))
+    return _EMPHASIS.sub(r"\2", _POWER.sub(lambda power: f"^{power[1] or power[2]}", text))
+
+
+def _over(match: regex.Match[str]) -> str:
+    """Write a fraction of LaTeX with a slash; `2\\frac{1}{2}` is the mixed number 2 1/2."""
+    over, under = match["over"] or match["o"], match["under"] or match["u"]
+    return f"{match['whole'] + ' ' if match['whole'] else ''}{over}/{under}"
+
+
+# -- reading them ----------------------------------------------------------------------------------
 
 # Letters that digits join without a space: 长2,460米, 約35分, 제3장, ราคา45, و15, ב15. The long
 # vowel mark of kana and the Arabic stretching mark belong to no script by name.
@@ -26,32 +102,39 @@ _JOINED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
     r"\p{Tibetan}\p{Arabic}\p{Hebrew}\u30fc\uff70\u0640"
 )
-_NUMBER_TEXT_LETTER = rf"[\p{{L}}--[{_JOINED}]]"
+_LETTER = rf"[\p{{L}}--[{_JOINED}]]"
 # A sign right behind them is a hyphen as a rule (코로나-19, 嫦娥-5), but not behind "is" or "to".
 _COPULA = "[是为為于於到至はがも은는]"
+_SPACE = r"[ \u00a0\u2009\u202f]"
+_VULGAR = "[¼-¾⅐-⅞↉]"
 # Digits with separators inside: a separator counts only between two digits. White space groups
 # digits by three; a line break never does. Times (10:30) are no numbers, nor is a part of a date.
 _NUMBER = regex.compile(
-    rf"(?<!{_NUMBER_TEXT_LETTER})(?<![\p{{Nd}}_])(?<![\p{{Nd}}][.,٫٬:/])"
+    rf"(?<!{_LETTER})(?<![\p{{Nd}}_])(?<!\^[+\-−{{(]?)(?<![\p{{Nd}}][.,:/])"
     rf"(?P<sign>(?:(?<![\p{{Nd}}\p{{L}})\]%])|(?<={_COPULA}))"
-    r"[+\-−–﹣-]\p{Sc}?\s?)?"
-    r"(?:(?P<digits>\p{Nd}++(?:[ \u00a0\u2009\u202f'’](?=\p{Nd}{3}(?!\p{Nd}))\p{Nd}{3}"
-    r"|[.,٫٬]\p{Nd}++)*+|[.]\p{Nd}++)(?P<half>[½⅓⅔¼¾⅛⅜⅝⅞]|(?<=\p{Nd})[/⁄]\p{Nd}++)?"
-    r"|(?P<alone>[½⅓⅔¼¾⅛⅜⅝⅞]))(?![:/⁄]\p{Nd})"
-    rf"(?P<exp>[eE][+-]?\p{{Nd}}++(?!{_NUMBER_TEXT_LETTER})"
-    r"|\s?[×x·*]\s?10\s?\^?\s?[{(]?[+\-−]?\p{Nd}++[})]?"
-    r"|\s?[×x·]\s?10[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]++)?",
+    r"[+\-−–﹣]\p{Sc}?\s?)?"
+    r"(?:(?P<digits>[0-9]++(?:[ \u00a0\u2009\u202f'’](?=[0-9]{3}(?![0-9]))[0-9]{3}"
+    r"|[.,][0-9]++)*+|[.][0-9]++)"
+    rf"(?:(?<=[0-9])[/⁄](?P<under>[0-9]{{1,3}}(?:,[0-9]{{3}})++(?![0-9])|[0-9]++)"
+    rf"|(?P<mixed>{_SPACE}?(?P<glyph>{_VULGAR})|{_SPACE}(?P<over>[0-9]{{1,3}})[/⁄](?P<below>[0-9]{{1,3}})"
+    r"(?![0-9])(?![.,:/⁄][0-9])))?"
+    rf"|(?P<alone>{_VULGAR}))(?![:/⁄][0-9])"
+    rf"(?P<tail>[eE](?P<e>[+-]?[0-9]++)(?!{_LETTER})"
+    r"|\s?[×x·*]\s?10\s?(?:\^|\*\*)\s?(?P<ten>[+\-−]?[0-9]++)"
+    r"|\s?\^\s?(?P<power>[+\-−]?[0-9]++))?",
     regex.VERSION1,
 )
-_DATE = regex.compile(r"(?<![\d-])\d{4}-\d{1,2}-\d{1,2}(?![\d-])")
+_NONE = regex.compile(  # dates and addresses
+    r"(?<![\d-])\d{4}-\d{1,2}-\d{1,2}(?![\d-])"
+    r"|https?://[^\s<>()\[\]]{1,2000}|(?<=\])\([^()\s]{1,2000}\)"
+)
 _SPACES = regex.compile(r"[ \u00a0\u2009\u202f'’]")
-_SUPERSCRIPT = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "+-0123456789-")
 _GROUPS = regex.compile(r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}")
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as it stands in a text, from `start` to `end`; `value` is exact."""
+    """A number as it stands in a plain text, from `start` to `end`; `value` is exact."""
 
     value: Fraction
     text: str
@@ -60,64 +143,78 @@ class Number:
 
 
 def numbers(text: str, convention: Convention = "auto") -> Iterator[Number]:
-    """The numbers of a text, in order; those that cannot be read with certainty are left out.
+    """Yield the numbers of a text, in order; those that cannot be read with certainty are left out.
 
-    `point` reads 1,234.5; `comma` reads 1.234,5. `auto` takes the last of two different
-    separators as the decimal one, a repeated separator as grouping, a single comma before exactly
-    three digits as grouping (1,234) and any other single separator as decimal (1.234; 19,99).
-    Fractions (3/4, 2½) are read. Version numbers, dates, times and addresses are no numbers, nor
-    are digits behind a leading zero (007).
+    text: as `plain` gives it. convention: `point` reads 1,234.5; `comma` reads 1.234,5. `auto`
+    takes the last of two different separators as the decimal one, a repeated separator as grouping,
+    a single comma before exactly three digits as grouping (1,234) and any other single separator as
+    decimal (1.234; 19,99). Version numbers, dates, times, addresses, exponents of units and
+    indices are no numbers, nor are digits behind a leading zero (007).
     """
-    for match in _NUMBER.finditer(_DATE.sub(lambda date: " " * len(date[0]), text)):
-        value = _value(match, convention)
+    text = _NONE.sub(lambda found: " " * len(found[0]), text)
+    match = _NUMBER.search(text)
+    while match is not None:
+        value, end = _value(match, convention)
         if value is not None:
-            yield Number(value, match[0], match.start(), match.end())
+            yield Number(value, text[match.start() : end], match.start(), end)
+        match = _NUMBER.search(text, max(end, match.start() + 1))
 
 
-def _value(match: regex.Match[str], convention: Convention) -> Fraction | None:
-    if match.end() - match.start() > NUMBER_DIGITS:
-        return None
-    digits = _plain(_ascii(match["digits"] or "0"), convention)
-    exponent = _exponent(match["exp"])
-    if digits is None or abs(exponent) > NUMBER_DIGITS:
-        return None
-    value = _with_part(Fraction(Decimal(digits)), match["half"] or match["alone"])
-    if value is None:
-        return None
-    negative = match["sign"] and match["sign"][0] != "+"
-    return (-value if negative else value) * Fraction(10) ** exponent
+def _value(match: regex.Match[str], convention: Convention) -> tuple[Fraction | None, int]:
+    """Return the value and where its text ends; no value where nobody could be certain."""
+    end = match.end()
+    if end - match.start() > NUMBER_DIGITS:
+        return None, end
+    digits = _decimal(match["digits"] or "0", convention)
+    if digits is None:
+        return None, end
+    value = Fraction(Decimal(digits))
+    if glyph := match["alone"] or match["glyph"]:
+        part = Fraction(unicodedata.numeric(glyph)).limit_denominator(10)
+    elif match["mixed"]:
+        part = Fraction(int(match["over"]), int(match["below"]) or 1)
+    else:
+        part = Fraction(0)
+    # 22 1/2 is one number; 3.5 1/2, 3 7/2 and a year with a fraction behind it are two.
+    year = match["mixed"] and match["mixed"][0].isspace() and 1900 <= value < 2100
+    if match["mixed"] and (year or value.denominator > 1 or part >= 1 or not part):
+        return (-value if _is_negative(match) else value), match.start("mixed")
+    value += part
+    if match["under"]:
+        under = int(match["under"].replace(",", ""))
+        if not under:
+            return None, end
+        value /= under
+    if _is_negative(match) and not match["power"]:
+        value = -value
+    exponent = int((match["e"] or match["ten"] or match["power"] or "0")[:8].replace("−", "-"))
+    if abs(exponent) > NUMBER_DIGITS:
+        return None, end
+    if not match["power"]:
+        return value * Fraction(10) ** exponent, end
+    size = len(str(value.numerator)) + len(str(value.denominator))
+    if size * abs(exponent) > NUMBER_DIGITS or (not value and exponent <= 0):
+        return None, end
+    value **= exponent
+    return (-value if _is_negative(match) else value), end
 
 
-def _with_part(whole: Fraction, part: str | None) -> Fraction | None:
-    """The number with `½` behind it, or divided by what stands behind a slash."""
-    if not part:
-        return whole
-    if part[0] in "/⁄":
-        below = int(_ascii(part[1:]))
-        return whole / below if below else None
-    return whole + Fraction(unicodedata.numeric(part)).limit_denominator(8)
+def _is_negative(match: regex.Match[str]) -> bool:
+    return bool(match["sign"]) and match["sign"][0] != "+"
 
 
-def _exponent(text: str | None) -> int:
-    """The power of ten of `e5`, `×10^5` or `×10⁵`."""
-    if not text:
-        return 0
-    plain = _ascii(text.translate(_SUPERSCRIPT)).lower()
-    tail = plain.partition("e")[2] if "e" in plain else plain.split("10", 1)[1]
-    found = regex.search(r"[+-]?\d+", tail)
-    return int(found[0][:8]) if found else 0
-
-
-def _ascii(text: str) -> str:
-    """The same with ASCII digits and separators."""
-    mapped = (str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
-    return "".join(mapped).replace("٫", ".").replace("٬", ",")
-
-
-def _plain(digits: str, convention: Convention) -> str | None:
-    """`1234.5` for `1,234.5`, `1.234,5` or `1 234,5`; None where the separators make no number."""
+def _decimal(digits: str, convention: Convention) -> str | None:
+    """Return `1234.5` for `1,234.5`, `1.234,5` or `1 234,5`; None where that is no number."""
     digits = _SPACES.sub("", digits)
-    point = _decimal_separator(digits, convention)
+    if convention != "auto":
+        point = "." if convention == "point" else ","
+    elif "." in digits and "," in digits:
+        point = "." if digits.rfind(".") > digits.rfind(",") else ","
+    elif digits.count(",") == 1:
+        whole, _, fraction = digits.partition(",")
+        point = "." if len(fraction) == 3 and len(whole) <= 3 and whole[0] != "0" else ","
+    else:
+        point = "," if digits.count(".") > 1 else "."
     other = "," if point == "." else "."
     whole, _, fraction = digits.partition(point)
     if other in fraction or point in fraction:
@@ -128,138 +225,3 @@ def _plain(digits: str, convention: Convention) -> str | None:
     if len(grouped) > 1 and grouped[0] == "0":
         return None
     return f"{grouped.replace(',', '') or '0'}.{fraction or '0'}"
-
-
-def _decimal_separator(digits: str, convention: Convention) -> str:
-    if convention != "auto":
-        return "." if convention == "point" else ","
-    if "." in digits and "," in digits:
-        return "." if digits.rfind(".") > digits.rfind(",") else ","
-    if digits.count(",") == 1:
-        whole, _, fraction = digits.partition(",")
-        grouping = len(fraction) == 3 and len(whole) <= 3 and whole[0] != "0"
-        return "." if grouping else ","
-    return "," if digits.count(".") > 1 else "."
-
-
-_LETTER = regex.compile(r"[\p{L}\p{M}]")
-
-
-class NumericArgs(Args):
-    """`equals` within `tolerance` (absolute) or `relative`, or from `min` to `max`.
-
-    `units`: only a number with one of these before or after it counts (`EUR`, `%`, `km`).
-    `pick`: which number counts where the answer has several different ones; `only` wants one.
-    `decimal`: the separator before the fraction, `point` or `comma`; `auto` reads both.
-    """
-
-    equals: Exact | None = None
-    tolerance: ExactPositive = Decimal(0)
-    relative: ExactPositive = Decimal(0)
-    min: Exact | None = None
-    max: Exact | None = None
-    units: Words | None = None
-    pick: Literal["last", "first", "only", "any"] = "last"
-    decimal: Convention = "auto"
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.equals is None and self.min is None and self.max is None:
-            raise wrong("numeric", "one of equals, min and max is wanted")
-        if self.equals is None and (self.tolerance or self.relative):
-            raise wrong("numeric", "tolerance and relative go with equals")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise wrong("numeric", f"min {self.min} is above max {self.max}")
-        return self
-
-    @property
-    def wanted(self) -> str:
-        """What is asked for, in words."""
-        parts = [f"{self.equals}"] if self.equals is not None else []
-        parts += [f"± {self.tolerance}"] if self.tolerance else []
-        parts += [f"± {self.relative} of it"] if self.relative else []
-        parts += [f"at least {self.min}"] if self.min is not None else []
-        parts += [f"at most {self.max}"] if self.max is not None else []
-        return " ".join(parts)
-
-    def holds(self, value: Fraction) -> bool:
-        """Whether `value` is what is asked for; exact, without rounding."""
-        if self.equals is not None:
-            target = Fraction(self.equals)
-            slack = max(Fraction(self.tolerance), Fraction(self.relative) * abs(target))
-            if abs(value - target) > slack:
-                return False
-        return not (
-            (self.min is not None and value < Fraction(self.min))
-            or (self.max is not None and value > Fraction(self.max))
-        )
-
-
-@scorer(
-    "numeric",
-    version=2,
-    shorthand="equals",
-    example=Example(
-        {"equals": 1234.5, "units": ["EUR", "€"]}, "The total is 1.234,50 EUR.", "It is 1,234 EUR."
-    ),
-)
-def numeric(answer: Answer, context: Context, args: NumericArgs) -> Finding:
-    """The answer's number is the given one, or lies within bounds.
-
-    Reads 1,234.5, 1.234,5, 1 234.5, 1.5e3, 1.5×10³, 50 % and the digits of all scripts. Of
-    several numbers the last one counts.
-    """
-    text = nfc(answer.text)
-    found = [n for n in numbers(text, args.decimal) if _has_unit(text, n, args.units)]
-    if not found:
-        with_unit = f" with {shown(args.units[0])}" if args.units else ""
-        return verdict(False, f"no number{with_unit}, wanted {args.wanted}")
-    if args.pick == "only" and len({n.value for n in found}) > 1:
-        return verdict(False, f"several numbers ({_some(found)}), wanted only {args.wanted}")
-    hit = next((n for n in _picked(found, args.pick) if args.holds(n.value)), None)
-    if hit is None:
-        return verdict(False, f"{_some(_picked(found, args.pick))}, wanted {args.wanted}")
-    return verdict(True, f"{shown(hit.text)} is {args.wanted}", value=_written(hit.value))
-
-
-def _written(value: Fraction) -> str:
-    """A decimal where that is exact, else a fraction."""
-    decimal = Decimal(value.numerator) / Decimal(value.denominator)
-    return str(decimal.normalize()) if Fraction(decimal) == value else str(value)[:100]
-
-
-def _picked(found: list[Number], pick: str) -> list[Number]:
-    return {"last": found[-1:], "first": found[:1]}.get(pick, found)
-
-
-def _some(found: Iterable[Number]) -> str:
-    items = list(found)
-    return ", ".join(shown(n.text, 30) for n in items[:4]) + (", ..." if len(items) > 4 else "")
-
-
-def _has_unit(text: str, number: Number, units: tuple[str, ...] | None) -> bool:
-    if units is None:
-        return True
-    return any(_follows(text, number.end, nfc(u)) or _leads(text, number, nfc(u)) for u in units)
-
-
-def _follows(text: str, end: int, unit: str) -> bool:
-    """Whether `unit` stands at `end`, behind at most two spaces, and no letter continues it."""
-    window = text[end : end + len(unit) + 3]
-    rest = window.lstrip(" \u00a0\u2009\u202f-*")
-    if not rest.startswith(unit):
-        return False
-    after = rest[len(unit) : len(unit) + 1]
-    return not (after and _LETTER.match(unit[-1]) and _LETTER.match(after))
-
-
-def _leads(text: str, number: Number, unit: str) -> bool:
-    """Whether `unit` stands before the number or behind its sign."""
-    window = text[max(number.start - len(unit) - 2, 0) : number.start]
-    rest = window.rstrip(" \u00a0\u2009\u202f+-−*")
-    if unit in number.text:
-        return True
-    if not rest.endswith(unit):
-        return False
-    before = rest[: -len(unit)][-1:]
-    return not (before and _LETTER.match(unit[0]) and _LETTER.match(before))

@@ -65,7 +65,7 @@ FAMILIES: tuple[str, ...] = (
     "metrics",
     "needles",
     "json_checks",
-    "numbers",
+    "numeric",
     "role",
     "language",
     "switching",

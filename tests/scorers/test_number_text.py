@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.scorers.numbers import Convention, numbers
+from harness.scorers.numbers import Convention, numbers, plain
 
 
 def _values(text: str, convention: Convention = "auto") -> list[Fraction]:
-    return [number.value for number in numbers(text, convention)]
+    return [number.value for number in numbers(plain(text), convention)]
 
 
 @given(st.integers(-(10**12), 10**12))
@@ -58,6 +58,7 @@ def test_table(text: str, values: list[str]) -> None:
 
 @given(st.text())
 def test_places_are_right(text: str) -> None:
+    text = plain(text)
     found = list(numbers(text))
 
     assert all(text[n.start : n.end] == n.text for n in found)
