@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,3 +48,30 @@ def warm_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert started.returncode == 0, started.stderr
     yield folder
     subprocess.run([sys.executable, *words, "down", store], cwd=ROOT, check=True)
+
+
+def skipped(reporter: pytest.TerminalReporter) -> Counter[str]:
+    """Count the skipped tests of a session by their reasons."""
+    reasons: Counter[str] = Counter()
+    for report in reporter.stats.get("skipped", ()):
+        if isinstance(report.longrepr, tuple):
+            reasons[str(report.longrepr[2]).removeprefix("Skipped: ")] += 1
+    return reasons
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last what was skipped: each reason names what makes the test run."""
+    reasons = skipped(terminalreporter)
+    if reasons:
+        said = "; ".join(f"{count} × {reason}" for reason, count in reasons.most_common())
+        terminalreporter.write_line(f"skipped: {said}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a session that skipped what `HARNESS_NEVER_SKIP` names, a part of the reason."""
+    never = os.environ.get("HARNESS_NEVER_SKIP", "")
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if never and reporter and any(never in reason for reason in skipped(reporter)):
+        reporter.write_line(f"\nskipped tests that need {never}: install it", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
