@@ -71,7 +71,8 @@ class TrainSettings(_Part):
     """How a LoRA adapter is trained, whatever on; everything has a default.
 
     `batch_size` counts the rows of one optimiser step; `device_batch_size` of them are computed at
-    once. `checkpoint_every` counts steps; without it, once an epoch. The held-out rows are
+    once, or as many as fit. `gradient_checkpointing` is chosen by the memory that there is, unless
+    it is said. `checkpoint_every` counts steps; without it, once an epoch. The held-out rows are
     evaluated at every checkpoint, and training ends after `patience` evaluations that were no
     better than the best one. `model_args` go to `from_pretrained`.
     """
@@ -92,7 +93,8 @@ class TrainSettings(_Part):
     max_length: Count | None = None
     long_rows: Literal["error", "drop"] = "error"
     packing: StrictBool = False
-    gradient_checkpointing: StrictBool = False
+    gradient_checkpointing: StrictBool | None = None
+    liger: StrictBool = False
     checkpoint_every: Count | None = None
     keep_checkpoints: Count = 3
     patience: Count | None = 2
@@ -145,7 +147,10 @@ class TrainConfig(TrainSettings):
 
         How the work is cut up for the device, where it is written and who is told is no part.
         """
-        return self.model_dump(mode="json", exclude=set(_NOT_RECIPE))
+        found = self.model_dump(mode="json", exclude=set(_NOT_RECIPE))
+        if not self.liger:
+            del found["liger"]  # so that adapters from before there was such a setting are known
+        return found
 
 
 def _file(item: Any) -> Any:
@@ -214,7 +219,7 @@ def placed(path: Path, error: InputError) -> InputError:
 
 # Messages begin with their setting, but for that of the loaded model, which ends with it.
 _SETTING = re.compile(
-    r"(?:(device|dtype|lora\.targets|packing|qlora|report_to|template)\b|.*\b(model_args)$)"
+    r"(?:(device|dtype|liger|lora\.targets|packing|qlora|report_to|template)\b|.*\b(model_args)$)"
 )
 
 

@@ -90,6 +90,11 @@ def _missing_packages(config: TrainConfig) -> Iterator[Problem]:
             "qlora: bitsandbytes is not installed",
             hint="pip install 'adapter-gate-harness[train,bitsandbytes]'",
         )
+    if config.liger and not find_spec("liger_kernel"):
+        yield Problem(
+            "liger: liger-kernel is not installed",
+            hint="pip install 'adapter-gate-harness[train,liger]'",
+        )
     for tracker in config.report_to:
         names = _PACKAGES.get(tracker, (tracker,))
         if not any(find_spec(name) for name in names):

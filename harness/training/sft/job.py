@@ -26,12 +26,25 @@ class Exit(IntEnum):
     DIVERGED = 82
     DISK_FULL = 83
     ORPHANED = 84
+    NOT_DETERMINISTIC = 85
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """Rows computed at once, and whether activations are computed twice instead of kept.
+
+    `strict`: an operation that has no deterministic kernel on the device is an error.
+    """
+
+    device_batch: int
+    checkpointing: bool
+    strict: bool = True
 
 
 class Job(BaseModel):
     """One attempt. `base` is where the model's files are; `resume` a checkpoint to go on from.
 
-    A `rehearsal` ends before the first step.
+    Without a `footing` the worker chooses one. A `rehearsal` ends before the first step.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,15 +53,9 @@ class Job(BaseModel):
     base: Path
     samples: Path
     work: Path
-    device_batch: int
-    checkpointing: bool
+    footing: Footing | None = None
     resume: Path | None = None
     rehearsal: bool = False
-
-    @property
-    def accumulation(self) -> int:
-        """Batches on the device that make one step."""
-        return self.config.batch_size // self.device_batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How much is computed at once, and what is tried when memory runs out.
+"""How much is computed at once: chosen by an estimate, and made smaller where memory runs out.
 
 The rows of one step stay the same: half of them at once means twice as many rounds. After single
 rows comes gradient checkpointing, which keeps fewer activations and computes them again. Each try
@@ -8,46 +8,120 @@ is a fresh process: memory that was lost to the last one is not given back by an
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from harness.common import MachineryError, Problem
 from harness.training.sft.checkpoints import replace_file
 from harness.training.sft.config import TrainConfig
-from harness.training.sft.job import divisor_at_most
+from harness.training.sft.job import Footing, divisor_at_most
 
-FILE = "oom.json"
-AT_ONCE = 8  # rows on the device at first, where nothing is said
+FILE = "footing.json"
+AT_ONCE = 8  # rows at once on a CPU, where more are no faster
+USABLE = 0.92  # of the free memory; the rest is for gaps between what is allocated
+APART = 1.5e9  # bytes for tiles of logits and for workspaces of matrix products
+TRAINED = 18  # bytes of a trained number: itself, its gradient, two moments, a copy in 16 bits
+BUSY = 2048  # tokens at once with which a GPU has enough to do
 
 
 @dataclass(frozen=True, slots=True)
-class Footing:
-    """Rows computed at once, and whether activations are computed twice instead of kept."""
+class Load:
+    """What a training's memory depends on: the weights' bytes, numbers trained, sizes.
 
-    device_batch: int
-    checkpointing: bool
+    `lengths` are the tokens of every row. `padded`: rows of a batch are padded to the longest.
+    `fused`: one kernel computes a norm, and a projection with its adapter; `lean`: one computes the
+    activation of an MLP too (liger).
+    """
+
+    weights: float
+    trained: int
+    layers: int
+    hidden: int
+    inner: int
+    bytes_a_number: int
+    lengths: Sequence[int]
+    padded: bool
+    fused: bool
+    lean: bool
+
+    def bytes_at(self, device_batch: int, *, checkpointing: bool) -> float:
+        """Estimate the most bytes that are in use with so many of the longest rows at once.
+
+        A layer keeps for each token the inputs of its matrices, norms and activation; how many
+        numbers that is was measured on models of Llama's shape (docs/benchmarks.md).
+        """
+        longest = sorted(self.lengths, reverse=True)[:device_batch]
+        tokens = longest[0] * device_batch if self.padded else sum(longest)
+        kept = (3 if self.lean else 4) * self.inner + (6 if self.fused else 20) * self.hidden
+        layer = tokens * kept * self.bytes_a_number
+        activations = layer * self.layers
+        if checkpointing:
+            activations = layer + tokens * self.hidden * self.bytes_a_number * self.layers
+        return self.weights + self.trained * TRAINED + APART + activations
 
 
-def first_footing(config: TrainConfig, work: Path) -> Footing:
-    """What to begin with: what was found earlier in this training, or what the user says."""
-    file = work / FILE
-    if file.is_file():
-        return Footing(**json.loads(file.read_text(encoding="utf-8")))
+def estimated_footing(config: TrainConfig, load: Load, free: float) -> tuple[Footing, str]:
+    """Choose as many rows at once as fit into `free` bytes, and say so.
+
+    Activations are kept where at least a GPU's worth of tokens, or as many rows as with gradient
+    checkpointing, fit so. What the user says holds.
+    """
+    most = config.device_batch_size or config.batch_size
+    sizes = [size for size in range(1, most + 1) if config.batch_size % size == 0]
+
+    def fitting(*, checkpointing: bool) -> int:
+        room = free * USABLE
+        fit = [n for n in sizes if load.bytes_at(n, checkpointing=checkpointing) <= room]
+        return max(fit, default=0)
+
+    keeping, twice = fitting(checkpointing=False), fitting(checkpointing=True)
+    mean = sum(load.lengths) / len(load.lengths)
+    checkpointing = config.gradient_checkpointing
+    if checkpointing is None:
+        checkpointing = not keeping or (keeping < twice and keeping * mean < BUSY)
+    rows = max(twice if checkpointing else keeping, 1)
+    if config.device_batch_size:
+        rows = sizes[-1]
+    found = Footing(rows, checkpointing)
+    taken = load.bytes_at(rows, checkpointing=checkpointing)
+    return found, f"{described(config, found)}: about {taken / 1e9:.1f} of {free / 1e9:.1f} GB"
+
+
+def usual_footing(config: TrainConfig) -> Footing:
+    """Return what is computed at once where memory is not estimated: on a CPU."""
     wanted = config.device_batch_size or AT_ONCE
-    return Footing(divisor_at_most(config.batch_size, wanted), config.gradient_checkpointing)
+    rows = divisor_at_most(config.batch_size, wanted)
+    return Footing(rows, bool(config.gradient_checkpointing))
 
 
-def smaller(config: TrainConfig, footing: Footing, work: Path, reason: str) -> Footing:
-    """The next thing to try, remembered in `oom.json`; raises `MachineryError` at the end."""
+def known_footing(config: TrainConfig, work: Path) -> Footing | None:
+    """Return what an earlier attempt had; None without one, or if the user now wishes otherwise."""
+    file = work / FILE
+    if not file.is_file():
+        return None
+    found = json.loads(file.read_text(encoding="utf-8"))
+    return Footing(**found["footing"]) if found["wish"] == _wish(config) else None
+
+
+def remember(config: TrainConfig, work: Path, footing: Footing) -> None:
+    """Let `footing` hold for every later attempt."""
+    found = {"wish": _wish(config), "footing": asdict(footing)}
+    replace_file(work / FILE, json.dumps(found).encode())
+
+
+def _wish(config: TrainConfig) -> list[int | bool | None]:
+    return [config.device_batch_size, config.gradient_checkpointing]
+
+
+def smaller(config: TrainConfig, footing: Footing, reason: str) -> Footing:
+    """Return the next thing to try; raise `MachineryError` at the end."""
     if footing.device_batch > 1:
         half = divisor_at_most(config.batch_size, footing.device_batch // 2)
-        found = Footing(half, footing.checkpointing)
-    elif not footing.checkpointing:
-        found = Footing(1, checkpointing=True)
-    else:
-        raise MachineryError(_too_large(config, reason))
-    replace_file(work / FILE, json.dumps(asdict(found)).encode())
-    return found
+        return replace(footing, device_batch=half)
+    if not footing.checkpointing:
+        return replace(footing, checkpointing=True)
+    raise MachineryError(_too_large(config, reason))
 
 
 def described(config: TrainConfig, footing: Footing) -> str:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
@@ -23,6 +23,7 @@ from harness.training.sft.job import (
     Event,
     Exit,
     Failed,
+    Footing,
     Job,
     Note,
     Observer,
@@ -33,7 +34,7 @@ from harness.training.sft.job import (
     write_samples,
 )
 from harness.training.sft.manifest import differences
-from harness.training.sft.memory import Footing, described, first_footing, smaller
+from harness.training.sft.memory import described, known_footing, remember, smaller
 from harness.training.sft.prepare import Prepared, prepare
 from harness.training.values import Row
 
@@ -127,7 +128,6 @@ def _environment(job: Job) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS repeats itself only so
         "PYTHONWARNINGS": "ignore",
     }
     usual = {
@@ -304,31 +304,34 @@ class Recorder:
 
 def _run(prepared: Prepared, work: Path, observer: Observer) -> None:
     """Attempts, each in a fresh process, until one reaches the end."""
-    footing = first_footing(prepared.config, work)
+    config = prepared.config
     while True:
-        ending = attempt(_job(prepared, work, footing), observer)
+        job = Job(
+            config=config,
+            base=prepared.base.path,
+            samples=work / "samples.jsonl",
+            work=work,
+            footing=known_footing(config, work),
+            resume=resumable(config.output),
+        )
+        ending = attempt(job, observer)
         if ending.code == 0:
             return
-        if ending.code != Exit.OUT_OF_MEMORY:
-            raise ending_error(prepared.config.output, ending)
+        had = known_footing(config, work)  # the worker's own choice, where there was none
         reason = ending.failures[0].found if ending.failures else ""
-        footing = smaller(prepared.config, footing, work, reason)
-        going = (
-            f"memory ran out; a fresh process goes on with {described(prepared.config, footing)}"
-        )
-        observer(Note(going))
-
-
-def _job(prepared: Prepared, work: Path, footing: Footing) -> Job:
-    return Job(
-        config=prepared.config,
-        base=prepared.base.path,
-        samples=work / "samples.jsonl",
-        work=work,
-        device_batch=footing.device_batch,
-        checkpointing=footing.checkpointing,
-        resume=resumable(prepared.config.output),
-    )
+        if had and ending.code == Exit.OUT_OF_MEMORY:
+            had = smaller(config, had, reason)
+            text = f"memory ran out; a fresh process goes on with {described(config, had)}"
+        elif had and had.strict and ending.code == Exit.NOT_DETERMINISTIC:
+            had = replace(had, strict=False)
+            text = (
+                f"{reason} has no deterministic kernel on this device: a fresh process goes on, "
+                "and two trainings with the same seed may differ in their last digits"
+            )
+        else:
+            raise ending_error(config.output, ending)
+        remember(config, work, had)
+        observer(Note(text))
 
 
 def rehearse(prepared: Prepared, observer: Observer = lambda event: None) -> None:
@@ -349,8 +352,7 @@ def rehearse(prepared: Prepared, observer: Observer = lambda event: None) -> Non
             base=prepared.base.path,
             samples=samples,
             work=work,
-            device_batch=1,
-            checkpointing=False,
+            footing=Footing(1, checkpointing=False),
             rehearsal=True,
         )
         ending = attempt(job, observer)

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoConfig
 
 from harness.backends.hf.placement import place
 from harness.common import InputError
 from harness.training.sft import prepare
-from harness.training.sft.job import Job
-from harness.training.sft.worker.run import demand_packing, new_trainer
+from harness.training.sft.job import Footing, Job
+from harness.training.sft.worker.borders import demand_packing
+from harness.training.sft.worker.kernels import choose_kernels
+from harness.training.sft.worker.run import new_trainer
 from tests.training.sft.made import config_for, pets
 
 
@@ -26,13 +29,14 @@ def packed(tiny: Path, tmp_path: Path) -> Any:
         base=tiny,
         samples=tmp_path,
         work=tmp_path,
-        device_batch=8,
-        checkpointing=False,
+        footing=Footing(8, checkpointing=False),
     )
+    placement = place("cpu", "float32")
+    kernels = choose_kernels(config, placement, AutoConfig.from_pretrained(tiny))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # libraries' own, as in the worker
         trainer = new_trainer(
-            job, prepared.samples, prepared.tokenizer, place("cpu", "float32"), lambda event: None
+            job, prepared.samples, prepared.tokenizer, placement, kernels, lambda event: None
         )
     return trainer, prepared.samples
 

@@ -82,6 +82,4 @@ def job(folder: Path) -> Job:
         base=folder,
         samples=folder,
         work=folder,
-        device_batch=8,
-        checkpointing=False,
     )

@@ -30,6 +30,8 @@ def explain(error: Exception, job: Job) -> tuple[int, Failed]:
         return Exit.DIVERGED, Failed(str(error), hint=_calmer(job))
     if out_of_memory(error):
         return Exit.OUT_OF_MEMORY, Failed("memory ran out", found=first_line(error))
+    if operation := not_deterministic(error):
+        return Exit.NOT_DETERMINISTIC, Failed("is not deterministic", found=operation)
     if disk_full(error):
         return Exit.DISK_FULL, Failed("the disk is full", found=first_line(error))
     traceback.print_exception(error)
@@ -45,6 +47,12 @@ def out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     known = isinstance(error, RuntimeError | OSError | ValueError)
     return known and any(sign.lower() in text for sign in _MEMORY)
+
+
+def not_deterministic(error: BaseException) -> str:
+    """Return the operation that torch has no deterministic kernel for, or an empty string."""
+    name, sign, _ = str(error).partition(" does not have a deterministic implementation")
+    return name.strip()[-80:] if sign and isinstance(error, RuntimeError) else ""
 
 
 def disk_full(error: BaseException) -> bool:

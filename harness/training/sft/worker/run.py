@@ -3,148 +3,62 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
 from datasets import Dataset
 from peft import LoraConfig
 from torch import nn
+from transformers import AutoConfig
 from trl.trainer.sft_config import SFTConfig
 
 from harness.backends.hf.placement import Placement, place, use_threads
+from harness.backends.models import ModelDir, open_model
 from harness.common import InputError, MachineryError, Problem
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.sft.checkpoints import read_history, step_of
-from harness.training.sft.config import LoraSettings
+from harness.training.sft.config import TrainConfig
 from harness.training.sft.encoding import Sample, prove
-from harness.training.sft.job import Job, Note, Observer, Samples, Started, read_samples
+from harness.training.sft.job import Footing, Job, Note, Observer, Samples, Started, read_samples
+from harness.training.sft.memory import Load, estimated_footing, remember, usual_footing
+from harness.training.sft.worker.borders import demand_packing, logits_of, seen_by_others
 from harness.training.sft.worker.failures import first_line, out_of_memory
+from harness.training.sft.worker.kernels import (
+    FusedLora,
+    Kernels,
+    be_deterministic,
+    choose_kernels,
+    collate_varlen,
+    fuse_norms,
+    torch_varlen,
+    use_liger,
+    use_varlen,
+)
 from harness.training.sft.worker.trainer import AdapterTrainer, Watch, exhausted
-
-
-def four_bits(dtype: torch.dtype) -> Any:
-    """How the base is loaded: 4-bit NormalFloat, quantised twice, computed in `dtype`."""
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # as transformers has it
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
-
-
-def settle(model: nn.Module) -> str:
-    """Make the model fit to be trained; says how much of the base is in 4 bits.
-
-    The adapter is put into float32, as without QLoRA: trl has put it into bfloat16, in which small
-    steps are lost to rounding, and which GPUs that train in float16 do not scale. On a CPU,
-    bitsandbytes would pack the base anew, and less exactly, for the first evaluation. Raises
-    MachineryError where nothing was quantised.
-    """
-    from bitsandbytes.nn import Linear4bit
-
-    matrices = [module for module in model.modules() if isinstance(module, Linear4bit)]
-    if not matrices:
-        raise MachineryError(Problem("qlora: no matrix of the base is in 4 bits"))
-    for matrix in matrices:
-        matrix.support_avx512bf16_for_cpu = False
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
-    return f"qlora: {len(matrices)} matrices of the base are in 4 bits"
-
-
-MOST = 0.1  # of the change that a row without a border would see; rounding alone is far below
-
-
-def demand_packing(trainer: Any, samples: Sequence[Sample]) -> None:
-    """Raises `InputError` where a packed row is answered otherwise than the same row alone."""
-    if len(samples) < 2:
-        return
-    first, second = sorted(samples, key=lambda sample: len(sample.ids))[-2:]
-    trainer.model.eval()
-    alone = _logits(trainer, [second])[-len(second.ids) :]
-    packed = _logits(trainer, [first, second])[-len(second.ids) :]
-    mixed = _plain(trainer, first.ids + second.ids)[-len(second.ids) :]
-    trainer.model.train()
-    found, borderless = _difference(packed, alone), _difference(mixed, alone)
-    if found > MOST * borderless:
-        raise InputError(
-            Problem(
-                "packing: rows in one sequence see each other with this model and this attention",
-                trainer.job.config.model,
-                found=f"logits change by {found:.2g}; without any border by {borderless:.2g}",
-                hint="leave packing out, or try model_args: {attn_implementation: "
-                "flash_attention_2}",
-            )
-        )
-
-
-def _logits(trainer: Any, samples: Sequence[Sample]) -> Any:
-    """Logits of samples packed as in training."""
-    row = {
-        "input_ids": [token for sample in samples for token in sample.ids],
-        "labels": [label for sample in samples for label in sample.labels],
-        "seq_lengths": [len(sample.ids) for sample in samples],
-    }
-    inputs = trainer._prepare_inputs(trainer.data_collator([row]))
-    return _computed(trainer, {name: value for name, value in inputs.items() if name != "labels"})
-
-
-def _plain(trainer: Any, ids: Sequence[int]) -> Any:
-    return _computed(trainer, {"input_ids": torch.tensor([ids], device=trainer.model.device)})
-
-
-def _computed(trainer: Any, inputs: dict[str, Any]) -> Any:
-    with torch.no_grad(), trainer.compute_loss_context_manager():
-        return trainer.model(**inputs, use_cache=False).logits[0].float()
-
-
-def _difference(one: Any, other: Any) -> float:
-    return float((one - other).abs().max())
-
 
 COLUMNS = ("input_ids", "labels")
 PACKED = 2048  # tokens of a packed sequence; each row in it has positions of its own
+FOUR_BITS = 0.56  # bytes of a number in four bits, with its share of the scales
 
 
 def run(job: Job, send: Observer) -> None:
     """Train until the last step; every checkpoint is on the disk when this returns.
 
-    Raises InputError for what only shows once the model is loaded. A rehearsal ends there.
+    A rehearsal ends before the first step. Raise `InputError` for what only shows once the model is
+    loaded.
     """
     config = job.config
     placement = place(config.device.partition(":")[0], config.dtype)  # the only GPU is number 0
     use_threads(config.threads)
-    be_deterministic(placement)
     samples = read_samples(job.samples)
+    job, kernels = on_device(job, samples, placement, send)
     tokenizer = load_tokenizer(job.base, trust_remote_code=config.trust_remote_code)
-    trainer = _loaded(job, samples, tokenizer, placement, send)
-    if config.packing:
-        demand_packing(trainer, samples.train)
-    for reason in placement.reasons:
-        send(Note(reason))
-    proven = _prove(trainer, samples, tokenizer)
-    if job.rehearsal:
-        return
-    send(_started(job, samples, placement, trainer, proven))
-    if job.resume and _ended(job.resume, trainer.steps, config.patience):
-        return
-    trainer.train(resume_from_checkpoint=str(job.resume) if job.resume else None)
-
-
-def _loaded(
-    job: Job, samples: Samples, tokenizer: ChatTokenizer, placement: Placement, send: Observer
-) -> AdapterTrainer:
-    """The trainer; arguments that the model does not take are a mistake of the user's."""
     try:
-        return new_trainer(job, samples, tokenizer, placement, send)
+        trainer = new_trainer(job, samples, tokenizer, placement, kernels, send)
     except (TypeError, ValueError, ImportError) as error:
-        if not job.config.model_args or out_of_memory(error):
+        if not config.model_args or out_of_memory(error):
             raise
         raise InputError(
             Problem(
@@ -153,6 +67,92 @@ def _loaded(
                 hint="give what from_pretrained of transformers takes, or leave model_args out",
             )
         ) from error
+    if config.packing:
+        demand_packing(trainer, samples.train)
+    for reason in placement.reasons:
+        send(Note(reason))
+    proven = prove_samples(trainer, samples, tokenizer)
+    if job.rehearsal:
+        return
+    footing, model = footing_of(job), trainer.model
+    parameters: Any = model.parameters() if model is not None else ()
+    send(
+        Started(
+            pid=os.getpid(),
+            device=str(placement.device),
+            dtype=placement.dtype_name,
+            samples=len(samples.train),
+            held_out=len(samples.held_out),
+            proven=proven,
+            step=step_of(job.resume) if job.resume else 0,
+            steps=trainer.steps,
+            device_batch=footing.device_batch,
+            accumulation=config.batch_size // footing.device_batch,
+            checkpointing=footing.checkpointing,
+            trained_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        )
+    )
+    if job.resume:
+        losses = [loss for _, loss in read_history(job.resume).held_out]
+        if step_of(job.resume) >= trainer.steps or exhausted(losses, config.patience):
+            return  # it was over at this checkpoint already
+    trainer.train(resume_from_checkpoint=str(job.resume) if job.resume else None)
+
+
+def on_device(
+    job: Job, samples: Samples, placement: Placement, send: Observer
+) -> tuple[Job, Kernels]:
+    """Choose what the device computes with, and how much at once; both are said and remembered."""
+    config = job.config
+    model = AutoConfig.from_pretrained(
+        job.base, trust_remote_code=config.trust_remote_code, local_files_only=True
+    )
+    kernels = choose_kernels(config, placement, model)
+    footing = job.footing
+    if footing is None and placement.device.type == "cuda":
+        free, _total = torch.cuda.mem_get_info(placement.device)
+        load = model_load(config, placement, kernels, model, open_model(str(job.base)), samples)
+        footing, said = estimated_footing(config, load, free)
+        send(Note(said))
+    footing = footing or usual_footing(config)
+    remember(config, job.work, footing)
+    if kernels.padding and placement.device.type == "cuda":
+        send(Note(f"rows are padded: {kernels.padding}"))
+    be_deterministic(placement, strict=footing.strict)
+    return job.model_copy(update={"footing": footing}), kernels
+
+
+def model_load(
+    config: TrainConfig,
+    placement: Placement,
+    kernels: Kernels,
+    model: Any,
+    files: ModelDir,
+    samples: Samples,
+) -> Load:
+    """Return what memory depends on; `model` is transformers' configuration of the model."""
+    text = model.get_text_config()
+    size = placement.dtype.itemsize
+    weights, trained = 0.0, 0
+    for name, tensor in files.tensors.items():
+        module, _, kind = name.rpartition(".")
+        target = kind == "weight" and module.rpartition(".")[2] in config.lora.targets
+        packed = config.qlora and len(tensor.shape) == 2 and ".layers." in name
+        weights += prod(tensor.shape) * (FOUR_BITS if packed else size)
+        trained += config.lora.rank * sum(tensor.shape) if target else 0
+    experts = getattr(text, "moe_intermediate_size", 0) * getattr(text, "num_experts_per_tok", 0)
+    return Load(
+        weights=weights,
+        trained=trained,
+        layers=text.num_hidden_layers,
+        hidden=text.hidden_size,
+        inner=max(experts, getattr(text, "intermediate_size", 4 * text.hidden_size)),
+        bytes_a_number=size,
+        lengths=[len(sample.ids) for sample in samples.train],
+        padded=bool(kernels.padding),
+        fused=kernels.fused,
+        lean=kernels.liger,
+    )
 
 
 def new_trainer(
@@ -160,64 +160,104 @@ def new_trainer(
     samples: Samples,
     tokenizer: ChatTokenizer,
     placement: Placement,
+    kernels: Kernels,
     send: Observer,
     model: Any = None,
 ) -> AdapterTrainer:
-    """The trainer before its first step; `model` stands in for the job's base, for measurements."""
+    """Return the trainer before its first step; for measurements `model` stands in for the base."""
     config = job.config
     held_out = sorted(samples.held_out, key=lambda sample: len(sample.ids))
+    lora = LoraConfig(
+        r=config.lora.rank,
+        lora_alpha=config.lora.scale,  # type: ignore[arg-type]  # peft divides it, whole or not
+        lora_dropout=config.lora.dropout,
+        target_modules=list(config.lora.targets),
+        use_rslora=config.lora.rslora,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
     trainer = AdapterTrainer(
         job,
         send,
         model=model if model is not None else str(job.base),
-        args=_arguments(job, placement, samples),
+        args=trl_arguments(job, placement, kernels, samples),
         train_dataset=dataset(samples.train),
         eval_dataset=dataset(held_out) if held_out else None,
         processing_class=tokenizer.tokenizer,
-        quantization_config=four_bits(placement.dtype) if config.qlora else None,
-        peft_config=_lora(config.lora),
+        quantization_config=four_bits(placement.dtype) if config.qlora and model is None else None,
+        peft_config=lora,
     )
     if config.qlora and trainer.model is not None:
         send(Note(settle(trainer.model)))
+    install(kernels, trainer, placement, samples, send)
     every = config.checkpoint_every or trainer.steps_per_epoch
     trainer.add_callback(Watch(send, every, config.patience, evaluates=bool(held_out)))
     return trainer
 
 
-def _ended(checkpoint: Path, steps: int, patience: int | None) -> bool:
-    """Whether the training was over at this checkpoint already."""
-    losses = [loss for _, loss in read_history(checkpoint).held_out]
-    return step_of(checkpoint) >= steps or exhausted(losses, patience)
+def install(
+    kernels: Kernels,
+    trainer: Any,
+    placement: Placement,
+    samples: Samples,
+    send: Observer,
+) -> None:
+    """Put the chosen kernels into the loaded model; say so where rows must be padded after all."""
+    base = trainer.model.get_base_model()
+    if kernels.liger:
+        use_liger(base)
+    elif kernels.fused:
+        fuse_norms(base)
+    if kernels.fused:
+        trainer.fused = FusedLora(trainer.model, placement.dtype)
+    elif placement.device.type == "cuda":
+        for module in base.modules():
+            if hasattr(module, "cast_input_dtype_enabled"):
+                module.cast_input_dtype_enabled = False  # autocast casts where it is needed
+    if kernels.padding:
+        return
+    usual = base.config._attn_implementation, trainer.data_collator
+    shortest = sorted(samples.train, key=lambda sample: len(sample.ids))[:2]
+    alone = logits_of(trainer, shortest[-1:])
+    use_varlen(base, torch_varlen())
+    trainer.data_collator = collate_varlen
+    if found := seen_by_others(trainer, shortest, alone):
+        base.set_attn_implementation(usual[0])
+        trainer.data_collator = usual[1]
+        send(Note(f"rows are padded: in one sequence they are not computed as alone ({found})"))
 
 
-def dataset(samples: Sequence[Sample]) -> Dataset:
-    """Samples as trl takes rows that are tokenised already."""
-    ids, labels = [list(s.ids) for s in samples], [list(s.labels) for s in samples]
-    return Dataset.from_dict(dict(zip(COLUMNS, (ids, labels), strict=True)))
-
-
-def _arguments(job: Job, placement: Placement, samples: Samples) -> SFTConfig:
-    """Ours, spelt for trl. What is due when is decided by `Watch`, so every strategy is off."""
-    config = job.config
+def trl_arguments(job: Job, placement: Placement, kernels: Kernels, samples: Samples) -> SFTConfig:
+    """Spell our settings for trl. What is due when is decided by `Watch`: every strategy is off."""
+    config, footing = job.config, footing_of(job)
     cpu = placement.device.type == "cpu"
+    # trl alone would load in float32, all over the devices.
+    loading = {
+        "dtype": placement.dtype_name,
+        "device_map": {"": str(placement.device)} if placement.device.type == "cuda" else None,
+        "local_files_only": True,
+        "use_safetensors": True,
+        **config.model_args,
+    }
+    lengths = [len(sample.ids) for sample in (*samples.train, *samples.held_out)]
     return SFTConfig(
         output_dir=str(job.work / "trl"),
-        model_init_kwargs=_loading(job, placement),
+        model_init_kwargs=loading,
         trust_remote_code=config.trust_remote_code,
-        per_device_train_batch_size=job.device_batch,
-        per_device_eval_batch_size=job.device_batch,
-        gradient_accumulation_steps=job.accumulation,
-        gradient_checkpointing=job.checkpointing,
+        per_device_train_batch_size=footing.device_batch,
+        per_device_eval_batch_size=footing.device_batch,
+        gradient_accumulation_steps=config.batch_size // footing.device_batch,
+        gradient_checkpointing=footing.checkpointing,
         learning_rate=config.learning_rate,
         lr_scheduler_type=config.schedule,
         warmup_steps=config.warmup,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        max_length=max([*_lengths(samples), PACKED if config.packing else 0]),
+        max_length=max([*lengths, PACKED if config.packing else 0]),
         packing=config.packing,
         eval_packing=False,
         dataset_kwargs=None if config.packing else {"skip_prepare_dataset": True},
-        bf16=placement.dtype is torch.bfloat16,
+        bf16=placement.dtype is torch.bfloat16 and not kernels.fused,  # these need no autocast
         fp16=placement.dtype is torch.float16,
         use_cpu=cpu,
         dataloader_pin_memory=not cpu,
@@ -232,46 +272,26 @@ def _arguments(job: Job, placement: Placement, samples: Samples) -> SFTConfig:
     )
 
 
-def _lengths(samples: Samples) -> list[int]:
-    return [len(sample.ids) for sample in (*samples.train, *samples.held_out)]
+def footing_of(job: Job) -> Footing:
+    """Return what is computed at once, also for a job that no device was asked about."""
+    return job.footing or usual_footing(job.config)
 
 
-def _loading(job: Job, placement: Placement) -> dict[str, Any]:
-    """Arguments of `from_pretrained`; trl alone would load in float32, all over the devices."""
-    device = None if placement.device.type in ("cpu", "mps") else {"": str(placement.device)}
-    return {
-        "dtype": placement.dtype_name,
-        "device_map": device,
-        "local_files_only": True,
-        "use_safetensors": True,
-        **job.config.model_args,
-    }
+def dataset(samples: Sequence[Sample]) -> Dataset:
+    """Return samples as trl takes rows that are tokenised already."""
+    ids, labels = [list(s.ids) for s in samples], [list(s.labels) for s in samples]
+    return Dataset.from_dict(dict(zip(COLUMNS, (ids, labels), strict=True)))
 
 
-def _lora(settings: LoraSettings) -> LoraConfig:
-    return LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.scale,  # type: ignore[arg-type]  # peft divides it, whole or not
-        lora_dropout=settings.dropout,
-        target_modules=list(settings.targets),
-        use_rslora=settings.rslora,
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
-
-
-def be_deterministic(placement: Placement) -> None:
-    """The same data, seed and machine give the same weights, on a GPU as well."""
-    if placement.device.type == "cuda":
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        warnings.filterwarnings("ignore", message=".*deterministic.*")
-
-
-def _prove(trainer: AdapterTrainer, samples: Samples, tokenizer: ChatTokenizer) -> int:
-    """That what trl is about to train on is what inference sees; returns the answers proven."""
+def prove_samples(trainer: AdapterTrainer, samples: Samples, tokenizer: ChatTokenizer) -> int:
+    """Prove that what trl trains on, packed or not, is what inference sees; count the answers."""
     known = {(sample.ids, sample.labels) for sample in samples.train}
-    found = set(_sequences(trainer.sequences))
+    found = set()
+    for row in trainer.sequences:
+        at = 0
+        for length in row.get("seq_lengths") or [len(row["input_ids"])]:
+            found.add(tuple(tuple(row[name][at : at + length]) for name in COLUMNS))
+            at += length
     if known != found:
         raise MachineryError(
             Problem(
@@ -283,30 +303,34 @@ def _prove(trainer: AdapterTrainer, samples: Samples, tokenizer: ChatTokenizer) 
     return prove((*samples.train, *samples.held_out), samples.rows, tokenizer)
 
 
-def _sequences(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """Ids and labels of every sample in a dataset, packed or not."""
-    for row in rows:
-        at = 0
-        for length in row.get("seq_lengths") or [len(row["input_ids"])]:
-            yield tuple(tuple(row[name][at : at + length]) for name in COLUMNS)
-            at += length
+def four_bits(dtype: torch.dtype) -> Any:
+    """Say how the base is loaded: 4-bit NormalFloat, quantised twice, computed in `dtype`."""
+    from transformers import BitsAndBytesConfig
 
-
-def _started(
-    job: Job, samples: Samples, placement: Placement, trainer: AdapterTrainer, proven: int
-) -> Started:
-    model: Any = trainer.model
-    return Started(
-        pid=os.getpid(),
-        device=str(placement.device),
-        dtype=placement.dtype_name,
-        samples=len(samples.train),
-        held_out=len(samples.held_out),
-        proven=proven,
-        step=step_of(job.resume) if job.resume else 0,
-        steps=trainer.steps,
-        device_batch=job.device_batch,
-        accumulation=job.accumulation,
-        checkpointing=job.checkpointing,
-        trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # as transformers has it
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
     )
+
+
+def settle(model: nn.Module) -> str:
+    """Make the model fit to be trained; say how much of the base is in 4 bits.
+
+    The adapter is put into float32, as without QLoRA: trl has put it into bfloat16, in which small
+    steps are lost to rounding, and which GPUs that train in float16 do not scale. On a CPU,
+    bitsandbytes would pack the base anew, and less exactly, for the first evaluation. Raise
+    `MachineryError` where nothing was quantised.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    matrices = [module for module in model.modules() if isinstance(module, Linear4bit)]
+    if not matrices:
+        raise MachineryError(Problem("qlora: no matrix of the base is in 4 bits"))
+    for matrix in matrices:
+        matrix.support_avx512bf16_for_cpu = False
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return f"qlora: {len(matrices)} matrices of the base are in 4 bits"

@@ -23,6 +23,7 @@ from harness.training.sft.checkpoints import (
 from harness.training.sft.job import Evaluated, Job, Observer, Saved, Stepped
 from harness.training.sft.prepare import epoch_order
 from harness.training.sft.worker.failures import Diverged
+from harness.training.sft.worker.kernels import FusedLora
 
 # What transformers adds to a checkpoint that no adapter needs; the first is a pickle.
 _SUPERFLUOUS = ("training_args.bin", "README.md")
@@ -51,6 +52,7 @@ class AdapterTrainer(SFTTrainer):
 
     def __init__(self, job: Job, send: Observer, **arguments: Any) -> None:
         self.job, self.send = job, send
+        self.fused: FusedLora | None = None
         self._staging: Path | None = None
         super().__init__(**arguments)
         self.sequences: Any = self.train_dataset  # packed, if it was to be
@@ -70,6 +72,60 @@ class AdapterTrainer(SFTTrainer):
     def lengths(self) -> list[int]:
         """Tokens of every sequence."""
         return [len(ids) for ids in self.sequences["input_ids"]]
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Any,
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Return the mean loss of the answers' tokens.
+
+        As trl's, but what is counted beside it stays on the device until it is told: the host would
+        wait for the device in the middle of each step.
+        """
+        if self.fused is not None:
+            self.fused.refresh()
+        if return_outputs or self.aux_loss_enabled:
+            theirs: Any = super().compute_loss  # trl leaves it untyped
+            return theirs(model, inputs, return_outputs, num_items_in_batch)
+        mode = "train" if model.training else "eval"
+        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
+        answered = outputs.label_mask.sum().clamp(min=1)
+        items = answered if num_items_in_batch is None else num_items_in_batch
+        metrics = self._metrics[mode]
+        metrics["entropy"].append(outputs.entropy.detach().sum() / answered)
+        metrics["mean_token_accuracy"].append(outputs.is_top1.sum() / answered)
+        if mode == "train":
+            mask = inputs.get("attention_mask")
+            tokens = inputs["input_ids"].numel() if mask is None else int(mask.sum())
+            self._total_train_tokens += tokens
+        metrics["num_tokens"] = [self._total_train_tokens]
+        return -outputs.log_probs.sum() / items
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+        """Go forwards and backwards once; the modules are told only once that they are trained."""
+        if not model.training:
+            model.train()
+        with self.compute_loss_context_manager():
+            inputs = self._prepare_inputs(inputs)
+            loss = self.compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
+        if num_items_in_batch is None:
+            loss = loss / self.current_gradient_accumulation_steps
+        self.accelerator.backward(loss)
+        return loss.detach()
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Count nothing: transformers would walk through all modules for each batch."""
+        return 0
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Fetch what was counted on the device, and tell of it."""
+        for metrics in self._metrics.values():
+            for values in metrics.values():
+                values[:] = [float(value) for value in values]
+        super().log(logs, start_time)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return StepSampler(self.lengths, self.job.config.batch_size, self.args.seed)
