@@ -39,7 +39,6 @@ from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
-from transformers.integrations.liger import apply_liger_kernel
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
@@ -51,9 +50,9 @@ from harness.training.sft.config import PROJECTIONS
 from harness.training.sft.encoding import IGNORED, Sample
 from harness.training.sft.job import Event, Job, Note, Samples
 from harness.training.sft.worker.kernels import (
-    LIGER,
     collate_varlen,
     torch_varlen,
+    use_liger,
     use_varlen,
 )
 from harness.training.sft.worker.run import dataset, new_trainer, on_device
@@ -205,7 +204,7 @@ def direct(options: argparse.Namespace, samples: Samples, work: Path, kind: str)
     model = new_model(options.model, placement, qlora=options.qlora)
     tuned = kind == "trl-tuned"
     if tuned:
-        apply_liger_kernel(model, LIGER)
+        use_liger(model)
         use_varlen(model, torch_varlen())
     trainer = (_SameSteps if tuned else SFTTrainer)(
         model=model,
@@ -226,7 +225,7 @@ def direct(options: argparse.Namespace, samples: Samples, work: Path, kind: str)
 
 
 def _add_in_product(layer: Any) -> None:
-    """Let the product with LoRA's second matrix add to the projection, without a cast of the input."""
+    """Let the product with LoRA's second matrix add to the projection; cast no input."""
     a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
     base, scale = layer.get_base_layer(), layer.scaling["default"]
 
@@ -312,9 +311,8 @@ def main() -> None:
     print(f"torch {torch.__version__}, medians of {options.rounds}")
     for name, each in measured.items():
         if each:
-            same = (
-                "the same weights" if len({one.weights for one in each}) == 1 else "other weights"
-            )
+            hashes = len({one.weights for one in each})
+            same = "the same weights" if hashes == 1 else "other weights"
             training = median(one.training for one in each)
             evaluation = median(one.evaluation for one in each)
             memory = max(one.memory for one in each)

@@ -62,7 +62,7 @@ def converted(values: Values) -> Messages:
     if system in (None, ""):  # an empty cell; a list of messages can hold an empty system prompt
         return said
     if said and said[0].role == "system":
-        raise _wrong("the row has two system prompts", wanted="'system' or a system message")
+        raise _wrong("the row has two system prompts", expected="'system' or a system message")
     return (Message("system", _text(system, "system")), *said)
 
 
@@ -80,11 +80,11 @@ def _shape_of(values: Values) -> _Shape:
         there = [values[key] for key in shape.keys if key in values]
         if len(there) == len(shape.keys) and any(value is not None for value in there):
             return shape
-    wanted = "; ".join(f"{', '.join(shape.keys)} ({shape.name})" for shape in SHAPES[:6])
+    expected = "; ".join(f"{', '.join(shape.keys)} ({shape.name})" for shape in SHAPES[:6])
     raise _wrong(
         "the row has no shape that is known",
         found=", ".join(map(str, values))[:200] or "no key",
-        wanted=wanted,
+        expected=expected,
         did_you_mean=", ".join(_meant(values)),
     )
 
@@ -175,11 +175,11 @@ def _unknown_speaker(speaker: object) -> InputError:
         hint = "take the rows with tool calls out: only system, user and assistant are trained"
         return _wrong("tool calls are not supported", found=shown(speaker), hint=hint)
     close = difflib.get_close_matches(str(speaker), _ROLES, n=1)
-    wanted = "system, user or assistant (human, gpt)"
+    expected = "system, user or assistant (human, gpt)"
     return _wrong(
         "the speaker of a message is not known",
         found=shown(speaker),
-        wanted=wanted,
+        expected=expected,
         did_you_mean=close[0] if close else "",
     )
 
