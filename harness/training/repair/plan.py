@@ -94,6 +94,9 @@ class Target:
 class FixPlan:
     """All that the loop does follows from this. `id` names it: the same plan is resumed.
 
+    `seed` draws its rows. It is made of what is repaired with what, and not of the run's own name:
+    the same failures, found again, are repaired with the same rows.
+
     `before` is the variant under repair; `baseline` what the run compared it with, if anything;
     `was` is the adapter in use. `others` must lose nothing; those in `open` failed before and are
     not repaired here, or were not in the run (`unseen`), so their own bars do not count. `home` is
@@ -101,6 +104,7 @@ class FixPlan:
     """
 
     id: str
+    seed: str
     run: RunInfo
     before: Variant
     baseline: Variant | None
@@ -156,10 +160,13 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
     fix = _combined(targets)
     _check_sizes(others, fix.max_drop)
     place = Place(settings.path(options.current))
-    name = _id(info, variant, (targets, suites, fix), options, settings)
+    content = _content_of(variant, targets, suites, options, settings)
+    # Eight digits of all that the result depends on, so that the same command goes on.
+    name = digest([info.id, str(options.current), settings.backend, *content], 8)
     own = _variant(settings, next(v for v in info.variants if v.name == variant))
     return FixPlan(
         id=name,
+        seed=digest(content, 8),
         run=info,
         before=own,
         baseline=_baseline(settings, info, results, own),
@@ -372,24 +379,20 @@ def _too_small(suite: Suite, needed: int, max_drop: float) -> Problem:
     )
 
 
-def _id(
-    info: RunInfo,
+def _content_of(
     variant: str,
-    parts: tuple[Sequence[Target], Sequence[Suite], FixSettings],
+    targets: Sequence[Target],
+    suites: Sequence[Suite],
     options: FixOptions,
     settings: Settings,
-) -> str:
-    """Eight digits of all that the result depends on, so that the same command goes on."""
-    targets, suites, fix = parts
-    bad = _content(settings, options.bad_cases)
-    told: list[Any] = [info.id, variant, options.rounds, options.paraphrases, bad.hex()]
-    told += [[suite.name, [case.hash for case in suite.cases]] for suite in suites]
-    told += [[t.suite.name, t.fix.model_dump(mode="json")] for t in targets]
-    told += [fix.model_dump(mode="json"), str(options.current), settings.backend]
-    return digest(told, 8)
-
-
-def _content(settings: Settings, file: Path | None) -> bytes:
-    """The file's bytes; none where it is not there, which its reader says."""
-    path = settings.path(file) if file else None
-    return path.read_bytes() if path and path.is_file() else b""
+) -> list[Any]:
+    """Return what a repair is made of: which cases failed, and what they are repaired with."""
+    file = settings.path(options.bad_cases) if options.bad_cases else None
+    bad = (
+        file.read_bytes() if file and file.is_file() else b""
+    )  # its reader says that it is missing
+    return [
+        [variant, options.rounds, options.paraphrases, bad.hex()],
+        [[suite.name, [case.hash for case in suite.cases]] for suite in suites],
+        [[t.suite.name, t.fix.model_dump(mode="json"), sorted(t.passed)] for t in targets],
+    ]

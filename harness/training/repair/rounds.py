@@ -72,10 +72,10 @@ class Gathering:
     # -- rows that teach ---------------------------------------------------------------------------
 
     def _of(self, target: Target, number: int) -> Iterator[Harvest]:
-        fix, suite, seed = target.fix, target.suite, f"{self.plan.id}/{number}"
+        fix, suite, seed = target.fix, target.suite, f"{self.plan.seed}/{number}"
         files = [pool_file(self.settings, suite, name) for name in fix.pools]
         yield from read_pools(files, most=fix.rows, seed=seed)
-        tag = f"r{number}.{self.plan.id[:4]}"
+        tag = f"r{number}.{self.plan.seed[:4]}"
         modules = self.settings.modules
         cases = practice_cases(suite, fix.generate, tag=tag, weak=target.weak, modules=modules)
         yield from self._answered(suite, cases, fix.teacher)
@@ -127,7 +127,7 @@ class Gathering:
     def _replay(self, count: int, number: int) -> tuple[Harvest, ...]:
         if not count:
             return ()
-        seed = f"{self.plan.id}/{number}"
+        seed = f"{self.plan.seed}/{number}"
         files = [
             pool_file(self.settings, target.suite, name, replay=True)
             for target in self.plan.targets
@@ -136,7 +136,7 @@ class Gathering:
         if files:
             files = list({file.path: file for file in files}.values())
             return replay_from_pools(files, count=count, seed=seed)
-        tag = f"{number}.{self.plan.id[:4]}"
+        tag = f"{number}.{self.plan.seed[:4]}"
         prompts = replay_prompts(self.plan.others, seed=tag, modules=self.settings.modules)
         if not self.asks:
             return (_unasked("the model itself, to replay", sum(len(p.cases) for p in prompts)),)

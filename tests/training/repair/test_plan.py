@@ -97,6 +97,16 @@ def test_the_failing_suite_is_repaired_and_the_others_must_lose_nothing(record: 
     assert (plan.before.name, plan.baseline, plan.was) == ("base", None, "")
 
 
+def test_the_same_failures_are_repaired_with_the_same_rows(record: Record) -> None:
+    first, again = (planned(record({"base": "weak"})) for _ in range(2))
+    other = planned(record({"base": "weak able"}), suites=("weak",))
+
+    assert first.run.id != again.run.id
+    assert first.id != again.id  # another run is another repair
+    assert first.seed == again.seed == other.seed
+    assert planned(record({"base": "weak"}), paraphrases=3).seed != first.seed
+
+
 def test_only_the_holdout_is_judged_and_other_suites_whole(record: Record) -> None:
     plan = planned(record({"base": "weak"}))
     weak, able = judged_suites(plan)
