@@ -127,9 +127,10 @@ def _options(settings: Settings) -> Any:
     from harness.backends import BackendOptions
     from harness.backends.vllm.server.starting import base_of
     from harness.config import engine_arguments
-    from harness.evaluation import lineup
+    from harness.evaluation import variants_of
 
-    variants = lineup(settings)
+    # Answers that are recorded for runs are no matter of an engine.
+    variants = variants_of(settings.model_copy(update={"responses": None})).members
     model = next((v.model for v in variants if v.adapter), variants[0].model)
     return BackendOptions(
         variants=base_of(variants, model),

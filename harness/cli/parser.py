@@ -218,7 +218,7 @@ def leave(code: int) -> int:
     """The exit code; ends the process here and now where an engine still works in its thread."""
     if code == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
-    if "harness.runner" in sys.modules:  # a command that loaded no engine has none at work
+    if "harness.evaluation" in sys.modules:  # a command that loaded no engine has none at work
         from harness.evaluation import at_work, leave_now
 
         if at_work():

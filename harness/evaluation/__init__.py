@@ -1,7 +1,7 @@
 """One run, from variants to the report; and what is made of earlier runs."""
 
-from harness.evaluation.baseline import Side, find_sides
-from harness.evaluation.compare import compare_runs, judge_sides
+from harness.evaluation.baseline import StoredVariant, find_stored
+from harness.evaluation.compare import ComparisonReport, compare_runs, judge_stored
 from harness.evaluation.completions import Limits, at_work, leave_now
 from harness.evaluation.executor import Counts, execute
 from harness.evaluation.judges import Judge, Judges, asked_of, describe_judges
@@ -15,25 +15,15 @@ from harness.evaluation.keys import (
 from harness.evaluation.noise import noise_key
 from harness.evaluation.plan import Plan, Select, make_plan
 from harness.evaluation.rescore import Rescored, rescore, rescore_run
-from harness.evaluation.run import (
-    EXIT_CODES,
-    EXIT_ORDER,
-    RunReport,
-    cast,
-    decide_run,
-    engine_of,
-    reopen,
-    run,
-    run_suites,
-)
+from harness.evaluation.run import RunReport, engine_of, reopen, run, run_suites
 from harness.evaluation.scoring import Transcript, score_trial, unscored
 from harness.evaluation.trial import Skip, Trial, conversation
-from harness.evaluation.variants import NONE, lineup
+from harness.evaluation.variants import NONE, Variants, variants_of
+from harness.evaluation.verdict import decide_run, exit_code
 
 __all__ = [
-    "EXIT_CODES",
-    "EXIT_ORDER",
     "NONE",
+    "ComparisonReport",
     "Counts",
     "Judge",
     "Judges",
@@ -42,13 +32,13 @@ __all__ = [
     "Rescored",
     "RunReport",
     "Select",
-    "Side",
     "Skip",
+    "StoredVariant",
     "Transcript",
     "Trial",
+    "Variants",
     "asked_of",
     "at_work",
-    "cast",
     "compare_runs",
     "completion_key",
     "conversation",
@@ -58,11 +48,11 @@ __all__ = [
     "engine_of",
     "environment_of",
     "execute",
-    "find_sides",
+    "exit_code",
+    "find_stored",
     "identify",
-    "judge_sides",
+    "judge_stored",
     "leave_now",
-    "lineup",
     "make_plan",
     "noise_key",
     "reopen",
@@ -73,4 +63,5 @@ __all__ = [
     "score_trial",
     "signature",
     "unscored",
+    "variants_of",
 ]

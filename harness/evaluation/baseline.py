@@ -1,22 +1,22 @@
-"""What a comparison compares: one variant of a stored run, of a report's folder or of a baseline.
+"""Variants of earlier runs: baselines of a run, and what a comparison compares.
 
-A side is written `RUN`, `RUN:VARIANT`, `FOLDER`, `FOLDER:VARIANT` or `FILE.json`: a run by its id,
-the beginning of it or `latest`; a folder under `reports/`; a committed baseline.
+One is written `RUN`, `RUN:VARIANT`, `FOLDER`, `FOLDER:VARIANT` or `FILE.json`: a run by its id, the
+beginning of it or `latest`; a folder under `reports/`; a committed baseline.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.backends import Backend
 from harness.common import InputError, Problem, Variant, VariantRole, nearest
 from harness.config import Settings
 from harness.evaluation.keys import environment_of
-from harness.gate import environment_change, flaws, load_baseline, not_here
+from harness.gate import Ledger, collect, environment_change, flaws, load_baseline, not_here
 from harness.reports import load_run
 from harness.reports.files import LATEST
 from harness.results import Result, RunInfo, Signature, VariantInfo
@@ -26,45 +26,59 @@ SHOWN = 5  # cases in a message
 
 
 @dataclass(frozen=True)
-class Side:
-    """One variant of one run under the name that the comparison gives it.
+class StoredVariant:
+    """One variant of an earlier run, found by `text`, under the name that it has now.
 
-    `results` gives its results from the start each time it is called, under that name.
+    `ledger` holds what the gate needs of its results, under the name that it had: it was read when
+    the variant was found, and is not read again. `read` gives the results of the run themselves,
+    from the start each time.
     """
 
     name: str
     text: str
     info: RunInfo
     variant: VariantInfo
-    read: Callable[[], Iterable[Result]]
+    ledger: Ledger = field(repr=False, compare=False)
+    read: Callable[[], Iterable[Result]] = field(repr=False, compare=False)
 
     def results(self) -> Iterator[Result]:
-        """The results of this side, under the name of the side."""
+        """Yield the results of this variant, under the name that it has now."""
         for result in self.read():
             if result.variant == self.variant.name:
                 yield replace(result, variant=self.name)
 
+    def items(self, suites: Iterable[str], name: str) -> Ledger:
+        """Return its items in these suites, under another name."""
+        ledger, own = Ledger(), self.variant.name
+        for suite in suites:
+            if items := self.ledger.of(suite, own):
+                ledger.items[suite, name] = items
+        return ledger
+
     @property
     def source(self) -> str:
-        """A text that finds this side again, whatever runs come after."""
+        """Return a text that finds this variant again, whatever runs come after."""
         if self.in_file or "/" in self.text:
             return self.text
         return f"{self.info.id}:{self.variant.name}"
 
     @property
     def in_file(self) -> bool:
-        """Its results come from a baseline file."""
+        """Return whether its results come from a baseline file."""
         return self.text.endswith(".json")
 
     @property
     def whole(self) -> str:
-        """The side in words."""
+        """Return in words what it is."""
         return f"variant {self.variant.name} of run {self.info.id}"
 
 
-def find_sides(settings: Settings, texts: Sequence[str]) -> tuple[Side, ...]:
-    """All sides, each under a name of its own; raises InputError for all that are not found."""
-    found: list[Side] = []
+def find_stored(settings: Settings, texts: Sequence[str]) -> tuple[StoredVariant, ...]:
+    """Find stored variants, each under a name of its own.
+
+    Raises InputError for all that are not found, and for fewer than two.
+    """
+    found: list[StoredVariant] = []
     problems: list[Problem] = []
     for text in texts:
         try:
@@ -73,22 +87,34 @@ def find_sides(settings: Settings, texts: Sequence[str]) -> tuple[Side, ...]:
             problems += error.problems
     if not problems and len(texts) < 2:
         problems.append(Problem("a comparison needs at least two runs", found=", ".join(texts)))
-    twice = [key for key, count in Counter(map(_identity, found)).items() if count > 1]
+    counts = Counter((side.info.id, side.variant.name) for side in found)
+    twice = [key for key, count in counts.items() if count > 1]
     problems += [Problem(f"variant {name} of run {run} is on two sides") for run, name in twice]
     if problems:
         raise InputError(*problems)
-    return tuple(_named(found))
+    names = Counter(side.variant.name for side in found)
+    named: dict[str, StoredVariant] = {}
+    for side in found:
+        name = side.variant.name
+        if names[name] > 1:  # then with the end of the run's id
+            name = f"{name}.{side.info.id.rpartition('-')[2]}"
+        while name in named:
+            name = f"{name}-again"
+        named[name] = replace(side, name=name)
+    return tuple(named.values())
 
 
-def earlier_baseline(settings: Settings, text: str) -> Side:
-    """The side that `--baseline TEXT` means where TEXT is no variant of the run: a file or a run.
+def earlier_baseline(settings: Settings, text: str) -> StoredVariant:
+    """Find what `--baseline TEXT` means where TEXT is no variant of the run: a file or a run.
 
     Of a run with several variants one has to be named. Raises InputError for what is not there
     and for what is no fair baseline: an unfinished run, part of a suite, too many errors.
     """
     if text.endswith(".json"):
         saved = load_baseline(settings.path(text))
-        return Side(saved.variant.name, text, saved.info, saved.variant, lambda: saved.results)
+        return replace(
+            _stored(text, "", saved.info, lambda: saved.results), name=saved.variant.name
+        )
     folder, colon, variant = text.partition(":")
     here = settings.path(folder)
     place = os.path.relpath(here.resolve(), settings.root) if here.exists() else folder
@@ -97,19 +123,20 @@ def earlier_baseline(settings: Settings, text: str) -> Side:
     if len(side.info.answered) > 1 and not variant:
         raise InputError(_several(text, side.info))
     side = replace(side, name=side.variant.name, text=f"{place}{colon}{variant}")
-    if problems := flaws(side.info, side.name, side.results()):
+    if problems := flaws(side.info, side.name, side.ledger):
         raise InputError(*(replace(problem, path=f"--baseline {text}") for problem in problems))
     return side
 
 
 def check_environment(
-    side: Side, suites: Container[str], variants: Iterable[Variant], backend: Backend
+    side: StoredVariant, suites: Collection[str], variants: Iterable[Variant], backend: Backend
 ) -> None:
     """Raise InputError where no candidate runs in the environment of this earlier baseline.
 
     Then no pair of these suites can be compared, whatever the answers are.
     """
-    signed = {result.signature for result in side.results() if result.suite in suites}
+    items = side.items(suites, side.name).items.values()
+    signed = {found for held in items for item in held.values() for found in item.signatures}
     there = {signature.environment for signature in signed if signature != Signature()}
     candidates = [v for v in variants if v.role is VariantRole.CANDIDATE]
     here = {v.name: environment_of(v, backend) for v in candidates}
@@ -117,26 +144,25 @@ def check_environment(
         return
     known = side.variant.environment
     problems = [
-        _unlike(side, name, environment_change(min(there), half, (known, fields)))
+        Problem(
+            f"no case of variant {name} can be compared with {side.whole}",
+            path=f"--baseline {side.text}",
+            found=f"{environment_change(min(there), half, (known, fields))} differs",
+            hint="run both in the same environment: take the baseline from a run in this one, or "
+            "run in that of the baseline; --baseline none judges by the bars alone",
+        )
         for name, (half, fields) in here.items()
     ]
     if problems:
         raise InputError(*problems)
 
 
-def _unlike(side: Side, name: str, what: str) -> Problem:
-    return Problem(
-        f"no case of variant {name} can be compared with {side.whole}",
-        path=f"--baseline {side.text}",
-        found=f"{what} differs",
-        hint="run both in the same environment: take the baseline from a run in this one, or run "
-        "in that of the baseline; --baseline none judges by the bars alone",
-    )
-
-
-def check_common(sides: Sequence[Side]) -> None:
+def check_common(sides: Sequence[StoredVariant]) -> None:
     """Raise InputError where no case of a common suite is on all sides."""
-    cases = [{(r.suite, r.case) for r in side.results()} for side in sides]
+    cases = [
+        {(suite, case) for (suite, _), items in side.ledger.items.items() for case in items}
+        for side in sides
+    ]
     suites = [{suite for suite, _ in held} for held in cases]
     if set.intersection(*cases) or not set.intersection(*suites):
         return  # without a common suite the gate has its own message
@@ -147,21 +173,33 @@ def check_common(sides: Sequence[Side]) -> None:
     raise InputError(Problem("the runs have no case in common", found=found))
 
 
-def _find(settings: Settings, text: str) -> Side:
+def _find(settings: Settings, text: str) -> StoredVariant:
     if problem := _no_place(text):
         raise InputError(problem)
     if text.endswith(".json") and Path(text).is_file():
         baseline = load_baseline(Path(text))
-        return _side(text, "", baseline.info, lambda: baseline.results)
+        return _stored(text, "", baseline.info, lambda: baseline.results)
     path, _, variant = text.rpartition(":") if ":" in text else (text, "", "")
     if Path(path).is_file() and Path(path).name != LATEST:  # that may be a file, and point to one
-        raise InputError(_no_run(text))
+        raise InputError(
+            Problem(
+                "this file is no run and no baseline",
+                path=text,
+                expected="a run (`harness runs` lists them), its folder under reports/, or a "
+                "FILE.json that `harness baseline save` wrote",
+            )
+        )
     if Path(path).exists():
         saved = load_run(path)
-        return _side(text, variant, saved.info, saved.results)
+        return _stored(text, variant, saved.info, saved.results)
     with existing_store(settings.path(settings.store)) as store:
         info = find_run(store, path)
-    return _side(text, variant, info, lambda: _stored(settings, info.id))
+
+        def again() -> Iterator[Result]:
+            with existing_store(store.path) as reopened:
+                yield from reopened.results(info.id)
+
+        return replace(_stored(text, variant, info, lambda: store.results(info.id)), read=again)
 
 
 def _no_place(text: str) -> Problem | None:
@@ -180,22 +218,13 @@ def _no_place(text: str) -> Problem | None:
     return None
 
 
-def _no_run(text: str) -> Problem:
-    return Problem(
-        "this file is no run and no baseline",
-        path=text,
-        expected="a run (`harness runs` lists them), its folder under reports/, or a FILE.json "
-        "that `harness baseline save` wrote",
-    )
-
-
-def _stored(settings: Settings, run_id: str) -> Iterator[Result]:
-    with existing_store(settings.path(settings.store)) as store:
-        yield from store.results(run_id)
-
-
-def _side(text: str, variant: str, info: RunInfo, read: Callable[[], Iterable[Result]]) -> Side:
-    return Side("", text, info, _variant(text, variant, info), read)
+def _stored(
+    text: str, variant: str, info: RunInfo, read: Callable[[], Iterable[Result]]
+) -> StoredVariant:
+    """Read the results of a variant once, into its ledger."""
+    found = _variant(text, variant, info)
+    ledger = collect(result for result in read() if result.variant == found.name)
+    return StoredVariant("", text, info, found, ledger, read)
 
 
 def _variant(text: str, name: str, info: RunInfo) -> VariantInfo:
@@ -226,24 +255,6 @@ def _several(text: str, info: RunInfo) -> Problem:
         f"run {info.id} has several variants: say which to compare",
         expected=" or ".join(f"{text}:{variant.name}" for variant in info.answered),
     )
-
-
-def _identity(side: Side) -> tuple[str, str]:
-    return side.info.id, side.variant.name
-
-
-def _named(sides: Sequence[Side]) -> Iterator[Side]:
-    """The variant's name where it is on one side only; else with the end of the run's id."""
-    counts = Counter(side.variant.name for side in sides)
-    taken: set[str] = set()
-    for side in sides:
-        name = side.variant.name
-        if counts[name] > 1:
-            name = f"{name}.{side.info.id.rpartition('-')[2]}"
-        while name in taken:
-            name = f"{name}-again"
-        taken.add(name)
-        yield replace(side, name=name)
 
 
 def _few(names: Iterable[str]) -> str:

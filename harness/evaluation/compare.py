@@ -11,9 +11,9 @@ from itertools import chain
 from harness import __version__
 from harness.common import GateSettings, InputError, Problem, VariantRole
 from harness.config import Settings
-from harness.evaluation.baseline import Side, check_common, find_sides
-from harness.evaluation.run import exit_code
-from harness.gate import GateReport, compare
+from harness.evaluation.baseline import StoredVariant, check_common, find_stored
+from harness.evaluation.verdict import exit_code
+from harness.gate import GateReport, compare_ledgers
 from harness.reports import (
     ReportPaths,
     Scorecard,
@@ -31,7 +31,7 @@ LONGEST_NAME = 120  # of a folder: file systems take 255 bytes
 class ComparisonReport:
     """A comparison: who, what the gate says, where the files are."""
 
-    sides: tuple[Side, ...]
+    sides: tuple[StoredVariant, ...]
     gate: GateReport
     scorecard: Scorecard
     paths: ReportPaths
@@ -39,13 +39,13 @@ class ComparisonReport:
     @property
     def exit_code(self) -> int:
         """As that of a run: 0 passed, 1 a gate failed, 3 machinery failed, 4 inconclusive."""
-        return exit_code(self.gate)
+        return exit_code(self.gate.verdicts)
 
 
 def compare_runs(
     settings: Settings, texts: Sequence[str], *, insist: bool = False
 ) -> ComparisonReport:
-    """Compare sides as `find_sides` understands them, and write the report.
+    """Compare sides as `find_stored` understands them, and write the report.
 
     `insist` compares cases and environments that differ all the same, with a warning. Raises
     InputError for a side that is none, where the sides have no suite or no case in common, and for
@@ -53,8 +53,8 @@ def compare_runs(
     """
     directory = settings.path(settings.report_dir)
     check_writable(directory)
-    sides = find_sides(settings, texts)
-    gate, info = judge_sides(sides, insist=insist)
+    sides = find_stored(settings, texts)
+    gate, info = judge_stored(sides, insist=insist)
     _check_alike(sides, gate)
     extras = collect_extras(_results(sides, info))
     scorecard = build_scorecard(info, gate, kind="comparison", extras=extras)
@@ -62,12 +62,18 @@ def compare_runs(
     return ComparisonReport(sides, gate, scorecard, paths)
 
 
-def judge_sides(sides: Sequence[Side], *, insist: bool = False) -> tuple[GateReport, RunInfo]:
+def judge_stored(
+    sides: Sequence[StoredVariant], *, insist: bool = False
+) -> tuple[GateReport, RunInfo]:
     """What the gate says of these sides, and the record of the comparison as if it were a run."""
     check_common(sides)
     bars, differing = _bars(sides)
-    gate = compare(
-        {side.name: side.results() for side in sides},
+    categories = {
+        suite.name: suite.category for side in reversed(sides) for suite in side.info.suites
+    }
+    gate = compare_ledgers(
+        {side.name: side.ledger for side in sides},
+        categories,
         settings=bars,
         insist=insist,
         environments={side.name: side.variant.environment for side in sides},
@@ -77,7 +83,7 @@ def judge_sides(sides: Sequence[Side], *, insist: bool = False) -> tuple[GateRep
     return gate, _info(sides, gate, bars)
 
 
-def _check_alike(sides: Sequence[Side], gate: GateReport) -> None:
+def _check_alike(sides: Sequence[StoredVariant], gate: GateReport) -> None:
     """Two engines, say: nothing was compared, which is nobody's verdict and no broken machine."""
     problems = []
     for side in sides[1:]:
@@ -97,14 +103,14 @@ def _check_alike(sides: Sequence[Side], gate: GateReport) -> None:
         raise InputError(*problems)
 
 
-def _results(sides: Iterable[Side], info: RunInfo) -> Iterator[Result]:
+def _results(sides: Iterable[StoredVariant], info: RunInfo) -> Iterator[Result]:
     """The results of the suites that were compared."""
     suites = {suite.name for suite in info.suites}
     everything = chain.from_iterable(side.results() for side in sides)
     return (result for result in everything if result.suite in suites)
 
 
-def _bars(sides: Sequence[Side]) -> tuple[dict[str, GateSettings], list[str]]:
+def _bars(sides: Sequence[StoredVariant]) -> tuple[dict[str, GateSettings], list[str]]:
     """Each suite's bars: those of the last side, which is the newest; and where they differ."""
     bars: dict[str, GateSettings] = {}
     differing: dict[str, None] = {}
@@ -117,7 +123,7 @@ def _bars(sides: Sequence[Side]) -> tuple[dict[str, GateSettings], list[str]]:
     return bars, [f"suite {name}: the gates differ, that of {last} is used" for name in differing]
 
 
-def _unlike(sides: Sequence[Side]) -> Iterator[str]:
+def _unlike(sides: Sequence[StoredVariant]) -> Iterator[str]:
     """What may move figures and does not keep cases from being paired."""
     first = sides[0]
     for side in sides:
@@ -136,7 +142,9 @@ def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {before[key]} → {after[key]}" for key in both)
 
 
-def _info(sides: Sequence[Side], gate: GateReport, bars: Mapping[str, GateSettings]) -> RunInfo:
+def _info(
+    sides: Sequence[StoredVariant], gate: GateReport, bars: Mapping[str, GateSettings]
+) -> RunInfo:
     first, *others = sides
     runs = {side.info.id: side.info for side in sides}
     roles = {first.name: VariantRole.BASELINE}
@@ -160,7 +168,7 @@ def _info(sides: Sequence[Side], gate: GateReport, bars: Mapping[str, GateSettin
     )
 
 
-def _notes(sides: Sequence[Side]) -> Iterator[str]:
+def _notes(sides: Sequence[StoredVariant]) -> Iterator[str]:
     """Who is compared: one line for variants of one run, which keep their names."""
     if len({side.info.id for side in sides}) == 1:
         yield f"variants of run {sides[0].info.id}"
@@ -169,7 +177,7 @@ def _notes(sides: Sequence[Side]) -> Iterator[str]:
 
 
 def _suites(
-    sides: Sequence[Side], gate: GateReport, bars: Mapping[str, GateSettings]
+    sides: Sequence[StoredVariant], gate: GateReport, bars: Mapping[str, GateSettings]
 ) -> Iterator[SuiteInfo]:
     """The suites that were compared, in the order of the last side."""
     counts: dict[str, int] = {}
@@ -181,7 +189,7 @@ def _suites(
             yield replace(suite, gate=bars[suite.name], cases=n, selected=n)
 
 
-def _id(sides: Sequence[Side]) -> str:
+def _id(sides: Sequence[StoredVariant]) -> str:
     """A name for the folder that is the same for the same sides."""
     parts = "-vs-".join(f"{side.info.id}.{side.variant.name}" for side in sides)
     return "compare-" + re.sub(r"[^A-Za-z0-9_.-]", "_", parts)[:LONGEST_NAME]

@@ -9,7 +9,7 @@ the answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -119,6 +119,8 @@ WINDOW_TRIALS = 4096  # asked for together: enough for any engine to batch well
 WINDOW_CHARACTERS = 8_000_000  # of their prompts: about 2 M tokens, 80 MB of token ids
 RESULTS_PER_COMMIT = 512
 
+Take = Callable[[int, Result], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -149,15 +151,18 @@ def execute(
     run_id: str,
     observer: Observer = ignore,
     limits: Limits | None = None,
+    *,
+    take: Take | None = None,
 ) -> Counts:
     """Run a plan into the store, under a run that `store.start_run` has recorded.
 
+    `take` is given each result once it is stored, with its position, in the order of arrival.
     No engine starts when all answers are stored. Errors of the engine end up in `Counts.broken`;
     InputError (a model that is none) and errors of the store are raised. When this is interrupted,
     what has arrived is kept.
     """
     limits, damaged_before = limits or Limits(), store.damaged_rows
-    run = _Run(plan, backend, store, run_id, observer, limits)
+    run = _Run(plan, backend, store, run_id, observer, limits, take)
     turns = sum(len(trial.case.turns) for trial in plan.trials)
     observer(Planned(len(plan.trials), turns + expected_replies(plan.trials)))
     announce(backend, turns)
@@ -185,8 +190,10 @@ class _Run:
         run_id: str,
         observer: Observer,
         limits: Limits,
+        take: Take | None,
     ) -> None:
         self._store, self._run_id, self._observer = store, run_id, observer
+        self._take = take
         self._plan = plan
         self._desk = Desk(plan, backend)
         self._scoring = Scoring(plan, limits.check)
@@ -297,6 +304,8 @@ class _Run:
             self._store.put_results(self._run_id, rows)
             for talk, result in some:
                 talk.settled = True
+                if self._take is not None:
+                    self._take(talk.trial.position, result)
                 self._observer(_scored(result))
 
     def _is_over(self, talk: Talk) -> bool:

@@ -3,80 +3,66 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import __version__
 from harness.backends import Backend
-from harness.common import JsonValue, Variant, VariantRole
+from harness.common import JsonValue, VariantRole
 from harness.config import Settings, given_options, said_in
-from harness.evaluation.baseline import Side
 from harness.evaluation.executor import Counts
 from harness.evaluation.judges import describe_judges
 from harness.evaluation.keys import describe_variant
 from harness.evaluation.plan import Plan
 from harness.evaluation.trial import Trial
-from harness.evaluation.variants import baseline_name, earlier_side
-from harness.results import RunInfo, SuiteInfo, VariantInfo
+from harness.evaluation.variants import Variants
+from harness.results import RunInfo, SuiteInfo
 from harness.suites import Suite
 
 
 def begin_record(
     settings: Settings,
     suites: Sequence[Suite],
-    variants: Sequence[Variant],
+    variants: Variants,
     backend: Backend,
     plan: Plan,
     notes: Iterable[str] = (),
 ) -> RunInfo:
-    """The record of a run that begins now; `notes` stand beside those of its parts."""
-    now, baseline = datetime.now(UTC), baseline_name(variants)
-    present = {trial.variant.name: trial.variant for trial in _everything(plan)}
+    """Return the record of a run that begins now; `notes` stand beside those of its parts."""
+    now, baseline = datetime.now(UTC), variants.baseline
+    trials = _everything(plan)
+    present = {trial.variant.name: trial.variant for trial in trials}
     described = [describe_variant(variant, backend) for variant in present.values()]
-    earlier = earlier_side(settings, variants)
-    named = _free_name(earlier, present) if earlier else baseline
-    present_suites = {trial.case.suite for trial in _everything(plan)}
+    borrowed: tuple[str, ...] = ()
+    if earlier := variants.earlier:
+        baseline = earlier.name
+        if baseline in present:  # a name that no variant of this run has
+            last = "committed" if earlier.in_file else earlier.info.id.rpartition("-")[2]
+            baseline = f"{baseline}-{last}"
+        role = VariantRole.BASELINE
+        described.insert(0, replace(earlier.variant, name=baseline, role=role))
+        place = f"{earlier.text}, " if earlier.in_file else ""
+        borrowed = (f"{baseline}: answers of {place}{earlier.whole}",)
+    present_suites = {trial.case.suite for trial in trials}
     return RunInfo(
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         started=now.isoformat(timespec="seconds"),
         seconds=0.0,
         harness_version=__version__,
         backend=backend.name,
-        baseline=named if earlier or named in present else None,
+        baseline=baseline if earlier or baseline in present else None,
         suites=tuple(
             _suite_info(settings, suite, plan) for suite in suites if suite.name in present_suites
         ),
-        variants=(*_described(earlier, named), *described),
-        notes=(*_borrowed(earlier, named), *backend.notes, *notes, *plan.notes),
+        variants=tuple(described),
+        notes=(*borrowed, *backend.notes, *notes, *plan.notes),
         scorers=_scorers(suites),
         judges=describe_judges(plan.judges),
         options=given_options(settings),
         source=earlier.source if earlier else "",
     )
-
-
-def _free_name(side: Side, taken: Container[str]) -> str:
-    """A name for an earlier baseline that no variant of this run has."""
-    if side.name not in taken:
-        return side.name
-    end = "committed" if side.text.endswith(".json") else side.info.id.rpartition("-")[2]
-    return f"{side.name}-{end}"
-
-
-def _described(earlier: Side | None, name: str | None) -> list[VariantInfo]:
-    """An earlier baseline as a variant of this run."""
-    if earlier is None or name is None:
-        return []
-    return [replace(earlier.variant, name=name, role=VariantRole.BASELINE)]
-
-
-def _borrowed(earlier: Side | None, name: str | None) -> Iterator[str]:
-    """Whose answers the baseline's are, where it does not answer in this run."""
-    if earlier is not None:
-        place = f"{earlier.text}, " if earlier.in_file else ""
-        yield f"{name}: answers of {place}{earlier.whole}"
 
 
 def end_record(info: RunInfo, backend: Backend, counts: Counts, seconds: float) -> RunInfo:

@@ -12,9 +12,9 @@ from harness.common import InputError, Message, Messages, Problem, Sampling, Var
 from harness.config import Settings, load_selected
 from harness.evaluation.completions import Limits
 from harness.evaluation.judges import Bench, Judges, open_judges, questions
-from harness.evaluation.run import decide_run, exit_code
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
 from harness.evaluation.trial import Trial, conversation
+from harness.evaluation.verdict import exit_code, judge_run, recalled_baseline
 from harness.gate import GateReport, Verdict
 from harness.reports import build_scorecard
 from harness.reports.words import label
@@ -182,11 +182,13 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
         info = find_run(store, name)
         suites = load_selected(named or _files(info, settings), settings)
         _check_all_there(info, suites)
-        before = decide_run(settings, info, store.results(info.id))
+        earlier, warnings = recalled_baseline(settings, info)
+        before = judge_run(info, store.results(info.id), earlier)
         with open_judges(settings, (case for suite in suites for case in suite.cases)) as judges:
             tags = settings.reasoning_tags
             again = list(rescore(info.id, suites, store, judges=judges, tags=tags))
-        after = decide_run(settings, info, (rescored.after for rescored in again))
+        after = judge_run(info, (rescored.after for rescored in again), earlier)
+    after = replace(after, warnings=(*after.warnings, *warnings))
     return RescoreReport(
         info=info,
         total=len(again),
@@ -194,7 +196,7 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
         verdicts=tuple(_changed_verdicts(before, after)),
         summary=tuple(_summary(info, after)),
         verdict=after.verdict,
-        exit_code=exit_code(after),
+        exit_code=exit_code(after.verdicts),
     )
 
 

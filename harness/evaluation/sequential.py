@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from harness.common import VariantRole
 from harness.evaluation.completions import Limits
-from harness.evaluation.executor import Counts
+from harness.evaluation.executor import Counts, Take
 from harness.evaluation.plan import Plan
 from harness.evaluation.trial import Trial
-from harness.gate import EARLY_STOP, GateReport, Verdict, balanced_order
-from harness.gate.sequential import METHOD
-from harness.results import Event, Finished, Observer, Planned, RunInfo
+from harness.gate import EARLY_STOP, METHOD, balanced_order
+from harness.results import Event, Finished, Observer, Planned, Result, RunInfo
 
 LOOK = 25  # cases of a suite between two looks: fewer would starve an engine that batches
 SEED = 1  # of the order
 
-Ask = Callable[[Plan, Observer, Limits], Counts]
-Judge = Callable[[Mapping[str, int]], GateReport]
+Ask = Callable[[Plan, Observer, Limits, Take], Counts]
+Look = Callable[[Sequence[Result], Mapping[str, int]], AbstractSet[str]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Stopped:
 def answer_early(
     plan: Plan,
     ask: Ask,
-    judge: Judge,
+    look: Look,
     observer: Observer,
     limits: Limits,
     *,
@@ -53,48 +52,57 @@ def answer_early(
 ) -> Stopped:
     """Ask the cases of a plan, look after every `LOOK` cases of a suite, stop where it is shown.
 
-    `judge` is given the cases asked so far, by suite, and says what the gate makes of them. Where
-    going on after a look loads models again (`reloads`), each look waits for twice as many cases:
-    the test holds whenever one looks.
+    `ask` executes a part of the plan. `look` is given the results since the last look, in their
+    order, and the cases asked so far, by suite; it returns the suites in which every candidate has
+    regressed. Where going on after a look loads models again (`reloads`), each look waits for
+    twice as many cases: the test holds whenever one looks.
     """
     growth = 2 if reloads else 1
     waves = {suite: list(_waves(units, growth)) for suite, units in _ordered(plan).items()}
-    total = len(plan.trials)
-    observer(Planned(total, sum(len(trial.case.turns) for trial in plan.trials)))
+    observer(Planned(len(plan.trials), sum(len(trial.case.turns) for trial in plan.trials)))
     counts, asked, open_suites = Counts(), dict.fromkeys(waves, 0), set(waves)
     ends = time.monotonic() + limits.run if limits.run else None
     skipped = plan.skipped
-    for look in range(max(map(len, waves.values()), default=0)):
-        taken = [suite for suite in waves if suite in open_suites and look < len(waves[suite])]
+
+    def quiet(event: Event) -> None:
+        """Pass events on; each part of the run would announce itself as a whole one."""
+        if not isinstance(event, Planned | Finished):
+            observer(event)
+
+    for number in range(max(map(len, waves.values()), default=0)):
+        taken = [s for s in waves if s in open_suites and number < len(waves[s])]
         if not taken:
             break
-        trials = tuple(trial for suite in taken for trial in waves[suite][look])
+        trials = tuple(trial for suite in taken for trial in waves[suite][number])
         part = replace(plan, trials=trials, skipped=skipped)
         left = replace(limits, run=max(ends - time.monotonic(), 0.001)) if ends else limits
-        counts, skipped = counts + ask(part, _quiet(observer), left), ()
+        arrived: dict[int, Result] = {}
+        counts, skipped = counts + ask(part, quiet, left, arrived.__setitem__), ()
         for suite in taken:
-            asked[suite] += len({trial.case.id for trial in waves[suite][look]})
+            asked[suite] += len({trial.case.id for trial in waves[suite][number]})
         if counts.broken:
             break
-        open_suites -= _shown(judge(asked), taken)
+        shown = look([arrived[place] for place in sorted(arrived)], asked)
+        open_suites -= shown & set(taken)
     observer(Finished(counts.generated, counts.cached))
-    stopped = _stopped(plan, counts, asked, set(waves) - open_suites)
-    return replace(stopped, schedule=_schedule(growth))
-
-
-def so_far(info: RunInfo, asked: Mapping[str, int]) -> RunInfo:
-    """The record as if the cases asked so far were all; part of a suite stays a part."""
-    suites = [
-        replace(suite, cases=asked.get(suite.name, 0), selected=asked.get(suite.name, 0))
-        if suite.selected == suite.cases
-        else suite
-        for suite in info.suites
-    ]
-    return replace(info, suites=tuple(suites), execution={EARLY_STOP: METHOD})
+    cases: dict[str, set[str]] = {}
+    for trial in plan.trials:
+        cases.setdefault(trial.case.suite, set()).add(trial.case.id)
+    spared = {s: n for s in cases if s not in open_suites and (n := len(cases[s]) - asked[s]) > 0}
+    share = {
+        suite: sum(t.case.suite == suite for t in plan.trials) // len(cases[suite])
+        for suite in spared
+    }
+    answers = sum(share[suite] * number for suite, number in spared.items())
+    schedule = f"every {LOOK} cases of a suite"
+    if growth > 1:
+        looks = [LOOK * (growth**n - 1) // (growth - 1) for n in (1, 2, 3)]
+        schedule = f"after {', '.join(map(str, looks))}, ... cases of a suite"
+    return Stopped(counts, asked, spared, answers, schedule)
 
 
 def note_stop(info: RunInfo, stopped: Stopped) -> RunInfo:
-    """The record of the run: what was not asked, and what that spared."""
+    """Return the record of the run with what was not asked, and what that spared."""
     notes = [
         f"{suite} stopped after {stopped.asked[suite]} of {stopped.asked[suite] + spared} cases: "
         "a regression was shown; its figures cover what was asked"
@@ -110,7 +118,7 @@ def note_stop(info: RunInfo, stopped: Stopped) -> RunInfo:
         else suite
         for suite in info.suites
     ]
-    execution = {**info.execution, EARLY_STOP: f"every {LOOK} cases of a suite; {METHOD}"}
+    execution = {**info.execution, EARLY_STOP: f"{stopped.schedule}; {METHOD}"}
     notes = [*info.notes, *notes]
     return replace(info, suites=tuple(suites), notes=tuple(notes), execution=execution)
 
@@ -148,43 +156,3 @@ def _waves(units: Sequence[list[Trial]], growth: int) -> Iterator[list[Trial]]:
             wave, size = [], size * growth
     if wave:
         yield wave
-
-
-def _schedule(growth: int) -> str:
-    if growth == 1:
-        return f"every {LOOK} cases of a suite"
-    looks = [LOOK * (growth**n - 1) // (growth - 1) for n in (1, 2, 3)]
-    return f"after {', '.join(map(str, looks))}, ... cases of a suite"
-
-
-def _shown(report: GateReport, suites: Sequence[str]) -> set[str]:
-    """The suites in which every candidate has regressed."""
-    rows = [row for row in report.suites if row.role is VariantRole.CANDIDATE]
-    return {
-        suite
-        for suite in suites
-        if {row.verdict for row in rows if row.suite == suite} == {Verdict.REGRESSED}
-    }
-
-
-def _stopped(plan: Plan, counts: Counts, asked: Mapping[str, int], shown: set[str]) -> Stopped:
-    cases: dict[str, set[str]] = {}
-    for trial in plan.trials:
-        cases.setdefault(trial.case.suite, set()).add(trial.case.id)
-    spared = {s: len(cases[s]) - asked[s] for s in cases if s in shown and asked[s] < len(cases[s])}
-    share = {
-        suite: sum(t.case.suite == suite for t in plan.trials) // len(cases[suite])
-        for suite in spared
-    }
-    answers = sum(share[suite] * number for suite, number in spared.items())
-    return Stopped(counts, asked, spared, answers)
-
-
-def _quiet(observer: Observer) -> Observer:
-    """Each part of the run would announce itself as a whole one."""
-
-    def tell(event: Event) -> None:
-        if not isinstance(event, Planned | Finished):
-            observer(event)
-
-    return tell

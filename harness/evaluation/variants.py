@@ -1,106 +1,154 @@
-"""Who takes part in a run: variants from settings, each with its role."""
+"""Who takes part in a run: variants from settings, each with its role, and the baseline."""
 
 from __future__ import annotations
 
 import glob
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.backends import Models, models_of
+from harness.backends import Models, check_name, models_of, recorded_variants
 from harness.common import BASE, NAME, InputError, Problem, Variant, VariantRole, nearest
-from harness.config import Settings, VariantSettings, where_to_set
-from harness.evaluation.baseline import Side, earlier_baseline
+from harness.config import Settings, where_to_set
+from harness.evaluation.baseline import StoredVariant, earlier_baseline
 
 NONE = "none"
 
 
-def lineup(settings: Settings, recorded: Sequence[str] | None = None) -> tuple[Variant, ...]:
+@dataclass(frozen=True)
+class Variants:
     """The variants of a run, the baseline first.
 
-    `recorded` names the variants of recorded answers, which then are the run's. Raises InputError
-    for names that are wrong, unknown or given twice.
+    `earlier` is the baseline where it does not answer in this run: it comes from a file or from an
+    earlier run, and was read when it was found.
     """
-    variants = _recorded(recorded) if recorded is not None else _declared(settings)
+
+    members: tuple[Variant, ...]
+    earlier: StoredVariant | None = None
+
+    def __iter__(self) -> Iterator[Variant]:
+        return iter(self.members)
+
+    @property
+    def baseline(self) -> str | None:
+        """Return the name of the variant of this run that the others are compared against."""
+        return next((v.name for v in self if v.role is VariantRole.BASELINE), None)
+
+    @property
+    def candidates(self) -> tuple[Variant, ...]:
+        """Return those that the gate judges."""
+        return tuple(v for v in self if v.role is VariantRole.CANDIDATE)
+
+
+def variants_of(settings: Settings) -> Variants:
+    """Return the variants of a run under these settings; nothing heavy is loaded.
+
+    Those of the backend `replay` are the ones whose answers were recorded. Raises InputError for
+    names that are wrong, unknown or given twice, and for a baseline that is none.
+    """
+    check_name(settings.backend)
+    own_answers = models_of(settings.backend) in (Models.DIRECTORIES, Models.NAMES)
+    if settings.responses is not None and own_answers:  # it would look like a gate on them
+        raise InputError(
+            Problem(
+                f"--responses names recorded answers, and backend {settings.backend!r} makes its "
+                "own",
+                hint="add --backend replay, or use `harness score`",
+            )
+        )
+    recorded = settings.backend == "replay"
+    variants = _recorded(settings) if recorded else _declared(settings)
     _check_names(variants)
-    baseline = _baseline(settings, variants)
-    references = _references(settings, variants)
-    cast = [replace(v, role=_role(v.name, baseline, references)) for v in variants]
-    if baseline != BASE and BASE not in references and len(cast) > 1 and recorded is None:
-        cast = [v for v in cast if v.name != BASE]  # base takes part only when it has a part
-    return tuple(sorted(cast, key=lambda v: v.role is not VariantRole.BASELINE))
+    names = [variant.name for variant in variants]
+    earlier = None
+    if settings.baseline is None:
+        baseline = BASE if BASE in names and len(names) > 1 else None
+    elif settings.baseline in names:
+        baseline = settings.baseline
+    else:
+        baseline = None
+        if settings.baseline != NONE:
+            earlier = _earlier(settings, settings.baseline, names)
+    for name in settings.reference:
+        if name not in names:
+            raise InputError(
+                Problem(
+                    f"--reference {name!r} names no variant of this run",
+                    expected="one of " + ", ".join(names),
+                    did_you_mean=nearest(name, names),
+                )
+            )
+    with_roles = []
+    for variant in variants:
+        role = VariantRole.CANDIDATE
+        if variant.name == baseline:
+            role = VariantRole.BASELINE
+        elif variant.name in settings.reference:
+            role = VariantRole.REFERENCE
+        elif variant.name == BASE and len(variants) > 1 and baseline != BASE and not recorded:
+            continue  # base takes part only when it has a part
+        with_roles.append(replace(variant, role=role))
+    with_roles.sort(key=lambda variant: variant.role is not VariantRole.BASELINE)
+    return Variants(tuple(with_roles), earlier)
 
 
-def baseline_name(variants: Iterable[Variant]) -> str | None:
-    """The name of the variant that the others are compared against."""
-    return next((v.name for v in variants if v.role is VariantRole.BASELINE), None)
+def recorded_answers(settings: Settings) -> Path:
+    """Return the file of recorded answers, which `replay` cannot do without."""
+    if settings.responses is None:
+        raise InputError(Problem("no recorded answers given", hint="add --responses FILE (JSONL)"))
+    return settings.path(settings.responses)
 
 
-def earlier_side(settings: Settings, variants: Iterable[Variant]) -> Side | None:
-    """The file or the earlier run that `--baseline` names, if it names no variant of this run."""
-    given = settings.baseline
-    if given is None or given == NONE or given in [v.name for v in variants]:
-        return None
-    return earlier_baseline(settings, given)
-
-
-def _recorded(names: Sequence[str]) -> list[Variant]:
+def _recorded(settings: Settings) -> list[Variant]:
+    names = recorded_variants(recorded_answers(settings))
     return [Variant(name, model="recorded") for name in names]
 
 
 def _declared(settings: Settings) -> list[Variant]:
-    model = _model(settings)
+    """The base, then the variants of the command line, then those of the configuration."""
+    if settings.model is None and models_of(settings.backend) is not Models.NONE:
+        configure = where_to_set(settings, 'model = "DIR"')
+        raise InputError(Problem("no model given", hint=f"add --model DIR, or {configure}"))
+    model = settings.model_path(settings.model or settings.backend)
     found = [Variant(BASE, model)]
     for text in settings.adapter:
         found += _adapters(text, model, settings, "--adapter NAME=DIR")
     for text in settings.variant:
-        found += _variant(text, model, settings)
+        name, _, rest = text.partition("=")
+        kind, _, target = rest.partition(":")
+        if kind == "adapter" and target:
+            wanted = "--variant NAME=adapter:DIR"
+            found += _adapters(f"{name}={target}", model, settings, wanted)
+        elif kind == "model" and target:
+            found.append(Variant(name, settings.model_path(target)))
+        else:
+            raise InputError(
+                Problem(
+                    f"--variant {text!r} is not understood",
+                    expected="NAME=adapter:DIR or NAME=model:DIR",
+                )
+            )
     for name, table in settings.variants.items():
-        found.append(_configured(name, table, model, settings))
+        template = str(settings.path(table.chat_template)) if table.chat_template else None
+        found.append(
+            Variant(
+                name,
+                settings.model_path(table.model) if table.model else model,
+                _adapter_path(settings, table.adapter) if table.adapter else None,
+                table.system,
+                table.sampling,
+                chat_template=template,
+            )
+        )
     return found
 
 
-def _configured(name: str, table: VariantSettings, model: str, settings: Settings) -> Variant:
-    """The variant of one table `[variants.NAME]`."""
-    return Variant(
-        name,
-        settings.model_path(table.model) if table.model else model,
-        _served(settings, table.adapter) if table.adapter else None,
-        table.system,
-        table.sampling,
-        chat_template=str(settings.path(table.chat_template)) if table.chat_template else None,
-    )
-
-
-def _model(settings: Settings) -> str:
-    needed = models_of(settings.backend) is not Models.NONE
-    if settings.model is None and needed:
-        configure = where_to_set(settings, 'model = "DIR"')
-        raise InputError(Problem("no model given", hint=f"add --model DIR, or {configure}"))
-    return settings.model_path(settings.model or settings.backend)
-
-
-def _served(settings: Settings, adapter: str) -> str:
+def _adapter_path(settings: Settings, adapter: str) -> str:
     """An adapter's directory, or the name that a server knows it by."""
     if models_of(settings.backend) is Models.NAMES:
         return settings.model_path(adapter)
     return str(settings.path(adapter))
-
-
-def _variant(text: str, model: str, settings: Settings) -> list[Variant]:
-    name, _, rest = text.partition("=")
-    kind, _, target = rest.partition(":")
-    if kind == "adapter" and target:
-        return _adapters(f"{name}={target}", model, settings, "--variant NAME=adapter:DIR")
-    if kind == "model" and target:
-        return [Variant(name, settings.model_path(target))]
-    raise InputError(
-        Problem(
-            f"--variant {text!r} is not understood",
-            expected="NAME=adapter:DIR or NAME=model:DIR",
-        )
-    )
 
 
 def _adapters(text: str, model: str, settings: Settings, wanted: str) -> list[Variant]:
@@ -110,18 +158,14 @@ def _adapters(text: str, model: str, settings: Settings, wanted: str) -> list[Va
         name, target = "", text
     if not target or (equals and not name):
         raise InputError(Problem(f"adapter {text!r} is not understood", expected=wanted))
-    if glob.has_magic(target):
-        return _globbed(name, target, model, settings)
-    path = _served(settings, target)
-    return [Variant(name or Path(path).name, model, path)]
-
-
-def _globbed(prefix: str, pattern: str, model: str, settings: Settings) -> list[Variant]:
-    found = sorted(p for p in glob.glob(str(settings.path(pattern))) if Path(p).is_dir())
+    if not glob.has_magic(target):
+        path = _adapter_path(settings, target)
+        return [Variant(name or Path(path).name, model, path)]
+    pattern = str(settings.path(target))
+    found = sorted(p for p in glob.glob(pattern) if Path(p).is_dir())
     if not found:
-        raise InputError(Problem(f"no directory matches {str(settings.path(pattern))!r}"))
-    names = [f"{prefix}-{Path(p).name}" if prefix else Path(p).name for p in found]
-    return [Variant(name, model, path) for name, path in zip(names, found, strict=True)]
+        raise InputError(Problem(f"no directory matches {pattern!r}"))
+    return [Variant(f"{name}-{Path(p).name}" if name else Path(p).name, model, p) for p in found]
 
 
 def _check_names(variants: Sequence[Variant]) -> None:
@@ -148,27 +192,14 @@ def _check_names(variants: Sequence[Variant]) -> None:
         raise InputError(*problems)
 
 
-def _baseline(settings: Settings, variants: Sequence[Variant]) -> str | None:
-    names = [v.name for v in variants]
-    wanted = settings.baseline
-    if wanted is None:
-        return BASE if BASE in names and len(names) > 1 else None
-    if wanted in names:
-        return wanted
-    if wanted != NONE:
-        _check_earlier(settings, wanted, names)
-    return None
-
-
-def _check_earlier(settings: Settings, wanted: str, names: Sequence[str]) -> None:
+def _earlier(settings: Settings, wanted: str, names: Sequence[str]) -> StoredVariant:
     """A file or an earlier run; what is neither was most likely meant to be a variant."""
-    if wanted.endswith(".json") or settings.path(wanted.partition(":")[0]).exists():
-        earlier_baseline(settings, wanted)
-        return
     try:
-        earlier_baseline(settings, wanted)
+        return earlier_baseline(settings, wanted)
     except InputError as error:
-        if not error.problems[0].message.startswith(("no run is called", "there is no store")):
+        is_place = wanted.endswith(".json") or settings.path(wanted.partition(":")[0]).exists()
+        unknown = error.problems[0].message.startswith(("no run is called", "there is no store"))
+        if is_place or not unknown:
             raise
         raise InputError(
             Problem(
@@ -177,26 +208,3 @@ def _check_earlier(settings: Settings, wanted: str, names: Sequence[str]) -> Non
                 did_you_mean=nearest(wanted, names) or error.problems[0].did_you_mean,
             )
         ) from None
-
-
-def _references(settings: Settings, variants: Sequence[Variant]) -> frozenset[str]:
-    for name in settings.reference:
-        _known(name, [v.name for v in variants], "--reference")
-    return frozenset(settings.reference)
-
-
-def _known(name: str, names: Sequence[str], option: str) -> None:
-    if name not in names:
-        raise InputError(
-            Problem(
-                f"{option} {name!r} names no variant of this run",
-                expected="one of " + ", ".join(names),
-                did_you_mean=nearest(name, names),
-            )
-        )
-
-
-def _role(name: str, baseline: str | None, references: frozenset[str]) -> VariantRole:
-    if name == baseline:
-        return VariantRole.BASELINE
-    return VariantRole.REFERENCE if name in references else VariantRole.CANDIDATE

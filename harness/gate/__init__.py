@@ -8,19 +8,37 @@ from harness.gate.baselines import (
     not_here,
     save_baseline,
 )
-from harness.gate.decision import decide
+from harness.gate.decision import decide, judge_ledger
+from harness.gate.interim import InterimGate
 from harness.gate.noise import NoiseFloor, flaky_cases, noise_floor
-from harness.gate.pairs import environment_change
-from harness.gate.sequential import SequentialTest, balanced_order
-from harness.gate.several import PairwiseComparison, compare, compare_pairwise
+from harness.gate.pairs import (
+    Items,
+    Ledger,
+    PairEnvironments,
+    collect,
+    differences,
+    environment_change,
+)
+from harness.gate.sequential import METHOD, SequentialTest, balanced_order
+from harness.gate.several import (
+    PairwiseComparison,
+    compare,
+    compare_ledgers,
+    compare_pairwise,
+)
 from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict, Verdict
 
 __all__ = [
     "EARLY_STOP",
+    "METHOD",
     "Baseline",
     "Comparison",
     "GateReport",
+    "InterimGate",
+    "Items",
+    "Ledger",
     "NoiseFloor",
+    "PairEnvironments",
     "PairwiseComparison",
     "Rate",
     "SequentialTest",
@@ -28,12 +46,16 @@ __all__ = [
     "SuiteVerdict",
     "Verdict",
     "balanced_order",
+    "collect",
     "compare",
+    "compare_ledgers",
     "compare_pairwise",
     "decide",
+    "differences",
     "environment_change",
     "flaky_cases",
     "flaws",
+    "judge_ledger",
     "load_baseline",
     "noise_floor",
     "not_here",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.common import InputError, JsonValue, Problem, digest, nearest
-from harness.gate.pairs import Items, collect, renamed
+from harness.gate.pairs import Items, Ledger, collect, renamed
 from harness.gate.sentences import counted
 from harness.results import (
     Outcome,
@@ -62,7 +62,7 @@ def save_baseline(
     """
     chosen = _chosen(path, info, variant)
     rows = [result for result in results if result.variant == chosen.name]
-    problems = flaws(info, chosen.name, rows)
+    problems = flaws(info, chosen.name, collect(rows))
     if problems:
         raise InputError(*(replace(problem, path=str(path)) for problem in problems))
     kept = replace(info, variants=(chosen,), baseline=None)
@@ -130,8 +130,8 @@ def not_here(info: RunInfo) -> str:
     return f"did not answer in run {info.id}: its answers are those of {info.source}"
 
 
-def flaws(info: RunInfo, variant: str, results: Iterable[Result]) -> list[Problem]:
-    """Everything that keeps this variant of a run from being a baseline."""
+def flaws(info: RunInfo, variant: str, ledger: Ledger) -> list[Problem]:
+    """Return everything that keeps this variant of a run from being a baseline."""
     problems = []
     if not info.finished:
         problems.append(Problem(f"run {info.id} was not finished: it is no baseline"))
@@ -139,7 +139,6 @@ def flaws(info: RunInfo, variant: str, results: Iterable[Result]) -> list[Proble
         problems.append(Problem(f"run {info.id} could stop early: it is no baseline"))
     if not info.suites:
         problems.append(Problem(f"run {info.id} has no suite: it is no baseline"))
-    ledger = collect(results)
     for suite in info.suites:
         for flaw in _suite_flaws(suite, ledger.of(suite.name, variant)):
             problems.append(Problem(f"suite {suite.name}: {flaw}"))

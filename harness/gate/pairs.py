@@ -71,9 +71,21 @@ Items = dict[str, Item]
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All items of some results, by suite and variant."""
+    """All items of some results, by suite and variant; results may be added as they arrive."""
 
     items: dict[tuple[str, str], Items] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict, repr=False, compare=False)  # each once
+
+    def add(self, result: Result) -> None:
+        """Count one result.
+
+        Raises InputError for a score that is no number in [0, 1] and for a repeated row.
+        """
+        items = self.items.setdefault((result.suite, result.variant), {})
+        item = items.get(result.case)
+        if item is None:
+            item = items[result.case] = Item(result.case, result.cluster, result.required)
+        _count(item, result, self.texts)
 
     def of(self, suite: str, variant: str) -> Items:
         """The items of one suite and variant by case; empty where there are none."""
@@ -94,13 +106,8 @@ def collect(results: Iterable[Result]) -> Ledger:
     Raises InputError for a score that is no number in [0, 1] and for a repeated row.
     """
     ledger = Ledger()
-    shared: dict[str, str] = {}
     for result in results:
-        items = ledger.items.setdefault((result.suite, result.variant), {})
-        item = items.get(result.case)
-        if item is None:
-            item = items[result.case] = Item(result.case, result.cluster, result.required)
-        _count(item, result, shared)
+        ledger.add(result)
     return ledger
 
 

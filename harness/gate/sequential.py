@@ -88,18 +88,19 @@ def balanced_order(strata: Mapping[str, str], seed: int) -> tuple[str, ...]:
     return tuple(case for _, case in sorted(places))
 
 
+START = SequentialTest()
 METHOD = "e-value, valid whenever one stops"
 
 
-def sequential_test(pairs: Pairs, items: Items) -> SequentialTest:
-    """The test over all pairs so far; a cluster is looked at once all of its pairs are there.
+def sequential_test(pairs: Pairs, items: Items, test: SequentialTest = START) -> SequentialTest:
+    """Return the test after these pairs, going on from `test`.
 
-    `items` are the candidate's, in the order of their results.
+    A cluster is looked at once all of its pairs are there. `items` are the candidate's, in the
+    order of their results.
     """
     place = {case: index for index, case in enumerate(pairs.cases)}
     left = Counter(pairs.groups.tolist())
     sums: Counter[int] = Counter()
-    test = SequentialTest()
     for case in items:
         if case not in place:
             continue

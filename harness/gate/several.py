@@ -136,9 +136,38 @@ def compare(
     counted and said, never an error; `settings` holds each suite's bars (none by default).
     Raises InputError for fewer than two runs and where they have no suite in common.
     """
-    ledger, categories = Ledger(), dict[str, str]()
-    for name, results in runs.items():
-        ledger.items.update(collect(renamed(_noting(results, categories), name)).items)
+    categories = dict[str, str]()
+    return compare_ledgers(
+        {
+            name: collect(renamed(_noting(results, categories), name))
+            for name, results in runs.items()
+        },
+        categories,
+        settings=settings,
+        insist=insist,
+        environments=environments,
+    )
+
+
+def compare_ledgers(
+    runs: Mapping[str, Ledger],
+    categories: Mapping[str, str],
+    *,
+    settings: Mapping[str, GateSettings] | None = None,
+    insist: bool = False,
+    environments: Environments | None = None,
+) -> GateReport:
+    """Compare runs as `compare` does, from results that are already counted.
+
+    Each ledger holds one variant, under any name; `categories` are those of the suites.
+    """
+    ledger = Ledger(
+        {
+            (suite, name): items
+            for name, held in runs.items()
+            for (suite, _), items in held.items.items()
+        }
+    )
     common = _common_suites(ledger, tuple(runs))
     bars = settings or {}
     demands = []

@@ -136,3 +136,9 @@ class GateReport:
     suites: tuple[SuiteVerdict, ...]
     verdict: Verdict | None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def verdicts(self) -> frozenset[Verdict]:
+        """Return the verdicts that were given, on suites and on the run."""
+        every = (self.verdict, *(row.verdict for row in self.suites))
+        return frozenset(verdict for verdict in every if verdict is not None)

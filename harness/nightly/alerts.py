@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from harness.evaluation import EXIT_CODES, EXIT_ORDER
+from harness.evaluation import exit_code
 from harness.gate import Verdict
 from harness.nightly.config import Alerts, Webhook
 from harness.nightly.ranking import matrices_to_markdown
@@ -28,10 +28,9 @@ def alerts_of(night: Night, rules: Alerts) -> tuple[Finding, ...]:
 
 
 def exit_code_of(night: Night, alerts: Iterable[Finding]) -> int:
-    """0 when nothing is told; else of several the first in the order 2, 1, 3, 4."""
-    codes = {EXIT_CODES.get(finding.verdict, 0) for finding in alerts if finding.verdict}
-    codes |= {3} if night.failures else set()
-    return next((code for code in EXIT_ORDER if code in codes), 0)
+    """Return 0 when nothing is told; else the exit code of what is told and of what failed."""
+    told = (finding.verdict for finding in alerts if finding.verdict)
+    return exit_code(told, broken=bool(night.failures))
 
 
 def write_alerts(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from harness.backends import Models, models_of
 from harness.backends.adapters import read_adapter_config
@@ -13,7 +14,7 @@ from harness.backends.models import open_model
 from harness.common import InputError, Problem
 from harness.common.yaml_positions import read_document
 from harness.config import Settings, select_files
-from harness.evaluation import NONE, cast, lineup
+from harness.evaluation import NONE, variants_of
 from harness.gate import load_baseline
 from harness.nightly.config import NightlyConfig, NightlyVariant
 from harness.nightly.night import check_lasting
@@ -80,7 +81,7 @@ def _check_model(settings: Settings, name: str) -> None:
 
 
 def _check_baseline(settings: Settings, config: NightlyConfig) -> None:
-    """A variant, an earlier run or a file; what else is wrong with the cast has its own place."""
+    """Check that it is a variant, an earlier run or a file; other faults have their own place."""
     check_lasting(config.baseline)
     changes = {
         "model": config.model or settings.model,
@@ -89,7 +90,7 @@ def _check_baseline(settings: Settings, config: NightlyConfig) -> None:
         "baseline": config.baseline,
     }
     try:
-        cast(settings.model_copy(update=changes))
+        variants_of(settings.model_copy(update=changes))
     except InputError as error:
         mine = [p for p in error.problems if "baseline" in f"{p.path} {p.message}"]
         if mine:
@@ -100,8 +101,14 @@ def _check_adapters(settings: Settings, text: str) -> None:
     """One entry of `adapters`: NAME=DIR, DIR or a glob."""
     if settings.backend == "replay":
         return  # its variants are those of the recorded answers
-    alone = {"adapter": (text,), "variant": (), "variants": {}, "reference": ()}
-    found = lineup(settings.model_copy(update={**alone, "baseline": NONE, "model": "any"}))
+    alone: dict[str, Any] = {
+        "adapter": (text,),
+        "variant": (),
+        "variants": {},
+        "reference": (),
+        "responses": None,
+    }
+    found = variants_of(settings.model_copy(update={**alone, "baseline": NONE, "model": "any"}))
     problems: list[Problem] = []
     for adapter in (variant.adapter for variant in found if variant.adapter):
         try:

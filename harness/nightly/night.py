@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from harness.common import HarnessError, InputError, Problem, alone, digest
 from harness.config import Settings, VariantSettings, load_selected
-from harness.evaluation import RunReport, cast, noise_key, reopen, run
+from harness.evaluation import RunReport, Variants, noise_key, reopen, run, variants_of
 from harness.gate import load_baseline
 from harness.nightly.alerts import alerts_of, exit_code_of, post, write_alerts
 from harness.nightly.config import NightlyConfig, NightlyVariant
@@ -153,14 +154,13 @@ def run_night(
     check_writable(reports)
     check_lasting(config.baseline or settings.baseline)
     groups = groups_of(settings, config)
-    for group in groups:
-        cast(group.settings)
+    variants = {group.name: variants_of(group.settings) for group in groups}
     if config.pinned is not None:
         load_baseline(settings.path(config.pinned))
     lock = settings.path(settings.store).with_name(f"nightly-{config.name}.lock")
     with alone(lock, f"a night of '{config.name}' is running already"):  # it is about one engine
         begun, past, resumed = _begin(settings, config, groups, now or datetime.now(UTC))
-        night = _answer(settings, begun, groups, observer)
+        night = _answer(settings, begun, groups, variants, observer)
         night, notes = _compare(settings, config, night, past)
         return _report(settings, config, night, notes, resumed)
 
@@ -205,14 +205,18 @@ def _free_id(past: tuple[Night, ...], now: datetime) -> str:
 
 
 def _answer(
-    settings: Settings, night: Night, groups: tuple[Group, ...], observer: Observer
+    settings: Settings,
+    night: Night,
+    groups: tuple[Group, ...],
+    variants: Mapping[str, Variants],
+    observer: Observer,
 ) -> Night:
     """All groups, one after the other; what is finished is noted before the next begins."""
     failures: list[str] = []
     reports: list[RunReport] = []
     for group in groups:
         try:
-            report = _group_report(group, night, observer)
+            report = _group_report(group, variants[group.name], night, observer)
         except HarnessError as error:
             failures.append(f"{group.name}: {error}")
             continue
@@ -232,14 +236,14 @@ def _answer(
     )
 
 
-def _group_report(group: Group, night: Night, observer: Observer) -> RunReport:
+def _group_report(group: Group, variants: Variants, night: Night, observer: Observer) -> RunReport:
     """The run of this group: that of before the night was cut off, or a new one."""
     if group.name in night.runs:
         try:
             return reopen(group.settings, night.runs[group.name])
         except InputError:
             pass  # the store was pruned in between: its answers may still be there
-    variants = cast(group.settings)  # after an upgrade, tomorrow's night needs today's answers
+    # After an upgrade, tomorrow's night needs today's answers.
     return run(group.settings, group.suites, variants, observer=observer, allow_unlike=True)
 
 

@@ -8,16 +8,18 @@ from pathlib import Path
 
 from harness.common import GateSettings, HarnessError, InputError, VariantRole
 from harness.config import Settings
-from harness.evaluation import RunReport, Side, find_sides, judge_sides
+from harness.evaluation import RunReport, StoredVariant, find_stored, judge_stored
 from harness.gate import (
     EARLY_STOP,
     Comparison,
+    Items,
+    PairEnvironments,
     PairwiseComparison,
     SuiteVerdict,
     Verdict,
     compare_pairwise,
+    differences,
 )
-from harness.gate.pairs import Items, PairEnvironments, collect, differences
 from harness.nightly.values import Finding, Night, NightRate, Rival
 from harness.reports.words import listed, moment, plural
 from harness.results import Result, RunInfo, VariantInfo
@@ -96,16 +98,18 @@ class Uncompared:
 
 
 def uncompared(
-    before: Side, after: Side, rows: Iterable[SuiteVerdict], since: str
+    before: StoredVariant, after: StoredVariant, rows: Iterable[SuiteVerdict], since: str
 ) -> Iterator[Uncompared]:
     """What the comparisons left out; `since` says what `before` is: "last night"."""
     suites = [row.suite for row in rows if _left_some(row)]
     if not suites:
         return
-    then, now = collect(before.results()), collect(after.results())
     environments = before.variant.environment, after.variant.environment
     for suite in suites:
-        items = then.of(suite, before.name), now.of(suite, after.name)
+        items = (
+            before.ledger.of(suite, before.variant.name),
+            after.ledger.of(suite, after.variant.name),
+        )
         for why in _reasons(*items, environments, since):
             yield Uncompared(suite, after.variant.name, why)
 
@@ -176,7 +180,7 @@ SERIES_MOST_NAMES = 12  # in one note
 class Meeting:
     """One variant against itself in an earlier run, or against the pinned file, on these suites.
 
-    `before` and `after` are sides as `find_sides` reads them; `since` says what `before` is.
+    `before` and `after` are sides as `find_stored` reads them; `since` says what `before` is.
     """
 
     variant: str
@@ -317,10 +321,10 @@ def _all(settings: Settings, rival: Rival, meetings: Iterable[Meeting]) -> Found
 def _compared(
     settings: Settings, rival: Rival, meeting: Meeting
 ) -> tuple[list[Finding], list[Uncompared]]:
-    before, after = find_sides(settings, [meeting.before, meeting.after])
+    before, after = find_stored(settings, [meeting.before, meeting.after])
     name = rival.value.replace(" ", "-")
     before, after = replace(before, name=name), replace(after, name=meeting.variant)
-    gate, _ = judge_sides((before, after))
+    gate, _ = judge_stored((before, after))
     rows = [
         row
         for row in gate.suites

@@ -18,7 +18,7 @@ from filelock import FileLock
 from harness.common import HarnessError, InputError, MachineryError, Problem, Variant
 from harness.common.console import Terminal
 from harness.config import Settings
-from harness.evaluation import RunReport, reopen, run
+from harness.evaluation import RunReport, Variants, reopen, run
 from harness.gate import SuiteVerdict
 from harness.reports import Progress
 from harness.results import Observer, Result, ignore
@@ -30,7 +30,7 @@ Key = tuple[str, str, str]  # suite, case, variant
 class Batch:
     """The run of one pytest session. A failed run is remembered: every item sees its error."""
 
-    def __init__(self, settings: Settings, variants: tuple[Variant, ...], shared: Path | None):
+    def __init__(self, settings: Settings, variants: Variants, shared: Path | None):
         self.settings = settings
         self.variants = variants
         self.shared = shared

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.common import InputError, Problem, Variant
+from harness.common import InputError, Problem
 from harness.config import Settings, is_suite
-from harness.evaluation import cast
+from harness.evaluation import Variants, variants_of
 from harness.pytest_plugin.batch import Batch
 from harness.pytest_plugin.options import read_configuration, read_settings
 from harness.suites import Suite, load_suites
@@ -16,7 +16,7 @@ from harness.suites import Suite, load_suites
 RUN_UID = pytest.StashKey[str]()  # xdist's name for one session with its workers
 BATCH = pytest.StashKey[Batch]()
 SETTINGS = pytest.StashKey["Settings | InputError"]()
-CAST = pytest.StashKey["tuple[Variant, ...] | InputError"]()
+VARIANTS = pytest.StashKey["Variants | InputError"]()
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -36,7 +36,7 @@ def batch_of(config: pytest.Config) -> Batch:
     """The run that all items share, not started yet."""
     if BATCH not in config.stash:
         chosen = settings(config)
-        config.stash[BATCH] = Batch(chosen, _cast(config, chosen), shared_file(config, chosen))
+        config.stash[BATCH] = Batch(chosen, _variants(config, chosen), shared_file(config, chosen))
     return config.stash[BATCH]
 
 
@@ -74,16 +74,18 @@ def shared_file(config: pytest.Config, chosen: Settings) -> Path | None:
     return chosen.path(chosen.store).parent / f"pytest-{name}.json" if name else None
 
 
-def _cast(config: pytest.Config, chosen: Settings) -> tuple[Variant, ...]:
-    if CAST not in config.stash:
+def _variants(config: pytest.Config, chosen: Settings) -> Variants:
+    if VARIANTS not in config.stash:
         try:
-            config.stash[CAST] = cast(chosen)
+            config.stash[VARIANTS] = variants_of(chosen)
         except InputError as error:
-            config.stash[CAST] = error
-    found = config.stash[CAST]
+            config.stash[VARIANTS] = error
+    found = config.stash[VARIANTS]
     if isinstance(found, InputError):
         if hasattr(config, "workerinput"):  # each file says it; elsewhere the first ends all
-            config.stash[CAST] = InputError(Problem("the variants are wrong: see the first error"))
+            config.stash[VARIANTS] = InputError(
+                Problem("the variants are wrong: see the first error")
+            )
         raise found
     return found
 

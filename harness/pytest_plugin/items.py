@@ -142,7 +142,7 @@ class SuiteFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """Cases in the order of the file, each for all variants; then the gates."""
         try:
-            cast = batch_of(self.config).variants
+            variants = batch_of(self.config).variants
         except InputError as error:
             if remember(self.config, error):
                 return
@@ -152,9 +152,9 @@ class SuiteFile(pytest.File):
         except HarnessError as error:
             raise self.CollectError(str(error)) from None
         for case in suite.cases:
-            for variant in cast:
+            for variant in variants:
                 yield CaseItem.make(self, suite, variant, case)
-        for variant in cast:
+        for variant in variants:
             if variant.role is VariantRole.CANDIDATE:
                 yield GateItem.make(self, suite, variant)
 

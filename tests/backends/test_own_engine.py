@@ -26,7 +26,7 @@ from harness.backends.echo import EchoBackend
 from harness.backends.hf import open_hf
 from harness.common import InputError, Messages, Variant
 from harness.config import Settings
-from harness.evaluation import cast
+from harness.evaluation import variants_of
 
 PAGE = Path(__file__).parents[2] / "docs/backends.md"
 SHOUT = "import json, sys; print(json.load(sys.stdin)['messages'][-1]['content'].upper())"
@@ -102,9 +102,9 @@ def test_what_it_declares_is_asked_before_it_is_opened(site: Path, tmp_path: Pat
         root=tmp_path, backend="command", model="my-model", adapter=("new=served-name",)
     )
 
-    assert [variant.adapter for variant in cast(settings)] == [None, "served-name"]
+    assert [variant.adapter for variant in variants_of(settings)] == [None, "served-name"]
     with pytest.raises(InputError) as caught:
-        cast(settings.model_copy(update={"responses": Path("answers.jsonl")}))
+        variants_of(settings.model_copy(update={"responses": Path("answers.jsonl")}))
     assert str(caught.value) == (
         "--responses names recorded answers, and backend 'command' makes its own\n"
         "  hint: add --backend replay, or use `harness score`"

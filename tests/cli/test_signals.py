@@ -53,7 +53,7 @@ def test_a_stopped_run_keeps_what_it_has(
 
 def test_an_engine_that_still_works_does_not_abort_the_process() -> None:
     script = (
-        "import sys, threading, time, torch, harness.runner\n"
+        "import sys, threading, time, torch, harness.evaluation\n"
         "from harness.cli.parser import leave\n"
         "def work():\n"
         "    x = torch.randn(300, 300, requires_grad=True)\n"

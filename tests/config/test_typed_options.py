@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.common import InputError
+from harness.common import InputError, Variant
 from harness.config import Settings, load_typed
-from harness.evaluation import lineup
+from harness.evaluation import variants_of
 
 
 @pytest.fixture
@@ -24,6 +24,11 @@ def typed(project: Path, **options: object) -> Settings:
     return load_typed(project, {"backend": "hf", **options}, project / "sub")
 
 
+def variants(settings: Settings) -> tuple[Variant, ...]:
+    """The variants of a run that reads no recorded answers."""
+    return variants_of(settings.model_copy(update={"responses": None})).members
+
+
 def refused(project: Path, **options: object) -> str:
     with pytest.raises(InputError) as caught:
         typed(project, **options)
@@ -37,7 +42,7 @@ def test_what_is_typed_is_here_and_what_is_configured_is_in_the_project(project:
     assert settings.path(settings.store) == project / "sub/answers.db"
     assert settings.path(settings.report_dir) == project / "reports"
     assert settings.path(settings.responses or "") == project / "configured.jsonl"
-    assert [variant.adapter for variant in lineup(settings)] == [
+    assert [variant.adapter for variant in variants(settings)] == [
         None,
         str(project / "sub/mine"),
         str(project / "out/new"),
@@ -114,7 +119,7 @@ def test_a_name_that_a_server_knows_is_no_path(project: Path) -> None:
 
 def test_a_glob_that_finds_nothing_says_where_it_looked(project: Path) -> None:
     with pytest.raises(InputError) as caught:
-        lineup(typed(project, adapter=["out/*"]))
+        variants(typed(project, adapter=["out/*"]))
 
     assert str(caught.value) == f"no directory matches '{project}/sub/out/*'"
 
@@ -126,5 +131,5 @@ def test_a_configured_model_is_never_one_of_the_working_directory(
     (project / "sub/base").mkdir()
     monkeypatch.chdir(project / "sub")
 
-    assert lineup(typed(project))[0].model == str(project / "base")
-    assert lineup(typed(project, backend="openai"))[0].model == "base"
+    assert variants(typed(project))[0].model == str(project / "base")
+    assert variants(typed(project, backend="openai"))[0].model == "base"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.config import Settings, load_selected
-from harness.evaluation import RunReport, lineup, run
+from harness.evaluation import RunReport, run, variants_of
 from harness.results import Event, Note, Observer, ignore
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +49,8 @@ def answered(root: Path, merged: Path, observer: Observer = ignore) -> RunReport
     )
     suites = load_selected([str(SUITE)], settings)
     chosen = {case.id for case in suites[0].cases[::4]}
-    cast = lineup(settings)
-    return run(settings, suites, cast, select=lambda c, v: c.id in chosen, observer=observer)
+    variants = variants_of(settings)
+    return run(settings, suites, variants, select=lambda c, v: c.id in chosen, observer=observer)
 
 
 def test_a_merged_model_answers_as_base_and_adapter_do(report: RunReport) -> None:

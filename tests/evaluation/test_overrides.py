@@ -8,7 +8,7 @@ import pytest
 
 from harness.common import InputError, VariantRole
 from harness.config import load_settings
-from harness.evaluation import RunReport, lineup, run_suites
+from harness.evaluation import RunReport, run_suites, variants_of
 
 MODEL = Path(__file__).parents[2] / "fixtures/model"
 CONFIGURATION = f"""
@@ -160,7 +160,7 @@ def test_a_wrong_table_is_an_input_error(tmp_path: Path, table: str, message: st
     path.write_text(f"{table}\n")
 
     with pytest.raises(InputError) as caught:
-        lineup(load_settings(tmp_path, {"model": "m"}))
+        variants_of(load_settings(tmp_path, {"model": "m"}))
 
     assert str(caught.value) == message.format(path=path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,12 @@ from harness.backends import open_backend
 from harness.common import InputError, Variant, VariantRole
 from harness.config import Settings, load_settings
 from harness.evaluation import Counts, Limits, Plan, RunReport, make_plan, reopen, run_suites
+from harness.evaluation.executor import Take
 from harness.evaluation.sequential import LOOK, answer_early
-from harness.gate import GateReport, save_baseline
-from harness.gate.sequential import METHOD
-from harness.results import Observer, ignore
+from harness.gate import METHOD, save_baseline
+from harness.results import Observer, Result, ignore
 from harness.suites import load_suites
+from tests.evaluation.worlds import StoreCounts
 
 CASES = 200
 
@@ -142,18 +143,35 @@ def test_with_several_models_each_look_waits_for_twice_as_many_cases(tmp_path: P
     plan = make_plan(load_suites([str(tmp_path / "s.yaml")]), models, echo)
     asked: list[int] = []
 
-    def ask(part: Plan, observer: Observer, limits: Limits) -> Counts:
+    def ask(part: Plan, observer: Observer, limits: Limits, take: Take) -> Counts:
         asked.append(len({trial.case.id for trial in part.trials}))
         return Counts(generated=len(part.trials))
 
-    def judge(so_far: Mapping[str, int]) -> GateReport:
-        return GateReport((), None)
+    def look(results: Sequence[Result], so_far: Mapping[str, int]) -> frozenset[str]:
+        return frozenset()
 
-    once = answer_early(plan, ask, judge, ignore, Limits())
+    once = answer_early(plan, ask, look, ignore, Limits())
     often, asked = asked, []
-    reloading = answer_early(plan, ask, judge, ignore, Limits(), reloads=True)
+    reloading = answer_early(plan, ask, look, ignore, Limits(), reloads=True)
 
     assert often == [25] * 16
     assert asked == [25, 50, 100, 200, 25]
     assert once.schedule == "every 25 cases of a suite"
     assert reloading.schedule == "after 25, 75, 175, ... cases of a suite"
+
+
+@pytest.mark.parametrize("cases", [50, 200, 400])
+def test_the_store_is_read_as_often_whatever_the_number_of_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cases: int
+) -> None:
+    settings = project(tmp_path, {"good": 0.01}, cases=cases)
+    before = run(settings.model_copy(update={"early_stop": False, "baseline": "none"})).info.id
+    rows = [json.loads(row) for row in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    new = "".join(json.dumps(row) + "\n" for row in rows if row["variant"] == "new")
+    (tmp_path / "answers.jsonl").write_text(new)
+    counts = StoreCounts(monkeypatch)
+    report = run(settings.model_copy(update={"baseline": f"{before}:base"}))
+
+    assert report.info.generated == cases  # nothing was spared
+    assert report.info.execution["early stop"] == f"every 25 cases of a suite; {METHOD}"
+    assert (counts.opened, counts.read) == (2, {before: 1, report.info.id: 1})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from harness.backends import Backend
 from harness.common import GateSettings, Variant, VariantRole
@@ -54,3 +57,23 @@ def go(
 def plan_of(engine: Backend, *cases: Case, variants: tuple[Variant, ...] = (BASE,)) -> Plan:
     """The plan of one suite of these cases."""
     return make_plan([suite(*cases)], variants, engine)
+
+
+class StoreCounts:
+    """How often any store was opened, and how often the results of each run were read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened = 0
+        self.read: Counter[str] = Counter()
+        start, results = Store.__init__, Store.results
+
+        def opening(store: Store, path: Path) -> None:
+            self.opened += 1
+            start(store, path)
+
+        def reading(store: Store, run_id: str) -> Iterator[Result]:
+            self.read[run_id] += 1
+            yield from results(store, run_id)
+
+        monkeypatch.setattr(Store, "__init__", opening)
+        monkeypatch.setattr(Store, "results", reading)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.common import BASE, GateSettings, Variant, VariantRole
 from harness.config import Settings
-from harness.evaluation import RunReport, reopen, run
+from harness.evaluation import RunReport, Variants, reopen, run
 from harness.gate import GateReport, SuiteDemand, SuiteVerdict, Verdict, decide
 from harness.results import Observer, ignore
 from harness.suites import Suite
@@ -31,7 +31,7 @@ def judge(
     plan: FixPlan, settings: Settings, adapter: str, observer: Observer = ignore
 ) -> RunReport:
     """All variants on all suites in one run: repaired suites on their holdout, others whole."""
-    return run(alone(settings), judged_suites(plan), cast_of(plan, adapter), observer=observer)
+    return run(alone(settings), judged_suites(plan), variants_in(plan, adapter), observer=observer)
 
 
 def reread(settings: Settings, run_id: str) -> RunReport:
@@ -45,21 +45,21 @@ def alone(settings: Settings) -> Settings:
     return settings.model_copy(update=changed)
 
 
-def cast_of(plan: FixPlan, adapter: str | None) -> tuple[Variant, ...]:
+def variants_in(plan: FixPlan, adapter: str | None) -> Variants:
     """Who takes part: what is repaired, whom the failing run compared with, what is in use, the
     base, and the new adapter, which may still be to come.
     """
-    cast = [replace(plan.before, role=VariantRole.BASELINE)]
+    variants = [replace(plan.before, role=VariantRole.BASELINE)]
     others = [plan.baseline] if plan.baseline else []
     if plan.in_use:
         others.append(replace(plan.before, name=IN_USE, adapter=plan.in_use))
     if plan.before.adapter:
         others.append(replace(plan.before, name=BASE, adapter=None))
     for variant in others:
-        if _weights(variant) not in map(_weights, cast):
-            cast.append(replace(variant, role=VariantRole.REFERENCE))
+        if _weights(variant) not in map(_weights, variants):
+            variants.append(replace(variant, role=VariantRole.REFERENCE))
     new = replace(plan.before, name=plan.name, adapter=adapter, role=VariantRole.CANDIDATE)
-    return (*cast, new)
+    return Variants((*variants, new))
 
 
 def _weights(variant: Variant) -> tuple[str, Path | None, str | None, str | None]:

@@ -10,7 +10,7 @@ from harness.common import SELF, InputError, Message, Problem, demand_writable
 from harness.config import Settings
 from harness.evaluation import engine_of
 from harness.training.repair.plan import FixPlan
-from harness.training.repair.promotion_checks import cast_of
+from harness.training.repair.promotion_checks import variants_in
 from harness.training.repair.rounds import train_config
 from harness.training.sft import prepare, rehearse
 from harness.training.sources import find_teacher
@@ -66,7 +66,7 @@ def _check_engines(plan: FixPlan, settings: Settings) -> None:
             )
         )
     check_named(settings.device, settings.dtype)
-    engine_of(settings, cast_of(plan, None)).close()
+    engine_of(settings, variants_in(plan, None)).close()
     teachers = {t.fix.teacher.name: t.fix.teacher for t in plan.targets if t.fix.teacher}
     for name, asked in teachers.items():
         if name != SELF:

@@ -13,7 +13,7 @@ from typing import Any
 from harness.backends.models import open_model
 from harness.common import InputError, MachineryError, Problem, TeacherSettings, VariantRole, alone
 from harness.config import Settings
-from harness.evaluation import engine_of, run
+from harness.evaluation import Variants, engine_of, run
 from harness.prompts import load_tokenizer
 from harness.reports.files import whole_file
 from harness.results import Observer, ignore
@@ -290,7 +290,7 @@ class Rounds:
                 role=VariantRole.CANDIDATE,
             )
             engine = aside(self.settings, self.stages.home)
-            report = run(engine, suites, [new], observer=self.watchers.answers)
+            report = run(engine, suites, Variants((new,)), observer=self.watchers.answers)
             if report.failure:
                 raise MachineryError(Problem(f"the engine broke: {report.failure}"))
             after = {v.suite: (v.rate.passed, str(v.verdict or "pass")) for v in report.gate.suites}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.common import MachineryError, Problem
-from harness.evaluation import run
+from harness.evaluation import Variants, run
 from harness.results import Observer, Outcome, ignore
 from harness.scorers import Check
 from harness.suites import Case, Suite, Turn
@@ -37,8 +37,10 @@ def paraphrases(
     asked = [_question(case, count) for case in cases]
     if not asked:
         return ()
-    engine, variant = teacher.settings, teacher.variant
-    report = run(engine, [replace(suite, cases=tuple(asked))], [variant], observer=observer)
+    variants = Variants((teacher.variant,))
+    report = run(
+        teacher.settings, [replace(suite, cases=tuple(asked))], variants, observer=observer
+    )
     if report.failure:
         raise MachineryError(Problem(f"the teacher broke: {report.failure}"))
     texts = {

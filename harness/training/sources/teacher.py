@@ -23,7 +23,7 @@ from harness.common import (
     nearest,
 )
 from harness.config import JudgeSettings, Settings
-from harness.evaluation import RunReport, run
+from harness.evaluation import RunReport, Variants, run
 from harness.results import Observer, Outcome, Result, ignore
 from harness.suites import Case, Suite
 from harness.training.sources.generated import as_row
@@ -110,9 +110,8 @@ def teach(
     if not cases:
         return Harvest(label, 0, ())
     asked = tuple(_sampled(case, sampled) for case in cases)
-    report = run(
-        teacher.settings, [replace(suite, cases=asked)], [teacher.variant], observer=observer
-    )
+    variants = Variants((teacher.variant,))
+    report = run(teacher.settings, [replace(suite, cases=asked)], variants, observer=observer)
     if report.failure:
         raise MachineryError(Problem(f"the teacher broke: {report.failure}"))
     return _kept(label, report, replay, f"{teacher.label}, {suite.path}")

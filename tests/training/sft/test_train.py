@@ -18,7 +18,7 @@ from harness.backends.hf.backend import HfBackend
 from harness.backends.models import open_model
 from harness.common import InputError, MachineryError, Message, Sampling, Variant
 from harness.config import Settings
-from harness.evaluation import lineup
+from harness.evaluation import variants_of
 from harness.training import Row
 from harness.training.sft import (
     Evaluated,
@@ -95,7 +95,7 @@ def test_checkpoints_are_kept_and_named_in_order(run: Run) -> None:
 
 def test_checkpoints_are_candidates_by_a_pattern(run: Run, tiny: Path) -> None:
     adapters = (f"new={run.adapter.path}", f"{run.adapter.path}/checkpoint-*")
-    variants = lineup(Settings(model=str(tiny), adapter=adapters))
+    variants = variants_of(Settings(model=str(tiny), adapter=adapters)).members
 
     backend = HfBackend(BackendOptions(variants, device="cpu", engine_args={"threads": 1}))
     try:

@@ -1,0 +1,97 @@
+"""The verdict on a run: its results against its baseline, wherever that answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from harness.common import InputError
+from harness.config import Settings
+from harness.evaluation.baseline import StoredVariant, earlier_baseline
+from harness.gate import (
+    EARLY_STOP,
+    GateReport,
+    InterimGate,
+    Ledger,
+    SuiteDemand,
+    Verdict,
+    collect,
+    judge_ledger,
+)
+from harness.results import Result, RunInfo
+
+
+def exit_code(verdicts: Iterable[Verdict], *, broken: bool = False) -> int:
+    """Return 0 passed, 1 a gate failed, 3 machinery failed, 4 inconclusive.
+
+    Of several, the first in the order 1, 3, 4 counts.
+    """
+    codes = {3} if broken else set()
+    for verdict in verdicts:
+        match verdict:
+            case Verdict.REGRESSED | Verdict.BELOW_THRESHOLD:
+                codes.add(1)
+            case Verdict.ERROR:
+                codes.add(3)
+            case Verdict.INCONCLUSIVE:
+                codes.add(4)
+            case Verdict.PASS:
+                pass
+    return min(codes, default=0)
+
+
+def judge_run(
+    info: RunInfo, results: Iterable[Result], earlier: StoredVariant | None = None
+) -> GateReport:
+    """Gate results of a run as it was recorded; `earlier` is its baseline from elsewhere."""
+    ledger = collect(results)
+    ledger.items.update(_baseline_items(info, earlier).items)
+    return judge_ledger(
+        ledger,
+        [SuiteDemand.of(suite) for suite in info.suites],
+        {variant.name: variant.role for variant in info.variants},
+        info.baseline,
+        environments={variant.name: variant.environment for variant in info.variants},
+        sequential=EARLY_STOP in info.execution,
+    )
+
+
+def interim_gate(info: RunInfo, baseline: str, earlier: StoredVariant | None) -> InterimGate:
+    """Return the gate that looks at this run while it goes on."""
+    return InterimGate(
+        [SuiteDemand.of(suite) for suite in info.suites],
+        {variant.name: variant.role for variant in info.variants},
+        baseline,
+        environments={variant.name: variant.environment for variant in info.variants},
+        earlier=_baseline_items(info, earlier),
+    )
+
+
+def _baseline_items(info: RunInfo, earlier: StoredVariant | None) -> Ledger:
+    """What a baseline that did not answer in this run says of its suites."""
+    if earlier is None or info.baseline is None:
+        return Ledger()
+    return earlier.items((suite.name for suite in info.suites), info.baseline)
+
+
+def recalled_baseline(
+    settings: Settings, info: RunInfo
+) -> tuple[StoredVariant | None, tuple[str, ...]]:
+    """Find the baseline of a recorded run that did not answer in it.
+
+    The second value is a warning where it is gone by now.
+    """
+    if not info.source:
+        return None, ()
+    try:
+        return earlier_baseline(settings, info.source), ()
+    except InputError as error:
+        found = "; ".join(problem.message for problem in error.problems)
+        return None, (f"the baseline {info.source} cannot be read any more: {found}",)
+
+
+def decide_run(settings: Settings, info: RunInfo, results: Iterable[Result]) -> GateReport:
+    """Gate results of a recorded run; a warning says where its baseline is gone by now."""
+    earlier, warnings = recalled_baseline(settings, info)
+    report = judge_run(info, results, earlier)
+    return replace(report, warnings=(*report.warnings, *warnings))

@@ -1,0 +1,121 @@
+"""The gate of a run that may stop early: fed as results arrive, asked at each look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.common import VariantRole
+from harness.gate.comparison import ROUNDING
+from harness.gate.decision import Environments, Roles, judge_ledger
+from harness.gate.pairs import Items, Ledger, make_pairs
+from harness.gate.sequential import START, SequentialTest, sequential_test
+from harness.gate.statistics import holm
+from harness.gate.values import SuiteDemand, Verdict
+from harness.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """One candidate on one suite so far: its test, and the sum of the changes of its pairs."""
+
+    test: SequentialTest = START
+    pairs: int = 0
+    change: float = 0.0
+
+
+class InterimGate:
+    """Tell at each look in which suites every candidate has regressed.
+
+    The work of a look grows with what is new and not with what was seen: results are counted once,
+    and each sequential test goes on from where it was. The whole gate is asked only where these
+    tests say that a suite may stop; its word counts.
+
+    `earlier` holds the items of a baseline that does not answer in this run, under the name
+    `baseline`.
+    """
+
+    def __init__(
+        self,
+        demands: Sequence[SuiteDemand],
+        roles: Roles,
+        baseline: str,
+        *,
+        environments: Environments | None = None,
+        earlier: Ledger | None = None,
+    ) -> None:
+        self._demands, self._roles, self._baseline = demands, roles, baseline
+        self._environments = environments
+        self._candidates = [n for n, role in roles.items() if role is VariantRole.CANDIDATE]
+        self._ledger = Ledger(dict(earlier.items) if earlier else {})
+        self._progress: dict[tuple[str, str], _Progress] = {}
+
+    def look(self, results: Iterable[Result], asked: Mapping[str, int]) -> frozenset[str]:
+        """Take the results since the last look; return the suites in which all have regressed.
+
+        The results are those of whole clusters, in their order. `asked` counts the cases asked so
+        far, by suite: those of a whole suite are judged as if they were all of it.
+        """
+        new: dict[tuple[str, str], dict[str, None]] = {}
+        for result in results:
+            self._ledger.add(result)
+            new.setdefault((result.suite, result.variant), {})[result.case] = None
+        for demand in self._demands:
+            for name in self._candidates:
+                if cases := new.get((demand.name, name)):
+                    self._go_on(demand, name, cases)
+        if not self._may_stop():
+            return frozenset()
+        report = judge_ledger(
+            self._ledger,
+            [
+                d
+                if d.partial
+                else replace(d, cases=asked.get(d.name, 0), selected=asked.get(d.name, 0))
+                for d in self._demands
+            ],
+            self._roles,
+            self._baseline,
+            environments=self._environments,
+            sequential=True,
+        )
+        rows = [row for row in report.suites if row.role is VariantRole.CANDIDATE]
+        others = {row.suite for row in rows if row.verdict is not Verdict.REGRESSED}
+        return frozenset(row.suite for row in rows) - others
+
+    def _go_on(self, demand: SuiteDemand, variant: str, cases: Iterable[str]) -> None:
+        """Let the test of one candidate on one suite see the pairs of these cases."""
+        mine = self._ledger.of(demand.name, variant)
+        base = self._ledger.of(demand.name, self._baseline)
+        items: Items = {case: mine[case] for case in cases}
+        others: Items = {case: base[case] for case in cases if case in base}
+        pairs = make_pairs(items, others, on=demand.gate.on, insist=False)
+        before = self._progress.get((demand.name, variant), _Progress())
+        self._progress[demand.name, variant] = _Progress(
+            test=sequential_test(pairs, items, before.test),
+            pairs=before.pairs + len(pairs.cases),
+            change=before.change + float(pairs.changes.sum()),
+        )
+
+    def _may_stop(self) -> bool:
+        """Return whether the tests alone show a regression of all candidates in some suite."""
+        shown: list[set[str]] = []
+        for name in self._candidates:
+            whole = [
+                (demand, seen)
+                for demand in self._demands
+                if not demand.partial
+                and (seen := self._progress.get((demand.name, name)))
+                and seen.pairs
+            ]
+            adjusted = holm([seen.test.p for _, seen in whole])
+            shown.append(
+                {
+                    demand.name
+                    for (demand, seen), p in zip(whole, adjusted, strict=True)
+                    # Sums differ from means by rounding: the gate decides at the very bar.
+                    if p <= demand.gate.alpha
+                    and -seen.change / seen.pairs > demand.gate.margin - ROUNDING
+                }
+            )
+        return bool(shown and set.intersection(*shown))
