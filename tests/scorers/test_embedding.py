@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from harness.scorers import Answer, Context, Finding, parse_check
 
@@ -54,3 +56,24 @@ def test_empty_and_long_text_is_safe(folder: Path, name: str) -> None:
     assert score(folder, name, "  ").score == 0
     assert 0 <= score(folder, name, "cat " * 100_000).score <= 1
     assert 0 <= score(folder, name, "\ud800\x00\x1b[0m").score <= 1
+
+
+def test_pooling_that_is_not_computed_is_refused_when_the_suite_is_loaded(
+    folder: Path, tmp_path: Path
+) -> None:
+    check = {"similarity": {"reference": "a", "min": 0.5, "model": "model"}}
+    shutil.copytree(folder / "model", tmp_path / "model")
+    pooling = tmp_path / "model" / "1_Pooling"
+    pooling.mkdir()
+    (pooling / "config.json").write_text(
+        '{"pooling_mode_weightedmean_tokens": true, "pooling_mode": "weightedmean"}', "utf-8"
+    )
+    with pytest.raises(ValidationError, match="its pooling is weightedmean: use mean, cls, max"):
+        parse_check(check, root=tmp_path)
+    (pooling / "config.json").write_text('{"pooling_mode_cls_token": true}', "utf-8")
+    assert parse_check(check, root=tmp_path)(Answer("a"), Context()).score == pytest.approx(1)
+    (tmp_path / "model" / "modules.json").write_text(
+        '[{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}]', "utf-8"
+    )
+    with pytest.raises(ValidationError, match=r"its modules.json has Dense, which is not computed"):
+        parse_check(check, root=tmp_path)
