@@ -205,7 +205,7 @@ def _summary(info: RunInfo, gate: GateReport) -> Iterator[str]:
     scorecard = build_scorecard(info, gate)
     for card in scorecard.candidates():
         yield f"{label(card.verdict).upper()}: {card.summary}"
-    yield from (f"warning: {text}" for text in scorecard.warnings)
+    yield from (f"warning: {text}" for text in scorecard.gate.warnings)
 
 
 def _files(info: RunInfo, settings: Settings) -> list[str]:

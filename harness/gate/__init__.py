@@ -26,7 +26,8 @@ from harness.gate.several import (
     compare_ledgers,
     compare_pairwise,
 )
-from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict, Verdict
+from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict
+from harness.results import Verdict
 
 __all__ = [
     "EARLY_STOP",

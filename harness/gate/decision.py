@@ -18,8 +18,8 @@ from harness.gate.comparison import (
 from harness.gate.pairs import Items, Ledger, Pairs, collect, known_only, make_pairs
 from harness.gate.sentences import names
 from harness.gate.sequential import sequential_test
-from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict, Verdict
-from harness.results import Result
+from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict
+from harness.results import Result, Verdict
 
 BELIEVABLE_GAIN = 0.20  # adapters that gain more exist, but a broken check is as likely
 GAIN_ALPHA = 0.01  # after Holm, one-sided

@@ -11,8 +11,8 @@ from harness.gate.decision import Environments, Roles, judge_ledger
 from harness.gate.pairs import Items, Ledger, make_pairs
 from harness.gate.sequential import START, SequentialTest, sequential_test
 from harness.gate.statistics import holm
-from harness.gate.values import SuiteDemand, Verdict
-from harness.results import Result
+from harness.gate.values import SuiteDemand
+from harness.results import Result, Verdict
 
 
 @dataclass(frozen=True, slots=True)

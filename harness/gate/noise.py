@@ -31,6 +31,11 @@ class NoiseFloor:
     flaky: tuple[str, ...]
     left_out: int
 
+    @property
+    def ci(self) -> tuple[float, float] | None:
+        """The interval for `flip_rate`; None without a pair."""
+        return (self.low, self.high) if self.pairs else None
+
 
 def noise_floor(first: Iterable[Result], second: Iterable[Result]) -> tuple[NoiseFloor, ...]:
     """The noise of each suite and variant that both runs have, by name."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Self
 
 from harness.common import GateSettings, VariantRole
-from harness.results import SuiteInfo
+from harness.results import SuiteInfo, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +31,6 @@ class SuiteDemand:
         return "" if whole else f"{self.selected} of {self.cases} cases"
 
 
-class Verdict(StrEnum):
-    """The decision on one suite and candidate, and on a run. The first that holds wins."""
-
-    ERROR = "error"
-    REGRESSED = "regressed"
-    BELOW_THRESHOLD = "below_threshold"
-    INCONCLUSIVE = "inconclusive"
-    PASS = "pass"
-
-
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How often one variant passed one suite.
@@ -59,6 +48,16 @@ class Rate:
     pass_rate: float
     low: float
     high: float
+
+    @property
+    def known(self) -> float | None:
+        """The pass rate; None without an item, where it says nothing."""
+        return self.pass_rate if self.n else None
+
+    @property
+    def ci(self) -> tuple[float, float] | None:
+        """The interval; None without an item."""
+        return (self.low, self.high) if self.n else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,16 @@ class Comparison:
     mde_adjusted: float | None = None
     more_cases: int | None = None
     family: int = 1
+
+    @property
+    def ci(self) -> tuple[float, float]:
+        """The interval for the difference."""
+        return self.low, self.high
+
+    @property
+    def sees(self) -> float | None:
+        """The smallest drop that this suite can see as the gate decides: after Holm."""
+        return self.mde_adjusted if self.family > 1 else self.mde
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TextIO
 
 from harness.common import InputError, MachineryError, Problem
+from harness.reports.document import dumps, publish
 from harness.reports.html import Page
 from harness.reports.markdown import to_markdown
-from harness.reports.scorecard import Scorecard, dumps
+from harness.reports.scorecard import Scorecard
 from harness.results import Result, result_to_json
 
 LATEST = "latest"
@@ -108,7 +109,8 @@ def _write_all(
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """Write the files; what is to look at first is known when all results were seen."""
     paths.directory.mkdir(exist_ok=True)
-    page = Page(scorecard)
+    document = publish(scorecard)
+    page = Page(scorecard, document)
     with whole_file(paths.results) as file:
         for result in results():
             file.write(dumps(result_to_json(result)) + "\n")
@@ -118,7 +120,7 @@ def _write_all(
     with whole_file(paths.markdown) as file:
         file.write(to_markdown(scorecard))
     with whole_file(paths.json) as file:
-        file.write(scorecard.to_json())
+        file.write(document.to_json())
     return page.named_first()
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from harness.common import VariantRole
-from harness.reports.scorecard import Category, Scorecard, VariantCard
+from harness.gate import SuiteVerdict
+from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.words import (
+    answered,
     duration,
     label,
     listed,
@@ -26,76 +28,62 @@ _SPECIAL = str.maketrans(
 
 
 def to_markdown(scorecard: Scorecard) -> str:
-    """The verdicts first, then one row per suite and variant, then what it was made under."""
-    parts = [f"## {label(scorecard.verdict)}: {scorecard.run.kind} {escaped(scorecard.run.id)}\n"]
+    """Return the verdicts first, a row per suite and variant, and what it was made under."""
+    run, gate = scorecard.run, scorecard.gate
+    parts = [f"## {label(gate.verdict)}: {scorecard.kind} {escaped(run.id)}\n"]
     parts += [_verdict(card, scorecard) for card in scorecard.candidates()]
-    if not scorecard.run.finished:
+    if not run.finished:
         parts.append("**The run did not finish: figures cover what was done.**\n")
-    parts.append(_HEAD + "".join(_row(row) for row in scorecard.categories))
-    remarks = [f"- warning: {escaped(text)}\n" for text in _warnings(scorecard)]
+    parts.append(_HEAD + "".join(_row(row) for row in gate.suites))
+    own = [f"{r.variant}, {r.suite}: {t}" for r in gate.suites for t in scorecard.warnings_of(r)]
+    remarks = [f"- warning: {escaped(text)}\n" for text in (*gate.warnings, *own)]
     remarks += [
         f"- noise floor, {escaped(r.variant)} asked twice: "
         f"{escaped(noise(r.suite, r.flip_rate, r.pairs, r.flaky))}\n"
         for r in scorecard.noise
     ]
-    remarks += [f"- note: {escaped(note)}\n" for note in scorecard.notes]
+    remarks += [f"- note: {escaped(note)}\n" for note in run.notes]
     if remarks:
         parts.append("".join(remarks))
-    parts.append(_made_under(scorecard))
+    made = f"{answered(run)} in {duration(run.seconds)} · " if scorecard.kind == "run" else ""
+    parts.append(
+        f"{made}{escaped(run.backend)} · "
+        f"harness {escaped(run.harness_version)} · signature {scorecard.signature}\n"
+    )
     return "\n".join(parts)
 
 
-def _verdict(card: VariantCard, scorecard: Scorecard) -> str:
+def _verdict(card: VariantVerdict, scorecard: Scorecard) -> str:
     head = f"{label(card.verdict)}. " if card.verdict else ""
     lines = [f"**{head}{escaped(card.summary)}**\n"]
     for row in scorecard.rows(variant=card.name):
-        if row.gate and row.suite in card.blocked_by:
-            lines += [f"- {escaped(row.suite)}: {escaped(reason)}" for reason in row.gate.reasons]
-            if row.gate.worse:
-                cases = listed([f"`{case}`" for case in row.gate.worse])
+        if row.suite in card.blocked_by:
+            lines += [f"- {escaped(row.suite)}: {escaped(reason)}" for reason in row.reasons]
+            if row.comparison and row.comparison.worse:
+                cases = listed([f"`{case}`" for case in row.comparison.worse])
                 lines.append(f"  Got worse: {cases}")
     return "\n".join(lines) + "\n"
 
 
-def _warnings(scorecard: Scorecard) -> list[str]:
-    """Those about the run, then those about a suite of a candidate."""
-    rows = scorecard.categories
-    own = [f"{r.variant}, {r.suite}: {text}" for r in rows for text in scorecard.warnings_of(r)]
-    return [*scorecard.warnings, *own]
-
-
-def _row(row: Category) -> str:
-    gate = row.gate
-    verdict = label(gate.verdict) if gate else _standing(row)
+def _row(row: SuiteVerdict) -> str:
+    rate, seen = row.rate, row.comparison if row.verdict else None
+    standing = f"no verdict: {row.partial}" if row.partial else "no verdict"
+    if row.role is not VariantRole.CANDIDATE:
+        standing = row.role.value
     cells = (
         escaped(row.suite),
         escaped(row.variant),
-        f"{row.passed}/{row.n}",
-        percent(row.pass_rate),
-        span(row.ci),
-        points(gate.delta) if gate and gate.delta is not None else "",
-        points_span(gate.delta_ci) if gate else "",
-        probability(gate.p_adjusted) if gate and gate.p_adjusted is not None else "",
-        verdict,
+        f"{rate.passed}/{rate.n}",
+        percent(rate.known),
+        span(rate.ci),
+        points(seen.delta) if seen else "",
+        points_span(seen.ci) if seen else "",
+        probability(seen.p_adjusted) if seen else "",
+        label(row.verdict) if row.verdict else standing,
     )
     return "| " + " | ".join(cells) + " |\n"
 
 
-def _standing(row: Category) -> str:
-    if row.role is VariantRole.CANDIDATE:
-        return f"no verdict: {row.partial}" if row.partial else "no verdict"
-    return row.role.value
-
-
-def _made_under(scorecard: Scorecard) -> str:
-    run = scorecard.run
-    made = f"{run.answers} in {duration(run.seconds)} · " if run.kind == "run" else ""
-    return (
-        f"{made}{escaped(run.backend)} · "
-        f"harness {escaped(run.harness_version)} · signature {scorecard.signature.digest}\n"
-    )
-
-
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """Return text that Markdown shows as it is."""
     return text.translate(_SPECIAL)

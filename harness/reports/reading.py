@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import ValidationError
 
 from harness.common import InputError, Problem
-from harness.reports.scorecard import SCHEMA_VERSION, Scorecard, SuiteCard, VariantCard
-from harness.results import Result, RunInfo, SuiteInfo, VariantInfo, result_from_json
+from harness.reports.document import SCHEMA_VERSION, ScorecardDocument
+from harness.results import Outcome, Result, RunInfo, result_from_json
 
 if TYPE_CHECKING:
     import pandas
@@ -36,7 +36,7 @@ COLUMNS = (*PLAIN, "outcome", "passed", "response", "failed_checks", "tags")
 
 
 def to_frame(results: Iterable[Result]) -> pandas.DataFrame:
-    """One row per case, variant and repeat, with the columns `COLUMNS`.
+    """Return one row per case, variant and repeat, with the columns `COLUMNS`.
 
     `passed` is a boolean, false for errors and skips as well: `outcome` tells them apart.
     `response` joins the answers of several turns by a blank line; `failed_checks` and `tags` are
@@ -48,22 +48,19 @@ def to_frame(results: Iterable[Result]) -> pandas.DataFrame:
         raise InputError(
             Problem("pandas is not installed", hint='pip install "adapter-gate-harness[pandas]"')
         ) from None
-    return pandas.DataFrame([_row(result) for result in results], columns=list(COLUMNS))
+    rows = [
+        {
+            **{name: getattr(result, name) for name in PLAIN},
+            "outcome": result.outcome.value,
+            "passed": result.outcome is Outcome.PASS,
+            "response": "\n\n".join(result.responses),
+            "failed_checks": tuple(check.check for check in result.checks if not check.passed),
+            "tags": result.tags,
+        }
+        for result in results
+    ]
+    return pandas.DataFrame(rows, columns=list(COLUMNS))
 
-
-def _row(result: Result) -> dict[str, object]:
-    return {
-        **{name: getattr(result, name) for name in PLAIN},
-        "outcome": result.outcome.value,
-        "passed": result.outcome.value == "pass",
-        "response": "\n\n".join(result.responses),
-        "failed_checks": tuple(check.check for check in result.checks if not check.passed),
-        "tags": result.tags,
-    }
-
-
-if TYPE_CHECKING:
-    import pandas
 
 AGAIN = "copy the folder again, or write it again: harness show RUN"
 
@@ -73,44 +70,32 @@ class SavedRun:
     """A run as its folder under `reports/` holds it."""
 
     directory: Path
-    scorecard: Scorecard
+    scorecard: ScorecardDocument
 
     @property
     def info(self) -> RunInfo:
         """The record of the run, as far as the scorecard has it."""
-        run, card = self.scorecard.run, self.scorecard
-        return RunInfo(
-            id=run.id,
-            started=run.started,
-            seconds=run.seconds,
-            harness_version=run.harness_version,
-            backend=run.backend,
-            baseline=run.baseline,
-            suites=tuple(map(_suite, run.suites)),
-            variants=tuple(map(_variant, card.variants)),
-            notes=card.notes,
-            execution=run.execution,
-            scorers=card.signature.scorers,
-            judges=card.signature.judges,
-            generated=run.generated,
-            cached=run.cached,
-            finished=run.finished,
-            source=run.source,
-            options=run.options,
-        )
+        return self.scorecard.info
 
     def results(self) -> Iterator[Result]:
-        """All results of the variants that answered in the run, read line by line.
+        """Yield all results of the variants that answered in the run, line by line.
 
         Raises InputError, with the line, for a row that is none, and at the end of the file where
         results are missing that the scorecard counts.
         """
         path = self.directory / "results.jsonl"
         seen: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for number, line in enumerate(_lines(path), start=1):
-            result = _result(path, number, line)
-            seen[result.suite, result.variant].add(result.case)
-            yield result
+        try:
+            with path.open(encoding="utf-8") as file:
+                for number, line in enumerate(file, start=1):
+                    result = _result(path, number, line)
+                    seen[result.suite, result.variant].add(result.case)
+                    yield result
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            raise InputError(
+                Problem(f"cannot read the results: {reason}", path=str(path))
+            ) from None
         answered = {variant.name for variant in self.info.answered}
         missing = [
             f"suite {row.suite}, variant {row.variant}: {there} of {row.n + row.skipped} cases"
@@ -125,19 +110,23 @@ class SavedRun:
             )
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row per case, variant and repeat; see `harness.reports.reading`."""
+        """Return one row per case, variant and repeat; see `harness.reports.reading`."""
         return to_frame(self.results())
 
 
 def load_run(path: str | Path) -> SavedRun:
-    """The run in a folder under `reports/`, `latest` included.
+    """Read the run in a folder under `reports/`, `latest` included.
 
     Raises InputError for a folder without a scorecard, or with one that is not whole.
     """
-    directory = _pointed(Path(path))
+    directory = Path(path)
+    if directory.is_file() and directory.stat().st_size < 200:
+        # Where a system has no links, `latest` is a file with the name of the folder.
+        name = directory.read_text(encoding="utf-8", errors="replace").strip()
+        directory = directory.parent / name
     file = directory / "scorecard.json"
     try:
-        text = file.read_text(encoding="utf-8")
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise InputError(
@@ -147,23 +136,10 @@ def load_run(path: str | Path) -> SavedRun:
                 expected="a folder under reports/, as a run leaves it",
             )
         ) from None
-    return SavedRun(directory, _scorecard(file, text))
-
-
-def _pointed(path: Path) -> Path:
-    """Where a system has no links, `latest` is a file with the name of the folder."""
-    if path.is_file() and path.stat().st_size < 200:
-        return path.parent / path.read_text(encoding="utf-8", errors="replace").strip()
-    return path
-
-
-def _scorecard(path: Path, text: str) -> Scorecard:
-    try:
-        content = json.loads(text)
     except json.JSONDecodeError as error:
         problem = Problem(
             f"the scorecard is not whole JSON: {error.msg}",
-            path=str(path),
+            path=str(file),
             line=error.lineno,
             column=error.colno,
             hint=AGAIN,
@@ -173,44 +149,40 @@ def _scorecard(path: Path, text: str) -> Scorecard:
     if version != SCHEMA_VERSION:
         problem = Problem(
             "the scorecard has another format version",
-            path=str(path),
+            path=str(file),
             found=str(version),
             expected=str(SCHEMA_VERSION),
         )
         raise InputError(problem)
     try:
-        return Scorecard.model_validate(content)
+        return SavedRun(directory, ScorecardDocument.model_validate(content))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        problem = Problem(f"the scorecard is wrong at {place}: {first['msg']}", path=str(path))
+        problem = Problem(f"the scorecard is wrong at {place}: {first['msg']}", path=str(file))
         raise InputError(problem) from None
 
 
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            yield from file
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(Problem(f"cannot read the results: {reason}", path=str(path))) from None
-
-
 def _result(path: Path, number: int, line: str) -> Result:
+    """Read one row; its number counts from 1."""
+    expected = "a score is a number from 0 to 1"
+    more: dict[str, Any] = {}
     try:
         result = result_from_json(json.loads(line, parse_constant=_no_number))
     except json.JSONDecodeError:
         cut = not line.endswith("\n")
         message = "the file ends in the middle of a row" if cut else "this row is not JSON"
-        _refuse(path, number, message, hint=AGAIN)
+        more = {"hint": AGAIN}
     except _NoNumberError as error:
-        _refuse(path, number, f"{error} is no number", wanted="a score is a number from 0 to 1")
+        message, more = f"{error} is no number", {"expected": expected}
     except (KeyError, TypeError, ValueError) as error:
-        _refuse(path, number, f"this row is no result: {error!r}")
-    if isinstance(result.score, bool) or not isinstance(result.score, int | float):
-        wanted = "a score is a number from 0 to 1"
-        _refuse(path, number, f"{result.score!r} is no number", wanted=wanted)
-    return result
+        message = f"this row is no result: {error!r}"
+    else:
+        score: object = result.score  # the row may hold anything
+        if isinstance(score, int | float) and not isinstance(score, bool):
+            return result
+        message, more = f"{score!r} is no number", {"expected": expected}
+    raise InputError(Problem(message, path=str(path), line=number, **more)) from None
 
 
 class _NoNumberError(Exception):
@@ -219,16 +191,3 @@ class _NoNumberError(Exception):
 
 def _no_number(text: str) -> NoReturn:
     raise _NoNumberError(text)
-
-
-def _refuse(path: Path, number: int, message: str, **more: Any) -> NoReturn:
-    raise InputError(Problem(message, path=str(path), line=number, **more)) from None
-
-
-def _suite(card: SuiteCard) -> SuiteInfo:
-    return SuiteInfo(**{name: getattr(card, name) for name in SuiteInfo.__dataclass_fields__})
-
-
-def _variant(card: VariantCard) -> VariantInfo:
-    known = (name for name in VariantInfo.__dataclass_fields__ if hasattr(card, name))
-    return VariantInfo(**{name: getattr(card, name) for name in known})

@@ -1,280 +1,189 @@
-"""A run's summary: per suite and variant, rates, intervals and verdicts.
+"""A run's scorecard: per suite and variant, rates, intervals and verdicts, and what they mean.
 
-The values here are the contract of `scorecard.json`; every other report is a view of them.
+It holds the values of the run and of the gate as they are; every report is a view of it.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from harness.common import GateSettings, JsonValue, VariantRole
-from harness.gate import Verdict
+from harness.common import VariantRole, digest
+from harness.gate import GateReport, NoiseFloor, SuiteVerdict, Verdict
 from harness.gate.sequential import METHOD as MAY_STOP_EARLY
-from harness.reports.sections.collect import Extras
-from harness.reports.words import plural
+from harness.reports.sections import Extras
+from harness.reports.words import listed
+from harness.results import RunInfo, Trend, VariantInfo
 
-SCHEMA_VERSION: Literal[1] = 1
 BLIND = "too few cases to see a drop of any size: a pass says nothing about a loss there"
+_BECAUSE = {
+    Verdict.ERROR: "the run broke in",
+    Verdict.REGRESSED: "it got worse in",
+    Verdict.BELOW_THRESHOLD: "it is below the bar in",
+    Verdict.INCONCLUSIVE: "too few cases to tell in",
+}
 
 
-class _Card(BaseModel):
-    """Frozen; a reader of an older version ignores what a newer one adds."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class Gate(_Card):
-    """The decision on one suite and candidate. Differences are candidate − baseline, in shares.
-
-    Without a baseline the differences and p values are null. `mde` is the smallest drop that the
-    suite can see on its own, `mde_adjusted` after Holm over the `family` of suites; null where it
-    can see none. `worse` and `better` name the cases that changed, the largest change first.
-    Not in `pairs`: `left_out` ones with an error or a skip, `refused` ones that were not asked the
-    same, and cases of one side alone. So many of the `reasons` as `against` says, from the first,
-    stand in the way; `warnings` do not decide.
-    """
-
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    against: int = 0
-    delta: float | None = None
-    delta_ci: tuple[float, float] | None = None
-    p: float | None = None
-    p_adjusted: float | None = None
-    mde: float | None = None
-    mde_adjusted: float | None = None
-    lower_bound: float | None = None
-    method: str = ""
-    family: int = 1
-    pairs: int = 0
-    clusters: int | None = None
-    left_out: int = 0
-    refused: int = 0
-    only_baseline: int = 0
-    only_candidate: int = 0
-    more_cases: int | None = None
-    worse: tuple[str, ...] = ()
-    better: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def sees(self) -> float | None:
-        """The smallest drop that this suite can see as the gate decides: after Holm."""
-        return self.mde_adjusted if self.family > 1 else self.mde
-
-
-class Category(_Card):
-    """One suite and one variant. `gate` is null for a baseline, a reference and part of a suite.
-
-    n = passed + failed + errors without repeats; skipped cases are not in n. `pass_rate` and its
-    95 % interval `ci` are shares, null where n is 0. `partial` says "7 of 60 cases"; `uncompared`
-    that the baseline has no result in this suite, so that the bars alone decided.
-    """
-
-    suite: str
-    category: str
-    variant: str
-    role: VariantRole
-    n: int
-    passed: int
-    failed: int
-    errors: int
-    skipped: int
-    pass_rate: float | None
-    ci: tuple[float, float] | None
-    gate: Gate | None
-    partial: str = ""
-    uncompared: bool = False
-
-
-class Noise(_Card):
-    """One suite answered twice by the same variant. It informs: no verdict uses it.
-
-    `flip_rate` is the share of cases with another outcome the second time, with a 95 % interval;
-    `flaky` names them.
-    """
-
-    suite: str
-    variant: str
-    pairs: int
-    flip_rate: float
-    ci: tuple[float, float] | None
-    flaky: tuple[str, ...]
-    left_out: int
-
-
-class Past(_Card):
-    """An earlier run's rate."""
-
-    run: str
-    started: str
-    pass_rate: float
-    verdict: Verdict | None
-
-
-class Trend(_Card):
-    """Earlier rates of one suite and variant, oldest first; this run's own is not among them."""
-
-    suite: str
-    variant: str
-    points: tuple[Past, ...]
-
-
-class SuiteCard(_Card):
-    """A suite as it was run: its bars, its sampling, and how many of its cases took part.
-
-    `sampling` is that of the suite before a variant's overrides, with the repeats of a case; a
-    setting that cases share not is null.
-    """
-
-    name: str
-    category: str
-    path: str
-    description: str
-    gate: GateSettings
-    cases: int
-    selected: int
-    sampling: dict[str, Any] = Field(default_factory=dict)
-
-
-class Run(_Card):
-    """What was run, when and how. `started` is ISO 8601 in UTC, `seconds` the wall time.
-
-    A comparison of earlier runs is a run that generates nothing: its variants are the sides.
-    `source` says where a baseline that did not answer in this run comes from, `options` how the
-    command line names this run's model and variants.
-    """
-
-    kind: Literal["run", "comparison"] = "run"
-    id: str
-    started: str
-    seconds: float
-    harness_version: str
-    backend: str
-    baseline: str | None
-    finished: bool
-    generated: int
-    cached: int
-    execution: dict[str, str] = Field(default_factory=dict)
-    suites: tuple[SuiteCard, ...] = ()
-    source: str = ""
-    options: tuple[str, ...] = ()
-
-    @property
-    def answers(self) -> str:
-        """Where the answers come from: "42 answers generated, 18 from the store"."""
-        made = "read" if self.backend == "replay" else "generated"
-        return f"{plural(self.generated, 'answer')} {made}, {self.cached:,} from the store"
-
-
-class VariantCard(_Card):
+@dataclass(frozen=True, slots=True)
+class VariantVerdict:
     """A variant, and what the gate says about it over all of its suites.
 
-    `verdict` is null where nothing was decided; `summary` says the verdict in one sentence and
-    `blocked_by` names the suites that stand in the way. `signature` is a digest of everything
-    that this variant's numbers were made under.
+    `verdict` is None where nothing was decided; `summary` says it in one sentence and `blocked_by`
+    names the suites that stand in the way. `signature` is a digest of everything that this
+    variant's numbers were made under.
     """
 
-    name: str
-    role: VariantRole
-    model: str
-    adapter: str | None
-    weights: str
-    adapter_hash: str
-    environment: dict[str, str]
-    system: str | None
-    sampling: dict[str, Any]
-    chat_template: str | None = None
+    info: VariantInfo
     signature: str
     verdict: Verdict | None
     summary: str
     blocked_by: tuple[str, ...] = ()
 
-
-class Signature(_Card):
-    """What all numbers of the card were made under; `digest` covers the variants' as well."""
-
-    digest: str
-    harness: str
-    backend: str
-    scorers: dict[str, int]
-    judges: dict[str, str] = Field(default_factory=dict)
+    @property
+    def name(self) -> str:
+        """The variant's name."""
+        return self.info.name
 
 
-class Scorecard(_Card):
-    """The contract of `scorecard.json`. `notes` are choices made for the user, with reasons."""
+@dataclass(frozen=True)
+class Scorecard:
+    """A run, or a comparison of earlier runs, whose variants are the sides.
 
-    schema_version: Literal[1] = SCHEMA_VERSION
-    run: Run
-    variants: tuple[VariantCard, ...]
-    categories: tuple[Category, ...]
-    verdict: Verdict | None
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    noise: tuple[Noise, ...] = ()
+    `history` holds the lines of suites and variants that are in this run.
+    """
+
+    run: RunInfo
+    gate: GateReport
+    kind: Literal["run", "comparison"] = "run"
+    noise: tuple[NoiseFloor, ...] = ()
     history: tuple[Trend, ...] = ()
-    extras: Extras = Extras()
-    signature: Signature
+    extras: Extras = field(default_factory=dict)
 
-    def candidates(self) -> tuple[VariantCard, ...]:
-        """The variants that were gated, the worst verdict first."""
+    @cached_property
+    def variants(self) -> tuple[VariantVerdict, ...]:
+        """All variants, in the order of the run."""
+        return tuple(
+            _judged(info, self.run, self.rows(variant=info.name)) for info in self.run.variants
+        )
+
+    @property
+    def signature(self) -> str:
+        """A digest of what all numbers of the card were made under."""
+        return digest([variant.signature for variant in self.variants], 12)
+
+    def candidates(self) -> tuple[VariantVerdict, ...]:
+        """Return the variants that were gated, the worst verdict first."""
         order: list[Verdict | None] = [*Verdict, None]
-        found = [card for card in self.variants if card.role is VariantRole.CANDIDATE]
-        return tuple(sorted(found, key=lambda card: order.index(card.verdict)))
+        found = [each for each in self.variants if each.info.role is VariantRole.CANDIDATE]
+        return tuple(sorted(found, key=lambda each: order.index(each.verdict)))
 
-    def rows(self, *, suite: str = "", variant: str = "") -> tuple[Category, ...]:
-        """The rows of one suite, of one variant, or of both."""
+    def rows(self, *, suite: str = "", variant: str = "") -> tuple[SuiteVerdict, ...]:
+        """Return the results of one suite, of one variant, or of both."""
         return tuple(
             row
-            for row in self.categories
+            for row in self.gate.suites
             if (not suite or row.suite == suite) and (not variant or row.variant == variant)
         )
 
-    def warnings_of(self, row: Category) -> tuple[str, ...]:
-        """The gate's warnings about a row, and whether its pass could have been no other."""
-        if row.gate is None:
+    def warnings_of(self, row: SuiteVerdict) -> tuple[str, ...]:
+        """Return the gate's warnings about a verdict, and whether a pass could be no other.
+
+        A pass by `non_inferiority` is shown, and a test that may stop early has no such figure.
+        """
+        if row.verdict is None:
             return ()
-        return (*row.gate.warnings, *([BLIND] if self._blind(row, row.gate) else []))
-
-    def _blind(self, row: Category, gate: Gate) -> bool:
-        """A pass by `non_inferiority` is shown, and a test that may stop early has no figure."""
-        passed = any(c.name == row.variant and c.verdict is Verdict.PASS for c in self.variants)
+        seen = row.comparison
+        passed = any(v.name == row.variant and v.verdict is Verdict.PASS for v in self.variants)
         shown = [s.name for s in self.run.suites if s.gate.policy == "non_inferiority"]
-        unseeing = gate.delta is not None and gate.sees is None and gate.method != MAY_STOP_EARLY
-        return passed and unseeing and row.suite not in shown
+        unseeing = seen is not None and seen.sees is None and seen.method != MAY_STOP_EARLY
+        blind = passed and unseeing and row.suite not in shown
+        return (*row.warnings, *([BLIND] if blind else []))
 
-    def past(self, row: Category) -> tuple[float, ...]:
-        """The rates of a row's suite and variant in earlier runs, and in this one."""
+    def past(self, row: SuiteVerdict) -> tuple[float, ...]:
+        """Return the rates of a row's suite and variant in earlier runs, and in this one."""
         for trend in self.history:
             if (trend.suite, trend.variant) == (row.suite, row.variant):
                 rates = [point.pass_rate for point in trend.points]
-                return (*rates, *([] if row.pass_rate is None else [row.pass_rate]))
+                return (*rates, *([row.rate.pass_rate] if row.rate.n else []))
         return ()
 
-    def to_json(self) -> str:
-        """The text of `scorecard.json`."""
-        return self.model_dump_json(indent=2) + "\n"
+
+def build_scorecard(
+    info: RunInfo,
+    report: GateReport,
+    *,
+    kind: Literal["run", "comparison"] = "run",
+    noise: Iterable[NoiseFloor] = (),
+    history: Iterable[Trend] = (),
+    extras: Extras | None = None,
+) -> Scorecard:
+    """Return the scorecard of a run, from what was run and what the gate said."""
+    present = {(row.suite, row.variant) for row in report.suites}
+    own = tuple(trend for trend in history if (trend.suite, trend.variant) in present)
+    return Scorecard(info, report, kind, tuple(noise), own, extras or {})
 
 
-def scorecard_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of `scorecard.json`."""
-    schema = Scorecard.model_json_schema(mode="serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+def _judged(info: VariantInfo, run: RunInfo, rows: tuple[SuiteVerdict, ...]) -> VariantVerdict:
+    """Judge a variant by all of its suites, the worst verdict first.
+
+    It passes only where all of its suites were decided. What was not compared with the baseline
+    leaves open whether it may be replaced.
+    """
+    blocking: dict[Verdict, tuple[str, ...]] = {
+        verdict: suites
+        for verdict in Verdict
+        if verdict is not Verdict.PASS
+        and (suites := tuple(row.suite for row in rows if row.verdict is verdict))
+    }
+    decided = {row.verdict for row in rows} - {None}
+    decided |= {Verdict.INCONCLUSIVE for row in rows if row.uncompared}
+    worst = next((verdict for verdict in Verdict if verdict in decided), None)
+    if worst is Verdict.PASS and any(row.verdict is None for row in rows):
+        worst = None
+    made_under = {
+        "harness": run.harness_version,
+        "backend": run.backend,
+        "scorers": dict(run.scorers),
+        "weights": info.weights,
+        "adapter": info.adapter_hash,
+        "environment": dict(info.environment),
+        "system": info.system,
+        "sampling": dict(info.sampling),
+        **({"judges": dict(run.judges)} if run.judges else {}),
+    }
+    return VariantVerdict(
+        info=info,
+        signature=digest(made_under, 12),
+        verdict=worst,
+        summary=_summary(info, run.baseline, worst, blocking, rows),
+        blocked_by=tuple(suite for suites in blocking.values() for suite in suites),
+    )
 
 
-def dumps(value: JsonValue) -> str:
-    """Compact JSON, readable in any language; escaped only where UTF-8 cannot hold it."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, as a cut-off byte-level token leaves it
-        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text
-
-
-def embedded(value: JsonValue) -> str:
-    """JSON for a script element: no `<`, so that no text can end the element or open a comment."""
-    return dumps(value).replace("<", "\\u003c")
+def _summary(
+    info: VariantInfo,
+    baseline: str | None,
+    verdict: Verdict | None,
+    blocking: Mapping[Verdict, tuple[str, ...]],
+    rows: tuple[SuiteVerdict, ...],
+) -> str:
+    """Say the verdict on one variant in one sentence."""
+    if info.role is VariantRole.BASELINE:
+        return f"{info.name} is the baseline that the others are compared against."
+    if info.role is VariantRole.REFERENCE:
+        return f"{info.name} is a reference: reported, not gated."
+    deploy = f"replace {baseline}" if baseline else "be deployed"
+    if verdict is Verdict.PASS:
+        return f"{info.name} may {deploy}: every suite passes."
+    because = [f"{_BECAUSE[v]} {listed(suites)}" for v, suites in blocking.items()]
+    if suites := [row.suite for row in rows if row.uncompared]:
+        because.append(f"{listed(suites)} could not be compared, {baseline} has no result there")
+    if not because:
+        parts = [f"{row.suite} ({row.partial})" for row in rows if row.partial]
+        undecided = f"only part was run of {listed(parts)}" if parts else "nothing was gated"
+        return f"{info.name} is not judged: {undecided}."
+    if {Verdict.REGRESSED, Verdict.BELOW_THRESHOLD} & blocking.keys():
+        return f"{info.name} must not {deploy}: {'; '.join(because)}."
+    return f"No decision on {info.name}: {'; '.join(because)}."

@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.common import VariantRole
-from harness.gate import Verdict
+from harness.gate import SuiteVerdict
 from harness.reports.files import ReportPaths
-from harness.reports.scorecard import Category, Gate, Scorecard, VariantCard
+from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.words import (
     COLOUR,
+    answered,
     because,
     duration,
     encodable,
@@ -29,6 +30,7 @@ from harness.reports.words import (
     sight,
     span,
 )
+from harness.results import Verdict
 
 
 def print_summary(
@@ -82,57 +84,52 @@ class _Printer:
 
     def tables(self, scorecard: Scorecard) -> None:
         """One table per suite below its name, all with the same columns."""
-        rows = {row: self.cells(row) for row in scorecard.categories}
-        widths = _widths(list(rows.values()), self.console.width)
+        rows = [(row.suite, self.cells(row)) for row in scorecard.gate.suites]
+        widths = _widths([cells for _, cells in rows], self.console.width)
         self.console.print(_table(widths, [self.heads()]))
         for suite in scorecard.run.suites:
             self.line(self.text(suite.name, "bold"))
-            cells = [rows[row] for row in scorecard.rows(suite=suite.name)]
-            self.console.print(_table(widths, cells))
+            own = [cells for name, cells in rows if name == suite.name]
+            self.console.print(_table(widths, own))
 
     def heads(self) -> tuple[Text, ...]:
         names = ("", "passed", "rate (95 %)", "change (95 %)", "verdict")
         return tuple(self.text(name, "dim") for name in names)
 
-    def cells(self, row: Category) -> tuple[Text, ...]:
-        rate = percent(row.pass_rate) + (f" ({span(row.ci)})" if row.ci else "")
+    def cells(self, row: SuiteVerdict) -> tuple[Text, ...]:
+        rate, seen = row.rate, row.comparison if row.verdict else None
+        standing = "not gated" if row.role is VariantRole.CANDIDATE else row.role.value
+        if row.partial:
+            standing = f"partial: {row.partial}"
         return (
             self.text(f"  {row.variant}"),
-            self.text(f"{row.passed}/{row.n}"),
-            self.text(rate),
-            self.text(_change(row.gate)),
-            self.standing(row),
+            self.text(f"{rate.passed}/{rate.n}"),
+            self.text(percent(rate.known) + (f" ({span(rate.ci)})" if rate.ci else "")),
+            self.text(f"{points(seen.delta)} ({points_span(seen.ci)})" if seen else ""),
+            self.text(label(row.verdict), COLOUR[row.verdict])
+            if row.verdict
+            else self.text(standing, "dim"),
         )
 
-    def standing(self, row: Category) -> Text:
-        if row.gate:
-            return self.text(label(row.gate.verdict), COLOUR[row.gate.verdict])
-        if row.partial:
-            return self.text(f"partial: {row.partial}", "dim")
-        return self.text(
-            "not gated" if row.role is VariantRole.CANDIDATE else row.role.value, "dim"
-        )
-
-    def verdict(self, card: VariantCard, scorecard: Scorecard, first: First) -> None:
+    def verdict(self, card: VariantVerdict, scorecard: Scorecard, first: First) -> None:
         style = f"bold {COLOUR[card.verdict]}" if card.verdict else "bold"
         self.console.print()
         head = f"{label(card.verdict).upper()}  " if card.verdict else "· "
         self.line(self.text(head, style), self.text(card.summary, "" if card.verdict else "bold"))
-        gates = {row.suite: row.gate for row in scorecard.rows(variant=card.name) if row.gate}
-        for suite in card.blocked_by:
-            self.block(suite, gates[suite], first.get((card.name, suite), ()))
-        compared = {s: gate.sees for s, gate in gates.items() if gate.delta is not None}
+        rows = {row.suite: row for row in scorecard.rows(variant=card.name) if row.verdict}
+        for row in (rows[suite] for suite in card.blocked_by):
+            self.line(
+                self.text(f"{row.suite}: ", "bold"),
+                self.text(because(row.reasons, row.against, row.verdict)),
+                indent=2,
+            )
+            worse = row.comparison.worse if row.comparison else ()
+            told = worse and row.verdict is not Verdict.ERROR
+            self.look_at(worse if told else first.get((card.name, row.suite), ()))
+        compared = {s: row.comparison.sees for s, row in rows.items() if row.comparison}
         if not card.blocked_by and (said := sight(compared)):
             self.line(self.text(said, "dim"), indent=2)
         self.look_at(first.get((card.name, ""), ()))
-
-    def block(self, suite: str, gate: Gate, first: Sequence[str]) -> None:
-        self.line(
-            self.text(f"{suite}: ", "bold"),
-            self.text(because(gate.reasons, gate.against, gate.verdict)),
-            indent=2,
-        )
-        self.look_at(gate.worse if gate.worse and gate.verdict is not Verdict.ERROR else first)
 
     def look_at(self, cases: Sequence[str]) -> None:
         if cases:
@@ -140,8 +137,8 @@ class _Printer:
 
     def warnings(self, scorecard: Scorecard) -> None:
         """Each warning once, with the candidates that it is about."""
-        about: dict[str, list[str]] = {text: [] for text in scorecard.warnings}
-        for row in scorecard.categories:
+        about: dict[str, list[str]] = {text: [] for text in scorecard.gate.warnings}
+        for row in scorecard.gate.suites:
             for text in scorecard.warnings_of(row):
                 about.setdefault(f"{row.suite}: {text}", []).append(row.variant)
         if about:
@@ -159,12 +156,12 @@ class _Printer:
             rows = [noise(r.suite, r.flip_rate, r.pairs, r.flaky) for r in scorecard.noise]
             head = f"noise floor, {scorecard.noise[0].variant} asked twice: "
             self.line(self.text(head + "; ".join(rows), "dim"))
-        for note in scorecard.notes:
+        for note in run.notes:
             self.line(self.text(f"note: {note}", "dim"))
-        if run.kind == "run":
-            self.line(self.text(f"{run.answers}, {duration(run.seconds)}", "dim"))
+        if scorecard.kind == "run":
+            self.line(self.text(f"{answered(run)}, {duration(run.seconds)}", "dim"))
         if paths:
-            self.pair("scorecard" if run.kind == "run" else "comparison", str(paths.html))
+            self.pair("scorecard" if scorecard.kind == "run" else "comparison", str(paths.html))
         if next_command:
             self.pair("next", next_command)
 
@@ -191,12 +188,6 @@ def _table(widths: list[int], rows: list[tuple[Text, ...]]) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
-
-
-def _change(gate: Gate | None) -> str:
-    if gate is None or gate.delta is None:
-        return ""
-    return points(gate.delta) + (f" ({points_span(gate.delta_ci)})" if gate.delta_ci else "")
 
 
 LINE_EVERY = 30.0  # seconds between plain lines: a nightly log stays readable

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from harness.gate import values
-
-Verdict = values.Verdict
+from harness.results import RunInfo, Verdict
 
 SYMBOL = {
     Verdict.PASS: "✓",
@@ -108,6 +106,12 @@ def because(reasons: Sequence[str], against: int = 0, verdict: Verdict | None = 
 def plural(count: int, noun: str) -> str:
     """A count with its noun: "1 case", "7 cases", "1,204 cases"."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def answered(run: RunInfo) -> str:
+    """Say where the answers of a run come from: "42 answers generated, 18 from the store"."""
+    made = "read" if run.backend == "replay" else "generated"
+    return f"{plural(run.generated, 'answer')} {made}, {run.cached:,} from the store"
 
 
 def noise(suite: str, flip_rate: float, pairs: int, flaky: Sequence[str]) -> str:

@@ -24,11 +24,14 @@ from harness.results.values import (
     CheckResult,
     HaystackCell,
     Outcome,
+    Past,
     Result,
     RunInfo,
     Signature,
     SuiteInfo,
+    Trend,
     VariantInfo,
+    Verdict,
 )
 
 __all__ = [
@@ -40,6 +43,7 @@ __all__ = [
     "Note",
     "Observer",
     "Outcome",
+    "Past",
     "Planned",
     "Result",
     "Reused",
@@ -47,7 +51,9 @@ __all__ = [
     "Scored",
     "Signature",
     "SuiteInfo",
+    "Trend",
     "VariantInfo",
+    "Verdict",
     "Waiting",
     "ignore",
     "result_from_json",

@@ -84,9 +84,9 @@ def test_every_verdict_equals_a_computation_of_its_own(
 
     rows = {row.suite: row for row in report.scorecard.rows(variant="new")}
     for suite, (p, verdict) in expected(signs).items():
-        gate = rows[suite].gate
-        assert gate is not None
-        assert gate.p_adjusted == pytest.approx(p)
-        assert gate.verdict == verdict
+        seen = rows[suite].comparison
+        assert seen is not None
+        assert seen.p_adjusted == pytest.approx(p)
+        assert rows[suite].verdict == verdict
     worst = {verdict for _, verdict in expected(signs).values()}
     assert report.exit_code == (1 if "regressed" in worst else 0)

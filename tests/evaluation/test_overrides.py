@@ -91,9 +91,9 @@ def test_overrides_are_in_the_scorecard(report: RunReport, project: Path) -> Non
     cards = {card.name: card for card in report.scorecard.variants}
     page = report.paths.html.read_text()
 
-    assert cards["hot"].sampling == {"temperature": 0.7, "top_k": 50}
-    assert cards["curt"].system == "Answer with one word."
-    assert cards["bare"].chat_template == str(project / "templates/bare.jinja")
+    assert cards["hot"].info.sampling == {"temperature": 0.7, "top_k": 50}
+    assert cards["curt"].info.system == "Answer with one word."
+    assert cards["bare"].info.chat_template == str(project / "templates/bare.jinja")
     assert len({card.signature for card in cards.values()}) == 4
     for shown in ("temperature 0.7, top_k 50", "Answer with one word.", "templates/bare.jinja"):
         assert shown in page
@@ -105,7 +105,8 @@ def test_the_template_is_part_of_what_was_run_and_not_of_what_must_be_equal(
     cards = {card.name: card for card in report.scorecard.variants}
     signatures = {result.variant: result.signature for result in report.results()}
 
-    assert cards["bare"].environment["chat_template"] != cards["cool"].environment["chat_template"]
+    bare, cool = cards["bare"].info, cards["cool"].info
+    assert bare.environment["chat_template"] != cool.environment["chat_template"]
     assert len(set(signatures.values())) == 1
 
 

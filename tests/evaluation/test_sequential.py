@@ -50,13 +50,13 @@ def test_a_suite_stops_when_its_regression_is_shown(tmp_path: Path) -> None:
     report = run(project(tmp_path, {"bad": 0.4, "good": 0.0}))
 
     bad = {row.variant: row for row in report.scorecard.rows(suite="bad")}
-    assert bad["new"].n == bad["base"].n == LOOK
-    assert bad["new"].gate is not None
-    assert (bad["new"].gate.verdict, bad["new"].gate.method) == ("regressed", METHOD)
+    assert bad["new"].rate.n == bad["base"].rate.n == LOOK
+    assert bad["new"].comparison is not None
+    assert (bad["new"].verdict, bad["new"].comparison.method) == ("regressed", METHOD)
     good = report.scorecard.rows(suite="good", variant="new")[0]
-    assert good.n == CASES
-    assert good.gate is not None
-    assert (good.gate.verdict, good.gate.method) == ("pass", METHOD)
+    assert good.rate.n == CASES
+    assert good.comparison is not None
+    assert (good.verdict, good.comparison.method) == ("pass", METHOD)
     assert report.exit_code == 1
 
 

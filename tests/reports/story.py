@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from harness.gate import GateReport, SuiteDemand, decide
-from harness.reports import Scorecard, build_scorecard
-from harness.results import CheckResult, Outcome, Result, RunInfo
+from harness.reports import ExtrasCount, Scorecard, build_scorecard
+from harness.results import CheckResult, HaystackCell, Outcome, Result, RunInfo
 from tests.reports.samples import INJECTION, SUITES, VARIANTS, info, suite, variant
 
 LENGTHS, DEPTHS = (512, 1024, 1536), (0.0, 0.5, 1.0)
@@ -29,7 +30,9 @@ def story(cases: int = 40, seed: int = 7) -> tuple[Scorecard, Callable[[], Itera
             for number in range(cases):
                 yield from _case(name, number, random.Random(f"{seed}/{name}/{number}"))
 
-    return build_scorecard(_info(cases), _report(results())), results
+    count = ExtrasCount()
+    report = _report(count.passing(results()))
+    return build_scorecard(_info(cases), report, extras=count.extras()), results
 
 
 def _info(cases: int) -> RunInfo:
@@ -198,7 +201,8 @@ def _needles(name: str, number: int, who: str, passed: bool) -> Result:
     answer = f"The code is {code}." if passed else "The text does not say."
     checks = (_check("needle", passed, f"{'has' if passed else 'has no'} '{code}'"),)
     case = f"needle-{length}-d{depth * 100:g}-s{number}"
-    return _result(name, number, who, passed, text, (answer,), checks, case=case)
+    found = _result(name, number, who, passed, text, (answer,), checks, case=case)
+    return replace(found, cell=HaystackCell(length, depth))
 
 
 _SHAPES = {

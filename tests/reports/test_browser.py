@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     home = tmp_path_factory.mktemp("reports")
     card, results = story()
     options = ("--model", "models/base", "--adapter", "it's=out/a b")
-    card = card.model_copy(update={"run": card.run.model_copy(update={"options": options})})
+    card = replace(card, run=replace(card.run, options=options))
     page = write_reports(home, "story", card, results).html
     with browser(tmp_path_factory.mktemp("profile")) as driver:
         yield Open(driver, page)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from harness.common import Variant
 from harness.evaluation import Transcript, Trial, score_trial
-from harness.gate import flaky_cases
-from harness.reports import ExtrasCount, collect_extras
-from harness.reports.sections.collect import Extras
-from harness.reports.sections.stability import Unstable, stability
+from harness.reports import ExtrasCount, Section, collect_extras
+from harness.reports.sections.ifeval import IfevalSection
+from harness.reports.sections.json_levels import JsonLevelsSection
+from harness.reports.sections.role import RoleSection
+from harness.reports.sections.stability import StabilitySection, Unstable
 from harness.results import CheckResult, Outcome, Result
 from harness.scorers import Answer, Context, parse_check
 from harness.suites import Case, Position, Turn
@@ -24,16 +26,26 @@ LONG = {"id": "length_constraints:number_words", "num_words": 3, "relation": "at
 SCHEMA = {"schema": {"type": "object", "required": ["total"]}}
 
 
-def scored(*answers: str, checks: list[Any], name: str = "c", category: str = "x") -> Result:
+def scored(*answers: str, checks: list[Any], name: str = "c") -> Result:
     """A result as the runner makes it: each turn has the same checks."""
     from harness.backends import Completion
     from harness.common import Message
 
     turns = tuple(Turn("q", tuple(map(parse_check, checks))) for _ in answers)
-    case = Case(name, "s", category, Position("s.yaml", 1, 1), turns)
+    case = Case(name, "s", "x", Position("s.yaml", 1, 1), turns)
     messages = tuple(Message("user", "q") for _ in answers)
     said = tuple(Completion(answer, "stop") for answer in answers)
     return score_trial(Trial(case, Variant("v", "m")), Transcript(messages, said))
+
+
+Row = TypeVar("Row")
+
+
+def counted(section: Section[Row], results: Iterable[Result]) -> tuple[Row, ...]:
+    """The rows of a section after these results."""
+    for each in results:
+        section.see(each)
+    return tuple(section.rows())
 
 
 def test_results_are_counted_on_their_way_to_another_reader() -> None:
@@ -41,20 +53,21 @@ def test_results_are_counted_on_their_way_to_another_reader() -> None:
     count = ExtrasCount()
 
     assert list(count.passing(results)) == results
-    assert count.extras() == collect_extras(results) != Extras()
+    assert count.extras() == collect_extras(results) != {}
 
 
 def test_a_run_without_such_checks_has_no_extras() -> None:
-    assert collect_extras([scored("yes", checks=[{"contains": "yes"}])]) == Extras()
+    assert collect_extras([scored("yes", checks=[{"contains": "yes"}])]) == {}
 
 
 def test_ifeval_counts_prompts_and_instructions_strictly_and_loosely() -> None:
     both = [{"ifeval": FORBIDDEN}, {"ifeval": LONG}, {"contains": "never there"}]
     answers = ["one two three", "the fee is high", "fee\none two three", ""]
 
-    (row,) = collect_extras(
-        scored(answer, checks=both, name=f"c{n}") for n, answer in enumerate(answers)
-    ).ifeval
+    (row,) = counted(
+        IfevalSection(),
+        (scored(answer, checks=both, name=f"c{n}") for n, answer in enumerate(answers)),
+    )
 
     assert (row.suite, row.variant, row.prompts, row.instructions) == ("s", "v", 4, 8)
     assert (row.prompt_strict, row.prompt_loose) == (1 / 4, 2 / 4)
@@ -65,7 +78,7 @@ def test_json_levels_are_reported_apart() -> None:
     checks = [{"json_schema": SCHEMA}, {"json_value": {"path": "$.total", "equals": 1}}]
     answers = ['{"total": 1}', '{"total": 2}', '{"sum": 1}', 'So: {"total": 1}', "no", ""]
 
-    (row,) = collect_extras(scored(answer, checks=checks) for answer in answers).json_levels
+    (row,) = counted(JsonLevelsSection(), (scored(answer, checks=checks) for answer in answers))
 
     assert [(level.level, level.reached, level.n) for level in row.levels] == [
         ("L0", 3, 6),
@@ -76,7 +89,7 @@ def test_json_levels_are_reported_apart() -> None:
 
 
 def test_a_level_that_no_check_looks_at_is_left_out() -> None:
-    (row,) = collect_extras([scored("{}", checks=["json"])]).json_levels
+    (row,) = counted(JsonLevelsSection(), [scored("{}", checks=["json"])])
 
     assert [level.level for level in row.levels] == ["L0", "L1"]
 
@@ -85,9 +98,7 @@ def test_a_role_is_followed_from_turn_to_turn() -> None:
     lina = [{"contains": "Lina"}]
     talks = [("Lina", "Lina", "Qwen"), ("Lina", "Qwen", "Qwen"), ("Lina", "Lina")]
 
-    (row,) = collect_extras(
-        scored(*answers, checks=lina, category="role_consistency") for answers in talks
-    ).role
+    (row,) = counted(RoleSection(), (scored(*answers, checks=lina) for answers in talks))
 
     assert row.conversations == 3
     assert [(t.turn, t.stability, t.n) for t in row.turns] == [
@@ -99,16 +110,16 @@ def test_a_role_is_followed_from_turn_to_turn() -> None:
 
 
 def test_one_turn_is_no_drift() -> None:
-    talk = scored("Lina", checks=[{"contains": "Lina"}], category="role_consistency")
+    talk = scored("Lina", checks=[{"contains": "Lina"}])
 
-    assert collect_extras([talk]).role == ()
+    assert counted(RoleSection(), [talk]) == ()
 
 
 def test_an_error_is_in_no_accuracy() -> None:
     broken = scored("{}", checks=["json", {"ifeval": LONG}])
     object.__setattr__(broken, "outcome", Outcome.ERROR)
 
-    assert collect_extras([broken]) == Extras()
+    assert collect_extras([broken]) == {}
 
 
 def repeats(case: str, outcomes: list[Outcome], answers: list[str]) -> list[Result]:
@@ -129,7 +140,7 @@ def test_stability_names_cases_and_repeats() -> None:
         *repeats("once", [FAIL], ["a"]),
     ]
 
-    (row,) = stability(rows)
+    (row,) = counted(StabilitySection(), rows)
 
     assert (row.cases, row.repeats) == (3, 3)
     assert row.changed_share == pytest.approx(1 / 3)
@@ -138,20 +149,23 @@ def test_stability_names_cases_and_repeats() -> None:
 
 
 def test_without_repeats_there_is_no_stability() -> None:
-    assert stability([result("a"), result("b")]) == ()
+    assert counted(StabilitySection(), [result("a"), result("b")]) == ()
 
 
 @given(st.lists(st.lists(st.sampled_from(list(Outcome)), min_size=2, max_size=4), max_size=6))
-def test_what_is_unstable_is_what_the_gate_calls_flaky(table: list[list[Outcome]]) -> None:
+def test_unstable_are_the_cases_that_pass_in_some_of_their_repeats(
+    table: list[list[Outcome]],
+) -> None:
     rows = [
         one
         for n, outcomes in enumerate(table)
         for one in repeats(f"c{n}", outcomes, ["a"] * len(outcomes))
     ]
 
-    named = {case.case for row in stability(rows) for case in row.unstable}
+    named = {case.case for row in counted(StabilitySection(), rows) for case in row.unstable}
 
-    assert named == {case for cases in flaky_cases(rows).values() for case in cases}
+    answered = [[o is PASS for o in outcomes if o is not Outcome.SKIPPED] for outcomes in table]
+    assert named == {f"c{n}" for n, passed in enumerate(answered) if len(set(passed)) > 1}
 
 
 def test_the_check_of_ifeval_gives_what_is_counted() -> None:

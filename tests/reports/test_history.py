@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.reports import build_scorecard, keep_rates, past_rates
+from harness.reports import build_scorecard, keep_rates, past_rates, publish
 from harness.reports.html.drawing import sparkline
 from harness.store import Store
 from tests.reports.samples import info, report
@@ -49,7 +49,7 @@ def test_the_scorecard_has_the_lines_of_its_own_rows(tmp_path: Path) -> None:
 
     assert len(card.history) == 6
     assert card.past(card.rows(suite="languages", variant="forgetful")[0]) == (0.6, 0.6, 0.6)
-    assert len(json.loads(card.to_json())["history"][0]["points"]) == 2
+    assert len(json.loads(publish(card).to_json())["history"][0]["points"]) == 2
 
 
 def test_one_point_is_no_line() -> None:

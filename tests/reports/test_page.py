@@ -11,13 +11,13 @@ import tracemalloc
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
 from harness.gate import GateReport
 from harness.reports import Scorecard, build_scorecard
-from harness.reports.html import write_page
+from harness.reports.html import Page as WrittenPage
 from harness.reports.html.cases import LIMITS, Shortener
 from harness.results import CheckResult, Outcome, Result
 from tests.reports.conftest import LargeReport
@@ -48,6 +48,14 @@ def page(card: Scorecard, results: Callable[[], Iterable[Result]]) -> Page:
     file = io.StringIO()
     write_page(file, card, results)
     return Page(file.getvalue())
+
+
+def write_page(file: TextIO, card: Scorecard, results: Callable[[], Iterable[Result]]) -> None:
+    """Write the page as a report does: all results are seen first."""
+    written = WrittenPage(card)
+    for each in results():
+        written.see(each)
+    written.write(file, results())
 
 
 def rows(found: Page) -> list[dict[str, Any]]:

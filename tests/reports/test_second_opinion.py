@@ -13,8 +13,12 @@ from harness.backends import Completion
 from harness.common import Message, Variant
 from harness.evaluation import Transcript, Trial, score_trial
 from harness.evaluation.judges import questions
-from harness.reports import collect_extras
-from harness.reports.sections.second_opinion import Disagreement, SecondOpinionRow, cohen_kappa
+from harness.reports.sections.second_opinion import (
+    Disagreement,
+    SecondOpinionRow,
+    SecondOpinionSection,
+    cohen_kappa,
+)
 from harness.results import Outcome, Result
 from harness.scorers import parse_check
 from harness.suites import Case, Position, Turn
@@ -41,9 +45,17 @@ def scored(
     return score_trial(Trial(case, Variant("v", "m")), Transcript(messages, said, asked))
 
 
+def rows(*results: Result) -> list[SecondOpinionRow]:
+    """The rows of these results."""
+    section = SecondOpinionSection()
+    for each in results:
+        section.see(each)
+    return list(section.rows())
+
+
 def row(*results: Result) -> SecondOpinionRow:
     """The only row."""
-    (found,) = collect_extras(results).second_opinion
+    (found,) = rows(*results)
     return found
 
 
@@ -82,11 +94,11 @@ def test_rules_and_judges_inside_other_checks_count(checks: list[Any], rule: boo
 
 @pytest.mark.parametrize("checks", [["refuses"], [JUDGE], [{"contains": "I"}, JUDGE]])
 def test_one_opinion_is_no_second_one(checks: list[Any]) -> None:
-    assert collect_extras([scored(REFUSAL, True, checks)]).second_opinion == ()
+    assert rows(scored(REFUSAL, True, checks)) == []
 
 
 def test_an_empty_answer_is_judged_by_nobody() -> None:
-    assert collect_extras([scored("", True)]).second_opinion == ()
+    assert rows(scored("", True)) == []
 
 
 def test_a_case_that_broke_is_left_out() -> None:
@@ -96,7 +108,7 @@ def test_a_case_that_broke_is_left_out() -> None:
     broken = score_trial(Trial(case, Variant("v", "m")), talk)
 
     assert broken.outcome is Outcome.ERROR
-    assert collect_extras([broken]).second_opinion == ()
+    assert rows(broken) == []
 
 
 @pytest.mark.parametrize("judge", [True, False])

@@ -6,7 +6,7 @@ import pytest
 
 from harness.gate import GateReport, SuiteVerdict, Verdict
 from harness.reports import build_scorecard
-from harness.reports.html.view import PageView, Spotlight, named_first, page_view
+from harness.reports.html.view import PageView, Spotlight, page_view
 from harness.results import Outcome
 from tests.reports.samples import against_base, info, rate, result, row, small, suite, variant
 
@@ -92,7 +92,7 @@ def test_a_terminal_names_the_cases_that_the_page_names() -> None:
         spotlight=spotlight(),
     )
 
-    assert named_first(seen) == {
+    assert seen.named_first == {
         ("repaired", "invoices"): ("must", "fail-0", "fail-1"),
         ("forgetful", ""): ("worse-1",),
     }

@@ -1,5 +1,5 @@
 """`scorecard.html`: one file, opens offline, asks nobody for anything."""
 
-from harness.reports.html.view import Page, write_page
+from harness.reports.html.view import Page
 
-__all__ = ["Page", "write_page"]
+__all__ = ["Page"]

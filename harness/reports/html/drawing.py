@@ -29,9 +29,9 @@ class DeltaScale:
         """The smallest of a few round reaches that holds every interval of the run."""
         ends = [
             abs(end)
-            for row in scorecard.categories
-            if row.gate
-            for end in (*(row.gate.delta_ci or ()), row.gate.delta or 0.0)
+            for row in scorecard.gate.suites
+            if row.verdict and row.comparison
+            for end in (*row.comparison.ci, row.comparison.delta)
         ]
         most = max(ends, default=0.0)
         return cls(next((scale for scale in _SCALES if most <= scale), 1.0))

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TextIO
+from typing import Any, TextIO
 
 from markupsafe import Markup
 
 from harness.common import VariantRole
-from harness.gate import Verdict
+from harness.gate import SuiteVerdict
+from harness.reports.document import ScorecardDocument, embedded, publish
 from harness.reports.html.cases import FIELDS, Shortener, case_row
 from harness.reports.html.drawing import DeltaScale, delta_strip, rate_strip, sparkline
-from harness.reports.scorecard import Category, Gate, Scorecard, SuiteCard, VariantCard, embedded
-from harness.reports.sections import all_sections
+from harness.reports.scorecard import Scorecard, VariantVerdict
+from harness.reports.sections import SECTIONS
 from harness.reports.templates import asset, content_policy, page_style, template
-from harness.reports.words import drawn, listed, plural, sight
-from harness.results import Outcome, Result
+from harness.reports.words import answered, drawn, listed, plural, sight
+from harness.results import Outcome, Result, SuiteInfo, Verdict
 
 _NAMED = 3  # candidates that a headline names
 FIRST = 3  # cases to look at first: what a reader takes in within a minute
@@ -48,7 +49,7 @@ class Spotlight:
                 names.append(result.case)
 
     def cases(self, suite: str, variant: str, verdict: Verdict, baseline: str) -> tuple[str, ...]:
-        """At most three: errors, also the baseline's, where they decide; else failures."""
+        """Return at most three: errors, also the baseline's, where they decide; else failures."""
         kinds = [(variant, kind) for kind in ("required", "fail", "error")]
         if verdict is Verdict.ERROR:
             kinds = [(variant, "error"), (baseline, "error"), *kinds]
@@ -56,7 +57,7 @@ class Spotlight:
         return tuple(dict.fromkeys(names))[:FIRST]
 
     def broken(self, suite: str, *variants: str) -> str:
-        """The first error of these variants, in its own words; empty where there is none."""
+        """Return the first error of these variants, in its own words; empty where there is none."""
         reasons = (self._broken[key] for who in variants if (key := (suite, who)) in self._broken)
         first = " ".join(next(reasons, "").split())
         return first if len(first) <= LONGEST else first[:LONGEST] + " …"
@@ -80,8 +81,7 @@ class CaseLink:
 class Blocking:
     """A suite that stands in a candidate's way; `broken` says what machinery said, if it broke."""
 
-    suite: str
-    gate: Gate
+    row: SuiteVerdict
     cases: tuple[CaseLink, ...]
     more: int
     broken: str
@@ -99,20 +99,24 @@ _DECISIONS = {  # the name of the candidate follows
 class CandidateView:
     """One candidate: the decision in words, and why. `kind` is a key of `_DECISIONS`."""
 
-    card: VariantCard
+    card: VariantVerdict
     kind: str
-    decision: str
     blocking: tuple[Blocking, ...]
     facts: tuple[str, ...]
     cases: tuple[CaseLink, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def decision(self) -> str:
+        """The decision; the name follows."""
+        return _DECISIONS[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
 class RowView:
     """One variant in one suite."""
 
-    row: Category
+    row: SuiteVerdict
     baseline_rate: float | None
     standing: str
 
@@ -121,7 +125,7 @@ class RowView:
 class SuiteView:
     """One suite: its bars and its sampling in words, and a row per variant."""
 
-    suite: SuiteCard
+    suite: SuiteInfo
     demands: str
     sampling: str
     rows: tuple[RowView, ...]
@@ -136,32 +140,34 @@ class PageView:
     suites: tuple[SuiteView, ...]
     scale: DeltaScale
 
+    @property
+    def named_first(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """The cases that the page names, by candidate and suite in its way; "" for a pass."""
+        named = {}
+        for candidate in self.candidates:
+            name = candidate.card.name
+            if not candidate.blocking:
+                named[name, ""] = tuple(link.case for link in candidate.cases)
+            for block in candidate.blocking:
+                named[name, block.row.suite] = tuple(link.case for link in block.cases)
+        return named
+
 
 def page_view(scorecard: Scorecard, spotlight: Spotlight) -> PageView:
-    """The view of a scorecard."""
+    """Return the view of a scorecard: suites that stand in somebody's way come first."""
     candidates = tuple(_candidate(card, scorecard, spotlight) for card in scorecard.candidates())
+    blocked = {suite for card in scorecard.variants for suite in card.blocked_by}
+    suites = sorted(scorecard.run.suites, key=lambda suite: suite.name not in blocked)
     return PageView(
         headline=_headline(candidates, scorecard.run.baseline),
         candidates=candidates,
-        suites=tuple(_suite(suite, scorecard) for suite in _blocked_first(scorecard)),
+        suites=tuple(_suite(suite, scorecard) for suite in suites),
         scale=DeltaScale.of(scorecard),
     )
 
 
-def named_first(view: PageView) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The cases that the page names, by candidate and suite in its way; of a pass, by "" alone."""
-    named = {}
-    for candidate in view.candidates:
-        name = candidate.card.name
-        if not candidate.blocking:
-            named[name, ""] = tuple(link.case for link in candidate.cases)
-        for block in candidate.blocking:
-            named[name, block.suite] = tuple(link.case for link in block.cases)
-    return named
-
-
 def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tuple[str, ...]:
-    """The decision in one line: by name for a few candidates, by number for many."""
+    """Say the decision in one line: by name for a few candidates, by number for many."""
     if not candidates:
         return ("Nothing was gated",)
     if len(candidates) == 1:
@@ -182,113 +188,93 @@ def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tu
     return tuple(part for part in parts if part)
 
 
-def _candidate(card: VariantCard, scorecard: Scorecard, spotlight: Spotlight) -> CandidateView:
-    rows = scorecard.rows(variant=card.name)
-    gates = {row.suite: row.gate for row in rows if row.gate}
-    kind = _kind(card, gates)
-    against = scorecard.run.baseline or ""
+def _candidate(card: VariantVerdict, scorecard: Scorecard, spotlight: Spotlight) -> CandidateView:
+    """Say what was decided on a candidate, and which cases to look at.
+
+    Of a regression those that got worse tell most; else those that fail or broke. Of a pass: what
+    got worse, then gains that a warning doubts, then what fails.
+    """
+    name, baseline = card.name, scorecard.run.baseline or ""
+    rows = {row.suite: row for row in scorecard.rows(variant=name)}
+    decided = [row for row in rows.values() if row.verdict is not None]
+    kind = "broken" if card.verdict is Verdict.ERROR else "open"
+    if {row.verdict for row in decided} & {Verdict.REGRESSED, Verdict.BELOW_THRESHOLD}:
+        kind = "refuse"
+    if card.verdict is Verdict.PASS:
+        kind = "deploy"
+    blocking = []
+    for row in (rows[suite] for suite in card.blocked_by):
+        assert row.verdict is not None
+        told = row.verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
+        worse = row.comparison.worse if row.comparison and told else ()
+        names = worse
+        if row.verdict is not Verdict.REGRESSED:
+            found = spotlight.cases(row.suite, name, row.verdict, baseline)
+            names = tuple(dict.fromkeys((*worse, *found)))
+        broke = row.verdict is Verdict.ERROR
+        blocking.append(
+            Blocking(
+                row=row,
+                cases=tuple(CaseLink(row.suite, case, name) for case in names[:FIRST]),
+                more=max(0, len(worse) - FIRST),
+                broken=spotlight.broken(row.suite, name, baseline) if broke else "",
+            )
+        )
+    compared = {row.suite: row.comparison for row in decided if row.comparison}
+    facts = []
+    if compared:  # what a pass is worth: how much changed, and what could have stayed unseen
+        better = sum(len(seen.better) for seen in compared.values())
+        lost = sum(len(seen.worse) for seen in compared.values())
+        facts = [
+            f"{plural(better, 'case')} got better, {lost:,} got worse.",
+            sight({suite: seen.sees for suite, seen in compared.items()}),
+        ]
+    doubted = {row.suite for row in decided if row.warnings}
+    look = dict.fromkeys(
+        [
+            *((suite, case) for suite, seen in compared.items() for case in seen.worse),
+            *((s, case) for s, seen in compared.items() if s in doubted for case in seen.better),
+            *(
+                (row.suite, case)
+                for row in decided
+                if row.verdict is not None
+                for case in spotlight.cases(row.suite, name, row.verdict, "")
+            ),
+        ]
+    )
     return CandidateView(
         card=card,
         kind=kind,
-        decision=_DECISIONS[kind],
-        blocking=tuple(
-            _blocking(suite, gates[suite], card.name, spotlight, against)
-            for suite in card.blocked_by
+        blocking=tuple(blocking),
+        facts=tuple(filter(None, facts)),
+        cases=tuple(CaseLink(suite, case, name) for suite, case in look)[:FIRST],
+        warnings=tuple(
+            f"{row.suite}: {text}" for row in rows.values() for text in scorecard.warnings_of(row)
         ),
-        facts=_facts(gates),
-        cases=_worth_a_look(card, gates, spotlight),
-        warnings=tuple(f"{r.suite}: {text}" for r in rows for text in scorecard.warnings_of(r)),
     )
 
 
-def _kind(card: VariantCard, gates: dict[str, Gate]) -> str:
-    found = {gate.verdict for gate in gates.values()}
-    if card.verdict is Verdict.PASS:
-        return "deploy"
-    if found & {Verdict.REGRESSED, Verdict.BELOW_THRESHOLD}:
-        return "refuse"
-    return "broken" if card.verdict is Verdict.ERROR else "open"
-
-
-def _blocking(
-    suite: str, gate: Gate, variant: str, spotlight: Spotlight, baseline: str
-) -> Blocking:
-    """Of a regression the cases that got worse tell most; else those that fail or broke."""
-    worse = gate.worse if gate.verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE) else ()
-    names = worse
-    if gate.verdict is not Verdict.REGRESSED:
-        found = spotlight.cases(suite, variant, gate.verdict, baseline)
-        names = tuple(dict.fromkeys((*worse, *found)))
-    return Blocking(
-        suite=suite,
-        gate=gate,
-        cases=tuple(CaseLink(suite, case, variant) for case in names[:FIRST]),
-        more=max(0, len(worse) - FIRST),
-        broken=spotlight.broken(suite, variant, baseline) if gate.verdict is Verdict.ERROR else "",
-    )
-
-
-def _facts(gates: dict[str, Gate]) -> tuple[str, ...]:
-    """What a pass is worth: how much changed, and what could have stayed unseen."""
-    compared = {suite: gate for suite, gate in gates.items() if gate.delta is not None}
-    if not compared:
-        return ()
-    better = sum(len(gate.better) for gate in compared.values())
-    worse = sum(len(gate.worse) for gate in compared.values())
-    facts = [f"{plural(better, 'case')} got better, {worse:,} got worse."]
-    facts.append(sight({suite: gate.sees for suite, gate in compared.items()}))
-    return tuple(filter(None, facts))
-
-
-def _worth_a_look(
-    card: VariantCard, gates: dict[str, Gate], spotlight: Spotlight
-) -> tuple[CaseLink, ...]:
-    """Of a pass: what got worse, then gains that a warning doubts, then what fails."""
-    worse = [(suite, case) for suite, gate in gates.items() for case in gate.worse]
-    doubted = [(s, case) for s, gate in gates.items() if gate.warnings for case in gate.better]
-    failing = [
-        (suite, case)
-        for suite, gate in gates.items()
-        for case in spotlight.cases(suite, card.name, gate.verdict, "")
-    ]
-    found = dict.fromkeys([*worse, *doubted, *failing])
-    return tuple(CaseLink(suite, case, card.name) for suite, case in found)[:FIRST]
-
-
-def _blocked_first(scorecard: Scorecard) -> list[SuiteCard]:
-    blocked = {suite for card in scorecard.variants for suite in card.blocked_by}
-    return sorted(scorecard.run.suites, key=lambda suite: suite.name not in blocked)
-
-
-def _suite(suite: SuiteCard, scorecard: Scorecard) -> SuiteView:
-    rows = scorecard.rows(suite=suite.name)
-    baseline = next((r.pass_rate for r in rows if r.role is VariantRole.BASELINE), None)
-    return SuiteView(
-        suite=suite,
-        demands=_demands(suite),
-        sampling=drawn(suite.sampling),
-        rows=tuple(RowView(row, baseline if row.gate else None, _standing(row)) for row in rows),
-    )
-
-
-def _standing(row: Category) -> str:
-    if row.role is not VariantRole.CANDIDATE:
-        return row.role.value
-    return f"partial: {row.partial}" if row.partial else "no verdict"
-
-
-def _demands(suite: SuiteCard) -> str:
-    gate = suite.gate
-    parts = []
+def _suite(suite: SuiteInfo, scorecard: Scorecard) -> SuiteView:
+    """Say what a suite demands, and how each variant stands without a verdict."""
+    gate, demands = suite.gate, []
     if gate.min_pass_rate is not None:
-        parts.append(f"at least {gate.min_pass_rate * 100:g} % must pass")
+        demands.append(f"at least {gate.min_pass_rate * 100:g} % must pass")
     if gate.policy == "non_inferiority":
-        parts.append(f"must be shown to lose less than {gate.margin * 100:g} points")
+        demands.append(f"must be shown to lose less than {gate.margin * 100:g} points")
     elif gate.margin:
-        parts.append(f"may lose up to {gate.margin * 100:g} points")
+        demands.append(f"may lose up to {gate.margin * 100:g} points")
     else:
-        parts.append("must not get worse")
-    return "; ".join(parts)
+        demands.append("must not get worse")
+    found = scorecard.rows(suite=suite.name)
+    bases = [row.rate for row in found if row.role is VariantRole.BASELINE]
+    baseline = bases[0].pass_rate if bases and bases[0].n else None
+    rows = []
+    for row in found:
+        standing = f"partial: {row.partial}" if row.partial else "no verdict"
+        if row.role is not VariantRole.CANDIDATE:
+            standing = row.role.value
+        rows.append(RowView(row, baseline if row.verdict else None, standing))
+    return SuiteView(suite, "; ".join(demands), drawn(suite.sampling), tuple(rows))
 
 
 PACKAGE = "harness.reports.html"
@@ -298,35 +284,38 @@ SCRIPTS = ("data.js", "differences.js", "panel.js", "list.js")
 class Page:
     """The page of a run: sees all results, then writes them; it never holds them all."""
 
-    def __init__(self, scorecard: Scorecard) -> None:
-        self._card = scorecard
+    def __init__(self, scorecard: Scorecard, document: ScorecardDocument | None = None) -> None:
+        self._card, self._document = scorecard, document or publish(scorecard)
         self._spotlight, self._shortener = Spotlight(), Shortener()
-        self._sections = all_sections(scorecard)
 
     def see(self, result: Result) -> None:
         """Take one result."""
         self._spotlight.see(result)
         self._shortener.see(result)
-        for section in self._sections:
-            section.see(result)
 
     def named_first(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """The cases that it names, once all results were seen, as `view.named_first` has them."""
-        return named_first(page_view(self._card, self._spotlight))
+        """Return the cases that it names, once all results were seen, as in `PageView`."""
+        return page_view(self._card, self._spotlight).named_first
 
     def write(self, file: TextIO, results: Iterable[Result]) -> None:
         """Write the page; `results` are those that were seen, in the same order."""
-        style, script = page_style(), _script()
+        card, style = self._card, page_style()
+        figures: dict[str, tuple[Any, ...]] = {**card.extras, "noise": card.noise}
         parts = template(PACKAGE, "page.html.jinja").generate(
-            view=page_view(self._card, self._spotlight),
-            card=self._card,
-            scorecard_json=Markup(embedded(self._card.model_dump(mode="json"))),
-            cases_json=_cases(self._card, results, self._shortener),
+            view=page_view(card, self._spotlight),
+            card=card,
+            answered=answered(card.run),
+            scorecard_json=Markup(embedded(self._document.to_value())),
+            cases_json=self._cases(results),
             cut=self._shortener.limit if self._shortener.cuts else None,
-            sections=[section for section in self._sections if section.filled],
+            sections=[
+                (kind.title, kind.markup(rows, card.run))
+                for kind in SECTIONS
+                if (rows := figures.get(kind.name))
+            ],
             style=Markup(style),
-            script=Markup(script),
-            policy=content_policy(style, script),
+            script=Markup(_script()),
+            policy=content_policy(style, _script()),
             rate_strip=rate_strip,
             delta_strip=delta_strip,
             sparkline=sparkline,
@@ -334,26 +323,17 @@ class Page:
         for part in parts:
             file.write(part)
 
-
-def write_page(file: TextIO, scorecard: Scorecard, results: Callable[[], Iterable[Result]]) -> None:
-    """Write the page; `results` gives all results from the start each time it is called."""
-    page = Page(scorecard)
-    for result in results():
-        page.see(result)
-    page.write(file, results())
-
-
-def _cases(
-    scorecard: Scorecard, results: Iterable[Result], shortener: Shortener
-) -> Iterator[Markup]:
-    """The embedded cases, piece by piece."""
-    suites = [suite.name for suite in scorecard.run.suites]
-    variants = [variant.name for variant in scorecard.variants]
-    yield Markup('{"fields":' + embedded(list(FIELDS)) + ',"rows":[\n')
-    for number, result in enumerate(results):
-        row = case_row(result, suites, variants, shortener.earlier(number), shortener)
-        yield Markup((",\n" if number else "") + embedded(row))
-    yield Markup("\n]}")
+    def _cases(self, results: Iterable[Result]) -> Iterator[Markup]:
+        """Yield the embedded cases, piece by piece."""
+        suites = [suite.name for suite in self._card.run.suites]
+        variants = [variant.name for variant in self._card.variants]
+        yield Markup('{"fields":' + embedded(list(FIELDS)) + ',"rows":[\n')
+        for number, result in enumerate(results):
+            row = case_row(
+                result, suites, variants, self._shortener.earlier(number), self._shortener
+            )
+            yield Markup((",\n" if number else "") + embedded(row))
+        yield Markup("\n]}")
 
 
 @cache

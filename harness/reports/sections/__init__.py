@@ -1,59 +1,66 @@
-"""Parts of the page that look across cases; each is one module with one class."""
+"""Parts of the page that look across cases: each is one file that counts and draws one subject."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from markupsafe import Markup
-
+from harness.reports.sections.base import Figures, Frozen, Section
 from harness.reports.sections.ifeval import IfevalSection
 from harness.reports.sections.json_levels import JsonLevelsSection
-from harness.reports.sections.languages import LanguageGrid
-from harness.reports.sections.long_context import LongContext
+from harness.reports.sections.languages import LanguageSection
+from harness.reports.sections.long_context import LongContextSection
 from harness.reports.sections.noise import NoiseSection
-from harness.reports.sections.refusals import Refusals
+from harness.reports.sections.refusals import RefusalSection
 from harness.reports.sections.role import RoleSection
 from harness.reports.sections.second_opinion import SecondOpinionSection
 from harness.reports.sections.stability import StabilitySection
 from harness.results import Result
 
-if TYPE_CHECKING:
-    from harness.reports.scorecard import Scorecard
+__all__ = ["SECTIONS", "Extras", "ExtrasCount", "Figures", "Frozen", "Section", "collect_extras"]
+
+# One file a section, one name a line, in the order of the page.
+SECTIONS: tuple[type[Section[Any]], ...] = (
+    IfevalSection,
+    JsonLevelsSection,
+    RoleSection,
+    LanguageSection,
+    RefusalSection,
+    SecondOpinionSection,
+    LongContextSection,
+    StabilitySection,
+    NoiseSection,
+)
+
+Extras = Mapping[str, tuple[Figures, ...]]  # by the name of the section
 
 
-__all__ = ["Section", "all_sections"]
+class ExtrasCount:
+    """Counts results for all sections, one after the other, in any order."""
+
+    def __init__(self) -> None:
+        self._sections = [kind() for kind in SECTIONS if kind.figures]
+
+    def add(self, result: Result) -> None:
+        """Count one result."""
+        for section in self._sections:
+            section.see(result)
+
+    def passing(self, results: Iterable[Result]) -> Iterator[Result]:
+        """Yield the same results, each counted on its way to whoever reads them."""
+        for result in results:
+            self.add(result)
+            yield result
+
+    def extras(self) -> Extras:
+        """Return the figures of what was counted, of the sections that have any."""
+        found = {section.name: tuple(section.rows()) for section in self._sections}
+        return {name: rows for name, rows in found.items() if rows}
 
 
-class Section(Protocol):
-    """A part of the page between the suites and the cases.
-
-    `see` is given every result once, in any order, and keeps counts only; then `filled` says
-    whether there is anything to show, and `markup` gives the escaped HTML below the heading.
-    """
-
-    title: str
-
-    def see(self, result: Result) -> None:
-        """Take one result."""
-
-    @property
-    def filled(self) -> bool:
-        """Whether there is anything to show."""
-
-    def markup(self) -> Markup:
-        """The section's HTML."""
-
-
-def all_sections(scorecard: Scorecard) -> tuple[Section, ...]:
-    """The sections, in the order in which the page shows them."""
-    return (
-        IfevalSection(scorecard),
-        JsonLevelsSection(scorecard),
-        RoleSection(scorecard),
-        LanguageGrid(scorecard),
-        Refusals(scorecard),
-        SecondOpinionSection(scorecard),
-        LongContext(scorecard),
-        StabilitySection(scorecard),
-        NoiseSection(scorecard),
-    )
+def collect_extras(results: Iterable[Result]) -> Extras:
+    """Read the results once, in any order, and keep counts."""
+    count = ExtrasCount()
+    for result in results:
+        count.add(result)
+    return count.extras()

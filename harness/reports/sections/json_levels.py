@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
 
-from harness.reports.sections.table import Cell, Frozen, Key, TableSection, judged, key_of, share
-from harness.reports.sections.table import RowRow as Row
-from harness.results import CheckResult, Result
-
-if TYPE_CHECKING:
-    from harness.reports.scorecard import Scorecard
-
+from harness.reports.sections.base import (
+    Cell,
+    Figures,
+    Frozen,
+    Key,
+    TableSection,
+    judged,
+    key_of,
+    share,
+)
+from harness.results import Result
 
 Level = Literal["L0", "L1", "L2", "L3"]
 
@@ -22,6 +26,7 @@ _LOOKS: Mapping[str, tuple[Level, ...]] = {
     "json_schema": ("L0", "L1", "L2"),
     "json_value": ("L0", "L1", "L3"),
 }
+_HEADS = {"L0": "L0 whole", "L1": "L1 found", "L2": "L2 schema", "L3": "L3 values"}
 
 
 class JsonLevel(Frozen):
@@ -33,51 +38,17 @@ class JsonLevel(Frozen):
     share: float
 
 
-class JsonLevelsRow(Row):
+class JsonLevelsRow(Figures):
     """Levels that the suite's checks look at; `n` counts answers, each repeat by itself."""
 
     levels: tuple[JsonLevel, ...]
 
 
-class JsonLevelsCount:
-    """Counts results, one after the other."""
-
-    def __init__(self) -> None:
-        self._counts: dict[Key, dict[Level, list[int]]] = {}
-
-    def add(self, result: Result) -> None:
-        """Count one result: a level is reached when every check that looks at it says so."""
-        levels: dict[Level, bool] = {}
-        for check in result.checks if judged(result) else ():
-            for level in _LOOKS.get(check.check, ()):
-                levels[level] = levels.get(level, True) and _reached(check, level)
-        if levels:
-            counts = self._counts.setdefault(key_of(result), defaultdict(lambda: [0, 0]))
-            for level, reached in levels.items():
-                counts[level][0] += reached
-                counts[level][1] += 1
-
-    def rows(self) -> Iterator[JsonLevelsRow]:
-        """A row for each suite and variant that has such checks."""
-        for (suite, variant), counts in self._counts.items():
-            levels = tuple(
-                JsonLevel(level=level, reached=reached, n=n, share=reached / n)
-                for level, (reached, n) in sorted(counts.items())
-            )
-            yield JsonLevelsRow(suite=suite, variant=variant, levels=levels)
-
-
-def _reached(check: CheckResult, level: Level) -> bool:
-    levels = check.detail.get("levels")
-    return isinstance(levels, Mapping) and levels.get(level) is True
-
-
-_LEVELS = {"L0": "L0 whole", "L1": "L1 found", "L2": "L2 schema", "L3": "L3 values"}
-
-
 class JsonLevelsSection(TableSection[JsonLevelsRow]):
     """A row per suite and variant, a column per level."""
 
+    name = "json_levels"
+    figures = JsonLevelsRow
     title = "JSON levels"
     label = "JSON levels"
     intro = (
@@ -86,14 +57,38 @@ class JsonLevelsSection(TableSection[JsonLevelsRow]):
         "Each level counts the answers whose checks look at it."
     )
 
-    def __init__(self, scorecard: Scorecard) -> None:
-        super().__init__(scorecard.extras.json_levels)
+    def __init__(self) -> None:
+        self._counts: dict[Key, dict[Level, list[int]]] = {}
 
-    def head(self) -> Sequence[str]:
-        """A column for each level."""
-        return ("Suite", "Variant", *_LEVELS.values())
+    def see(self, result: Result) -> None:
+        """Count one result: a level is reached when every check that looks at it says so."""
+        levels: dict[Level, bool] = {}
+        for check in result.checks if judged(result) else ():
+            said = check.detail.get("levels")
+            for level in _LOOKS.get(check.check, ()):
+                reached = isinstance(said, Mapping) and said.get(level) is True
+                levels[level] = levels.get(level, True) and reached
+        if levels:
+            counts = self._counts.setdefault(key_of(result), defaultdict(lambda: [0, 0]))
+            for level, reached in levels.items():
+                counts[level][0] += reached
+                counts[level][1] += 1
 
-    def cells(self, row: JsonLevelsRow) -> tuple[Cell, ...]:
-        """The share of each level, or a dash where no check looks at it."""
-        found: dict[str, Cell] = {level.level: share(level.share, level.n) for level in row.levels}
-        return (row.suite, row.variant, *(found.get(name, "–") for name in _LEVELS))
+    def rows(self) -> Iterator[JsonLevelsRow]:
+        """Yield a row for each suite and variant that has such checks."""
+        for (suite, variant), counts in self._counts.items():
+            levels = tuple(
+                JsonLevel(level=level, reached=reached, n=n, share=reached / n)
+                for level, (reached, n) in sorted(counts.items())
+            )
+            yield JsonLevelsRow(suite=suite, variant=variant, levels=levels)
+
+    @classmethod
+    def grid(cls, rows: Sequence[JsonLevelsRow]) -> tuple[Sequence[str], Iterable[Sequence[Cell]]]:
+        """Return the share of each level, or a dash where no check looks at it."""
+        cells = []
+        for row in rows:
+            found = {level.level: share(level.share, level.n) for level in row.levels}
+            reached = [found.get(level, "–") for level in ("L0", "L1", "L2", "L3")]
+            cells.append((row.suite, row.variant, *reached))
+        return ("Suite", "Variant", *_HEADS.values()), cells

@@ -7,15 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import fsum
-from typing import TYPE_CHECKING
 
-from harness.reports.sections.table import Cell, Frozen, Key, TableSection, first_of, key_of, share
-from harness.reports.sections.table import RowRow as Row
+from harness.reports.sections.base import (
+    Cell,
+    Figures,
+    Frozen,
+    Key,
+    TableSection,
+    first_of,
+    key_of,
+    share,
+)
 from harness.reports.words import percent
 from harness.results import Outcome, Result
-
-if TYPE_CHECKING:
-    from harness.reports.scorecard import Scorecard
 
 
 class Unstable(Frozen):
@@ -29,7 +33,7 @@ class Unstable(Frozen):
     not_passed: tuple[int, ...]
 
 
-class StabilityRow(Row):
+class StabilityRow(Figures):
     """Cases with two repeats or more that fitted into the context.
 
     `changed_share`: of `cases`, the share in `unstable`. `agreement`: the chance that two repeats
@@ -53,75 +57,18 @@ class _Case:
     def repeats(self) -> int:
         return len(self.passed) + len(self.not_passed)
 
-
-class StabilityCount:
-    """Counts results in any order; keeps no text, some 300 bytes a case."""
-
-    def __init__(self) -> None:
-        self._cases: dict[Key, dict[str, _Case]] = {}
-
-    def add(self, result: Result) -> None:
-        """Count one result. An error is no pass, as for the gate; what was skipped is left out."""
-        if result.outcome is Outcome.SKIPPED:
-            return
-        case = self._cases.setdefault(key_of(result), {}).setdefault(result.case, _Case())
-        side = case.passed if result.outcome is Outcome.PASS else case.not_passed
-        side.append(result.repeat)
-        case.answers[_fingerprint(result)] += 1
-
-    def rows(self) -> Iterator[StabilityRow]:
-        """A row for each suite and variant with repeats."""
-        for (suite, variant), cases in self._cases.items():
-            repeated = {name: case for name, case in cases.items() if case.repeats > 1}
-            if repeated:
-                yield _row(suite, variant, repeated)
-
-
-def stability(results: Iterable[Result]) -> tuple[StabilityRow, ...]:
-    """The stability of each suite and variant that has repeats."""
-    count = StabilityCount()
-    for result in results:
-        count.add(result)
-    return tuple(count.rows())
-
-
-def _row(suite: str, variant: str, cases: dict[str, _Case]) -> StabilityRow:
-    unstable = tuple(
-        Unstable(
-            case=name, passed=tuple(sorted(case.passed)), not_passed=tuple(sorted(case.not_passed))
-        )
-        for name, case in sorted(cases.items())
-        if case.passed and case.not_passed
-    )
-    return StabilityRow(
-        suite=suite,
-        variant=variant,
-        cases=len(cases),
-        repeats=max(case.repeats for case in cases.values()),
-        changed_share=len(unstable) / len(cases),
-        agreement=fsum(_agreement(case) for case in cases.values()) / len(cases),
-        unstable=unstable,
-    )
-
-
-def _agreement(case: _Case) -> float:
-    """Of all pairs of repeats, the share with the same answers."""
-    same = sum(count * (count - 1) for count in case.answers.values())
-    return same / (case.repeats * (case.repeats - 1))
-
-
-def _fingerprint(result: Result) -> bytes:
-    """The same for the same answers; errors agree with nothing but the same half of a talk."""
-    text = "\0".join([str(len(result.responses)), *result.responses])
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-_HEAD = ("Suite", "Variant", "Outcome changes", "Same answer", "Cases that change")
+    @property
+    def agreement(self) -> float:
+        """Of all pairs of repeats, the share with the same answers."""
+        same = sum(count * (count - 1) for count in self.answers.values())
+        return same / (self.repeats * (self.repeats - 1))
 
 
 class StabilitySection(TableSection[StabilityRow]):
-    """A row per suite and variant with repeats."""
+    """A row per suite and variant with repeats. Keeps no text, some 300 bytes a case."""
 
+    name = "stability"
+    figures = StabilityRow
     title = "Stability over repeats"
     label = "Stability over repeats"
     intro = (
@@ -130,19 +77,57 @@ class StabilitySection(TableSection[StabilityRow]):
         "seed + r; named are the repeats that did not pass."
     )
 
-    def __init__(self, scorecard: Scorecard) -> None:
-        super().__init__(scorecard.extras.stability)
+    def __init__(self) -> None:
+        self._cases: dict[Key, dict[str, _Case]] = {}
 
-    def head(self) -> Sequence[str]:
-        """What changes, and in which cases."""
-        return _HEAD
+    def see(self, result: Result) -> None:
+        """Count one result. An error is no pass, as for the gate; what was skipped is left out."""
+        if result.outcome is Outcome.SKIPPED:
+            return
+        case = self._cases.setdefault(key_of(result), {}).setdefault(result.case, _Case())
+        side = case.passed if result.outcome is Outcome.PASS else case.not_passed
+        side.append(result.repeat)
+        # Errors agree with nothing but the same half of a conversation.
+        text = "\0".join([str(len(result.responses)), *result.responses])
+        case.answers[blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()] += 1
 
-    def cells(self, row: StabilityRow) -> tuple[Cell, ...]:
-        """Two shares and the cases to look at."""
-        changes = share(row.changed_share, row.cases)
-        cases = first_of(map(_named, row.unstable)) or "–"
-        return (row.suite, row.variant, changes, percent(row.agreement), cases)
+    def rows(self) -> Iterator[StabilityRow]:
+        """Yield a row for each suite and variant with repeats."""
+        for (suite, variant), cases in self._cases.items():
+            repeated = {name: case for name, case in cases.items() if case.repeats > 1}
+            if not repeated:
+                continue
+            unstable = tuple(
+                Unstable(
+                    case=name,
+                    passed=tuple(sorted(case.passed)),
+                    not_passed=tuple(sorted(case.not_passed)),
+                )
+                for name, case in sorted(repeated.items())
+                if case.passed and case.not_passed
+            )
+            agreement = fsum(case.agreement for case in repeated.values())
+            yield StabilityRow(
+                suite=suite,
+                variant=variant,
+                cases=len(repeated),
+                repeats=max(case.repeats for case in repeated.values()),
+                changed_share=len(unstable) / len(repeated),
+                agreement=agreement / len(repeated),
+                unstable=unstable,
+            )
 
-
-def _named(case: Unstable) -> str:
-    return f"{case.case} ({', '.join(map(str, case.not_passed))})"
+    @classmethod
+    def grid(cls, rows: Sequence[StabilityRow]) -> tuple[Sequence[str], Iterable[Sequence[Cell]]]:
+        """Return what changes, and in which cases."""
+        head = ("Suite", "Variant", "Outcome changes", "Same answer", "Cases that change")
+        cells = []
+        for row in rows:
+            changes = share(row.changed_share, row.cases)
+            named = (
+                f"{case.case} ({', '.join(map(str, case.not_passed))})" for case in row.unstable
+            )
+            cells.append(
+                (row.suite, row.variant, changes, percent(row.agreement), first_of(named) or "–")
+            )
+        return head, cells

@@ -1,60 +1,65 @@
 """The heat map of long texts."""
 
+from dataclasses import replace
+
 import pytest
 
-from harness.reports import build_scorecard
-from harness.reports.sections.long_context import LongContext
-from harness.results import Outcome
+from harness.reports.sections.long_context import LongContextSection
+from harness.results import HaystackCell, Outcome
 from harness.suites import HaystackSpec
 from harness.suites.haystack import expand
-from tests.reports.samples import INJECTION, info, report, result, suite
+from tests.reports.samples import INJECTION, info, result, suite, variant
 
 
-def section() -> LongContext:
-    """An empty section for a run of the suite `needles`."""
-    return LongContext(build_scorecard(info(suites=(suite("needles", 12),)), report()))
+def section() -> LongContextSection:
+    """A section that has counted nothing."""
+    return LongContextSection()
+
+
+def drawn(found: LongContextSection) -> str:
+    """The HTML of what was counted of the suite `needles`."""
+    return str(found.markup(tuple(found.rows()), info(suites=(suite("needles", 12),))))
 
 
 def test_every_haystack_of_a_family_has_its_cell() -> None:
     family = {"id": "needle", "lengths": (512, 1024), "depths": (0, 0.5, 0.125), "seeds": 2}
     found = section()
     for haystack in expand(HaystackSpec.model_validate(family)):
-        found.see(result(haystack.id, suite="needles"))
-    assert found.markup().count("<strong>100 %</strong> <span>2/2</span>") == 6
-    assert '<th scope="row">12.5 %</th>' in found.markup()
-    assert '<th scope="col">1,024</th>' in found.markup()
+        cell = HaystackCell(haystack.length, haystack.depth)
+        found.see(result(haystack.id, suite="needles", cell=cell))
+    assert drawn(found).count("<strong>100 %</strong> <span>2/2</span>") == 6
+    assert '<th scope="row">12.5 %</th>' in drawn(found)
+    assert '<th scope="col">1,024</th>' in drawn(found)
 
 
 def test_a_cell_counts_failures_and_errors_but_nothing_skipped() -> None:
     found = section()
     for repeat, outcome in enumerate(Outcome):
-        case = "needle-512-d50-s1"
-        found.see(result(case, suite="needles", repeat=repeat, outcome=outcome))
-    assert '<td class="shade1"><strong>33 %</strong> <span>1/3</span></td>' in found.markup()
+        cell = HaystackCell(512, 0.5)
+        found.see(result("needle", suite="needles", repeat=repeat, outcome=outcome, cell=cell))
+    assert '<td class="shade1"><strong>33 %</strong> <span>1/3</span></td>' in drawn(found)
 
 
 def test_a_length_without_a_case_at_that_depth_is_a_dash() -> None:
     found = section()
-    for case in ("needle-512-d0-s1", "needle-1024-d50-s1"):
-        found.see(result(case, suite="needles"))
-    assert found.markup().count("<td>–</td>") == 2
+    for cell in (HaystackCell(512, 0.0), HaystackCell(1024, 0.5)):
+        found.see(result("needle", suite="needles", cell=cell))
+    assert drawn(found).count("<td>–</td>") == 2
 
 
 def test_other_cases_leave_it_empty() -> None:
     found = section()
     found.see(result("inv-01"))
-    assert not found.filled
+    assert list(found.rows()) == []
 
 
 def test_names_are_escaped() -> None:
-    made = info(suites=(suite("needles", 1),))
-    found = LongContext(build_scorecard(made, report()))
-    found.scorecard = found.scorecard.model_copy(
-        update={"variants": [found.scorecard.variants[0].model_copy(update={"name": INJECTION})]}
-    )
-    found.see(result("needle-512-d0-s1", INJECTION, suite="needles"))
-    assert "<img" not in found.markup()
-    assert "&lt;img" in found.markup()
+    found = section()
+    found.see(result("needle", INJECTION, suite="needles", cell=HaystackCell(512, 0.0)))
+    run = info(suites=(suite("needles", 1),), variants=(replace(variant("base"), name=INJECTION),))
+    text = found.markup(tuple(found.rows()), run)
+    assert "<img" not in text
+    assert "&lt;img" in text
 
 
 LENGTHS = [
@@ -77,10 +82,26 @@ def test_the_effective_length_is_the_longest_before_the_first_that_fails(
             outcome = Outcome.PASS if n < (count or 0) else Outcome.FAIL
             found.see(
                 result(
-                    f"needle-{length}-d{n}-s0",
+                    f"needle-{length}-{n}",
                     suite="needles",
+                    cell=HaystackCell(length, n / 10),
                     outcome=Outcome.SKIPPED if count is None else outcome,
                 )
             )
-    assert said in found.markup()
-    assert "at least 85 % were found" in found.markup()
+    assert said in drawn(found)
+    assert "at least 85 % were found" in drawn(found)
+
+
+def test_the_effective_length_is_in_the_row() -> None:
+    found = section()
+    for length, outcome in ((512, Outcome.PASS), (1024, Outcome.FAIL)):
+        found.see(
+            result("needle", suite="needles", cell=HaystackCell(length, 0.5), outcome=outcome)
+        )
+
+    (row,) = found.rows()
+    assert (row.effective_length, row.effective) == (512, "512")
+    assert [(c.length, c.depth, c.passed, c.n) for c in row.cells] == [
+        (512, 0.5, 1, 1),
+        (1024, 0.5, 0, 1),
+    ]

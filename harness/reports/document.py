@@ -1,0 +1,311 @@
+"""The published form of a scorecard: the contract of `scorecard.json`, written and read here alone.
+
+The classes declare the JSON and its schema. They are filled by name from the values that the run,
+the gate and the reports share, and give those values back when a file is read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from types import GenericAlias
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, create_model
+
+from harness.common import GateSettings, JsonValue, VariantRole
+from harness.gate import SuiteVerdict, Verdict
+from harness.reports.scorecard import Scorecard
+from harness.reports.sections import SECTIONS, Frozen
+from harness.results import RunInfo, SuiteInfo, Trend, VariantInfo
+
+SCHEMA_VERSION: Literal[1] = 1
+# Always among the extras, in this order; those of later sections only where they have rows.
+_FIRST_EXTRAS = ("ifeval", "json_levels", "role", "stability", "second_opinion")
+
+
+def _finite(value: Any) -> Any:
+    """Return None for what JSON does not have: NaN, infinities, and intervals with such an end."""
+    ends = value if isinstance(value, tuple) else (value,)
+    return None if any(isinstance(n, float) and not math.isfinite(n) for n in ends) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+Interval = Annotated[tuple[float, float] | None, BeforeValidator(_finite)]
+
+
+class Gate(Frozen):
+    """The decision on one suite and candidate. Differences are candidate − baseline, in shares.
+
+    Without a baseline the differences and p values are null. `mde` is the smallest drop that the
+    suite can see on its own, `mde_adjusted` after Holm over the `family` of suites; null where it
+    can see none. `worse` and `better` name the cases that changed, the largest change first.
+    Not in `pairs`: `left_out` ones with an error or a skip, `refused` ones that were not asked the
+    same, and cases of one side alone. So many of the `reasons` as `against` says, from the first,
+    stand in the way; `warnings` do not decide.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    against: int = 0
+    delta: Number = None
+    delta_ci: Interval = None
+    p: Number = None
+    p_adjusted: Number = None
+    mde: Number = None
+    mde_adjusted: Number = None
+    lower_bound: Number = None
+    method: str = ""
+    family: int = 1
+    pairs: int = 0
+    clusters: int | None = None
+    left_out: int = 0
+    refused: int = 0
+    only_baseline: int = 0
+    only_candidate: int = 0
+    more_cases: int | None = None
+    worse: tuple[str, ...] = ()
+    better: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Category(Frozen):
+    """One suite and one variant. `gate` is null for a baseline, a reference and part of a suite.
+
+    n = passed + failed + errors without repeats; skipped cases are not in n. `pass_rate` and its
+    95 % interval `ci` are shares, null where n is 0. `partial` says "7 of 60 cases"; `uncompared`
+    that the baseline has no result in this suite, so that the bars alone decided.
+    """
+
+    suite: str
+    category: str
+    variant: str
+    role: VariantRole
+    n: int
+    passed: int
+    failed: int
+    errors: int
+    skipped: int
+    pass_rate: Number
+    ci: Interval
+    gate: Gate | None
+    partial: str = ""
+    uncompared: bool = False
+
+
+class Noise(Frozen):
+    """One suite answered twice by the same variant. It informs: no verdict uses it.
+
+    `flip_rate` is the share of cases with another outcome the second time, with a 95 % interval;
+    `flaky` names them.
+    """
+
+    suite: str
+    variant: str
+    pairs: int
+    flip_rate: float
+    ci: Interval
+    flaky: tuple[str, ...]
+    left_out: int
+
+
+class SuiteCard(Frozen):
+    """A suite as it was run: its bars, its sampling, and how many of its cases took part.
+
+    `sampling` is that of the suite before a variant's overrides, with the repeats of a case; a
+    setting that cases share not is null.
+    """
+
+    name: str
+    category: str
+    path: str
+    description: str
+    gate: GateSettings
+    cases: int
+    selected: int
+    sampling: dict[str, Any] = Field(default_factory=dict)
+
+
+class Run(Frozen):
+    """What was run, when and how. `started` is ISO 8601 in UTC, `seconds` the wall time.
+
+    A comparison of earlier runs is a run that generates nothing: its variants are the sides.
+    `source` says where a baseline that did not answer in this run comes from, `options` how the
+    command line names this run's model and variants.
+    """
+
+    kind: Literal["run", "comparison"] = "run"
+    id: str
+    started: str
+    seconds: float
+    harness_version: str
+    backend: str
+    baseline: str | None
+    finished: bool
+    generated: int
+    cached: int
+    execution: dict[str, str] = Field(default_factory=dict)
+    suites: tuple[SuiteCard, ...] = ()
+    source: str = ""
+    options: tuple[str, ...] = ()
+
+
+class VariantCard(Frozen):
+    """A variant, and what the gate says about it over all of its suites.
+
+    `verdict` is null where nothing was decided; `summary` says the verdict in one sentence and
+    `blocked_by` names the suites that stand in the way. `signature` is a digest of everything
+    that this variant's numbers were made under.
+    """
+
+    name: str
+    role: VariantRole
+    model: str
+    adapter: str | None
+    weights: str
+    adapter_hash: str
+    environment: dict[str, str]
+    system: str | None
+    sampling: dict[str, Any]
+    chat_template: str | None = None
+    signature: str
+    verdict: Verdict | None
+    summary: str
+    blocked_by: tuple[str, ...] = ()
+
+
+class RunSignature(Frozen):
+    """What all numbers of the card were made under; `digest` covers the variants' as well."""
+
+    digest: str
+    harness: str
+    backend: str
+    scorers: dict[str, int]
+    judges: dict[str, str] = Field(default_factory=dict)
+
+
+_FIGURES: dict[str, Any] = {
+    kind.name: (GenericAlias(tuple, (kind.figures, ...)), ()) for kind in SECTIONS if kind.figures
+}
+_ORDER = (*_FIRST_EXTRAS, *(name for name in _FIGURES if name not in _FIRST_EXTRAS))
+Extras = create_model(
+    "Extras",
+    __base__=Frozen,
+    __doc__="Rows by suite and variant; none where the run did not use such checks or repeats.",
+    **{name: _FIGURES[name] for name in _ORDER},
+)
+
+
+class ScorecardDocument(Frozen):
+    """The contract of `scorecard.json`. `notes` are choices made for the user, with reasons."""
+
+    model_config = ConfigDict(title="Scorecard")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run: Run
+    variants: tuple[VariantCard, ...]
+    categories: tuple[Category, ...]
+    verdict: Verdict | None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    noise: tuple[Noise, ...] = ()
+    history: tuple[Trend, ...] = ()
+    extras: Extras = Extras()  # type: ignore[valid-type]  # made from the list of sections
+    signature: RunSignature
+
+    @property
+    def info(self) -> RunInfo:
+        """The record of the run, as far as the scorecard has it."""
+        return _filled(
+            RunInfo,
+            self.run,
+            self,
+            self.signature,
+            suites=tuple(_filled(SuiteInfo, suite) for suite in self.run.suites),
+            variants=tuple(_filled(VariantInfo, variant) for variant in self.variants),
+        )
+
+    def to_json(self) -> str:
+        """Return the text of `scorecard.json`."""
+        return self.model_dump_json(indent=2, exclude=self._empty()) + "\n"
+
+    def to_value(self) -> JsonValue:
+        """Return what `scorecard.json` holds, for a page that has it inside."""
+        found: JsonValue = self.model_dump(mode="json", exclude=self._empty())
+        return found
+
+    def _empty(self) -> dict[str, set[str]]:
+        rows: dict[str, Any] = dict(self.extras)
+        return {"extras": {name for name in rows if not rows[name] and name not in _FIRST_EXTRAS}}
+
+
+def publish(scorecard: Scorecard) -> ScorecardDocument:
+    """Return the published form of a scorecard."""
+    run, gate = scorecard.run, scorecard.gate
+    return ScorecardDocument(
+        run=_filled(
+            Run,
+            run,
+            kind=scorecard.kind,
+            suites=tuple(_filled(SuiteCard, suite) for suite in run.suites),
+        ),
+        variants=tuple(_filled(VariantCard, each.info, each) for each in scorecard.variants),
+        categories=tuple(_category(row) for row in gate.suites),
+        verdict=gate.verdict,
+        notes=run.notes,
+        warnings=gate.warnings,
+        noise=tuple(_filled(Noise, floor) for floor in scorecard.noise),
+        history=scorecard.history,
+        extras=Extras(**scorecard.extras),
+        signature=_filled(
+            RunSignature,
+            run,
+            digest=scorecard.signature,
+            harness=run.harness_version,
+            scorers=dict(sorted(run.scorers.items())),
+            judges=dict(sorted(run.judges.items())),
+        ),
+    )
+
+
+def _category(row: SuiteVerdict) -> Category:
+    """Return one suite's result for one variant; what was not decided has no `gate`."""
+    rate, seen = row.rate, row.comparison
+    gate = None
+    if row.verdict is not None:
+        gate = _filled(Gate, row, seen, delta_ci=seen.ci) if seen else _filled(Gate, row)
+    return _filled(Category, row, rate, pass_rate=rate.known, gate=gate)
+
+
+T = TypeVar("T")
+
+
+def _filled(kind: type[T], /, *values: object, **more: object) -> T:
+    """Make a `kind`: each field is in `more`, or is that of the first value with such a name."""
+    names = getattr(kind, "model_fields", None) or kind.__dataclass_fields__  # type: ignore[attr-defined]  # one of both
+    for name in names:
+        for value in values:
+            if name not in more and hasattr(value, name):
+                more[name] = getattr(value, name)
+    return kind(**more)
+
+
+def scorecard_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of `scorecard.json`."""
+    schema = ScorecardDocument.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def dumps(value: JsonValue) -> str:
+    """Return compact JSON, readable in any language; escaped only where UTF-8 cannot hold it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, as a cut-off byte-level token leaves it
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text
+
+
+def embedded(value: JsonValue) -> str:
+    """Return JSON for a script element: without `<` no text can end it or open a comment."""
+    return dumps(value).replace("<", "\\u003c")
