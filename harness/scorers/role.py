@@ -150,7 +150,7 @@ class IdentityArgs(Args):
 
 @scorer(
     "identity",
-    version=1,
+    version=2,
     shorthand="name",
     example=Example(
         {"name": "Lina", "maker": "Acme"},
@@ -197,9 +197,7 @@ def _claimed(clauses: tuple[claims.Clause, ...], args: IdentityArgs) -> list[str
     """Other makers' names that the answer gives as its own, as they are written in it."""
     own = (*args.name, *args.maker, *args.allow)
     names = others(own).among(clause.text for clause in clauses)
-    said = [
-        name for c in clauses if not c.denied for name in claims.claimed(c, names.within(c.text))
-    ]
+    said = [name for c in clauses for name in claims.claimed(c, names.within(c.text))]
     return list(dict.fromkeys(said))[:10]
 
 
