@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Literal, Self
 from xml.parsers import expat
 
@@ -15,77 +16,19 @@ from pydantic import model_validator
 
 from harness.common import NESTING, JsonValue, listed, shown
 from harness.scorers.arguments import Count, Word, Words, wrong
-from harness.scorers.counting import lines
 from harness.scorers.json_text import NotJsonError, parse
-from harness.scorers.markdown import BULLET, HEADING, RULE, Fence, fences, marked_lines
+from harness.scorers.markdown import (
+    HEADING,
+    MARKDOWN_BULLET,
+    RULE,
+    Document,
+    Fence,
+    Table,
+    document,
+    fences,
+)
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.values import Answer, Context, Finding, verdict
-
-_RULE = regex.compile(r"\s*+\|?\s*:?-+:?\s*+(?:\|\s*:?-+:?\s*+)*+\|?\s*+")
-_BAR = regex.compile(r"(?<!\\)(?:\\\\)*+\|")
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table: its header, its rows, the line of its header from 0, how many lines it takes.
-
-    `ragged` is the first row, from 0, with another number of cells than the header.
-    """
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    line: int
-
-    @property
-    def lines(self) -> int:
-        """Lines of header, rule and rows."""
-        return len(self.rows) + 2
-
-    @property
-    def ragged(self) -> int | None:
-        """The first row that has more or fewer cells than the header."""
-        widths = (len(row) for row in self.rows)
-        return next((n for n, width in enumerate(widths) if width != len(self.header)), None)
-
-
-def tables(text: str) -> list[Table]:
-    """All tables outside code blocks."""
-    rows = ["" if line.code else line.text for line in marked_lines(text)]
-    found: list[Table] = []
-    place = 1
-    while place < len(rows):
-        header = _cells(rows[place - 1])
-        if _is_rule(rows[place]) and header and len(_cells(rows[place])) == len(header):
-            body = _body(rows, place + 1)
-            found.append(Table(header, body, place - 1))
-            place += len(body)
-        place += 1
-    return found
-
-
-def _body(rows: list[str], start: int) -> tuple[tuple[str, ...], ...]:
-    end = start
-    while end < len(rows) and "|" in rows[end]:
-        end += 1
-    return tuple(_cells(row) for row in rows[start:end])
-
-
-def _is_rule(row: str) -> bool:
-    return "|" in row and "-" in row and _RULE.fullmatch(row) is not None
-
-
-def _cells(row: str) -> tuple[str, ...]:
-    """The cells of a row; bars after a backslash are text. No bar: no cells."""
-    text = row.strip()
-    if "|" not in text:
-        return ()
-    ends = [match.end() - 1 for match in _BAR.finditer(text)]
-    starts = [0, *(end + 1 for end in ends)]
-    parts = [text[a:b] for a, b in zip(starts, [*ends, len(text)], strict=True)]
-    parts = parts[1:] if text.startswith("|") else parts
-    parts = parts[:-1] if parts and ends and ends[-1] == len(text) - 1 else parts
-    return tuple(part.strip() for part in parts)
-
 
 Sign = Literal["heading", "list", "bold", "italic", "code", "link", "table", "quote", "rule"]
 
@@ -104,7 +47,7 @@ _INLINE: dict[Sign, regex.Pattern[str]] = {
 _BLOCK: dict[Sign, regex.Pattern[str]] = {
     "heading": HEADING,
     "rule": RULE,
-    "list": BULLET,
+    "list": MARKDOWN_BULLET,
     "quote": regex.compile(r" {0,3}>\s?\S"),
 }
 
@@ -117,27 +60,29 @@ class NoMarkdownArgs(Args):
 
 @scorer(
     "no_markdown",
-    version=1,
+    version=2,
     shorthand="allow",
     example=Example(None, "1. 2 * 3 = 6\n2. snake_case", "This is **bold**."),
 )
 def no_markdown(answer: Answer, context: Context, args: NoMarkdownArgs) -> Finding:
     """The answer is plain text: no headings, lists, bold, italic, code, links, tables, rules.
 
-    Numbered lists are plain text; so are `2 * 3`, `snake_case` and a lone asterisk.
+    Numbered lists are plain text; so are `2 * 3`, `snake_case`, a lone asterisk, and lines that
+    begin with a dash or with `•`, which are no marks of Markdown.
     """
-    found = next((hit for hit in _signs(answer.text) if hit[0] not in args.allow), None)
-    if found is None:
-        return verdict(True, "no Markdown found")
-    return verdict(False, f"{found[0]} in line {found[1]}: {shown(found[2])}", sign=found[0])
+    read = document(answer.text)
+    found = next((hit for hit in _signs(read) if hit[0] not in args.allow), None)
+    if found is not None:
+        return verdict(False, f"{found[0]} in line {found[1]}: {shown(found[2])}", sign=found[0])
+    return too_long(answer) if read.cut else verdict(True, "no Markdown found")
 
 
-def _signs(text: str) -> Iterator[tuple[str, int, str]]:
-    """The signs of Markdown: which, in which line from 1, the line or the part of it."""
-    yield from (("code", block.first + 1, f"```{block.language}") for block in fences(text))
-    yield from (("table", table.line + 1, " | ".join(table.header)) for table in tables(text))
-    for number, line in enumerate(marked_lines(text), start=1):
-        if line.code:
+def _signs(read: Document) -> Iterator[tuple[Sign, int, str]]:
+    """Yield the signs of Markdown: which, in which line from 1, the line or the part of it."""
+    yield from (("code", block.first + 1, f"```{block.language}") for block in read.fences)
+    yield from (("table", table.line + 1, " | ".join(table.header)) for table in read.tables)
+    for number, line in enumerate(read.lines, start=1):
+        if line.fenced:
             continue
         for name, pattern in _BLOCK.items():
             if pattern.match(line.text):
@@ -145,6 +90,11 @@ def _signs(text: str) -> Iterator[tuple[str, int, str]]:
         for name, pattern in _INLINE.items():
             if hit := pattern.search(line.text):
                 yield name, number, hit[0]
+
+
+def too_long(answer: Answer) -> Finding:
+    """Return the finding of a check that could not read the whole answer as Markdown."""
+    return verdict(None, f"cannot tell: {len(answer.text)} characters are too long to parse")
 
 
 # -- tables ----------------------------------------------------------------------------------------
@@ -163,16 +113,14 @@ class MarkdownTableArgs(Args):
     only: bool = False
 
     def problem(self, table: Table) -> str:
-        """What is wrong with a table; empty where nothing is."""
+        """Return what is wrong with a table; empty where nothing is."""
         if isinstance(self.columns, int) and len(table.header) != self.columns:
             return f"{len(table.header)} columns, wanted {self.columns}"
         if isinstance(self.columns, tuple) and _names(table.header) != _names(self.columns):
             return f"columns {listed(table.header)}, wanted {listed(self.columns)}"
         if table.ragged is not None:
             return f"row {table.ragged + 1} has another number of cells than the header"
-        return self._rows_problem(len(table.rows))
-
-    def _rows_problem(self, rows: int) -> str:
+        rows = len(table.rows)
         if self.rows is not None:
             return "" if rows == self.rows else f"{rows} rows, wanted {self.rows}"
         if rows < self.min_rows:
@@ -187,7 +135,7 @@ def _names(cells: tuple[str, ...]) -> list[str]:
 
 @scorer(
     "markdown_table",
-    version=1,
+    version=2,
     shorthand="columns",
     example=Example(
         {"columns": ["Name", "Age"], "rows": 1},
@@ -196,29 +144,59 @@ def _names(cells: tuple[str, ...]) -> list[str]:
     ),
 )
 def markdown_table(answer: Answer, context: Context, args: MarkdownTableArgs) -> Finding:
-    """The answer has a table in GitHub's Markdown: a header, a rule, rows with as many cells."""
-    found = tables(answer.text)
+    """The answer has a table in GitHub's Markdown: a header, a rule, rows with as many cells.
+
+    A bar behind a backslash is text. Lines indented by four spaces are code, not a table.
+    """
+    read = document(answer.text)
+    found = read.tables
     if not found:
+        if read.cut:
+            return too_long(answer)
         return verdict(False, "no table: a header, a rule like |---|---|, and rows are wanted")
     problems = [args.problem(table) for table in found]
     detail: dict[str, JsonValue] = {"columns": [*found[0].header], "rows": len(found[0].rows)}
     if "" not in problems:
         return verdict(False, problems[0], **detail)
-    if args.only and (len(found) > 1 or found[0].lines != _filled(answer.text)):
+    filled = sum(1 for line in read.lines if line.text.strip())
+    if args.only and (len(found) > 1 or found[0].lines != filled):
         return verdict(False, "there is other text beside the table", **detail)
     return verdict(True, "the table is as wanted", **detail)
-
-
-def _filled(text: str) -> int:
-    return sum(1 for line in lines(text) if line.strip())
 
 
 # -- code ------------------------------------------------------------------------------------------
 
 # Python's parser takes memory in proportion; nobody asks a model for more code than this.
 _CODE_CHARS = 200_000
-_ALIASES = {"py": "python", "python3": "python", "js": "javascript", "ts": "typescript"}
-_ALIASES |= {"sh": "bash", "shell": "bash", "yml": "yaml", "c++": "cpp"}
+# What highlighters know besides the names and file endings of pygments.
+_ALSO = {"plaintext": "text", "plain": "text", "node": "javascript", "shellscript": "bash"}
+
+
+@cache
+def _languages() -> dict[str, str]:
+    """Return the language for each name and file ending that pygments knows, in small letters."""
+    from pygments.lexers import get_all_lexers  # type: ignore[import-untyped]  # it has no stubs
+
+    found: dict[str, str] = {}
+    endings: dict[str, set[str]] = defaultdict(set)
+    for name, aliases, files, _ in get_all_lexers(plugins=False):
+        plain = name.lower()
+        for alias in (plain, *aliases):
+            found.setdefault(alias.lower(), plain)
+        for ending in (file[2:].lower() for file in files if file.startswith("*.")):
+            endings[ending].add(plain)
+    for ending, names in endings.items():
+        if len(names) == 1:  # *.m and *.pl are the endings of several
+            found.setdefault(ending, *names)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def language_name(name: str) -> str:
+    """Return the one name of a programming language: `rust` for `rs`, `go` for `golang`."""
+    plain = name.lower().removeprefix("language-").removeprefix("lang-")
+    plain = _ALSO.get(plain, plain)
+    return _languages().get(plain, plain)
 
 
 class CodeBlockArgs(Args):
@@ -242,72 +220,64 @@ class CodeBlockArgs(Args):
 
 @scorer(
     "code_block",
-    version=1,
+    version=2,
     shorthand="language",
     example=Example("python", "```python\nprint(1)\n```", "```python\nprint(1\n```"),
 )
 def code_block(answer: Answer, context: Context, args: CodeBlockArgs) -> Finding:
-    """The answer has a fenced code block, of the language, closed, and parsed if Python or JSON."""
-    found = [b for b in fences(answer.text) if args.language is None or _is(b, args.language)]
-    problem = _count_problem(len(found), args)
+    """The answer has a fenced code block, of the language, closed, and parsed if Python or JSON.
+
+    Languages have the names that highlighters know: `rs` is rust, `golang` is go.
+    """
+    read = document(answer.text)
+    found = read.fences
+    name = "code block"
+    if args.language is not None:
+        name = f"{args.language} code block"
+        wanted = language_name(args.language)
+        found = tuple(block for block in found if language_name(block.language) == wanted)
+    problem = ""
+    if len(found) < args.min:
+        count = f"no {name}" if not found else f"{len(found)} {name}s"
+        problem = f"{count}, wanted at least {args.min}" if found else count
+    elif args.max is not None and len(found) > args.max:
+        problem = f"{len(found)} {name}s, wanted at most {args.max}"
     for block in found:
-        problem = problem or _block_problem(block, args.parses)
-    if not problem and args.only and not _is_whole(answer.text, found):
-        problem = "there is other text beside the code block"
+        problem = problem or _problem(block, args.parses)
+    if not problem and args.only:
+        covered = {n for block in found for n in range(block.first, block.last + 1)}
+        others = any(n not in covered and row.text.strip() for n, row in enumerate(read.lines))
+        if len(found) != 1 or others:
+            problem = "there is other text beside the code block"
+    if read.cut and (problem or args.max is not None):
+        return too_long(answer)
     return verdict(not problem, problem or "the code block is as wanted", blocks=len(found))
 
 
-def _is(block: Fence, language: str) -> bool:
-    wanted = language.lower()
-    return _ALIASES.get(block.language, block.language) == _ALIASES.get(wanted, wanted)
-
-
-def _count_problem(count: int, args: CodeBlockArgs) -> str:
-    name = f"{args.language} code block" if args.language else "code block"
-    if count < args.min:
-        return f"no {name}" if count == 0 else f"{count} {name}s, wanted at least {args.min}"
-    too_many = args.max is not None and count > args.max
-    return f"{count} {name}s, wanted at most {args.max}" if too_many else ""
-
-
-def _block_problem(block: Fence, parses: bool) -> str:
+def _problem(block: Fence, parses: bool) -> str:
+    """Return what is wrong with a code block; empty where nothing is."""
     if not block.closed:
         return "the code block is not closed"
     if not block.code.strip():
         return "the code block is empty"
-    language = _ALIASES.get(block.language, block.language)
-    if parses and language == "json":
-        return _json_problem(block.code)
-    return _python_problem(block.code) if parses and language == "python" else ""
-
-
-def _json_problem(code: str) -> str:
-    try:
-        parse(code)
-    except NotJsonError as error:
-        return f"not JSON: {error}"
+    language = language_name(block.language) if parses else ""
+    if language == "json":
+        try:
+            parse(block.code)
+        except NotJsonError as error:
+            return f"not JSON: {error}"
+    if language == "python":
+        if len(block.code) > _CODE_CHARS:
+            return f"the code has more than {_CODE_CHARS} characters"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about escapes and comparisons in the model's code
+                ast.parse(block.code)
+        except SyntaxError as error:
+            return f"not Python: line {error.lineno}"
+        except (ValueError, RecursionError, MemoryError):
+            return "not Python: it cannot be parsed"
     return ""
-
-
-def _python_problem(code: str) -> str:
-    if len(code) > _CODE_CHARS:
-        return f"the code has more than {_CODE_CHARS} characters"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about escapes and comparisons in the model's code
-            ast.parse(code)
-    except SyntaxError as error:
-        return f"not Python: line {error.lineno}"
-    except (ValueError, RecursionError, MemoryError):
-        return "not Python: it cannot be parsed"
-    return ""
-
-
-def _is_whole(text: str, found: list[Fence]) -> bool:
-    covered = {n for block in found for n in range(block.first, block.last + 1)}
-    return len(found) == 1 and all(
-        n in covered or not line.strip() for n, line in enumerate(lines(text))
-    )
 
 
 class XmlArgs(Args):
