@@ -1,8 +1,9 @@
-"""Words, sentences, lines and paragraphs of a text in any script, offline.
+"""Words, lines and visible text of an answer in any script, offline.
 
 Words of scripts that are written with spaces are counted by spaces and punctuation. Han
 characters and kana count one each, as word processors count them. Thai, Lao, Khmer, Myanmar and
-Tibetan show neither: their count is a range, from one a run to one a syllable.
+Tibetan show neither: their count is a range, from one a run to one a syllable. Characters that are
+not to be seen (joiners, soft hyphens) part no words, and an address is one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,21 @@ _WORD = regex.compile(
 _SYLLABLE = regex.compile(r"[\p{L}]")
 # The same for ASCII text, ten times as fast.
 _ASCII_WORD = re.compile(r"\w++(?:(?:['\-.@&/+](?=\w)|(?<=\d)[,:](?=\d))\w++)*+", re.ASCII)
+# All default-ignorable characters but the zero-width space, which parts words (Unicode, UAX #29).
+_UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}--[\u200b\p{M}]]", regex.VERSION1)
+# An address; what ends a sentence behind it is no part of it.
+_ADDRESS = re.compile(
+    r"(?:\b(?:https?|ftp)://|\bwww\.(?=\w))[\w\-.~:/?#\[\]@!$&'()*+,;=%]*[\w/=&%#~-]", re.ASCII
+)
+
+
+def _bare(text: str) -> str:
+    """Return the text without what is not to be seen, with each address joined to one word."""
+    if not text.isascii():
+        text = _UNSEEN.sub("", text)
+    if "://" in text or "www." in text:
+        text = _ADDRESS.sub(lambda address: re.sub(r"\W", "_", address[0]), text)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +51,21 @@ class Range:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in order; a run of Thai, Lao, Khmer, Myanmar or Tibetan is one."""
+    """Return the words of a text in order.
+
+    A run of Thai, Lao, Khmer, Myanmar or Tibetan is one, and so is an address.
+    """
+    text = _bare(text)
     if text.isascii():
         return _ASCII_WORD.findall(text)
     return [match[0] for match in _WORD.finditer(text)]
 
 
 def count_words(text: str) -> Range:
-    """How many words a text has."""
+    """Return how many words a text has."""
+    text = _bare(text)
     if text.isascii():
-        count = len(words(text))
+        count = len(_ASCII_WORD.findall(text))
         return Range(count, count)
     low = high = 0
     for match in _WORD.finditer(text):
@@ -58,12 +79,12 @@ _VISIBLE = regex.compile(r"[^\s\p{Cc}\p{Cf}]")
 
 
 def lines(text: str) -> list[str]:
-    """All lines of a text, blank ones too."""
+    """Return all lines of a text, blank ones too."""
     return _BREAK.split(text)
 
 
 def filled_lines(text: str) -> list[str]:
-    """The lines that have something visible in them."""
+    """Return the lines that have something visible in them."""
     return [line for line in lines(text) if _VISIBLE.search(line)]
 
 
@@ -71,5 +92,13 @@ _TEXT = regex.compile(r"[\p{L}\p{N}\p{So}]")
 
 
 def has_text(text: str) -> bool:
-    """Whether there is a letter, a number or a symbol such as an emoji."""
+    """Return whether there is a letter, a number or a symbol such as an emoji."""
     return bool(_TEXT.search(text))
+
+
+_WORDS = regex.compile(r"[\p{L}\p{N}]")
+
+
+def has_words(text: str) -> bool:
+    """Return whether there is a letter or a number."""
+    return bool(_WORDS.search(text))

@@ -17,29 +17,30 @@ from harness.scorers.values import Answer, Context, Finding, verdict
 
 @scorer(
     "words",
-    version=1,
+    version=2,
     shorthand="exactly",
     example=Example({"max": 3}, "I don't know.", "I do not know."),
 )
 def words(answer: Answer, context: Context, args: Bounds) -> Finding:
     """The answer has that many words.
 
-    "don't" and "well-known" are one word; Han characters and kana count one each.
+    "don't", "well-known" and an address are one word; Han characters and kana count one each.
+    Characters that are not to be seen, such as a soft hyphen, part no words.
     """
     return args.judge(count_words(answer.text), "word")
 
 
 @scorer(
     "sentences",
-    version=2,
+    version=3,
     shorthand="exactly",
     example=Example({"exactly": 2}, "Dr. Weber paid 3.50. Thanks!", "Dr. Weber paid 3.50."),
 )
 def sentences(answer: Answer, context: Context, args: Bounds) -> Finding:
     """The answer has that many sentences.
 
-    Abbreviations, initials, ordinals and decimals end none. Headings and code are none; a list item
-    is one.
+    Abbreviations, initials, ordinals and decimals end none. Headings, code and an emoji at the end
+    are none; a list item is one.
     """
     return args.judge(count_sentences(answer.text), "sentence")
 
@@ -64,14 +65,15 @@ def count_lines(answer: Answer, context: Context, args: LinesArgs) -> Finding:
 
 @scorer(
     "paragraphs",
-    version=1,
+    version=2,
     shorthand="exactly",
     example=Example({"exactly": 2}, "One.\n\nTwo.", "One.\nTwo."),
 )
 def count_paragraphs(answer: Answer, context: Context, args: Bounds) -> Finding:
     """The answer has that many paragraphs: blocks between blank lines.
 
-    Headings and rules (`---`) are none; a code block is one, blank lines inside or not.
+    Headings and rules (`---`) are none; a code block is one, blank lines inside or not, and so is a
+    list item with what is indented below it.
     """
     return args.judge(len(paragraphs(answer.text)), "paragraph")
 
@@ -85,12 +87,12 @@ class BulletsArgs(Bounds):
 
 @scorer(
     "bullets",
-    version=1,
+    version=2,
     shorthand="exactly",
     example=Example({"exactly": 2}, "- one\n- two", "- one\n---\ntwo"),
 )
 def bullets(answer: Answer, context: Context, args: BulletsArgs) -> Finding:
-    """The answer has that many list items, marked by `-`, `*`, `+` or `•`.
+    """The answer has that many list items, marked by `-`, `*`, `+`, `•`, `・` or their like.
 
     Rules (`---`) and lines in code blocks are none.
     """

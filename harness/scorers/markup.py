@@ -318,7 +318,7 @@ class _Seen:
 
 @scorer(
     "xml",
-    version=1,
+    version=2,
     shorthand="root",
     example=Example(
         {"root": "note", "tags": ["to"]}, "<note><to>Ann</to></note>", "<note><to></note>"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import regex
 
-from harness.scorers.counting import Range, has_text
+from harness.scorers.counting import Range, has_text, has_words
 from harness.scorers.markdown import BULLET, HEADING, NUMBERED, RULE, marked_lines
 
 
@@ -170,6 +170,7 @@ _END = regex.compile(rf"[{_WIDE}]++{_CLOSERS}|[.{_OTHER}]++{_CLOSERS}(?=\s|$|[{_
 _QUOTED_GOES_ON = regex.compile(r"[」』]\p{Hiragana}")
 _SMALL = regex.compile(r"\s*[\"'“‘«(\[]*\p{Ll}")
 _MORE = regex.compile(r"\S")
+_COMPANY = regex.compile(r"\s?(?:Inc|Corp|Co|Ltd|LLC|GmbH|AG|Group|Brands|Mail|News|Japan)\b")
 # A text has capitals if a word begins with one; HTML does not.
 _CAPITALISED = regex.compile(r"\p{Lu}\p{Ll}")
 _UNTELLABLE = regex.compile(r"[\p{Thai}\p{Lao}]")
@@ -207,7 +208,13 @@ def _sentences_of(block: str, small: bool) -> list[str]:
             found.append(block[start : match.end()].strip())
             start = match.end()
     found.append(block[start:].strip())
-    return [sentence for sentence in found if has_text(sentence)]
+    kept: list[str] = []
+    for sentence in filter(has_text, found):
+        if kept and not has_words(sentence):  # an emoji at the end belongs to what it ends
+            kept[-1] += f" {sentence}"
+        else:
+            kept.append(sentence)
+    return kept
 
 
 def _ends(block: str, mark: int, end: int, start: int, small: bool) -> bool:
@@ -217,6 +224,8 @@ def _ends(block: str, mark: int, end: int, start: int, small: bool) -> bool:
     dots = block[mark] == "…" or block[mark : mark + 2] == ".."
     if _SMALL.match(block, end) and (not small or dots or block[end - 1] not in f".{_OTHER}"):
         return False
+    if block[mark] == "!" and _COMPANY.match(block, end):
+        return False  # Yahoo! Inc.
     if block[mark] != "." or dots or not _MORE.search(block, end):
         return True
     before, after = block[max(start, mark - REACH) : mark], block[end : end + REACH]
@@ -242,7 +251,9 @@ def _blocks(text: str) -> list[str]:
             blocks[-1].append(row)  # a line that begins with a small letter goes on
         else:
             blocks.append([row])
-    return [" ".join(block) for block in blocks if block]
+    joined = [" ".join(block) for block in blocks if block]
+    # An emoji in a line of its own is a sentence only where there is nothing else.
+    return [block for block in joined if has_words(block)] or joined
 
 
 def _is_mark(line: str) -> bool:

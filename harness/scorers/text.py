@@ -268,7 +268,7 @@ class NoRepetitionArgs(Args):
 
 @scorer(
     "no_repetition",
-    version=1,
+    version=2,
     shorthand="max",
     example=Example(None, "The cat sat on the mat.", "The cat sat. " * 5),
 )
