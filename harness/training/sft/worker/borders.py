@@ -61,7 +61,7 @@ def logits_of(trainer: Any, samples: Sequence[Sample]) -> Tensor:
     inputs = trainer._prepare_inputs(trainer.data_collator([row]))
     inputs = {name: value for name, value in inputs.items() if name != "labels"}
     trainer.model.eval()
-    with torch.no_grad(), trainer.compute_loss_context_manager():
+    with torch.no_grad(), trainer.accelerator.autocast():
         found: Tensor = trainer.model(**inputs, use_cache=False).logits[0].float()
     trainer.model.train()
     return found
