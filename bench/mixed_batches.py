@@ -17,11 +17,11 @@ from typing import Any
 
 from bench.alone_and_together import all_requests, variants
 from harness.backends import BackendOptions, Request
-from harness.backends.hf.backend import CPU_LIMITS, HfBackend
-from harness.backends.hf.decoding import Decoder
+from harness.backends.hf.backend import HfBackend
+from harness.backends.hf.decoding import CPU_LIMITS, Decoder
 from harness.backends.hf.kv_cache import Prefilled, Window
 from harness.backends.hf.loading import LoadedModel
-from harness.backends.hf.rows import Row, Stopping
+from harness.backends.hf.rows import DecodingRow, Stopping
 
 
 class Named:
@@ -42,11 +42,11 @@ class MixedDecoder(Decoder):
 
     names: dict[str, str]  # of variants -> of peft's adapters
 
-    def _prefill(self, group: Sequence[Row]) -> Prefilled:
+    def _prefill(self, group: Sequence[DecodingRow]) -> Prefilled:
         self._model.rows = [self.names[row.request.variant.name] for row in group]
         return super()._prefill(group)
 
-    def _decode(self, window: Window, going: Sequence[int]) -> list[Row]:
+    def _decode(self, window: Window, going: Sequence[int]) -> list[DecodingRow]:
         self._model.rows = [self.names[row.request.variant.name] for row in self._rows]
         return super()._decode(window, going)
 

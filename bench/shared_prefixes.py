@@ -23,8 +23,8 @@ from transformers import AutoModelForCausalLM, DynamicCache
 from bench.alone_and_together import MODEL, ROOT, request, variants
 from harness.backends import BackendOptions, Request, open_backend
 from harness.backends.base import common_prefix
-from harness.backends.hf.backend import CPU_LIMITS, HfBackend
-from harness.backends.hf.decoding import Decoder
+from harness.backends.hf.backend import HfBackend
+from harness.backends.hf.decoding import CPU_LIMITS, Decoder
 from harness.backends.hf.rows import Stopping
 from harness.evaluation import make_plan
 from harness.suites import load_suites

@@ -1,18 +1,18 @@
-"""Engines: one protocol, a lazy registry, and the built-in ones."""
+"""Backends: one abstract class, a lazy registry, and the built-in ones."""
 
+from harness.backends.arguments import EngineArgument, argument_problems
 from harness.backends.base import (
     Address,
     Backend,
     BackendOptions,
     Completion,
+    Declaration,
     Environment,
     Fingerprint,
     Models,
     Prompt,
     Request,
-    announce,
     models_are,
-    one_model_at_a_time,
 )
 from harness.backends.conformance import check_backend
 from harness.backends.registry import (
@@ -30,19 +30,20 @@ __all__ = [
     "Backend",
     "BackendOptions",
     "Completion",
+    "Declaration",
+    "EngineArgument",
     "Environment",
     "Fingerprint",
     "Models",
     "Prompt",
     "Request",
-    "announce",
+    "argument_problems",
     "backend_names",
     "check_backend",
     "check_name",
     "check_rows",
     "models_are",
     "models_of",
-    "one_model_at_a_time",
     "open_backend",
     "recorded_variants",
     "require",

@@ -1,21 +1,23 @@
-"""What goes into an engine and what comes out of it. Nothing here knows of suites."""
+"""What goes into a backend and what comes out of it. Nothing here knows of suites."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
+from harness.backends.arguments import EngineArgument
 from harness.common import Messages, Sampling, Variant
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt as the engine takes it.
+    """One prompt as the backend takes it.
 
-    `token_ids` is None where the engine takes messages only; `tokens` is then an estimate
+    `token_ids` is None where the backend takes messages only; `tokens` is then an estimate
     (`estimated`), counted with the chat template where there is one.
     """
 
@@ -39,7 +41,7 @@ class Address:
 class Request:
     """One prompt for one variant. `key` is the completion's key in the store.
 
-    `json_schema`: the answer is decoded so that it fits (`{}` is any JSON); only engines that say
+    `json_schema`: the answer is decoded so that it fits (`{}` is any JSON); only backends that say
     `constrains_json` are given one.
     """
 
@@ -56,7 +58,7 @@ class Request:
 class Completion:
     """One answer. `finish_reason` is "stop", "length" or "error"; `error` then says what broke.
 
-    `seconds` is the time from the start of its batch to its end, as far as the engine knows it.
+    `seconds` is the time from the start of its batch to its end, as far as the backend knows it.
     """
 
     text: str
@@ -96,7 +98,8 @@ class Fingerprint:
 class BackendOptions:
     """What a backend may be told. Each takes what it understands; `engine_args` is passed on.
 
-    `cache_dir` is where hashes of weights are kept between runs; without it they are not.
+    `cache_dir` is where hashes of weights are kept between runs; without it they are not. `warm`:
+    an engine that `harness engine up` keeps beside them may answer.
     """
 
     variants: tuple[Variant, ...] = ()
@@ -107,97 +110,140 @@ class BackendOptions:
     base_url: str | None = None
     trust_remote_code: bool = False
     cache_dir: Path | None = None
+    warm: bool = False
     engine_args: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Backend(Protocol):
-    """An engine. Opening one is cheap: weights are loaded by the first `generate`.
+class Backend(ABC):
+    """Who answers: a model in this process, an engine in another one, a server, or a file.
 
-    Everything but `generate` works without the weights in memory, so that a run whose answers are
-    all in the store starts no engine.
+    Opening one is cheap: weights are loaded by the first `generate`. All other methods work
+    without the weights in memory, so that a run whose answers are all in the store starts no
+    engine. Three methods have to be written; everything else has a default.
 
-    An engine that loads weights into this machine's memory also says `holds_weights = True`: a run
-    over several models then opens it once for each, in a process of its own.
+    name: as it is asked for. holds_weights: it loads weights into this machine's memory, so a run
+    over several models opens it once for each, in a process of its own. own_process: it generates
+    only in a process of its own, also for a single model. one_model_at_a_time: going back to
+    another model costs a load, so the requests of each should come together. constrains_json: it
+    decodes under `Request.json_schema`.
     """
 
     name: str
+    holds_weights: bool = False
+    own_process: bool = False
+    one_model_at_a_time: bool = False
+    constrains_json: bool = False
 
     @property
     def context_length(self) -> int | None:
-        """Most tokens of prompt and answer together; None where it is not known."""
+        """Return the most tokens of prompt and answer together; None where it is not known."""
+        return None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Choices made for the user, each with its reason: "float32: the CPU has no fast bf16"."""
+        """Return what was chosen for the user, each with its reason."""
+        return ()
 
+    @abstractmethod
     def environment(self, variant: Variant) -> Environment:
-        """What this variant's answers depend on besides weights and prompt."""
+        """Return what this variant's answers depend on besides weights and prompt."""
 
+    @abstractmethod
     def fingerprint(self, variant: Variant) -> Fingerprint:
-        """Content hashes of the weights."""
+        """Return content hashes of the variant's weights."""
 
     def prompt(self, messages: Messages, variant: Variant) -> Prompt:
-        """The prompt that `generate` will use for these messages."""
+        """Return the prompt that `generate` will use: by default the messages, with an estimate."""
+        return plain_prompt(messages)
 
+    def expect(self, answers: int) -> None:  # noqa: B027 - most plan nothing
+        """Learn, before the first `generate`, how many answers the run may want at most."""
+
+    def waiting(self, requests: Sequence[Request]) -> str:
+        """Say what the first answer to these waits for, "loading the model"; empty for nothing."""
+        return ""
+
+    @abstractmethod
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answer all requests, each handed on as it is finished, in any order.
 
-        A request that cannot be answered gives a completion with an error; an engine that breaks
-        raises `MachineryError`.
+        A request that cannot be answered gives a completion with an error. Raises
+        `MachineryError` where the engine breaks.
         """
 
     def execution(self) -> Mapping[str, str]:
-        """How it was executed: device, batch size, eager or graphs. Not part of any key."""
+        """Return how it was executed: device, batch size, eager or graphs. Not part of any key."""
+        return {}
+
+    def close(self) -> None:  # noqa: B027 - many hold nothing
+        """Give the memory back; may be called twice."""
+
+
+class _Adopted(Backend):
+    """A backend that has the methods without the class, as plug-ins were written before it."""
+
+    def __init__(self, opened: Any) -> None:
+        self._opened = opened
+        self.name = opened.name
+        self.holds_weights = bool(getattr(opened, "holds_weights", False))
+        self.own_process = bool(getattr(opened, "own_process", False))
+        self.one_model_at_a_time = bool(getattr(opened, "one_model_at_a_time", False))
+        self.constrains_json = bool(getattr(opened, "constrains_json", False))
+
+    @property
+    def context_length(self) -> int | None:
+        length: int | None = self._opened.context_length
+        return length
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._opened.notes)
+
+    def environment(self, variant: Variant) -> Environment:
+        found: Environment = self._opened.environment(variant)
+        return found
+
+    def fingerprint(self, variant: Variant) -> Fingerprint:
+        found: Fingerprint = self._opened.fingerprint(variant)
+        return found
+
+    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+        made: Prompt = self._opened.prompt(messages, variant)
+        return made
+
+    def expect(self, answers: int) -> None:
+        if callable(told := getattr(self._opened, "expect", None)):
+            told(answers)
+
+    def waiting(self, requests: Sequence[Request]) -> str:
+        reason = getattr(self._opened, "waiting", None)
+        return str(reason(requests)) if callable(reason) else ""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        yield from self._opened.generate(requests)
+
+    def execution(self) -> Mapping[str, str]:
+        facts: Mapping[str, str] = self._opened.execution()
+        return facts
 
     def close(self) -> None:
-        """Give the memory back."""
+        self._opened.close()
 
 
-def holds_weights(backend: Backend) -> bool:
-    """Whether the engine loads weights itself; one that does not say so does not."""
-    return bool(getattr(backend, "holds_weights", False))
-
-
-def needs_own_process(backend: Backend) -> bool:
-    """Whether the engine generates only in a process of its own, also for a single model."""
-    return bool(getattr(backend, "own_process", False))
-
-
-def one_model_at_a_time(backend: Backend) -> bool:
-    """Whether going back to another model costs a load: then its requests should come together."""
-    return bool(getattr(backend, "one_model_at_a_time", False))
-
-
-def constrains_json(backend: Backend) -> bool:
-    """Whether the engine can decode under a JSON Schema; one that does not say so cannot."""
-    return bool(getattr(backend, "constrains_json", False))
-
-
-def announce(backend: Backend, answers: int) -> None:
-    """Tell an engine that plans its start how many answers the run may ask it for, at most."""
-    expect = getattr(backend, "expect", None)
-    if callable(expect):
-        expect(answers)
-
-
-def waiting(backend: Backend, requests: Sequence[Request]) -> str:
-    """What these requests wait for before the first is answered: "loading the model".
-
-    Empty where nothing need be started, and for an engine that does not say.
-    """
-    reason = getattr(backend, "waiting", None)
-    return str(reason(requests)) if callable(reason) else ""
+def adopt(opened: Any) -> Backend:
+    """Return what a plug-in's function gave as a `Backend`, whether or not it is of that class."""
+    return opened if isinstance(opened, Backend) else _Adopted(opened)
 
 
 Opener = TypeVar("Opener", bound=Callable[..., Any])
-_ATTRIBUTE = "models"
+_ATTRIBUTE = "declaration"
 
 
 class Models(StrEnum):
-    """What `--model` and `--adapter` name for an engine.
+    """What `--model` and `--adapter` name for a backend.
 
     `DIRECTORIES`: weights on this machine, which it reads. `NAMES`: what a server knows them by.
-    `NONE`: nothing, its answers are recorded or made up. `EITHER`: an engine that does not say;
+    `NONE`: nothing, its answers are recorded or made up. `EITHER`: a backend that does not say;
     a directory where there is one of that name, and nothing is checked before it is opened.
     """
 
@@ -207,21 +253,40 @@ class Models(StrEnum):
     EITHER = "either"
 
 
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a backend says of itself before it is opened.
+
+    models: what models and adapters are to it. options: the fields of `BackendOptions` that it
+    uses beside the variants; None where it does not say. arguments: its engine arguments, where it
+    knows them all or some.
+    """
+
+    models: Models = Models.EITHER
+    options: tuple[str, ...] | None = None
+    arguments: tuple[EngineArgument, ...] = ()
+
+
 def models_are(
     what: Literal["directories", "names", "none", "either"],
+    *,
+    options: Sequence[str] | None = None,
+    arguments: Sequence[EngineArgument] = (),
 ) -> Callable[[Opener], Opener]:
-    """Declares, above the function that opens an engine, what models and adapters are to it."""
+    """Declare, above the function that opens a backend, what it is; see `Declaration`."""
+    used = None if options is None else tuple(options)
+    said = Declaration(Models(what), used, tuple(arguments))
 
     def declare(opener: Opener) -> Opener:
-        setattr(opener, _ATTRIBUTE, Models(what))
+        setattr(opener, _ATTRIBUTE, said)
         return opener
 
     return declare
 
 
-def declared_models(opener: Callable[..., Any]) -> Models:
-    """What was declared; `EITHER` where nothing was."""
-    found: Models = getattr(opener, _ATTRIBUTE, Models.EITHER)
+def declaration(opener: Callable[..., Any]) -> Declaration:
+    """Return what was declared, or that nothing was."""
+    found: Declaration = getattr(opener, _ATTRIBUTE, Declaration())
     return found
 
 
@@ -232,17 +297,17 @@ TOKENS_PER_TURN = 4
 
 
 def estimate_tokens(text: str) -> int:
-    """Roughly how many tokens a text has; 0 only for an empty one."""
+    """Return roughly how many tokens a text has; 0 only for an empty one."""
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
 def plain_prompt(messages: Messages) -> Prompt:
-    """The prompt of an engine that takes messages, with an estimated length."""
+    """Return the prompt of a backend that takes messages, with an estimated length."""
     tokens = sum(estimate_tokens(message.content) + TOKENS_PER_TURN for message in messages)
     return Prompt(messages, None, tokens, estimated=True)
 
 
 def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two prompts begin with alike."""
+    """Return how many tokens two prompts begin with alike."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -1,4 +1,4 @@
-"""All engines by name. Built-in ones and plug-ins come through the same door: an entry point.
+"""All backends by name. Built-in ones and plug-ins come through the same door: an entry point.
 
 A third-party package declares one under `harness.backends` in its metadata; it loads a function
 that takes `BackendOptions` and returns a `Backend`. Nothing is imported before it is asked for.
@@ -9,15 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from typing import Any
 
-from harness.backends.base import (
-    Backend,
-    BackendOptions,
-    Models,
-    declared_models,
-    holds_weights,
-    needs_own_process,
-)
+from harness.backends.base import Backend, BackendOptions, Declaration, Models, adopt, declaration
 from harness.backends.workers import ModelByModel
 from harness.common import InputError, Problem, nearest
 from harness.prompts import read_template, template_hash
@@ -34,37 +28,49 @@ _BUILT_IN = {
 
 
 def backend_names() -> tuple[str, ...]:
-    """Names of all engines that can be asked for, sorted."""
+    """Return the names of all backends that can be asked for, sorted."""
     return tuple(sorted(_entries()))
 
 
 def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
-    """The engine of this name, opened but not started.
+    """Open the backend of this name, and start nothing.
 
     Where it holds weights and the variants are of several models, each model gets an engine in a
     process of its own, one after another, so that memory is given back.
 
-    Raises `InputError` for an unknown name, an engine whose packages are not installed, and for
+    Raises `InputError` for an unknown name, a backend whose packages are not installed, and for
     options, models and adapters that are wrong.
     """
     options = options or BackendOptions()
     backend = open_here(name, options)
     several = len({variant.model for variant in options.variants}) > 1
-    if holds_weights(backend) and (several or needs_own_process(backend)):
+    if backend.holds_weights and (several or backend.own_process):
         return ModelByModel(backend, name, options)
     return backend
 
 
 def open_here(name: str, options: BackendOptions) -> Backend:
-    """The same, but generating in this process whatever the engine prefers."""
+    """Open it to generate in this process, whatever it prefers; raises as `open_backend` does."""
     check_name(name)
-    backend = _load(_entries()[name])(options)
-    _check_templates(name, backend, options)
+    backend = adopt(_load(_entries()[name])(options))
+    for variant in options.variants:
+        if variant.chat_template is None:
+            continue
+        template = read_template(variant.chat_template)
+        if backend.environment(variant).chat_template != template_hash(template):
+            raise InputError(
+                Problem(
+                    f"variant {variant.name!r} has a chat template of its own, "
+                    f"and backend {name!r} takes none",
+                    found=variant.chat_template,
+                    hint="use --backend hf, or leave chat_template out",
+                )
+            )
     return backend
 
 
 def check_name(name: str) -> None:
-    """Raise `InputError` for an engine that nobody offers."""
+    """Raise `InputError` for a backend that nobody offers."""
     known = backend_names()
     if name not in known:
         raise InputError(
@@ -76,13 +82,18 @@ def check_name(name: str) -> None:
         )
 
 
-def models_of(name: str) -> Models:
-    """What models and adapters are to this engine; `EITHER` for a name that nobody offers.
+def declared(name: str) -> Declaration:
+    """Return what this backend says of itself; nothing for a name that nobody offers.
 
     Raises `InputError` for a plug-in that cannot be loaded.
     """
     entry = _entries().get(name)
-    return declared_models(_load(entry)) if entry else Models.EITHER
+    return declaration(_load(entry)) if entry else Declaration()
+
+
+def models_of(name: str) -> Models:
+    """Return what models and adapters are to this backend; raises as `declared` does."""
+    return declared(name).models
 
 
 def require(backend: str, extra: str, *modules: str) -> None:
@@ -97,33 +108,16 @@ def require(backend: str, extra: str, *modules: str) -> None:
         )
 
 
-def _check_templates(name: str, backend: Backend, options: BackendOptions) -> None:
-    """Raise `InputError` where an engine would pass over a variant's own chat template."""
-    for variant in options.variants:
-        if variant.chat_template is None:
-            continue
-        template = read_template(variant.chat_template)
-        if backend.environment(variant).chat_template != template_hash(template):
-            raise InputError(
-                Problem(
-                    f"variant {variant.name!r} has a chat template of its own, "
-                    f"and backend {name!r} takes none",
-                    found=variant.chat_template,
-                    hint="use --backend hf, or leave chat_template out",
-                )
-            )
-
-
 def _entries() -> dict[str, EntryPoint]:
-    """Plug-ins and built-in engines; a plug-in cannot take a built-in's name."""
+    """Return plug-ins and built-in backends; a plug-in cannot take a built-in's name."""
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     built_in = {name: EntryPoint(name, target, GROUP) for name, target in _BUILT_IN.items()}
     return {**found, **built_in}
 
 
-def _load(entry: EntryPoint) -> Callable[[BackendOptions], Backend]:
+def _load(entry: EntryPoint) -> Callable[[BackendOptions], Any]:
     try:
-        opener: Callable[[BackendOptions], Backend] = entry.load()
+        opener: Callable[[BackendOptions], Any] = entry.load()
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
             Problem(
@@ -135,31 +129,25 @@ def _load(entry: EntryPoint) -> Callable[[BackendOptions], Backend]:
     return opener
 
 
-_COMPUTING = frozenset({"device", "dtype", "trust_remote_code"})
-_USED = {
-    "echo": frozenset({"responses"}),
-    "hf": _COMPUTING | {"batch_tokens"},
-    "openai": frozenset({"base_url", "trust_remote_code"}),
-    "replay": frozenset({"responses"}),
-    "vllm": _COMPUTING,
-}
 _SHARED = ("base_url", "batch_tokens", "device", "dtype", "trust_remote_code")
 _USUAL = BackendOptions()
 
 
 def unused_notes(name: str, options: BackendOptions) -> Iterator[str]:
-    """A note for each option that was set and that this engine does not look at.
+    """Yield a note for each option that was set and that this backend does not look at.
 
-    Nothing is known of plug-ins. Recorded answers (`responses`) are another matter: whoever would
-    pass over them refuses them.
+    Nothing is known of plug-ins that declare none. Recorded answers (`responses`) are another
+    matter: whoever would pass over them refuses them.
     """
-    used = _USED.get(name, frozenset(_SHARED))
+    used = declared(name).options
+    if used is None:
+        return
     for option in _SHARED:
         if option not in used and getattr(options, option) != getattr(_USUAL, option):
             yield f"--{option.replace('_', '-')} has no effect: backend {name!r} does not use it"
 
 
-_ELSEWHERE = {
+_OTHER_NAMES = {
     "gpu": "cuda",
     "nvidia": "cuda",
     "metal": "mps",
@@ -174,7 +162,7 @@ _ELSEWHERE = {
 
 
 def meant(word: str, known: Iterable[str]) -> str:
-    """The known word that was probably meant: by another name, or by a slip; empty for none."""
+    """Return the known word that was meant, by another name or by a slip; empty for none."""
     names = tuple(known)
-    other = _ELSEWHERE.get(word.lower(), "")
+    other = _OTHER_NAMES.get(word.lower(), "")
     return other if other in names else nearest(word, names)

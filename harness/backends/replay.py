@@ -1,4 +1,4 @@
-"""The engine `replay`: recorded answers instead of generated ones, so that they can be judged."""
+"""The backend `replay`: recorded answers instead of generated ones, so that they can be judged."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from harness.backends.base import (
     Completion,
     Environment,
     Fingerprint,
-    Prompt,
     Request,
     estimate_tokens,
     models_are,
-    plain_prompt,
 )
-from harness.common import BASE, NAME, InputError, Messages, Problem, Variant, nearest
+from harness.common import BASE, NAME, InputError, Problem, Variant, nearest
 
 # What a row may hold and is read, with its type in words.
 _FIELDS: Mapping[str, tuple[type, str]] = {
@@ -49,7 +47,7 @@ _MOST_PROBLEMS = 20  # a file of the wrong kind is wrong in every line
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class RecordedKey:
     """Which answers a row holds."""
 
     case: str
@@ -58,13 +56,13 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RecordedRow:
     """One row: an answer for each user turn, and what was recorded about them.
 
     `broken` says why there is no answer: recorded errors and skipped cases stay what they were.
     """
 
-    key: Key
+    key: RecordedKey
     responses: tuple[str, ...]
     broken: str = ""
     finish_reason: str = "stop"
@@ -87,7 +85,7 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._index: dict[Key, _Place] = {}
+        self._index: dict[RecordedKey, _Place] = {}
         digest, problems = hashlib.sha256(), []
         for line, offset, raw in _lines(path):
             digest.update(raw)
@@ -99,12 +97,12 @@ class Recording:
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """Variants with an answer, in the order in which they appear."""
+        """Return the variants with an answer, in the order in which they appear."""
         return tuple(dict.fromkeys(key.variant for key in self._index))
 
-    def row(self, case: str, variant: str, repeat: int = 0) -> Row | None:
-        """The row of these, or None."""
-        place = self._index.get(Key(case, variant, repeat))
+    def row(self, case: str, variant: str, repeat: int = 0) -> RecordedRow | None:
+        """Return the row of these, or None."""
+        place = self._index.get(RecordedKey(case, variant, repeat))
         if place is None:
             return None
         with self.path.open("rb") as stream:
@@ -119,13 +117,40 @@ class Recording:
         problems = []
         for key, place in self._index.items():
             if key.case not in cases:
-                problems.append(self._unknown_case(key, place, cases))
+                problems.append(
+                    Problem(
+                        f"case {key.case!r} is in no loaded suite",
+                        str(self.path),
+                        place.line,
+                        did_you_mean=nearest(key.case, cases) if len(cases) < 1000 else "",
+                        hint="name the suite that it belongs to, or remove the row",
+                    )
+                )
             elif place.turns is not None and place.turns != cases[key.case]:
-                problems.append(self._wrong_count(key, place, cases[key.case]))
-        problems += [self._unknown_variant(name) for name in variants if name not in self.variants]
+                problems.append(
+                    Problem(
+                        "the number of answers is wrong",
+                        str(self.path),
+                        place.line,
+                        case=key.case,
+                        found=_counted(place.turns, "answer"),
+                        expected=f"{cases[key.case]}, one for each user turn",
+                    )
+                )
+        problems += [
+            Problem(
+                f"there is no answer of variant {name!r}",
+                str(self.path),
+                found=", ".join(self.variants),
+                did_you_mean=nearest(name, self.variants),
+            )
+            for name in variants
+            if name not in self.variants
+        ]
         _raise(problems)
 
     def _add(self, line: int, offset: int, raw: bytes) -> list[Problem]:
+        """Take one row into the index; return what is wrong with it."""
         where = (str(self.path), line)
         try:
             value = json.loads(raw.rstrip(b"\r\n"))
@@ -138,42 +163,17 @@ class Recording:
         if faults := list(_faults(value)):
             return [replace(fault, path=str(self.path), line=line) for fault in faults]
         row = _row(value)
-        if row.key in self._index:
-            first = self._index[row.key].line
-            return [Problem(_repeated(row.key), *where, found=f"first in line {first}")]
-        self._index[row.key] = _Place(offset, line, None if row.broken else len(row.responses))
+        key = row.key
+        if key in self._index:
+            named = f"case {key.case!r}, variant {key.variant!r}, repeat {key.repeat}"
+            first = f"first in line {self._index[key].line}"
+            return [Problem(f"{named} is recorded twice", *where, found=first)]
+        self._index[key] = _Place(offset, line, None if row.broken else len(row.responses))
         return []
-
-    def _unknown_case(self, key: Key, place: _Place, cases: Mapping[str, int]) -> Problem:
-        return Problem(
-            f"case {key.case!r} is in no loaded suite",
-            str(self.path),
-            place.line,
-            did_you_mean=nearest(key.case, cases) if len(cases) < 1000 else "",
-            hint="name the suite that it belongs to, or remove the row",
-        )
-
-    def _wrong_count(self, key: Key, place: _Place, turns: int) -> Problem:
-        return Problem(
-            "the number of answers is wrong",
-            str(self.path),
-            place.line,
-            case=key.case,
-            found=_counted(place.turns or 0, "answer"),
-            expected=f"{turns}, one for each user turn",
-        )
-
-    def _unknown_variant(self, name: str) -> Problem:
-        return Problem(
-            f"there is no answer of variant {name!r}",
-            str(self.path),
-            found=", ".join(self.variants),
-            did_you_mean=nearest(name, self.variants),
-        )
 
 
 def recorded_variants(path: Path) -> tuple[str, ...]:
-    """The variants that a file of recorded answers holds; raises `InputError` for a broken file."""
+    """Return the variants of a file of recorded answers; raise `InputError` for a broken one."""
     return Recording(path).variants
 
 
@@ -187,7 +187,7 @@ def check_rows(path: Path, cases: Mapping[str, int], variants: tuple[str, ...] =
 
 
 def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Line number from 1, offset in bytes, and the line, without blank lines."""
+    """Yield line number from 1, offset in bytes, and the line, without blank lines."""
     offset = 0
     try:
         with path.open("rb") as stream:
@@ -225,7 +225,7 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _renamed(wanted: str, value: Mapping[str, Any]) -> str:
-    """How a key of another name becomes the one that is wanted."""
+    """Say how a key of another name becomes the one that is expected."""
     names = [name for name in _ALIASES[wanted] if isinstance(value.get(name), str)]
     return f"rename {names[0]!r} to {wanted!r}" if names else ""
 
@@ -242,21 +242,17 @@ def _is_broken(value: Mapping[str, Any]) -> bool:
     return value.get("outcome") in ("error", "skipped") or value.get("finish_reason") == "error"
 
 
-def _row(value: Mapping[str, Any]) -> Row:
+def _row(value: Mapping[str, Any]) -> RecordedRow:
     responses = value["responses"] if "responses" in value else [value.get("response", "")]
     reason = value.get("reason") or "no reason is recorded"
-    return Row(
-        key=Key(value["case"], value.get("variant", BASE), value.get("repeat", 0)),
+    return RecordedRow(
+        key=RecordedKey(value["case"], value.get("variant", BASE), value.get("repeat", 0)),
         responses=tuple(responses),
         broken=f"recorded without an answer: {reason}" if _is_broken(value) else "",
         finish_reason=value.get("finish_reason") or "stop",
         prompt_tokens=value.get("prompt_tokens"),
         completion_tokens=value.get("completion_tokens"),
     )
-
-
-def _repeated(key: Key) -> str:
-    return f"case {key.case!r}, variant {key.variant!r}, repeat {key.repeat} is recorded twice"
 
 
 def _counted(number: int, noun: str) -> str:
@@ -280,71 +276,57 @@ def _raise(problems: list[Problem]) -> None:
 VERSION = "1"  # goes up when the same file would give other answers
 
 
-class ReplayBackend:
+class ReplayBackend(Backend):
     """Answers from a file. Token counts are the recorded ones, or estimates."""
 
     name = "replay"
-    context_length = None
-    notes: tuple[str, ...] = ()
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
 
     def environment(self, variant: Variant) -> Environment:
-        """Two files may be compared; which file it was is in the fingerprint."""
+        """Return the same for two files: which it was is in the fingerprint."""
         return Environment("replay", VERSION, addressed=True)
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
-        """The content of the file, and whose answers are taken from it."""
+        """Return the content of the file, and whose answers are taken from it."""
         return Fingerprint(f"{self.recording.digest}:{variant.name}")
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
-        """The messages themselves, with an estimated length."""
-        return plain_prompt(messages)
-
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Each request's answer, in order; one that was not recorded is an error."""
+        """Answer in order; a request whose answer was not recorded is an error."""
         for request in requests:
             address = request.address
             row = self.recording.row(address.case, address.variant, address.repeat)
-            yield request, _completion(request, row)
+            error = "" if row else "none is recorded"
+            if row is not None:
+                error = row.broken
+                if not error and address.turn >= len(row.responses):
+                    error = f"none is recorded for turn {address.turn + 1}"
+            if row is None or error:
+                yield request, Completion("", "error", error=error)
+                continue
+            text = row.responses[address.turn]
+            last = address.turn == len(row.responses) - 1
+            prompt_tokens, completion_tokens = row.prompt_tokens, row.completion_tokens
+            if len(row.responses) > 1:  # counts of several turns are sums: of no use for one
+                prompt_tokens = completion_tokens = None
+            if prompt_tokens is None:
+                prompt_tokens = request.prompt.tokens
+            if completion_tokens is None:
+                completion_tokens = estimate_tokens(text)
+            reason = row.finish_reason if last else "stop"
+            yield request, Completion(text, reason, prompt_tokens, completion_tokens)
 
     def execution(self) -> Mapping[str, str]:
-        """The file that the answers came from."""
+        """Return the file that the answers came from."""
         return {"responses": str(self.recording.path)}
 
-    def close(self) -> None:
-        """Nothing is held open."""
 
-
-@models_are("none")
+@models_are("none", options=("responses",))
 def open_replay(options: BackendOptions) -> Backend:
-    """The engine on `options.responses`; raises `InputError` without it or for a broken file."""
+    """Open it on `options.responses`; raise `InputError` without it or for a broken file."""
     if options.responses is None:
         raise InputError(
             Problem("backend 'replay' needs recorded answers", hint="add --responses FILE.jsonl")
         )
     return ReplayBackend(Recording(options.responses))
-
-
-def _completion(request: Request, row: Row | None) -> Completion:
-    address = request.address
-    if row is None:
-        return Completion("", "error", error="none is recorded")
-    if row.broken:
-        return Completion("", "error", error=row.broken)
-    if address.turn >= len(row.responses):
-        return Completion("", "error", error=f"none is recorded for turn {address.turn + 1}")
-    text = row.responses[address.turn]
-    last = address.turn == len(row.responses) - 1
-    alone = len(row.responses) == 1  # counts of several turns are sums: of no use for one
-    return Completion(
-        text,
-        row.finish_reason if last else "stop",
-        prompt_tokens=_or(row.prompt_tokens if alone else None, request.prompt.tokens),
-        completion_tokens=_or(row.completion_tokens if alone else None, estimate_tokens(text)),
-    )
-
-
-def _or(recorded: int | None, estimate: int) -> int:
-    return estimate if recorded is None else recorded

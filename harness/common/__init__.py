@@ -3,6 +3,7 @@
 from harness.common.canonical import JsonValue, canonical_json, digest, flat_dict
 from harness.common.errors import HarnessError, InputError, MachineryError, Problem, nearest
 from harness.common.files import alone, demand_writable
+from harness.common.garbage import no_collection, rare_collection
 from harness.common.limits import (
     ANSWER_CHARS,
     NESTING,
@@ -12,7 +13,6 @@ from harness.common.limits import (
     listed,
     shown,
 )
-from harness.common.processes import no_collection, rare_collection
 from harness.common.types import (
     BASE,
     NAME,

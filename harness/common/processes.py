@@ -1,41 +1,190 @@
-"""The garbage collector, kept from looking through values that last, again and again.
+"""Processes of our own: started, told and heard in lines of JSON, ended with who started them.
 
-Suites, requests and results are many and hold no cycles. On 3,000 cases the collector took a sixth
-of `harness run` and a quarter of `pytest suites/`.
+A child is started by `start`: its standard input is a pipe, and only the parent holds the other
+end. However the parent ends, `kill -9` included, the system closes that end. A child that called
+`end_with_parent`, or that hears its parent through a `Parent`, then ends at once, and with it all
+that it has started: it leads a process group of its own.
 """
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import IO, Generic, TypeVar
 
-YOUNG = 20_000  # new values between two looks; Python's own 700 suit programs that keep little
+from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+# Seconds between looks at who the parent is: a process forked from it may hold the pipe open.
+ORPHAN_CHECK = 1.0
+_CHUNK = 1 << 16  # bytes: what Linux gives of a pipe at once
 
 
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Without it: for short work that makes lasting values only."""
-    active = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if active:
-            gc.enable()
+class JsonLines(Generic[T]):
+    """Values as lines of JSON, checked when they are read. Settings that nobody set stay unset."""
+
+    def __init__(self, values: TypeAdapter[T]) -> None:
+        self._values = values
+
+    def to_line(self, value: T) -> bytes:
+        """Return a value as one line, with its line break."""
+        return self._values.dump_json(value, exclude_unset=True, fallback=str) + b"\n"
+
+    def from_line(self, line: bytes) -> T:
+        """Return the value of a line; raises ValueError for anything else."""
+        return self._values.validate_json(line)
 
 
-@contextmanager
-def rare_collection() -> Iterator[None]:
-    """With few looks, and none at what is there already: for work that may take long.
+# -- in the parent ---------------------------------------------------------------------------------
 
-    Not for good: what is set aside, `gc.get_referrers` does not find, and hypothesis asks it.
+
+def start(
+    module: str,
+    *arguments: str,
+    output: int | IO[bytes] = subprocess.DEVNULL,
+    errors: int | IO[bytes] = subprocess.DEVNULL,
+    environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start `python -m MODULE ARGUMENTS...` in a session of its own, with a pipe to its input.
+
+    It imports what this process would. Ctrl-C is for this process, which ends the other.
+    `environment` is added to this process's own.
     """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(max(YOUNG, before[0]) if before[0] else 0, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
+    path = os.pathsep.join(filter(None, sys.path))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=errors,
+        env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+        pass_fds=pass_fds,
+        start_new_session=True,
+    )
+
+
+def end(process: subprocess.Popen[bytes], patience: float = 0.0) -> int:
+    """End a process of `start` with all that it has started; return its exit code.
+
+    It has `patience` seconds to end by itself before all of its group is killed.
+    """
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(patience)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    code = process.wait()
+    for stream in (process.stdin, process.stdout):
+        with suppress(OSError):  # what is still in a buffer has no reader any more
+            if stream is not None:
+                stream.close()
+    return code
+
+
+class Child:
+    """A process of `start` that is talked to in lines; it hears them through a `Parent`."""
+
+    def __init__(self, module: str, *, errors: int | IO[bytes] = subprocess.DEVNULL) -> None:
+        self.process = start(module, output=subprocess.PIPE, errors=errors)
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the process is there."""
+        return self.process.poll() is None
+
+    def send(self, line: bytes) -> None:
+        """Tell it a line. That it has died is for `receive` to find out."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError, ValueError):
+            self.process.stdin.write(line)
+            self.process.stdin.flush()
+
+    def receive(self) -> bytes | None:
+        """Return its next line; None once it has ended, half a line counting for nothing."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        return line if line.endswith(b"\n") else None
+
+
+# -- in the child ----------------------------------------------------------------------------------
+
+
+def end_with_parent(patience: float = 0.0) -> None:
+    """From now on end when the parent has closed our input or is gone, however it ended.
+
+    With `patience` this process is first told to stop (SIGTERM), and has so many seconds for it.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            said = select.select([0], [], [], ORPHAN_CHECK)[0]
+            if said and not os.read(0, _CHUNK):
+                break
+        _vanish(patience)
+
+    threading.Thread(target=watch, daemon=True, name="watch the parent").start()
+
+
+class Parent:
+    """Who started this process, heard and told in lines; with it this process ends.
+
+    Standard input and output are taken for these lines alone: what libraries print goes to
+    standard error, and a process forked from this one reads an empty input.
+    """
+
+    def __init__(self) -> None:
+        self._output = os.fdopen(os.dup(1), "wb")
+        os.dup2(2, 1)
+        said = os.dup(0)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        sys.stdin = os.fdopen(0, closefd=False)
+        self._lines: SimpleQueue[bytes] = SimpleQueue()
+        threading.Thread(target=self._hear, args=(said,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(os.getppid(),), daemon=True).start()
+
+    def lines(self) -> Iterator[bytes]:
+        """Wait for each line that the parent says, for ever."""
+        while True:
+            yield self._lines.get()
+
+    def send(self, line: bytes) -> None:
+        """Tell the parent a line."""
+        self._output.write(line)
+        self._output.flush()
+
+    def _hear(self, said: int) -> None:
+        # Not through a buffered file: its lock, held by a thread that reads, breaks an orderly end.
+        line: list[bytes] = []
+        while chunk := os.read(said, _CHUNK):
+            head, *rest = chunk.split(b"\n")
+            line.append(head)
+            for piece in rest:
+                self._lines.put(b"".join(line))
+                line = [piece]
+        _vanish()
+
+    def _watch(self, parent: int) -> None:
+        while os.getppid() == parent:
+            time.sleep(ORPHAN_CHECK)
+        _vanish()
+
+
+def _vanish(patience: float = 0.0) -> None:
+    """End this process and its own children, whatever they are doing; it leads their group."""
+    if patience:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(patience)
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)

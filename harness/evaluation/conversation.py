@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from harness.backends import Address, Backend, Completion, Prompt, Request
-from harness.backends.base import constrains_json
 from harness.common import Messages, Sampling, Variant, digest
 from harness.evaluation.judges import Bench, questions
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify, signature
@@ -123,7 +122,7 @@ class Desk:
             return None
         address = Address(trial.case.id, trial.variant.name, trial.repeat, len(answers))
         key = completion_key(self._identity(trial.variant), prompt, sampling, address)
-        schema = schema_of(trial.case, len(answers)) if constrains_json(self._backend) else None
+        schema = schema_of(trial.case, len(answers)) if self._backend.constrains_json else None
         if schema is not None:
             key = digest([key, schema])
         limit = trial.case.time_limit
@@ -151,7 +150,7 @@ class Desk:
     def signature(self, trial: Trial) -> Signature:
         """What the trial's result must share with another to be paired."""
         scoring = [self._bench.signature(trial.case)]
-        if constrains_json(self._backend) and is_constrained(trial.case):
+        if self._backend.constrains_json and is_constrained(trial.case):
             scoring.append("constrained")
         if self._tags != DEFAULT_TAGS:
             scoring.append(digest([list(self._tags)], SIGNATURE_DIGITS))

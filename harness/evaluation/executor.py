@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from harness.backends import Backend, Completion, Request, announce, one_model_at_a_time
-from harness.backends.base import waiting
+from harness.backends import Backend, Completion, Request
 from harness.common import HarnessError, JsonValue, MachineryError, flat_dict
 from harness.evaluation.completions import Answered, Engine, Limits
 from harness.evaluation.conversation import Asked, Desk, Talk
@@ -70,7 +69,7 @@ class Supply:
         """
         if not requests or self.broken is not None:
             return iter(())
-        if reason := waiting(self._backend, requests):
+        if reason := self._backend.waiting(requests):
             self._observer(Waiting(reason))
         return map(self._keep, self._until_broken(self._engine.answers(requests)))
 
@@ -165,7 +164,7 @@ def execute(
     run = _Run(plan, backend, store, run_id, observer, limits, take)
     turns = sum(len(trial.case.turns) for trial in plan.trials)
     observer(Planned(len(plan.trials), turns + expected_replies(plan.trials)))
-    announce(backend, turns)
+    backend.expect(turns)
     try:
         run.skip()
         for window in _windows(plan):
@@ -197,7 +196,7 @@ class _Run:
         self._plan = plan
         self._desk = Desk(plan, backend)
         self._scoring = Scoring(plan, limits.check)
-        self._apart, self._model = one_model_at_a_time(backend), ""
+        self._apart, self._model = backend.one_model_at_a_time, ""
         self._variants = Supply(backend, store, observer, limits)
         self._judges = {
             name: Supply(judge.backend, store, observer, limits)

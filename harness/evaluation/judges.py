@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from harness.backends import Address, Backend, BackendOptions, Request
-from harness.backends.vllm.server import open_engine
+from harness.backends import Address, Backend, BackendOptions, Request, open_backend
 from harness.common import InputError, Problem, Sampling, Variant, digest, nearest
 from harness.config import JudgeSettings, Settings
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
@@ -184,9 +183,10 @@ def _open(settings: Settings, name: str) -> Judge:
         base_url=judge.base_url,
         trust_remote_code=settings.trust_remote_code,
         cache_dir=settings.path(settings.store).parent,
+        warm=not settings.no_warm,
         engine_args=judge.engine_args,
     )
-    backend = open_engine(judge.backend, options, warm=not settings.no_warm)
+    backend = open_backend(judge.backend, options)
     return Judge(backend, variant, SAMPLING.override(judge.sampling))
 
 

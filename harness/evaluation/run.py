@@ -13,12 +13,10 @@ from pathlib import Path
 from harness.backends import (
     Backend,
     BackendOptions,
-    announce,
     check_rows,
-    one_model_at_a_time,
+    open_backend,
     unused_notes,
 )
-from harness.backends.vllm.server import open_engine
 from harness.common import Variant, rare_collection
 from harness.config import Settings, engine_arguments, load_selected
 from harness.evaluation.baseline import StoredVariant, check_environment
@@ -140,8 +138,7 @@ def engine_of(settings: Settings, variants: Iterable[Variant]) -> Backend:
 
     Raises InputError for options, models and adapters that are wrong.
     """
-    options = _options(settings, tuple(variants))
-    return open_engine(settings.backend, options, warm=not settings.no_warm)
+    return open_backend(settings.backend, _options(settings, tuple(variants)))
 
 
 def reopen(settings: Settings, run_id: str) -> RunReport:
@@ -172,9 +169,9 @@ def _answer(
         return execute(part, backend, store, info.id, tell, left, take=take)
 
     if settings.early_stop and info.baseline is not None:
-        announce(backend, sum(len(trial.case.turns) for trial in plan.trials))
+        backend.expect(sum(len(trial.case.turns) for trial in plan.trials))
         several = len({trial.variant.model for trial in plan.trials}) > 1
-        reloads = several and one_model_at_a_time(backend)
+        reloads = several and backend.one_model_at_a_time
         look = interim_gate(info, info.baseline, earlier).look
         stopped = answer_early(plan, ask, look, observer, limits, reloads=reloads)
         info, counts = note_stop(info, stopped), stopped.counts
@@ -232,4 +229,5 @@ def _options(settings: Settings, variants: tuple[Variant, ...]) -> BackendOption
         trust_remote_code=settings.trust_remote_code,
         engine_args=engine_arguments(settings),
         cache_dir=settings.path(settings.store).parent,
+        warm=not settings.no_warm,
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.backends import Backend
-from harness.backends.base import constrains_json
 from harness.common import Message, Messages, Sampling, Variant
 from harness.results import Outcome
 from harness.scorers import Check
@@ -110,7 +109,7 @@ def constraint_notes(trials: Iterable[Trial], backend: Backend) -> tuple[str, ..
     asked = {trial.case.id: trial.case for trial in trials if trial.case.decoding == "constrained"}
     if not asked:
         return ()
-    if not constrains_json(backend):
+    if not backend.constrains_json:
         cases = f"{len(asked)} case{'s' if len(asked) > 1 else ''}"
         return (f"decoding: constrained is not possible with {backend.name}: {cases} decoded free",)
     free = [name for name, case in asked.items() if not is_constrained(case)]

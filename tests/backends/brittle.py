@@ -1,4 +1,6 @@
-"""A third-party engine that says which process it is, and breaks in the ways it is told.
+"""A third-party backend that says which process it is, and breaks in the ways it is told.
+
+It is written as plug-ins were before `Backend` was a class: it only has the methods.
 
 What it is told is the last word of a message. Its module is installed by the fixture `brittle`.
 """
@@ -13,7 +15,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.backends import (
-    Backend,
     BackendOptions,
     Completion,
     Environment,
@@ -81,6 +82,6 @@ def _act(word: str) -> None:
         time.sleep(600)
 
 
-def open_brittle(options: BackendOptions) -> Backend:
-    """The engine, whatever the options."""
+def open_brittle(options: BackendOptions) -> BrittleBackend:
+    """Open it, whatever the options."""
     return BrittleBackend(options)

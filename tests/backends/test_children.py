@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.backends import Address, BackendOptions, Completion, Prompt, Request
-from harness.backends.workers import Child
+from harness.backends.workers import BackendProcess
 from harness.common import InputError, MachineryError, Message, Sampling, Variant
 
 pytestmark = pytest.mark.usefixtures("brittle")
@@ -23,9 +23,9 @@ VARIANT = Variant("base", "m")
 PARENT = """
 import sys
 from pathlib import Path
-from tests.backends.test_children import Child, BackendOptions, requests
+from tests.backends.test_children import BackendProcess, BackendOptions, requests
 
-child = Child("brittle", BackendOptions(cache_dir=Path(sys.argv[1])), "brittle m")
+child = BackendProcess("brittle", BackendOptions(cache_dir=Path(sys.argv[1])), "brittle m")
 for request, completion in child.generate(requests("who", "sleep")):
     print(completion.text.split()[1], flush=True)
 """
@@ -40,13 +40,13 @@ def requests(*words: str) -> list[Request]:
 
 
 @pytest.fixture
-def child(tmp_path: Path) -> Iterator[Child]:
-    opened = Child("brittle", BackendOptions((VARIANT,), cache_dir=tmp_path), "brittle m")
+def child(tmp_path: Path) -> Iterator[BackendProcess]:
+    opened = BackendProcess("brittle", BackendOptions((VARIANT,), cache_dir=tmp_path), "brittle m")
     yield opened
     opened.close()
 
 
-def answered(child: Child, *words: str) -> list[Completion]:
+def answered(child: BackendProcess, *words: str) -> list[Completion]:
     return [completion for _, completion in child.generate(requests(*words))]
 
 
@@ -69,7 +69,7 @@ def ends(process: int, within: float = 10.0) -> bool:
     return not is_alive(process)
 
 
-def test_it_answers_in_one_other_process_until_it_is_closed(child: Child) -> None:
+def test_it_answers_in_one_other_process_until_it_is_closed(child: BackendProcess) -> None:
     first, second = answered(child, "who", "print")
     third = answered(child, "who")[0]
     process = process_of(first)
@@ -81,7 +81,7 @@ def test_it_answers_in_one_other_process_until_it_is_closed(child: Child) -> Non
     assert not is_alive(process)
 
 
-def test_what_libraries_print_is_in_the_log(child: Child, tmp_path: Path) -> None:
+def test_what_libraries_print_is_in_the_log(child: BackendProcess, tmp_path: Path) -> None:
     answered(child, "print")
     child.close()
 
@@ -113,7 +113,7 @@ def test_what_libraries_print_is_in_the_log(child: Child, tmp_path: Path) -> Non
     ],
 )
 def test_one_that_dies_keeps_what_it_answered(
-    child: Child, tmp_path: Path, word: str, message: str
+    child: BackendProcess, tmp_path: Path, word: str, message: str
 ) -> None:
     kept = []
     with pytest.raises(MachineryError) as caught:
@@ -121,12 +121,13 @@ def test_one_that_dies_keeps_what_it_answered(
         for _, completion in child.generate(requests("who", word, "who")):
             kept.append(completion.text)
 
-    assert str(caught.value) == message.format(log=tmp_path / "engine-brittle-m.log")
+    # Other problems may follow: warm engines on this machine that hold memory.
+    assert str(caught.value.problems[0]) == message.format(log=tmp_path / "engine-brittle-m.log")
     assert len(kept) == 2
     assert answered(child, "who")  # another process takes its place
 
 
-def test_wrong_input_stays_wrong_input(child: Child) -> None:
+def test_wrong_input_stays_wrong_input(child: BackendProcess) -> None:
     with pytest.raises(InputError) as caught:
         answered(child, "wrong")
 
@@ -134,7 +135,7 @@ def test_wrong_input_stays_wrong_input(child: Child) -> None:
 
 
 def test_a_backend_that_cannot_be_opened_says_why() -> None:
-    child = Child("no-such", BackendOptions(), "no-such m")
+    child = BackendProcess("no-such", BackendOptions(), "no-such m")
 
     with pytest.raises(InputError) as caught:
         answered(child, "who")
@@ -142,7 +143,7 @@ def test_a_backend_that_cannot_be_opened_says_why() -> None:
     assert str(caught.value).startswith("backend 'no-such' is not known\n")
 
 
-def test_who_stops_listening_stops_it(child: Child) -> None:
+def test_who_stops_listening_stops_it(child: BackendProcess) -> None:
     answers = child.generate(requests("who", "sleep"))
     process = process_of(next(answers)[1])
 
@@ -151,7 +152,7 @@ def test_who_stops_listening_stops_it(child: Child) -> None:
     assert ends(process)
 
 
-def test_closing_from_another_thread_ends_one_at_work(child: Child) -> None:
+def test_closing_from_another_thread_ends_one_at_work(child: BackendProcess) -> None:
     answers = child.generate(requests("who", "sleep"))
     process = process_of(next(answers)[1])
     errors: list[BaseException] = []

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 
 from harness.backends import Address, BackendOptions, Completion, Prompt, Request
 from harness.backends.workers import (
-    Answer,
-    Close,
-    Done,
-    Failed,
+    FRAMES,
+    AnswerEvent,
+    CloseCommand,
+    DoneEvent,
+    FailedEvent,
     Frame,
-    Generate,
-    Open,
-    from_line,
-    to_line,
+    GenerateCommand,
+    OpenCommand,
 )
 from harness.common import (
     InputError,
@@ -70,20 +69,20 @@ completions = st.builds(
 )
 problems = st.builds(Problem, message=texts, path=texts, line=st.integers(0, 9), hint=texts)
 frames = st.one_of(
-    st.just(Close()),
-    st.builds(Answer, key=texts, completion=completions),
-    st.builds(Done, notes=st.lists(texts).map(tuple), execution=st.dictionaries(texts, texts)),
-    st.builds(Failed, problems=st.lists(problems).map(tuple), wrong_input=st.booleans()),
-    st.builds(Generate, requests=st.lists(requests, max_size=3).map(tuple)),
+    st.just(CloseCommand()),
+    st.builds(AnswerEvent, key=texts, completion=completions),
+    st.builds(DoneEvent, notes=st.lists(texts).map(tuple), execution=st.dictionaries(texts, texts)),
+    st.builds(FailedEvent, problems=st.lists(problems).map(tuple), wrong_input=st.booleans()),
+    st.builds(GenerateCommand, requests=st.lists(requests, max_size=3).map(tuple)),
 )
 
 
 @given(frames)
 def test_a_frame_is_one_line_and_arrives_as_it_was(frame: Frame) -> None:
-    line = to_line(frame)
+    line = FRAMES.to_line(frame)
 
     assert line.endswith(b"\n") and line.count(b"\n") == 1
-    assert from_line(line) == frame
+    assert FRAMES.from_line(line) == frame
 
 
 def test_options_arrive_as_they_were() -> None:
@@ -92,17 +91,17 @@ def test_options_arrive_as_they_were() -> None:
         cast, cache_dir=Path("a/b"), engine_args={"rows": 3, "deep": {"x": [1, None, "y"]}}
     )
 
-    frame = from_line(to_line(Open("hf", options)))
+    frame = FRAMES.from_line(FRAMES.to_line(OpenCommand("hf", options)))
 
-    assert frame == Open("hf", options)
+    assert frame == OpenCommand("hf", options)
 
 
 def test_settings_that_nobody_set_stay_unset() -> None:
     cast = (Variant("hot", "m", sampling=Sampling(temperature=0.7)),)
 
-    frame = from_line(to_line(Open("hf", BackendOptions(cast))))
+    frame = FRAMES.from_line(FRAMES.to_line(OpenCommand("hf", BackendOptions(cast))))
 
-    assert isinstance(frame, Open)
+    assert isinstance(frame, OpenCommand)
     sampling = frame.options.variants[0].sampling
     assert sampling is not None
     assert sampling.model_fields_set == {"temperature"}
@@ -114,9 +113,9 @@ def test_an_error_arrives_with_its_family_and_all_problems(
 ) -> None:
     error = family(Problem("one", "a.yaml", 3), Problem("two", hint="so"))
 
-    frame = from_line(to_line(Failed.of(error)))
+    frame = FRAMES.from_line(FRAMES.to_line(FailedEvent.of(error)))
 
-    assert isinstance(frame, Failed)
+    assert isinstance(frame, FailedEvent)
     assert type(frame.error()) is family
     assert str(frame.error()) == str(error)
 
@@ -124,4 +123,4 @@ def test_an_error_arrives_with_its_family_and_all_problems(
 @pytest.mark.parametrize("line", [b"", b"{}", b'{"kind": "run"}', b"cos\nsystem\n(S'ls'\ntR."])
 def test_anything_else_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match="valid"):
-        from_line(line)
+        FRAMES.from_line(line)

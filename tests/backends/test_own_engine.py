@@ -141,7 +141,7 @@ class Sloppy(EchoBackend):
         self.faults, self.number = faults, str(Sloppy.opened)
 
     @property
-    def context_length(self) -> int | None:  # type: ignore[override]  # it is a constant there
+    def context_length(self) -> int | None:
         return 50 if "long" in self.faults else None
 
     def environment(self, variant: Variant) -> Environment:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.backends import Completion, Environment, Fingerprint, Prompt, Request
+from harness.backends import Backend, Completion, Environment, Fingerprint, Prompt, Request
 from harness.common import Messages, Variant
 
 
@@ -19,7 +19,7 @@ def last_user_turn(request: Request) -> Completion:
 
 
 @dataclass
-class ScriptedEngine:
+class ScriptedEngine(Backend):
     """Answers one request after the other with `say`; an exception it raises ends `generate`."""
 
     say: Callable[[Request], Completion | None] = last_user_turn
@@ -38,10 +38,6 @@ class ScriptedEngine:
     @property
     def context_length(self) -> int | None:
         return self.room
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return ()
 
     def environment(self, variant: Variant) -> Environment:
         return Environment("scripted", self.version, addressed=self.addressed)
@@ -65,9 +61,3 @@ class ScriptedEngine:
             completion = self.say(request)
             if completion is not None:
                 yield request, completion
-
-    def execution(self) -> Mapping[str, str]:
-        return {}
-
-    def close(self) -> None:
-        """Nothing to give back."""

@@ -1,9 +1,10 @@
-"""The engine `hf`: transformers in this process, the base loaded once with all its adapters."""
+"""The backend `hf`: transformers in this process, the base loaded once with all its adapters."""
 
 from __future__ import annotations
 
 import os
 
+from harness.backends.arguments import EngineArgument, whole_from
 from harness.backends.base import Backend, BackendOptions, models_are
 from harness.backends.registry import require
 
@@ -13,9 +14,26 @@ from harness.backends.registry import require
 SPINS = "20000"
 
 
-@models_are("directories")
+# Those that are not handed on to `from_pretrained`; `quantization` is, spelled out.
+ARGUMENTS = (
+    EngineArgument(
+        "quantization",
+        lambda value: value in ("4bit", "8bit", None),
+        "4bit or 8bit",
+        {"bitsandbytes": "4bit"},  # as vLLM calls it
+    ),
+    EngineArgument("rows", whole_from(1), "a number from 1"),
+    EngineArgument("threads", whole_from(1), "a number from 1"),
+)
+
+
+@models_are(
+    "directories",
+    options=("batch_tokens", "device", "dtype", "trust_remote_code"),
+    arguments=ARGUMENTS,
+)
 def open_hf(options: BackendOptions) -> Backend:
-    """The engine for these variants, checked and not yet started: no weights are in memory.
+    """Open it for these variants, checked and not yet started: no weights are in memory.
 
     Raises `InputError` for missing packages, and for models, adapters and options that are wrong.
     """

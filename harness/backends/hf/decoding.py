@@ -34,7 +34,7 @@ from harness.backends.hf.kv_cache import (
     spread,
 )
 from harness.backends.hf.memory import is_out_of_memory
-from harness.backends.hf.rows import Row, Stopping, make_row, refuse
+from harness.backends.hf.rows import DecodingRow, Stopping, make_row, refuse
 from harness.backends.hf.sampling import draw
 
 NEAR = 256  # prompts whose lengths differ by less may stand in any order
@@ -42,7 +42,7 @@ REFILL = 0.75  # the batch is made anew when at most this share of it is still g
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BatchLimits:
     """The size of a batch: rows, tokens in the cache (rows x columns), prompt tokens at once.
 
     `saved` is how many prompt tokens a shared beginning must save to be computed once.
@@ -54,6 +54,30 @@ class Limits:
     saved: int = 512
 
 
+# Measured on two CPU cores (see above): more rows or tokens run from main memory, not cache.
+CPU_LIMITS = BatchLimits(rows=64, tokens=16_384, prefill=2_048)
+GPU_ROWS, GPU_PREFILL = 256, 8_192
+CACHE_SHARE = 0.35  # of the free memory: while a batch is made anew, two caches are there
+
+
+def choose_limits(
+    model: Any, batch_tokens: int | None = None, rows: int | None = None
+) -> BatchLimits:
+    """Choose limits for a model in memory; `batch_tokens` and `rows` are the user's own."""
+    limits = CPU_LIMITS
+    if model.device.type == "cuda":
+        config = model.config.get_text_config()
+        heads = config.num_attention_heads
+        key_heads = getattr(config, "num_key_value_heads", None) or heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // heads
+        # Keys and values of one token in all layers, in bytes.
+        each = int(2 * config.num_hidden_layers * key_heads * size * model.dtype.itemsize)
+        free, _ = torch.cuda.mem_get_info(model.device)
+        limits = BatchLimits(GPU_ROWS, max(1, int(free * CACHE_SHARE / each)), GPU_PREFILL)
+    tokens = batch_tokens or limits.tokens
+    return BatchLimits(rows or limits.rows, tokens, min(limits.prefill, tokens))
+
+
 class Decoder:
     """One model at work. `limits` shrink for good when memory runs out.
 
@@ -61,20 +85,20 @@ class Decoder:
     """
 
     def __init__(
-        self, model: Any, stopping: Stopping, limits: Limits, context: int | None = None
+        self, model: Any, stopping: Stopping, limits: BatchLimits, context: int | None = None
     ) -> None:
         self.limits = limits
         self._model = model
         self._stopping = stopping
         self._last_position = (context or 2**31) - 1
         self._joins = can_join(new_cache(model.config))
-        self._arguments = _known_arguments(model)
+        self._arguments = frozenset(inspect.signature(model.forward).parameters)
         # Padding between prefix and rest: only positions that are given, not counted, bear it.
         self._shares = self._joins and "position_ids" in self._arguments
         self._trunk: Trunk | None = None
-        self._queue: deque[Row] = deque()
-        self._joining: list[Row] = []
-        self._rows: list[Row] = []
+        self._queue: deque[DecodingRow] = deque()
+        self._joining: list[DecodingRow] = []
+        self._rows: list[DecodingRow] = []
         self._window: Window | None = None
 
     def run(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Completion]]:
@@ -86,46 +110,52 @@ class Decoder:
         self._queue = deque(sorted(map(make_row, requests), key=_order))
         try:
             while self._queue or self._rows:
-                for row in self._advance():
+                rows: list[DecodingRow] | None = None
+                try:  # no torch mode stays on while the caller works
+                    rows = self._step()
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                if rows is None:  # here, where the error no longer holds the memory
+                    rows = self._retreat()
+                for row in rows:
                     if row.finished is not None:
                         yield row.request, row.finished
         finally:
             self._drop()
             self._queue.clear()
 
-    def _advance(self) -> list[Row]:
-        """One step; returns the rows that it finished. No torch mode stays on afterwards."""
-        try:
-            return self._step()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        return self._retreat()  # here, where the error no longer holds the memory
-
     @torch.inference_mode()
-    def _step(self) -> list[Row]:
+    def _step(self) -> list[DecodingRow]:
         going = [index for index, row in enumerate(self._rows) if row.finished is None]
         if not going and not self._queue:
             self._drop()
             return []
-        if self._window is None or self._needs_rebuild(self._window, going):
+        window = self._window
+        if window is None or not going:
             return self._rebuild(going)
-        return self._decode(self._window, going)
-
-    def _needs_rebuild(self, window: Window, going: Sequence[int]) -> bool:
-        if not going or not self._joins:
-            return not going
-        wanted = self._capacity(going) if self._queue else len(self._rows)
-        return window.room == 0 or len(going) <= REFILL * wanted
+        if self._joins:
+            most = self._capacity(going) if self._queue else len(self._rows)
+            if window.room == 0 or len(going) <= REFILL * most:
+                return self._rebuild(going)
+        ids = torch.tensor([[row.ids[-1]] for row in self._rows])
+        positions = window.positions().clamp(max=self._last_position)  # of finished rows, too
+        logits = self._forward(ids, window.mask(), positions, window.cache)
+        window.advance()
+        rows = [self._rows[index] for index in going]
+        if len(rows) < len(self._rows):
+            logits = logits[torch.tensor(going, device=logits.device)]
+        self._append(rows, logits)
+        return [row for row in rows if row.finished]
 
     def _capacity(self, going: Sequence[int]) -> int:
-        """How many rows the batch may have, as wide as it is and as the next prompt makes it."""
+        """Return how many rows the batch may have, as wide as the next prompt makes it."""
         lengths = [len(self._rows[i].prompt) + len(self._rows[i].ids) for i in going]
         lengths += [len(row.prompt) for row in islice(self._queue, self.limits.rows)]
         return min(self.limits.rows, max(1, self.limits.tokens // (max(lengths) + ROOM)))
 
-    def _rebuild(self, going: Sequence[int]) -> list[Row]:
-        """A new batch of the rows still going and of prompts from the queue."""
+    def _rebuild(self, going: Sequence[int]) -> list[DecodingRow]:
+        """Make a new batch of the rows still going and of prompts from the queue."""
         live = [self._rows[index] for index in going]
         free = self._capacity(going) - len(live)
         prefilled: list[Prefilled] = []
@@ -141,8 +171,8 @@ class Decoder:
         self._rows = live + joined
         return [row for row in joined if row.finished]
 
-    def _take(self, most: int) -> list[Row]:
-        """The next prompts that go through the model together."""
+    def _take(self, most: int) -> list[DecodingRow]:
+        """Take the next prompts that go through the model together."""
         budget = self.limits.prefill if self._joins else self.limits.tokens
         group = [self._queue.popleft()]
         first, width = group[0].prompt, len(group[0].prompt)
@@ -159,14 +189,14 @@ class Decoder:
         return group
 
     def _held(self, ids: tuple[int, ...]) -> int:
-        """How many of these tokens, from the first, the trunk has."""
+        """Return how many of these tokens, from the first, the trunk has."""
         return self._trunk.shares(ids) if self._trunk else 0
 
     def _begin_at(self, held: int, common: int, rows: int) -> int:
-        """How many of the tokens that all rows begin with are not computed for each of them."""
+        """Return how many of the tokens that all rows begin with are computed only once."""
         return begin_at(held, common, rows, self.limits.saved) if self._shares else 0
 
-    def _prefill(self, group: Sequence[Row]) -> Prefilled:
+    def _prefill(self, group: Sequence[DecodingRow]) -> Prefilled:
         for row in group:
             row.begin()
         lengths = tuple(len(row.prompt) for row in group)
@@ -188,43 +218,30 @@ class Decoder:
         return Prefilled(cache, lengths, begun + width)
 
     def _beginning(self, prompts: Sequence[tuple[int, ...]]) -> tuple[int, DynamicCache]:
-        """How many tokens of each prompt the cache holds, and the cache, a row for each prompt."""
+        """Return how many tokens of each prompt the cache holds, and the cache, a row for each."""
         empty = new_cache(self._model.config)
         first, *rest = prompts
         most = min(map(len, prompts)) - 1  # a token of its own gives each row its first scores
         common = first[: min([most, *(common_prefix(first, prompt) for prompt in rest)])]
         held = self._held(common)
         begun = self._begin_at(held, len(common), len(prompts))
-        trunk = self._grown(common, held) if begun > held else self._trunk
+        trunk = self._trunk
+        if begun > held:  # the tokens that the last trunk has are not computed again
+            cache = new_cache(self._model.config)
+            if self._trunk and held:
+                spread(self._trunk.cache, held, 1, cache)
+            new = torch.tensor([common[held:]])
+            mask = torch.ones(1, len(common), dtype=torch.bool)
+            self._forward(new, mask, torch.arange(held, len(common))[None], cache)
+            trunk = Trunk(common, cache)
         if not begun or trunk is None:
             return 0, empty
         return begun, spread(trunk.cache, begun, len(prompts), empty)
 
-    def _grown(self, ids: tuple[int, ...], held: int) -> Trunk:
-        """These tokens as a trunk; the `held` ones that the last one has are not computed again."""
-        cache = new_cache(self._model.config)
-        if self._trunk and held:
-            spread(self._trunk.cache, held, 1, cache)
-        rest = torch.tensor([ids[held:]])
-        mask = torch.ones(1, len(ids), dtype=torch.bool)
-        self._forward(rest, mask, torch.arange(held, len(ids))[None], cache)
-        return Trunk(ids, cache)
-
-    def _decode(self, window: Window, going: Sequence[int]) -> list[Row]:
-        ids = torch.tensor([[row.ids[-1]] for row in self._rows])
-        positions = window.positions().clamp(max=self._last_position)  # of finished rows, too
-        logits = self._forward(ids, window.mask(), positions, window.cache)
-        window.advance()
-        rows = [self._rows[index] for index in going]
-        if len(rows) < len(self._rows):
-            logits = logits[torch.tensor(going, device=logits.device)]
-        self._append(rows, logits)
-        return [row for row in rows if row.finished]
-
     def _forward(
         self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any
     ) -> torch.Tensor:
-        """Scores of the next token, [rows, vocabulary]."""
+        """Return scores of the next token, [rows, vocabulary]."""
         device = self._model.device
         optional = {"position_ids": positions.to(device), "logits_to_keep": 1}
         output = self._model(
@@ -237,13 +254,13 @@ class Decoder:
         scores: torch.Tensor = output.logits[:, -1]
         return scores
 
-    def _append(self, rows: Sequence[Row], logits: torch.Tensor) -> None:
+    def _append(self, rows: Sequence[DecodingRow], logits: torch.Tensor) -> None:
         for row, token in zip(rows, draw(logits, rows), strict=True):
             row.ids.append(token)
             self._stopping.check(row)
 
-    def _retreat(self) -> list[Row]:
-        """Halve the batch after memory ran out; returns the rows that are finished by now."""
+    def _retreat(self) -> list[DecodingRow]:
+        """Halve the batch after memory ran out; return the rows that are finished by now."""
         rows = self._rows + self._joining
         fresh = [row for row in self._joining if row.finished]
         flying = [row for row in rows if row.finished is None]
@@ -268,11 +285,6 @@ class Decoder:
             torch.cuda.empty_cache()
 
 
-def _order(row: Row) -> tuple[int, tuple[int, ...]]:
-    """Longest prompts first; among those of about one length, what begins alike together."""
+def _order(row: DecodingRow) -> tuple[int, tuple[int, ...]]:
+    """Put the longest prompts first; among about equal ones, what begins alike together."""
     return -(len(row.prompt) // NEAR), row.prompt
-
-
-def _known_arguments(model: Any) -> frozenset[str]:
-    parameters = inspect.signature(model.forward).parameters
-    return frozenset(parameters)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
@@ -15,60 +14,30 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
 from harness.backends.adapters import AdapterDir
+from harness.backends.effect import PROBES, Effect, LogProbs, judge_effect, unchecked
+from harness.backends.hf.backend import QUANTIZATION
 from harness.backends.hf.memory import check_room, is_out_of_memory, too_little
 from harness.backends.hf.placement import Placement
 from harness.backends.models import ModelDir
-from harness.common import HarnessError, InputError, MachineryError, Problem, nearest
-
-if TYPE_CHECKING:
-    from harness.backends.hf.placement import Placement
-
-ARGUMENT = "quantization"  # as vLLM calls its own
-KINDS = ("4bit", "8bit")
-_PACKAGES = ("bitsandbytes", "accelerate")
-
-
-def quantising_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the argument: its value, or packages that are missing."""
-    kind = arguments.get(ARGUMENT)
-    if kind is None:
-        return
-    if kind not in KINDS:
-        yield Problem(
-            f"hf: {ARGUMENT!r} is wrong",
-            found=repr(kind),
-            expected=" or ".join(KINDS),
-            did_you_mean="4bit" if kind == "bitsandbytes" else "",  # as vLLM calls it
-        )
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        yield Problem(
-            f"hf: {ARGUMENT!r} needs {', '.join(missing)}",
-            hint="pip install 'adapter-gate-harness[bitsandbytes]'",
-        )
-
-
-def quantisation(arguments: Mapping[str, Any]) -> str:
-    """For the environment: "bitsandbytes-nf4", "bitsandbytes-int8", or nothing."""
-    names = {"4bit": "bitsandbytes-nf4", "8bit": "bitsandbytes-int8"}
-    return names.get(str(arguments.get(ARGUMENT)), "")
+from harness.common import InputError, MachineryError, Problem, nearest
+from harness.prompts import ChatTokenizer
 
 
 def quantised(arguments: Mapping[str, Any], placement: Placement) -> dict[str, Any]:
-    """The arguments for `from_pretrained`, with ours spelled out.
+    """Return the arguments for `from_pretrained`, with ours spelled out.
 
     NF4 with double quantisation is what QLoRA adapters are trained on (Dettmers et al. 2023).
     """
-    given = {name: value for name, value in arguments.items() if name != ARGUMENT}
-    kind = arguments.get(ARGUMENT)
+    given = {name: value for name, value in arguments.items() if name != QUANTIZATION}
+    kind = arguments.get(QUANTIZATION)
     if kind is None:
         return given
     if placement.device.type != "cuda":
         raise InputError(
             Problem(
-                f"hf: {ARGUMENT!r} needs a CUDA GPU",
+                f"hf: {QUANTIZATION!r} needs a CUDA GPU",
                 found=f"device {placement.device}",
-                hint=f"leave {ARGUMENT} out, or use a machine with a GPU",
+                hint=f"leave {QUANTIZATION} out, or use a machine with a GPU",
             )
         )
     from transformers import BitsAndBytesConfig
@@ -132,7 +101,7 @@ class LoadedModel:
 
     @property
     def _lora(self) -> Any:
-        """The part of peft that switches LoRA layers; peft leaves it untyped."""
+        """Return the part of peft that switches LoRA layers; peft leaves it untyped."""
         return self._peft.base_model if self._peft is not None else None
 
     def close(self) -> None:
@@ -164,7 +133,7 @@ class LoadedModel:
         return name
 
     def _attach(self, adapter: AdapterDir, name: str) -> list[str]:
-        """Load an adapter in the base's own format; returns names of tensors without a place."""
+        """Load an adapter in the base's own format; return names of tensors without a place."""
         path = str(adapter.path)
         with warnings.catch_warnings():
             # Tensors without a place are an error here, so the warning says nothing new.
@@ -189,13 +158,15 @@ class LoadedModel:
 def _load(
     directory: ModelDir, placement: Placement, arguments: Mapping[str, Any], trust: bool
 ) -> Any:
+    """Load the weights; raise `InputError` for what is the user's to change."""
+    path = str(directory.path)
     given = quantised(arguments, placement)
     if "device_map" not in given:  # which may spread it over several devices
         check_room(directory, placement)
     try:
         with without_bars():
             model: Any = AutoModelForCausalLM.from_pretrained(
-                str(directory.path),
+                path,
                 dtype=placement.dtype,
                 local_files_only=True,
                 trust_remote_code=trust,
@@ -204,50 +175,44 @@ def _load(
             )
         moved = model if "device_map" in given else model.to(placement.device)
     except TypeError as error:
-        raise _refused(directory, arguments, error) from error
+        # An argument that transformers does not know goes on to the model's class, which says so.
+        told = next((name for name in arguments if f"'{name}'" in str(error)), None)
+        if told is None:
+            problem = Problem(f"the model cannot be loaded: {error}", path)
+            raise MachineryError(problem) from error
+        raise InputError(
+            Problem(
+                f"hf: engine argument {told!r} is not known",
+                found=str(error),
+                expected="threads, rows, quantization, or an argument of transformers' "
+                "from_pretrained",
+                did_you_mean=nearest(told, _ARGUMENTS),
+                hint="correct it, or leave it out",
+            )
+        ) from error
     except (RuntimeError, ValueError, OSError, ImportError, MemoryError) as error:
         if is_out_of_memory(error):
             raise too_little(directory, placement) from error
-        raise _unloadable(directory, error) from error
+        if not directory.quantisation:
+            problem = Problem(f"the model cannot be loaded: {error}", path)
+            raise MachineryError(problem) from error
+        # A format that needs packages or a GPU that are not there.
+        raise InputError(
+            Problem(
+                f"transformers cannot load its weights here: they are quantised "
+                f"({directory.quantisation})",
+                path,
+                found=" ".join(str(error).split()),
+                hint="add --backend vllm, which reads gptq, awq and others by itself, or give "
+                "transformers what it asks for",
+            )
+        ) from error
     return moved.eval()
-
-
-def _unloadable(directory: ModelDir, error: Exception) -> HarnessError:
-    """A format that needs packages or a GPU that are not there is the user's to mend."""
-    path = str(directory.path)
-    if not directory.quantisation:
-        return MachineryError(Problem(f"the model cannot be loaded: {error}", path))
-    return InputError(
-        Problem(
-            f"transformers cannot load its weights here: they are quantised "
-            f"({directory.quantisation})",
-            path,
-            found=" ".join(str(error).split()),
-            hint="add --backend vllm, which reads gptq, awq and others by itself, or give "
-            "transformers what it asks for",
-        )
-    )
-
-
-def _refused(directory: ModelDir, arguments: Mapping[str, Any], error: TypeError) -> HarnessError:
-    """An argument that transformers does not know goes on to the model's class, which says so."""
-    told = next((name for name in arguments if f"'{name}'" in str(error)), None)
-    if told is None:
-        return MachineryError(Problem(f"the model cannot be loaded: {error}", str(directory.path)))
-    return InputError(
-        Problem(
-            f"hf: engine argument {told!r} is not known",
-            found=str(error),
-            expected="threads, rows, quantization, or an argument of transformers' from_pretrained",
-            did_you_mean=nearest(told, _ARGUMENTS),
-            hint="correct it, or leave it out",
-        )
-    )
 
 
 @contextmanager
 def without_bars() -> Iterator[None]:
-    """Without transformers' own progress bars: a run has one of its own."""
+    """Hide transformers' own progress bars: a run has one of its own."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # as transformers has it
     try:
@@ -255,3 +220,67 @@ def without_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
+
+
+Probe = tuple[int, ...]  # token ids
+
+
+class EffectProbe:
+    """Measures adapters on one model in memory; the base is measured once, and once more."""
+
+    def __init__(self, loaded: LoadedModel, tokenizer: ChatTokenizer) -> None:
+        self._loaded = loaded
+        self._base: tuple[LogProbs, LogProbs] | None = None
+        self._probes: list[Probe] = []
+        context = loaded.directory.context_length
+        for messages in PROBES:  # but for those that template or context have no room for
+            try:
+                ids = tokenizer.token_ids(messages)
+            except InputError:
+                continue
+            if 1 < len(ids) <= (context or len(ids)):
+                self._probes.append(ids)
+
+    def measure(self, variant: str, adapter: AdapterDir) -> Effect:
+        """Say what the adapter does; what cannot be measured is said to be unchecked."""
+        if not self._probes:
+            return unchecked(variant, "the chat template refuses the prompts that it needs")
+        try:
+            if self._base is None:
+                # Prompts alone and in pairs: the same numbers but for rounding, which so shows.
+                self._loaded.activate(None)
+                alone, paired = (log_probs(self._loaded.model, self._probes, n) for n in (1, 2))
+                self._base = alone, paired
+            self._loaded.activate(adapter)
+            base, again = self._base
+            adapted = log_probs(self._loaded.model, self._probes, 1)
+            return judge_effect(variant, base, again, adapted)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return unchecked(variant, "out of memory")
+
+
+@torch.inference_mode()
+def log_probs(model: Any, probes: Sequence[Probe], rows: int) -> LogProbs:
+    """Score each token of each probe but the first, `rows` probes at a time.
+
+    `model` is a causal model of transformers.
+    """
+    found: dict[tuple[int, int | str], float] = {}
+    for first in range(0, len(probes), rows):
+        group = probes[first : first + rows]
+        width = max(map(len, group))
+        ids = torch.zeros(len(group), width, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, probe in enumerate(group):
+            ids[row, : len(probe)] = torch.tensor(probe)
+            mask[row, : len(probe)] = 1
+        ids, mask = ids.to(model.device), mask.to(model.device)
+        output = model(input_ids=ids, attention_mask=mask, use_cache=False)
+        scores = output.logits[:, :-1].float()
+        chosen = scores.gather(-1, ids[:, 1:, None])[..., 0] - scores.logsumexp(-1)
+        for row, probe in enumerate(group):
+            for place, value in enumerate(chosen[row, : len(probe) - 1].tolist(), start=1):
+                found[first + row, place] = value
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 from harness.backends.hf.placement import Placement
 from harness.backends.models import ModelDir
+from harness.backends.vllm.server import holders
 from harness.common import MachineryError, Problem
 
 GIB = 2**30
@@ -28,7 +30,7 @@ _OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch found no memory, on any device."""
+    """Return whether torch found no memory, on any device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     said = str(error).lower()
@@ -46,7 +48,7 @@ def check_room(model: ModelDir, placement: Placement) -> None:
 
 
 def too_little(model: ModelDir, placement: Placement) -> MachineryError:
-    """The error of a model that does not fit."""
+    """Return the error of a model that does not fit, with who else holds memory."""
     needed = weight_bytes(model, placement.dtype) / GIB
     free = free_bytes(placement.device)
     on_cpu = placement.device.type == "cpu"
@@ -60,47 +62,38 @@ def too_little(model: ModelDir, placement: Placement) -> MachineryError:
             expected=f"{needed:.2f} GiB for its weights in {placement.dtype_name}, "
             "and more to work",
             hint=f"free some memory, or make it smaller: {smaller}",
-        )
+        ),
+        *holders(),
     )
 
 
 def weight_bytes(model: ModelDir, dtype: torch.dtype) -> int:
-    """The size of the weights in memory, in this format; as stored where they are quantised."""
+    """Return the size of the weights in this format; as stored where they are quantised."""
     if model.quantisation:
         return sum(tensor.end - tensor.start for tensor in model.tensors.values())
     return sum(prod(tensor.shape) for tensor in model.tensors.values()) * dtype.itemsize
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Memory that can be had on a device, at most; None where that is not known."""
+    """Return the memory that can be had on a device, at most; None where that is not known."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     if device.type != "cpu":
         return None
-    known = [free for free in (_of_machine(), _of_container(), _of_process()) if free is not None]
-    return min(known, default=None)
-
-
-def _of_machine() -> int | None:
-    """What Linux can give, swap included."""
-    if not MEMINFO.is_file():
-        return None
-    rows = (line.split() for line in MEMINFO.read_text(encoding="ascii").splitlines())
-    sizes = {row[0]: int(row[1]) for row in rows if len(row) > 1}
-    available = sizes.get("MemAvailable:")
-    return None if available is None else 1024 * (available + sizes.get("SwapFree:", 0))
-
-
-def _of_container() -> int | None:
-    """All that a container has; how much of it is in use hardly says what could be freed."""
-    try:
-        return int(CONTAINER.read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no such file, or "max"
-        return None
+    known = [_of_process()]
+    if MEMINFO.is_file():  # what Linux can give, swap included
+        rows = (line.split() for line in MEMINFO.read_text(encoding="ascii").splitlines())
+        sizes = {row[0]: int(row[1]) for row in rows if len(row) > 1}
+        if "MemAvailable:" in sizes:
+            known.append(1024 * (sizes["MemAvailable:"] + sizes.get("SwapFree:", 0)))
+    # All that a container has: how much of it is in use hardly says what could be freed.
+    with suppress(OSError, ValueError):  # no such file, or "max"
+        known.append(int(CONTAINER.read_text(encoding="ascii")))
+    return min((free for free in known if free is not None), default=None)
 
 
 def _of_process() -> int | None:
-    """What is left of the limit on this process's addresses (`ulimit -v`), if there is one."""
+    """Return what is left of this process's limit of addresses (`ulimit -v`), if it has one."""
     if sys.platform != "linux" or not STATM.is_file():
         return None
     import resource  # not on Windows

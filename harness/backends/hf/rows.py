@@ -13,7 +13,7 @@ from harness.prompts import ChatTokenizer
 
 
 @dataclass(slots=True, eq=False)
-class Row:
+class DecodingRow:
     """One request and its tokens so far."""
 
     request: Request
@@ -35,9 +35,9 @@ class Row:
         self.ids = []
 
 
-def make_row(request: Request) -> Row:
-    """The row of a request whose prompt has token ids."""
-    return Row(request, request.prompt.token_ids or ())
+def make_row(request: Request) -> DecodingRow:
+    """Return the row of a request whose prompt has token ids."""
+    return DecodingRow(request, request.prompt.token_ids or ())
 
 
 class Stopping:
@@ -47,23 +47,36 @@ class Stopping:
         self._tokenizer = tokenizer
         self._eos = frozenset(eos)
 
-    def check(self, row: Row) -> None:
+    def check(self, row: DecodingRow) -> None:
         """Set `finished` where the last token ended the answer.
 
         Stop strings are not part of the answer. Of several reasons, "stop" comes before "length".
         """
-        sampling = row.request.sampling
-        if row.ids[-1] in self._eos:
-            row.finished = self._completion(row, row.ids[:-1], "stop")
+        sampling, limit = row.request.sampling, row.request.time_limit
+        ids, reason, error = row.ids, "", ""
+        if ids[-1] in self._eos:
+            ids, reason = ids[:-1], "stop"
         elif sampling.stop and self._has_stop(row, sampling.stop):
-            row.finished = self._completion(row, row.ids, "stop")
-        elif len(row.ids) >= sampling.max_new_tokens:
-            row.finished = self._completion(row, row.ids, "length")
-        elif self._too_late(row):
-            row.finished = self._late(row)
+            reason = "stop"
+        elif len(ids) >= sampling.max_new_tokens:
+            reason = "length"
+        elif limit is not None and time.perf_counter() - row.began > limit:
+            reason, error = "error", f"over its time limit of {limit:g} s"
+        if not reason:
+            return
+        text = self._tokenizer.decode(ids)
+        ends = [text.find(stop) for stop in sampling.stop if stop in text]
+        row.finished = Completion(
+            text[: min(ends)] if ends and not error else text,
+            reason,
+            prompt_tokens=len(row.prompt),
+            completion_tokens=len(row.ids),
+            seconds=time.perf_counter() - row.began,
+            error=error,
+        )
 
-    def _has_stop(self, row: Row, stops: Sequence[str]) -> bool:
-        """Whether the newest token completes a stop string.
+    def _has_stop(self, row: DecodingRow, stops: Sequence[str]) -> bool:
+        """Return whether the newest token completes a stop string.
 
         A string of n bytes that ends in the newest token lies within the last n tokens; four more
         keep decoders that treat the first token in a way of their own out of it.
@@ -72,32 +85,7 @@ class Stopping:
         tail = self._tokenizer.decode(row.ids[-length:])
         return any(stop in tail for stop in stops)
 
-    def _too_late(self, row: Row) -> bool:
-        limit = row.request.time_limit
-        return limit is not None and time.perf_counter() - row.began > limit
 
-    def _late(self, row: Row) -> Completion:
-        text = self._tokenizer.decode(row.ids)
-        limit = row.request.time_limit
-        return _complete(row, text, "error", f"over its time limit of {limit:g} s")
-
-    def _completion(self, row: Row, ids: Sequence[int], reason: str) -> Completion:
-        text = self._tokenizer.decode(ids)
-        ends = [text.find(stop) for stop in row.request.sampling.stop if stop in text]
-        return _complete(row, text[: min(ends)] if ends else text, reason)
-
-
-def refuse(row: Row, error: str) -> Completion:
-    """The completion of a row that cannot be answered."""
+def refuse(row: DecodingRow, error: str) -> Completion:
+    """Return the completion of a row that cannot be answered."""
     return Completion("", "error", prompt_tokens=len(row.prompt), error=error)
-
-
-def _complete(row: Row, text: str, reason: str, error: str = "") -> Completion:
-    return Completion(
-        text,
-        reason,
-        prompt_tokens=len(row.prompt),
-        completion_tokens=len(row.ids),
-        seconds=time.perf_counter() - row.began,
-        error=error,
-    )

@@ -10,12 +10,22 @@ from collections.abc import Sequence
 
 import torch
 
-from harness.backends.hf.rows import Row
+from harness.backends.hf.rows import DecodingRow
 
 
-def draw(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
-    """One token for each row. `logits` is [rows, vocabulary], in any float format."""
-    scores = _penalise(logits.float(), rows)
+def draw(logits: torch.Tensor, rows: Sequence[DecodingRow]) -> list[int]:
+    """Draw one token for each row. `logits` is [rows, vocabulary], in any float format."""
+    scores = logits.float()
+    # Divide positive and multiply negative scores of tokens seen before (Keskar et al. 2019).
+    penalised = [i for i, row in enumerate(rows) if row.request.sampling.repetition_penalty != 1.0]
+    if penalised:
+        scores = scores.clone()
+    for index in penalised:
+        row = rows[index]
+        penalty = row.request.sampling.repetition_penalty
+        seen = torch.tensor(sorted({*row.prompt, *row.ids}), device=scores.device)
+        values = scores[index, seen]
+        scores[index, seen] = torch.where(values > 0, values / penalty, values * penalty)
     tokens: list[int] = scores.argmax(dim=-1).tolist()
     drawn = [index for index, row in enumerate(rows) if row.request.sampling.temperature > 0]
     if drawn:
@@ -27,45 +37,26 @@ def draw(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
     return tokens
 
 
-def _penalise(scores: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
-    """Divide positive and multiply negative scores of tokens seen before (Keskar et al. 2019)."""
-    penalised = [i for i, row in enumerate(rows) if row.request.sampling.repetition_penalty != 1.0]
-    if not penalised:
-        return scores
-    scores = scores.clone()
-    for index in penalised:
-        row = rows[index]
-        penalty = row.request.sampling.repetition_penalty
-        seen = torch.tensor(sorted({*row.prompt, *row.ids}), device=scores.device)
-        values = scores[index, seen]
-        scores[index, seen] = torch.where(values > 0, values / penalty, values * penalty)
-    return scores
-
-
-def _sample(scores: torch.Tensor, rows: Sequence[Row]) -> list[int]:
+def _sample(scores: torch.Tensor, rows: Sequence[DecodingRow]) -> list[int]:
     """Draw by inverting the cumulative distribution over tokens sorted by probability."""
-    column = _columns(rows, scores.device)
-    ordered, tokens = (scores / column["temperature"]).sort(dim=-1, descending=True, stable=True)
-    rank = torch.arange(ordered.shape[-1], device=scores.device)
-    ordered = ordered.masked_fill(rank >= column["top_k"], float("-inf"))
-    shares = ordered.softmax(dim=-1)
-    before = shares.cumsum(dim=-1) - shares
-    shares = shares.masked_fill((before >= column["top_p"]) & (rank > 0), 0.0)
-    total = shares.cumsum(dim=-1)
-    chosen = torch.searchsorted(total, column["uniform"] * total[:, -1:], right=True)
-    last = (shares > 0).sum(dim=-1, keepdim=True) - 1  # rounding must not choose an excluded token
-    drawn: list[int] = tokens.gather(-1, torch.minimum(chosen, last)).squeeze(-1).tolist()
-    return drawn
-
-
-def _columns(rows: Sequence[Row], device: torch.device) -> dict[str, torch.Tensor]:
-    """One column a setting, shape [rows, 1]; `uniform` takes a number from each row."""
     samplings = [row.request.sampling for row in rows]
     everything = 2**31 - 1  # top_k: 0 keeps all tokens
-    values = {
-        "temperature": [s.temperature for s in samplings],
-        "top_k": [s.top_k or everything for s in samplings],
-        "top_p": [s.top_p for s in samplings],
-        "uniform": [row.random.random() for row in rows],
-    }
-    return {name: torch.tensor(list_, device=device)[:, None] for name, list_ in values.items()}
+
+    def column(values: Sequence[float]) -> torch.Tensor:  # [rows, 1]
+        return torch.tensor(values, device=scores.device)[:, None]
+
+    temperature = column([s.temperature for s in samplings])
+    top_k = column([s.top_k or everything for s in samplings])
+    top_p = column([s.top_p for s in samplings])
+    uniform = column([row.random.random() for row in rows])
+    ordered, tokens = (scores / temperature).sort(dim=-1, descending=True, stable=True)
+    rank = torch.arange(ordered.shape[-1], device=scores.device)
+    ordered = ordered.masked_fill(rank >= top_k, float("-inf"))
+    shares = ordered.softmax(dim=-1)
+    before = shares.cumsum(dim=-1) - shares
+    shares = shares.masked_fill((before >= top_p) & (rank > 0), 0.0)
+    total = shares.cumsum(dim=-1)
+    chosen = torch.searchsorted(total, uniform * total[:, -1:], right=True)
+    last = (shares > 0).sum(dim=-1, keepdim=True) - 1  # rounding must not choose an excluded token
+    found: list[int] = tokens.gather(-1, torch.minimum(chosen, last)).squeeze(-1).tolist()
+    return found

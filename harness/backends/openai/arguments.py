@@ -7,13 +7,20 @@ it is kept out of every text that this package makes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from harness.backends.arguments import (
+    EngineArgument,
+    argument_problems,
+    number_from,
+    text,
+    whole_from,
+)
 from harness.backends.base import BackendOptions
-from harness.common import InputError, Problem, canonical_json, nearest
+from harness.common import InputError, Problem, canonical_json
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 # Fields of a request that a user may leave out, for servers that refuse them.
@@ -22,7 +29,27 @@ OPTIONAL = ("max_tokens", "seed", "stop", "temperature", "top_p")
 LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
 _OWN = {*LIMIT_FIELDS, "messages", "model", "n", "prompt", "seed", "stop", "stream", "temperature"}
 _OWN |= {"top_p", "top_k", "repetition_penalty", "repeat_penalty"}
-_AS_GIVEN = ("in_flight", "limit_field", "retries", "timeout")
+
+# One entry each; a value that fits goes into the field of `Endpoint` that has its name.
+ARGUMENTS = (
+    EngineArgument("api_key_env", lambda v: text(v) and v.isidentifier(), "the name of a variable"),
+    EngineArgument(
+        "body",
+        lambda v: isinstance(v, Mapping) and not _OWN & set(v),
+        "a mapping of fields that suites and variants do not set",
+    ),
+    EngineArgument("in_flight", whole_from(1), "a number from 1"),
+    EngineArgument("limit_field", lambda v: v in LIMIT_FIELDS, " or ".join(LIMIT_FIELDS)),
+    EngineArgument(
+        "omit",
+        lambda v: isinstance(v, list | tuple) and all(field in OPTIONAL for field in v),
+        f"a list of {', '.join(OPTIONAL)}",
+    ),
+    EngineArgument("retries", whole_from(0), "a number from 0"),
+    EngineArgument("revision", text, "a text"),
+    EngineArgument("timeout", number_from(0.001), "seconds"),
+    EngineArgument("tokenizer", text, "a directory, or none"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +64,7 @@ class Endpoint:
 
     url: str
     key: str = field(default="", repr=False)
-    key_variable: str = KEY_VARIABLE
+    api_key_env: str = KEY_VARIABLE
     in_flight: int = 64
     timeout: float = 600.0
     retries: int = 5
@@ -49,45 +76,39 @@ class Endpoint:
 
     @property
     def in_key(self) -> dict[str, str]:
-        """Settings that answers depend on, for `Environment.extra`."""
+        """Return the settings that answers depend on, for `Environment.extra`."""
         body = {name: canonical_json(value) for name, value in sorted(self.body.items())}
         return {**body, **({"omit": ",".join(sorted(self.omit))} if self.omit else {})}
 
     @property
     def certified(self) -> bool:
-        """Whether certificates count: reading them takes longer than a local server's answer."""
+        """Return whether certificates count: reading them takes longer than a local answer."""
         return not (self.is_local and urlsplit(self.url).scheme == "http")
 
     @property
     def is_local(self) -> bool:
-        """Whether the server is on this machine, where no proxy belongs in between."""
+        """Return whether the server is on this machine, where no proxy belongs in between."""
         host = urlsplit(self.url).hostname or ""
         return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
 def read_endpoint(options: BackendOptions) -> Endpoint:
-    """The server of these options; raises `InputError` for all that is wrong."""
+    """Return the server of these options; raise `InputError` for all that is wrong."""
     given = options.engine_args
-    problems = [*_url_problems(options.base_url), *_argument_problems(given)]
+    problems = [
+        *_url_problems(options.base_url),
+        *argument_problems("openai", given, ARGUMENTS),
+    ]
     if problems:
         raise InputError(*problems)
+    # Without a slash at the end, and without the name of an endpoint that was copied along.
+    url = (options.base_url or "").rstrip("/")
+    for endpoint in ("/chat/completions", "/completions", "/models"):
+        url = url.removesuffix(endpoint)
+    # An empty key will do: servers of one's own often want none.
     variable = given.get("api_key_env", KEY_VARIABLE)
-    return Endpoint(
-        url=_plain(options.base_url or ""),
-        key=_key(variable, required="api_key_env" in given),
-        key_variable=variable,
-        body=given.get("body", {}),
-        omit=tuple(given.get("omit", ())),
-        revision=given.get("revision", ""),
-        tokenizer=given.get("tokenizer", ""),
-        **{name: given[name] for name in _AS_GIVEN if name in given},
-    )
-
-
-def _key(variable: str, *, required: bool) -> str:
-    """The key, or an empty text: servers of one's own often want none."""
     key = os.environ.get(variable, "").strip()
-    if required and not key:
+    if "api_key_env" in given and not key:
         raise InputError(
             Problem(
                 f"the environment variable {variable} holds no key",
@@ -101,74 +122,28 @@ def _key(variable: str, *, required: bool) -> str:
                 expected="printable ASCII characters on one line",
             )
         )
-    return key
-
-
-def _plain(url: str) -> str:
-    """Without a slash at the end, and without the name of an endpoint that was copied along."""
-    short = url.rstrip("/")
-    for endpoint in ("/chat/completions", "/completions", "/models"):
-        short = short.removesuffix(endpoint)
-    return short
+    return Endpoint(**{**given, "url": url, "key": key, "omit": tuple(given.get("omit", ()))})
 
 
 def _url_problems(url: str | None) -> Iterator[Problem]:
-    wanted = "http://HOST:PORT/v1, as in http://localhost:8000/v1"
+    expected = "http://HOST:PORT/v1, as in http://localhost:8000/v1"
     if not url:
         yield Problem(
-            "backend 'openai' needs the address of a server", hint=f"add --base-url: {wanted}"
+            "backend 'openai' needs the address of a server", hint=f"add --base-url: {expected}"
         )
         return
     try:
         parts = urlsplit(url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, brackets that are no IPv6 address
-        yield Problem("--base-url is no address of a server", expected=wanted)
+        yield Problem("--base-url is no address of a server", expected=expected)
         return
     if parts.username or parts.password or parts.query:
         yield Problem(
             "--base-url holds a secret or a query, and it is written into reports",
             found=urlunsplit(parts._replace(netloc="...", query="...")),
-            expected=wanted,
+            expected=expected,
             hint=f"put the key into the environment variable {KEY_VARIABLE}",
         )
     elif not fits:
-        yield Problem("--base-url is no address of a server", found=url, expected=wanted)
-
-
-def _is_number(value: object, least: float, *, whole: bool) -> bool:
-    kinds = int if whole else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and value >= least
-
-
-_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "api_key_env": (lambda v: isinstance(v, str) and v.isidentifier(), "the name of a variable"),
-    "body": (
-        lambda v: isinstance(v, Mapping) and not _OWN & set(v),
-        "a mapping of fields that suites and variants do not set",
-    ),
-    "in_flight": (lambda v: _is_number(v, 1, whole=True), "a number from 1"),
-    "limit_field": (lambda v: v in LIMIT_FIELDS, " or ".join(LIMIT_FIELDS)),
-    "omit": (
-        lambda v: isinstance(v, list | tuple) and all(field in OPTIONAL for field in v),
-        f"a list of {', '.join(OPTIONAL)}",
-    ),
-    "retries": (lambda v: _is_number(v, 0, whole=True), "a number from 0"),
-    "revision": (lambda v: isinstance(v, str), "a text"),
-    "timeout": (lambda v: _is_number(v, 0.001, whole=False), "seconds"),
-    "tokenizer": (lambda v: isinstance(v, str), "a directory, or none"),
-}
-
-
-def _argument_problems(given: Mapping[str, Any]) -> Iterator[Problem]:
-    for name, value in given.items():
-        if name not in _CHECKS:
-            yield Problem(
-                f"openai: engine argument {name!r} is not known",
-                did_you_mean=nearest(name, _CHECKS),
-                hint=f"use one of {', '.join(_CHECKS)}",
-            )
-        elif not _CHECKS[name][0](value):
-            yield Problem(
-                f"openai: {name!r} is wrong", found=repr(value), expected=_CHECKS[name][1]
-            )
+        yield Problem("--base-url is no address of a server", found=url, expected=expected)

@@ -1,4 +1,4 @@
-"""The engine `openai`: a server that somebody else runs, asked over its OpenAI-compatible API."""
+"""The backend `openai`: a server that somebody else runs, asked over its OpenAI-compatible API."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.backends.base import (
+    Backend,
     BackendOptions,
     Completion,
     Environment,
@@ -18,11 +19,11 @@ from harness.backends.base import (
 from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
 from harness.backends.openai.arguments import read_endpoint
 from harness.backends.openai.replies import CallError, fatal, unknown_model
-from harness.backends.openai.server import VLLM, Card, look_at
+from harness.backends.openai.server import VLLM, look_at
 from harness.backends.openai.wire import (
     CHAT,
     COMPLETIONS,
-    Tongue,
+    Dialect,
     Written,
     answers,
     chat_body,
@@ -38,7 +39,7 @@ from harness.prompts import ChatTokenizer, load_tokenizer
 _NO_TOKENIZER = "none"
 
 
-class OpenAIBackend:
+class OpenAIBackend(Backend):
     """A server by its address; base and adapters by the names that it serves them under.
 
     The server renders the prompts, unless it is vLLM and the model's tokenizer is on this machine:
@@ -54,31 +55,53 @@ class OpenAIBackend:
         self._server = look_at(self._endpoint)
         self._tokenizers: dict[str, ChatTokenizer] = {}  # by the path of a template of one's own
         self._effects: dict[str, Effect] = {}
-        self._check(options.variants)
+        problems = []
+        for variant in options.variants:
+            named = {"--model": variant.model, "--adapter NAME=SERVED": variant.adapter}
+            for option, name in named.items():
+                if name and self._server.lists_all and self._server.find(name) is None:
+                    problem = unknown_model(name, self._server.cards, self._endpoint, option)
+                    problems += [problem] if problem not in problems else []
+        if self._endpoint.tokenizer not in ("", _NO_TOKENIZER) and self._server.program != VLLM:
+            problems.append(
+                Problem(
+                    "openai: 'tokenizer' is of no use here: prompts as token ids go to vLLM alone",
+                    found=f"{self._server.program or 'another program'} at {self._endpoint.url}",
+                    hint="leave it out",
+                )
+            )
+        if problems:
+            raise InputError(*problems)
 
     @property
     def context_length(self) -> int | None:
-        """The shortest of its models', as far as the server says."""
-        cards = [self._card(variant.model) for variant in self._options.variants]
+        """Return the shortest of its models', as far as the server says."""
+        cards = [self._server.find(variant.model) for variant in self._options.variants]
         lengths = [card.context for card in cards if card]
         return min((length for length in lengths if length), default=None)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Who answers, how prompts are made, and what cannot be known of a server."""
+        """Say who answers, how prompts are made, and what cannot be known of a server."""
         program = " ".join(filter(None, (self._server.program, self._server.version)))
         told = program or "a server that does not say which program it is"
+        systems = (tokenizer.default_system for tokenizer in self._tokenizers.values())
+        templates = [
+            f"without a system message, the chat template adds {repr(system)[:100]}"
+            for system in systems
+            if system
+        ]
         prompts = "as token ids" if self._token_source else "as messages: the server renders them"
         return (
             f"answers come from {told} at {self._endpoint.url}; prompts go {prompts}",
             "weights are known by their names on the server alone: when other weights are served "
             "under the same name, give --engine-arg revision=...",
-            *self._template_notes(),
+            *templates,
             *effect_notes(self._effects.values()),
         )
 
     def environment(self, variant: Variant) -> Environment:
-        """Program and version as the server says, and what every request is told."""
+        """Return program and version as the server says, and what every request is told."""
         tokens = self._tokenizer(variant)
         return Environment(
             engine=self.name,
@@ -88,12 +111,12 @@ class OpenAIBackend:
         )
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
-        """Of names, and of what the server says about them: no weights are seen."""
+        """Hash names, and what the server says about them: no weights are seen."""
         weights = self._identity(variant.model)
         return Fingerprint(weights, self._identity(variant.adapter) if variant.adapter else "")
 
     def prompt(self, messages: Messages, variant: Variant) -> Prompt:
-        """Token ids where they can be sent; else the messages, counted or estimated."""
+        """Make token ids where they can be sent; else the messages, counted or estimated."""
         tokenizer = self._tokenizer(variant)
         if tokenizer is None:
             return plain_prompt(messages)
@@ -101,21 +124,32 @@ class OpenAIBackend:
         return Prompt(messages, ids, len(ids))
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answers as they arrive, so many requests at a time as the endpoint allows."""
-        self._check_effects([request.variant for request in requests])
-        yield from answers(self._endpoint, requests, Tongue(self._write, read_answer, self._fatal))
+        """Answer as it arrives, so many requests at a time as the endpoint allows.
+
+        Raises `InputError` for an adapter that does nothing.
+        """
+        tuned = {
+            request.variant.name: request.variant
+            for request in requests
+            if request.variant.adapter and request.variant.name not in self._effects
+        }
+        for model in {variant.model for variant in tuned.values()}:
+            mine = {name: v for name, v in tuned.items() if v.model == model}
+            served = {name: self._served(str(v.adapter)) for name, v in mine.items()}
+            found = measure(self._endpoint, self._served(model), served, self._probe)
+            self._effects.update(found)
+            effects = [(found[name], served[name]) for name in mine]
+            require_effects(self.name, effects, served=True)
+        yield from answers(self._endpoint, requests, Dialect(self._write, read_answer, self._fatal))
 
     def execution(self) -> Mapping[str, str]:
-        """Address, requests at a time, and what the adapters do."""
+        """Return address, requests at a time, and what the adapters do."""
         facts = {"server": self._endpoint.url, "in_flight": str(self._endpoint.in_flight)}
         return {**facts, **effect_facts(self._effects.values())}
 
-    def close(self) -> None:
-        """Nothing is held open: connections end with each `generate`."""
-
     @cached_property
     def _token_source(self) -> str:
-        """Whose tokenizer makes the prompts; empty where the server renders them."""
+        """Say whose tokenizer makes the prompts; empty where the server renders them."""
         told = self._endpoint.tokenizer
         if self._server.program != VLLM or told == _NO_TOKENIZER:
             return ""
@@ -136,65 +170,25 @@ class OpenAIBackend:
             )
         return self._tokenizers[template]
 
-    def _template_notes(self) -> Iterator[str]:
-        for tokenizer in self._tokenizers.values():
-            if tokenizer.default_system:
-                said = repr(tokenizer.default_system)[:100]
-                yield f"without a system message, the chat template adds {said}"
-
-    def _card(self, name: str) -> Card | None:
-        return self._server.find(name)
-
     def _served(self, name: str) -> str:
-        """The name on the server, for a name or a directory that the user gave."""
-        card = self._card(name)
+        """Return the name on the server, for a name or a directory that the user gave."""
+        card = self._server.find(name)
         return card.name if card else name
 
     def _served_for(self, variant: Variant) -> str:
         return self._served(variant.adapter or variant.model)
 
     def _identity(self, name: str) -> str:
-        card = self._card(name)
+        card = self._server.find(name)
         facts = [card.root, card.parent, dict(card.details)] if card else []
         where = [self._endpoint.url, self._served(name), self._endpoint.revision]
         return digest([*where, *facts])
 
-    def _check(self, variants: Sequence[Variant]) -> None:
-        """Raise `InputError` for all names that the server does not serve."""
-        problems = []
-        for variant in variants:
-            named = {"--model": variant.model, "--adapter NAME=SERVED": variant.adapter}
-            for option, name in named.items():
-                if name and self._server.lists_all and self._card(name) is None:
-                    problem = unknown_model(name, self._server.cards, self._endpoint, option)
-                    problems += [problem] if problem not in problems else []
-        if self._endpoint.tokenizer not in ("", _NO_TOKENIZER) and self._server.program != VLLM:
-            problems.append(
-                Problem(
-                    "openai: 'tokenizer' is of no use here: prompts as token ids go to vLLM alone",
-                    found=f"{self._server.program or 'another program'} at {self._endpoint.url}",
-                    hint="leave it out",
-                )
-            )
-        if problems:
-            raise InputError(*problems)
-
-    def _check_effects(self, variants: Sequence[Variant]) -> None:
-        """Measure what adapters do, once each; raises `InputError` for one that does nothing."""
-        tuned = {v.name: v for v in variants if v.adapter and v.name not in self._effects}
-        for model in {variant.model for variant in tuned.values()}:
-            mine = {name: v for name, v in tuned.items() if v.model == model}
-            served = {name: self._served(str(v.adapter)) for name, v in mine.items()}
-            found = measure(self._endpoint, self._served(model), served, self._probe)
-            self._effects.update(found)
-            effects = [(found[name], served[name]) for name in mine]
-            require_effects(self.name, effects, served=True)
-
-    def _probe(self, talk: Messages, model: str) -> Written:
+    def _probe(self, messages: Messages, model: str) -> Written:
         tokenizer = self._tokenizer(self._options.variants[0]) if self._token_source else None
         if tokenizer is None:
-            return CHAT, chat_probe(talk, model, self._server.program)
-        return COMPLETIONS, token_probe(tokenizer.token_ids(talk), model)
+            return CHAT, chat_probe(messages, model, self._server.program)
+        return COMPLETIONS, token_probe(tokenizer.token_ids(messages), model)
 
     def _write(self, request: Request) -> Written:
         model = self._served_for(request.variant)

@@ -1,4 +1,4 @@
-"""A server's HTTP replies: JSON objects, or the error that they stand for."""
+"""A server's HTTP replies: JSON objects, or the errors that they stand for."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ LONGEST_PROMISE = 120.0
 
 
 def back_off(tries: int) -> float:
-    """Seconds before the next try, after `tries` failed ones; half of it is chance.
+    """Return the seconds before the next try, after `tries` failed ones; half of it is chance.
 
     Chance keeps requests that failed together from coming back together.
     """
@@ -62,7 +62,7 @@ def back_off(tries: int) -> float:
 
 
 def retry_after(header: str | None, now: datetime | None = None) -> float | None:
-    """Seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3); None without a usable one.
+    """Return the seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3), if it does.
 
     It is a number of seconds or a date.
     """
@@ -94,12 +94,12 @@ class Later(Exception):
 
 
 def headers(endpoint: Endpoint) -> dict[str, str]:
-    """What every request carries; the key goes nowhere else."""
+    """Return what every request carries; the key goes nowhere else."""
     return {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
 
 
 def read_reply(reply: httpx.Response, endpoint: Endpoint) -> dict[str, Any]:
-    """The JSON object in a reply; raises `Later` or a `CallError`."""
+    """Return the JSON object in a reply; raise `Later` or a `CallError`."""
     status = reply.status_code
     if status in _AGAIN:
         wait = retry_after(reply.headers.get("retry-after"))
@@ -109,14 +109,18 @@ def read_reply(reply: httpx.Response, endpoint: Endpoint) -> dict[str, Any]:
     try:
         value = json.loads(reply.content)
     except (ValueError, RecursionError):
-        raise Later(_no_json(reply, endpoint)) from None
+        if not reply.content[:_SHOWN].lstrip().startswith(b"<"):
+            raise Later(Faulty("the answer is not JSON")) from None
+        title = _TITLE.search(reply.text[:_PAGE])
+        page = f"a web page: {clean(title[1], endpoint)}" if title else "a web page"
+        raise Later(Page(page)) from None
     if not isinstance(value, dict):
         raise Faulty("the answer is not a JSON object")
     return value
 
 
 def read_failure(error: httpx.HTTPError, endpoint: Endpoint, timeout: float) -> CallError | Later:
-    """What it means that no reply came."""
+    """Say what it means that no reply came."""
     said = clean(str(error), endpoint) or type(error).__name__
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return Later(Unreachable(said))
@@ -126,22 +130,15 @@ def read_failure(error: httpx.HTTPError, endpoint: Endpoint, timeout: float) -> 
 
 
 def clean(text: str, endpoint: Endpoint) -> str:
-    """One short line without the key, which some servers quote."""
+    """Return one short line without the key, which some servers quote."""
     if endpoint.key:
         text = text.replace(endpoint.key, "***")
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
 
 
-def _no_json(reply: httpx.Response, endpoint: Endpoint) -> CallError:
-    if not reply.content[:_SHOWN].lstrip().startswith(b"<"):
-        return Faulty("the answer is not JSON")
-    title = _TITLE.search(reply.text[:_PAGE])
-    return Page(f"a web page: {clean(title[1], endpoint)}" if title else "a web page")
-
-
 def _said(reply: httpx.Response, endpoint: Endpoint) -> tuple[str, str]:
-    """The server's own words on an error, and the field that it names."""
+    """Return the server's own words on an error, and the field that it names."""
     try:
         value = json.loads(reply.content)
     except (ValueError, RecursionError):
@@ -153,9 +150,7 @@ def _said(reply: httpx.Response, endpoint: Endpoint) -> tuple[str, str]:
     return clean(inner if isinstance(inner, str) else reply.reason_phrase, endpoint), ""
 
 
-_PROBLEMS_AGAIN = "run the same command again: it goes on where this one stopped"
-# Answers that hold for every request of a run: going on would only repeat them.
-_FOR_ALL = (401, 403, 404)
+AGAIN_LATER = "run the same command again: it goes on where this one stopped"
 # Words of servers that do not know a field, or not with this value.
 _UNWANTED: tuple[str, ...] = (
     "support",
@@ -164,12 +159,13 @@ _UNWANTED: tuple[str, ...] = (
     "not permitted",
     "not allowed",
     "unexpected",
+    "extra",
+    "invalid value",
 )
-_UNWANTED += ("extra", "invalid value")
 
 
 def unasked(error: CallError, endpoint: Endpoint) -> HarnessError:
-    """Nothing can be asked of this server: nobody there, no such API, or the key is refused."""
+    """Say why nothing can be asked of this server: nobody there, no such API, key refused."""
     if isinstance(error, Refused) and error.status in (401, 403):
         return InputError(_key_refused(error, endpoint))
     if isinstance(error, Page):
@@ -183,14 +179,12 @@ def unasked(error: CallError, endpoint: Endpoint) -> HarnessError:
             )
         )
     return MachineryError(
-        Problem(
-            f"the server at {endpoint.url} does not work", found=str(error), hint=_PROBLEMS_AGAIN
-        )
+        Problem(f"the server at {endpoint.url} does not work", found=str(error), hint=AGAIN_LATER)
     )
 
 
 def unknown_model(name: str, known: Iterable[str], endpoint: Endpoint, option: str) -> Problem:
-    """The server serves nothing of this name."""
+    """Say that the server serves nothing of this name."""
     names = sorted(known)
     shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     return Problem(
@@ -204,7 +198,7 @@ def unknown_model(name: str, known: Iterable[str], endpoint: Endpoint, option: s
 def fatal(
     error: CallError, name: str, known: Iterable[str], endpoint: Endpoint, fields: Iterable[str]
 ) -> HarnessError | None:
-    """The error that ends a run, or None where only this request is lost.
+    """Return the error that ends a run, or None where only this request is lost.
 
     name: the model that was asked; fields: the names of what was sent.
     """
@@ -212,30 +206,43 @@ def fatal(
         problem = Problem(
             f"the server at {endpoint.url} is gone",
             found=str(error),
-            hint=f"start it, and {_PROBLEMS_AGAIN}",
+            hint=f"start it, and {AGAIN_LATER}",
         )
         return MachineryError(problem)
     if isinstance(error, Page):
         return InputError(_another_kind(error, endpoint))
     if not isinstance(error, Refused):
         return None
-    if error.status in _FOR_ALL:
-        return InputError(_refused(error, name, known, endpoint))
-    field = _unsupported(error, fields)
-    return InputError(_field_refused(error, field, endpoint)) if field else None
-
-
-def _refused(error: Refused, name: str, known: Iterable[str], endpoint: Endpoint) -> Problem:
+    if error.status == 404 and ("model" in error.message.lower() or error.parameter == "model"):
+        return InputError(unknown_model(name, known, endpoint, "--model or --adapter NAME=SERVED"))
     if error.status == 404:
-        if "model" in error.message.lower() or error.parameter == "model":
-            return unknown_model(name, known, endpoint, "--model or --adapter NAME=SERVED")
-        return Problem(
-            f"there is no chat API at {endpoint.url}",
-            found=str(error),
-            expected="an address that ends in /v1, as a rule",
-            hint="correct --base-url",
+        return InputError(
+            Problem(
+                f"there is no chat API at {endpoint.url}",
+                found=str(error),
+                expected="an address that ends in /v1, as a rule",
+                hint="correct --base-url",
+            )
         )
-    return _key_refused(error, endpoint)
+    if error.status in (401, 403):  # they hold for every request: going on would only repeat them
+        return InputError(_key_refused(error, endpoint))
+    field = _unsupported(error, fields)
+    if not field:
+        return None
+    hints = {
+        "max_tokens": "--engine-arg limit_field=max_completion_tokens",
+        "seed": "--engine-arg 'omit=[\"seed\"]'",
+        "temperature": "--engine-arg 'omit=[\"temperature\"]', or another temperature",
+        "top_p": "--engine-arg 'omit=[\"top_p\"]'",
+        "response_format": "decoding: free, in the suite",
+    }
+    return InputError(
+        Problem(
+            f"the server at {endpoint.url} does not take {field!r} as it was sent",
+            found=error.message,
+            hint=hints.get(field, f"leave {field} out of the suite's and the variant's sampling"),
+        )
+    )
 
 
 def _another_kind(error: Page, endpoint: Endpoint) -> Problem:
@@ -249,18 +256,18 @@ def _another_kind(error: Page, endpoint: Endpoint) -> Problem:
 
 
 def _key_refused(error: Refused, endpoint: Endpoint) -> Problem:
-    """The server's own words are left out: some quote a part of the key."""
-    found = f"HTTP {error.status} with the key in {endpoint.key_variable}"
+    """Leave the server's own words out: some quote a part of the key."""
+    found = f"HTTP {error.status} with the key in {endpoint.api_key_env}"
     return Problem(
         f"the server at {endpoint.url} refuses the key",
         found=found if endpoint.key else f"HTTP {error.status} without a key",
-        hint=f"put a valid key into the environment variable {endpoint.key_variable}, or name "
+        hint=f"put a valid key into the environment variable {endpoint.api_key_env}, or name "
         "another one: --engine-arg api_key_env=NAME",
     )
 
 
 def _unsupported(error: Refused, fields: Iterable[str]) -> str:
-    """The field of the request that the server does not take, or an empty string."""
+    """Return the field of the request that the server does not take, or an empty string."""
     text = error.message.lower()
     if error.status not in (400, 422) or not any(word in text for word in _UNWANTED):
         return ""
@@ -269,18 +276,3 @@ def _unsupported(error: Refused, fields: Iterable[str]) -> str:
         return error.parameter
     quoted = re.split(r"[\s'\"`:,.]+", text)
     return next((name for name in names if name in quoted), "")
-
-
-def _field_refused(error: Refused, field: str, endpoint: Endpoint) -> Problem:
-    mends = {
-        "max_tokens": "--engine-arg limit_field=max_completion_tokens",
-        "seed": "--engine-arg 'omit=[\"seed\"]'",
-        "temperature": "--engine-arg 'omit=[\"temperature\"]', or another temperature",
-        "top_p": "--engine-arg 'omit=[\"top_p\"]'",
-        "response_format": "decoding: free, in the suite",
-    }
-    return Problem(
-        f"the server at {endpoint.url} does not take {field!r} as it was sent",
-        found=error.message,
-        hint=mends.get(field, f"leave {field} out of the suite's and the variant's sampling"),
-    )

@@ -56,7 +56,7 @@ class Reply:
     seconds: float = 0.0
 
 
-class Flight:
+class RequestPool:
     """Sends calls in order, so many at a time as the endpoint allows; iterate over it once."""
 
     def __init__(self, endpoint: Endpoint, calls: Sequence[Call]) -> None:
@@ -71,7 +71,7 @@ class Flight:
         self._thread = threading.Thread(target=self._work, daemon=True, name="openai")
 
     def __iter__(self) -> Iterator[Reply]:
-        """Every reply as it arrives, in any order; ends early after `stop`."""
+        """Yield every reply as it arrives, in any order; end early after `stop`."""
         self._thread.start()
         for left in reversed(range(self._count)):
             arrived = self._arrived.get()
@@ -81,7 +81,7 @@ class Flight:
             yield arrived
 
     def stop(self) -> list[Reply]:
-        """Cancel what is in flight; what had arrived and was not taken."""
+        """Cancel what is in flight; return what had arrived and was not taken."""
         if self._loop is not None and self._task is not None and not self._is_over:
             with suppress(RuntimeError):  # the loop may have ended by itself in the meantime
                 self._loop.call_soon_threadsafe(self._task.cancel)
@@ -113,9 +113,9 @@ class Flight:
             trust_env=not self._endpoint.is_local,  # proxies, where the environment names some
             verify=self._endpoint.certified,
         ) as client:
-            await asyncio.gather(*(self._worker(client) for _ in range(workers)))
+            await asyncio.gather(*(self._work_off(client) for _ in range(workers)))
 
-    async def _worker(self, client: httpx.AsyncClient) -> None:
+    async def _work_off(self, client: httpx.AsyncClient) -> None:
         for call in self._waiting:
             started = time.perf_counter()
             try:
@@ -126,15 +126,26 @@ class Flight:
             self._arrived.put(reply)
 
     async def _persist(self, client: httpx.AsyncClient, call: Call) -> Mapping[str, Any]:
-        """Send a call, and again while that may help."""
+        """Send a call, and again while that may help.
+
+        Where the server names the time to come back (`Retry-After`), every request waits for it.
+        """
         for tries in range(1, self._endpoint.retries + 2):
-            await self._gate()
+            while (left := self._open_at - time.monotonic()) > 0:
+                await asyncio.sleep(left)
             try:
                 return await self._send(client, call)
             except Later as later:
                 if tries > self._endpoint.retries:
                     raise later.error from None
-                await asyncio.sleep(self._wait(later, tries))
+                wait = back_off(tries)
+                if later.wait is not None:
+                    wait = later.wait
+                    if wait > LONGEST_PROMISE:
+                        told = f"it asks to come back in {wait:.0f} s"
+                        raise Faulty(f"{later.error}; {told}") from None
+                    self._open_at = max(self._open_at, time.monotonic() + wait)
+            await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 
     async def _send(self, client: httpx.AsyncClient, call: Call) -> Mapping[str, Any]:
@@ -155,22 +166,9 @@ class Flight:
             raise read_failure(httpx.ReadTimeout(""), self._endpoint, call.timeout) from None
         return read_reply(reply, self._endpoint)
 
-    def _wait(self, later: Later, tries: int) -> float:
-        """Seconds until the next try; where the server named them, everybody waits."""
-        if later.wait is None:
-            return back_off(tries)
-        if later.wait > LONGEST_PROMISE:
-            raise Faulty(f"{later.error}; it asks to come back in {later.wait:.0f} s")
-        self._open_at = max(self._open_at, time.monotonic() + later.wait)
-        return later.wait
-
-    async def _gate(self) -> None:
-        while (left := self._open_at - time.monotonic()) > 0:
-            await asyncio.sleep(left)
-
 
 def fetch(endpoint: Endpoint, url: str) -> dict[str, Any]:
-    """The JSON object at a URL, now; raises a `CallError`. A busy server is asked three times."""
+    """Return the JSON object at a URL; raise a `CallError`. A busy server is asked three times."""
     with httpx.Client(
         headers=headers(endpoint), trust_env=not endpoint.is_local, verify=endpoint.certified
     ) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ _VERSIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ModelCard:
     """A model as the server lists it. `context`: most tokens of prompt and answer together."""
 
     name: str
@@ -43,23 +44,26 @@ class Server:
 
     program: str = ""
     version: str = ""
-    cards: Mapping[str, Card] = field(default_factory=dict)
+    cards: Mapping[str, ModelCard] = field(default_factory=dict)
 
     @property
     def lists_all(self) -> bool:
-        """Whether a name that it does not list is one that it does not know."""
+        """Return whether a name that it does not list is one that it does not know."""
         return self.program in _LISTS_ALL and bool(self.cards)
 
-    def find(self, name: str) -> Card | None:
-        """The model of this name, or the one loaded from this directory of this machine."""
+    def find(self, name: str) -> ModelCard | None:
+        """Return the model of this name, or the one loaded from this directory of this machine."""
         for known in (name, f"{name}:latest"):  # Ollama's own short form
             if known in self.cards:
                 return self.cards[known]
         path = Path(name).expanduser()
         if not path.exists():
             return None
-        same = (card for card in self.cards.values() if card.root and _same(card.root, path))
-        return next(same, None)
+        for card in self.cards.values():
+            with suppress(OSError):
+                if card.root and Path(card.root).expanduser().resolve() == path.resolve():
+                    return card
+        return None
 
 
 def look_at(endpoint: Endpoint) -> Server:
@@ -77,37 +81,31 @@ def look_at(endpoint: Endpoint) -> Server:
         raise unasked(error, endpoint) from None
     rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
     program = next((_OWNERS[o] for row in rows if (o := row.get("owned_by")) in _OWNERS), "")
-    program, version, facts = _facts(endpoint, program)
-    cards = [_card(row, facts) for row in rows if isinstance(row.get("id"), str)]
-    return Server(program, version, {card.name: card for card in cards})
 
-
-def _facts(endpoint: Endpoint, program: str) -> tuple[str, str, Mapping[str, Any]]:
-    """Program, version and what else stands where the version does."""
     path, name = _VERSIONS[program or "tgi"]
-    try:
+    facts: Mapping[str, Any] = {}  # what else stands where the version does
+    with suppress(CallError):
         facts = fetch(endpoint, endpoint.url.removesuffix("/v1") + path)
-    except CallError:
-        return program, "", {}
-    if not program and not {"model_id", "version"} <= set(facts):
-        return "", "", {}
-    return program or "tgi", str(facts.get(name) or ""), facts
-
-
-def _card(row: Mapping[str, Any], facts: Mapping[str, Any]) -> Card:
-    meta = row.get("meta")
-    details = dict(meta) if isinstance(meta, dict) else {}
-    return Card(
-        name=row["id"],
-        root=str(row.get("root") or ""),
-        parent=str(row.get("parent") or ""),
-        context=_context(row, facts),
-        details=details,
-    )
+    if not program and {"model_id", "version"} <= set(facts):
+        program = "tgi"
+    if not program:
+        facts = {}
+    cards = {}
+    for row in rows:
+        if isinstance(row.get("id"), str):
+            meta = row.get("meta")
+            cards[row["id"]] = ModelCard(
+                name=row["id"],
+                root=str(row.get("root") or ""),
+                parent=str(row.get("parent") or ""),
+                context=_context(row, facts),
+                details=dict(meta) if isinstance(meta, dict) else {},
+            )
+    return Server(program, str(facts.get(name) or ""), cards)
 
 
 def _context(row: Mapping[str, Any], facts: Mapping[str, Any]) -> int | None:
-    """vLLM and SGLang say it in the list, llama.cpp and TGI beside it."""
+    """Return the most tokens: vLLM and SGLang say it in the list, llama.cpp and TGI beside it."""
     loaded = facts.get("default_generation_settings")
     places = (
         row.get("max_model_len"),
@@ -116,10 +114,3 @@ def _context(row: Mapping[str, Any], facts: Mapping[str, Any]) -> int | None:
     )
     found = (place for place in places if isinstance(place, int) and not isinstance(place, bool))
     return next(found, None)
-
-
-def _same(root: str, path: Path) -> bool:
-    try:
-        return Path(root).expanduser().resolve() == path.resolve()
-    except OSError:
-        return False

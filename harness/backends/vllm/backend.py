@@ -1,4 +1,4 @@
-"""The engine `vllm`: what it is asked, from models on disk to completions."""
+"""The backend `vllm`: what it is asked, from models on disk to completions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends.adapters import AdapterDir
 from harness.backends.base import (
+    Backend,
     BackendOptions,
     Completion,
     Environment,
@@ -18,29 +19,30 @@ from harness.backends.base import (
 from harness.backends.effect import (
     PROBES,
     Effect,
-    LogProbs,
     effect_facts,
     effect_notes,
     judge_effect,
     require_effects,
 )
-from harness.backends.models import ModelDir
 from harness.backends.shelf import Shelf, sifted
 from harness.backends.vllm.options import choose_dtype, read_options
 from harness.backends.vllm.planning import (
-    Start,
+    EngineStart,
     Work,
     describe_model,
-    here,
     plan_start,
     shared_prefixes,
+    this_machine,
 )
 from harness.backends.vllm.versions import LORA_RANKS, installed, lora_rank
 from harness.common import InputError, Messages, Problem, Sampling, Variant
 
+if TYPE_CHECKING:  # vLLM takes many seconds to import: only where it generates
+    from harness.backends.vllm.engine import Engine, EngineAdapter, EngineOutput
+
 
 def in_order(requests: Sequence[Request]) -> list[Request]:
-    """One variant after the other, prompts that begin alike together.
+    """Return one variant after the other, prompts that begin alike together.
 
     Measured on one H200: five variants one after another take 55.6 s, mixed 57.3 s.
     """
@@ -48,27 +50,31 @@ def in_order(requests: Sequence[Request]) -> list[Request]:
 
 
 def work_of(requests: Sequence[Request], expected: int) -> Work:
-    """The work of a run that wants `expected` answers, of which these are the first."""
+    """Return the work of a run that wants `expected` answers, of which these are the first."""
     answers = max(expected, len(requests))
     each = answers / len(requests)
-    names = dict.fromkeys(request.variant.name for request in requests)
-    shares = [shared_prefixes(_prompts(requests, name)) for name in names]
+    tokens = {True: 0, False: 0}  # that may be generated, with adapters and without
+    prompts: dict[str, list[tuple[int, ...]]] = {}
+    for request in requests:
+        tokens[bool(request.variant.adapter)] += request.sampling.max_new_tokens
+        prompts.setdefault(request.variant.name, []).append(request.prompt.token_ids or ())
+    shares = [shared_prefixes(same) for same in prompts.values()]
     return Work(
         answers,
-        base_tokens=round(each * _tokens(requests, is_tuned=False)),
-        adapter_tokens=round(each * _tokens(requests, is_tuned=True)),
+        base_tokens=round(each * tokens[False]),
+        adapter_tokens=round(each * tokens[True]),
         longest=longest(requests),
         shared=sum(shares) / len(shares),
     )
 
 
 def longest(requests: Sequence[Request]) -> int:
-    """Most tokens of a prompt and its answer."""
+    """Return the most tokens of a prompt and its answer."""
     return max(request.prompt.tokens + request.sampling.max_new_tokens for request in requests)
 
 
 def sampling_fields(sampling: Sampling, eos: Sequence[int]) -> dict[str, Any]:
-    """All that vLLM draws tokens by, each field said, with the tokens that end an answer."""
+    """Return all that vLLM draws tokens by, each field said, with the tokens that end an answer."""
     is_greedy = sampling.temperature == 0
     return {
         "n": 1,
@@ -91,46 +97,31 @@ def sampling_fields(sampling: Sampling, eos: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _prompts(requests: Sequence[Request], variant: str) -> list[tuple[int, ...]]:
-    return [r.prompt.token_ids or () for r in requests if r.variant.name == variant]
-
-
-def _tokens(requests: Sequence[Request], *, is_tuned: bool) -> int:
-    """Tokens that may be generated, with adapters or without."""
-    mine = [request for request in requests if bool(request.variant.adapter) == is_tuned]
-    return sum(request.sampling.max_new_tokens for request in mine)
-
-
-if TYPE_CHECKING:  # which imports vLLM
-    from harness.backends.vllm.engine import Adapter, Engine
-
-
 def measure_effects(
-    engine: Engine, probes: Sequence[Sequence[int]], adapters: Mapping[str, Adapter]
+    engine: Engine, probes: Sequence[Sequence[int]], adapters: Mapping[str, EngineAdapter]
 ) -> list[Effect]:
-    """The effect of each adapter, by the name of its variant, on the tokens of the probes.
+    """Measure each adapter, by the name of its variant, on the tokens of the probes.
 
     The base is measured alone, and again in one batch with all adapters: so its own noise is that
     of other batches, and an engine that mixes up whose row is whose is found out too.
     """
-    base = _together(engine.score([(ids, None) for ids in probes]))
     who = [None, *adapters.values()]
-    scores = engine.score([(ids, adapter) for adapter in who for ids in probes])
+    alone = engine.score([(ids, None) for ids in probes])
+    mixed = engine.score([(ids, adapter) for adapter in who for ids in probes])
     size = len(probes)
-    again, *adapted = (_together(scores[i : i + size]) for i in range(0, len(scores), size))
+    parts = [alone, *(mixed[i : i + size] for i in range(0, len(mixed), size))]
+    base, again, *adapted = [
+        {
+            (number, place): value
+            for number, score in enumerate(part)
+            for (_, place), value in score.items()
+        }
+        for part in parts
+    ]
     return [
         judge_effect(variant, base, again, scored)
         for variant, scored in zip(adapters, adapted, strict=True)
     ]
-
-
-def _together(scores: Sequence[LogProbs]) -> LogProbs:
-    """Scores of several prompts, each under its place in this list."""
-    return {
-        (number, place): value
-        for number, score in enumerate(scores)
-        for (_, place), value in score.items()
-    }
 
 
 _PATTERNS = ("rank_pattern", "alpha_pattern")
@@ -138,13 +129,13 @@ _MEND = "use --backend hf, or merge it into its base: --variant NAME=model:DIR"
 
 
 def rank_of(adapter: AdapterDir) -> int:
-    """The rank that the engine must be started for: it asks the configuration, not the tensors."""
+    """Return the rank to start the engine for: it asks the configuration, not the tensors."""
     told = [adapter.config.get("r", 0), *(adapter.config.get("rank_pattern") or {}).values()]
     return max([adapter.rank, *(rank for rank in told if isinstance(rank, int))])
 
 
 def unserved_problems(adapter: AdapterDir, *, serves_patterns: bool) -> Iterator[Problem]:
-    """What stands in the way of this adapter; `serves_patterns` as the installed version does."""
+    """Yield what stands in the way of an adapter; `serves_patterns` as the version does."""
     reasons = [*adapter.unserved]
     if not serves_patterns:
         reasons += [name for name in _PATTERNS if adapter.config.get(name)]
@@ -163,16 +154,13 @@ def unserved_problems(adapter: AdapterDir, *, serves_patterns: bool) -> Iterator
         )
 
 
-if TYPE_CHECKING:  # vLLM takes many seconds to import: only where it generates
-    from harness.backends.vllm.engine import Adapter, Engine, Job, Output
-
-
-class VllmBackend:
+class VllmBackend(Backend):
     """vLLM, one base with all its adapters in one engine.
 
     Opened in the run's own process it checks, hashes and makes prompts; it generates in a process
     of its own, which the registry starts (`own_process`). The engine starts with the first
-    `generate`, planned for the answers that were announced with `expect`.
+    `generate`, planned for the answers that were announced with `expect`. `told` is a note that
+    comes before all others.
     """
 
     name = "vllm"
@@ -187,32 +175,38 @@ class VllmBackend:
         self._options = read_options(options, self._vllm)
         self._dtype = options.dtype
         self.shelf = Shelf(options.cache_dir, trust_remote_code=self._trust)
+        self.told = ""
         self._expected = 0
         self._engine: Engine | None = None
-        self._start: Start | None = None
+        self._start: EngineStart | None = None
         self._model = ""
         self._effects: dict[str, Effect] = {}
-        problems = self.shelf.check(options.variants) or [*self._unserved()]
+        problems = self.shelf.check(options.variants)
+        if not problems:
+            patterns = self._vllm.serves_patterns
+            for variant in self._variants:
+                if (adapter := self.shelf.adapter(variant)) is not None:
+                    problems += unserved_problems(adapter, serves_patterns=patterns)
         if problems:
             raise InputError(*problems)
 
     @property
     def context_length(self) -> int | None:
-        """The shortest of its models', or what the user has set."""
+        """Return the shortest of its models', or what the user has set."""
         told = self._options.arguments.get("max_model_len")
         lengths = [told if isinstance(told, int) else None, self.shelf.context_length]
         return min((length for length in lengths if length), default=None)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was chosen, why, and what is odd about templates and adapters."""
-        reasons = [self._format(v)[1] for v in self._variants]
+        """Say what was chosen, why, and what is odd about templates and adapters."""
+        reasons = [self.told, *(self._format(variant)[1] for variant in self._variants)]
         reasons += self._start.reasons if self._start else ()
         notes = [*filter(None, reasons), *self.shelf.notes, *effect_notes(self._effects.values())]
         return tuple(dict.fromkeys(notes))
 
     def environment(self, variant: Variant) -> Environment:
-        """Version, format, quantisation, template, end tokens and arguments that answers show."""
+        """Return version, format, quantisation, template, end tokens and arguments that count."""
         return Environment(
             engine="vllm",
             version=self._vllm.version,
@@ -223,11 +217,11 @@ class VllmBackend:
         )
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
-        """Hashes of the model's and the adapter's files."""
+        """Hash the model's and the adapter's files."""
         return self.shelf.fingerprint(variant)
 
     def prompt(self, messages: Messages, variant: Variant) -> Prompt:
-        """Token ids by the chat template of the variant's model."""
+        """Make token ids by the chat template of the variant's model."""
         return self.shelf.prompt(messages, variant)
 
     def expect(self, answers: int) -> None:
@@ -235,7 +229,7 @@ class VllmBackend:
         self._expected = max(self._expected, answers)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answers as they are finished; the engine is started, or started longer, where needed."""
+        """Answer as it finishes; the engine is started, or started longer, where needed."""
         context = self.context_length
         refused, fitting = sifted(requests, lambda request: context)
         yield from refused
@@ -243,7 +237,7 @@ class VllmBackend:
             yield from self._answer([r for r in fitting if r.variant.model == model])
 
     def execution(self) -> Mapping[str, str]:
-        """How the engine was driven, and what its adapters do; all of it once it has started."""
+        """Say how the engine was driven and what its adapters do, once it has started."""
         build = "for CPUs" if self._vllm.is_cpu else "for GPUs"
         facts = {"build": build, **effect_facts(self._effects.values())}
         return {**facts, **self._engine.facts()} if self._engine else facts
@@ -255,6 +249,7 @@ class VllmBackend:
             self._engine = None
 
     def _format(self, variant: Variant) -> tuple[str, str]:
+        """Return the number format and, where it was chosen here, the reason."""
         config = self.shelf.model(variant).config
         return choose_dtype(self._dtype, config, self._vllm, self._quantisation(variant))
 
@@ -262,42 +257,33 @@ class VllmBackend:
         told = self._options.arguments.get("quantization")
         return str(told or self.shelf.model(variant).quantisation)
 
-    def _unserved(self) -> Iterator[Problem]:
-        """Adapters that vLLM cannot serve, found before it is started."""
-        for variant in self._variants:
-            if (adapter := self.shelf.adapter(variant)) is not None:
-                yield from unserved_problems(adapter, serves_patterns=self._vllm.serves_patterns)
-
     def _answer(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answers of one model, from its engine."""
+        """Answer requests of one model, from its engine."""
+        from harness.backends.vllm.engine import EngineRequest
+
         engine = self._ready(requests)
         ordered = in_order(requests)
-        jobs = {str(n): self._job(str(n), request) for n, request in enumerate(ordered)}
-        for output in engine.run(list(jobs.values())):
+        asked = [
+            EngineRequest(
+                str(number),
+                request.prompt.token_ids or (),
+                sampling_fields(request.sampling, self.shelf.eos(request.variant)),
+                self._lora(request.variant),
+                request.json_schema,
+                request.time_limit,
+            )
+            for number, request in enumerate(ordered)
+        ]
+        for output in engine.run(asked):
             request = ordered[int(output.id)]
             yield request, self._completion(request, output)
 
-    def _job(self, id: str, request: Request) -> Job:
-        from harness.backends.vllm.engine import Job
-
-        variant = request.variant
-        return Job(
-            id,
-            request.prompt.token_ids or (),
-            sampling_fields(request.sampling, self.shelf.eos(variant)),
-            self._lora(variant),
-            request.json_schema,
-            request.time_limit,
-        )
-
-    def _completion(self, request: Request, output: Output) -> Completion:
-        """Tokens become text as they do for the engine hf, so that equal tokens are equal text."""
+    def _completion(self, request: Request, output: EngineOutput) -> Completion:
+        """Make text of tokens as the backend hf does, so that equal tokens are equal text."""
         tokens = list(output.token_ids)
-        ended = tokens[-1:] and tokens[-1] in self.shelf.eos(request.variant)
         text = output.text
         if text is None:
-            kept = tokens[:-1] if ended else tokens
-            text = self.shelf.tokenizer(request.variant).decode(kept) if kept else ""
+            text = self.text_of(tokens, request.variant)
         is_answer = output.finish_reason in ("stop", "length") and not output.error
         error = "" if is_answer else output.error or f"vLLM ended it: {output.finish_reason}"
         return Completion(
@@ -309,23 +295,33 @@ class VllmBackend:
             error=error,
         )
 
-    def _lora(self, variant: Variant) -> Adapter | None:
-        """An adapter by its content: the same number for the same name, from 1."""
-        from harness.backends.vllm.engine import Adapter
+    def text_of(self, tokens: Sequence[int], variant: Variant) -> str:
+        """Return the text of an answer's tokens, without the one that ended it."""
+        ended = tokens[-1:] and tokens[-1] in self.shelf.eos(variant)
+        kept = tokens[:-1] if ended else tokens
+        return self.shelf.tokenizer(variant).decode(kept) if kept else ""
+
+    def _lora(self, variant: Variant) -> EngineAdapter | None:
+        """Name an adapter by its content: the same number for the same name, from 1."""
+        from harness.backends.vllm.engine import EngineAdapter
 
         adapter = self.shelf.adapter(variant)
         if adapter is None:
             return None
-        number = self._adapters(variant.model).index(variant.adapter or "") + 1
+        paths = [*self._tuned(variant.model)]
+        number = paths.index(variant.adapter or "") + 1
         name = self.shelf.adapter_hash(variant)
-        return Adapter(name, number, str(adapter.path.resolve()))
+        return EngineAdapter(name, number, str(adapter.path.resolve()))
 
-    def _adapters(self, model: str) -> list[str]:
-        mine = (v.adapter for v in self._variants if v.model == model and v.adapter)
-        return list(dict.fromkeys(mine))
+    def _tuned(self, model: str) -> dict[str, Variant]:
+        """Return the adapters on a model, each with a variant of it."""
+        return {v.adapter: v for v in self._variants if v.model == model and v.adapter}
 
     def _ready(self, requests: Sequence[Request]) -> Engine:
-        """The engine of these requests' model, long enough for all of them."""
+        """Return the engine of these requests' model, long enough for all of them.
+
+        Raises `InputError` for an adapter that has no effect in it.
+        """
         from harness.backends.vllm.engine import Engine
 
         variant = requests[0].variant
@@ -333,51 +329,34 @@ class VllmBackend:
         if engine is not None and longest(requests) <= engine.max_model_len:
             return engine
         self.close()
-        model = self.shelf.model(variant)
-        self._start = self._plan(model, requests)
-        fixed = self._fixed(model, variant)
-        is_cpu = self._vllm.is_cpu
-        self._engine = Engine(str(model.path), self._start, is_cpu=is_cpu, fixed=fixed)
-        self._model = variant.model
-        self._check_effects(self._engine)
-        return self._engine
-
-    def _plan(self, model: ModelDir, requests: Sequence[Request]) -> Start:
-        described = describe_model(model, self._format(requests[0].variant)[0])
-        ranks = [rank_of(adapter) for adapter in self._opened(model.name)]
-        machine = here(is_cpu=self._vllm.is_cpu)
-        work = work_of(requests, self._expected)
-        return plan_start(work, described, machine, ranks, self._options.arguments)
-
-    def _opened(self, model: str) -> Iterator[AdapterDir]:
-        """The adapters on a model, each once."""
-        tuned = {v.adapter: v for v in self._variants if v.model == model and v.adapter}
-        for variant in tuned.values():
-            if (adapter := self.shelf.adapter(variant)) is not None:
-                yield adapter
-
-    def _fixed(self, model: ModelDir, variant: Variant) -> dict[str, Any]:
-        """Arguments that are not the user's: nothing comes from the model's own defaults."""
+        model, dtype = self.shelf.model(variant), self._format(variant)[0]
+        tuned = self._tuned(variant.model)
+        adapters = [a for v in tuned.values() if (a := self.shelf.adapter(v)) is not None]
+        self._start = plan_start(
+            work_of(requests, self._expected),
+            describe_model(model, dtype),
+            this_machine(is_cpu=self._vllm.is_cpu),
+            [rank_of(adapter) for adapter in adapters],
+            self._options.arguments,
+        )
         if self._options.visible:
             os.environ["CUDA_VISIBLE_DEVICES"] = self._options.visible
         if self._options.batch_invariant:
             os.environ["VLLM_BATCH_INVARIANT"] = "1"
-        seeds = {} if "seed" in self._options.arguments else {"seed": 0}
-        return {
-            "dtype": self._format(variant)[0],
+        fixed = {  # nothing comes from the model's own defaults
+            "dtype": dtype,
             "trust_remote_code": self._trust,
             "generation_config": "vllm",
             "disable_log_stats": True,
-            **seeds,
+            **({} if "seed" in self._options.arguments else {"seed": 0}),
         }
-
-    def _check_effects(self, engine: Engine) -> None:
-        """Measure what each adapter of the engine's model does; raises `InputError` for nothing."""
-        tuned = {v.adapter: v for v in self._variants if v.model == self._model and v.adapter}
+        is_cpu = self._vllm.is_cpu
+        engine = Engine(str(model.path), self._start, is_cpu=is_cpu, fixed=fixed)
+        self._engine, self._model = engine, variant.model
         if not tuned.keys() <= self._effects.keys():
             first = next(iter(tuned.values()))
-            probes = [self.prompt(talk, first).token_ids or () for talk in PROBES]
-            adapters = {v.name: lora for v in tuned.values() if (lora := self._lora(v))}
-            effects = measure_effects(engine, probes, adapters)
-            self._effects |= dict(zip(tuned, effects, strict=True))
+            probes = [self.prompt(messages, first).token_ids or () for messages in PROBES]
+            loras = {v.name: lora for v in tuned.values() if (lora := self._lora(v))}
+            self._effects |= dict(zip(tuned, measure_effects(engine, probes, loras), strict=True))
         require_effects(self.name, [(self._effects[path], path) for path in tuned])
+        return engine

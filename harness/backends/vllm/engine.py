@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.backends.effect import LogProbs
 from harness.backends.vllm.failures import explain
-from harness.backends.vllm.planning import Start
+from harness.backends.vllm.planning import EngineStart
 
 # Set where the user's environment does not say otherwise. Usage statistics and model hubs are
 # network that nobody asked for; the log is a file.
@@ -31,7 +31,7 @@ _CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 
 
 @dataclass(frozen=True, slots=True)
-class Adapter:
+class EngineAdapter:
     """A LoRA as the engine knows it: by a name that says its content, and a number from 1."""
 
     name: str
@@ -40,20 +40,20 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One prompt on its way. `stop_ids` end the answer; `limit` is in seconds, from its start."""
+class EngineRequest:
+    """One prompt on its way. `limit` is in seconds, from its start."""
 
     id: str
     token_ids: Sequence[int]
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    adapter: Adapter | None = None
+    adapter: EngineAdapter | None = None
     schema: Mapping[str, Any] | bool | None = None
     limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """What became of a job; `text` is None where the caller decodes the tokens."""
+class EngineOutput:
+    """What became of a request; `text` is None where the caller decodes the tokens."""
 
     id: str
     token_ids: Sequence[int] = ()
@@ -64,12 +64,14 @@ class Output:
 
 
 class Engine:
-    """A started vLLM with one base model; adapters are loaded when a job first names them.
+    """A started vLLM with one base model; adapters are loaded when a request first names them.
 
     Raises `InputError` or `MachineryError` with vLLM's own last words where it cannot start.
     """
 
-    def __init__(self, model: str, start: Start, *, is_cpu: bool, fixed: Mapping[str, Any]) -> None:
+    def __init__(
+        self, model: str, start: EngineStart, *, is_cpu: bool, fixed: Mapping[str, Any]
+    ) -> None:
         for name, value in {**_QUIET, **(_CPU if is_cpu else {}), **start.environment}.items():
             os.environ.setdefault(name, value)
         self._engine: Any = None
@@ -87,11 +89,11 @@ class Engine:
 
     @property
     def max_model_len(self) -> int:
-        """Most tokens of prompt and answer together."""
+        """Return the most tokens of prompt and answer together."""
         return int(self.llm.llm_engine.model_config.max_model_len)
 
     def facts(self) -> dict[str, str]:
-        """How it runs, for the record."""
+        """Say how it runs, for the record."""
         import torch
 
         config = self._engine.vllm_config
@@ -109,31 +111,55 @@ class Engine:
             facts["device"] = torch.cuda.get_device_name()
         return facts
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Output]:
-        """Answers as they are finished; whoever stops listening stops the jobs too."""
-        texts = frozenset(job.id for job in jobs if job.sampling.get("detokenize"))
-        waiting = list(reversed(jobs))
-        places = self._places(jobs)
+    def run(self, requests: Sequence[EngineRequest]) -> Iterator[EngineOutput]:
+        """Answer as it finishes; whoever stops listening stops the requests too."""
+        texts = frozenset(request.id for request in requests if request.sampling.get("detokenize"))
+        waiting = list(reversed(requests))
+        # How many may wait in the engine: with time limits, only those that are running.
+        places = len(requests)
+        if any(request.limit is not None for request in requests):
+            places = int(self._engine.vllm_config.scheduler_config.max_num_seqs)
         try:
             while waiting or self._began:
                 while waiting and len(self._began) < places:
                     if refused := self._submit(waiting.pop()):
                         yield refused
-                if self._began:
-                    yield from self._step(texts)
+                if not self._began:
+                    continue
+                for output in self._step():
+                    if output.finished and output.request_id in self._began:
+                        first = output.outputs[0]
+                        began = self._forget(output.request_id)
+                        yield EngineOutput(
+                            output.request_id,
+                            tuple(first.token_ids),
+                            first.text if output.request_id in texts else None,
+                            first.finish_reason or "error",
+                            time.perf_counter() - began,
+                        )
+                yield from self._late()
         finally:
-            self._abort(list(self._began))
+            if left := list(self._began):
+                self._engine.abort_request(left)
+                for id in left:
+                    self._forget(id)
 
-    def score(self, prompts: Sequence[tuple[Sequence[int], Adapter | None]]) -> list[LogProbs]:
-        """Log-probabilities of each prompt's tokens but the first, by (prompt, position)."""
+    def score(
+        self, prompts: Sequence[tuple[Sequence[int], EngineAdapter | None]]
+    ) -> list[LogProbs]:
+        """Return log-probabilities of each prompt's tokens but the first, by (prompt, position)."""
         scored = {"prompt_logprobs": 0, "max_tokens": 1, "temperature": 0.0, "detokenize": False}
-        jobs = [Job(str(n), ids, scored, adapter) for n, (ids, adapter) in enumerate(prompts)]
-        for job in jobs:
-            self._add(job)
+        for number, (ids, adapter) in enumerate(prompts):
+            self._add(EngineRequest(str(number), ids, scored, adapter))
         found: dict[str, Any] = {}
-        while len(found) < len(jobs):
-            found |= {output.request_id: output for output in self._stepped() if output.finished}
-        return [_log_probs(job, found[job.id]) for job in jobs]
+        while len(found) < len(prompts):
+            found |= {output.request_id: output for output in self._step() if output.finished}
+        scores: list[LogProbs] = []
+        for number, (ids, _) in enumerate(prompts):
+            # vLLM gives one mapping for each token but the first, with the token itself in it.
+            rows = enumerate(zip(ids, found[str(number)].prompt_logprobs or (), strict=False))
+            scores.append({(number, at): row[token].logprob for at, (token, row) in rows if row})
+        return scores
 
     def close(self) -> None:
         """Give the memory back."""
@@ -142,56 +168,51 @@ class Engine:
             shutdown()
         self.llm = self._engine = None
 
-    def _places(self, jobs: Sequence[Job]) -> int:
-        """How many jobs may wait in the engine: with time limits, only those that are running."""
-        if all(job.limit is None for job in jobs):
-            return len(jobs)
-        return int(self._engine.vllm_config.scheduler_config.max_num_seqs)
-
-    def _submit(self, job: Job) -> Output | None:
-        """Hand a job over; an output where the engine refuses it."""
-        self._began[job.id] = time.perf_counter()
-        if job.limit is not None:
-            self._limits[job.id] = job.limit
+    def _submit(self, request: EngineRequest) -> EngineOutput | None:
+        """Hand a request over; return an output where the engine refuses it."""
+        self._began[request.id] = time.perf_counter()
+        if request.limit is not None:
+            self._limits[request.id] = request.limit
         try:
-            self._add(job)
+            self._add(request)
         except Exception as error:  # of this one request: nothing has been computed yet
             if type(error).__name__ == "EngineDeadError":
                 raise explain(error, "vLLM broke") from error
-            self._forget(job.id)
-            return Output(job.id, error=f"vLLM refuses the request: {_first_line(error)}")
+            self._forget(request.id)
+            lines = (line.strip() for line in str(error).splitlines())
+            first = next((line for line in lines if line), repr(error))
+            return EngineOutput(request.id, error=f"vLLM refuses the request: {first}")
         return None
 
-    def _add(self, job: Job) -> None:
+    def _add(self, request: EngineRequest) -> None:
         from vllm.inputs import tokens_input
         from vllm.lora.request import LoRARequest
+        from vllm.sampling_params import (
+            RequestOutputKind,
+            SamplingParams,
+            StructuredOutputsParams,
+        )
 
-        adapter = job.adapter
+        adapter, schema = request.adapter, None
         lora = LoRARequest(adapter.name, adapter.number, adapter.path) if adapter else None
-        prompt = tokens_input(list(job.token_ids))
-        self._engine.add_request(job.id, prompt, _parameters(job), lora_request=lora)
+        if request.schema is not None:
+            # A schema of true or {} is any JSON value, which grammars have no name for but {}.
+            any_of = request.schema if isinstance(request.schema, Mapping) else {}
+            schema = StructuredOutputsParams(json=dict(any_of))
+        sampling = SamplingParams(
+            output_kind=RequestOutputKind.FINAL_ONLY, structured_outputs=schema, **request.sampling
+        )
+        prompt = tokens_input(list(request.token_ids))
+        self._engine.add_request(request.id, prompt, sampling, lora_request=lora)
 
-    def _step(self, texts: Collection[str]) -> Iterator[Output]:
-        for output in self._stepped():
-            if output.finished and output.request_id in self._began:
-                first = output.outputs[0]
-                began = self._forget(output.request_id)
-                yield Output(
-                    output.request_id,
-                    tuple(first.token_ids),
-                    first.text if output.request_id in texts else None,
-                    first.finish_reason or "error",
-                    time.perf_counter() - began,
-                )
-        yield from self._late()
-
-    def _stepped(self) -> Any:
+    def _step(self) -> Any:
         try:
             return self._engine.step()
         except Exception as error:
             raise explain(error, "vLLM broke") from error
 
-    def _late(self) -> Iterator[Output]:
+    def _late(self) -> Iterator[EngineOutput]:
+        """End the requests that are over their time limit."""
         now = time.perf_counter()
         over = [id for id, limit in self._limits.items() if now - self._began[id] > limit]
         if not over:
@@ -200,36 +221,9 @@ class Engine:
         for id in over:
             limit = self._limits[id]
             seconds = now - self._forget(id)
-            yield Output(id, seconds=seconds, error=f"over its time limit of {limit:g} s")
-
-    def _abort(self, ids: list[str]) -> None:
-        if ids:
-            self._engine.abort_request(ids)
-        for id in ids:
-            self._forget(id)
+            yield EngineOutput(id, seconds=seconds, error=f"over its time limit of {limit:g} s")
 
     def _forget(self, id: str) -> float:
+        """Return when a request began, and know nothing of it any more."""
         self._limits.pop(id, None)
         return self._began.pop(id)
-
-
-def _parameters(job: Job) -> Any:
-    from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
-
-    # A schema of true or {} is any JSON value, which grammars have no name for but this one.
-    any_of = job.schema if isinstance(job.schema, Mapping) else {}
-    schema = StructuredOutputsParams(json=dict(any_of)) if job.schema is not None else None
-    return SamplingParams(
-        output_kind=RequestOutputKind.FINAL_ONLY, structured_outputs=schema, **job.sampling
-    )
-
-
-def _log_probs(job: Job, output: Any) -> LogProbs:
-    """vLLM gives one mapping for each token but the first, with the token itself in it."""
-    number = int(job.id)
-    rows = enumerate(zip(job.token_ids, output.prompt_logprobs or (), strict=False))
-    return {(number, place): row[token].logprob for place, (token, row) in rows if row}
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))

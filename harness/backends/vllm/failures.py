@@ -7,8 +7,10 @@ this process's standard error.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
+from harness.backends.vllm.server import holders
 from harness.common import HarnessError, InputError, MachineryError, Problem
 
 _LOG = Path("/proc/self/fd/2")
@@ -26,10 +28,22 @@ _BAD_ARGUMENT = ("ValidationError", "TypeError")
 
 
 def explain(error: Exception, what: str, log: Path = _LOG) -> HarnessError:
-    """What is told of an error of the engine: the reason, how to mend it, and where the log is."""
-    reason = _reason(error, _read(log))
-    log_file = _name(log)
-    seen = f"; the whole story is in {log_file}" if log_file else ""
+    """Say what is wrong with an engine: the reason, what to do, and where the log is.
+
+    The reason is the error's own message, or the last one in the log where that says nothing.
+    """
+    reason = _shown(f"{type(error).__name__}: {error}")
+    if any(text in reason for text in _EMPTY):
+        found = []
+        for line in _read(log).splitlines():
+            if match := _RAISED.match(_PREFIX.sub("", line).strip()):
+                found.append(_shown(f"{match[1]}: {match[2]}"))
+        telling = (said for said in reversed(found) if not any(e in said for e in _EMPTY))
+        reason = next(telling, reason)
+    seen = ""
+    with suppress(OSError):
+        file = log.resolve()  # not a terminal or a pipe
+        seen = f"; the whole story is in {file}" if file.is_file() else ""
     if any(text in reason for text in _NO_DEVICE):
         return InputError(
             Problem(
@@ -42,35 +56,20 @@ def explain(error: Exception, what: str, log: Path = _LOG) -> HarnessError:
     if type(error).__name__ in _BAD_ARGUMENT:
         hint = "correct engine_args" + seen
         return InputError(Problem(f"{what}: it refuses its arguments", found=reason, hint=hint))
-    return MachineryError(Problem(what, found=reason, hint=_mend(reason) + seen))
-
-
-def _mend(reason: str) -> str:
     if any(text in reason for text in _NO_MEMORY):
-        return (
+        hint = (
             "end what else holds the memory, or set --engine-arg gpu_memory_utilization=0.8 (less "
             "than that share is free), tensor_parallel_size=2 or a quantised base"
         )
-    if any(text in reason for text in _NO_CACHE):
-        return (
+    elif any(text in reason for text in _NO_CACHE):
+        hint = (
             "shorten --engine-arg max_model_len=N, or give it more memory: "
             "gpu_memory_utilization on a GPU, VLLM_CPU_KVCACHE_SPACE (GiB) on a CPU"
         )
-    return "run the same command again: it goes on where this one stopped"
-
-
-def _reason(error: Exception, log: str) -> str:
-    """The error's own message, or the last one in the log where that says nothing."""
-    own = _shown(f"{type(error).__name__}: {error}")
-    if not any(text in own for text in _EMPTY):
-        return own
-    raised = [match for match in map(_raised, log.splitlines()) if match]
-    return next((text for text in reversed(raised) if not any(e in text for e in _EMPTY)), own)
-
-
-def _raised(line: str) -> str:
-    match = _RAISED.match(_PREFIX.sub("", line).strip())
-    return _shown(f"{match[1]}: {match[2]}") if match else ""
+    else:
+        hint = "run the same command again: it goes on where this one stopped"
+        return MachineryError(Problem(what, found=reason, hint=hint + seen))
+    return MachineryError(Problem(what, found=reason, hint=hint + seen), *holders())
 
 
 def _shown(text: str) -> str:
@@ -79,6 +78,7 @@ def _shown(text: str) -> str:
 
 
 def _read(log: Path) -> str:
+    """Return the end of the log."""
     try:
         with log.open("rb") as stream:
             stream.seek(0, 2)
@@ -86,12 +86,3 @@ def _read(log: Path) -> str:
             return stream.read().decode(errors="replace")
     except (OSError, ValueError):  # a terminal or a pipe: what it held is gone
         return ""
-
-
-def _name(log: Path) -> str:
-    """The path of the log, if it is a file with a name."""
-    try:
-        path = log.resolve()
-    except OSError:
-        return ""
-    return str(path) if path.is_file() else ""

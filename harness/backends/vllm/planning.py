@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -52,7 +52,7 @@ SHORTEST = 2_048  # tokens; below this nothing is saved
 # Contexts of these kinds compute the same at any length; others choose by the longest allowed.
 _STEADY_ROPE = frozenset(("", "default", "linear", "llama3", "yarn", "mrope"))
 SEQUENCES = 256  # prompts at once in vLLM's own choice for most devices
-CPU_SEQUENCES = 64  # more rows than this fall out of a CPU's cache (measured for the engine hf)
+CPU_SEQUENCES = 64  # more rows than this fall out of a CPU's cache (measured for the backend hf)
 # vLLM's CPU kernels (0.25.1 to 0.32; vllm-project/vllm#48421) take slot -1, the last one, for rows
 # without an adapter that share a batch with others: the base then answers with the adapter that is
 # there. So the last slot stays empty, and holds zeros.
@@ -80,7 +80,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelShape:
     """What matters of the model: `kv_bytes` for one token in all layers."""
 
     layers: int
@@ -101,7 +101,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Start:
+class EngineStart:
     """How to start: arguments for the engine, environment variables, and why."""
 
     arguments: Mapping[str, Any]
@@ -111,42 +111,89 @@ class Start:
 
 def plan_start(
     work: Work,
-    model: Model,
+    model: ModelShape,
     machine: Machine,
     ranks: Sequence[int],
     given: Mapping[str, Any],
-) -> Start:
-    """The start with the smallest total time; `ranks` are the adapters', `given` the user's."""
-    steps = [
-        _choose_mode(work, model, machine, given),
-        _choose_length(work, model),
-        _choose_sequences(work, machine),
-        _choose_prefix_cache(work),
-        _choose_lora(ranks, machine),
-    ]
+) -> EngineStart:
+    """Plan the start with the smallest total time.
+
+    `ranks` are the adapters', `given` the user's arguments.
+    """
     arguments: dict[str, Any] = {}
     reasons: list[str] = []
-    for chosen, reason in steps:
-        arguments |= chosen
+
+    def choose(reason: str, **chosen: Any) -> None:
+        arguments.update(chosen)
         if reason and not chosen.keys() & given.keys():
             reasons.append(reason)
+
+    _choose_mode(work, model, machine, given, choose)
+
+    # An engine that turns out too short is started again.
+    if model.rope in _STEADY_ROPE:
+        length = max(SHORTEST, 1 << math.ceil(math.log2(max(1, work.longest * GROWTH))))
+        if model.context is not None and length >= model.context:
+            choose("", max_model_len=model.context)
+        else:
+            most = f"prompt and answer take {work.longest:,} tokens at most"
+            choose(f"max_model_len {length:,}: {most}", max_model_len=length)
+
+    # On a GPU with many answers vLLM chooses: it knows the device.
+    most_rows = CPU_SEQUENCES if machine.is_cpu else SEQUENCES
+    if work.answers < most_rows:
+        few = max(8, -(-work.answers // 8) * 8)
+        choose(f"max_num_seqs {few}: there are {work.answers} answers", max_num_seqs=few)
+    elif machine.is_cpu:
+        slow = f"max_num_seqs {most_rows}: more run from memory, not from cache"
+        choose(slow, max_num_seqs=most_rows)
+
+    if work.shared >= SHARED_LEAST:
+        shared = f"prefix cache on: {work.shared:.0%} of the prompt tokens are shared"
+        choose(shared, enable_prefix_caching=True)
+    else:
+        choose("prefix cache off: prompts share no beginnings", enable_prefix_caching=False)
+
+    if ranks:
+        rank, slots = lora_rank(max(ranks)), lora_slots(len(ranks), is_cpu=machine.is_cpu)
+        more = {"max_cpu_loras": len(ranks)} if len(ranks) > slots else {}
+        spare = ", and one that stays empty for the base" if machine.is_cpu else ""
+        adapters = "1 adapter" if len(ranks) == 1 else f"{len(ranks)} adapters"
+        choose(
+            f"max_lora_rank {rank}, max_loras {slots}: {adapters} of one base{spare}",
+            enable_lora=True,
+            max_lora_rank=rank,
+            max_loras=slots,
+            **more,
+        )
+
     arguments |= given
     environment: dict[str, str] = {}
-    if machine.is_cpu:
-        environment, more = _cpu_environment(model, machine, arguments)
-        reasons += more
-    return Start(arguments, environment, tuple(reasons))
+    if machine.is_cpu:  # vLLM's own choice would take nearly all the memory for keys and values
+        rows = arguments.get("max_num_seqs", CPU_SEQUENCES)
+        tokens = rows * arguments.get("max_model_len", SHORTEST)
+        wanted = max(1, -(-tokens * model.kv_bytes // GIB))
+        gib = max(1, min(wanted, int(machine.memory * KV_SHARE) // GIB))
+        threads = 1 if model.parameters < SMALL else machine.cores
+        environment["OMP_NUM_THREADS"] = str(threads)
+        if threads < machine.cores:
+            reasons.append(f"threads {threads}: the model is too small for more")
+        if "kv_cache_memory_bytes" not in arguments:
+            environment["VLLM_CPU_KVCACHE_SPACE"] = str(gib)
+            share = f"at most a {KV_SHARE:.0%} share of the free memory"
+            reasons.append(f"VLLM_CPU_KVCACHE_SPACE {gib} GiB: for the longest prompts, {share}")
+    return EngineStart(arguments, environment, tuple(reasons))
 
 
 def seconds(mode: Mode, work: Work, layers: int, *, is_warm: bool) -> float:
-    """How long start and answers take on the measured GPU."""
+    """Return how long start and answers take on the measured GPU."""
     per_token = work.base_tokens * mode.base + work.adapter_tokens * mode.adapter
     answers = ANSWER_SHARE * per_token / MEASURED_TOKENS * layers / MEASURED_LAYERS
     return (mode.warm if is_warm else mode.cold) + answers
 
 
 def shared_prefixes(prompts: Sequence[Sequence[int]]) -> float:
-    """The share of tokens that the prompt before begins with too, in whole blocks, when sorted."""
+    """Return the share of tokens that the prompt before begins with, in whole blocks, sorted."""
     ordered = sorted(map(tuple, prompts))
     total = sum(map(len, ordered))
     begun = (common_prefix(one, other) for one, other in pairwise(ordered))
@@ -155,126 +202,65 @@ def shared_prefixes(prompts: Sequence[Sequence[int]]) -> float:
 
 
 def _choose_mode(
-    work: Work, model: Model, machine: Machine, given: Mapping[str, Any]
-) -> tuple[dict[str, Any], str]:
+    work: Work,
+    model: ModelShape,
+    machine: Machine,
+    given: Mapping[str, Any],
+    choose: Callable[..., None],
+) -> None:
+    """Choose between eager and compiled execution, unless the user has."""
     if "compilation_config" in given or "optimization_level" in given:
-        return {}, ""  # who sets these has chosen
+        return
     if machine.is_cpu:
-        return {"enforce_eager": True}, "eager: on a CPU, compiling takes longer than it saves"
+        choose("eager: on a CPU, compiling takes longer than it saves", enforce_eager=True)
+        return
     eager = seconds(EAGER, work, model.layers, is_warm=machine.is_warm)
     compiled = seconds(COMPILED, work, model.layers, is_warm=machine.is_warm)
     is_eager = eager <= compiled
     times = f"about {eager:.0f} s eager, {compiled:.0f} s compiled, with the start"
-    reason = f"{'eager' if is_eager else 'compiled'}: {work.answers:,} answers take {times}"
-    return {"enforce_eager": is_eager}, reason
-
-
-def _choose_length(work: Work, model: Model) -> tuple[dict[str, Any], str]:
-    if model.rope not in _STEADY_ROPE:
-        return {}, ""
-    wanted = max(SHORTEST, 1 << math.ceil(math.log2(max(1, work.longest * GROWTH))))
-    if model.context is not None and wanted >= model.context:
-        return {"max_model_len": model.context}, ""
-    reason = f"max_model_len {wanted:,}: prompt and answer take {work.longest:,} tokens at most"
-    return {"max_model_len": wanted}, reason
-
-
-def _choose_sequences(work: Work, machine: Machine) -> tuple[dict[str, Any], str]:
-    most = CPU_SEQUENCES if machine.is_cpu else SEQUENCES
-    if work.answers < most:
-        few = max(8, -(-work.answers // 8) * 8)
-        return {"max_num_seqs": few}, f"max_num_seqs {few}: there are {work.answers} answers"
-    if machine.is_cpu:
-        return {"max_num_seqs": most}, f"max_num_seqs {most}: more run from memory, not from cache"
-    return {}, ""  # vLLM knows the device
-
-
-def _choose_prefix_cache(work: Work) -> tuple[dict[str, Any], str]:
-    if work.shared >= SHARED_LEAST:
-        reason = f"prefix cache on: {work.shared:.0%} of the prompt tokens are shared"
-        return {"enable_prefix_caching": True}, reason
-    return {"enable_prefix_caching": False}, "prefix cache off: prompts share no beginnings"
+    mode = "eager" if is_eager else "compiled"
+    choose(f"{mode}: {work.answers:,} answers take {times}", enforce_eager=is_eager)
 
 
 def lora_slots(adapters: int, *, is_cpu: bool) -> int:
-    """`max_loras` for this many adapters."""
+    """Return `max_loras` for this many adapters."""
     return adapters + CPU_SPARE_SLOTS if is_cpu else min(adapters, LORA_SLOTS)
-
-
-def _choose_lora(ranks: Sequence[int], machine: Machine) -> tuple[dict[str, Any], str]:
-    if not ranks:
-        return {}, ""
-    rank, slots = lora_rank(max(ranks)), lora_slots(len(ranks), is_cpu=machine.is_cpu)
-    chosen = {"enable_lora": True, "max_lora_rank": rank, "max_loras": slots}
-    if len(ranks) > slots:
-        chosen["max_cpu_loras"] = len(ranks)
-    spare = ", and one that stays empty for the base" if machine.is_cpu else ""
-    told = f"max_lora_rank {rank}, max_loras {slots}"
-    adapters = "1 adapter" if len(ranks) == 1 else f"{len(ranks)} adapters"
-    return chosen, f"{told}: {adapters} of one base{spare}"
-
-
-def _cpu_environment(
-    model: Model, machine: Machine, arguments: Mapping[str, Any]
-) -> tuple[dict[str, str], list[str]]:
-    """Memory for keys and values and threads; vLLM's own would take nearly all of the former."""
-    tokens = arguments.get("max_num_seqs", CPU_SEQUENCES) * arguments.get("max_model_len", SHORTEST)
-    wanted = max(1, -(-tokens * model.kv_bytes // GIB))
-    gib = max(1, min(wanted, int(machine.memory * KV_SHARE) // GIB))
-    threads = 1 if model.parameters < SMALL else machine.cores
-    reasons = []
-    environment = {"OMP_NUM_THREADS": str(threads)}
-    if threads < machine.cores:
-        reasons.append(f"threads {threads}: the model is too small for more")
-    if "kv_cache_memory_bytes" not in arguments:
-        environment["VLLM_CPU_KVCACHE_SPACE"] = str(gib)
-        reasons.append(f"VLLM_CPU_KVCACHE_SPACE {gib} GiB: for the longest prompts, at most a "
-                       f"{KV_SHARE:.0%} share of the free memory")  # fmt: skip
-    return environment, reasons
 
 
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _UNKNOWN_MEMORY = 8 << 30  # bytes, where the system does not say
 
 
-def here(*, is_cpu: bool) -> Machine:
-    """This machine."""
-    return Machine(is_cpu, usable_cores(), _free_memory(), _has_compiled())
+def this_machine(*, is_cpu: bool) -> Machine:
+    """Return what vLLM would find here.
 
-
-def usable_cores() -> int:
-    """Processors that this process may use."""
+    Whether it has kept anything compiled is seen; of which model, it does not say.
+    """
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        memory = _UNKNOWN_MEMORY
+    root = os.environ.get("VLLM_CACHE_ROOT") or Path(
+        os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "vllm"
+    )
+    compiled = Path(root, "torch_compile_cache").glob("*")
+    return Machine(is_cpu, cores, memory, any(compiled))
 
 
-def describe_model(model: ModelDir, dtype: str) -> Model:
-    """Sizes of a model, from its configuration and the headers of its files."""
+def describe_model(model: ModelDir, dtype: str) -> ModelShape:
+    """Return sizes of a model, from its configuration and the headers of its files."""
     inner = model.config.get("text_config")
     config = inner if isinstance(inner, dict) else model.config
     layers, heads = int(config.get("num_hidden_layers", 1)), config.get("num_attention_heads", 1)
     size = config.get("head_dim") or int(config.get("hidden_size", 1)) // int(heads)
     key_heads = config.get("num_key_value_heads") or heads
     rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    return Model(
+    return ModelShape(
         layers=layers,
         parameters=sum(math.prod(tensor.shape) for tensor in model.tensors.values()),
         kv_bytes=2 * layers * int(key_heads) * int(size) * _BYTES.get(dtype, 2),
         context=model.context_length,
         rope=str(rope.get("rope_type", rope.get("type", ""))),
     )
-
-
-def _free_memory() -> int:
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return _UNKNOWN_MEMORY
-
-
-def _has_compiled() -> bool:
-    """Whether vLLM has kept anything compiled on this machine; of which model it does not say."""
-    root = os.environ.get("VLLM_CACHE_ROOT") or Path(
-        os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "vllm"
-    )
-    return any(Path(root, "torch_compile_cache").glob("*"))

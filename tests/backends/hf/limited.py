@@ -17,7 +17,7 @@ from peft import PeftModel  # noqa: F401  # before the limit: code takes memory,
 
 from harness.backends import Address, BackendOptions, Prompt, Request
 from harness.backends.hf.backend import HfBackend
-from harness.backends.hf.decoding import Decoder, Limits
+from harness.backends.hf.decoding import BatchLimits, Decoder
 from harness.backends.hf.loading import LoadedModel
 from harness.backends.hf.placement import place
 from harness.backends.hf.rows import Stopping
@@ -52,10 +52,10 @@ def answer(model: str, more: int) -> None:
     loaded = LoadedModel(open_model(model), place("cpu", "float32"), {})
     stopping = Stopping(load_tokenizer(model), [2])
     asked = requests(model)
-    alone = Decoder(loaded.model, stopping, Limits(1, TOKENS + 64, TOKENS))
+    alone = Decoder(loaded.model, stopping, BatchLimits(1, TOKENS + 64, TOKENS))
     expected = {request.key: done.text for request, done in alone.run(asked)}
     limit(more)
-    together = Decoder(loaded.model, stopping, Limits(64, 32_768, 32_768))
+    together = Decoder(loaded.model, stopping, BatchLimits(64, 32_768, 32_768))
     given = [(request.key, done.text, done.error) for request, done in together.run(asked)]
     rows = {
         "answers": len(given),

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from harness.backends import BackendOptions, Completion, Request, open_backend
-from harness.backends.hf.backend import HfBackend
-from harness.backends.hf.loading import quantisation, quantised
+from harness.backends.hf.backend import HfBackend, quantisation
+from harness.backends.hf.loading import quantised
 from harness.backends.hf.placement import place
 from harness.common import InputError, MachineryError, Message, Variant
 from harness.prompts import load_tokenizer

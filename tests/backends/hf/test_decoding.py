@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from harness.backends import Address, Completion, Prompt, Request
-from harness.backends.hf.decoding import Decoder, Limits
+from harness.backends.hf.decoding import BatchLimits, Decoder
 from harness.backends.hf.memory import is_out_of_memory
 from harness.backends.hf.rows import Stopping
 from harness.common import Sampling, Variant
 from harness.prompts import ChatTokenizer, load_tokenizer
 from tests.backends.tiny import generate, save_model
 
-WIDE = Limits(rows=64, tokens=16_384, prefill=2_048)
+WIDE = BatchLimits(rows=64, tokens=16_384, prefill=2_048)
 VARIANT = Variant("base", "tiny")
 ONE = Sampling(max_new_tokens=1)
 LENGTHS = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 200]
@@ -36,7 +36,7 @@ class Engine:
         self.tokenizer: ChatTokenizer = load_tokenizer(directory)
 
     def decode(
-        self, requests: Sequence[Request], limits: Limits = WIDE, model: Any = None
+        self, requests: Sequence[Request], limits: BatchLimits = WIDE, model: Any = None
     ) -> dict[str, Completion]:
         decoder = Decoder(model or self.model, Stopping(self.tokenizer, [2]), limits, context=512)
         return {request.key: completion for request, completion in decoder.run(requests)}
@@ -108,7 +108,7 @@ def test_an_answer_does_not_depend_on_the_batch(
     prefill: int,
     saved: int,
 ) -> None:
-    done = engine.decode(chosen, Limits(rows, tokens, prefill, saved))
+    done = engine.decode(chosen, BatchLimits(rows, tokens, prefill, saved))
 
     assert contents(done) == contents({one.key: alone[one.key] for one in chosen})
 
@@ -211,7 +211,7 @@ def test_the_last_prompt_serves_the_next_one(engine: Engine) -> None:
     asked = [replace(alike(n, 90, own), sampling=ONE) for n, own in enumerate([3, 7, 15, 1])]
     counting = Counting(engine.model)
 
-    engine.decode(asked, Limits(rows=1, tokens=200, prefill=200, saved=50), counting)
+    engine.decode(asked, BatchLimits(rows=1, tokens=200, prefill=200, saved=50), counting)
 
     assert counting.tokens == 90 + 3 + 7 + 15 + 1
 
@@ -246,7 +246,7 @@ def test_models_with_sliding_attention_answer_as_generate_does(tmp_path: Path) -
     sliding = Engine(save_model(tmp_path / "sliding", **layers))
     asked = [request(number, length) for number, length in enumerate(LENGTHS)]
 
-    done = sliding.decode(asked, Limits(4, 2_000, 100))
+    done = sliding.decode(asked, BatchLimits(4, 2_000, 100))
 
     for one in asked:
         ids = generate(sliding.model, one.prompt.token_ids or (), new=20)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.backends import Address, Prompt, Request
-from harness.backends.hf.rows import Row, make_row
+from harness.backends.hf.rows import DecodingRow, make_row
 from harness.backends.hf.sampling import draw
 from harness.common import Sampling, Variant
 
@@ -17,7 +17,7 @@ from harness.common import Sampling, Variant
 SCORES = torch.log(torch.tensor([0.25, 0.1, 0.15, 0.5]))
 
 
-def row(prompt: tuple[int, ...] = (9,), number: int = 0, **sampling: Any) -> Row:
+def row(prompt: tuple[int, ...] = (9,), number: int = 0, **sampling: Any) -> DecodingRow:
     request = Request(
         "key",
         Address("case", "base", number),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends import Backend, BackendOptions, Completion, Request, announce, open_backend
+from harness.backends import Backend, BackendOptions, Completion, Request, open_backend
 from harness.common import Message, Variant
 from tests.backends.conftest import Ask
 
@@ -64,7 +64,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """Started by the first test that asks it anything."""
     folder = tmp_path_factory.mktemp("vllm")
     backend = open_backend("vllm", BackendOptions(VARIANTS, cache_dir=folder))
-    announce(backend, 512)
+    backend.expect(512)
     yield backend
     backend.close()
 

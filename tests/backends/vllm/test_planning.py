@@ -14,7 +14,7 @@ from harness.backends.vllm.planning import (
     EAGER,
     GIB,
     Machine,
-    Model,
+    ModelShape,
     Work,
     lora_slots,
     plan_start,
@@ -24,8 +24,8 @@ from harness.backends.vllm.planning import (
 
 GPU = Machine(is_cpu=False, cores=16, memory=128 * GIB, is_warm=True)
 CPU = Machine(is_cpu=True, cores=2, memory=16 * GIB)
-SEVEN_B = Model(layers=28, parameters=7_600_000_000, kv_bytes=57_344, context=32_768)
-EMBEDDED = Model(layers=6, parameters=5_500_000, kv_bytes=12_288, context=4_096)
+SEVEN_B = ModelShape(layers=28, parameters=7_600_000_000, kv_bytes=57_344, context=32_768)
+EMBEDDED = ModelShape(layers=6, parameters=5_500_000, kv_bytes=12_288, context=4_096)
 
 
 def work(answers: int, *, tuned: bool = True, **changes: Any) -> Work:

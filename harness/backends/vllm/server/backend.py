@@ -1,4 +1,4 @@
-"""The engine `vllm`, answered by a warm server: the same environment, hashes and prompts."""
+"""The backend `vllm`, answered by a warm engine: the same environment, hashes and prompts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from harness.backends.base import (
+    Backend,
     BackendOptions,
     Completion,
     Environment,
@@ -20,7 +21,14 @@ from harness.backends.base import (
 from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
 from harness.backends.openai.arguments import Endpoint
 from harness.backends.openai.replies import CallError, Refused, Unreachable
-from harness.backends.openai.wire import COMPLETIONS, Tongue, Written, answers, measure, token_probe
+from harness.backends.openai.wire import (
+    COMPLETIONS,
+    Dialect,
+    Written,
+    answers,
+    measure,
+    token_probe,
+)
 from harness.backends.shelf import sifted
 from harness.backends.vllm.backend import VllmBackend, in_order, sampling_fields
 from harness.backends.vllm.planning import CPU_SPARE_SLOTS
@@ -30,40 +38,29 @@ from harness.common import HarnessError, JsonValue, MachineryError, Messages, Pr
 
 
 def misfit(warm: Warm, backend: VllmBackend, variants: Sequence[Variant]) -> str:
-    """Why this engine cannot answer these variants as `backend` would; empty where it can."""
-    return next(_misfits(warm, backend, variants), "")
-
-
-def _misfits(warm: Warm, backend: VllmBackend, variants: Sequence[Variant]) -> Iterator[str]:
+    """Say why this engine cannot answer these variants as `backend` would; empty where it can."""
     if warm.stage != READY:
-        yield "it is still starting"
+        return "it is still starting"
     models = {variant.model for variant in variants}
     if len(models) != 1:
-        yield f"the run asks {len(models)} models, and it holds one"
+        return f"the run asks {len(models)} models, and it holds one"
+    there = _flat(warm.environment)
     for variant in variants:
         if backend.fingerprint(variant).weights != warm.weights:
-            yield f"it holds another model: {warm.model}"
-        if different := _different(warm.environment, backend.environment(variant)):
-            yield f"it differs in {different}"
-    wanted, there = backend.context_length, warm.max_model_len
-    if wanted is not None and there is not None and there < wanted:
-        yield f"its context is {there} tokens, and the run may need {wanted}"
-    yield from _too_large(warm, backend, variants)
-
-
-def _too_large(warm: Warm, backend: VllmBackend, variants: Sequence[Variant]) -> Iterator[str]:
+            return f"it holds another model: {warm.model}"
+        wanted = _flat(environment_facts(backend.environment(variant)))
+        for name in sorted({*there, *wanted}):
+            if there.get(name) != wanted.get(name):
+                return f"it differs in {name}: {there.get(name)}, not {wanted.get(name)}"
+    needed, length = backend.context_length, warm.max_model_len
+    if needed is not None and length is not None and length < needed:
+        return f"its context is {length} tokens, and the run may need {needed}"
     for variant in variants:
         adapter = backend.shelf.adapter(variant)
         rank = adapter.rank if adapter else 0
         if rank > warm.max_lora_rank:
-            yield f"adapter {variant.name} has rank {rank}, and it takes {warm.max_lora_rank}"
-
-
-def _different(warm: Mapping[str, JsonValue], wanted: Environment) -> str:
-    """The first fact in which two environments differ, in words."""
-    one, other = _flat(warm), _flat(environment_facts(wanted))
-    names = [n for n in sorted({*one, *other}) if one.get(n) != other.get(n)]
-    return f"{names[0]}: {one.get(names[0])}, not {other.get(names[0])}" if names else ""
+            return f"adapter {variant.name} has rank {rank}, and it takes {warm.max_lora_rank}"
+    return ""
 
 
 def _flat(facts: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -86,19 +83,31 @@ def load_adapters(warm: Warm, home: Home, adapters: Iterable[tuple[str, Path]]) 
     with _client(warm) as client:
         known = _known(client, warm)
         for name, path in adapters:
-            if name not in known:
-                _load(client, warm, name, _copy(home, name, path))
-                home.count_load(name)
+            if name in known:
+                continue
+            folder = (home.adapters / name).resolve()
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in _FILES:
+                shutil.copyfile(path / file, folder / file)
+            body = {"lora_name": name, "lora_path": str(folder)}
+            try:
+                reply = client.post(f"{warm.url}/load_lora_adapter", json=body)
+            except httpx.HTTPError as error:
+                raise _broken(warm, f"{type(error).__name__}: {error}") from None
+            # By another run, just now.
+            if not reply.is_success and "already been loaded" not in reply.text:
+                raise _broken(warm, f"HTTP {reply.status_code}: {reply.text[:200]}")
+            home.count_load(name)
 
 
 def loaded(warm: Warm) -> frozenset[str]:
-    """Names of the adapters that the server knows."""
+    """Return the names of the adapters that the server knows."""
     with _client(warm) as client:
         return _known(client, warm)
 
 
 def _client(warm: Warm) -> httpx.Client:
-    """On loopback, without encryption: so without certificates, which take time to read."""
+    """Open it on loopback, unencrypted: so without certificates, which take time to read."""
     key = {"Authorization": f"Bearer {warm.key}"}
     return httpx.Client(headers=key, trust_env=False, timeout=_SECONDS, verify=False)
 
@@ -109,24 +118,6 @@ def _known(client: httpx.Client, warm: Warm) -> frozenset[str]:
         return frozenset(str(row["id"]) for row in rows if row.get("parent"))
     except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(warm, f"{type(error).__name__}: {error}") from None
-
-
-def _load(client: httpx.Client, warm: Warm, name: str, path: Path) -> None:
-    body = {"lora_name": name, "lora_path": str(path)}
-    try:
-        reply = client.post(f"{warm.url}/load_lora_adapter", json=body)
-    except httpx.HTTPError as error:
-        raise _broken(warm, f"{type(error).__name__}: {error}") from None
-    if not reply.is_success and "already been loaded" not in reply.text:  # by another run, just now
-        raise _broken(warm, f"HTTP {reply.status_code}: {reply.text[:200]}")
-
-
-def _copy(home: Home, name: str, path: Path) -> Path:
-    folder = (home.adapters / name).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in _FILES:
-        shutil.copyfile(path / file, folder / file)
-    return folder
 
 
 def _broken(warm: Warm, found: str) -> MachineryError:
@@ -140,13 +131,13 @@ def _broken(warm: Warm, found: str) -> MachineryError:
     )
 
 
-_PLACES_MIXED_UP = (
-    0.01  # nats per token; 32-bit sums in another order move a token a thousandth of that
-)
+# Nats per token that the base may move beside adapters: 32-bit sums in another order move a token
+# by a thousandth of that.
+_MIXED_UP = 0.01
 
 
 def full(warm: Warm, home: Home, wanted: Set[str]) -> str:
-    """Why these adapters cannot be added, by their names; empty where they can.
+    """Say why these adapters cannot be added, by their names; empty where they can.
 
     vLLM forgets the name of an adapter that is unloaded, and leaves it in its slot: each time that
     one was loaded counts for good.
@@ -171,7 +162,7 @@ def check_apart(warm: Warm, effects: Iterable[Effect]) -> None:
     and nobody can ask how many.
     """
     for effect in effects:
-        if warm.is_cpu and effect.is_missing and effect.noise > _PLACES_MIXED_UP:
+        if warm.is_cpu and effect.is_missing and effect.noise > _MIXED_UP:
             raise MachineryError(
                 Problem(
                     "the warm engine's base does not answer as itself beside adapters",
@@ -184,13 +175,10 @@ def check_apart(warm: Warm, effects: Iterable[Effect]) -> None:
 
 
 _IN_FLIGHT = 256  # as many as vLLM runs at once on most devices
-_MIXED_UP = (
-    0.01  # nats per token; 32-bit sums in another order move a token by a thousandth of that
-)
 
 
-class WarmBackend:
-    """What `planner`, an engine `vllm` that is not started, would answer: its keys are the same."""
+class WarmBackend(Backend):
+    """What `planner`, whose engine is not started, would answer: the keys are the same."""
 
     name = "vllm"
     constrains_json = True
@@ -206,66 +194,66 @@ class WarmBackend:
 
     @property
     def context_length(self) -> int | None:
-        """As without the warm engine, so that the same cases fit."""
+        """Ask the planner, so that the same cases fit."""
         return self._planner.context_length
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The planner's, and that nothing had to be started."""
+        """Say what the planner does, and that nothing had to be started."""
         told = f"answers come from the warm engine, up since {self._warm.started}"
         return (told, *self._planner.notes, *effect_notes(self._effects.values()))
 
     def environment(self, variant: Variant) -> Environment:
-        """As without the warm engine."""
+        """Ask the planner."""
         return self._planner.environment(variant)
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
-        """As without the warm engine."""
+        """Ask the planner."""
         return self._planner.fingerprint(variant)
 
     def prompt(self, messages: Messages, variant: Variant) -> Prompt:
-        """As without the warm engine."""
+        """Ask the planner."""
         return self._planner.prompt(messages, variant)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answers as they arrive; adapters that the server does not know are added first."""
+        """Answer as it arrives; adapters that the server does not know are added first.
+
+        Raises `InputError` for an adapter that does nothing.
+        """
         context = self.context_length
         refused, fitting = sifted(requests, lambda request: context)
         yield from refused
-        self._add([request.variant for request in fitting])
-        tongue = Tongue(self._write, self._read, self._explain)
-        yield from answers(self._endpoint, in_order(fitting), tongue)
+        asked = [request.variant for request in fitting]
+        tuned = {v.name: v for v in asked if v.adapter and v.name not in self._effects}
+        if tuned:
+            served = {name: self._served(variant) for name, variant in tuned.items()}
+            paths = {served[name]: Path(str(v.adapter)).expanduser() for name, v in tuned.items()}
+            load_adapters(self._warm, self._home, paths.items())
+
+            def probe(messages: Messages, model: str) -> Written:
+                ids = self.prompt(messages, next(iter(tuned.values()))).token_ids or ()
+                return COMPLETIONS, token_probe(ids, model)
+
+            effects = measure(self._endpoint, BASE_NAME, served, probe)
+            check_apart(self._warm, effects.values())
+            self._effects |= effects
+            found = [(self._effects[name], str(v.adapter)) for name, v in tuned.items()]
+            require_effects(self.name, found)
+        dialect = Dialect(self._write, self._read, self._explain)
+        yield from answers(self._endpoint, in_order(fitting), dialect)
 
     def execution(self) -> Mapping[str, str]:
-        """That it was a warm engine, and what the adapters do."""
+        """Say that it was a warm engine, and what the adapters do."""
         facts = {"warm_engine": f"up since {self._warm.started}"}
         return {**facts, **effect_facts(self._effects.values())}
 
     def close(self) -> None:
-        """The server stays: it is there for the next run."""
+        """Close the planner; the server stays for the next run."""
         self._planner.close()
 
     def _served(self, variant: Variant) -> str:
-        """The name on the server: an adapter's is its content."""
+        """Return the name on the server: an adapter's is its content."""
         return self._planner.fingerprint(variant).adapter or BASE_NAME
-
-    def _add(self, variants: Sequence[Variant]) -> None:
-        """Add adapters, and measure each; raises `InputError` for one that does nothing."""
-        tuned = {v.name: v for v in variants if v.adapter and v.name not in self._effects}
-        if not tuned:
-            return
-        served = {name: self._served(variant) for name, variant in tuned.items()}
-        pairs = [(served[name], Path(str(v.adapter)).expanduser()) for name, v in tuned.items()]
-        load_adapters(self._warm, self._home, dict(pairs).items())
-
-        def probe(talk: Messages, model: str) -> Written:
-            ids = self.prompt(talk, next(iter(tuned.values()))).token_ids or ()
-            return COMPLETIONS, token_probe(ids, model)
-
-        effects = measure(self._endpoint, BASE_NAME, served, probe)
-        check_apart(self._warm, effects.values())
-        self._effects |= effects
-        require_effects(self.name, [(self._effects[n], str(v.adapter)) for n, v in tuned.items()])
 
     def _write(self, request: Request) -> Written:
         fields = sampling_fields(request.sampling, self._shelf.eos(request.variant))
@@ -283,7 +271,7 @@ class WarmBackend:
         return COMPLETIONS, body
 
     def _read(self, value: Mapping[str, Any], request: Request, seconds: float) -> Completion:
-        """Tokens become text here, as they do for an engine in a process of its own."""
+        """Make text of tokens, as the backend does whose engine is in a process of its own."""
         try:
             choice = value["choices"][0]
             tokens = [int(token) for token in choice["token_ids"]]
@@ -293,9 +281,7 @@ class WarmBackend:
         if said not in ("stop", "length"):
             return Completion("", "error", error=f"vLLM ended it: {said}")
         if not request.sampling.stop:
-            ended = tokens[-1:] and tokens[-1] in self._shelf.eos(request.variant)
-            kept = tokens[:-1] if ended else tokens
-            text = self._shelf.tokenizer(request.variant).decode(kept) if kept else ""
+            text = self._planner.text_of(tokens, request.variant)
         return Completion(text, said, request.prompt.tokens, len(tokens), seconds)
 
     def _explain(self, error: CallError, request: Request) -> HarnessError | None:

@@ -13,15 +13,13 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from harness.backends.base import Backend, Completion, Request
 from harness.common import JsonValue, MachineryError, Problem
 
 STARTING, READY = "starting", "ready"
@@ -55,7 +53,7 @@ class Warm:
 
     @property
     def url(self) -> str:
-        """The base URL of its API."""
+        """Return the base URL of its API."""
         return f"http://127.0.0.1:{self.port}/v1"
 
 
@@ -80,7 +78,7 @@ class Home:
         self.forget()
 
     def take(self, patience: float = 0.0) -> FileLock | None:
-        """The lock, for a keeper; None where another one holds it. `patience` is in seconds."""
+        """Take the lock, for a keeper; None where another holds it. `patience` is in seconds."""
         lock = FileLock(self._lock, mode=0o600)
         try:
             lock.acquire(timeout=patience)
@@ -89,7 +87,7 @@ class Home:
         return lock
 
     def is_held(self) -> bool:
-        """Whether a keeper is alive."""
+        """Return whether a keeper is alive."""
         if not self._lock.exists():
             return False
         lock = self.take()
@@ -99,7 +97,7 @@ class Home:
         return False
 
     def read(self) -> Warm | None:
-        """The engine that is there; None without one. What a dead one left is not believed."""
+        """Return the engine that is there, if any. What a dead one left is not believed."""
         if not self.is_held():
             return None
         try:
@@ -127,7 +125,7 @@ class Home:
             file.write(f"{name}\n")
 
     def loads(self) -> tuple[str, ...]:
-        """The adapters that runs have given to the server, one name for each time."""
+        """Return the adapters that runs have given to the server, one name for each time."""
         try:
             return tuple(self._loads.read_text(encoding="utf-8").split())
         except OSError:
@@ -135,60 +133,48 @@ class Home:
 
 
 def changed(warm: Warm, **fields: object) -> Warm:
-    """The same engine with other facts."""
+    """Return the same engine with other facts."""
     return replace(warm, **fields)  # type: ignore[arg-type]  # fields of Warm, as it checks itself
 
 
 _PROCESSES = Path("/proc")  # Linux; elsewhere no engine is found
 
 
-class Watched:
-    """An engine of a run's own: where it finds too little memory, warm engines are named."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """See `Backend`."""
-        try:
-            yield from self._backend.generate(requests)
-        except MachineryError as error:
-            if "memory" not in str(error).lower() or not (found := holders()):
-                raise
-            raise MachineryError(*error.problems, *found) from error
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-
 def holders() -> tuple[Problem, ...]:
-    """Each warm engine of this user on this machine, and how to end it."""
-    return tuple(_problem(folder) for folder in sorted({*_folders()}))
+    """Find each warm engine of this user on this machine; say how to end it.
 
-
-def _folders() -> Iterator[Path]:
-    """The folders that keepers were given; a process may be gone while it is looked at."""
+    For whoever finds too little memory. A keeper may be gone while it is looked at.
+    """
+    folders: set[Path] = set()
     for process in _PROCESSES.glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_text(encoding="utf-8").split("\0")
-            if words[1:3] == ["-m", KEEPER] and process.stat().st_uid == os.getuid():
-                yield (process / "cwd").resolve().joinpath(words[3]).resolve()
+            if KEEPER in words[1:4] and process.stat().st_uid == os.getuid():
+                told = words[words.index(KEEPER) + 1]
+                folders.add((process / "cwd").resolve().joinpath(told).resolve())
         except (OSError, ValueError, IndexError):
             continue
+    problems = []
+    for folder in sorted(folders):
+        try:
+            state = json.loads(Home(folder.parent).state.read_text(encoding="utf-8"))
+            model = str(state["model"])
+        except (OSError, ValueError, KeyError):  # not written yet
+            model = "an engine that is starting"
+        store = shlex.quote(str(folder.parent / "store.db"))
+        problems.append(
+            Problem(
+                "a warm engine holds memory on this machine",
+                found=f"{model}, kept in {folder}",
+                hint=f"harness engine down --store {store}",
+            )
+        )
+    return tuple(problems)
 
 
-def _problem(folder: Path) -> Problem:
-    home = Home(folder.parent)
-    try:
-        model = str(json.loads(home.state.read_text(encoding="utf-8"))["model"])
-    except (OSError, ValueError, KeyError):  # not written yet
-        model = "an engine that is starting"
-    store = shlex.quote(str(folder.parent / "store.db"))
-    return Problem(
-        "a warm engine holds memory on this machine",
-        found=f"{model}, kept in {folder}",
-        hint=f"harness engine down --store {store}",
-    )
+def find_engine(cache_dir: Path) -> Warm | None:
+    """Return the warm engine beside a store, if one is up."""
+    return Home(cache_dir).read()
 
 
 _PATIENCE = 40.0  # the keeper gives the server 20 s, and then kills it

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -22,6 +21,8 @@ from typing import Any
 import httpx
 
 from harness.backends.vllm.server.home import READY, Home, Warm, changed
+from harness.backends.vllm.server.process import SERVER
+from harness.common import processes
 
 TAKEN = 3  # the exit code where another keeper holds the folder
 _LOOK = 0.25  # seconds between looks while it starts
@@ -35,15 +36,31 @@ class _Stop(Exception):
 
 
 def main(folder: str) -> int:
-    """Keep one engine; returns when it has ended, with the server's exit code if it broke."""
+    """Keep one engine until it has ended; return the exit code: 1 where the server broke."""
+
+    def stop(number: int, frame: FrameType | None) -> Any:
+        raise _Stop
+
     home = Home(Path(folder).parent)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
     job = json.load(sys.stdin)
     lock = home.take(_PATIENCE)
     if lock is None:
         return TAKEN
-    warm = changed(Warm(**job["warm"]), port=_free_port(), keeper=os.getpid())
-    server = _start(warm, job["module"], job["arguments"], job["environment"])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    warm = changed(Warm(**job["warm"]), port=port, keeper=os.getpid())
+    # In a session of its own; its log is a file that its owner alone can read.
+    log = os.open(warm.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    server = processes.start(
+        SERVER,
+        *(job["module"], *job["arguments"], f"--port={warm.port}"),
+        output=log,
+        errors=subprocess.STDOUT,
+        environment={**job["environment"], "VLLM_API_KEY": warm.key},
+    )
+    os.close(log)
     try:
         home.write(changed(warm, server=server.pid))
         if _until_ready(server, warm):
@@ -53,33 +70,17 @@ def main(folder: str) -> int:
         pass
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        broken = _end(server)
+        broken = server.poll()
+        if server.stdin is not None:
+            server.stdin.close()  # which tells it to end
+        processes.end(server, _STOP_SECONDS)
         home.forget()
         lock.release()
-    return broken
-
-
-def _start(
-    warm: Warm, module: str, arguments: Sequence[str], environment: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    """The server in a session of its own, its log in a file that its owner alone can read."""
-    log = os.open(warm.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    words = [sys.executable, "-m", "harness.backends.vllm.server.process", module, *arguments]
-    try:
-        return subprocess.Popen(
-            [*words, f"--port={warm.port}"],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment, "VLLM_API_KEY": warm.key},
-            start_new_session=True,
-        )
-    finally:
-        os.close(log)
+    return 1 if broken else 0
 
 
 def _until_ready(server: subprocess.Popen[bytes], warm: Warm) -> bool:
-    """Wait for the server; False where it has ended instead."""
+    """Wait for the server; return False where it has ended instead."""
     while server.poll() is None:
         with suppress(httpx.HTTPError):
             if _get(warm, "/health").is_success:
@@ -102,7 +103,7 @@ def _until_idle(server: subprocess.Popen[bytes], warm: Warm) -> None:
 
 
 def _use(warm: Warm) -> tuple[str, ...]:
-    """The server's counts of requests, and whether it is busy; the same again if nobody asked."""
+    """Return the server's counts of requests, and whether it is busy; equal if nobody asked."""
     try:
         lines = _get(warm, "/metrics").text.splitlines()
     except httpx.HTTPError:
@@ -114,30 +115,6 @@ def _use(warm: Warm) -> tuple[str, ...]:
 
 def _get(warm: Warm, path: str) -> httpx.Response:
     return httpx.get(f"http://127.0.0.1:{warm.port}{path}", timeout=5.0, trust_env=False)
-
-
-def _end(server: subprocess.Popen[bytes]) -> int:
-    """End the server and what it has started; the exit code, where it had ended by itself."""
-    broken = server.poll()
-    if server.stdin is not None:
-        server.stdin.close()
-    with suppress(subprocess.TimeoutExpired):
-        server.wait(_STOP_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
-    return 1 if broken else 0
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _stop(number: int, frame: FrameType | None) -> Any:
-    raise _Stop
 
 
 if __name__ == "__main__":

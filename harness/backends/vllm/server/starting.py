@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from harness.backends.adapters import open_adapter
 from harness.backends.base import BackendOptions, Environment
 from harness.backends.models import open_model
 from harness.backends.registry import open_here
 from harness.backends.vllm.options import BATCH_INVARIANT
-from harness.backends.vllm.planning import Start, Work, describe_model, here, plan_start
+from harness.backends.vllm.planning import Work, describe_model, plan_start, this_machine
 from harness.backends.vllm.server.home import KEEPER, READY, Home, Warm, holders
 from harness.backends.vllm.server.keeper import TAKEN
 from harness.backends.vllm.server.process import VLLM
 from harness.backends.vllm.versions import installed
-from harness.common import InputError, JsonValue, MachineryError, Problem, Variant
+from harness.common import InputError, JsonValue, MachineryError, Problem, Variant, processes
 
 BASE_NAME = "base"
 # What an engine is started for where nobody says otherwise: most adapters have a rank of 64 at
@@ -45,7 +42,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class KeeperJob:
     """What a keeper is told over stdin."""
 
     warm: Warm
@@ -55,7 +52,7 @@ class Job:
 
 
 def start(options: BackendOptions, idle: float, tell: Tell) -> Warm:
-    """A warm engine for these options, started if there is none; `tell` hears how it goes on.
+    """Start a warm engine for these options; `tell` hears how it goes on.
 
     Raises `InputError` for another engine in its place and for what vLLM cannot serve, and
     `MachineryError` with the end of its log where it does not start.
@@ -70,19 +67,13 @@ def start(options: BackendOptions, idle: float, tell: Tell) -> Warm:
                 hint="use it, or end it first: harness engine down",
             )
         )
-    return launch(_job(options, home, idle), home, tell)
+    return launch(_keeper_job(options, home, idle), home, tell)
 
 
-def launch(job: Job, home: Home, tell: Tell) -> Warm:
-    """Start a keeper with this job, in a session of its own; the engine once it answers."""
+def launch(job: KeeperJob, home: Home, tell: Tell) -> Warm:
+    """Start a keeper with this job, in a session of its own; return the engine once it answers."""
     home.make()
-    keeper = subprocess.Popen(
-        [sys.executable, "-m", KEEPER, str(home.folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    keeper = processes.start(KEEPER, str(home.folder))
     assert keeper.stdin is not None
     with keeper.stdin as stdin:
         stdin.write(json.dumps(asdict(job)).encode())
@@ -94,17 +85,31 @@ def launch(job: Job, home: Home, tell: Tell) -> Warm:
 
 
 def environment_facts(environment: Environment) -> dict[str, JsonValue]:
-    """What answers depend on, without the template: prompts reach the server as token ids."""
+    """Return what answers depend on, without the template: the server gets token ids."""
     facts = asdict(environment)
     facts.pop("chat_template")
     return json.loads(json.dumps(facts))  # type: ignore[no-any-return]  # as it is read back
 
 
-def _job(options: BackendOptions, home: Home, idle: float) -> Job:
+def _keeper_job(options: BackendOptions, home: Home, idle: float) -> KeeperJob:
+    """Plan an engine for every case that fits the model, many answers and more adapters."""
     backend = open_here("vllm", options)
     base = options.variants[0]
     environment = backend.environment(base)
-    plan = _plan(options, environment.dtype, backend.context_length)
+    model = open_model(base.model)
+    paths = {v.adapter for v in options.variants if v.adapter}
+    ranks = [open_adapter(path, model).rank for path in paths]
+    ranks += [USUAL_RANK] * max(1, USUAL_ADAPTERS - len(ranks))
+    tokens = ANSWERS * 128 // 2
+    length = backend.context_length or USUAL_CONTEXT
+    is_cpu = installed().is_cpu
+    plan = plan_start(
+        Work(ANSWERS, tokens, tokens, longest=length, shared=1.0),
+        describe_model(model, environment.dtype),
+        this_machine(is_cpu=is_cpu),
+        ranks,
+        {name: v for name, v in options.engine_args.items() if name != BATCH_INVARIANT},
+    )
     warm = Warm(
         model=base.model,
         weights=backend.fingerprint(base).weights,
@@ -112,32 +117,14 @@ def _job(options: BackendOptions, home: Home, idle: float) -> Job:
         max_model_len=plan.arguments.get("max_model_len"),
         max_lora_rank=plan.arguments["max_lora_rank"],
         slots=plan.arguments["max_loras"],
-        is_cpu=installed().is_cpu,
+        is_cpu=is_cpu,
         idle=idle,
         log=str(home.log.resolve()),
         key=secrets.token_urlsafe(32),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return Job(warm, _words(options, plan, environment), _variables(options, plan))
-
-
-def _plan(options: BackendOptions, dtype: str, context: int | None) -> Start:
-    """For every case that fits the model, many answers, and more adapters than are given."""
-    model = open_model(options.variants[0].model)
-    adapters = {v.adapter for v in options.variants if v.adapter}
-    ranks = [open_adapter(path, model).rank for path in adapters]
-    ranks += [USUAL_RANK] * max(1, USUAL_ADAPTERS - len(ranks))
-    tokens = ANSWERS * 128 // 2
-    work = Work(ANSWERS, tokens, tokens, longest=context or USUAL_CONTEXT, shared=1.0)
-    machine = here(is_cpu=installed().is_cpu)
-    given = {k: v for k, v in options.engine_args.items() if k != BATCH_INVARIANT}
-    return plan_start(work, describe_model(model, dtype), machine, ranks, given)
-
-
-def _words(options: BackendOptions, plan: Start, environment: Environment) -> tuple[str, ...]:
-    """The server's command line."""
-    words = [
-        f"--model={open_model(options.variants[0].model).path.resolve()}",
+    words = [  # the server's command line
+        f"--model={model.path.resolve()}",
         f"--served-model-name={BASE_NAME}",
         "--host=127.0.0.1",
         f"--dtype={environment.dtype}",
@@ -145,29 +132,22 @@ def _words(options: BackendOptions, plan: Start, environment: Environment) -> tu
     ]
     words += ["--seed=0"] if "seed" not in plan.arguments else []
     words += ["--trust-remote-code"] if options.trust_remote_code else []
-    return (*words, *(_word(name, value) for name, value in plan.arguments.items()))
-
-
-def _word(name: str, value: Any) -> str:
-    """An engine argument as an option of the server's command line."""
-    option = name.replace("_", "-")
-    if isinstance(value, bool):
-        return f"--{option}" if value else f"--no-{option}"
-    return f"--{option}={value if isinstance(value, str) else json.dumps(value)}"
-
-
-def _variables(options: BackendOptions, plan: Start) -> dict[str, str]:
-    """Environment variables of the server."""
-    found = {**_ENVIRONMENT, **plan.environment}
+    for name, value in plan.arguments.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words.append(f"--{option}={value if isinstance(value, str) else json.dumps(value)}")
+    variables = {**_ENVIRONMENT, **plan.environment}
     if options.engine_args.get(BATCH_INVARIANT):
-        found["VLLM_BATCH_INVARIANT"] = "1"
+        variables["VLLM_BATCH_INVARIANT"] = "1"
     if number := options.device.partition(":")[2]:
-        found["CUDA_VISIBLE_DEVICES"] = number
-    return found
+        variables["CUDA_VISIBLE_DEVICES"] = number
+    return KeeperJob(warm, tuple(words), variables)
 
 
 def _wait(keeper: subprocess.Popen[bytes], home: Home, tell: Tell) -> Warm:
-    """The engine once it answers; raises where its keeper ends instead."""
+    """Return the engine once it answers; raise where its keeper ends instead."""
     begun = time.monotonic()
     while keeper.poll() is None:
         warm = home.read()
@@ -179,11 +159,17 @@ def _wait(keeper: subprocess.Popen[bytes], home: Home, tell: Tell) -> Warm:
         raise InputError(
             Problem("a warm engine is up already", hint="use it, or: harness engine down")
         )
+    try:  # the line of its log that most likely says what broke
+        lines = home.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        errors = [line for line in lines[-200:] if "Error" in line and "Traceback" not in line]
+        found = (errors or lines or ["an empty log"])[-1].strip()[:300]
+    except OSError:
+        found = "there is no log"
     raise MachineryError(
         Problem(
             "the warm engine did not start",
             str(home.log),
-            found=_last_words(home.log),
+            found=found,
             hint="see its log; less memory: --engine-arg gpu_memory_utilization=0.5, "
             "--engine-arg max_model_len=4096",
         ),
@@ -191,16 +177,6 @@ def _wait(keeper: subprocess.Popen[bytes], home: Home, tell: Tell) -> Warm:
     )
 
 
-def _last_words(log: Path) -> str:
-    """The line of a log that most likely says what broke."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return "there is no log"
-    found = [line for line in lines[-200:] if "Error" in line and "Traceback" not in line]
-    return (found or lines or ["an empty log"])[-1].strip()[:300]
-
-
 def base_of(variants: tuple[Variant, ...], model: str) -> tuple[Variant, ...]:
-    """The variants that an engine is started for: the base first."""
+    """Return the variants that an engine is started for: the base first."""
     return (Variant(BASE_NAME, model), *(v for v in variants if v.adapter and v.model == model))

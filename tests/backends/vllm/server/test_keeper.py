@@ -15,7 +15,7 @@ import pytest
 
 from harness.backends.vllm.server import READY, Warm, end, find_engine
 from harness.backends.vllm.server.home import Home
-from harness.backends.vllm.server.starting import Job, launch
+from harness.backends.vllm.server.starting import KeeperJob, launch
 from harness.common import MachineryError
 
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -29,7 +29,7 @@ def engine(folder: Path, idle: float = 60.0) -> Warm:
 
 def up(folder: Path, *words: str, idle: float = 60.0) -> Warm:
     """Start the small server under a keeper."""
-    job = Job(engine(folder, idle), words, {}, "tests.backends.vllm.server.small_server")
+    job = KeeperJob(engine(folder, idle), words, {}, "tests.backends.vllm.server.small_server")
     return launch(job, Home(folder), lambda text: None)
 
 

@@ -7,7 +7,7 @@ import gc
 import pytest
 
 from harness.common import no_collection, rare_collection
-from harness.common.processes import YOUNG
+from harness.common.garbage import YOUNG
 
 
 def test_it_is_off_for_a_while_and_stays_off_where_it_was() -> None:
