@@ -14,7 +14,8 @@ from harness.config import flags
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.gate import Baseline, Rate
+    from harness.gate import Baseline
+    from harness.results import Rate
 
 _ALL_BUT_STORE = frozenset(name for name, _, _ in flags()) - {"store"}
 
@@ -109,9 +110,9 @@ def _print(baseline: Baseline) -> None:
 
 def _rates(baseline: Baseline) -> Iterator[tuple[str, Rate]]:
     from harness.common import VariantRole
-    from harness.gate import SuiteDemand, decide
+    from harness.gate import decide
 
-    demands = [SuiteDemand.of(suite) for suite in baseline.info.suites]
+    demands = baseline.info.suites
     roles = {baseline.variant.name: VariantRole.REFERENCE}
     report = decide(baseline.results, demands, roles, None)
     yield from ((row.suite, row.rate) for row in report.suites)

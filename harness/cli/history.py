@@ -11,8 +11,7 @@ from harness.cli.running import read_settings, tell
 from harness.common.console import Terminal
 
 if TYPE_CHECKING:
-    from harness.gate import Verdict
-    from harness.results import RunInfo
+    from harness.results import RunInfo, Verdict
 
 
 def add_commands(commands: Any) -> None:

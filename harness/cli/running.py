@@ -11,7 +11,7 @@ from harness.common.console import Terminal
 from harness.config import Settings, find_root, load_typed, said_in
 
 if TYPE_CHECKING:
-    from harness.gate import Verdict
+    from harness.results import Verdict
 
 
 def add_commands(commands: Any) -> None:

@@ -13,7 +13,7 @@ from harness.common import GateSettings, InputError, Problem, VariantRole
 from harness.config import Settings
 from harness.evaluation.baseline import StoredVariant, check_common, find_stored
 from harness.evaluation.verdict import exit_code
-from harness.gate import GateReport, compare_ledgers
+from harness.gate import compare_ledgers
 from harness.reports import (
     ReportPaths,
     Scorecard,
@@ -22,7 +22,7 @@ from harness.reports import (
     collect_extras,
     write_reports,
 )
-from harness.results import Result, RunInfo, SuiteInfo
+from harness.results import GateReport, Result, RunInfo, SuiteInfo
 
 LONGEST_NAME = 120  # of a folder: file systems take 255 bytes
 

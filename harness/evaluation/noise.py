@@ -18,8 +18,8 @@ from harness.backends import Backend
 from harness.evaluation.completions import Limits
 from harness.evaluation.executor import Counts, execute
 from harness.evaluation.plan import Plan
-from harness.gate import NoiseFloor, noise_floor
-from harness.results import Observer, RunInfo
+from harness.gate import noise_floor
+from harness.results import NoiseFloor, Observer, RunInfo
 from harness.store import Store, read_entry, write_entry
 
 SEED = 1  # of the second order; the first is the order of the suites

@@ -15,10 +15,9 @@ from harness.evaluation.judges import Bench, Judges, open_judges, questions
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
 from harness.evaluation.trial import Trial, conversation
 from harness.evaluation.verdict import exit_code, judge_run, recalled_baseline
-from harness.gate import GateReport, Verdict
 from harness.reports import build_scorecard
 from harness.reports.words import label
-from harness.results import Outcome, Result, RunInfo, VariantInfo
+from harness.results import GateReport, Outcome, Result, RunInfo, VariantInfo, Verdict
 from harness.scorers.reasoning import DEFAULT_TAGS, Tag
 from harness.store import Store, existing_store, find_run
 from harness.suites import Case, Haystack, Suite

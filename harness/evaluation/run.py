@@ -29,7 +29,6 @@ from harness.evaluation.record import begin_record, end_record
 from harness.evaluation.sequential import answer_early, note_stop
 from harness.evaluation.variants import Variants, recorded_answers, variants_of
 from harness.evaluation.verdict import exit_code, interim_gate, judge_run, recalled_baseline
-from harness.gate import GateReport
 from harness.reports import (
     ExtrasCount,
     ReportPaths,
@@ -40,7 +39,7 @@ from harness.reports import (
     past_rates,
     write_reports,
 )
-from harness.results import Observer, Result, RunInfo, ignore
+from harness.results import GateReport, Observer, Result, RunInfo, ignore
 from harness.store import Recalled, Store
 from harness.suites import Case, Suite
 

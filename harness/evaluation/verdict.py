@@ -8,17 +8,8 @@ from dataclasses import replace
 from harness.common import InputError
 from harness.config import Settings
 from harness.evaluation.baseline import StoredVariant, earlier_baseline
-from harness.gate import (
-    EARLY_STOP,
-    GateReport,
-    InterimGate,
-    Ledger,
-    SuiteDemand,
-    Verdict,
-    collect,
-    judge_ledger,
-)
-from harness.results import Result, RunInfo
+from harness.gate import EARLY_STOP, InterimGate, Ledger, collect, judge_ledger
+from harness.results import GateReport, Result, RunInfo, Verdict
 
 
 def exit_code(verdicts: Iterable[Verdict], *, broken: bool = False) -> int:
@@ -48,7 +39,7 @@ def judge_run(
     ledger.items.update(_baseline_items(info, earlier).items)
     return judge_ledger(
         ledger,
-        [SuiteDemand.of(suite) for suite in info.suites],
+        info.suites,
         {variant.name: variant.role for variant in info.variants},
         info.baseline,
         environments={variant.name: variant.environment for variant in info.variants},
@@ -59,7 +50,7 @@ def judge_run(
 def interim_gate(info: RunInfo, baseline: str, earlier: StoredVariant | None) -> InterimGate:
     """Return the gate that looks at this run while it goes on."""
     return InterimGate(
-        [SuiteDemand.of(suite) for suite in info.suites],
+        info.suites,
         {variant.name: variant.role for variant in info.variants},
         baseline,
         environments={variant.name: variant.environment for variant in info.variants},

@@ -10,7 +10,7 @@ from harness.gate.baselines import (
 )
 from harness.gate.decision import decide, judge_ledger
 from harness.gate.interim import InterimGate
-from harness.gate.noise import NoiseFloor, flaky_cases, noise_floor
+from harness.gate.noise import noise_floor
 from harness.gate.pairs import (
     Items,
     Ledger,
@@ -26,26 +26,17 @@ from harness.gate.several import (
     compare_ledgers,
     compare_pairwise,
 )
-from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict
-from harness.results import Verdict
 
 __all__ = [
     "EARLY_STOP",
     "METHOD",
     "Baseline",
-    "Comparison",
-    "GateReport",
     "InterimGate",
     "Items",
     "Ledger",
-    "NoiseFloor",
     "PairEnvironments",
     "PairwiseComparison",
-    "Rate",
     "SequentialTest",
-    "SuiteDemand",
-    "SuiteVerdict",
-    "Verdict",
     "balanced_order",
     "collect",
     "compare",
@@ -54,7 +45,6 @@ __all__ = [
     "decide",
     "differences",
     "environment_change",
-    "flaky_cases",
     "flaws",
     "judge_ledger",
     "load_baseline",

@@ -22,7 +22,7 @@ from harness.gate.statistics import (
     smallest_mean_drop,
     spread,
 )
-from harness.gate.values import Comparison, Rate
+from harness.results import Comparison, Rate
 
 ROUNDING = 1e-9  # 3 of 100 cases are 0.03, also in binary fractions
 

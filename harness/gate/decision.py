@@ -18,8 +18,7 @@ from harness.gate.comparison import (
 from harness.gate.pairs import Items, Ledger, Pairs, collect, known_only, make_pairs
 from harness.gate.sentences import names
 from harness.gate.sequential import sequential_test
-from harness.gate.values import Comparison, GateReport, Rate, SuiteDemand, SuiteVerdict
-from harness.results import Result, Verdict
+from harness.results import Comparison, GateReport, Rate, Result, SuiteInfo, SuiteResult, Verdict
 
 BELIEVABLE_GAIN = 0.20  # adapters that gain more exist, but a broken check is as likely
 GAIN_ALPHA = 0.01  # after Holm, one-sided
@@ -35,7 +34,7 @@ class Unit:
     `pairs` is None without a baseline, `tested` None where no pair could be compared.
     """
 
-    demand: SuiteDemand
+    suite: SuiteInfo
     variant: str
     baseline: str | None
     items: Items
@@ -47,7 +46,7 @@ class Unit:
     @property
     def settings(self) -> GateSettings:
         """The suite's bars."""
-        return self.demand.gate
+        return self.suite.gate
 
     @property
     def comparison(self) -> Comparison | None:
@@ -94,13 +93,13 @@ def _machinery(unit: Unit) -> Iterator[str]:
             what = f"{say.counted(len(broken), 'case')} of {name} ended in an error"
             why = say.why(broken[0], items[broken[0]].reason)
             yield f"{what} ({say.names(broken)}), max_errors is {allowed}{why}"
-    missing = unit.demand.selected - len(unit.items)
+    missing = unit.suite.selected - len(unit.items)
     if missing > 0:
-        cases = say.counted(unit.demand.selected, "case")
+        cases = say.counted(unit.suite.selected, "case")
         yield f"{missing} of {cases} have no result for {unit.variant}"
     if unit.items and not unit.rate.n:
         yield f"none of {say.counted(len(unit.items), 'case')} fits into the context"
-    if not unit.demand.cases:
+    if not unit.suite.cases:
         yield "the suite has no case"
 
 
@@ -191,7 +190,7 @@ def _few_pairs(unit: Unit) -> Iterator[str]:
 
 def without_baseline(unit: Unit) -> Iterator[str]:
     """What a suite asks for that only a comparison could show."""
-    if unit.demand.partial or unit.baseline_items:
+    if unit.suite.partial or unit.baseline_items:
         return
     if unit.settings.policy == "non_inferiority" or unit.settings.max_drop is not None:
         yield "max_drop was not tested: there is no baseline to compare with"
@@ -201,7 +200,7 @@ def nothing_demanded(unit: Unit) -> bool:
     """Without a comparison, a bar and a required case nothing can fail: that is no pass."""
     required = any(item.required for item in unit.items.values())
     bar = unit.settings.min_pass_rate is not None
-    return not (unit.demand.partial or unit.baseline_items or bar or required)
+    return not (unit.suite.partial or unit.baseline_items or bar or required)
 
 
 NOTHING_DEMANDED = "no bar and no baseline: nothing is decided here"
@@ -226,7 +225,7 @@ class Pairing:
 
 def decide(
     results: Iterable[Result],
-    demands: Sequence[SuiteDemand],
+    suites: Sequence[SuiteInfo],
     roles: Roles,
     baseline: str | None,
     *,
@@ -247,7 +246,7 @@ def decide(
     """
     return judge_ledger(
         collect(results),
-        demands,
+        suites,
         roles,
         baseline,
         insist=insist,
@@ -258,7 +257,7 @@ def decide(
 
 def judge_ledger(
     ledger: Ledger,
-    demands: Sequence[SuiteDemand],
+    suites: Sequence[SuiteInfo],
     roles: Roles,
     baseline: str | None,
     *,
@@ -267,13 +266,13 @@ def judge_ledger(
     sequential: bool = False,
 ) -> GateReport:
     """`decide` on results that are already collected."""
-    known_only(ledger, {demand.name: demand for demand in demands}, roles)
+    known_only(ledger, {suite.name: suite for suite in suites}, roles)
     _check_baseline(roles, baseline)
     pairing = Pairing(baseline, insist, environments or {}, sequential)
-    units = {variant: _units(ledger, demands, variant, pairing) for variant in roles}
+    units = {variant: _units(ledger, suites, variant, pairing) for variant in roles}
     verdicts = tuple(
         _suite_verdict(units[variant][index], role)
-        for index in range(len(demands))
+        for index in range(len(suites))
         for variant, role in roles.items()
         if role is VariantRole.CANDIDATE or units[variant][index].items
     )
@@ -292,14 +291,14 @@ def _check_baseline(roles: Roles, baseline: str | None) -> None:
 
 
 def _units(
-    ledger: Ledger, demands: Sequence[SuiteDemand], variant: str, pairing: Pairing
+    ledger: Ledger, suites: Sequence[SuiteInfo], variant: str, pairing: Pairing
 ) -> list[Unit]:
     """One unit per suite. Whole suites share Holm's error budget; a part of a suite takes none."""
-    units = [_unit(ledger, demand, variant, pairing) for demand in demands]
-    whole = [unit for unit in units if not unit.demand.partial]
-    part = [unit for unit in units if unit.demand.partial]
+    units = [_unit(ledger, suite, variant, pairing) for suite in suites]
+    whole = [unit for unit in units if not unit.suite.partial]
+    part = [unit for unit in units if unit.suite.partial]
     tested = {**_compared(whole, pairing), **_compared(part, pairing)}
-    return [replace(unit, tested=tested.get(unit.demand.name)) for unit in units]
+    return [replace(unit, tested=tested.get(unit.suite.name)) for unit in units]
 
 
 def _compared(units: Sequence[Unit], pairing: Pairing) -> dict[str, Tested]:
@@ -308,38 +307,38 @@ def _compared(units: Sequence[Unit], pairing: Pairing) -> dict[str, Tested]:
     family = [(pairs, unit.settings) for unit, pairs in having]
     looked = [sequential_test(pairs, u.items) for u, pairs in having if pairing.sequential]
     tested = compare_family(family, pairing.baseline or "", looked)
-    return {unit.demand.name: seen for (unit, _), seen in zip(having, tested, strict=True)}
+    return {unit.suite.name: seen for (unit, _), seen in zip(having, tested, strict=True)}
 
 
-def _unit(ledger: Ledger, demand: SuiteDemand, variant: str, pairing: Pairing) -> Unit:
-    items = ledger.of(demand.name, variant)
+def _unit(ledger: Ledger, suite: SuiteInfo, variant: str, pairing: Pairing) -> Unit:
+    items = ledger.of(suite.name, variant)
     baseline = None if variant == pairing.baseline else pairing.baseline
     if baseline is None:
-        return Unit(demand, variant, None, items, {}, rate_of(items))
-    other = ledger.of(demand.name, baseline)
+        return Unit(suite, variant, None, items, {}, rate_of(items))
+    other = ledger.of(suite.name, baseline)
     known = pairing.environments
     pairs = make_pairs(
         items,
         other,
-        on=demand.gate.on,
+        on=suite.gate.on,
         insist=pairing.insist,
         environments=(known.get(baseline, {}), known.get(variant, {})),
     )
-    return Unit(demand, variant, baseline, items, other, rate_of(items), pairs)
+    return Unit(suite, variant, baseline, items, other, rate_of(items), pairs)
 
 
-def _suite_verdict(unit: Unit, role: VariantRole) -> SuiteVerdict:
+def _suite_verdict(unit: Unit, role: VariantRole) -> SuiteResult:
     gated = role is VariantRole.CANDIDATE
     verdict: Verdict | None = None
     reasons, against = tuple(facts(unit)), 0
-    if gated and not unit.demand.partial:
+    if gated and not unit.suite.partial:
         verdict, reasons, against = judge(unit)
         if verdict is Verdict.PASS and nothing_demanded(unit):
             verdict, reasons = None, (NOT_KNOWN if unit.uncompared else NOTHING_DEMANDED,)
     notes = [*warnings(unit), *(without_baseline(unit) if gated else ())]
-    return SuiteVerdict(
-        suite=unit.demand.name,
-        category=unit.demand.category,
+    return SuiteResult(
+        suite=unit.suite.name,
+        category=unit.suite.category,
         variant=unit.variant,
         role=role,
         rate=unit.rate,
@@ -347,21 +346,21 @@ def _suite_verdict(unit: Unit, role: VariantRole) -> SuiteVerdict:
         reasons=reasons,
         warnings=tuple(notes),
         comparison=unit.comparison,
-        partial=unit.demand.partial,
+        partial=unit.suite.partial,
         against=against,
-        uncompared=gated and unit.uncompared and not unit.demand.partial,
+        uncompared=gated and unit.uncompared and not unit.suite.partial,
         unlike=unit.pairs.unlike if unit.pairs else (),
     )
 
 
-def _worst(verdicts: Sequence[SuiteVerdict]) -> Verdict | None:
+def _worst(verdicts: Sequence[SuiteResult]) -> Verdict | None:
     """The worst verdict; a pass only where every suite was compared with the baseline there is."""
     found = [row.verdict for row in verdicts if row.verdict is not None]
     found += [Verdict.INCONCLUSIVE for row in verdicts if row.uncompared]
     return min(found, key=SEVERITY.__getitem__, default=None)
 
 
-def _run_warnings(verdicts: Sequence[SuiteVerdict]) -> Iterator[str]:
+def _run_warnings(verdicts: Sequence[SuiteResult]) -> Iterator[str]:
     if open_suites := dict.fromkeys(row.suite for row in verdicts if row.uncompared):
         yield f"{names([*open_suites])}: {NOT_COMPARED}"
     if any(row.verdict is not None for row in verdicts):

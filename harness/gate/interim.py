@@ -11,8 +11,7 @@ from harness.gate.decision import Environments, Roles, judge_ledger
 from harness.gate.pairs import Items, Ledger, make_pairs
 from harness.gate.sequential import START, SequentialTest, sequential_test
 from harness.gate.statistics import holm
-from harness.gate.values import SuiteDemand
-from harness.results import Result, Verdict
+from harness.results import Result, SuiteInfo, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +36,14 @@ class InterimGate:
 
     def __init__(
         self,
-        demands: Sequence[SuiteDemand],
+        suites: Sequence[SuiteInfo],
         roles: Roles,
         baseline: str,
         *,
         environments: Environments | None = None,
         earlier: Ledger | None = None,
     ) -> None:
-        self._demands, self._roles, self._baseline = demands, roles, baseline
+        self._suites, self._roles, self._baseline = suites, roles, baseline
         self._environments = environments
         self._candidates = [n for n, role in roles.items() if role is VariantRole.CANDIDATE]
         self._ledger = Ledger(dict(earlier.items) if earlier else {})
@@ -60,10 +59,10 @@ class InterimGate:
         for result in results:
             self._ledger.add(result)
             new.setdefault((result.suite, result.variant), {})[result.case] = None
-        for demand in self._demands:
+        for suite in self._suites:
             for name in self._candidates:
-                if cases := new.get((demand.name, name)):
-                    self._go_on(demand, name, cases)
+                if cases := new.get((suite.name, name)):
+                    self._go_on(suite, name, cases)
         if not self._may_stop():
             return frozenset()
         report = judge_ledger(
@@ -72,7 +71,7 @@ class InterimGate:
                 d
                 if d.partial
                 else replace(d, cases=asked.get(d.name, 0), selected=asked.get(d.name, 0))
-                for d in self._demands
+                for d in self._suites
             ],
             self._roles,
             self._baseline,
@@ -83,15 +82,15 @@ class InterimGate:
         others = {row.suite for row in rows if row.verdict is not Verdict.REGRESSED}
         return frozenset(row.suite for row in rows) - others
 
-    def _go_on(self, demand: SuiteDemand, variant: str, cases: Iterable[str]) -> None:
+    def _go_on(self, suite: SuiteInfo, variant: str, cases: Iterable[str]) -> None:
         """Let the test of one candidate on one suite see the pairs of these cases."""
-        mine = self._ledger.of(demand.name, variant)
-        base = self._ledger.of(demand.name, self._baseline)
+        mine = self._ledger.of(suite.name, variant)
+        base = self._ledger.of(suite.name, self._baseline)
         items: Items = {case: mine[case] for case in cases}
         others: Items = {case: base[case] for case in cases if case in base}
-        pairs = make_pairs(items, others, on=demand.gate.on, insist=False)
-        before = self._progress.get((demand.name, variant), _Progress())
-        self._progress[demand.name, variant] = _Progress(
+        pairs = make_pairs(items, others, on=suite.gate.on, insist=False)
+        before = self._progress.get((suite.name, variant), _Progress())
+        self._progress[suite.name, variant] = _Progress(
             test=sequential_test(pairs, items, before.test),
             pairs=before.pairs + len(pairs.cases),
             change=before.change + float(pairs.changes.sum()),
@@ -102,20 +101,20 @@ class InterimGate:
         shown: list[set[str]] = []
         for name in self._candidates:
             whole = [
-                (demand, seen)
-                for demand in self._demands
-                if not demand.partial
-                and (seen := self._progress.get((demand.name, name)))
+                (suite, seen)
+                for suite in self._suites
+                if not suite.partial
+                and (seen := self._progress.get((suite.name, name)))
                 and seen.pairs
             ]
             adjusted = holm([seen.test.p for _, seen in whole])
             shown.append(
                 {
-                    demand.name
-                    for (demand, seen), p in zip(whole, adjusted, strict=True)
+                    suite.name
+                    for (suite, seen), p in zip(whole, adjusted, strict=True)
                     # Sums differ from means by rounding: the gate decides at the very bar.
-                    if p <= demand.gate.alpha
-                    and -seen.change / seen.pairs > demand.gate.margin - ROUNDING
+                    if p <= suite.gate.alpha
+                    and -seen.change / seen.pairs > suite.gate.margin - ROUNDING
                 }
             )
         return bool(shown and set.intersection(*shown))

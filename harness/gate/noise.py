@@ -6,35 +6,10 @@ It informs: no decision uses it, and no flaky case is dropped.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from harness.gate.pairs import Item, Items, collect
 from harness.gate.statistics import wilson
-from harness.results import Result
-
-
-@dataclass(frozen=True, slots=True)
-class NoiseFloor:
-    """One suite and variant, generated twice (A/A).
-
-    `flip_rate` is the chance that two answers to one case, one of each run, are judged
-    differently, with a 95 % interval. `flaky` names the cases that neither always pass nor always
-    fail. `left_out` counts cases that one run lacks or that hold an error or a skip.
-    """
-
-    suite: str
-    variant: str
-    pairs: int
-    flip_rate: float
-    low: float
-    high: float
-    flaky: tuple[str, ...]
-    left_out: int
-
-    @property
-    def ci(self) -> tuple[float, float] | None:
-        """The interval for `flip_rate`; None without a pair."""
-        return (self.low, self.high) if self.pairs else None
+from harness.results import NoiseFloor, Result
 
 
 def noise_floor(first: Iterable[Result], second: Iterable[Result]) -> tuple[NoiseFloor, ...]:
@@ -42,14 +17,6 @@ def noise_floor(first: Iterable[Result], second: Iterable[Result]) -> tuple[Nois
     once, again = collect(first), collect(second)
     both = sorted(once.items.keys() & again.items.keys())
     return tuple(_floor(*key, once.items[key], again.items[key]) for key in both)
-
-
-def flaky_cases(results: Iterable[Result]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The cases of each suite and variant whose own repeats disagree."""
-    return {
-        key: tuple(sorted(item.case for item in items.values() if 0.0 < item.share < 1.0))
-        for key, items in sorted(collect(results).items.items())
-    }
 
 
 def _floor(suite: str, variant: str, once: Items, again: Items) -> NoiseFloor:

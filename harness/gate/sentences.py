@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.common import GateSettings
 from harness.gate.pairs import Pairs
 from harness.gate.sequential import METHOD
-from harness.gate.values import Comparison, Rate
+from harness.results import Comparison, Rate
 
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 MOST_NAMES = 5

@@ -12,8 +12,7 @@ from harness.gate.comparison import paired_test
 from harness.gate.decision import Environments, judge_ledger
 from harness.gate.pairs import Items, Ledger, PairEnvironments, Pairs, collect, make_pairs, renamed
 from harness.gate.statistics import holm, spread
-from harness.gate.values import GateReport, SuiteDemand
-from harness.results import Result
+from harness.results import GateReport, Result, SuiteInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +169,14 @@ def compare_ledgers(
     )
     common = _common_suites(ledger, tuple(runs))
     bars = settings or {}
-    demands = []
+    suites = []
     for suite in common:
         cases = min(len(ledger.of(suite, name)) for name in runs)
         gate = bars.get(suite, GateSettings())
-        demands.append(SuiteDemand(suite, categories[suite], gate, cases, cases))
+        suites.append(SuiteInfo(suite, categories[suite], "", "", gate, cases, cases))
     report = judge_ledger(
         _only(ledger, common),
-        demands,
+        suites,
         _roles(tuple(runs)),
         next(iter(runs)),
         insist=insist,

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from harness.evaluation import exit_code
-from harness.gate import Verdict
 from harness.nightly.config import Alerts, Webhook
 from harness.nightly.ranking import matrices_to_markdown
 from harness.nightly.values import Finding, Night, night_to_json
 from harness.reports.files import whole_file
 from harness.reports.markdown import escaped
 from harness.reports.words import because, label, listed, moment, percent, points
+from harness.results import Verdict
 
 MOST_CASES = 5
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.backends import Models, models_of
 from harness.config import Form, Said, Settings, Value, VariantSettings, read_config
-from harness.gate import Verdict
+from harness.results import Verdict
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 

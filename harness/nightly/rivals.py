@@ -11,18 +11,15 @@ from harness.config import Settings
 from harness.evaluation import RunReport, StoredVariant, find_stored, judge_stored
 from harness.gate import (
     EARLY_STOP,
-    Comparison,
     Items,
     PairEnvironments,
     PairwiseComparison,
-    SuiteVerdict,
-    Verdict,
     compare_pairwise,
     differences,
 )
 from harness.nightly.values import Finding, Night, NightRate, Rival
 from harness.reports.words import listed, moment, plural
-from harness.results import Result, RunInfo, VariantInfo
+from harness.results import Comparison, Result, RunInfo, SuiteResult, VariantInfo, Verdict
 from harness.store import Store
 
 
@@ -98,7 +95,7 @@ class Uncompared:
 
 
 def uncompared(
-    before: StoredVariant, after: StoredVariant, rows: Iterable[SuiteVerdict], since: str
+    before: StoredVariant, after: StoredVariant, rows: Iterable[SuiteResult], since: str
 ) -> Iterator[Uncompared]:
     """What the comparisons left out; `since` says what `before` is: "last night"."""
     suites = [row.suite for row in rows if _left_some(row)]
@@ -123,7 +120,7 @@ def notes_of(found: Iterable[Uncompared]) -> Iterator[str]:
         yield f"{listed(names, MOST_NAMES)} in {suite}: {why}"
 
 
-def _left_some(row: SuiteVerdict) -> bool:
+def _left_some(row: SuiteResult) -> bool:
     seen = row.comparison
     return seen is None or bool(
         seen.refused or seen.left_out or seen.only_baseline or seen.only_candidate
@@ -335,7 +332,7 @@ def _compared(
     return findings, list(uncompared(before, after, rows, meeting.since))
 
 
-def _paired_verdict(row: SuiteVerdict) -> Verdict | None:
+def _paired_verdict(row: SuiteResult) -> Verdict | None:
     """What the pairs say; bars and errors are the business of the run's own gate."""
     if row.comparison is None:
         return None
@@ -344,7 +341,7 @@ def _paired_verdict(row: SuiteVerdict) -> Verdict | None:
     return Verdict.PASS
 
 
-def _finding(rival: Rival, row: SuiteVerdict, verdict: Verdict | None, command: str) -> Finding:
+def _finding(rival: Rival, row: SuiteResult, verdict: Verdict | None, command: str) -> Finding:
     seen: Comparison | None = row.comparison
     return Finding(
         rival=rival,

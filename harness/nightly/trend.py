@@ -8,13 +8,13 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from harness.gate import Verdict
 from harness.nightly.ranking import LEGEND, SPOKEN, matrices_of
 from harness.nightly.values import Finding, Night, NightRate, Rival
 from harness.reports import words
 from harness.reports.files import whole_file
 from harness.reports.html.drawing import sparkline
 from harness.reports.templates import content_policy, page_style, template
+from harness.results import Verdict
 
 WIDTH, HEIGHT = 260.0, 44.0
 _AGAINST = {

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from harness.gate import PairwiseComparison, Verdict
+from harness.gate import PairwiseComparison
 from harness.reports.words import label
+from harness.results import Verdict
 
 
 class Rival(StrEnum):

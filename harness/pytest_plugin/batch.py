@@ -19,9 +19,8 @@ from harness.common import HarnessError, InputError, MachineryError, Problem, Va
 from harness.common.console import Terminal
 from harness.config import Settings
 from harness.evaluation import RunReport, Variants, reopen, run
-from harness.gate import SuiteVerdict
 from harness.reports import Progress
-from harness.results import Observer, Result, ignore
+from harness.results import Observer, Result, SuiteResult, ignore
 from harness.suites import Case, Suite
 
 Key = tuple[str, str, str]  # suite, case, variant
@@ -41,7 +40,7 @@ class Batch:
         self.interrupted = False  # while it ran: the engine may still be at work
         self._told = False
         self._results: dict[Key, list[Result]] = {}
-        self._verdicts: dict[tuple[str, str], SuiteVerdict] = {}
+        self._verdicts: dict[tuple[str, str], SuiteResult] = {}
 
     @property
     def started(self) -> bool:
@@ -73,7 +72,7 @@ class Batch:
         """The repeats of one case and variant; none where its suite stopped early."""
         return self._results.get(key, [])
 
-    def verdict(self, suite: str, variant: str) -> SuiteVerdict:
+    def verdict(self, suite: str, variant: str) -> SuiteResult:
         """What the gate says of one suite and variant."""
         return self._verdicts[suite, variant]
 

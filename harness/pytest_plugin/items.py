@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 
 from harness.common import HarnessError, InputError, Variant, VariantRole
-from harness.gate import SuiteVerdict, Verdict
 from harness.pytest_plugin.batch import Batch, Key, progress_of
 from harness.pytest_plugin.collecting import batch_of, load
 from harness.pytest_plugin.options import refuse, remember
-from harness.results import Outcome, Result
+from harness.results import Outcome, Result, SuiteResult, Verdict
 from harness.suites import Case, Suite
 
 GO_ON = "  machinery, not the model: mend it and run the same command; finished answers are kept"
@@ -49,7 +48,7 @@ PASSED = Ruling(Kind.PASSED)
 
 
 def rule_case(
-    results: Sequence[Result], verdict: SuiteVerdict, bar: float | None = None, failure: str = ""
+    results: Sequence[Result], verdict: SuiteResult, bar: float | None = None, failure: str = ""
 ) -> Ruling:
     """The outcome of one case and variant; `results` are its repeats, `bar` the least pass rate.
 
@@ -79,7 +78,7 @@ def _broken(what: str, failure: str) -> Ruling:
     return Ruling(Kind.ERROR, "\n".join([what, *cause, GO_ON]))
 
 
-def rule_gate(verdict: SuiteVerdict) -> Ruling:
+def rule_gate(verdict: SuiteResult) -> Ruling:
     """The outcome of one suite's gate for one candidate."""
     text = "\n".join((*verdict.reasons, *(f"warning: {w}" for w in verdict.warnings)))
     if verdict.verdict is None:
@@ -102,7 +101,7 @@ def describe(result: Result) -> str:
     return "\n".join([result.reason or "failed", *more, f"  answer: {shown!r}"])
 
 
-def _tolerated(result: Result, verdict: SuiteVerdict, bar: float | None) -> str:
+def _tolerated(result: Result, verdict: SuiteResult, bar: float | None) -> str:
     """Why this failing case does not make the run red; empty where it does."""
     if verdict.role is not VariantRole.CANDIDATE:
         return f"{verdict.role}: {result.reason}"
@@ -114,7 +113,7 @@ def _tolerated(result: Result, verdict: SuiteVerdict, bar: float | None) -> str:
     return ""
 
 
-def _standing(verdict: SuiteVerdict, bar: float | None) -> str:
+def _standing(verdict: SuiteResult, bar: float | None) -> str:
     """`54/60 ≥ 0.90`: how the suite stands against its bar."""
     counted = f"{verdict.rate.passed}/{verdict.rate.n}"
     return f"{counted}, no regression" if bar is None else f"{counted} ≥ {bar:.2f}"

@@ -14,10 +14,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field, create_model
 
 from harness.common import GateSettings, JsonValue, VariantRole
-from harness.gate import SuiteVerdict, Verdict
 from harness.reports.scorecard import Scorecard
 from harness.reports.sections import SECTIONS, Frozen
-from harness.results import RunInfo, SuiteInfo, Trend, VariantInfo
+from harness.results import RunInfo, SuiteInfo, SuiteResult, Trend, VariantInfo, Verdict
 
 SCHEMA_VERSION: Literal[1] = 1
 # Always among the extras, in this order; those of later sections only where they have rows.
@@ -268,7 +267,7 @@ def publish(scorecard: Scorecard) -> ScorecardDocument:
     )
 
 
-def _category(row: SuiteVerdict) -> Category:
+def _category(row: SuiteResult) -> Category:
     """Return one suite's result for one variant; what was not decided has no `gate`."""
     rate, seen = row.rate, row.comparison
     gate = None

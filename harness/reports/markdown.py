@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from harness.common import VariantRole
-from harness.gate import SuiteVerdict
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.words import (
     answered,
@@ -17,6 +16,7 @@ from harness.reports.words import (
     probability,
     span,
 )
+from harness.results import SuiteResult
 
 _HEAD = (
     "| suite | variant | passed | rate | 95 % | change | 95 % | p (Holm) | verdict |\n"
@@ -65,7 +65,7 @@ def _verdict(card: VariantVerdict, scorecard: Scorecard) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(row: SuiteVerdict) -> str:
+def _row(row: SuiteResult) -> str:
     rate, seen = row.rate, row.comparison if row.verdict else None
     standing = f"no verdict: {row.partial}" if row.partial else "no verdict"
     if row.role is not VariantRole.CANDIDATE:

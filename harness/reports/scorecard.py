@@ -11,11 +11,18 @@ from functools import cached_property
 from typing import Literal
 
 from harness.common import VariantRole, digest
-from harness.gate import GateReport, NoiseFloor, SuiteVerdict, Verdict
 from harness.gate.sequential import METHOD as MAY_STOP_EARLY
 from harness.reports.sections import Extras
 from harness.reports.words import listed
-from harness.results import RunInfo, Trend, VariantInfo
+from harness.results import (
+    GateReport,
+    NoiseFloor,
+    RunInfo,
+    SuiteResult,
+    Trend,
+    VariantInfo,
+    Verdict,
+)
 
 BLIND = "too few cases to see a drop of any size: a pass says nothing about a loss there"
 _BECAUSE = {
@@ -79,7 +86,7 @@ class Scorecard:
         found = [each for each in self.variants if each.info.role is VariantRole.CANDIDATE]
         return tuple(sorted(found, key=lambda each: order.index(each.verdict)))
 
-    def rows(self, *, suite: str = "", variant: str = "") -> tuple[SuiteVerdict, ...]:
+    def rows(self, *, suite: str = "", variant: str = "") -> tuple[SuiteResult, ...]:
         """Return the results of one suite, of one variant, or of both."""
         return tuple(
             row
@@ -87,7 +94,7 @@ class Scorecard:
             if (not suite or row.suite == suite) and (not variant or row.variant == variant)
         )
 
-    def warnings_of(self, row: SuiteVerdict) -> tuple[str, ...]:
+    def warnings_of(self, row: SuiteResult) -> tuple[str, ...]:
         """Return the gate's warnings about a verdict, and whether a pass could be no other.
 
         A pass by `non_inferiority` is shown, and a test that may stop early has no such figure.
@@ -101,7 +108,7 @@ class Scorecard:
         blind = passed and unseeing and row.suite not in shown
         return (*row.warnings, *([BLIND] if blind else []))
 
-    def past(self, row: SuiteVerdict) -> tuple[float, ...]:
+    def past(self, row: SuiteResult) -> tuple[float, ...]:
         """Return the rates of a row's suite and variant in earlier runs, and in this one."""
         for trend in self.history:
             if (trend.suite, trend.variant) == (row.suite, row.variant):
@@ -125,7 +132,7 @@ def build_scorecard(
     return Scorecard(info, report, kind, tuple(noise), own, extras or {})
 
 
-def _judged(info: VariantInfo, run: RunInfo, rows: tuple[SuiteVerdict, ...]) -> VariantVerdict:
+def _judged(info: VariantInfo, run: RunInfo, rows: tuple[SuiteResult, ...]) -> VariantVerdict:
     """Judge a variant by all of its suites, the worst verdict first.
 
     It passes only where all of its suites were decided. What was not compared with the baseline
@@ -167,7 +174,7 @@ def _summary(
     baseline: str | None,
     verdict: Verdict | None,
     blocking: Mapping[Verdict, tuple[str, ...]],
-    rows: tuple[SuiteVerdict, ...],
+    rows: tuple[SuiteResult, ...],
 ) -> str:
     """Say the verdict on one variant in one sentence."""
     if info.role is VariantRole.BASELINE:

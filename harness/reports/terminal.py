@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.common import VariantRole
-from harness.gate import SuiteVerdict
 from harness.reports.files import ReportPaths
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.words import (
@@ -30,7 +29,7 @@ from harness.reports.words import (
     sight,
     span,
 )
-from harness.results import Verdict
+from harness.results import SuiteResult, Verdict
 
 
 def print_summary(
@@ -96,7 +95,7 @@ class _Printer:
         names = ("", "passed", "rate (95 %)", "change (95 %)", "verdict")
         return tuple(self.text(name, "dim") for name in names)
 
-    def cells(self, row: SuiteVerdict) -> tuple[Text, ...]:
+    def cells(self, row: SuiteResult) -> tuple[Text, ...]:
         rate, seen = row.rate, row.comparison if row.verdict else None
         standing = "not gated" if row.role is VariantRole.CANDIDATE else row.role.value
         if row.partial:

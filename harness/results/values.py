@@ -18,16 +18,6 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
-class Verdict(StrEnum):
-    """The decision on one suite and candidate, and on a run. The first that holds wins."""
-
-    ERROR = "error"
-    REGRESSED = "regressed"
-    BELOW_THRESHOLD = "below_threshold"
-    INCONCLUSIVE = "inconclusive"
-    PASS = "pass"
-
-
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """One check on one answer; `turn` counts from 0."""
@@ -113,6 +103,12 @@ class SuiteInfo:
     selected: int
     sampling: Mapping[str, JsonValue] = field(default_factory=dict)
 
+    @property
+    def partial(self) -> str:
+        """ "7 of 60 cases" where only a part is selected; else an empty string."""
+        whole = self.selected >= self.cases
+        return "" if whole else f"{self.selected} of {self.cases} cases"
+
 
 @dataclass(frozen=True, slots=True)
 class VariantInfo:
@@ -168,22 +164,3 @@ class RunInfo:
     def answered(self) -> tuple[VariantInfo, ...]:
         """The variants that answered in this run: all but a baseline from elsewhere."""
         return tuple(v for v in self.variants if not (self.source and v.name == self.baseline))
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """An earlier run's rate."""
-
-    run: str
-    started: str
-    pass_rate: float
-    verdict: Verdict | None
-
-
-@dataclass(frozen=True, slots=True)
-class Trend:
-    """Earlier rates of one suite and variant, oldest first; this run's own is not among them."""
-
-    suite: str
-    variant: str
-    points: tuple[Past, ...]

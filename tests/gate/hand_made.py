@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.common import GateSettings, VariantRole
-from harness.gate import GateReport, SuiteDemand, SuiteVerdict, decide
-from harness.results import Outcome, Result, signature_from_json
+from harness.gate import decide
+from harness.results import GateReport, Outcome, Result, SuiteInfo, SuiteResult, signature_from_json
 
 OUTCOMES = {"P": Outcome.PASS, "F": Outcome.FAIL, "E": Outcome.ERROR, "S": Outcome.SKIPPED}
 ROLES = {"base": VariantRole.BASELINE, "new": VariantRole.CANDIDATE}
@@ -60,13 +60,13 @@ def table(
 
 def demand(
     cases: int, settings: GateSettings | None = None, suite: str = "s", selected: int | None = None
-) -> SuiteDemand:
+) -> SuiteInfo:
     """A demand on a suite that is selected whole."""
     chosen = cases if selected is None else selected
-    return SuiteDemand(suite, "format", settings or GateSettings(), cases, chosen)
+    return SuiteInfo(suite, "format", "", "", settings or GateSettings(), cases, chosen)
 
 
-def verdict_of(report: GateReport, suite: str = "s", variant: str = "new") -> SuiteVerdict:
+def verdict_of(report: GateReport, suite: str = "s", variant: str = "new") -> SuiteResult:
     """The one row of the report on this suite and variant."""
     (row,) = (r for r in report.suites if (r.suite, r.variant) == (suite, variant))
     return row
@@ -74,7 +74,7 @@ def verdict_of(report: GateReport, suite: str = "s", variant: str = "new") -> Su
 
 def judged(
     results: Iterator[Result], settings: GateSettings | None = None, *, n: int, insist: bool = False
-) -> SuiteVerdict:
+) -> SuiteResult:
     """The verdict on variant `new` against `base` in the only suite `s`."""
     report = decide(results, [demand(n, settings)], ROLES, "base", insist=insist)
     return verdict_of(report)
@@ -82,6 +82,6 @@ def judged(
 
 def alone(
     results: Iterator[Result], settings: GateSettings | None = None, *, n: int
-) -> SuiteVerdict:
+) -> SuiteResult:
     """The verdict on variant `new` without a baseline, in the only suite `s`."""
     return verdict_of(decide(results, [demand(n, settings)], {"new": VariantRole.CANDIDATE}, None))

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.common import GateSettings, InputError, VariantRole, digest
-from harness.gate import Verdict, decide, load_baseline, save_baseline
-from harness.results import Result, RunInfo, SuiteInfo, VariantInfo
+from harness.gate import decide, load_baseline, save_baseline
+from harness.results import Result, RunInfo, SuiteInfo, VariantInfo, Verdict
 from tests.gate.hand_made import demand, result, rows, verdict_of
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from bench import gate_simulation as simulation
 from bench.statistics_tables import TABLES
-from harness.gate import Verdict, decide
+from harness.gate import decide
+from harness.results import Verdict
 from tests.gate.hand_made import ROLES, demand, table
 
 RUNS = 4_000

@@ -8,8 +8,8 @@ from itertools import chain
 import pytest
 
 from harness.common import GateSettings
-from harness.gate import Verdict, decide
-from harness.results import Result
+from harness.gate import decide
+from harness.results import Result, Verdict
 from tests.gate.hand_made import ROLES, demand, judged, result, rows, table, verdict_of
 
 

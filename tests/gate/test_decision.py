@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.common import GateSettings, InputError, VariantRole
-from harness.gate import Verdict, decide
+from harness.gate import decide
+from harness.results import Verdict
 from tests.gate.hand_made import ROLES, alone, demand, judged, result, rows, table, verdict_of
 from tests.steps import steps
 

@@ -7,13 +7,14 @@ import math
 import pytest
 
 from harness.common import GateSettings
-from harness.gate import SuiteDemand, Verdict, decide
+from harness.gate import decide
 from harness.gate.sequential import METHOD, log_e_value
+from harness.results import SuiteInfo, Verdict
 from tests.gate.hand_made import ROLES, result, table, verdict_of
 
 
-def demand(cases: int, name: str = "s") -> SuiteDemand:
-    return SuiteDemand(name, "format", GateSettings(), cases, cases)
+def demand(cases: int, name: str = "s") -> SuiteInfo:
+    return SuiteInfo(name, "format", "", "", GateSettings(), cases, cases)
 
 
 def test_the_p_value_is_the_best_of_all_looks() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from harness.common import GateSettings, VariantRole
-from harness.gate import GateReport, InterimGate, SuiteDemand, Verdict, collect, decide
-from harness.results import Outcome, Result
+from harness.gate import InterimGate, collect, decide
+from harness.results import GateReport, Outcome, Result, SuiteInfo, Verdict
 
 ROLES = {
     "base": VariantRole.BASELINE,
@@ -53,7 +53,7 @@ def test_each_look_says_what_the_whole_gate_says(seed: int, earlier: bool) -> No
     rng = random.Random(seed)
     losses = {suite: rng.choice([0.05, 0.3, 0.6]) for suite in GATES}
     demands = [
-        SuiteDemand(suite, "c", gate, 90, 60 if suite == "part" else 90)
+        SuiteInfo(suite, "c", "", "", gate, 90, 60 if suite == "part" else 90)
         for suite, gate in GATES.items()
     ]
     looks = [
@@ -75,7 +75,7 @@ def test_each_look_says_what_the_whole_gate_says(seed: int, earlier: bool) -> No
             [
                 demand
                 if demand.partial
-                else SuiteDemand(demand.name, "c", demand.gate, 15 * number, 15 * number)
+                else SuiteInfo(demand.name, "c", "", "", demand.gate, 15 * number, 15 * number)
                 for demand in demands
             ],
             ROLES,
@@ -99,7 +99,7 @@ def test_the_whole_gate_is_asked_only_where_a_suite_may_stop(
 
     monkeypatch.setattr("harness.gate.interim.judge_ledger", judge)
     rng = random.Random(1)
-    gate = InterimGate([SuiteDemand("plain", "c", GateSettings(), 600, 600)], ROLES, "base")
+    gate = InterimGate([SuiteInfo("plain", "c", "", "", GateSettings(), 600, 600)], ROLES, "base")
     for look in range(40):
         new = [r for n in range(10) for r in results(rng, "plain", 10 * look + n, 0.1)]
         assert gate.look(new, {"plain": 10 * (look + 1)}) == frozenset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.gate import flaky_cases, noise_floor
+from harness.gate import noise_floor
 from harness.gate.statistics import wilson
 from tests.gate.hand_made import result, rows
 
@@ -35,7 +35,3 @@ def test_a_case_that_was_asked_differently_is_left_out() -> None:
     (floor,) = noise_floor([result("a", case_hash="x")], [result("a", case_hash="y")])
 
     assert (floor.pairs, floor.left_out, floor.low, floor.high) == (0, 1, 0.0, 1.0)
-
-
-def test_flaky_cases_are_those_whose_own_repeats_disagree() -> None:
-    assert flaky_cases(rows(["PP", "PF", "FF"])) == {("s", "new"): ("c001",)}

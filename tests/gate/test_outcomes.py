@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.common import GateSettings
-from harness.gate import SuiteDemand, Verdict, decide
+from harness.gate import decide
+from harness.results import SuiteInfo, Verdict
 from tests.gate.hand_made import ROLES, alone, judged, result, rows, table
 
 
@@ -195,7 +196,7 @@ def test_a_suite_that_the_baseline_does_not_know_is_judged_by_its_bars() -> None
 def test_a_run_with_such_a_suite_does_not_pass_as_a_whole() -> None:
     results = chain(rows("PPP", suite="new-one"), table(0, 0, 3))
     demands = [
-        SuiteDemand(name, "format", GateSettings(min_pass_rate=0.5), 3, 3)
+        SuiteInfo(name, "format", "", "", GateSettings(min_pass_rate=0.5), 3, 3)
         for name in ("s", "new-one")
     ]
     report = decide(results, demands, ROLES, "base")

@@ -7,8 +7,8 @@ from itertools import chain
 import pytest
 
 from harness.common import GateSettings, InputError, VariantRole
-from harness.gate import Verdict, compare
-from harness.results import Result
+from harness.gate import compare
+from harness.results import Result, Verdict
 from tests.gate.hand_made import result, rows, verdict_of
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.common import InputError
-from harness.gate import Verdict
 from harness.nightly import load_config
+from harness.results import Verdict
 
 
 def said(folder: Path, text: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.gate import Verdict
 from harness.pytest_plugin.items import GO_ON, Kind, rule_case
+from harness.results import Verdict
 from tests.gate.hand_made import alone, result, rows
 
 BROKEN = replace(alone(rows("PE"), n=2), verdict=Verdict.ERROR)

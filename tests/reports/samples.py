@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.common import GateSettings, VariantRole
-from harness.gate import Comparison, GateReport, Rate, SuiteVerdict, Verdict
 from harness.reports import Scorecard, build_scorecard
-from harness.results import CheckResult, Outcome, Result, RunInfo, SuiteInfo, VariantInfo
+from harness.results import (
+    CheckResult,
+    Comparison,
+    GateReport,
+    Outcome,
+    Rate,
+    Result,
+    RunInfo,
+    SuiteInfo,
+    SuiteResult,
+    VariantInfo,
+    Verdict,
+)
 
 VARIANTS = {
     "base": VariantRole.BASELINE,
@@ -150,8 +161,8 @@ def row(
     reasons: tuple[str, ...] = (),
     comparison: Comparison | None = None,
     warnings: tuple[str, ...] = (),
-) -> SuiteVerdict:
-    return SuiteVerdict(
+) -> SuiteResult:
+    return SuiteResult(
         suite=name,
         category=SUITES[name],
         variant=variant_name,

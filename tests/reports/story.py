@@ -6,9 +6,16 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from harness.gate import GateReport, SuiteDemand, decide
+from harness.gate import decide
 from harness.reports import ExtrasCount, Scorecard, build_scorecard
-from harness.results import CheckResult, HaystackCell, Outcome, Result, RunInfo
+from harness.results import (
+    CheckResult,
+    GateReport,
+    HaystackCell,
+    Outcome,
+    Result,
+    RunInfo,
+)
 from tests.reports.samples import INJECTION, SUITES, VARIANTS, info, suite, variant
 
 LENGTHS, DEPTHS = (512, 1024, 1536), (0.0, 0.5, 1.0)
@@ -217,5 +224,4 @@ _SHAPES = {
 
 def _report(results: Iterable[Result]) -> GateReport:
     """The gate's own decision."""
-    demands = [SuiteDemand.of(each) for each in _info(1).suites]
-    return decide(results, demands, VARIANTS, "base")
+    return decide(results, _info(1).suites, VARIANTS, "base")

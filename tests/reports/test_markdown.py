@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from harness.gate import GateReport, Verdict
 from harness.reports import build_scorecard, to_markdown
+from harness.results import GateReport, Verdict
 from tests.reports.samples import info, rate, row, small, suite
 
 HERE = Path(__file__).parent

@@ -15,11 +15,10 @@ from typing import Any, TextIO
 
 import pytest
 
-from harness.gate import GateReport
 from harness.reports import Scorecard, build_scorecard
 from harness.reports.html import Page as WrittenPage
 from harness.reports.html.cases import LIMITS, Shortener
-from harness.results import CheckResult, Outcome, Result
+from harness.results import CheckResult, GateReport, Outcome, Result
 from tests.reports.conftest import LargeReport
 from tests.reports.samples import INJECTION, info, result, small, suite, variant
 from tests.reports.story import story

@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from harness.common import InputError
-from harness.gate import SuiteDemand, decide
+from harness.gate import decide
 from harness.reports import build_scorecard, load_run, write_reports
 from harness.reports.reading import COLUMNS
 from harness.results import Result
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     """The report of two cases on two variants."""
     record = info(suites=(suite("invoices", 2),), variants=(variant("base"), variant("repaired")))
     roles = {name: VARIANTS[name] for name in ("base", "repaired")}
-    gate = decide(results(), [SuiteDemand.of(record.suites[0])], roles, "base")
+    gate = decide(results(), [record.suites[0]], roles, "base")
     return write_reports(tmp_path, record.id, build_scorecard(record, gate), results).directory
 
 

@@ -9,8 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from harness.common import VariantRole
-from harness.gate import GateReport, Rate, SuiteVerdict, Verdict
 from harness.reports import Scorecard, ScorecardDocument, build_scorecard, publish, scorecard_schema
+from harness.results import GateReport, Rate, SuiteResult, Verdict
 from tests.reports.samples import against_base, info, rate, report, row, small, suite, variant
 from tests.reports.story import story
 
@@ -139,11 +139,11 @@ def test_a_signature_changes_with_all_that_numbers_depend_on() -> None:
     assert build_scorecard(info(seconds=9.0), report()).signature == base.signature
 
 
-def _decided(name: str, verdict: Verdict | None) -> SuiteVerdict:
+def _decided(name: str, verdict: Verdict | None) -> SuiteResult:
     return row(name, "repaired", rate(38, 40, 0.83, 0.99), verdict, ("a reason.",))
 
 
-def _card(*rows: SuiteVerdict) -> Scorecard:
+def _card(*rows: SuiteResult) -> Scorecard:
     made = info(
         suites=(suite("invoices", 40), suite("languages", 40)),
         variants=(variant("base"), variant("repaired")),

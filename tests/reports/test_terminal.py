@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from harness.common.console import Terminal
-from harness.gate import GateReport, Verdict
 from harness.reports import ReportPaths, Scorecard, build_scorecard, print_summary
+from harness.results import GateReport, Verdict
 from tests.reports.samples import against_base, info, rate, report, row, small, suite, variant
 
 HOME = Path("reports") / "2026-11-21-1033-7f3a"

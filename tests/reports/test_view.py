@@ -4,21 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from harness.gate import GateReport, SuiteVerdict, Verdict
 from harness.reports import build_scorecard
 from harness.reports.html.view import PageView, Spotlight, page_view
-from harness.results import Outcome
+from harness.results import GateReport, Outcome, SuiteResult, Verdict
 from tests.reports.samples import against_base, info, rate, result, row, small, suite, variant
 
 
-def view(*rows: SuiteVerdict, spotlight: Spotlight | None = None) -> PageView:
+def view(*rows: SuiteResult, spotlight: Spotlight | None = None) -> PageView:
     """The page of a run of the suite `invoices`, with one candidate per row."""
     variants = (variant("base"), *(variant(each.variant) for each in rows))
     made = info(suites=(suite("invoices", 40),), variants=variants)
     return page_view(build_scorecard(made, GateReport(rows, None)), spotlight or Spotlight())
 
 
-def judged(name: str, verdict: Verdict | None, *worse: str) -> SuiteVerdict:
+def judged(name: str, verdict: Verdict | None, *worse: str) -> SuiteResult:
     """A candidate's row."""
     against = against_base(40, -0.1, -0.2, 0.0, 0.01, 0.01, worse, ())
     return row("invoices", name, rate(30, 40, 0.6, 0.86), verdict, ("a reason",), against)
@@ -140,7 +139,7 @@ BLIND = (
 )
 
 
-def unseeing(verdict: Verdict, method: str = "one-sided McNemar mid-p") -> SuiteVerdict:
+def unseeing(verdict: Verdict, method: str = "one-sided McNemar mid-p") -> SuiteResult:
     """A candidate's row of a suite that sees no drop at all."""
     plain = judged("repaired", verdict)
     assert plain.comparison is not None

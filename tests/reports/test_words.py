@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.gate import Verdict
 from harness.reports import words
+from harness.results import Verdict
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from typing import Any, TextIO
 from markupsafe import Markup
 
 from harness.common import VariantRole
-from harness.gate import SuiteVerdict
 from harness.reports.document import ScorecardDocument, embedded, publish
 from harness.reports.html.cases import FIELDS, Shortener, case_row
 from harness.reports.html.drawing import DeltaScale, delta_strip, rate_strip, sparkline
@@ -19,7 +18,7 @@ from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.sections import SECTIONS
 from harness.reports.templates import asset, content_policy, page_style, template
 from harness.reports.words import answered, drawn, listed, plural, sight
-from harness.results import Outcome, Result, SuiteInfo, Verdict
+from harness.results import Outcome, Result, SuiteInfo, SuiteResult, Verdict
 
 _NAMED = 3  # candidates that a headline names
 FIRST = 3  # cases to look at first: what a reader takes in within a minute
@@ -81,7 +80,7 @@ class CaseLink:
 class Blocking:
     """A suite that stands in a candidate's way; `broken` says what machinery said, if it broke."""
 
-    row: SuiteVerdict
+    row: SuiteResult
     cases: tuple[CaseLink, ...]
     more: int
     broken: str
@@ -116,7 +115,7 @@ class CandidateView:
 class RowView:
     """One variant in one suite."""
 
-    row: SuiteVerdict
+    row: SuiteResult
     baseline_rate: float | None
     standing: str
 

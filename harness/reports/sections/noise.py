@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from harness.gate import NoiseFloor
 from harness.reports.sections.base import Section, legend, share, table
 from harness.reports.words import listed, span
-from harness.results import Result, RunInfo
+from harness.results import NoiseFloor, Result, RunInfo
 
 
 class NoiseSection(Section[NoiseFloor]):

@@ -21,8 +21,7 @@ from harness.common import (
 )
 from harness.config import Settings, select_files
 from harness.evaluation import decide_run
-from harness.gate import GateReport, SuiteVerdict, Verdict
-from harness.results import Outcome, Result, RunInfo, VariantInfo
+from harness.results import GateReport, Outcome, Result, RunInfo, SuiteResult, VariantInfo, Verdict
 from harness.store import Store, find_run
 from harness.suites import Case, Position, Suite, load_suites
 from harness.training.repair.blocks import check_blocks
@@ -85,7 +84,7 @@ class Target:
     suite: Suite
     fix: FixSettings
     split: Split
-    found: SuiteVerdict
+    found: SuiteResult
     weak: frozenset[Position]
     passed: frozenset[str]
 
@@ -225,7 +224,7 @@ def _failing_variant(info: RunInfo, verdicts: GateReport, options: FixOptions) -
     return options.variant or next(iter(failing), None)
 
 
-def _fails(row: SuiteVerdict, variant: str) -> bool:
+def _fails(row: SuiteResult, variant: str) -> bool:
     return row.variant == variant and row.verdict in FAILING
 
 
@@ -279,7 +278,7 @@ def _baseline(
 
 
 def _chosen(
-    suites: Sequence[Suite], failed: Mapping[str, SuiteVerdict], named: Sequence[str]
+    suites: Sequence[Suite], failed: Mapping[str, SuiteResult], named: Sequence[str]
 ) -> list[Suite]:
     problems = [_not_failed(name, suites, failed) for name in named if name not in failed]
     if problems:
@@ -291,7 +290,7 @@ def _chosen(
     return [suite for suite in asked if suite.fix is not None]
 
 
-def _not_failed(name: str, suites: Sequence[Suite], failed: Mapping[str, SuiteVerdict]) -> Problem:
+def _not_failed(name: str, suites: Sequence[Suite], failed: Mapping[str, SuiteResult]) -> Problem:
     known = name in {suite.name for suite in suites}
     message = f"suite {name!r} did not fail" if known else f"suite {name!r} is not in this run"
     return Problem(message, expected=", ".join(failed), did_you_mean=nearest(name, failed))
@@ -306,7 +305,7 @@ def _without_fix(suite: Suite) -> Problem:
     )
 
 
-def _target(suite: Suite, found: SuiteVerdict, results: Sequence[Result]) -> Target:
+def _target(suite: Suite, found: SuiteResult, results: Sequence[Result]) -> Target:
     assert suite.fix is not None
     split = split_suite(suite, suite.fix.holdout)
     mine = {result.case: result for result in results if result.suite == suite.name}

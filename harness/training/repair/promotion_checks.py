@@ -9,8 +9,8 @@ from pathlib import Path
 from harness.common import BASE, GateSettings, Variant, VariantRole
 from harness.config import Settings
 from harness.evaluation import RunReport, Variants, reopen, run
-from harness.gate import GateReport, SuiteDemand, SuiteVerdict, Verdict, decide
-from harness.results import Observer, ignore
+from harness.gate import decide
+from harness.results import GateReport, Observer, SuiteInfo, SuiteResult, Verdict, ignore
 from harness.suites import Suite
 from harness.training.repair.plan import FixPlan
 from harness.training.repair.values import SuiteReport
@@ -120,7 +120,7 @@ def _gates(plan: FixPlan, report: RunReport) -> Iterator[tuple[str, GateReport]]
     in the repaired suites against what the failing run compared with.
     """
     names = {variant.name for variant in report.info.variants}
-    demands = [SuiteDemand.of(suite) for suite in report.info.suites]
+    demands = report.info.suites
     yield plan.before.name, report.gate
     if IN_USE in names:
         yield IN_USE, _against(IN_USE, report, demands)
@@ -130,7 +130,7 @@ def _gates(plan: FixPlan, report: RunReport) -> Iterator[tuple[str, GateReport]]
         yield plan.baseline.name, _against(plan.baseline.name, report, some)
 
 
-def _against(rival: str, report: RunReport, demands: Sequence[SuiteDemand]) -> GateReport:
+def _against(rival: str, report: RunReport, demands: Sequence[SuiteInfo]) -> GateReport:
     roles = {
         v.name: VariantRole.REFERENCE if v.role is VariantRole.BASELINE else v.role
         for v in report.info.variants
@@ -145,7 +145,7 @@ def _against(rival: str, report: RunReport, demands: Sequence[SuiteDemand]) -> G
     )
 
 
-def _row(found: SuiteVerdict, before: float, rival: str, *, repaired: bool) -> SuiteReport:
+def _row(found: SuiteResult, before: float, rival: str, *, repaired: bool) -> SuiteReport:
     seen = found.comparison
     return SuiteReport(
         suite=found.suite,

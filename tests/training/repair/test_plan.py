@@ -12,7 +12,7 @@ import pytest
 from harness.common import InputError
 from harness.config import Settings, load_settings
 from harness.evaluation import run_suites
-from harness.gate import Verdict
+from harness.results import Verdict
 from harness.training.repair import FixOptions, FixPlan, make_plan
 from harness.training.repair.loop import notes_of
 from harness.training.repair.promotion_checks import judged_suites

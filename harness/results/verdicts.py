@@ -1,34 +1,21 @@
-"""What the gate says."""
+"""What the gate says of a run: rates, comparisons and verdicts, and what stands beside them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from enum import StrEnum
 
-from harness.common import GateSettings, VariantRole
-from harness.results import SuiteInfo, Verdict
+from harness.common import VariantRole
 
 
-@dataclass(frozen=True, slots=True)
-class SuiteDemand:
-    """What one suite demands. `cases` counts all of its cases, `selected` those of this run."""
+class Verdict(StrEnum):
+    """The decision on one suite and candidate, and on a run. The first that holds wins."""
 
-    name: str
-    category: str
-    gate: GateSettings
-    cases: int
-    selected: int
-
-    @classmethod
-    def of(cls, suite: SuiteInfo) -> Self:
-        """The demand of a suite as it was run."""
-        return cls(suite.name, suite.category, suite.gate, suite.cases, suite.selected)
-
-    @property
-    def partial(self) -> str:
-        """ "7 of 60 cases" where only a part is selected; else an empty string."""
-        whole = self.selected >= self.cases
-        return "" if whole else f"{self.selected} of {self.cases} cases"
+    ERROR = "error"
+    REGRESSED = "regressed"
+    BELOW_THRESHOLD = "below_threshold"
+    INCONCLUSIVE = "inconclusive"
+    PASS = "pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +96,10 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class SuiteVerdict:
-    """One suite and one variant. `verdict` is None for a baseline, a reference or part of a suite.
+class SuiteResult:
+    """A suite's result for one variant.
+
+    `verdict` is None for a baseline, a reference or part of a suite.
 
     `reasons` are sentences in plain words, the deciding one first; so many of them as `against`
     says stand in the way, the others are facts. `warnings` do not decide.
@@ -142,7 +131,7 @@ class GateReport:
     `warnings` are about the whole run: "nothing was gated: ...".
     """
 
-    suites: tuple[SuiteVerdict, ...]
+    suites: tuple[SuiteResult, ...]
     verdict: Verdict | None
     warnings: tuple[str, ...] = ()
 
@@ -151,3 +140,46 @@ class GateReport:
         """Return the verdicts that were given, on suites and on the run."""
         every = (self.verdict, *(row.verdict for row in self.suites))
         return frozenset(verdict for verdict in every if verdict is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFloor:
+    """One suite and variant, generated twice (A/A).
+
+    `flip_rate` is the chance that two answers to one case, one of each run, are judged
+    differently, with a 95 % interval. `flaky` names the cases that neither always pass nor always
+    fail. `left_out` counts cases that one run lacks or that hold an error or a skip.
+    """
+
+    suite: str
+    variant: str
+    pairs: int
+    flip_rate: float
+    low: float
+    high: float
+    flaky: tuple[str, ...]
+    left_out: int
+
+    @property
+    def ci(self) -> tuple[float, float] | None:
+        """The interval for `flip_rate`; None without a pair."""
+        return (self.low, self.high) if self.pairs else None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier run's rate."""
+
+    run: str
+    started: str
+    pass_rate: float
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Earlier rates of one suite and variant, oldest first; this run's own is not among them."""
+
+    suite: str
+    variant: str
+    points: tuple[Past, ...]
