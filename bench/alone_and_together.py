@@ -19,7 +19,7 @@ from pathlib import Path
 from harness.backends import Address, Backend, BackendOptions, Request, open_backend
 from harness.common import Variant
 from harness.config import Settings, engine_arguments
-from harness.evaluation import Plan, Trial, conversation, make_plan
+from harness.evaluation import Plan, Trial, make_plan, messages_of
 from harness.evaluation.trial import sampling_of
 from harness.suites import load_suites
 
@@ -75,7 +75,7 @@ def all_requests(backend: Backend, cast: tuple[Variant, ...]) -> list[Request]:
 
 def request(backend: Backend, plan: Plan, trial: Trial) -> Request:
     """The request of a trial's first turn."""
-    prompt = backend.prompt(conversation(trial, (), plan.haystacks), trial.variant)
+    prompt = backend.prompt(messages_of(trial, (), plan.haystacks), trial.variant)
     address = Address(trial.case.id, trial.variant.name)
     key = f"{trial.case.id} {trial.variant.name}"
     return Request(key, address, trial.variant, prompt, sampling_of(trial))

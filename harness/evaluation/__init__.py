@@ -17,7 +17,7 @@ from harness.evaluation.plan import Plan, Select, make_plan
 from harness.evaluation.rescore import Rescored, rescore, rescore_run
 from harness.evaluation.run import RunReport, engine_of, reopen, run, run_suites
 from harness.evaluation.scoring import Transcript, score_trial, unscored
-from harness.evaluation.trial import Skip, Trial, conversation
+from harness.evaluation.trial import Skip, Trial, messages_of
 from harness.evaluation.variants import NONE, Variants, variants_of
 from harness.evaluation.verdict import decide_run, exit_code
 
@@ -41,7 +41,6 @@ __all__ = [
     "at_work",
     "compare_runs",
     "completion_key",
-    "conversation",
     "decide_run",
     "describe_judges",
     "describe_variant",
@@ -54,6 +53,7 @@ __all__ = [
     "judge_stored",
     "leave_now",
     "make_plan",
+    "messages_of",
     "noise_key",
     "reopen",
     "rescore",

@@ -1,9 +1,9 @@
-"""A backend, driven from a thread of its own.
+"""Where completions come from: the store, else the backend, driven from a thread of its own.
 
-While it generates, the main thread commits what has arrived and scores it. All that has arrived
-meanwhile is committed together: with an fsync of a few milliseconds, commits of single answers
-would be slower than a fast engine. And an engine that hangs can be left: the main thread waits
-with a limit, and the thread does not keep the process alive.
+While the backend generates, the main thread commits what has arrived and scores it. All that has
+arrived meanwhile is committed together: with an fsync of a few milliseconds, commits of single
+answers would be slower than a fast engine. And an engine that hangs can be left: the main thread
+waits with a limit, and the thread does not keep the process alive.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from harness.backends import Backend, Completion, Request
-from harness.common import HarnessError, MachineryError, Problem
+from harness.common import HarnessError, MachineryError, Problem, flat_dict
+from harness.results import Completed, Note, Observer, Reused, Waiting
+from harness.store import Entry, Store
 
 THREAD = "engine"
 GROUP = 512  # answers committed together at most: a hundredth of a second of work
+AGAIN = "run the same command again: it goes on where this one stopped"
 
 Answered = tuple[Request, Completion]
 
@@ -49,7 +52,7 @@ class _End:
     error: BaseException | None = None
 
 
-class Engine:
+class BackendThread:
     """Answers to requests, in groups, as they arrive. The thread starts with the first request."""
 
     def __init__(self, backend: Backend, limits: Limits) -> None:
@@ -62,21 +65,16 @@ class Engine:
         self._thread: threading.Thread | None = None
 
     def answers(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
-        """Generate, from now on; who iterates over the groups sees MachineryError when the engine
-        breaks, hangs or runs out of time.
+        """Generate, from now on; return the answers in groups.
+
+        Who iterates over them sees MachineryError when the engine breaks, hangs or runs out of
+        time.
         """
-        self._start()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, daemon=True, name=THREAD)
+            self._thread.start()
         self._jobs.put(requests)
         return self._groups()
-
-    def _groups(self) -> Iterator[list[Answered]]:
-        end: _End | None = None
-        while end is None:
-            group, end = self._group()
-            if group:
-                yield group
-        if end.error is not None:
-            raise _broken(self._backend.name, end.error) from end.error
 
     def stop(self) -> list[Answered]:
         """End the thread at the next answer, and give back what has arrived but was not taken."""
@@ -92,11 +90,6 @@ class Engine:
                 rest.append(item)
         return rest
 
-    def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, daemon=True, name=THREAD)
-            self._thread.start()
-
     def _work(self) -> None:
         while (requests := self._jobs.get()) is not None:
             try:
@@ -109,53 +102,118 @@ class Engine:
             else:
                 self._arrived.put(_End())
 
-    def _group(self) -> tuple[list[Answered], _End | None]:
-        """Wait for an answer, then take all that are there."""
-        group: list[Answered] = []
-        item = self._wait()
-        while not isinstance(item, _End):
-            group.append(item)
-            if len(group) == GROUP or self._arrived.empty():
-                return group, None
-            item = self._arrived.get()
-        return group, item
+    def _groups(self) -> Iterator[list[Answered]]:
+        """Wait for an answer, then take all that are there; so on until the job has ended."""
+        end: _End | None = None
+        while end is None:
+            group: list[Answered] = []
+            item = self._wait()
+            while not isinstance(item, _End):
+                group.append(item)
+                if len(group) == GROUP or self._arrived.empty():
+                    break
+                item = self._arrived.get()
+            else:
+                end = item
+            if group:
+                yield group
+        if isinstance(end.error, HarnessError):
+            raise end.error
+        if end.error is not None:
+            found = f"{type(end.error).__name__}: {end.error}"
+            what = f"the engine {self._backend.name!r} broke"
+            raise MachineryError(Problem(what, found=found, hint=AGAIN)) from end.error
 
     def _wait(self) -> Answered | _End:
+        patience = self._limits.silence
+        if self._end_of_run is not None:
+            patience = min(patience, self._end_of_run - time.monotonic())
         try:
-            return self._arrived.get(timeout=self._patience())
+            if patience > 0:
+                return self._arrived.get(timeout=patience)
         except Empty:
-            raise self._late() from None
-
-    def _patience(self) -> float:
-        if self._end_of_run is None:
-            return self._limits.silence
-        left = self._end_of_run - time.monotonic()
-        if left <= 0:
-            raise self._late()
-        return min(self._limits.silence, left)
-
-    def _late(self) -> MachineryError:
-        over = self._end_of_run is not None and time.monotonic() >= self._end_of_run
-        limit = f"{self._limits.run if over else self._limits.silence:g} s"
-        message = (
-            f"the run's time limit of {limit} is over"
-            if over
-            else f"the engine {self._backend.name!r} gave no sign of life for {limit}"
-        )
-        hint = "run the same command again: it goes on where this one stopped"
-        return MachineryError(Problem(message, hint=hint))
+            pass
+        if self._end_of_run is not None and time.monotonic() >= self._end_of_run:
+            message = f"the run's time limit of {self._limits.run:g} s is over"
+        else:
+            silence = f"{self._limits.silence:g} s"
+            message = f"the engine {self._backend.name!r} gave no sign of life for {silence}"
+        raise MachineryError(Problem(message, hint=AGAIN))
 
 
-def _broken(name: str, error: BaseException) -> HarnessError:
-    if isinstance(error, HarnessError):
-        return error
-    found = f"{type(error).__name__}: {error}"
-    hint = "run the same command again: it goes on where this one stopped"
-    return MachineryError(Problem(f"the engine {name!r} broke", found=found, hint=hint))
+class CompletionSource:
+    """Gives answers, and counts them. `broken` says what broke the engine, if anything did."""
+
+    def __init__(self, backend: Backend, store: Store, observer: Observer, limits: Limits) -> None:
+        self._backend = backend
+        self._store = store
+        self._observer = observer
+        self._thread = BackendThread(backend, limits)
+        self._in_hand: list[Answered] = []
+        self.generated = 0
+        self.cached = 0
+        self.tokens = 0
+        self.broken: MachineryError | None = None
+
+    def stored(self, requests: Sequence[Request]) -> dict[str, Completion]:
+        """Return the answers that are there already, by key."""
+        return self._store.completions(request.key for request in requests)
+
+    def reuse(self, count: int) -> None:
+        """Count answers that nothing was generated for."""
+        self.cached += count
+        if count:
+            self._observer(Reused(count))
+
+    def made(self, requests: Sequence[Request]) -> Iterator[list[tuple[str, Completion]]]:
+        """Generate, from now on; answers by key, in groups as they arrive, each on disk by then.
+
+        Nothing more comes once the engine has broken.
+        """
+        if not requests or self.broken is not None:
+            return iter(())
+        if reason := self._backend.waiting(requests):
+            self._observer(Waiting(reason))
+        return map(self._keep, self._until_broken(self._thread.answers(requests)))
+
+    def stop(self) -> None:
+        """Keep what has arrived. The store may be what broke: then that is what is reported."""
+        with suppress(HarnessError):
+            self._keep([*self._in_hand, *self._thread.stop()])
+
+    def _until_broken(self, groups: Iterator[list[Answered]]) -> Iterator[list[Answered]]:
+        try:
+            yield from groups
+        except MachineryError as error:
+            self.broken = error
+            self._observer(Note(str(error)))
+            if rest := self._thread.stop():
+                yield rest
+
+    def _keep(self, group: list[Answered]) -> list[tuple[str, Completion]]:
+        """Commit answers, then report them. An error is no answer: it is asked for again."""
+        if not group:
+            return []
+        self._in_hand = group  # until it is committed: an interrupt may come in between
+        answers = {request.key: completion for request, completion in group}
+        entries = []
+        for request, completion in group:
+            if not completion.error and completion.finish_reason != "error":
+                of = request.variant
+                origin = {**flat_dict(request.address), "model": of.model, "adapter": of.adapter}
+                entries.append(Entry(request.key, completion, origin))
+        kept = self._store.put_many(entries)
+        self._in_hand = []
+        answers.update((entry.key, answer) for entry, answer in zip(entries, kept, strict=True))
+        tokens = sum(completion.completion_tokens for completion in kept)
+        self.generated += len(entries)
+        self.tokens += tokens
+        self._observer(Completed(len(answers), tokens))
+        return list(answers.items())
 
 
 def at_work() -> bool:
-    """Whether an engine of this process still works in its thread."""
+    """Return whether an engine of this process still works in its thread."""
     return any(thread.name == THREAD and thread.daemon for thread in threading.enumerate())
 
 

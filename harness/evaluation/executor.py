@@ -10,109 +10,19 @@ the answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-from harness.backends import Backend, Completion, Request
-from harness.common import HarnessError, JsonValue, MachineryError, flat_dict
-from harness.evaluation.completions import Answered, Engine, Limits
-from harness.evaluation.conversation import Asked, Desk, Talk
+from harness.backends import Backend
+from harness.common import MachineryError
+from harness.evaluation.completions import CompletionSource, Limits
+from harness.evaluation.conversation import Conversation, Pending, RequestBuilder
 from harness.evaluation.judges import expected_replies
 from harness.evaluation.plan import Plan
-from harness.evaluation.scoring import ruled, unscored
-from harness.evaluation.scoring_pool import Scoring
+from harness.evaluation.scoring import result_of, unscored
+from harness.evaluation.scoring_pool import ScoringPool
 from harness.evaluation.trial import Trial
-from harness.results import (
-    Completed,
-    Finished,
-    Note,
-    Observer,
-    Outcome,
-    Planned,
-    Result,
-    Reused,
-    Scored,
-    Waiting,
-    ignore,
-)
-from harness.store import Entry, ResultRow, Store, chunks
-
-
-class Supply:
-    """Gives answers, and counts them. `broken` says what broke the engine, if anything did."""
-
-    def __init__(self, backend: Backend, store: Store, observer: Observer, limits: Limits) -> None:
-        self._backend = backend
-        self._store = store
-        self._observer = observer
-        self._engine = Engine(backend, limits)
-        self._in_hand: list[Answered] = []
-        self.generated = 0
-        self.cached = 0
-        self.tokens = 0
-        self.broken: MachineryError | None = None
-
-    def stored(self, requests: Sequence[Request]) -> dict[str, Completion]:
-        """The answers that are there already, by key."""
-        return self._store.completions(request.key for request in requests)
-
-    def reuse(self, count: int) -> None:
-        """Count answers that nothing was generated for."""
-        self.cached += count
-        if count:
-            self._observer(Reused(count))
-
-    def made(self, requests: Sequence[Request]) -> Iterator[list[tuple[str, Completion]]]:
-        """Generate, from now on; answers by key, in groups as they arrive, each on disk by then.
-
-        Nothing more comes once the engine has broken.
-        """
-        if not requests or self.broken is not None:
-            return iter(())
-        if reason := self._backend.waiting(requests):
-            self._observer(Waiting(reason))
-        return map(self._keep, self._until_broken(self._engine.answers(requests)))
-
-    def stop(self) -> None:
-        """Keep what has arrived. The store may be what broke: then that is what is reported."""
-        with suppress(HarnessError):
-            self._keep([*self._in_hand, *self._engine.stop()])
-
-    def _until_broken(self, groups: Iterator[list[Answered]]) -> Iterator[list[Answered]]:
-        try:
-            yield from groups
-        except MachineryError as error:
-            self.broken = error
-            self._observer(Note(str(error)))
-            if rest := self._engine.stop():
-                yield rest
-
-    def _keep(self, group: list[Answered]) -> list[tuple[str, Completion]]:
-        """Commit answers, then report them. An error is no answer: it is asked for again."""
-        if not group:
-            return []
-        self._in_hand = group  # until it is committed: an interrupt may come in between
-        answers = {request.key: completion for request, completion in group}
-        entries = [
-            Entry(request.key, completion, _origin(request))
-            for request, completion in group
-            if not completion.error and completion.finish_reason != "error"
-        ]
-        kept = self._store.put_many(entries)
-        self._in_hand = []
-        answers.update((entry.key, answer) for entry, answer in zip(entries, kept, strict=True))
-        tokens = sum(completion.completion_tokens for completion in kept)
-        self.generated += len(entries)
-        self.tokens += tokens
-        self._observer(Completed(len(answers), tokens))
-        return list(answers.items())
-
-
-def _origin(request: Request) -> dict[str, JsonValue]:
-    """Where an answer came from, for people who look into the store."""
-    variant = request.variant
-    return {**flat_dict(request.address), "model": variant.model, "adapter": variant.adapter}
-
+from harness.results import Finished, Note, Observer, Outcome, Planned, Result, Scored, ignore
+from harness.store import ResultRow, Store, chunks
 
 WINDOW_TRIALS = 4096  # asked for together: enough for any engine to batch well
 WINDOW_CHARACTERS = 8_000_000  # of their prompts: about 2 M tokens, 80 MB of token ids
@@ -134,7 +44,7 @@ class Counts:
     broken: MachineryError | None = None
 
     def __add__(self, other: Counts) -> Counts:
-        """Both together; what broke is what broke last."""
+        """Add both together; what broke is what broke last."""
         return Counts(
             self.generated + other.generated,
             self.cached + other.cached,
@@ -161,12 +71,12 @@ def execute(
     what has arrived is kept.
     """
     limits, damaged_before = limits or Limits(), store.damaged_rows
-    run = _Run(plan, backend, store, run_id, observer, limits, take)
+    run = _Execution(plan, backend, store, run_id, observer, limits, take)
     turns = sum(len(trial.case.turns) for trial in plan.trials)
     observer(Planned(len(plan.trials), turns + expected_replies(plan.trials)))
     backend.expect(turns)
     try:
-        run.skip()
+        run.settle(Conversation(skip.trial, fault=skip.fault) for skip in plan.skipped)
         for window in _windows(plan):
             run.answer(window)
     finally:
@@ -178,7 +88,7 @@ def execute(
     return counts
 
 
-class _Run:
+class _Execution:
     """The state of one call of `execute`."""
 
     def __init__(
@@ -193,162 +103,138 @@ class _Run:
     ) -> None:
         self._store, self._run_id, self._observer = store, run_id, observer
         self._take = take
-        self._plan = plan
-        self._desk = Desk(plan, backend)
-        self._scoring = Scoring(plan, limits.check)
+        self._requests = RequestBuilder(plan, backend)
+        self._scoring = ScoringPool(plan, limits.check)
         self._apart, self._model = backend.one_model_at_a_time, ""
-        self._variants = Supply(backend, store, observer, limits)
+        self._variants = CompletionSource(backend, store, observer, limits)
         self._judges = {
-            name: Supply(judge.backend, store, observer, limits)
+            name: CompletionSource(judge.backend, store, observer, limits)
             for name, judge in plan.judges.items()
         }
 
-    def skip(self) -> None:
-        """Results that are known without asking."""
-        self._settle([Talk(skip.trial, fault=skip.fault) for skip in self._plan.skipped])
-
     def answer(self, window: Sequence[Trial]) -> None:
-        """All turns of some trials, one round after the other, then what their checks ask.
+        """Take all turns of some trials, one round after the other, then what their checks ask.
 
-        Where going back to a model would load it again, all rounds of one come before the next.
+        Where going back to a model would load it again, all rounds of one come before the next;
+        those of the model that was asked last come first.
         """
-        for trials in self._portions(window):
-            talks = [Talk(trial) for trial in trials]
-            while talks:
-                self._round(talks)
-                talks = [talk for talk in talks if not talk.ended]
-
-    def _portions(self, window: Sequence[Trial]) -> list[list[Trial]]:
-        """The trials whose rounds go together; those of the model asked last come first."""
-        if not self._apart:
-            return [list(window)]
         portions: dict[str, list[Trial]] = {}
         for trial in window:
-            portions.setdefault(trial.variant.model, []).append(trial)
-        order = sorted(portions, key=lambda model: model != self._model)
-        self._model = order[-1]
-        return [portions[model] for model in order]
+            portions.setdefault(trial.variant.model if self._apart else "", []).append(trial)
+        for model in sorted(portions, key=lambda model: model != self._model):
+            self._model = model
+            conversations = [Conversation(trial) for trial in portions[model]]
+            while conversations:
+                if unanswered := [each for each in conversations if not each.answered]:
+                    self._ask_variants(unanswered)
+                else:
+                    self._ask_judges(conversations)
+                conversations = [each for each in conversations if not each.ended]
 
     def stop(self) -> None:
         """Keep what has arrived, and end threads and processes."""
-        for supply in self._supplies():
-            supply.stop()
+        for source in (self._variants, *self._judges.values()):
+            source.stop()
         self._scoring.stop()
 
     def counts(self) -> Counts:
-        """What was done, by the variants' engine and the judges' together."""
-        supplies = self._supplies()
+        """Return what was done, by the variants' engine and the judges' together."""
+        sources = (self._variants, *self._judges.values())
         return Counts(
-            generated=sum(supply.generated for supply in supplies),
-            cached=sum(supply.cached for supply in supplies),
-            tokens=sum(supply.tokens for supply in supplies),
-            broken=next((supply.broken for supply in supplies if supply.broken), None),
+            generated=sum(source.generated for source in sources),
+            cached=sum(source.cached for source in sources),
+            tokens=sum(source.tokens for source in sources),
+            broken=next((source.broken for source in sources if source.broken), None),
         )
 
-    def _supplies(self) -> list[Supply]:
-        return [self._variants, *self._judges.values()]
-
-    def _round(self, talks: Sequence[Talk]) -> None:
-        """One turn of each that is not fully answered; once all are, the judges' replies."""
-        open_talks = [talk for talk in talks if not talk.answered]
-        if not open_talks:
-            self._judge(talks)
-            return
+    def _ask_variants(self, conversations: Sequence[Conversation]) -> None:
+        """Take one turn of each."""
         asked = []
-        for talk in open_talks:
-            if request := self._desk.request(talk):
-                asked.append(Asked(talk, request))
-        self._settle(talk for talk in open_talks if talk.fault)
+        for conversation in conversations:
+            if request := self._requests.request(conversation):
+                asked.append(Pending(conversation, request))
+        self.settle(each for each in conversations if each.fault)
         self._obtain(self._variants, asked)
 
-    def _judge(self, talks: Sequence[Talk]) -> None:
-        """What the checks of these talks ask, one judge after the other."""
-        asked: dict[str, list[Asked]] = {name: [] for name in self._judges}
-        for talk in talks:
-            for question, request in self._desk.judge_requests(talk):
-                asked[question.backend].append(Asked(talk, request, question))
-        self._settle(talk for talk in talks if talk.fault)
-        for name, supply in self._judges.items():
-            self._obtain(supply, [one for one in asked[name] if one.talk.fault is None])
+    def _ask_judges(self, conversations: Sequence[Conversation]) -> None:
+        """Take what the checks of answered conversations ask, one judge after the other."""
+        asked: dict[str, list[Pending]] = {name: [] for name in self._judges}
+        for conversation in conversations:
+            for pending in self._requests.judge_requests(conversation):
+                assert pending.question is not None
+                asked[pending.question.backend].append(pending)
+        self.settle(each for each in conversations if each.fault)
+        for name, source in self._judges.items():
+            self._obtain(source, [each for each in asked[name] if not each.conversation.fault])
 
-    def _obtain(self, supply: Supply, asked: Sequence[Asked]) -> None:
-        """From the store, else from the engine; who gets no answer ends as an error."""
-        stored = supply.stored([one.request for one in asked])
-        missing = [one for one in asked if one.request.key not in stored]
+    def _obtain(self, source: CompletionSource, asked: Sequence[Pending]) -> None:
+        """Take answers from the store, else from the engine; without one, it is an error."""
+        stored = source.stored([each.request for each in asked])
+        there = [each for each in asked if each.request.key in stored]
         # One prompt that two cases share is generated once.
-        requests = {one.request.key: one.request for one in missing}
-        supply.reuse(len(asked) - len(requests))
-        made = supply.made(list(requests.values()))  # the engine is at work while others are scored
-        there = [one for one in asked if one.request.key in stored]
-        for one in there:
-            one.take(stored[one.request.key])
-        self._settle(one.talk for one in there)
-        waiting = _by_key(missing)
+        missing: dict[str, list[Pending]] = {}
+        for each in asked:
+            if each.request.key not in stored:
+                missing.setdefault(each.request.key, []).append(each)
+        source.reuse(len(asked) - len(missing))
+        # The engine is at work while others are scored.
+        made = source.made([waiting[-1].request for waiting in missing.values()])
+        for each in there:
+            each.take(stored[each.request.key])
+        self.settle(each.conversation for each in there)
         for group in made:
-            told = [one for key, answer in group for one in _tell(waiting.pop(key, []), answer)]
-            self._settle(one.talk for one in told)
-        self._give_up(supply, [one for some in waiting.values() for one in some])
+            told = []
+            for key, completion in group:
+                for place, each in enumerate(missing.pop(key, [])):
+                    each.take(completion, generated=place == 0)  # it was generated for the first
+                    told.append(each.conversation)
+            self.settle(told)
+        problem = source.broken.problems[0].message if source.broken else ""
+        left = [each.conversation for waiting in missing.values() for each in waiting]
+        for conversation in left:
+            conversation.fault = (Outcome.ERROR, problem or "the engine gave no answer")
+        self.settle(left)
 
-    def _give_up(self, supply: Supply, left: Sequence[Asked]) -> None:
-        problem = supply.broken.problems[0].message if supply.broken else ""
-        for one in left:
-            one.talk.fault = (Outcome.ERROR, problem or "the engine gave no answer")
-        self._settle(one.talk for one in left)
-
-    def _settle(self, talks: Iterable[Talk]) -> None:
-        """Score the trials that have ended, and commit their results."""
-        ended = [talk for talk in _once(talks) if self._is_over(talk)]
+    def settle(self, conversations: Iterable[Conversation]) -> None:
+        """Score the conversations that have ended, and commit their results."""
+        # Each once: it may have asked several questions.
+        distinct = {each.trial.position: each for each in conversations}.values()
+        ended = [each for each in distinct if self._is_over(each)]
         for some in chunks(zip(ended, self._results(ended), strict=True), RESULTS_PER_COMMIT):
-            rows = [ResultRow(t.trial.position, result, tuple(t.keys)) for t, result in some]
+            rows = [ResultRow(c.trial.position, result, tuple(c.keys)) for c, result in some]
             self._store.put_results(self._run_id, rows)
-            for talk, result in some:
-                talk.settled = True
+            for conversation, result in some:
+                conversation.settled = True
                 if self._take is not None:
-                    self._take(talk.trial.position, result)
-                self._observer(_scored(result))
+                    self._take(conversation.trial.position, result)
+                of = result.suite, result.case, result.variant, result.repeat
+                self._observer(Scored(*of, result.outcome))
 
-    def _is_over(self, talk: Talk) -> bool:
-        """Whether there is nothing left to ask; finds out what the checks ask of judges."""
-        if talk.settled:
+    def _is_over(self, conversation: Conversation) -> bool:
+        """Return whether there is nothing left to ask, once it is known what the checks ask."""
+        if conversation.settled:
             return False
-        if talk.fault is None and talk.answered and talk.questions is None:
-            talk.questions = self._desk.questions(talk)
-        return talk.ended
+        unknown = conversation.answered and conversation.questions is None
+        if unknown and conversation.fault is None:
+            conversation.questions = self._requests.questions(conversation)
+        return conversation.ended
 
-    def _results(self, talks: Sequence[Talk]) -> Iterator[Result]:
-        judged = [(talk.trial, talk.transcript) for talk in talks if talk.fault is None]
-        rulings = self._scoring.rulings(judged)
-        for talk in talks:
-            trial, said = talk.trial, talk.transcript
-            signature = self._desk.signature(trial)
-            if talk.fault is not None:
-                yield unscored(trial, said, *talk.fault, signature=signature)
+    def _results(self, conversations: Sequence[Conversation]) -> Iterator[Result]:
+        judged = [(each.trial, each.transcript) for each in conversations if each.fault is None]
+        scores = self._scoring.scores(judged)
+        for each in conversations:
+            signature = self._requests.signature(each.trial)
+            if each.fault is not None:
+                yield unscored(each.trial, each.transcript, *each.fault, signature=signature)
             else:
-                cached = not talk.generated
-                yield ruled(trial, said, next(rulings), signature=signature, cached=cached)
-
-
-def _by_key(asked: Iterable[Asked]) -> dict[str, list[Asked]]:
-    found: dict[str, list[Asked]] = {}
-    for one in asked:
-        found.setdefault(one.request.key, []).append(one)
-    return found
-
-
-def _tell(waiting: list[Asked], completion: Completion) -> list[Asked]:
-    """Hand an answer to all who wait for it: the first one's was generated for it."""
-    for place, one in enumerate(waiting):
-        one.take(completion, generated=place == 0)
-    return waiting
-
-
-def _once(talks: Iterable[Talk]) -> Iterator[Talk]:
-    """Each talk once: it may have asked several questions."""
-    return iter({talk.trial.position: talk for talk in talks}.values())
+                cached, score = not each.generated, next(scores)
+                yield result_of(
+                    each.trial, each.transcript, score, signature=signature, cached=cached
+                )
 
 
 def _windows(plan: Plan) -> Iterator[list[Trial]]:
-    """The trials in portions that fit in memory, however many there are."""
+    """Cut the trials into portions that fit in memory, however many there are."""
     window: list[Trial] = []
     characters = 0
     for trial in plan.trials:
@@ -359,7 +245,3 @@ def _windows(plan: Plan) -> Iterator[list[Trial]]:
             window, characters = [], 0
     if window:
         yield window
-
-
-def _scored(result: Result) -> Scored:
-    return Scored(result.suite, result.case, result.variant, result.repeat, result.outcome)

@@ -31,22 +31,20 @@ Judges = Mapping[str, Judge]  # by the name that checks ask for; "" is the defau
 
 
 def asked_of(case: Case) -> tuple[Question, ...]:
-    """What the checks of a case would ask about some answer, to know whom they ask."""
-    return tuple(_sample_questions(case))
-
-
-def _sample_questions(case: Case) -> Iterator[Question]:
+    """Return what the checks of a case would ask about some answer, to know whom they ask."""
+    found: list[Question] = []
     for turn in case.turns:
         for check in (check for check in turn.checks if check.scorer.asks):
             # A user's own check may ask only about some answers, and break on a sample.
             with suppress(Exception):
-                yield from check.questions(Answer("?"), Context())
+                found += check.questions(Answer("?"), Context())
+    return tuple(found)
 
 
 def questions(
     case: Case, transcript: Transcript, tags: Sequence[Tag] = DEFAULT_TAGS
 ) -> tuple[Question, ...]:
-    """What the checks ask about these answers, each question once.
+    """Return what the checks ask about these answers, each question once.
 
     Nothing is asked about an empty answer. Raises CheckBrokeError.
     """
@@ -64,8 +62,8 @@ def questions(
     return tuple(found.values())
 
 
-class Bench:
-    """Writes the requests to judges. Each one's weights are hashed once, when it is first asked."""
+class JudgeRequests:
+    """Writes requests to judges. Each one's weights are hashed once, when it is first asked."""
 
     def __init__(self, judges: Judges) -> None:
         self._judges = judges
@@ -73,7 +71,7 @@ class Bench:
         self._signatures: dict[tuple[str, ...], str] = {}
 
     def request(self, trial: Trial, question: Question, place: int) -> Request | str:
-        """The request of a trial's question number `place`, or why it cannot be asked.
+        """Return the request of a trial's question number `place`, or why it cannot be asked.
 
         Recorded replies are found by the case, the variant that is judged, the repeat, and the
         number of the question as the turn.
@@ -96,7 +94,7 @@ class Bench:
         return Request(key, address, judge.variant, prompt, judge.sampling)
 
     def signature(self, case: Case) -> str:
-        """What results must share that these judges scored: models, sampling and the questions."""
+        """Return what results share that these judges scored: models, sampling, questions."""
         questions = asked_of(case)
         keys = tuple(question.key for question in questions)
         if keys not in self._signatures:
@@ -106,7 +104,7 @@ class Bench:
         return self._signatures[keys]
 
     def describe(self, name: str) -> str:
-        """Model, weights and sampling of a judge: its model and a digest of all of it."""
+        """Return a judge's model and a digest of its weights, environment and sampling."""
         judge = self._judges[name]
         sampling = judge.sampling.model_dump(mode="json")
         whole = digest([self._identity(name).digest, sampling], SIGNATURE_DIGITS)
@@ -120,13 +118,13 @@ class Bench:
 
 
 def describe_judges(judges: Judges) -> dict[str, str]:
-    """Each judge by name: its model and a digest of weights, environment and sampling."""
-    bench = Bench(judges)
-    return {name or "default": bench.describe(name) for name in sorted(judges)}
+    """Describe each judge, by name: see `JudgeRequests.describe`."""
+    requests = JudgeRequests(judges)
+    return {name or "default": requests.describe(name) for name in sorted(judges)}
 
 
 def expected_replies(trials: Sequence[Trial]) -> int:
-    """How many replies these trials need, about."""
+    """Return how many replies these trials need, about."""
     counts: dict[int, int] = {}  # by the case itself: variants and repeats share it
     for trial in trials:
         if id(trial.case) not in counts:
@@ -141,38 +139,47 @@ SAMPLING = Sampling(max_new_tokens=1024)
 
 @contextmanager
 def open_judges(settings: Settings, cases: Iterable[Case]) -> Iterator[Judges]:
-    """The judges that these cases ask, by the name that they ask for; closed at the end.
+    """Open the judges that these cases ask, by the name that they ask for; close them at the end.
 
     No weights are loaded. Raises InputError for a judge that nobody configured, with the first
     case that asks for it, and for a model or an engine that is wrong.
     """
-    wanted = _wanted(cases)
-    missing = [name for name in wanted if _of(settings, name) is None]
-    if missing:
-        raise InputError(*(_missing(settings, name, wanted[name]) for name in missing))
+    asking: dict[str, Case] = {}  # each name that is asked for, with the first case that does
+    for case in {id(case): case for case in cases}.values():
+        for question in asked_of(case):
+            asking.setdefault(question.backend, case)
+    configured: dict[str, JudgeSettings] = dict(settings.judges)
+    if settings.judge is not None:
+        configured[""] = settings.judge
+    problems = []
+    for name, case in asking.items():
+        if name not in configured:
+            place = case.position
+            table = f"[tool.harness.judges.{name}]" if name else "[tool.harness.judge]"
+            problems.append(
+                Problem(
+                    f"no judge is called {name!r}"
+                    if name
+                    else "a check asks a judge, and none is configured",
+                    place.path,
+                    place.line,
+                    place.column,
+                    case=case.id,
+                    did_you_mean=nearest(name, settings.judges) if name else "",
+                    hint=f"add {table} to pyproject.toml, with backend and model",
+                )
+            )
+    if problems:
+        raise InputError(*problems)
     with ExitStack() as stack:
-        judges = {name: _open(settings, name) for name in wanted}
-        for judge in judges.values():
-            stack.callback(judge.backend.close)
+        judges = {}
+        for name in asking:
+            judges[name] = _open(settings, configured[name])
+            stack.callback(judges[name].backend.close)
         yield judges
 
 
-def _wanted(cases: Iterable[Case]) -> dict[str, Case]:
-    """Each name that is asked for, with the first case that does."""
-    found: dict[str, Case] = {}
-    for case in {id(case): case for case in cases}.values():
-        for question in asked_of(case):
-            found.setdefault(question.backend, case)
-    return found
-
-
-def _of(settings: Settings, name: str) -> JudgeSettings | None:
-    return settings.judges.get(name) if name else settings.judge
-
-
-def _open(settings: Settings, name: str) -> Judge:
-    judge = _of(settings, name)
-    assert judge is not None
+def _open(settings: Settings, judge: JudgeSettings) -> Judge:
     adapter = str(settings.path(judge.adapter)) if judge.adapter else None
     variant = Variant(NAME, settings.model_path(judge.model, judge.backend), adapter)
     options = BackendOptions(
@@ -188,17 +195,3 @@ def _open(settings: Settings, name: str) -> Judge:
     )
     backend = open_backend(judge.backend, options)
     return Judge(backend, variant, SAMPLING.override(judge.sampling))
-
-
-def _missing(settings: Settings, name: str, case: Case) -> Problem:
-    place = case.position
-    table = f"[tool.harness.judges.{name}]" if name else "[tool.harness.judge]"
-    return Problem(
-        f"no judge is called {name!r}" if name else "a check asks a judge, and none is configured",
-        place.path,
-        place.line,
-        place.column,
-        case=case.id,
-        did_you_mean=nearest(name, settings.judges) if name else "",
-        hint=f"add {table} to pyproject.toml, with backend and model",
-    )

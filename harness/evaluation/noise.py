@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Container, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from harness.backends import Backend
+from harness.common import JsonValue
 from harness.evaluation.completions import Limits
 from harness.evaluation.executor import Counts, execute
 from harness.evaluation.plan import Plan
@@ -36,61 +35,41 @@ def measure_noise(
     """Answer the baseline's cases once more, and remember how often the outcome is another one.
 
     Without a baseline that answered in this run, its first variant is taken. Cases that an early
-    stop spared are not asked now either. Returns what was
-    answered; if the engine broke on the way, nothing is remembered. `recalled_noise` gives the
-    figures.
+    stop spared are not asked now either. Returns what was answered; if the engine broke on the
+    way, nothing is remembered. `recalled_noise` gives the figures.
     """
-    name = _repeated(plan, info)
-    asked = {(result.suite, result.case) for result in store.results(info.id)}
-    again = _shuffled(plan, name, asked)
-    with _empty_store(store.path.parent) as empty:
-        empty.start_run(info)
-        counts = execute(again, backend, empty, info.id, observer, limits)
-        if counts.broken is not None:
-            return counts
-        first = (result for result in store.results(info.id) if result.variant == name)
-        floors = noise_floor(first, empty.results(info.id))
-    write_entry(store, noise_key(info.id), [_row(floor) for floor in floors])
-    return counts
-
-
-def recalled_noise(store: Store, run_id: str) -> tuple[NoiseFloor, ...]:
-    """The noise floor that was measured with this run; empty where none was."""
-    rows: Any = read_entry(store, noise_key(run_id)) or []
-    return tuple(NoiseFloor(**{**row, "flaky": tuple(row["flaky"])}) for row in rows)
-
-
-@contextmanager
-def _empty_store(beside: Path) -> Iterator[Store]:
-    """A store in which no answer can be found; it goes when it has been read."""
-    with (
-        tempfile.TemporaryDirectory(dir=beside, prefix="aa-") as folder,
-        Store(Path(folder) / "aa.db") as store,
-    ):
-        yield store
-
-
-def _repeated(plan: Plan, info: RunInfo) -> str:
     names = dict.fromkeys(trial.variant.name for trial in plan.trials)
-    if info.baseline in names:
-        return str(info.baseline)
-    return next(iter(names), "")
-
-
-def _shuffled(plan: Plan, name: str, asked: Container[tuple[str, str]]) -> Plan:
+    name = info.baseline if info.baseline in names else next(iter(names), "")
+    asked = {(result.suite, result.case) for result in store.results(info.id)}
     trials = [
         trial
         for trial in plan.trials
         if trial.variant.name == name and (trial.case.suite, trial.case.id) in asked
     ]
     random.Random(SEED).shuffle(trials)
-    return replace(plan, trials=tuple(trials), skipped=())
+    repeated = replace(plan, trials=tuple(trials), skipped=())
+    # In a store of its own, no answer can be found.
+    with (
+        tempfile.TemporaryDirectory(dir=store.path.parent, prefix="aa-") as folder,
+        Store(Path(folder) / "aa.db") as empty,
+    ):
+        empty.start_run(info)
+        counts = execute(repeated, backend, empty, info.id, observer, limits)
+        if counts.broken is not None:
+            return counts
+        first = (result for result in store.results(info.id) if result.variant == name)
+        floors = noise_floor(first, empty.results(info.id))
+    rows: list[JsonValue] = [{**asdict(floor), "flaky": list(floor.flaky)} for floor in floors]
+    write_entry(store, noise_key(info.id), rows)
+    return counts
+
+
+def recalled_noise(store: Store, run_id: str) -> tuple[NoiseFloor, ...]:
+    """Return the noise floor that was measured with this run; empty where none was."""
+    rows: Any = read_entry(store, noise_key(run_id)) or []
+    return tuple(NoiseFloor(**{**row, "flaky": tuple(row["flaky"])}) for row in rows)
 
 
 def noise_key(run_id: str) -> str:
-    """The key of a run's noise floor in the journal."""
+    """Return the key of a run's noise floor in the journal."""
     return f"noise/{run_id}"
-
-
-def _row(floor: NoiseFloor) -> dict[str, Any]:
-    return {**asdict(floor), "flaky": list(floor.flaky)}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,16 +10,16 @@ from harness.backends import Completion
 from harness.common import InputError, Message, Messages, Problem, Sampling, Variant
 from harness.config import Settings, load_selected
 from harness.evaluation.completions import Limits
-from harness.evaluation.judges import Bench, Judges, open_judges, questions
+from harness.evaluation.judges import JudgeRequests, Judges, open_judges, questions
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
-from harness.evaluation.trial import Trial, conversation
+from harness.evaluation.trial import Trial, messages_of
 from harness.evaluation.verdict import exit_code, judge_run, recalled_baseline
 from harness.reports import build_scorecard
 from harness.reports.words import label
-from harness.results import GateReport, Outcome, Result, RunInfo, VariantInfo, Verdict
+from harness.results import Outcome, Result, RunInfo, Verdict
 from harness.scorers.reasoning import DEFAULT_TAGS, Tag
 from harness.store import Store, existing_store, find_run
-from harness.suites import Case, Haystack, Suite
+from harness.suites import Suite
 
 GONE = "the case is in none of these suites"
 OTHER = "the case asks something else now: run it again"
@@ -35,7 +34,7 @@ class Rescored:
 
     @property
     def changed(self) -> bool:
-        """Whether the outcome is another one."""
+        """Return whether the outcome is another one."""
         return self.before.outcome is not self.after.outcome
 
 
@@ -47,71 +46,64 @@ def rescore(
     judges: Judges | None = None,
     tags: Sequence[Tag] = DEFAULT_TAGS,
 ) -> Iterator[Rescored]:
-    """The results of a run, scored again, in their order; nothing is stored or asked.
+    """Score the results of a run again, in their order; nothing is stored or asked.
 
     Raises InputError for a run that is not in the store. A case that is gone, or that asks
     something else than it did, becomes an error, as does one whose judge never replied to what its
     checks ask today; a trial that was never answered stays as it was.
     """
     cases = {case.id: case for suite in suites for case in suite.cases}
-    variants = _variants(store.run(run_id))
-    again = _Again(cases, variants, store, Bench(judges or {}), (limits or Limits()).check, tags)
-    for result in store.results(run_id):
-        yield Rescored(result, again.result(result))
-
-
-def _variants(info: RunInfo) -> dict[str, Variant]:
-    return {variant.name: _variant(variant) for variant in info.variants}
-
-
-def _variant(info: VariantInfo) -> Variant:
-    sampling = Sampling.model_validate(info.sampling) if info.sampling else None
-    return Variant(info.name, info.model, info.adapter, info.system, sampling, info.role)
-
-
-@dataclass(frozen=True, slots=True)
-class _Again:
-    """Scores results again, with what they are scored by."""
-
-    cases: Mapping[str, Case]
-    variants: Mapping[str, Variant]
-    store: Store
-    bench: Bench
-    seconds: float
-    tags: Sequence[Tag]
-
-    def result(self, result: Result) -> Result:
-        case = self.cases.get(result.case)
-        transcript = _transcript(result)
-        if case is None:
-            return replace(result, outcome=Outcome.ERROR, score=0.0, checks=(), reason=GONE)
-        trial = Trial(case, self.variants[result.variant], result.repeat)
-        if not _same_question(trial, result, self.tags):
-            return unscored(trial, transcript, Outcome.ERROR, OTHER, signature=result.signature)
-        if len(result.responses) < len(case.turns):
-            return replace(result, case_hash=case.hash)
-        return score_trial(
-            trial,
-            replace(transcript, asked=self._replies(trial, transcript)),
-            signature=result.signature,
-            cached=result.cached,
-            check_seconds=self.seconds,
-            tags=self.tags,
+    variants = {}
+    for info in store.run(run_id).variants:
+        sampling = Sampling.model_validate(info.sampling) if info.sampling else None
+        variants[info.name] = Variant(
+            info.name, info.model, info.adapter, info.system, sampling, info.role
         )
+    requests, seconds = JudgeRequests(judges or {}), (limits or Limits()).check
+    for before in store.results(run_id):
+        case = cases.get(before.case)
+        if case is None:
+            after = replace(before, outcome=Outcome.ERROR, score=0.0, checks=(), reason=GONE)
+            yield Rescored(before, after)
+            continue
+        trial, signature = Trial(case, variants[before.variant], before.repeat), before.signature
+        transcript = _transcript(before)
+        if not _same_question(trial, before, tags):
+            after = unscored(trial, transcript, Outcome.ERROR, OTHER, signature=signature)
+        elif len(before.responses) < len(case.turns):
+            after = replace(before, case_hash=case.hash)
+        else:
+            after = score_trial(
+                trial,
+                replace(transcript, asked=_replies(trial, transcript, requests, store, tags)),
+                signature=signature,
+                cached=before.cached,
+                check_seconds=seconds,
+                tags=tags,
+            )
+        yield Rescored(before, after)
 
-    def _replies(self, trial: Trial, transcript: Transcript) -> dict[str, str]:
-        """What judges replied when they were asked the same."""
-        with suppress(CheckBrokeError):  # scoring says so
-            asked = questions(trial.case, transcript, self.tags)
-            requests = {q.key: self.bench.request(trial, q, n) for n, q in enumerate(asked)}
-            keys = {name: r.key for name, r in requests.items() if not isinstance(r, str)}
-            stored = self.store.completions(keys.values()) if keys else {}
-            return {name: stored[key].text for name, key in keys.items() if _is_whole(stored, key)}
+
+def _replies(
+    trial: Trial,
+    transcript: Transcript,
+    judges: JudgeRequests,
+    store: Store,
+    tags: Sequence[Tag],
+) -> dict[str, str]:
+    """What judges replied, in full, when they were asked the same."""
+    try:
+        asked = questions(trial.case, transcript, tags)
+    except CheckBrokeError:  # scoring says so
         return {}
-
-
-def _is_whole(stored: Mapping[str, Completion], key: str) -> bool:
-    return key in stored and stored[key].finish_reason != "length"
+    requests = {q.key: judges.request(trial, q, place) for place, q in enumerate(asked)}
+    keys = {name: r.key for name, r in requests.items() if not isinstance(r, str)}
+    stored = store.completions(keys.values()) if keys else {}
+    return {
+        name: stored[key].text
+        for name, key in keys.items()
+        if key in stored and stored[key].finish_reason != "length"
+    }
 
 
 def _same_question(trial: Trial, result: Result, tags: Sequence[Tag]) -> bool:
@@ -121,16 +113,14 @@ def _same_question(trial: Trial, result: Result, tags: Sequence[Tag]) -> bool:
     if not users:  # skipped before it was asked
         return True
     haystack = trial.case.haystack
-    if len(users) > len(trial.case.turns) or (haystack and not _hides(haystack, users[0])):
+    if len(users) > len(trial.case.turns):
         return False
+    if haystack:  # at whatever length
+        facts = (*haystack.needles, *haystack.distractors)
+        if not users[0].endswith(haystack.question) or any(f not in users[0] for f in facts):
+            return False
     haystacks = {trial.case.id: users[0]} if haystack else {}
-    return conversation(trial, result.responses[: len(users) - 1], haystacks, tags) == asked
-
-
-def _hides(haystack: Haystack, text: str) -> bool:
-    """Whether this text is the haystack at some length."""
-    facts = (*haystack.needles, *haystack.distractors)
-    return text.endswith(haystack.question) and all(fact in text for fact in facts)
+    return messages_of(trial, result.responses[: len(users) - 1], haystacks, tags) == asked
 
 
 def _messages(result: Result) -> Messages:
@@ -180,7 +170,16 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
     with existing_store(settings.path(settings.store)) as store:
         info = find_run(store, name)
         suites = load_selected(named or _files(info, settings), settings)
-        _check_all_there(info, suites)
+        known = {suite.name for suite in suites}
+        missing = [suite.name for suite in info.suites if suite.name not in known]
+        if missing:  # all of its results would turn into errors
+            raise InputError(
+                Problem(
+                    f"run {info.id} has suites that are not named: {', '.join(missing)}",
+                    found=", ".join(sorted(known)),
+                    hint=f"name all of them, or none: harness rescore {info.id}",
+                )
+            )
         earlier, warnings = recalled_baseline(settings, info)
         before = judge_run(info, store.results(info.id), earlier)
         with open_judges(settings, (case for suite in suites for case in suite.cases)) as judges:
@@ -188,62 +187,45 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
             again = list(rescore(info.id, suites, store, judges=judges, tags=tags))
         after = judge_run(info, (rescored.after for rescored in again), earlier)
     after = replace(after, warnings=(*after.warnings, *warnings))
+    old = {(row.suite, row.variant): row.verdict for row in before.suites}
+    verdicts = []
+    for row in after.suites:
+        was = old.get((row.suite, row.variant))
+        if was is not row.verdict:
+            change = f"{was or 'no verdict'} → {row.verdict or 'no verdict'}"
+            verdicts.append(f"{row.suite}, {row.variant}: {change}")
+    scorecard = build_scorecard(info, after)
+    cards = scorecard.candidates()
     return RescoreReport(
         info=info,
         total=len(again),
         changed=tuple(rescored for rescored in again if rescored.changed),
-        verdicts=tuple(_changed_verdicts(before, after)),
-        summary=tuple(_summary(info, after)),
+        verdicts=tuple(verdicts),
+        summary=(
+            *(f"{label(card.verdict).upper()}: {card.summary}" for card in cards),
+            *(f"warning: {text}" for text in scorecard.gate.warnings),
+        ),
         verdict=after.verdict,
         exit_code=exit_code(after.verdicts),
     )
 
 
-def _summary(info: RunInfo, gate: GateReport) -> Iterator[str]:
-    """The verdict on each candidate in words; why there is none, where nothing is gated."""
-    scorecard = build_scorecard(info, gate)
-    for card in scorecard.candidates():
-        yield f"{label(card.verdict).upper()}: {card.summary}"
-    yield from (f"warning: {text}" for text in scorecard.gate.warnings)
-
-
 def _files(info: RunInfo, settings: Settings) -> list[str]:
     """The suites of the run where they were then: in the project, or from the working directory."""
-    places = {s.name: (settings.path(s.path), Path(s.path)) for s in info.suites}
-    found = {n: next((p for p in some if p.is_file()), None) for n, some in places.items()}
-    gone = [suite for suite in info.suites if found[suite.name] is None]
-    if gone:
-        raise InputError(
-            *(
-                Problem(
-                    f"suite {suite.name} of run {info.id} is not there any more",
-                    path=suite.path,
-                    hint=f"name the files where the suites are now: harness rescore {info.id} FILE",
-                )
-                for suite in gone
-            )
-        )
-    return [str(path) for path in found.values()]
-
-
-def _check_all_there(info: RunInfo, suites: Sequence[Suite]) -> None:
-    """A suite left out would turn all of its results into errors."""
-    known = {suite.name for suite in suites}
-    missing = [suite.name for suite in info.suites if suite.name not in known]
-    if missing:
-        raise InputError(
+    found, problems = [], []
+    for suite in info.suites:
+        places = settings.path(suite.path), Path(suite.path)
+        path = next((place for place in places if place.is_file()), None)
+        if path is not None:
+            found.append(str(path))
+            continue
+        problems.append(
             Problem(
-                f"run {info.id} has suites that are not named: {', '.join(missing)}",
-                found=", ".join(sorted(known)),
-                hint=f"name all of them, or none: harness rescore {info.id}",
+                f"suite {suite.name} of run {info.id} is not there any more",
+                path=suite.path,
+                hint=f"name the files where the suites are now: harness rescore {info.id} FILE",
             )
         )
-
-
-def _changed_verdicts(before: GateReport, after: GateReport) -> Iterator[str]:
-    old = {(row.suite, row.variant): row.verdict for row in before.suites}
-    for row in after.suites:
-        was = old.get((row.suite, row.variant))
-        if was is not row.verdict:
-            now = row.verdict or "no verdict"
-            yield f"{row.suite}, {row.variant}: {was or 'no verdict'} → {now}"
+    if problems:
+        raise InputError(*problems)
+    return found

@@ -1,6 +1,6 @@
-"""Rulings on many trials: in this process, or in several where that is faster.
+"""Scores of many trials: in this process, or in several where that is faster.
 
-A few trials of each group are ruled on here, to see what the others will take; where that is
+A few trials of each group are scored here, to see what the others will take; where that is
 little, all stay here. Otherwise processes are forked, so that checks with whatever they hold
 (compiled patterns, the language detector, a user's own functions) are there without being sent;
 each check is used here once before, so that it is all there. Forking is safe while no library with
@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import repeat
@@ -25,13 +25,13 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 
 from harness.evaluation.plan import Plan
-from harness.evaluation.scoring import Ruling, Transcript, rule
+from harness.evaluation.scoring import ScoreResult, Transcript, score_transcript
 from harness.evaluation.trial import Trial
 from harness.results import Outcome
 
 FEWEST = 400  # trials of a run: below that forking and the first use of each check cost more
-GROUP = 64  # trials that are ready at once: a slow engine's few are ruled on while it goes on
-SAMPLE = 16  # trials of a group that are ruled on here, to see how long one takes
+GROUP = 64  # trials that are ready at once: a slow engine's few are scored while it goes on
+SAMPLE = 16  # trials of a group that are scored here, to see how long one takes
 WORTH = 0.1  # seconds of work: sending less to other processes takes as long as doing it
 CHUNK = 16  # trials sent to a worker at once: some 50 ms of work
 MOST = 16  # workers: the one process that stores their results keeps no more busy
@@ -39,8 +39,8 @@ MOST = 16  # workers: the one process that stores their results keeps no more bu
 Job = tuple[Trial, Transcript]
 
 
-class Scoring:
-    """Gives rulings in the order of the jobs, the same ones whatever the number of processes.
+class ScoringPool:
+    """Scores trials in the order of the jobs, equally whatever the number of processes.
 
     `worth` is the work of a group, in seconds, from which it is spread.
     """
@@ -52,16 +52,16 @@ class Scoring:
         processes: int | None = None,
         worth: float = WORTH,
     ) -> None:
-        self._rules = _Rules(plan, check_seconds)
+        self._score = _Scoring(plan, check_seconds)
         self._processes = processes or usable_processes(len(plan.trials))
         self._worth = worth
         self._used: set[str] = set()
         self._pool: ProcessPoolExecutor | None = None
 
-    def rulings(self, jobs: Sequence[Job]) -> Iterator[Ruling]:
-        """What the checks say, one ruling for each job."""
+    def scores(self, jobs: Sequence[Job]) -> Iterator[ScoreResult]:
+        """Return what the checks say, one score for each job."""
         if len(jobs) < GROUP or self._processes == 1 or not _may_fork():
-            return (self._rules(*job) for job in jobs)
+            return (self._score(*job) for job in jobs)
         return self._sampled(jobs)
 
     def stop(self) -> None:
@@ -70,63 +70,67 @@ class Scoring:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def _sampled(self, jobs: Sequence[Job]) -> Iterator[Ruling]:
-        """Some here; the rest as is faster."""
-        here = self._first_uses(jobs)
-        places = sorted({*here, *range(0, len(jobs), -(-len(jobs) // SAMPLE))})
-        done, seconds = {}, 0.0
-        for place in places:
-            began = time.thread_time()
-            done[place] = self._rules(*jobs[place])
-            seconds += 0.0 if place in here else time.thread_time() - began
-        rest = [job for place, job in enumerate(jobs) if place not in done]
-        work = seconds / max(len(done) - len(here), 1) * len(rest)
-        # A check that was used here for the first time may have loaded torch.
-        spread = work >= self._worth and (self._pool is not None or _may_fork())
-        others = self._spread(rest) if spread else (self._rules(*job) for job in rest)
-        for place in range(len(jobs)):
-            yield done[place] if place in done else next(others)
-
-    def _first_uses(self, jobs: Sequence[Job]) -> set[int]:
-        """The jobs with a check that was not used before; workers know nothing of it yet."""
-        found = set()
+    def _sampled(self, jobs: Sequence[Job]) -> Iterator[ScoreResult]:
+        """Score some here, the rest as is faster."""
+        first_uses = set()  # jobs with a check that was not used before: workers know nothing of it
         for place, (trial, _) in enumerate(jobs):
             names = {check.name for turn in trial.case.turns for check in turn.checks}
             if not names <= self._used:
                 self._used |= names
-                found.add(place)
-        if found:
+                first_uses.add(place)
+        if first_uses:
             self.stop()
-        return found
+        places = sorted({*first_uses, *range(0, len(jobs), -(-len(jobs) // SAMPLE))})
+        done, seconds = {}, 0.0
+        for place in places:
+            began = time.thread_time()
+            done[place] = self._score(*jobs[place])
+            seconds += 0.0 if place in first_uses else time.thread_time() - began
+        rest = [job for place, job in enumerate(jobs) if place not in done]
+        work = seconds / max(len(done) - len(first_uses), 1) * len(rest)
+        # A check that was used here for the first time may have loaded torch.
+        spread = work >= self._worth and (self._pool is not None or _may_fork())
+        others = self._spread(rest) if spread else (self._score(*job) for job in rest)
+        for place in range(len(jobs)):
+            yield done[place] if place in done else next(others)
 
-    def _spread(self, jobs: Sequence[Job]) -> Iterator[Ruling]:
+    def _spread(self, jobs: Sequence[Job]) -> Iterator[ScoreResult]:
+        """Yield the scores from workers; errors for those that one took with it when it died."""
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                self._processes, get_context("fork"), _begin, (self._rules,)
+                self._processes, get_context("fork"), _begin, (self._score,)
             )
-        places = [self._rules.places[trial.position] for trial, _ in jobs]
+        places = [self._score.places[trial.position] for trial, _ in jobs]
         transcripts = [transcript for _, transcript in jobs]
         with warnings.catch_warnings():
             # Python 3.12 and later warn of any fork beside threads; ours hold no lock here.
             warnings.simplefilter("ignore", DeprecationWarning)
             found = self._pool.map(_work, places, transcripts, chunksize=CHUNK)
-        return _all(found, len(jobs))
+        given = 0
+        try:
+            for score in found:
+                yield score
+                given += 1
+        except BrokenProcessPool:
+            lost = ScoreResult(Outcome.ERROR, 0.0, "a process that scored answers died")
+            yield from repeat(lost, len(jobs) - given)
 
 
-class _Rules:
-    """How this run's trials are ruled on; workers inherit it."""
+class _Scoring:
+    """How this run's trials are scored; workers inherit it."""
 
     def __init__(self, plan: Plan, check_seconds: float) -> None:
         self.trials = plan.trials
         self.places = {trial.position: place for place, trial in enumerate(plan.trials)}
         self._tags, self._seconds = plan.reasoning_tags, check_seconds
 
-    def __call__(self, trial: Trial, transcript: Transcript) -> Ruling:
-        return rule(trial.case, transcript, check_seconds=self._seconds, tags=self._tags)
+    def __call__(self, trial: Trial, transcript: Transcript) -> ScoreResult:
+        seconds, tags = self._seconds, self._tags
+        return score_transcript(trial.case, transcript, check_seconds=seconds, tags=tags)
 
 
 def usable_processes(trials: int) -> int:
-    """How many processes are worth it for so many trials: one for each core of ours."""
+    """Return how many processes are worth it for so many trials: one for each core of ours."""
     if trials < FEWEST or not hasattr(os, "sched_getaffinity"):
         return 1
     return min(len(os.sched_getaffinity(0)), MOST)
@@ -137,28 +141,16 @@ def _may_fork() -> bool:
     return sys.platform == "linux" and mine and "torch" not in sys.modules
 
 
-def _all(found: Iterable[Ruling], count: int) -> Iterator[Ruling]:
-    """The rulings; errors for those that a worker took with it when it died."""
-    given = 0
-    try:
-        for ruling in found:
-            yield ruling
-            given += 1
-    except BrokenProcessPool:
-        lost = Ruling(Outcome.ERROR, 0.0, "a process that scored answers died")
-        yield from repeat(lost, count - given)
-
-
 # -- in a worker -----------------------------------------------------------------------------------
 
-_inherited: list[_Rules] = []
+_inherited: list[_Scoring] = []
 
 
-def _begin(rules: _Rules) -> None:
+def _begin(scoring: _Scoring) -> None:
     """Leave interrupts to the parent, and end with it, even when it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _inherited.append(rules)
+    _inherited.append(scoring)
     gc.freeze()  # what was inherited is not looked through, and so not copied, again and again
     threading.Thread(target=_end_with_parent, daemon=True, name="parent").start()
 
@@ -170,6 +162,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(place: int, transcript: Transcript) -> Ruling:
-    rules = _inherited[0]
-    return rules(rules.trials[place], transcript)
+def _work(place: int, transcript: Transcript) -> ScoreResult:
+    scoring = _inherited[0]
+    return scoring(scoring.trials[place], transcript)

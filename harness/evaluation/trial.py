@@ -35,12 +35,12 @@ class Skip:
 
 
 def misfit(trial: Trial, reason: str) -> Fault:
-    """Skipped, or an error where the case is required."""
+    """Return that it is skipped, or an error where the case is required."""
     return (Outcome.ERROR if trial.case.required else Outcome.SKIPPED), reason
 
 
 def no_room(prompt: int, answer: int, room: int, turn: int = 0) -> str:
-    """Why it cannot be asked, in words; all sizes in tokens."""
+    """Say why it cannot be asked; all sizes in tokens."""
     which = f"turn {turn + 1} does" if turn else "does"
     needed = f"{prompt} tokens of prompt + {answer} for the answer"
     return f"{which} not fit the context: {needed} > {room}"
@@ -49,13 +49,13 @@ def no_room(prompt: int, answer: int, room: int, turn: int = 0) -> str:
 SEEDS = 2**63
 
 
-def conversation(
+def messages_of(
     trial: Trial,
     answers: Sequence[str],
     haystacks: Mapping[str, str],
     tags: Sequence[Tag] = DEFAULT_TAGS,
 ) -> Messages:
-    """The messages up to the user turn that `answers`, one per earlier turn, lead to.
+    """Return the messages up to the user turn that `answers`, one per earlier turn, lead to.
 
     Earlier answers go in without their reasoning (in `tags`), as chat templates and servers expect.
     """
@@ -71,13 +71,13 @@ def conversation(
 
 
 def system_turn(case: Case, variant: Variant) -> Messages:
-    """The system message, if there is one: the variant's own, else the case's."""
+    """Return the system message, if there is one: the variant's own, else the case's."""
     text = case.system if variant.system is None else variant.system
     return () if text is None else (Message("system", text),)
 
 
 def sampling_of(trial: Trial) -> Sampling:
-    """How this trial is sampled: the suite's settings, the variant's overrides, its own seed."""
+    """Return the suite's sampling with the variant's overrides and a seed for this repeat."""
     sampling = trial.case.sampling.override(trial.variant.sampling)
     if not trial.repeat:
         return sampling
@@ -89,12 +89,12 @@ _ANY_JSON = ("json", "json_value")
 
 
 def is_constrained(case: Case) -> bool:
-    """Whether any of its answers is decoded under a schema, by an engine that can."""
+    """Return whether any of its answers is decoded under a schema, by an engine that can."""
     return any(schema_of(case, turn) is not None for turn in range(len(case.turns)))
 
 
 def schema_of(case: Case, turn: int) -> Mapping[str, Any] | bool | None:
-    """The schema for the answer to one turn, or None where it is decoded freely."""
+    """Return the schema for the answer to one turn, or None where it is decoded freely."""
     if case.decoding != "constrained":
         return None
     checks = case.turns[turn].checks
@@ -105,7 +105,7 @@ def schema_of(case: Case, turn: int) -> Mapping[str, Any] | bool | None:
 
 
 def constraint_notes(trials: Iterable[Trial], backend: Backend) -> tuple[str, ...]:
-    """What becomes of `decoding: constrained` where it cannot be done."""
+    """Say what becomes of `decoding: constrained` where it cannot be done."""
     asked = {trial.case.id: trial.case for trial in trials if trial.case.decoding == "constrained"}
     if not asked:
         return ()

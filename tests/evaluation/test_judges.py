@@ -114,7 +114,7 @@ def test_one_answer_twice_is_one_question(tmp_path: Path) -> None:
 def test_a_reply_that_cannot_be_read_is_an_error_again_and_again(tmp_path: Path) -> None:
     unreadable = (
         "error check 'judge': a judge's reply cannot be read (found: 'Well, fine.'; "
-        "wanted: Rating: 1 to 5)"
+        "expected: Rating: 1 to 5)"
     )
     for generated in (2, 0):
         counts, results = judged(

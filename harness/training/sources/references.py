@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.backends import Completion
 from harness.common import Message, Messages, Variant
-from harness.evaluation import Transcript, Trial, conversation, score_trial
+from harness.evaluation import Transcript, Trial, messages_of, score_trial
 from harness.results import Outcome
 from harness.scorers import Check
 from harness.suites import Case, Turn
@@ -29,7 +29,7 @@ def reference_conversation(case: Case, haystack: str | None = None) -> Messages 
     for tried, answers in enumerate(_answers(case.turns)):
         if tried == MOST_TRIED:
             return None
-        messages = conversation(trial, answers[:-1], texts)
+        messages = messages_of(trial, answers[:-1], texts)
         completions = tuple(Completion(text, "stop") for text in answers)
         result = score_trial(trial, Transcript(messages, completions))
         if result.outcome is Outcome.PASS:
