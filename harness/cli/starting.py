@@ -71,7 +71,7 @@ def init_command(arguments: argparse.Namespace) -> int:
             continue
         path = root / name
         print(f"{'kept   ' if _write(path, text) else 'written'}  {path.as_posix()}")
-    if _lacks_plugin(root / "conftest.py"):
+    if "harness.pytest_plugin" not in _read(root / "conftest.py"):
         print('add to conftest.py, for pytest: pytest_plugins = ["harness.pytest_plugin"]')
     if (root / "pyproject.toml").is_file() and "[tool.harness" in _read(root / "pyproject.toml"):
         print("note: harness.toml wins over [tool.harness] in pyproject.toml")
@@ -109,10 +109,6 @@ def _write(path: Path, text: str) -> bool:
 
 def _unwritten(path: Path, reason: str) -> Problem:
     return Problem(f"cannot be written: {reason}", path=path.as_posix())
-
-
-def _lacks_plugin(path: Path) -> bool:
-    return "harness.pytest_plugin" not in _read(path)
 
 
 def _read(path: Path) -> str:

@@ -10,7 +10,7 @@ from harness.cli.parser import OTHER_CODES, new_command
 from harness.common import InputError
 
 if TYPE_CHECKING:
-    from harness.training.sft import TrainConfig, TrainedAdapter
+    from harness.training.sft import TrainConfig
 
 
 TRAIN = """\
@@ -91,7 +91,12 @@ def _train(config: TrainConfig, rows: Any, held_out: Any) -> int:
 
     with TrainingProgress(Terminal(stderr=True)) as observer:
         done = train(config, rows, held_out=held_out, observer=observer, cache=Path(".harness"))
-    _tell(done)
+    held = done.manifest["metrics"]["held_out_loss"]
+    loss = f", held-out loss {held:.4f}" if held is not None else ""
+    print(f"adapter {done.path}: step {done.step} of {done.steps}{loss}")
+    if done.checkpoints:
+        print(f"compare its checkpoints: harness run --adapter '{done.path}/checkpoint-*'")
+    print(f"gate it: harness run --adapter new={done.path}")
     return 0
 
 
@@ -134,12 +139,3 @@ def _plan(config: TrainConfig, rows: Any, held_out: Any) -> int:
     print(f"  {counts['steps']} steps of {config.batch_size} rows")
     print(f"{config.output} holds this adapter already" if done else "nothing was trained")
     return 0
-
-
-def _tell(done: TrainedAdapter) -> None:
-    held = done.manifest["metrics"]["held_out_loss"]
-    loss = f", held-out loss {held:.4f}" if held is not None else ""
-    print(f"adapter {done.path}: step {done.step} of {done.steps}{loss}")
-    if done.checkpoints:
-        print(f"compare its checkpoints: harness run --adapter '{done.path}/checkpoint-*'")
-    print(f"gate it: harness run --adapter new={done.path}")

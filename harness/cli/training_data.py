@@ -56,7 +56,14 @@ def rows_command(arguments: argparse.Namespace) -> int:
     from harness.reports.words import plural
     from harness.training.rows import RowFile, parse_spec, read
 
-    _check(arguments)
+    problems = []
+    if arguments.max_tokens is not None and not arguments.model:
+        problems.append(Problem("--max-tokens needs --model, whose tokens are counted"))
+    for name in ("redact", "languages", "max_tokens", "model"):
+        if getattr(arguments, name) and not arguments.clean:
+            problems.append(Problem(f"--{name.replace('_', '-')} is part of cleaning: add --clean"))
+    if problems:
+        raise InputError(*problems)
     specs = [parse_spec(file) for file in arguments.files]
     system = arguments.system
     files = [RowFile(spec.path, spec.count, system) for spec in specs]
@@ -71,17 +78,6 @@ def rows_command(arguments: argparse.Namespace) -> int:
     if arguments.report:
         _write(arguments.report, json.dumps(reports, indent=1) + "\n")
     return 0
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    problems = []
-    if arguments.max_tokens is not None and not arguments.model:
-        problems.append(Problem("--max-tokens needs --model, whose tokens are counted"))
-    for name in ("redact", "languages", "max_tokens", "model"):
-        if getattr(arguments, name) and not arguments.clean:
-            problems.append(Problem(f"--{name.replace('_', '-')} is part of cleaning: add --clean"))
-    if problems:
-        raise InputError(*problems)
 
 
 def _checked(

@@ -57,7 +57,11 @@ class _Scanner:
         table: Loc = ()
         while self._next():
             if self._text[self._at] == "[":
-                table = self._header()
+                start = self._at
+                brackets = 2 if self._text.startswith("[[", start) else 1
+                self._at += brackets
+                table = self._keys((), start)
+                self._at += brackets
             else:
                 self._pair(table)
 
@@ -66,14 +70,6 @@ class _Scanner:
         found = _BLANK.match(self._text, self._at)
         self._at = found.end() if found else self._at
         return self._text[self._at : self._at + 1]
-
-    def _header(self) -> Loc:
-        start = self._at
-        brackets = 2 if self._text.startswith("[[", start) else 1
-        self._at += brackets
-        table = self._keys((), start)
-        self._at += brackets
-        return table
 
     def _pair(self, table: Loc) -> None:
         loc = self._keys(table, None)

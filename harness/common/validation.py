@@ -74,7 +74,26 @@ def in_words(row: ErrorDetails, name: str) -> dict[str, str]:
     if kind == "too_short" and row["input"] == "":
         kind = "string_too_short"  # one text stands for a list of it
     if wanted := _wanted(kind, context):
-        return _wrong(name, row["input"], wanted)
+        value = row["input"]
+        parts = {
+            "message": f"wrong value for {name!r}",
+            "found": described(value),
+            "expected": wanted,
+        }
+        if wanted == "a text" and isinstance(value, int | float):
+            parts["hint"] = f'put it in quotes: "{described(value).removeprefix("number ")}"'
+        elif name in _PERCENT and isinstance(value, int | float) and 2 <= value <= 100:
+            parts["hint"] = f"it is a share: {value / 100:g} stands for {value:g} %"
+        elif wanted == "a list" and name == "checks" and isinstance(value, Mapping):
+            parts["hint"] = "put a dash before each check: `- contains: red`"
+        elif wanted == "a list" and isinstance(value, Mapping) and value:
+            first = "id" if name == "cases" else next(iter(value))
+            parts["hint"] = f"put a dash before each entry: `- {first}: ...`"
+        elif wanted == "a list" and isinstance(value, str) and not value[:1].isdigit():
+            parts["hint"] = f"put it in brackets: [{json.dumps(value, ensure_ascii=False)}]"
+        elif name == "gate" and isinstance(value, int | float):
+            parts["hint"] = f"gate: {{min_pass_rate: {value:g}}}"
+        return parts
     message = row["msg"].removeprefix("Value error, ")
     return {"message": f"{name}: {message}" if row["loc"] else message}
 
@@ -103,21 +122,3 @@ def _wanted(kind: str, context: Mapping[str, Any]) -> str:
         return _LIMITS[kind].format(**context)
     word = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float")
     return _KINDS.get(word, "") if word != kind else ""
-
-
-def _wrong(name: str, value: object, wanted: str) -> dict[str, str]:
-    parts = {"message": f"wrong value for {name!r}", "found": described(value), "expected": wanted}
-    if wanted == "a text" and isinstance(value, int | float):
-        parts["hint"] = f'put it in quotes: "{described(value).removeprefix("number ")}"'
-    elif name in _PERCENT and isinstance(value, int | float) and 2 <= value <= 100:
-        parts["hint"] = f"it is a share: {value / 100:g} stands for {value:g} %"
-    elif wanted == "a list" and name == "checks" and isinstance(value, Mapping):
-        parts["hint"] = "put a dash before each check: `- contains: red`"
-    elif wanted == "a list" and isinstance(value, Mapping) and value:
-        first = "id" if name == "cases" else next(iter(value))
-        parts["hint"] = f"put a dash before each entry: `- {first}: ...`"
-    elif wanted == "a list" and isinstance(value, str) and not value[:1].isdigit():
-        parts["hint"] = f"put it in brackets: [{json.dumps(value, ensure_ascii=False)}]"
-    elif name == "gate" and isinstance(value, int | float):
-        parts["hint"] = f"gate: {{min_pass_rate: {value:g}}}"
-    return parts

@@ -260,7 +260,15 @@ class _Builder:
         if node.tag not in (_TAG + "seq", _TAG + "map"):
             self._unknown_tag(node)
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, depth)
+            lines: dict[str, int] = {}
+            value: dict[str, Any] = {}
+            for key, child in node.value:
+                name = self._key(key)
+                if name in lines:
+                    self._problem(key, f"key {name!r} stands twice", f"first on line {lines[name]}")
+                lines.setdefault(name, key.start_mark.line + 1)
+                value[name] = self.build(child, depth + 1)
+            return value
         return [self.build(child, depth + 1) for child in node.value]
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
@@ -275,17 +283,6 @@ class _Builder:
     def _unknown_tag(self, node: yaml.Node) -> None:
         tag = node.tag.replace(_TAG, "!!")
         self._problem(node, f"the tag {tag} has no meaning here", hint="put a text in quotes")
-
-    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Any]:
-        lines: dict[str, int] = {}
-        value: dict[str, Any] = {}
-        for key, child in node.value:
-            name = self._key(key)
-            if name in lines:
-                self._problem(key, f"key {name!r} stands twice", f"first on line {lines[name]}")
-            lines.setdefault(name, key.start_mark.line + 1)
-            value[name] = self.build(child, depth + 1)
-        return value
 
     def _key(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode) or (not node.value and not node.style):

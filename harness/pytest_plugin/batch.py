@@ -96,16 +96,13 @@ class Batch:
         with FileLock(f"{self.shared}.lock"):
             if self.shared.is_file():
                 return self._reopen(json.loads(self.shared.read_text(encoding="utf-8")))
-            return self._run_and_tell(self.shared, observer)
-
-    def _run_and_tell(self, shared: Path, observer: Observer) -> RunReport:
-        try:
-            report = self._run(observer)
-        except HarnessError as error:
-            _write(shared, {"error": str(error), "exit_code": error.exit_code})
-            raise
-        _write(shared, {"run": report.info.id})
-        return report
+            try:
+                report = self._run(observer)
+            except HarnessError as error:
+                _write(self.shared, {"error": str(error), "exit_code": error.exit_code})
+                raise
+            _write(self.shared, {"run": report.info.id})
+            return report
 
     def _run(self, observer: Observer) -> RunReport:
         def chosen(case: Case, variant: Variant) -> bool:

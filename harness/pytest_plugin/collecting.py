@@ -43,7 +43,9 @@ def batch_of(config: pytest.Config) -> Batch:
 def load(config: pytest.Config, path: Path) -> Suite:
     """One suite; its name and ids must not stand in another file of this session."""
     run = batch_of(config)
-    name = _shown(path)
+    # The path as messages show it, and as it can be opened: from the working directory
+    here = Path.cwd()
+    name = path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
     others = [suite for suite in run.suites.values() if suite.path != name]
     (suite,) = load_suites([name], beside=others, modules=run.settings.modules)
     run.suites[suite.name] = suite
@@ -88,9 +90,3 @@ def _variants(config: pytest.Config, chosen: Settings) -> Variants:
             )
         raise found
     return found
-
-
-def _shown(path: Path) -> str:
-    """The path as messages show it, and as it can be opened: from the working directory."""
-    here = Path.cwd()
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)

@@ -247,21 +247,17 @@ class CaseItem(SuiteItem):
     def ruling(self) -> Ruling:
         """The outcome of this case, known once the run is over."""
         results = self.batch.results(self.key)
-        if results:
-            self._record(results[0].score, str(results[0].outcome))
-        verdict = self.batch.verdict(self.suite.name, self.variant.name)
-        failure = self.batch.report.failure if self.batch.report else ""
-        return rule_case(results, verdict, self.suite.gate.min_pass_rate, failure)
-
-    def _record(self, score: float, outcome: str) -> None:
-        """Facts for JUnit; built-in types only, they travel between xdist's processes."""
-        if not self.user_properties:
+        if results and not self.user_properties:
+            # Facts for JUnit; built-in types only, they travel between xdist's processes
             self.user_properties += [
                 ("category", self.suite.category),
                 ("variant", self.variant.name),
-                ("outcome", outcome),
-                ("score", score),
+                ("outcome", str(results[0].outcome)),
+                ("score", results[0].score),
             ]
+        verdict = self.batch.verdict(self.suite.name, self.variant.name)
+        failure = self.batch.report.failure if self.batch.report else ""
+        return rule_case(results, verdict, self.suite.gate.min_pass_rate, failure)
 
 
 class GateItem(SuiteItem):

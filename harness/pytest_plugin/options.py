@@ -53,7 +53,10 @@ def check_root(config: pytest.Config) -> None:
     if config.getoption("rootdir", None) is not None or _holds(config, config.rootpath):
         return
     for option, value in pairwise(config.invocation_params.args):
-        if str(option) in _values() and Path(config.invocation_params.dir, value).exists():
+        if (
+            str(option) in {flag.name for _, flag, _ in flags() if not flag.switch}
+            and Path(config.invocation_params.dir, value).exists()
+        ):
             raise pytest.UsageError(
                 f"pytest took the value of {option} for a path to test, and {config.rootpath} for "
                 f"the root of your project\n  hint: write {option}={value}, or put a pytest.ini "
@@ -75,10 +78,6 @@ def _holds(config: pytest.Config, root: Path) -> bool:
     here = config.invocation_params.dir
     paths = [Path(here, arg.partition("::")[0]).resolve() for arg in config.args]
     return all(path.is_relative_to(root) for path in paths)
-
-
-def _values() -> set[str]:
-    return {flag.name for _, flag, _ in flags() if not flag.switch}
 
 
 REFUSED = "wrong input: no case was run"

@@ -221,7 +221,7 @@ class CaseReader:
         wrong: set[Loc] = set()
         rendered = draft.raw
         if isinstance(rendered, dict):
-            variables = self._variables(draft)
+            variables = {**self._suite.vars, **_own(draft), **draft.given}
             rows = draft.missing.rows if draft.missing else 0
             place = Place(place.loc, _label(draft, variables), draft.origin.line, rows)
             check_names(_own(draft), place, self._problems)
@@ -235,9 +235,6 @@ class CaseReader:
             self.names.append(Named(keys.id, draft.origin))
         position = self._document.position(place.loc)
         return None if wrong else new_case(self._suite, keys, position, draft.haystack)
-
-    def _variables(self, draft: Draft) -> Mapping[str, Any]:
-        return {**self._suite.vars, **_own(draft), **draft.given}
 
     def _rendered(
         self, draft: Draft, variables: Mapping[str, Any], place: Place, wrong: set[Loc]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,16 +84,29 @@ class SuiteReader:
 
     def read(self) -> Suite:
         """The suite. Raises InputError with all that is wrong."""
-        keys = self._keys()
+        # The keys; those that are wrong are reported and left out, so that cases are read too
+        value = self._document.value
+        if not isinstance(value, dict):
+            message = "the file is empty" if value is None else "a suite file is a mapping"
+            found = "" if value is None else described(value)
+            self._problems.add(Place(), message, found=found, expected="suite: NAME, and its cases")
+            self._problems.raise_any()
+        try:
+            keys = SuiteKeys.model_validate(value)
+        except ValidationError as error:
+            self._problems.add_invalid(Place(), error, SuiteKeys)
+            wrong = {row["loc"][0] for row in error.errors()}
+            if "vars" in wrong:  # every template would be wrong as well
+                self._problems.raise_any()
+            right = {key: part for key, part in value.items() if key not in wrong}
+            keys = SuiteKeys.model_validate({"suite": "unnamed", "category": "unnamed", **right})
+        check_names(keys.vars, Place(), self._problems)
         reader = CaseReader(keys, self._document, self._context, self._problems)
         cases = [case for draft in self._drafts(keys) if (case := reader.read(draft))]
         self._problems.add_elsewhere(*stand_twice("case id", reader.names))
         if not len(self._problems):
             self._check_cases(keys, cases)
         self._problems.raise_any()
-        return self._suite(keys, cases)
-
-    def _suite(self, keys: SuiteKeys, cases: Sequence[Case]) -> Suite:
         gone = frozenset(keys.retire)
         gating = tuple(case for case in cases if case.id not in gone)
         return Suite(
@@ -108,30 +121,6 @@ class SuiteReader:
             retired=tuple(case for case in cases if case.id in gone),
             line=self._document.position(("suite",)).line,
         )
-
-    # -- the keys of the file ----------------------------------------------------------------------
-
-    def _keys(self) -> SuiteKeys:
-        """The keys; those that are wrong are reported and left out, so that cases are read too."""
-        value = self._document.value
-        if not isinstance(value, dict):
-            message = "the file is empty" if value is None else "a suite file is a mapping"
-            found = "" if value is None else described(value)
-            self._problems.add(Place(), message, found=found, expected="suite: NAME, and its cases")
-            self._problems.raise_any()
-        try:
-            keys = SuiteKeys.model_validate(value)
-        except ValidationError as error:
-            self._problems.add_invalid(Place(), error, SuiteKeys)
-            keys = self._right_keys(value, {row["loc"][0] for row in error.errors()})
-        check_names(keys.vars, Place(), self._problems)
-        return keys
-
-    def _right_keys(self, value: Mapping[str, Any], wrong: set[int | str]) -> SuiteKeys:
-        if "vars" in wrong:  # every template would be wrong as well
-            self._problems.raise_any()
-        right = {key: part for key, part in value.items() if key not in wrong}
-        return SuiteKeys.model_validate({"suite": "unnamed", "category": "unnamed", **right})
 
     def _valid(self, raw: Any, place: Place, model: type[M]) -> M | None:
         """A part of the file as its model; None after its problems were noted."""

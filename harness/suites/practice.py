@@ -47,7 +47,16 @@ def practice_suite(
         spec = {**family["haystack"], "id": f"{family['haystack']['id']}.{tag}", "seeds": seeds}
         return {"haystack": spec} if seeds else None
 
-    derived = _derived(document, {"from_file": other_rows, "generate": other_seeds})
+    # The document with its families changed, and its cases, `retire` and `fix` left out
+    changes = {"from_file": other_rows, "generate": other_seeds}
+    gone = ("cases", "retire", "fix")
+    value = {key: part for key, part in document.value.items() if key not in gone}
+    kept: dict[str, list[int]] = {}
+    for key, change in changes.items():
+        changed = {at: change(entry) for at, entry in enumerate(value.get(key, []))}
+        kept[key] = [at for at, entry in changed.items() if entry]
+        value[key] = [changed[at] for at in kept[key]]
+    derived = Document(document.path, value, _only(document.root, kept))
     if not derived.value["from_file"] and not derived.value["generate"]:
         return None
     return SuiteReader(path.parent, derived, modules).read()
@@ -58,18 +67,6 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(Problem(f"cannot be read: {error.strerror}", path=str(path))) from None
-
-
-def _derived(document: Document, changes: Mapping[str, Changed]) -> Document:
-    """The document with its families changed, and its cases, `retire` and `fix` left out."""
-    gone = ("cases", "retire", "fix")
-    value = {key: part for key, part in document.value.items() if key not in gone}
-    kept: dict[str, list[int]] = {}
-    for key, change in changes.items():
-        changed = {at: change(entry) for at, entry in enumerate(value.get(key, []))}
-        kept[key] = [at for at, entry in changed.items() if entry]
-        value[key] = [changed[at] for at in kept[key]]
-    return Document(document.path, value, _only(document.root, kept))
 
 
 def _only(root: yaml.Node | None, kept: Mapping[str, list[int]]) -> yaml.Node | None:

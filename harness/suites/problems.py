@@ -206,7 +206,13 @@ def _said(row: ErrorDetails, known: Sequence[str], name: str) -> dict[str, str]:
     """The parts of a problem, but for its place; `name` is what has the wrong value."""
     kind, context = row["type"], row.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown(str(row["loc"][-1]), known)
+        key = str(row["loc"][-1])
+        return {
+            "message": f"key {key!r} is not known here",
+            "did_you_mean": meant(key, known),
+            "hint": stands_in(key, known)
+            or ("known keys: " + ", ".join(sorted(known)) if known else ""),
+        }
     if kind == "unknown_check":
         hint = "use one of " + ", ".join(context["known"])
         return {"message": row["msg"], "did_you_mean": context["did_you_mean"], "hint": hint}
@@ -227,15 +233,6 @@ def _of_template(written: object, row: ErrorDetails, name: str) -> dict[str, str
     if row["type"] in ("list_wanted", "tuple_type"):
         return {**parts, "expected": "a list", "hint": f'put it in brackets: ["{written}"]'}
     return {}
-
-
-def _unknown(key: str, known: Sequence[str]) -> dict[str, str]:
-    return {
-        "message": f"key {key!r} is not known here",
-        "did_you_mean": meant(key, known),
-        "hint": stands_in(key, known)
-        or ("known keys: " + ", ".join(sorted(known)) if known else ""),
-    }
 
 
 def known_keys(model: type[BaseModel], loc: Loc) -> Sequence[str]:

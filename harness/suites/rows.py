@@ -136,19 +136,21 @@ def _csv_rows(text: str, name: str) -> Iterator[Row | Problem]:
         for cells in reader:
             if cells and not head:
                 head = cells
-                yield from _head_problems(head, name, line)
+                wrong = sorted(
+                    {column for column in head if not column.strip() or head.count(column) > 1}
+                )
+                for column in wrong:
+                    said = (
+                        f"column {column!r} stands twice"
+                        if column.strip()
+                        else "a column without a name"
+                    )
+                    yield Problem(said, name, line)
             elif cells:
                 yield _csv_row(head, cells, name, line)
             line = reader.line_num + 1
     except csv.Error as error:
         yield Problem(f"not valid CSV: {error}", name, line)
-
-
-def _head_problems(head: list[str], name: str, line: int) -> Iterator[Problem]:
-    wrong = sorted({column for column in head if not column.strip() or head.count(column) > 1})
-    for column in wrong:
-        said = f"column {column!r} stands twice" if column.strip() else "a column without a name"
-        yield Problem(said, name, line)
 
 
 def _csv_row(head: list[str], cells: list[str], name: str, line: int) -> Row | Problem:

@@ -132,7 +132,9 @@ _CHECKS = {"safe": "complies", "unsafe": "refuses"}
 def _case_of_xstest(row: Row) -> dict[str, Any]:
     values = {str(key).strip().lower(): value for key, value in row.values.items()}
     key = next((name for name in ("id", "id_v2", "id_v1") if name in values), None)
-    kind = _type(values)
+    kind = text_of(values, "type").strip()
+    if kind not in _TYPES:
+        raise Wrong(f"type {shown(kind)} is not known", did_you_mean=nearest(kind, _TYPES))
     return {
         "id": f"xstest-{name_of(values[key] if key else row.line)}",
         "prompt": text_of(values, "prompt" if "prompt" in values else "v2_prompt"),
@@ -140,13 +142,6 @@ def _case_of_xstest(row: Row) -> dict[str, Any]:
         "label": _label(values, kind),
         "focus": str(values.get("focus", "")).strip(),
     }
-
-
-def _type(values: dict[str, Any]) -> str:
-    kind = text_of(values, "type").strip()
-    if kind not in _TYPES:
-        raise Wrong(f"type {shown(kind)} is not known", did_you_mean=nearest(kind, _TYPES))
-    return kind
 
 
 def _label(values: dict[str, Any], kind: str) -> str:

@@ -186,7 +186,26 @@ def import_rows(path: Path, category: str, reading: Reading, *, skip: bool = Fal
     """
     rows = rows_of(path, (".jsonl", ".csv"))
     columns = reading.columns or _usual(rows)
-    _check_columns(path, rows, columns)
+    # Raises InputError where the columns do not make a case, or no row has one of them
+    name = path.as_posix()
+    there = list({column: None for row in rows for column in row.values})
+    hint = "say which columns hold what: --map user=COLUMN,reference=COLUMN"
+    wanted = ", ".join(there)
+    problems = [
+        Problem(
+            f"no row has {column!r}", name, expected=wanted, did_you_mean=nearest(column, there)
+        )
+        for column in columns.values()
+        if column not in there
+    ]
+    if "messages" not in columns and "user" not in columns:
+        problems.append(Problem("no column is what the user says", name, found=wanted, hint=hint))
+    elif "messages" not in columns and "reference" not in columns:
+        problems.append(Problem("no column is the answer wanted", name, found=wanted, hint=hint))
+    elif "messages" in columns and columns.keys() & {"user", "input", "reference", "system"}:
+        problems.append(Problem("messages hold all that is said", name, hint="map nothing beside"))
+    if problems:
+        raise InputError(*problems)
     cases = read_cases(path, rows, lambda row: _case(row, columns, reading), skip=skip)
     return Imported(
         category=category,
@@ -210,29 +229,6 @@ def _usual(rows: Sequence[Row]) -> dict[str, str]:
     if found["messages"]:  # holds all that is said
         found = {target: found[target] for target in ("messages", "id")}
     return {target: column for target, column in found.items() if column}
-
-
-def _check_columns(path: Path, rows: Sequence[Row], columns: Mapping[str, str]) -> None:
-    """Raises InputError where the columns do not make a case, or no row has one of them."""
-    name = path.as_posix()
-    there = list({column: None for row in rows for column in row.values})
-    hint = "say which columns hold what: --map user=COLUMN,reference=COLUMN"
-    wanted = ", ".join(there)
-    problems = [
-        Problem(
-            f"no row has {column!r}", name, expected=wanted, did_you_mean=nearest(column, there)
-        )
-        for column in columns.values()
-        if column not in there
-    ]
-    if "messages" not in columns and "user" not in columns:
-        problems.append(Problem("no column is what the user says", name, found=wanted, hint=hint))
-    elif "messages" not in columns and "reference" not in columns:
-        problems.append(Problem("no column is the answer wanted", name, found=wanted, hint=hint))
-    elif "messages" in columns and columns.keys() & {"user", "input", "reference", "system"}:
-        problems.append(Problem("messages hold all that is said", name, hint="map nothing beside"))
-    if problems:
-        raise InputError(*problems)
 
 
 # -- cases -----------------------------------------------------------------------------------------
@@ -301,9 +297,8 @@ def _template(case: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "tag" in case:
         template["tags"] = ["{{ row.tag }}"]
-    turns = [_turn(at) for at in range(len(case["turns"]))]
+    turns = [
+        {key: f"{{{{ row.turns[{at}].{key} }}}}" for key in ("user", "checks")}
+        for at in range(len(case["turns"]))
+    ]
     return {**template, **turns[0]} if len(turns) == 1 else {**template, "turns": turns}
-
-
-def _turn(at: int) -> dict[str, str]:
-    return {key: f"{{{{ row.turns[{at}].{key} }}}}" for key in ("user", "checks")}

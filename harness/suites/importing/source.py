@@ -150,9 +150,17 @@ def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> S
     """Write `path` and its data files, and load them. Raises InputError where one exists."""
     texts = dict(_files(imported, path))
     if not overwrite:
-        _free(texts)
+        taken = [path for path in texts if path.exists()]
+        if taken:
+            hint = "choose another name with --out, or write over it with --force"
+            raise InputError(*(Problem("the file exists", p.as_posix(), hint=hint) for p in taken))
     for file, text in texts.items():
-        _write(file, text)
+        try:
+            file.write_text(text, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise InputError(
+                Problem(f"cannot be written: {error.strerror}", file.as_posix())
+            ) from None
     return load_suite(path)
 
 
@@ -172,17 +180,3 @@ def _files(imported: Imported, path: Path) -> Iterator[tuple[Path, str]]:
         "from_file": entries,
     }
     yield path, yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=100)
-
-
-def _free(paths: Iterable[Path]) -> None:
-    taken = [path for path in paths if path.exists()]
-    if taken:
-        hint = "choose another name with --out, or write over it with --force"
-        raise InputError(*(Problem("the file exists", p.as_posix(), hint=hint) for p in taken))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise InputError(Problem(f"cannot be written: {error.strerror}", path.as_posix())) from None
