@@ -48,7 +48,7 @@ from harness.prompts import load_tokenizer
 from harness.training.sft import TrainConfig
 from harness.training.sft.config import PROJECTIONS
 from harness.training.sft.encoding import IGNORED, Sample
-from harness.training.sft.job import Event, Job, Note, Samples
+from harness.training.sft.job import Event, Samples, TrainingJob, TrainingNote
 from harness.training.sft.worker.kernels import (
     collate_varlen,
     torch_varlen,
@@ -160,14 +160,14 @@ def ours(options: argparse.Namespace, samples: Samples, work: Path, *, liger: bo
         qlora=options.qlora,
         warmup=0.0,
     )
-    job = Job(config=config, base=options.model, samples=work, work=work)
+    job = TrainingJob(config=config, base=options.model, samples=work, work=work)
     said: list[Event] = []
     job, kernels = on_device(job, samples, placement, said.append)
     model = new_model(options.model, placement, qlora=options.qlora)
     tokenizer = load_tokenizer(EMBEDDED)
     trainer: Any = new_trainer(job, samples, tokenizer, placement, kernels, said.append, model)
     trainer._save_checkpoint = lambda model, trial: None
-    return _timed(trainer, samples, [note.text for note in said if isinstance(note, Note)])
+    return _timed(trainer, samples, [note.text for note in said if isinstance(note, TrainingNote)])
 
 
 class _SameSteps(SFTTrainer):

@@ -119,10 +119,10 @@ def fix_command(arguments: argparse.Namespace) -> int:
 
 def rollback_command(arguments: argparse.Namespace) -> int:
     """Let `current` point to an earlier adapter."""
-    from harness.training.repair import Place, rollback, shown
+    from harness.training.repair import AdapterPlace, rollback, shown
 
     settings = read_settings(arguments)
-    place = Place(settings.path(_current(arguments, settings)))
+    place = AdapterPlace(settings.path(_current(arguments, settings)))
     if arguments.list:
         for change in place.changes():
             print(f"{change.time}  {change.action:9}{shown(change.was)} → {shown(change.adapter)}")

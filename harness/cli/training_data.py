@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.common import JsonValue
-    from harness.training import Row
+    from harness.training import TrainingRow
     from harness.training.cleaning import CountTokens
 
 
@@ -81,8 +81,8 @@ def rows_command(arguments: argparse.Namespace) -> int:
 
 
 def _checked(
-    rows: Sequence[Row], arguments: argparse.Namespace
-) -> tuple[Sequence[Row], dict[str, JsonValue]]:
+    rows: Sequence[TrainingRow], arguments: argparse.Namespace
+) -> tuple[Sequence[TrainingRow], dict[str, JsonValue]]:
     """The rows that are left, and the reports by name."""
     from harness.config import load_selected
     from harness.training.cleaning import CleaningSettings, clean, print_cleaning
@@ -124,7 +124,7 @@ def _counting(model: str | None) -> CountTokens | None:
     return lambda messages: len(tokenizer.token_ids(messages, add_generation_prompt=False))
 
 
-def _as_lines(rows: Sequence[Row]) -> str:
+def _as_lines(rows: Sequence[TrainingRow]) -> str:
     from harness.common import as_dicts
 
     said = ({"messages": as_dicts(row.messages)} for row in rows)

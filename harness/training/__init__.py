@@ -1,5 +1,5 @@
 """Repair: training rows, the contamination guard, the LoRA trainer, the loop that closes."""
 
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
-__all__ = ["Row"]
+__all__ = ["TrainingRow"]

@@ -39,7 +39,7 @@ class LintReport:
 def lint_adapter(directory: str, model: str | None = None) -> LintReport:
     """Look at an adapter's files; no weights of the base are loaded.
 
-    Without `model`, the base is the one that the adapter names. Raises `InputError` where there is
+    Without `model`, the base is the one that the adapter names. Raise `InputError` where there is
     no such directory, or a `model` that was given is none.
     """
     path = Path(directory).expanduser()
@@ -69,7 +69,7 @@ def _opened(directory: str, base: ModelDir | None) -> tuple[AdapterDir | None, l
 
 
 def _named_base(path: Path) -> tuple[ModelDir | None, Problem | None]:
-    """The base that the adapter names; where it is not here, that is worth a warning."""
+    """Return the base that the adapter names; where it is not here, that is worth a warning."""
     named = str(read_json(path / "adapter_config.json").get("base_model_name_or_path") or "")
     if not named:
         said = Problem("does not say which base it belongs to", str(path), hint="give --model BASE")
@@ -86,7 +86,7 @@ def _named_base(path: Path) -> tuple[ModelDir | None, Problem | None]:
 
 
 def _files(path: Path) -> list[Problem]:
-    """Files that nobody should load, or that only a training needs."""
+    """Return files that nobody should load, or that only a training needs."""
     if not path.is_dir():
         return []
     pickles = sorted({*pickles_in(path), *(n for n in _RESUME if (path / n).is_file())})
@@ -103,7 +103,7 @@ def _files(path: Path) -> list[Problem]:
 
 
 def _served(path: Path, adapter: AdapterDir) -> Iterator[Problem]:
-    """What vLLM says to it."""
+    """Yield what vLLM says to it."""
     if adapter.unserved:
         yield Problem(
             "vLLM refuses it",
@@ -129,7 +129,7 @@ def _served(path: Path, adapter: AdapterDir) -> Iterator[Problem]:
 
 
 def _names(path: Path, config: Mapping[str, Any]) -> Iterator[Problem]:
-    """Names in target_modules that no tensor belongs to: they were never trained."""
+    """Yield names in target_modules that no tensor belongs to: they were never trained."""
     targets = config.get("target_modules")
     if not isinstance(targets, list):
         return
@@ -144,7 +144,7 @@ def _names(path: Path, config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _template(path: Path, base: ModelDir) -> list[Problem]:
-    """Whether it was trained, as far as its files tell, with the template that the base has."""
+    """Say where it was trained, as its files tell, with another template than the base has."""
     tokenizer = _tokenizer(base.path)
     own = path / "chat_template.jinja"
     if tokenizer is None or not own.is_file():

@@ -43,7 +43,7 @@ class Merged:
     scale: float
 
     def agreement(self) -> str:
-        """One line for people."""
+        """Return one line for people."""
         return (
             f"{self.same} of {self.prompts} greedy answers are the same as with the adapter on its "
             f"base; logits differ by {self.delta:.2g} at most (the largest is {self.scale:.3g})"
@@ -61,7 +61,7 @@ def merge(
     """Write the merged model to a new directory and compare it, loaded anew, with the adapter.
 
     The base's own number format is kept. `prompts` are asked for the comparison; without any, a
-    few of our own. Raises `InputError` for a quantised base (merged into 4-bit weights, an adapter
+    few of our own. Raise `InputError` for a quantised base (merged into 4-bit weights, an adapter
     loses to rounding), for an adapter that does not fit, for a device that is not there, and where
     `out` is there already or cannot be written; `MachineryError` where the merged model holds
     numbers that are not finite.
@@ -84,7 +84,7 @@ def merge(
 
 
 def base_of(adapter: str, model: str | None) -> ModelDir:
-    """The base that is named, or else the one that the adapter names itself."""
+    """Return the base that is named, or else the one that the adapter names itself."""
     if model:
         return open_model(model)
     named = read_adapter_config(Path(adapter).expanduser()).get("base_model_name_or_path")
@@ -179,7 +179,7 @@ def _load(path: Path, device: str) -> Any:
 
 
 def _answers(model: Any, prompts: Sequence[list[int]]) -> _Answers:
-    """Greedy, one prompt at a time, so that no padding tells the two models apart."""
+    """Answer greedily, one prompt at a time, so that no padding tells the two models apart."""
     import torch
 
     logits, tokens = [], []

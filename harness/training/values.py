@@ -8,7 +8,7 @@ from harness.common import Messages
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TrainingRow:
     """One training conversation; its last message is the assistant's.
 
     `source` says where it came from, for people: `pool.jsonl:12`, or the generator and its seed.

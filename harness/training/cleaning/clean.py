@@ -20,15 +20,15 @@ from harness.training.cleaning.values import (
     Dropped,
     Noticed,
 )
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 
 def clean(
-    rows: Sequence[Row],
+    rows: Sequence[TrainingRow],
     settings: CleaningSettings | None = None,
     count_tokens: CountTokens | None = None,
 ) -> Cleaned:
-    """The rows without those that teach something wrong, or the same thing again.
+    """Return the rows without those that teach something wrong, or the same thing again.
 
     `count_tokens` says how long a conversation is with the model's own template around it. Raises
     InputError where so much would be dropped that something is wrong with the data.
@@ -57,9 +57,9 @@ class _Cleaning:
         self.noticed: list[Noticed] = []
         self._dropped: dict[int, Dropped] = {}
 
-    def without_faults(self, rows: Sequence[Row]) -> dict[int, Row]:
-        """The rows that are right by themselves."""
-        kept: dict[int, Row] = {}
+    def without_faults(self, rows: Sequence[TrainingRow]) -> dict[int, TrainingRow]:
+        """Return the rows that are right by themselves."""
+        kept: dict[int, TrainingRow] = {}
         for at, given in enumerate(rows):
             row, noticed = without_private(given, redact=self.settings.redact)
             if fault := first_fault(row, self.settings, self.count_tokens):
@@ -69,10 +69,10 @@ class _Cleaning:
                 self.noticed += noticed
         return kept
 
-    def without_twins(self, rows: dict[int, Row]) -> list[Row]:
-        """The rows that no earlier row is the same as, or nearly."""
-        first: dict[Messages, Row] = {}
-        left: dict[int, Row] = {}
+    def without_twins(self, rows: dict[int, TrainingRow]) -> list[TrainingRow]:
+        """Return the rows that no earlier row is the same as, or nearly."""
+        first: dict[Messages, TrainingRow] = {}
+        left: dict[int, TrainingRow] = {}
         for at, row in rows.items():
             same = first.get(row.messages)
             if same is None or "duplicate" in self.settings.off:
@@ -81,7 +81,7 @@ class _Cleaning:
                 self._dropped[at] = Dropped(row.source, "duplicate", f"as {same.source}")
         return self._without_near(left)
 
-    def _without_near(self, rows: dict[int, Row]) -> list[Row]:
+    def _without_near(self, rows: dict[int, TrainingRow]) -> list[TrainingRow]:
         if "near_duplicate" in self.settings.off:
             return list(rows.values())
         numbers = list(rows)
@@ -92,12 +92,12 @@ class _Cleaning:
             self._dropped[numbers[at]] = Dropped(source, "near_duplicate", detail)
         return [row for at, row in enumerate(rows.values()) if at not in near]
 
-    def dropped_in_order(self, rows: Sequence[Row]) -> tuple[Dropped, ...]:
-        """The rows that were left out, in the order in which they were read."""
+    def dropped_in_order(self, rows: Sequence[TrainingRow]) -> tuple[Dropped, ...]:
+        """Return the rows that were left out, in the order in which they were read."""
         return tuple(self._dropped[at] for at in range(len(rows)) if at in self._dropped)
 
 
-def _text(row: Row) -> str:
+def _text(row: TrainingRow) -> str:
     return "\n".join(f"{message.role}: {message.content}" for message in row.messages)
 
 

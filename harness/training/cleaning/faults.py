@@ -20,7 +20,7 @@ from harness.scorers.languages import COMMON, LANGUAGES, language_code
 from harness.scorers.markdown import fences
 from harness.scorers.unicode_text import prose
 from harness.training.cleaning.values import CleaningSettings, CountTokens, Noticed, Private, Reason
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 Fault = tuple[Reason, str]
 
@@ -51,9 +51,9 @@ _ASKS_JSON = regex.compile(
 
 
 def first_fault(
-    row: Row, settings: CleaningSettings, count_tokens: CountTokens | None
+    row: TrainingRow, settings: CleaningSettings, count_tokens: CountTokens | None
 ) -> Fault | None:
-    """The first thing that is wrong with a row, or None."""
+    """Return the first thing that is wrong with a row, or None."""
     for reason, find in _FINDERS.items():
         if reason not in settings.off and (detail := find(row, settings)):
             return reason, detail
@@ -64,7 +64,7 @@ def first_fault(
     return None
 
 
-def _empty(row: Row, settings: CleaningSettings) -> str:
+def _empty(row: TrainingRow, settings: CleaningSettings) -> str:
     for number, message in enumerate(_turns(row), start=1):
         if message.role == "user" and not message.content.strip():
             return f"turn {number}: the user says nothing"
@@ -73,7 +73,7 @@ def _empty(row: Row, settings: CleaningSettings) -> str:
     return ""
 
 
-def _garbled(row: Row, settings: CleaningSettings) -> str:
+def _garbled(row: TrainingRow, settings: CleaningSettings) -> str:
     for message in _answers(row):
         for said, pattern in (
             ("text in the wrong encoding", _MOJIBAKE),
@@ -89,14 +89,14 @@ def _garbled(row: Row, settings: CleaningSettings) -> str:
     return ""
 
 
-def _placeholder(row: Row, settings: CleaningSettings) -> str:
+def _placeholder(row: TrainingRow, settings: CleaningSettings) -> str:
     for message in row.messages:
         if found := _PLACEHOLDER.search(message.content):
             return f"{shown(found[0])} in what the {message.role} says"
     return ""
 
 
-def _broken_json(row: Row, settings: CleaningSettings) -> str:
+def _broken_json(row: TrainingRow, settings: CleaningSettings) -> str:
     asked = last = ""
     for message in row.messages:
         if message.role == "system":
@@ -109,7 +109,7 @@ def _broken_json(row: Row, settings: CleaningSettings) -> str:
 
 
 def _not_json(answer: str) -> str:
-    """Why neither the answer nor its one fenced block is JSON; empty where it is."""
+    """Say why neither the answer nor its one fenced block is JSON; empty where it is."""
     blocks = fences(answer)
     text = blocks[0].code if len(blocks) == 1 else answer
     try:
@@ -122,7 +122,7 @@ def _not_json(answer: str) -> str:
 # -- languages -------------------------------------------------------------------------------------
 
 
-def _language(row: Row, settings: CleaningSettings) -> str:
+def _language(row: TrainingRow, settings: CleaningSettings) -> str:
     if settings.languages:
         return _other_language(row, settings)
     asked = " ".join(message.content for message in row.messages if message.role != "assistant")
@@ -137,7 +137,7 @@ def _language(row: Row, settings: CleaningSettings) -> str:
     return ""
 
 
-def _other_language(row: Row, settings: CleaningSettings) -> str:
+def _other_language(row: TrainingRow, settings: CleaningSettings) -> str:
     wanted = settings.languages
     switching = _check({"no_code_switching": {"among": list(wanted)}})
     for at, message in enumerate(row.messages):
@@ -152,7 +152,7 @@ def _other_language(row: Row, settings: CleaningSettings) -> str:
 
 
 def _surely_in(text: str, wanted: tuple[str, ...]) -> str:
-    """The language or script that a text is in, where that is surely none of those wanted."""
+    """Return the language or script of a text where that is surely none of those wanted."""
     found = detect(text, tuple(sorted({*wanted, *COMMON})), _SURE_LETTERS)
     known = {script for code in wanted for script in LANGUAGES[code].scripts}
     if found.letters >= _SURE_LETTERS and found.script not in known:
@@ -162,7 +162,7 @@ def _surely_in(text: str, wanted: tuple[str, ...]) -> str:
 
 
 def _names_a_language(text: str) -> bool:
-    """Whether a language is spoken of: then its letters are no surprise."""
+    """Return whether a language is spoken of: then its letters are no surprise."""
     return any(_is_language(word) for word in counted_words(text) if word.isalpha())
 
 
@@ -173,15 +173,15 @@ def _is_language(word: str) -> bool:
         return False
 
 
-def leading_script(row: Row) -> str:
-    """The script that most letters of the last answer are in; `none` where it has no letters."""
+def leading_script(row: TrainingRow) -> str:
+    """Return the script of most letters of the last answer; `none` where it has no letters."""
     found = writing.count(row.messages[-1].content)
     return max(found, key=lambda name: (found[name], name)) if found else "none"
 
 
 # -- small -----------------------------------------------------------------------------------------
 
-_FINDERS: dict[Reason, Callable[[Row, CleaningSettings], str]] = {
+_FINDERS: dict[Reason, Callable[[TrainingRow, CleaningSettings], str]] = {
     "empty": _empty,
     "garbled": _garbled,
     "placeholder": _placeholder,
@@ -192,15 +192,15 @@ _CHECKS: dict[str, Check] = {}
 
 
 def _check(raw: Mapping[str, object]) -> Check:
-    """A check of the suites, made once."""
+    """Return a check of the suites, made once."""
     return _CHECKS.setdefault(repr(raw), parse_check(raw))
 
 
-def _turns(row: Row) -> list[Message]:
+def _turns(row: TrainingRow) -> list[Message]:
     return [message for message in row.messages if message.role != "system"]
 
 
-def _answers(row: Row) -> Iterator[Message]:
+def _answers(row: TrainingRow) -> Iterator[Message]:
     return (message for message in row.messages if message.role == "assistant")
 
 
@@ -224,8 +224,8 @@ _PATTERNS: dict[Private, regex.Pattern[str]] = {
 }
 
 
-def without_private(row: Row, *, redact: bool) -> tuple[Row, list[Noticed]]:
-    """The row, with `[secret]` and `[e-mail address]` in their places if asked for."""
+def without_private(row: TrainingRow, *, redact: bool) -> tuple[TrainingRow, list[Noticed]]:
+    """Return the row, with `[secret]` and `[e-mail address]` in their places if asked for."""
     texts = [message.content for message in row.messages]
     noticed = []
     for what, pattern in _PATTERNS.items():
@@ -245,7 +245,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 def twins(texts: Sequence[str], threshold: float) -> dict[int, tuple[int, float]]:
-    """The texts that are near copies of an earlier one that stays: by their number, the earlier
+    """Return the texts that are near copies of an earlier one that stays: by number, the earlier
     one's number and the similarity.
 
     Texts with other numbers are other texts, however alike the rest is.
@@ -284,7 +284,7 @@ def _twins_in(sets: dict[int, frozenset[str]], threshold: float) -> dict[int, tu
 def _most_alike(
     members: frozenset[str], others: set[int], sets: dict[int, frozenset[str]]
 ) -> tuple[int, float] | None:
-    """The other set that is most similar, the first of several."""
+    """Return the other set that is most similar, the first of several."""
     alike = [(-_jaccard(members, sets[other]), other) for other in others]
     return (min(alike)[1], -min(alike)[0]) if alike else None
 

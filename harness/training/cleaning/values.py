@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness.common import InputError, JsonValue, Messages, Problem
 from harness.scorers.languages import LANGUAGES
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 CountTokens = Callable[[Messages], int]
 
@@ -49,7 +49,7 @@ class CleaningSettings:
     off: frozenset[Reason] = frozenset()
 
     def __post_init__(self) -> None:
-        """Raises InputError for codes of languages that nobody here can tell."""
+        """Raise InputError for codes of languages that nobody here can tell."""
         for code in self.languages:
             if code not in LANGUAGES:
                 wanted = "codes of ISO 639-1, such as en, de, zh"
@@ -110,7 +110,7 @@ class CleaningReport:
 class Cleaned:
     """The rows that are left, in their order, and the report."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TrainingRow, ...]
     report: CleaningReport
 
 

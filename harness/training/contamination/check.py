@@ -28,7 +28,7 @@ from harness.training.contamination.index import (
     words,
 )
 from harness.training.contamination.values import Guarded, GuardReport, GuardSettings, Hit, Kind
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 # So much of a text is shown in a hit.
 _SHOWN = 200
@@ -48,10 +48,10 @@ class Guard:
         frames = [text for suite in self.suites for text in template_texts(suite)]
         self._index = Index(cases, self.settings, frames)
 
-    def check(self, rows: Sequence[Row]) -> Guarded:
-        """The rows that hold nothing of any case, and the finding.
+    def check(self, rows: Sequence[TrainingRow]) -> Guarded:
+        """Return the rows that hold nothing of any case, and the finding.
 
-        Raises InputError where so many are hit that the rows come from the cases.
+        Raise InputError where so many are hit that the rows come from the cases.
         """
         hits = {at: hit for at, row in enumerate(rows) if (hit := self.hit(row))}
         kept = tuple(row for at, row in enumerate(rows) if at not in hits)
@@ -66,8 +66,8 @@ class Guard:
         _stop_if_too_many(report, self.settings)
         return Guarded(kept, report)
 
-    def hit(self, row: Row) -> Hit | None:
-        """The strongest sign that a row holds a piece of a case, or None."""
+    def hit(self, row: TrainingRow) -> Hit | None:
+        """Return the strongest sign that a row holds a piece of a case, or None."""
         found = list(self._found(row))
         if not found:
             return None
@@ -77,15 +77,15 @@ class Guard:
         names = tuple(self._index.cases[at].case.id for at in also)
         return Hit(row.source, case.suite, case.id, kind, text[:_SHOWN], names)
 
-    def _found(self, row: Row) -> Iterator[Found]:
-        """All signs, the strongest first."""
+    def _found(self, row: TrainingRow) -> Iterator[Found]:
+        """Yield all signs, the strongest first."""
         yield from self._same_text(row)
         said = [words(message.content) for message in row.messages]
         yield from self._hidden(row, said)
         yield from self._same_words(said)
         yield from self._same_letters(row)
 
-    def _same_text(self, row: Row) -> Iterator[Found]:
+    def _same_text(self, row: TrainingRow) -> Iterator[Found]:
         users = [message.content for message in row.messages if message.role == "user"]
         system = next((m.content for m in row.messages if m.role == "system"), "")
         whole = squeezed("\n".join(users))
@@ -96,8 +96,8 @@ class Guard:
             same = [turn.user for turn in case.turns] == users
             yield "exact" if same else "normalised", "\n".join(users), [at]
 
-    def _hidden(self, row: Row, said: Sequence[Words]) -> Iterator[Found]:
-        """What a gating system prompt gives away is no secret in a row with that system prompt."""
+    def _hidden(self, row: TrainingRow, said: Sequence[Words]) -> Iterator[Found]:
+        """Find hidden values; what a case's system prompt gives away, rows with it may say."""
         told = spaced(said[0]) if row.messages[0].role == "system" else ""
         for part in said:
             for value, cases in runs_in(part, self._index.values):
@@ -113,7 +113,7 @@ class Guard:
                 if gram in own:
                     yield "n-gram", " ".join(gram), [own[gram]]
 
-    def _same_letters(self, row: Row) -> Iterator[Found]:
+    def _same_letters(self, row: TrainingRow) -> Iterator[Found]:
         own = self._index.shingles
         letters = squeezed("\n".join(message.content for message in row.messages))
         found = shingles(letters)
@@ -128,7 +128,7 @@ class Guard:
 
 
 def _texts(users: Sequence[str]) -> Iterator[str]:
-    """The whole of what the user says; and each turn, and each beginning, that is no small talk."""
+    """Yield all that the user says, and each turn and each beginning that is no small talk."""
     yield squeezed("\n".join(users))
     parts = [*users, *("\n".join(users[:count]) for count in range(2, len(users)))]
     yield from (squeezed(part) for part in parts if length(words(part)) >= OWN_WORDS)

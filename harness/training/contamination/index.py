@@ -25,7 +25,7 @@ _CHANGES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 def template_texts(suite: Suite) -> tuple[str, ...]:
-    """The fixed parts of the templates that a suite makes its families of cases from.
+    """Return the fixed parts of the templates that a suite makes its families of cases from.
 
     A suite that was not read from a file has none.
     """
@@ -48,13 +48,13 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def said_by(haystack: Haystack) -> tuple[str, ...]:
-    """What a haystack says besides its filler: the question and the facts, each a text."""
+    """Return what a haystack says besides its filler: the question and the facts, each a text."""
     return (haystack.question, *haystack.needles, *haystack.distractors)
 
 
 @lru_cache(maxsize=1)
 def haystack_frames() -> tuple[frozenset[str], ...]:
-    """Two haystacks of every task that share nothing but the wording, each as its texts."""
+    """Return two haystacks of every task that share nothing but the wording, each as its texts."""
     return tuple(
         frozenset({INTRO, *said_by(haystack)})
         for task in get_args(Task)
@@ -63,7 +63,7 @@ def haystack_frames() -> tuple[frozenset[str], ...]:
 
 
 def joined(texts: Iterable[str]) -> str:
-    """Several texts as one, for shingles across their borders."""
+    """Join several texts, for shingles across their borders."""
     return "\n".join(texts)
 
 
@@ -95,7 +95,7 @@ _NESTED: Mapping[str, str] = {"not": "check", "all_of": "of", "any_of": "of", "a
 
 
 def hidden_values(case: Case) -> tuple[str, ...]:
-    """Every value that the case's checks and haystack expect or warn of, each once, in order."""
+    """Return the values that the case's checks and haystack expect or warn of, each once."""
     found = [
         value for turn in case.turns for check in turn.checks for value in _values(check.as_json())
     ]
@@ -105,14 +105,14 @@ def hidden_values(case: Case) -> tuple[str, ...]:
 
 
 def canaries(case: Case) -> tuple[str, ...]:
-    """The secrets that the system prompt holds and no answer may tell."""
+    """Return the secrets that the system prompt holds and no answer may tell."""
     checks = (check for turn in case.turns for check in turn.checks)
     leaks = (check for check in checks if check.name == "no_prompt_leak")
     return tuple(one for check in leaks for one in _values(check.as_json()))
 
 
 def _values(check: Mapping[str, Any]) -> Iterator[str]:
-    """The values of a check in its canonical form."""
+    """Yield the values of a check in its canonical form."""
     for name, args in check.items():
         if name in _NESTED:
             inner = args.get(_NESTED[name], ())
@@ -126,7 +126,7 @@ def _values(check: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _leaves(value: object) -> Iterator[str]:
-    """Texts and numbers of a JSON value, at any depth; true, false and null are no values."""
+    """Yield texts and numbers of a JSON value, at any depth; true, false and null are no values."""
     if isinstance(value, Mapping):
         for part in value.values():
             yield from _leaves(part)
@@ -138,7 +138,7 @@ def _leaves(value: object) -> Iterator[str]:
 
 
 def has_digit(text: str) -> bool:
-    """Whether a text is a number, a code or a date, and no ordinary word."""
+    """Return whether a text is a number, a code or a date, and no ordinary word."""
     return any(sign.isdigit() for sign in text)
 
 
@@ -157,23 +157,23 @@ Words = tuple[str, ...]
 
 
 def words(text: str) -> Words:
-    """The words of a text in order, in small letters."""
+    """Return the words of a text in order, in small letters."""
     plain = _GROUPED.sub(lambda found: re.sub(r"\D", "", found[0]), nfkc(text).casefold())
     return tuple(_WORD.findall(plain))
 
 
 def squeezed(text: str) -> str:
-    """The letters and digits of a text, and nothing between them."""
+    """Return the letters and digits of a text, and nothing between them."""
     return "".join(_WORD.findall(nfkc(text).casefold()))
 
 
 def length(said: Words) -> float:
-    """How many words these are; a sign of a script without spaces counts as half a word."""
+    """Return how many words these are; a sign of a script without spaces counts as half a word."""
     return sum(0.5 if _is_sign(word) else 1.0 for word in said)
 
 
 def ngrams(said: Words, n: int) -> Iterator[Words]:
-    """All runs of n words, as `length` counts them; the last sign may reach over by a half."""
+    """Yield runs of n words, as `length` counts them; the last sign may reach over by a half."""
     if not any(_is_sign(word) for word in said):
         yield from (said[at : at + n] for at in range(len(said) - n + 1))
         return
@@ -190,12 +190,12 @@ def ngrams(said: Words, n: int) -> Iterator[Words]:
 
 
 def spaced(said: Words) -> str:
-    """The words as one text with a space at both ends, to look for runs of words in."""
+    """Return the words as one text with a space at both ends, to look for runs of words in."""
     return f" {' '.join(said)} "
 
 
 def pairs(said: Words) -> Iterator[Words]:
-    """Each two words in a row."""
+    """Return each two words in a row."""
     return pairwise(said)
 
 
@@ -204,7 +204,7 @@ def _is_sign(word: str) -> bool:
 
 
 def shingles(letters: str) -> set[str]:
-    """All runs of five letters."""
+    """Return all runs of five letters."""
     return {letters[at : at + SHINGLE] for at in range(len(letters) - SHINGLE + 1)}
 
 
@@ -246,7 +246,7 @@ class Pieces:
         return canaries(self.case)
 
     def grams(self, n: int) -> set[Words]:
-        """The runs of n words in what the user says and in long expected answers."""
+        """Return the runs of n words in what the user says and in long expected answers."""
         return {gram for text in (*self.asked, *self.values) for gram in ngrams(words(text), n)}
 
     @cached_property
@@ -299,7 +299,7 @@ class Index:
     # -- whole texts -------------------------------------------------------------------------------
 
     def _whole_texts(self) -> tuple[dict[tuple[str, str], list[int]], dict[str, list[int]]]:
-        """By system prompt and user's text, and by the user's text alone where it is the case's."""
+        """Index by system prompt and user's text, and by the text alone where it is the case's."""
         full: dict[tuple[str, str], list[int]] = defaultdict(list)
         alone: dict[str, list[int]] = defaultdict(list)
         for at, pieces in enumerate(self.cases):
@@ -309,7 +309,7 @@ class Index:
         return full, {text: found for text, found in alone.items() if self._owns(text, found)}
 
     def _owns(self, text: str, found: list[int]) -> bool:
-        """Whether the text says which case it is, whatever the system prompt."""
+        """Return whether the text says which case it is, whatever the system prompt."""
         systems = {squeezed(self.cases[at].case.system or "") for at in found}
         case = self.cases[found[0]]
         return len(systems) == 1 and ("" in systems or length(case.asked_words) >= OWN_WORDS)
@@ -317,7 +317,7 @@ class Index:
     # -- runs of words and letters -----------------------------------------------------------------
 
     def _own_grams(self, n: int) -> dict[Words, int]:
-        """The n-grams that stand in one case alone, and in nothing that everyone uses."""
+        """Return the n-grams that stand in one case alone, and in nothing that everyone uses."""
         shared = {gram for text in self.shared for gram in ngrams(words(text), n)}
         shared |= _repeated(
             {gram for text in texts for gram in ngrams(words(text), n)}
@@ -328,13 +328,13 @@ class Index:
         return {gram: at for gram, at in own.items() if not _is_wording(gram, repeated)}
 
     def _own_shingles(self) -> dict[str, int]:
-        """The shingles that stand in one case alone, and in nothing that everyone uses."""
+        """Return the shingles that stand in one case alone, and in nothing that everyone uses."""
         shared = {one for text in self.shared for one in shingles(squeezed(text))}
         shared |= _repeated(shingles(squeezed(joined(texts))) for texts in haystack_frames())
         return _own((pieces.shingles for pieces in self.cases), shared)
 
     def _short_texts(self, n: int) -> Runs:
-        """The texts that are a case's own and too short for an n-gram: each is one by itself."""
+        """Return a case's own texts that are too short for an n-gram: each is one by itself."""
         found: Runs = defaultdict(list)
         for cases in self.loose.values():
             said = self.cases[cases[0]].asked_words
@@ -345,7 +345,7 @@ class Index:
     # -- hidden values -----------------------------------------------------------------------------
 
     def _hidden(self, shortest: int, n: int) -> Runs:
-        """The values that are a sign by themselves; longer ones are found by their n-grams."""
+        """Return values that are a sign by themselves; longer ones are found by their n-grams."""
         holders: dict[str, list[int]] = defaultdict(list)
         for at, pieces in enumerate(self.cases):
             for value in pieces.values:
@@ -360,7 +360,7 @@ class Index:
         return found
 
     def _hides(self, said: Words, cases: list[int]) -> bool:
-        """Whether a value is one that only the cases know: no word that is given to all."""
+        """Return whether a value is one that only the cases know: no word that is given to all."""
         run = spaced(said)
         if WORDS.issuperset(said) or any(run in text for text in self._wording):
             return False
@@ -371,13 +371,13 @@ class Index:
         return not any(run in text for text in self._systems) and not self._is_label(said, cases)
 
     def _given(self) -> Iterator[str]:
-        """The hidden values that a system prompt tells."""
+        """Yield the hidden values that a system prompt tells."""
         for run, value, _ in (one for runs in self.values.values() for one in runs):
             if any(spaced(run) in text for text in self._systems):
                 yield value
 
     def _is_label(self, said: Words, cases: list[int]) -> bool:
-        """Whether it is one of a few answers that many cases choose from (`positive`, say)."""
+        """Return whether it is one of a few answers that many cases choose from (`positive`)."""
         if len(cases) < 2:
             return False
         if not any(spaced(said) in self.cases[at].spaced for at in cases):
@@ -392,7 +392,7 @@ class Index:
 
 
 def runs_in(said: Words, runs: Runs) -> Iterator[tuple[str, list[int]]]:
-    """The runs that stand among these words, with the cases that they are from."""
+    """Yield the runs that stand among these words, with the cases that they are from."""
     for at, word in enumerate(said):
         for run, text, cases in runs.get(word, ()):
             if said[at : at + len(run)] == run:
@@ -400,7 +400,7 @@ def runs_in(said: Words, runs: Runs) -> Iterator[tuple[str, list[int]]]:
 
 
 def _is_wording(gram: Words, repeated: set[Words]) -> bool:
-    """Whether an n-gram is haystack prose, or a template's with its slots in another order.
+    """Return whether an n-gram is haystack prose, or a template's with its slots in another order.
 
     Each two words of such a template stand in several cases, even where their order is new.
     """
@@ -408,7 +408,7 @@ def _is_wording(gram: Words, repeated: set[Words]) -> bool:
 
 
 def _own(found: Iterable[set[T]], shared: set[T]) -> dict[T, int]:
-    """What stands in one of the sets alone, with that set's number."""
+    """Return what stands in one of the sets alone, with that set's number."""
     owner: dict[T, int] = {}
     twice: set[T] = set()
     for at, items in enumerate(found):
@@ -419,6 +419,6 @@ def _own(found: Iterable[set[T]], shared: set[T]) -> dict[T, int]:
 
 
 def _repeated(found: Iterable[set[T]]) -> set[T]:
-    """What stands in two of the sets or more."""
+    """Return what stands in two of the sets or more."""
     times = Counter(item for items in found for item in items)
     return {item for item, count in times.items() if count > 1}

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from harness.common import JsonValue
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 Kind = Literal["exact", "normalised", "hidden_value", "n-gram", "near_duplicate"]
 
@@ -82,5 +82,5 @@ class GuardReport:
 class Guarded:
     """The rows that hold nothing of any gating case, in their order, and the finding."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TrainingRow, ...]
     report: GuardReport

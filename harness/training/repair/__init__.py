@@ -3,20 +3,20 @@
 from harness.training.repair.blocks import block_warnings, check_blocks
 from harness.training.repair.loop import DryRun, dry_run, fix
 from harness.training.repair.plan import FixPlan, Split, make_plan, split_suite
-from harness.training.repair.promotion import Change, Place, promote, rollback, shown
+from harness.training.repair.promotion import AdapterPlace, Change, promote, rollback, shown
 from harness.training.repair.report import print_plan, print_report, write_report
 from harness.training.repair.rounds import Watchers
-from harness.training.repair.values import Decision, FixOptions, FixPaths, FixReport
+from harness.training.repair.values import FixOptions, FixPaths, FixReport, RepairDecision
 
 __all__ = [
+    "AdapterPlace",
     "Change",
-    "Decision",
     "DryRun",
     "FixOptions",
     "FixPaths",
     "FixPlan",
     "FixReport",
-    "Place",
+    "RepairDecision",
     "Split",
     "Watchers",
     "block_warnings",

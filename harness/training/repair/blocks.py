@@ -28,14 +28,14 @@ Report = Callable[[Problems], None]
 
 
 def check_blocks(settings: Settings, suites: Iterable[Suite]) -> None:
-    """Raises InputError for all that is wrong in the blocks of these suites, with its places."""
+    """Raise InputError for all that is wrong in the blocks of these suites, with its places."""
     found = [problem for suite in suites for problem in _problems(settings, suite)]
     if found:
         raise InputError(*found)
 
 
 def block_warnings(suite: Suite) -> Iterator[str]:
-    """What cannot go well with a block, and is no mistake in it."""
+    """Yield what cannot go well with a block, and is no mistake in it."""
     fix = suite.fix
     if fix is not None and not (fix.pools or fix.generate or suite.retired):
         yield "fix: names no pools and no generate: nothing but --bad-cases would teach anything"
@@ -59,7 +59,7 @@ def _problems(settings: Settings, suite: Suite) -> tuple[Problem, ...]:
 
 
 def _files(settings: Settings, suite: Suite, fix: FixSettings) -> Iterator[Report]:
-    """Pools, and the files whose rows take the place of others."""
+    """Yield pools, and the files whose rows take the place of others."""
     for key, names in (("pools", fix.pools), ("replay", fix.replay.pools)):
         loc = ("fix", key) if key == "pools" else ("fix", key, "pools")
         for index, name in enumerate(names):
@@ -89,7 +89,7 @@ def _missing(what: str, path: Path) -> Problem:
 
 
 def _training(fix: FixSettings) -> Iterator[Report]:
-    """Settings of the trainer: those that the loop says itself, and those that are wrong."""
+    """Check settings of the trainer: those that the loop says itself, and those that are wrong."""
     for key, why in OURS.items():
         if key in fix.train:
             message = f"{key!r} is not said under fix: train: {why}"

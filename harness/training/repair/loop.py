@@ -32,23 +32,23 @@ from harness.training.repair.rounds import (
 )
 from harness.training.repair.values import (
     Cost,
-    Decision,
     DevReport,
     FixOptions,
     FixReport,
+    RepairDecision,
     RoundReport,
     SourceReport,
     SuiteReport,
     TrainingReport,
 )
 from harness.training.sources import Harvest
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 SCHEMA = 1
 
 
 def report_to_json(report: FixReport) -> dict[str, Any]:
-    """All fields by name, and what follows from them."""
+    """Return all fields by name, and what follows from them."""
     body = asdict(report)
     body.pop("again")
     cost = {**body["cost"], "total_seconds": round(report.cost.total, 3)}
@@ -56,11 +56,11 @@ def report_to_json(report: FixReport) -> dict[str, Any]:
 
 
 def report_from_json(body: Mapping[str, Any], *, again: bool = False) -> FixReport:
-    """The report that `report_to_json` made."""
+    """Return the report that `report_to_json` made."""
     fields = {key: value for key, value in body.items() if key != "schema"}
     cost = {key: value for key, value in body["cost"].items() if key != "total_seconds"}
     parts = {
-        "decision": Decision(body["decision"]),
+        "decision": RepairDecision(body["decision"]),
         "repaired": tuple(body["repaired"]),
         "reasons": tuple(body["reasons"]),
         "notes": tuple(body["notes"]),
@@ -97,7 +97,7 @@ class DryRun:
 
     plan: FixPlan
     sources: tuple[SourceReport, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TrainingRow, ...]
     cleaning: Body
     guard: Body
     notes: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ def fix(
 ) -> FixReport | None:
     """Repair a run; None where nothing in it failed. The same call goes on after a kill.
 
-    Raises InputError for a run, suites, rows or settings that are wrong, and MachineryError where
+    Raise InputError for a run, suites, rows or settings that are wrong, and MachineryError where
     the engine or the trainer breaks, where another process works on the same loop, and where
     another adapter was promoted in the meantime.
     """
@@ -134,7 +134,7 @@ def fix(
 
 
 def dry_run(settings: Settings, options: FixOptions) -> DryRun | None:
-    """What `fix` would do, without asking or training a model; None where nothing failed.
+    """Return what `fix` would do, without asking or training a model; None where nothing failed.
 
     Raises what `fix` raises before its first stage, and what is wrong with the rows.
     """
@@ -154,7 +154,7 @@ def dry_run(settings: Settings, options: FixOptions) -> DryRun | None:
 
 
 def _unasked(plan: FixPlan, settings: Settings) -> tuple[Harvest, ...]:
-    """What the first round gathers without asking a model; raises InputError for all sources."""
+    """Gather for the first round without asking a model; raise InputError for all sources."""
     return Gathering(plan, settings, plan.home, asks=False).harvests(1)
 
 
@@ -169,7 +169,7 @@ class _Loop:
         self._rounds = Rounds(plan, settings, stages, watchers)
 
     def run(self) -> FixReport:
-        """From the first unfinished stage to the decision."""
+        """Go from the first unfinished stage to the decision."""
         started = self._stages.once("started", lambda: {"time": _now()})["time"]
         rounds = self._all_rounds()
         adapter = rounds[-1].adapter
@@ -192,7 +192,7 @@ class _Loop:
         return made
 
     def _all_rounds(self) -> tuple[RoundReport, ...]:
-        """Rounds until the dev side reaches the bars of all repaired suites."""
+        """Return rounds until the dev side reaches the bars of all repaired suites."""
         found: list[RoundReport] = []
         for number in range(1, self._plan.rounds + 1):
             found.append(self._rounds.one(number))
@@ -229,7 +229,7 @@ class _Loop:
             judging_run=found.run.info.id,
             before=plan.before.name,
             repaired=tuple(target.suite.name for target in plan.targets),
-            decision=Decision.REJECTED if reasons else Decision.PROMOTED,
+            decision=RepairDecision.REJECTED if reasons else RepairDecision.PROMOTED,
             reasons=reasons,
             rounds=rounds,
             suites=found.suites,
@@ -257,14 +257,14 @@ class _Loop:
 
 
 def unguarded(last: RoundReport, suites: tuple[Suite, ...]) -> Iterator[str]:
-    """Without the guard's finding on today's cases nothing is promoted."""
+    """Say if the guard has not seen all of today's cases: nothing is promoted then."""
     cases = sorted(case.hash for suite in suites for case in suite.cases)
     if last.guard.get("cases_hash") != digest(cases):
         yield "the contamination guard has not seen all of today's cases"
 
 
 def _weights(report: RunReport, name: str) -> str:
-    """Eight digits of the adapter's content."""
+    """Return eight digits of the adapter's content."""
     found = next((v.adapter_hash for v in report.info.variants if v.name == name), "")
     if not found:
         raise InputError(Problem(f"run {report.info.id} has no adapter {name!r}"))
@@ -272,7 +272,7 @@ def _weights(report: RunReport, name: str) -> str:
 
 
 def notes_of(plan: FixPlan) -> Iterator[str]:
-    """What a reader should know of a loop, before it begins and when it has ended."""
+    """Yield what a reader should know of a loop, before it begins and when it has ended."""
     yield _origin(plan)
     if plan.unseen:
         names = ", ".join(sorted(plan.unseen))
@@ -290,7 +290,7 @@ def notes_of(plan: FixPlan) -> Iterator[str]:
 
 
 def _origin(plan: FixPlan) -> str:
-    """What the new adapter is trained from, and what it therefore does not bring along."""
+    """Return what the new adapter is trained from, and what it therefore does not bring along."""
     said = f"the new adapter is trained from {plan.before.model} itself"
     known = {plan.in_use: plan.was, plan.before.adapter: plan.before.name}
     learned = {Path(path).resolve(): name for path, name in known.items() if path}

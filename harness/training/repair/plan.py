@@ -25,7 +25,7 @@ from harness.results import GateReport, Outcome, Result, RunInfo, SuiteResult, V
 from harness.store import Store, find_run
 from harness.suites import Case, Position, Suite, load_suites
 from harness.training.repair.blocks import check_blocks
-from harness.training.repair.promotion import Place
+from harness.training.repair.promotion import AdapterPlace
 from harness.training.repair.values import FixOptions
 
 DIGITS = 8  # hexadecimal; cuts the range from 0 to 1 finely enough
@@ -42,7 +42,7 @@ class Split:
 def split_suite(suite: Suite, share: float) -> Split:
     """Split by the hash of each case's id, or of its cluster: `share` of them are held out.
 
-    A case keeps its side when others are added, or when its text is mended. Raises InputError
+    A case keeps its side when others are added, or when its text is mended. Raise InputError
     where a side is empty.
     """
     held = {case.id for case in suite.cases if _place(suite, case) < share}
@@ -62,7 +62,7 @@ def split_suite(suite: Suite, share: float) -> Split:
 
 
 def _place(suite: Suite, case: Case) -> float:
-    """A number from 0 to 1 that is the same on every machine."""
+    """Return a number from 0 to 1 that is the same on every machine."""
     kind, name = ("cluster", case.cluster) if case.cluster else ("case", case.id)
     found: float = int(digest([suite.name, kind, name], DIGITS), 16) / 16**DIGITS
     return found
@@ -113,7 +113,7 @@ class FixPlan:
     unseen: frozenset[str]
     fix: FixSettings
     rounds: int
-    place: Place
+    place: AdapterPlace
     was: str
     options: FixOptions
     home: Path
@@ -135,9 +135,9 @@ class FixPlan:
 
 
 def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
-    """The plan for a run; None where nothing failed.
+    """Return the plan for a run; None where nothing failed.
 
-    Raises InputError for a run, suites or settings that cannot be repaired.
+    Raise InputError for a run, suites or settings that cannot be repaired.
     """
     with Store(settings.path(settings.store)) as store:
         info = _run(store, options.run)
@@ -158,7 +158,7 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
     others = tuple(suite for suite in suites if suite.name not in names)
     fix = _combined(targets)
     _check_sizes(others, fix.max_drop)
-    place = Place(settings.path(options.current))
+    place = AdapterPlace(settings.path(options.current))
     content = _content_of(variant, targets, suites, options, settings)
     # Eight digits of all that the result depends on, so that the same command goes on.
     name = digest([info.id, str(options.current), settings.backend, *content], 8)
@@ -186,7 +186,7 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
 
 
 def _run(store: Store, text: str) -> RunInfo:
-    """The run by what a person types; `latest` passes over runs that judged a repair."""
+    """Return the run by what a person types; `latest` passes over runs that judged a repair."""
     if text != "latest":
         return find_run(store, text)
     runs = (run for run in store.runs() if not any(map(_is_fix, run.variants)))
@@ -199,7 +199,7 @@ def _is_fix(variant: VariantInfo) -> bool:
 
 
 def _failing_variant(info: RunInfo, verdicts: GateReport, options: FixOptions) -> str | None:
-    """The candidate under repair; raises InputError where it must be named."""
+    """Return the candidate under repair; raise InputError where it must be named."""
     if not info.finished:
         problem = f"run {info.id} did not finish"
         raise InputError(Problem(problem, hint="run the same suites again: it goes on"))
@@ -229,13 +229,13 @@ def _fails(row: SuiteResult, variant: str) -> bool:
 
 
 def _suites(settings: Settings, info: RunInfo) -> tuple[Suite, ...]:
-    """The suites of the run as they are today."""
+    """Return the suites of the run as they are today."""
     paths = [Path(_found(settings, suite.path)) for suite in info.suites]
     return load_suites(paths, modules=settings.modules)
 
 
 def _unseen(settings: Settings, ran: Sequence[Suite]) -> tuple[Suite, ...]:
-    """The configured suites that the run left out: a repair may break them as well."""
+    """Return the configured suites that the run left out: a repair may break them as well."""
     if not settings.suites:
         return ()
     known = {Path(suite.path).resolve() for suite in ran}
@@ -246,7 +246,7 @@ def _unseen(settings: Settings, ran: Sequence[Suite]) -> tuple[Suite, ...]:
 
 
 def _variant(settings: Settings, info: VariantInfo) -> Variant:
-    """A variant of the run, with its paths as they are found from here."""
+    """Return a variant of the run, with its paths as they are found from here."""
     sampling = Sampling.model_validate(dict(info.sampling), strict=False) if info.sampling else None
     return Variant(
         info.name,
@@ -260,7 +260,7 @@ def _variant(settings: Settings, info: VariantInfo) -> Variant:
 
 
 def _found(settings: Settings, text: str) -> str:
-    """A path that the run was told, seen from here; a name as it is."""
+    """Return a path that the run was told, seen from here; a name as it is."""
     there = settings.path(text)
     return str(there) if there.exists() else text
 
@@ -268,7 +268,7 @@ def _found(settings: Settings, text: str) -> str:
 def _baseline(
     settings: Settings, info: RunInfo, results: Iterable[Result], before: Variant
 ) -> Variant | None:
-    """What the run compared with; None where it was the variant itself or a committed file."""
+    """Return what the run compared with; None for the variant itself or a committed file."""
     there = {result.variant for result in results}
     named = [v for v in info.variants if v.name == info.baseline and v.name in there]
     return next((_variant(settings, v) for v in named if v.name != before.name), None)
@@ -330,7 +330,7 @@ def _target(suite: Suite, found: SuiteResult, results: Sequence[Result]) -> Targ
 
 
 def _combined(targets: Sequence[Target]) -> FixSettings:
-    """What holds for the loop as a whole: the strictest of what its suites say."""
+    """Return what holds for the loop as a whole: the strictest of what its suites say."""
     fixes = [target.fix for target in targets]
     pools = tuple(dict.fromkeys(pool for fix in fixes for pool in fix.replay.pools))
     train: dict[str, Any] = {}

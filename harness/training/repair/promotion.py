@@ -44,7 +44,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AdapterPlace:
     """The link that names the adapter in use; the adapters lie beside it."""
 
     link: Path
@@ -60,9 +60,9 @@ class Place:
         return self.link.with_name(f"{self.link.name}.history.jsonl")
 
     def adapter(self) -> str:
-        """The directory's name of the adapter in use; `NOTHING` without one.
+        """Return the directory's name of the adapter in use; `NOTHING` without one.
 
-        Raises InputError where something else stands in the link's place.
+        Raise InputError where something else stands in the link's place.
         """
         if self.link.is_symlink():
             return Path(os.readlink(self.link)).name
@@ -77,7 +77,7 @@ class Place:
         return NOTHING
 
     def changes(self) -> tuple[Change, ...]:
-        """The history, oldest first; a line that was cut off by a crash is passed over."""
+        """Return the history, oldest first; a line that was cut off by a crash is passed over."""
         if not self.history.is_file():
             return ()
         found = []
@@ -90,7 +90,7 @@ class Place:
 
 
 def promote(
-    place: Place, adapter: Path, name: str, *, expected: str, loop: str, run: str
+    place: AdapterPlace, adapter: Path, name: str, *, expected: str, loop: str, run: str
 ) -> Change:
     """Copy the adapter beside the link under `name`, and let the link point to it.
 
@@ -113,10 +113,10 @@ def promote(
         return _change(place, Change(_time(), "promote", name, expected, loop, run))
 
 
-def rollback(place: Place, to: str | None = None) -> Change:
+def rollback(place: AdapterPlace, to: str | None = None) -> Change:
     """Let the link point to the adapter that was in use before, or to the one called `to`.
 
-    Raises InputError where there is none.
+    Raise InputError where there is none.
     """
     with _locked(place):
         now = place.adapter()
@@ -129,18 +129,18 @@ def rollback(place: Place, to: str | None = None) -> Change:
 
 
 def shown(name: str) -> str:
-    """An adapter in words."""
+    """Return an adapter in words."""
     return SHOWN.get(name, name)
 
 
 @contextmanager
-def _locked(place: Place) -> Iterator[None]:
+def _locked(place: AdapterPlace) -> Iterator[None]:
     place.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(place.link.with_name(f".{place.link.name}.lock"), timeout=LOCK_SECONDS):
         yield
 
 
-def _change(place: Place, change: Change) -> Change:
+def _change(place: AdapterPlace, change: Change) -> Change:
     if place.adapter() != change.adapter:
         _point(place.link, change.adapter)
     last = place.changes()[-1:]
@@ -181,8 +181,8 @@ def _copy(adapter: Path, target: Path) -> None:
     os.replace(temporary, target)
 
 
-def _before(place: Place, now: str) -> str:
-    """What was in use before `now` was promoted, so that two steps back are two steps back."""
+def _before(place: AdapterPlace, now: str) -> str:
+    """Return what was in use before `now` was promoted: two steps back are two steps back."""
     for change in reversed(place.changes()):
         if change.action == "promote" and change.adapter == now:
             return change.was
@@ -196,7 +196,7 @@ def _before(place: Place, now: str) -> str:
     )
 
 
-def _named(place: Place, text: str) -> str:
+def _named(place: AdapterPlace, text: str) -> str:
     if text == "base":
         return NOTHING
     names = sorted({change.adapter for change in place.changes() if change.adapter})

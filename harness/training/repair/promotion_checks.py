@@ -30,23 +30,23 @@ class Judgement:
 def judge(
     plan: FixPlan, settings: Settings, adapter: str, observer: Observer = ignore
 ) -> RunReport:
-    """All variants on all suites in one run: repaired suites on their holdout, others whole."""
+    """Run all variants on all suites at once: repaired suites on their holdout, others whole."""
     return run(alone(settings), judged_suites(plan), variants_in(plan, adapter), observer=observer)
 
 
 def reread(settings: Settings, run_id: str) -> RunReport:
-    """The judging run, from the store."""
+    """Return the judging run, from the store."""
     return reopen(alone(settings), run_id)
 
 
 def alone(settings: Settings) -> Settings:
-    """The same engine; who takes part is said by the plan and not by options."""
+    """Return the same engine; who takes part is said by the plan and not by options."""
     changed = {"baseline": None, "aa": False, "early_stop": False, "reference": ()}
     return settings.model_copy(update=changed)
 
 
 def variants_in(plan: FixPlan, adapter: str | None) -> Variants:
-    """Who takes part: what is repaired, whom the failing run compared with, what is in use, the
+    """Return who takes part: what is repaired, its rival in the failing run, what is in use, the
     base, and the new adapter, which may still be to come.
     """
     variants = [replace(plan.before, role=VariantRole.BASELINE)]
@@ -63,19 +63,19 @@ def variants_in(plan: FixPlan, adapter: str | None) -> Variants:
 
 
 def _weights(variant: Variant) -> tuple[str, Path | None, str | None, str | None]:
-    """What is loaded, whatever it is called; other prompts by an override count."""
+    """Return what is loaded, whatever it is called; other prompts by an override count."""
     adapter = Path(variant.adapter).resolve() if variant.adapter else None
     return variant.model, adapter, variant.system, variant.chat_template
 
 
 def judged_suites(plan: FixPlan) -> tuple[Suite, ...]:
-    """The suites with the bars that hold here."""
+    """Return the suites with the bars that hold here."""
     repaired = [replace(t.suite, cases=t.split.holdout) for t in plan.targets]
     return (*repaired, *(replace(suite, gate=_bars(plan, suite)) for suite in plan.others))
 
 
 def _bars(plan: FixPlan, suite: Suite) -> GateSettings:
-    """Not inferior, and the suite's own bar, unless it was not reached before either."""
+    """Demand that nothing is lost, and the suite's own bar if it was reached before."""
     gate = suite.gate
     bar = None if suite.name in plan.open else gate.min_pass_rate
     return GateSettings(
@@ -89,7 +89,7 @@ def _bars(plan: FixPlan, suite: Suite) -> GateSettings:
 
 
 def judgement(plan: FixPlan, report: RunReport) -> Judgement:
-    """The verdicts on the new adapter, against everything that it must not fall behind."""
+    """Return the verdicts on the new adapter, against everything that it must not fall behind."""
     rows = tuple(_rows(plan, report))
     reasons = [f"{row.suite}: {_why(row)}" for row in rows if row.verdict != Verdict.PASS.value]
     if report.failure:
@@ -105,7 +105,7 @@ def _why(row: SuiteReport) -> str:
 
 
 def _rows(plan: FixPlan, report: RunReport) -> Iterator[SuiteReport]:
-    """A row for each suite and each variant that it is compared with."""
+    """Yield a row for each suite and each variant that it is compared with."""
     repaired = {target.suite.name for target in plan.targets}
     for rival, gate in _gates(plan, report):
         rates = {(v.suite, v.variant): v.rate.pass_rate for v in gate.suites}
@@ -116,7 +116,7 @@ def _rows(plan: FixPlan, report: RunReport) -> Iterator[SuiteReport]:
 
 
 def _gates(plan: FixPlan, report: RunReport) -> Iterator[tuple[str, GateReport]]:
-    """The gate against what is repaired; against what is in use, where that is something else; and
+    """Yield the gates against what is repaired, against what is in use, where that is another; and
     in the repaired suites against what the failing run compared with.
     """
     names = {variant.name for variant in report.info.variants}

@@ -14,17 +14,17 @@ from harness.training.repair.promotion_checks import variants_in
 from harness.training.repair.rounds import train_config
 from harness.training.sft import prepare, rehearse
 from harness.training.sources import find_teacher
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 # Stand for the rows of a training while its settings are tried.
 SAMPLES = tuple(
-    Row((Message("user", f"Say {word}."), Message("assistant", word)), "sample")
+    TrainingRow((Message("user", f"Say {word}."), Message("assistant", word)), "sample")
     for word in ("one", "two")
 )
 
 
 def check_ready(plan: FixPlan, settings: Settings) -> None:
-    """Raises InputError where model, engines, trainer or places are not as a repair needs them."""
+    """Raise InputError where model, engines, trainer or places are not as a repair needs them."""
     _check_model(plan)
     _check_engines(plan, settings)
     _check_training(plan, settings)

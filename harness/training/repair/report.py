@@ -21,7 +21,13 @@ from harness.reports.words import duration, encodable, listed, percent, plural, 
 from harness.training.repair import report as report_text
 from harness.training.repair.loop import DryRun, report_to_json
 from harness.training.repair.promotion import shown
-from harness.training.repair.values import Decision, FixPaths, FixReport, RoundReport, SuiteReport
+from harness.training.repair.values import (
+    FixPaths,
+    FixReport,
+    RepairDecision,
+    RoundReport,
+    SuiteReport,
+)
 from harness.training.sft.checkpoints import History
 from harness.training.sft.progress import draw
 
@@ -30,9 +36,9 @@ _HEADS = ("suite", "cases", "against", "before", "after", "lower bound", "verdic
 
 
 def headline(report: FixReport) -> str:
-    """The decision in one sentence."""
+    """Return the decision in one sentence."""
     repaired = listed(report.repaired)
-    if report.decision is Decision.PROMOTED:
+    if report.decision is RepairDecision.PROMOTED:
         kept = f"no other suite lost {points_of(report.max_drop)}"
         rest = kept if others_of(report) else "no other suite was looked at"
         return f"Promoted: {repaired} repaired, {rest}."
@@ -41,17 +47,17 @@ def headline(report: FixReport) -> str:
 
 
 def others_of(report: FixReport) -> tuple[str, ...]:
-    """The suites that had to lose nothing."""
+    """Return the suites that had to lose nothing."""
     return tuple(dict.fromkeys(row.suite for row in report.suites if not row.repaired))
 
 
 def points_of(share: float) -> str:
-    """A margin in words: "10 points"."""
+    """Return a margin in words: "10 points"."""
     return f"{share * 100:g} points"
 
 
 def cells(row: SuiteReport) -> tuple[str, ...]:
-    """One row of the table of suites."""
+    """Return one row of the table of suites."""
     side = f"{row.n} held out" if row.repaired else str(row.n)
     bound = points(row.bound) if row.bound is not None else "–"
     verdict = row.verdict.replace("_", " ")
@@ -61,7 +67,7 @@ def cells(row: SuiteReport) -> tuple[str, ...]:
 
 
 def round_lines(made: RoundReport) -> Iterator[str]:
-    """What one round tried."""
+    """Yield what one round tried."""
     for source in made.sources:
         left = "; ".join(f"{count} {reason}" for reason, count in source.left_out.items())
         kind = "replay, " if source.replay else ""
@@ -77,7 +83,7 @@ def round_lines(made: RoundReport) -> Iterator[str]:
 
 
 def guard_lines(guard: Mapping[str, Any]) -> Iterator[str]:
-    """What the contamination guard removed."""
+    """Yield what the contamination guard removed."""
     hits, seen = guard.get("hits", []), guard.get("cases", 0)
     yield f"guard: {plural(len(hits), 'row')} removed, held against {plural(seen, 'case')}"
     for hit in hits:
@@ -85,7 +91,7 @@ def guard_lines(guard: Mapping[str, Any]) -> Iterator[str]:
 
 
 def loss_of(made: RoundReport) -> str:
-    """Steps and losses of a training."""
+    """Return steps and losses of a training."""
     steps = plural(made.training.steps, "step")
     if not made.training.held_out:
         return steps
@@ -93,14 +99,14 @@ def loss_of(made: RoundReport) -> str:
 
 
 def counts_of(counts: Mapping[str, int]) -> str:
-    """Reasons with their counts; "nothing" without any."""
+    """Return reasons with their counts; "nothing" without any."""
     return ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in counts.items()) or (
         "nothing"
     )
 
 
 def cost_lines(report: FixReport) -> Iterator[str]:
-    """What it took."""
+    """Yield what it took."""
     spent = ", ".join(f"{name} {duration(s)}" for name, s in report.cost.seconds.items())
     yield f"{duration(report.cost.total)}: {spent}"
     answers = plural(report.cost.generated, "answer")
@@ -109,7 +115,7 @@ def cost_lines(report: FixReport) -> Iterator[str]:
 
 
 def to_markdown(report: FixReport) -> str:
-    """The report for a pull request."""
+    """Return the report for a pull request."""
     lines = [f"## {escaped(headline(report))}", ""]
     lines += [f"- {escaped(reason)}" for reason in report.reasons]
     lines += ["", "| " + " | ".join(_HEADS) + " |", "|---|--:|---|--:|--:|--:|---|"]
@@ -135,7 +141,7 @@ def print_report(console: Console, report: FixReport, paths: FixPaths) -> None:
             said.line(f"  {line}")
     for note in report.notes:
         said.line(f"note: {note}")
-    promoted = report.decision is Decision.PROMOTED
+    promoted = report.decision is RepairDecision.PROMOTED
     said.line(("✓ " if promoted else "✗ ") + headline(report), "green" if promoted else "red")
     for reason in report.reasons:
         said.line(f"  {reason}")
@@ -214,7 +220,7 @@ def write_report(settings: Settings, report: FixReport) -> FixPaths:
 
 
 def to_html(report: FixReport) -> str:
-    """The page; nothing in it is fetched, and texts of models and rows are escaped."""
+    """Return the page; nothing in it is fetched, and texts of models and rows are escaped."""
     style = page_style() + asset(PACKAGE, "fix.css")
     return template(PACKAGE, "fix.html.jinja").render(
         report=report,
@@ -231,6 +237,6 @@ def to_html(report: FixReport) -> str:
 
 
 def _curve(made: RoundReport) -> str:
-    """The losses as a picture inside the page; it brings its own style, so it is an image."""
+    """Return the losses as a picture; it brings its own style, so it is an image."""
     svg = draw(History(made.training.losses, made.training.held_out))
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

@@ -43,7 +43,7 @@ from harness.training.sources import (
     replay_rows,
     teach,
 )
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 UNASKED = "would be asked"  # why a prompt gave no row where nothing is asked
 
@@ -62,7 +62,7 @@ class Gathering:
     asks: bool = True
 
     def harvests(self, number: int) -> tuple[Harvest, ...]:
-        """All that is gathered in a round; another round draws other rows and other prompts."""
+        """Gather all of a round; another round draws other rows and other prompts."""
         teaching = [found for target in self.plan.targets for found in self._of(target, number)]
         if number == 1 and self.plan.options.bad_cases is not None:
             teaching += self._of_bad_cases()
@@ -83,7 +83,7 @@ class Gathering:
     def _answered(
         self, suite: Suite, cases: Sequence[Case], teacher: TeacherSettings | None
     ) -> Iterator[Harvest]:
-        """Rows of these prompts: answers that checks give away, then the teacher's."""
+        """Yield rows of these prompts: answers that checks give away, then the teacher's."""
         if not cases:
             return
         # No weights are loaded: it counts tokens.
@@ -102,7 +102,7 @@ class Gathering:
         yield from self._answered(found.suite, cases, self._teacher())
 
     def bad_cases(self) -> BadCases:
-        """The bad cases of production, and the draft suite, which is written here."""
+        """Return the bad cases of production, and the draft suite, which is written here."""
         target, file = self.plan.targets[0], self.plan.options.bad_cases
         assert file is not None
         draft = self.home / f"{target.suite.name}-bad-cases.yaml"
@@ -118,7 +118,7 @@ class Gathering:
         return paraphrases(asked, found.suite, found.training, count, observer=self.observer)
 
     def _teacher(self) -> TeacherSettings:
-        """Bad cases come without a suite of their own: the first target's teacher answers."""
+        """Return the first target's teacher: bad cases come without a suite of their own."""
         named = (target.fix.teacher for target in self.plan.targets if target.fix.teacher)
         return next(named, TeacherSettings())
 
@@ -162,7 +162,7 @@ class Stages:
     say: Callable[[str], None]
 
     def once(self, name: str, make: Callable[[], Body], told: str = "") -> Body:
-        """What the stage found: from its file, else made now and written whole."""
+        """Return what the stage found: from its file, else made now and written whole."""
         path = self.home / f"{name}.json"
         if path.is_file():
             found: Body = json.loads(path.read_text(encoding="utf-8"))["found"]
@@ -178,18 +178,18 @@ class Stages:
         return made
 
     def done(self, name: str) -> bool:
-        """Whether the stage is finished."""
+        """Return whether the stage is finished."""
         return (self.home / f"{name}.json").is_file()
 
     def seconds(self, name: str) -> float:
-        """How long a finished stage took; 0 for one that is not."""
+        """Return how long a finished stage took; 0 for one that is not."""
         path = self.home / f"{name}.json"
         if not path.is_file():
             return 0.0
         return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
 
     def alone(self) -> AbstractContextManager[None]:
-        """A block for one process; raises MachineryError while another works on the same loop."""
+        """Lock out other processes; raise MachineryError while one works on the same loop."""
         return alone(self.home / "lock", "this repair is running already", self.home)
 
 
@@ -211,7 +211,7 @@ class Rounds:
     watchers: Watchers = Watchers()
 
     def one(self, number: int) -> RoundReport:
-        """Round `number`, counted from 1; earlier rounds are finished."""
+        """Do round `number`, counted from 1; earlier rounds are finished."""
         harvests = self._gathered(number)
         rows = self._rows(number)
         trained = self._trained(number, rows)
@@ -230,7 +230,7 @@ class Rounds:
         )
 
     def seconds(self, number: int) -> dict[str, float]:
-        """What the stages of a round took."""
+        """Return what the stages of a round took."""
         names = {"rows": ("rows", "checked"), "training": ("training",), "dev": ("dev",)}
         return {
             told: sum(self.stages.seconds(_name(number, part)) for part in parts)
@@ -250,7 +250,7 @@ class Rounds:
         return tuple(harvest_from_json(body) for body in found["harvests"])
 
     def _checked(self, number: int) -> Body:
-        """The rows of this and earlier rounds, cleaned and held against all cases that gate."""
+        """Clean the rows of this and earlier rounds, and hold them against all cases that gate."""
 
         def make() -> Body:
             harvests = [h for at in range(1, number + 1) for h in self._gathered(at)]
@@ -261,12 +261,12 @@ class Rounds:
         told = f"round {number}: cleaning rows, guarding the cases"
         return self.stages.once(_name(number, "checked"), make, told)
 
-    def _rows(self, number: int) -> tuple[Row, ...]:
+    def _rows(self, number: int) -> tuple[TrainingRow, ...]:
         return harvest_from_json(self._checked(number)["rows"]).rows
 
     # -- training ----------------------------------------------------------------------------------
 
-    def _trained(self, number: int, rows: Sequence[Row]) -> Body:
+    def _trained(self, number: int, rows: Sequence[TrainingRow]) -> Body:
         def make() -> Body:
             config = train_config(self.plan, self.settings, self.stages.home / _name(number, ""))
             guard = self._checked(number)["guard"]
@@ -307,10 +307,10 @@ class Rounds:
 
 def checked_rows(
     plan: FixPlan, settings: Settings, harvests: Sequence[Harvest], *, must_teach: bool = True
-) -> tuple[tuple[Row, ...], dict[str, Any], dict[str, Any]]:
-    """The rows that may be trained on, with what cleaning and the guard found.
+) -> tuple[tuple[TrainingRow, ...], dict[str, Any], dict[str, Any]]:
+    """Return the rows that may be trained on, with what cleaning and the guard found.
 
-    Raises InputError where so much is dropped that the data are wrong, and where nothing is left
+    Raise InputError where so much is dropped that the data are wrong, and where nothing is left
     that teaches.
     """
     rows = [row for harvest in harvests for row in harvest.rows]
@@ -333,7 +333,7 @@ def checked_rows(
 
 
 def train_config(plan: FixPlan, settings: Settings, home: Path) -> TrainConfig:
-    """The trainer's settings: the suites' `train`, on the engine's device."""
+    """Return the trainer's settings: the suites' `train`, on the engine's device."""
     engine = {
         "device": settings.device,
         "dtype": settings.dtype,

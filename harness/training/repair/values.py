@@ -28,7 +28,7 @@ class FixOptions:
     current: Path = CURRENT
 
 
-class Decision(StrEnum):
+class RepairDecision(StrEnum):
     """How a loop ended."""
 
     PROMOTED = "promoted"
@@ -136,7 +136,7 @@ class FixReport:
     judging_run: str
     before: str
     repaired: tuple[str, ...]
-    decision: Decision
+    decision: RepairDecision
     reasons: tuple[str, ...]
     rounds: tuple[RoundReport, ...]
     suites: tuple[SuiteReport, ...]
@@ -151,7 +151,7 @@ class FixReport:
     @property
     def exit_code(self) -> int:
         """0 promoted, 1 rejected."""
-        return 0 if self.decision is Decision.PROMOTED else 1
+        return 0 if self.decision is RepairDecision.PROMOTED else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Training rows out of files in any of the usual shapes; one converter, one validator."""
 
 from harness.training.rows.files import RowFile, parse_spec
-from harness.training.rows.reading import Reading, read, read_rows
+from harness.training.rows.reading import RowReading, read, read_rows
 from harness.training.rows.shapes import (
     Mark,
     check,
@@ -13,8 +13,8 @@ from harness.training.rows.shapes import (
 
 __all__ = [
     "Mark",
-    "Reading",
     "RowFile",
+    "RowReading",
     "check",
     "converted",
     "foreign",

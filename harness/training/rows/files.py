@@ -17,9 +17,9 @@ SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 
 def data_rows(path: Path) -> tuple[Row, ...]:
-    """All rows of a file, in order. In a Parquet file a row's number stands for its line.
+    """Return all rows of a file, in order. In a Parquet file a row's number stands for its line.
 
-    Raises InputError with all rows that cannot be read.
+    Raise InputError with all rows that cannot be read.
     """
     name = path.as_posix()
     if not path.is_file():
@@ -33,7 +33,7 @@ def data_rows(path: Path) -> tuple[Row, ...]:
 
 
 def lines_of(path: Path) -> tuple[str, ...]:
-    """The lines of a JSONL file, to find columns in; nothing for other files."""
+    """Return the lines of a JSONL file, to find columns in; nothing for other files."""
     if path.suffix != ".jsonl":
         return ()
     return tuple(decoded(path.as_posix(), path.read_bytes()).split("\n"))
@@ -52,7 +52,7 @@ def _missing(path: Path, name: str) -> Problem:
 
 
 def _json(path: Path, name: str) -> tuple[Row, ...]:
-    """A list of objects; or one object a line, as many files with this ending have it."""
+    """Return a list of objects; or one object a line, as many files with this ending have it."""
     text = decoded(name, _bytes(path, name))
     found = list(_values(text, name))
     if not found:
@@ -80,7 +80,7 @@ def _bytes(path: Path, name: str) -> bytes:
 
 
 def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
-    """The values of a list, or of a text that has one after the other, with their lines."""
+    """Yield the values of a list, or of a text that has one after the other, with their lines."""
     decoder = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=no_constant)
     places = _Places(text)
     at = places.skip(0)
@@ -110,19 +110,19 @@ class _Places:
         self._line, self._counted = 1, 0
 
     def of(self, at: int) -> tuple[int, int]:
-        """Line and column, both from 1."""
+        """Return line and column, both from 1."""
         self._line += self.text.count("\n", self._counted, at)
         self._counted = at
         return self._line, at - self.text.rfind("\n", 0, at)
 
     def skip(self, at: int) -> int:
-        """The next place that is no white space."""
+        """Return the next place that is no white space."""
         while at < len(self.text) and self.text[at] in " \t\r\n":
             at += 1
         return at
 
     def after(self, end: int, name: str, *, listed: bool) -> int:
-        """Where the next value begins, or the end."""
+        """Return where the next value begins, or the end."""
         at = self.skip(end)
         if not listed or self.text[at : at + 1] in ("]", ""):
             return at
@@ -169,7 +169,7 @@ class RowFile:
 
 
 def parse_spec(text: str | Path) -> RowFile:
-    """`alpaca.jsonl#500` as 500 rows of that file. Raises InputError for any other count."""
+    """Read `alpaca.jsonl#500` as 500 rows of that file. Raise InputError for any other count."""
     head, mark, tail = str(text).rpartition("#")
     number = tail.isascii() and tail.isdigit()
     meant = Path(head).suffix in SUFFIXES and Path(tail).suffix not in SUFFIXES

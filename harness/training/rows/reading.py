@@ -13,31 +13,31 @@ from harness.suites.rows import Row as DataRow
 from harness.suites.rows import first_of
 from harness.training.rows.files import RowFile, data_rows, lines_of, parse_spec
 from harness.training.rows.shapes import check, converted, group_of, marks_in
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 Spec = str | Path | RowFile
 
 
 @dataclass(frozen=True)
-class Reading:
+class RowReading:
     """The rows, and what is wrong with those that were left out."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TrainingRow, ...]
     left_out: tuple[Problem, ...] = ()
 
 
-def read_rows(specs: Iterable[Spec], seed: int = 0) -> tuple[Row, ...]:
-    """The rows of all files, in the order of the files and of their rows.
+def read_rows(specs: Iterable[Spec], seed: int = 0) -> tuple[TrainingRow, ...]:
+    """Return the rows of all files, in the order of the files and of their rows.
 
-    A file is `PATH`, `PATH#COUNT` or a `RowFile`. Raises InputError with the lines of all rows
+    A file is `PATH`, `PATH#COUNT` or a `RowFile`. Raise InputError with the lines of all rows
     that are wrong, in all files.
     """
     return read(specs, seed).rows
 
 
-def read(specs: Iterable[Spec], seed: int = 0, *, skip: bool = False) -> Reading:
+def read(specs: Iterable[Spec], seed: int = 0, *, skip: bool = False) -> RowReading:
     """As `read_rows`; `skip` leaves out the rows that are wrong, as long as one is left."""
-    rows: list[Row] = []
+    rows: list[TrainingRow] = []
     left_out: list[Problem] = []
     problems: list[Problem] = []
     for spec in specs:
@@ -49,11 +49,11 @@ def read(specs: Iterable[Spec], seed: int = 0, *, skip: bool = False) -> Reading
             problems += error.problems
     if problems:
         raise InputError(*problems)
-    return Reading(tuple(rows), tuple(left_out))
+    return RowReading(tuple(rows), tuple(left_out))
 
 
-def _read_file(file: RowFile, seed: int, skip: bool) -> Reading:
-    rows: list[Row] = []
+def _read_file(file: RowFile, seed: int, skip: bool) -> RowReading:
+    rows: list[TrainingRow] = []
     problems: list[Problem] = []
     for row in data_rows(file.path):
         try:
@@ -64,14 +64,14 @@ def _read_file(file: RowFile, seed: int, skip: bool) -> Reading:
     problems = _placed(problems, file.path)
     if problems and not (skip and rows):
         raise InputError(*first_of(problems, file.path.as_posix()))
-    return Reading(tuple(_drawn(rows, file, seed)), tuple(problems))
+    return RowReading(tuple(_drawn(rows, file, seed)), tuple(problems))
 
 
-def _row(row: DataRow, file: RowFile) -> Row:
+def _row(row: DataRow, file: RowFile) -> TrainingRow:
     messages = _with_system(converted(row.values), file.system)
     check(messages)
     source = f"{file.path.as_posix()}:{row.line}"
-    return Row(messages, source, replay=file.replay, group=group_of(row.values))
+    return TrainingRow(messages, source, replay=file.replay, group=group_of(row.values))
 
 
 def _with_system(messages: Messages, system: str | None) -> Messages:
@@ -85,7 +85,7 @@ _KEY = re.compile(r"^(?:key )?'(\w+)' is n")
 
 
 def _placed(problems: list[Problem], path: Path) -> list[Problem]:
-    """The problems with their columns, as far as a JSONL file shows them."""
+    """Return the problems with their columns, as far as a JSONL file shows them."""
     lines = lines_of(path) if problems else ()
     return [_with_column(problem, lines) for problem in problems]
 
@@ -98,7 +98,7 @@ def _with_column(problem: Problem, lines: tuple[str, ...]) -> Problem:
     return replace(problem, column=lines[problem.line - 1].find(text) + 1)
 
 
-def _drawn(rows: list[Row], file: RowFile, seed: int) -> list[Row]:
+def _drawn(rows: list[TrainingRow], file: RowFile, seed: int) -> list[TrainingRow]:
     if file.count is None:
         return rows
     if file.count > len(rows):

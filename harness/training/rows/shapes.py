@@ -54,7 +54,7 @@ _TOOLS = ("tool", "function", "function_call", "tool_call", "tool_response", "ob
 
 
 def converted(values: Values) -> Messages:
-    """The conversation of a row. Raises InputError with one problem, without a place."""
+    """Return the conversation of a row. Raise InputError with one problem, without a place."""
     shape = _shape_of(values)
     _check_keys(values, shape)
     said = _listed(values, shape) if len(shape.keys) == 1 else _asked(values, shape)
@@ -67,7 +67,7 @@ def converted(values: Values) -> Messages:
 
 
 def group_of(values: Values) -> str:
-    """Rows with the same `group` or `conversation_id` stay on one side of a split."""
+    """Return rows with the same `group` or `conversation_id` stay on one side of a split."""
     given = next((values[key] for key in GROUPS if values.get(key) is not None), "")
     return str(given)
 
@@ -90,7 +90,7 @@ def _shape_of(values: Values) -> _Shape:
 
 
 def _meant(values: Values) -> Iterator[str]:
-    """The keys of shapes that unknown keys were probably meant to be."""
+    """Yield the keys of shapes that unknown keys were probably meant to be."""
     known = dict.fromkeys(key for shape in SHAPES for key in shape.keys)
     for key in values:
         if key not in known:
@@ -128,7 +128,7 @@ def _asked(values: Values, shape: _Shape) -> Messages:
 
 
 def _history(pairs: object) -> Iterator[Message]:
-    """Earlier turns: a list of pairs of question and answer."""
+    """Read earlier turns: a list of pairs of question and answer."""
     if pairs is None or pairs == "":
         return
     if not isinstance(pairs, list):
@@ -185,7 +185,7 @@ def _unknown_speaker(speaker: object) -> InputError:
 
 
 def _content(content: object) -> str:
-    """A text, or OpenAI's list of parts, as long as all of them are texts."""
+    """Return a text, or OpenAI's list of parts, as long as all of them are texts."""
     if not isinstance(content, list):
         return _text(content, "content")
     parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
@@ -199,7 +199,7 @@ def _text(value: object, key: str) -> str:
 
 
 def _parsed(value: object) -> object:
-    """A list that stands as JSON in a cell of a table."""
+    """Return a list that stands as JSON in a cell of a table."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             return json.loads(value)
@@ -247,12 +247,12 @@ _ASSISTANT = re.compile(r"\bASSISTANT:")
 
 
 def marks_in(text: str) -> tuple[Mark, ...]:
-    """All marks of chat templates in a text, in order."""
+    """Return all marks of chat templates in a text, in order."""
     return tuple(sorted(_found(text), key=lambda mark: mark.at))
 
 
 def template_families(template: str) -> tuple[str, ...]:
-    """The families whose marks a chat template (its Jinja source) writes, each once."""
+    """Return the families whose marks a chat template (its Jinja source) writes, each once."""
     plain = template.replace("\\n", "\n").replace("'", "\n").replace('"', "\n")
     return tuple(dict.fromkeys(mark.family for mark in marks_in(plain)))
 
@@ -270,7 +270,7 @@ def _found(text: str) -> Iterator[Mark]:
 def check(messages: Messages) -> None:
     """An optional system prompt, then user and assistant in turns; the last word is an answer.
 
-    Raises InputError with one problem, without a place.
+    Raise InputError with one problem, without a place.
     """
     turns = messages[1:] if messages and messages[0].role == "system" else messages
     expected = [("user", "assistant")[at % 2] for at in range(len(turns))]
@@ -298,7 +298,7 @@ def _check_text(message: Message) -> None:
 
 
 def foreign(mark: Mark) -> Problem:
-    """A text that was rendered in a chat template already."""
+    """Return a text that was rendered in a chat template already."""
     return Problem(
         f"the text is rendered in the chat template of {mark.family}",
         found=mark.text,

@@ -12,12 +12,12 @@ from harness.training.sft.config import (
 from harness.training.sft.job import (
     Evaluated,
     Event,
-    Note,
     Observer,
     Saved,
     Started,
     Stepped,
     TrainedAdapter,
+    TrainingNote,
 )
 from harness.training.sft.prepare import Prepared, prepare, read_data
 from harness.training.sft.progress import TrainingProgress
@@ -29,7 +29,6 @@ __all__ = [
     "Event",
     "History",
     "LoraSettings",
-    "Note",
     "Observer",
     "Prepared",
     "Saved",
@@ -38,6 +37,7 @@ __all__ = [
     "TrainConfig",
     "TrainSettings",
     "TrainedAdapter",
+    "TrainingNote",
     "TrainingProgress",
     "check_output",
     "checkpoints",

@@ -22,24 +22,24 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 
 
 def checkpoint_name(step: int, steps: int) -> str:
-    """Its name; steps are padded with zeros, so that names sort as steps do."""
+    """Return its name; steps are padded with zeros, so that names sort as steps do."""
     return f"checkpoint-{step:0{len(str(steps))}d}"
 
 
 def checkpoints(output: Path) -> list[Path]:
-    """All checkpoints of a training, by step."""
+    """Return all checkpoints of a training, by step."""
     found = [path for path in output.glob("checkpoint-*") if _NAME.fullmatch(path.name)]
     return sorted((path for path in found if _complete(path)), key=step_of)
 
 
 def step_of(path: Path) -> int:
-    """The step of a checkpoint, from its name."""
+    """Return the step of a checkpoint, from its name."""
     match = _NAME.fullmatch(path.name)
     return int(match[1]) if match else -1
 
 
 def resumable(output: Path) -> Path | None:
-    """The newest checkpoint with all that is needed to go on."""
+    """Return the newest checkpoint with all that is needed to go on."""
     found = [path for path in checkpoints(output) if all((path / n).is_file() for n in RESUME)]
     return found[-1] if found else None
 
@@ -132,23 +132,23 @@ class History:
 
 
 def read_history(checkpoint: Path) -> History:
-    """The history up to a checkpoint that can be resumed."""
+    """Return the history up to a checkpoint that can be resumed."""
     state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
     return history_of(state["log_history"])
 
 
 def history_of(log: Sequence[Mapping[str, Any]]) -> History:
-    """The losses out of a log of transformers."""
+    """Return the losses out of a log of transformers."""
     steps = tuple((int(row["step"]), float(row["loss"])) for row in log if "loss" in row)
     return History(steps, held_out_losses(log))
 
 
 def held_out_losses(log: Sequence[Mapping[str, Any]]) -> tuple[Loss, ...]:
-    """The held-out losses of a log, one per evaluation."""
+    """Return the held-out losses of a log, one per evaluation."""
     found = ((row["step"], row["eval_loss"]) for row in log if "eval_loss" in row)
     return tuple((int(step), float(loss)) for step, loss in found)
 
 
 def best_of(losses: Sequence[Loss]) -> int | None:
-    """The first step with the lowest loss; None without any."""
+    """Return the first step with the lowest loss; None without any."""
     return min(losses, key=lambda pair: pair[1])[0] if losses else None

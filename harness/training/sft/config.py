@@ -108,13 +108,13 @@ class TrainSettings(_Part):
     model_args: dict[str, Any] = Field(default_factory=dict)
 
     def steps(self, sequences: int) -> int:
-        """Optimiser steps in all, for so many sequences in an epoch."""
+        """Return optimiser steps in all, for so many sequences in an epoch."""
         return self.max_steps or math.ceil(self.epochs * math.ceil(sequences / self.batch_size))
 
     @field_validator("model_args")
     @classmethod
     def _only_others(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """What is said elsewhere, or is never loosened, stays as it is."""
+        """Return what is said elsewhere, or is never loosened, stays as it is."""
         if ours := sorted(set(value) & set(_NOT_ARGUMENTS)):
             told = ", ".join(f"{name} ({_NOT_ARGUMENTS[name]})" for name in ours)
             raise ValueError(f"not to be set here: {told}")
@@ -137,7 +137,7 @@ class TrainConfig(TrainSettings):
     @field_validator("data", "held_out", mode="before")
     @classmethod
     def _files(cls, value: Any) -> Any:
-        """One file or a list, each as a text or with its settings."""
+        """Return one file or a list, each as a text or with its settings."""
         values = [value] if isinstance(value, str | Path | dict) else value
         return [_file(item) for item in values] if isinstance(values, list | tuple) else values
 
@@ -205,7 +205,7 @@ def _located(said: Said, file: DataFile) -> DataFile:
 
 
 def placed(path: Path, error: InputError) -> InputError:
-    """The error with a place for each problem of a setting that the file gives.
+    """Return the error with a place for each problem of a setting that the file gives.
 
     What only the model or the machine refuses is found long after the file was read.
     """

@@ -12,7 +12,7 @@ from harness.common import InputError, Problem, nearest
 from harness.prompts import ChatTokenizer
 from harness.training.rows import check, template_families
 from harness.training.sft.config import TrainConfig
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 MOST_SHOWN = 20
 _PACKAGES = {"mlflow": ("mlflow",), "tensorboard": ("tensorboard", "tensorboardX")}
@@ -20,7 +20,7 @@ _OUTSIDE = ("embed_tokens", "lm_head", "wte", "wpe")  # matrices that are no lin
 
 
 def demand(config: TrainConfig, base: ModelDir) -> None:
-    """Raises `InputError` for settings that this model, or this machine, cannot be trained with."""
+    """Raise `InputError` for settings that this model, or this machine, cannot be trained with."""
     problems = [*_missing_packages(config), *_base_problems(config, base)]
     problems = problems or list(_placement_problems(config))
     if problems:
@@ -28,7 +28,7 @@ def demand(config: TrainConfig, base: ModelDir) -> None:
 
 
 def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
-    """Raises `InputError` where another chat template than the model's is asked for."""
+    """Raise `InputError` where another chat template than the model's is asked for."""
     wanted = config.template
     if wanted is None or wanted == "model":
         return
@@ -58,8 +58,8 @@ def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
         )
 
 
-def demand_rows(rows: Sequence[Row]) -> None:
-    """Raises `InputError` for all rows that are no conversations, or were rendered already."""
+def demand_rows(rows: Sequence[TrainingRow]) -> None:
+    """Raise `InputError` for all rows that are no conversations, or were rendered already."""
     problems: list[Problem] = []
     for row in rows:
         try:
@@ -73,7 +73,7 @@ def demand_rows(rows: Sequence[Row]) -> None:
 
 
 def shortened(problems: Sequence[Problem]) -> list[Problem]:
-    """The first problems, and how many more there are."""
+    """Return the first problems, and how many more there are."""
     more = len(problems) - MOST_SHOWN
     return [*problems[:MOST_SHOWN], *([Problem(f"and {more} more problems")] if more > 0 else [])]
 
@@ -121,7 +121,7 @@ def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:
 
 
 def _linear(base: ModelDir) -> set[str]:
-    """Ends of the names of matrices inside the layers."""
+    """Return ends of the names of matrices inside the layers."""
     names = set()
     for name, tensor in base.tensors.items():
         module, _, kind = name.rpartition(".")
@@ -131,7 +131,7 @@ def _linear(base: ModelDir) -> set[str]:
 
 
 def _placement_problems(config: TrainConfig) -> Iterator[Problem]:
-    """What is named must be there; what is chosen is chosen in the training process."""
+    """Yield what is named must be there; what is chosen is chosen in the training process."""
     from harness.backends.hf.placement import check_named  # imports torch
 
     try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from harness.common import InputError, Messages, Problem
 from harness.prompts import ChatTokenizer
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 IGNORED = -100  # labels that torch's cross entropy leaves out
 MOST_SHOWN = 20
@@ -35,11 +35,11 @@ class Sample:
 
 
 def encode(
-    rows: Sequence[Row], tokenizer: ChatTokenizer, ends: Collection[int]
+    rows: Sequence[TrainingRow], tokenizer: ChatTokenizer, ends: Collection[int]
 ) -> tuple[Sample, ...]:
-    """The samples of all rows, in order; `ends` are the tokens that end an answer.
+    """Return the samples of all rows, in order; `ends` are the tokens that end an answer.
 
-    Raises `InputError` with all rows that cannot be trained on as inference would see them.
+    Raise `InputError` with all rows that cannot be trained on as inference would see them.
     """
     samples: list[Sample] = []
     problems: list[Problem] = []
@@ -53,10 +53,10 @@ def encode(
     return tuple(samples)
 
 
-def prove(samples: Sequence[Sample], rows: Sequence[Row], tokenizer: ChatTokenizer) -> int:
-    """Render every prompt anew and compare; returns how many answers were proven.
+def prove(samples: Sequence[Sample], rows: Sequence[TrainingRow], tokenizer: ChatTokenizer) -> int:
+    """Render every prompt anew and compare; return how many answers were proven.
 
-    Raises `InputError` where the ids before an answer are not those that inference gives.
+    Raise `InputError` where the ids before an answer are not those that inference gives.
     """
     proven = 0
     for sample in samples:
@@ -72,7 +72,7 @@ class _Row:
     """One row on its way to samples."""
 
     def __init__(
-        self, row: Row, index: int, tokenizer: ChatTokenizer, ends: Collection[int]
+        self, row: TrainingRow, index: int, tokenizer: ChatTokenizer, ends: Collection[int]
     ) -> None:
         self.row, self.index = row, index
         self.tokenizer, self.ends = tokenizer, ends
@@ -119,7 +119,7 @@ def _first(problems: list[Problem]) -> list[Problem]:
     return [*problems[:MOST_SHOWN], *([Problem(f"and {more} more problems")] if more > 0 else [])]
 
 
-def _no_answer(row: Row) -> Problem:
+def _no_answer(row: TrainingRow) -> Problem:
     return Problem(
         "the last message is not the assistant's",
         row.source,
@@ -128,7 +128,7 @@ def _no_answer(row: Row) -> Problem:
     )
 
 
-def _rewritten(row: Row, before: str) -> Problem:
+def _rewritten(row: TrainingRow, before: str) -> Problem:
     return Problem(
         "the chat template renders the prompt in another way once it is answered, so the model "
         "would be trained on a prompt that it never sees",
@@ -138,7 +138,7 @@ def _rewritten(row: Row, before: str) -> Problem:
     )
 
 
-def _end_problem(row: Row, turn: int, found: int) -> Problem:
+def _end_problem(row: TrainingRow, turn: int, found: int) -> Problem:
     if not found:
         return Problem(
             "the chat template ends the answer with no token that ends generation: the model "
@@ -155,7 +155,7 @@ def _end_problem(row: Row, turn: int, found: int) -> Problem:
     )
 
 
-def _not_inference(row: Row, turn: int) -> Problem:
+def _not_inference(row: TrainingRow, turn: int) -> Problem:
     return Problem(
         "the prompt in training is not the prompt at inference",
         row.source,

@@ -34,7 +34,7 @@ SERVED_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's max_lora_ra
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
-    """Markdown with the metadata that model hubs read."""
+    """Return markdown with the metadata that model hubs read."""
     base, settings, metrics = manifest["base"], manifest["settings"], manifest["metrics"]
     data, lora = manifest["data"], manifest["settings"]["lora"]
     alpha = lora["alpha"] or 2 * lora["rank"]
@@ -80,7 +80,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
 
 
 def served_rank(rank: int) -> int:
-    """The smallest `max_lora_rank` with which vLLM serves this rank; 0 where there is none."""
+    """Return the smallest `max_lora_rank` with which vLLM serves this rank; 0 without one."""
     return next((size for size in SERVED_RANKS if size >= rank), 0)
 
 
@@ -117,7 +117,7 @@ def _files(
     manifest: Mapping[str, Any],
     work: Path,
 ) -> dict[str, bytes]:
-    """All files of the adapter, in the order in which they are written."""
+    """Return all files of the adapter, in the order in which they are written."""
     staging = work / "tokenizer"
     prepared.tokenizer.tokenizer.save_pretrained(str(staging))
     files = {file.name: file.read_bytes() for file in sorted(staging.iterdir()) if file.is_file()}
@@ -131,9 +131,9 @@ def _files(
 
 
 def finished(output: Path, identity: Mapping[str, str]) -> TrainedAdapter | None:
-    """The adapter that is there already, if it is this very one; None where there is none yet.
+    """Return the adapter that is there already, if it is this very one; None without one.
 
-    Raises `InputError` where the directory holds another one.
+    Raise `InputError` where the directory holds another one.
     """
     manifest = read_manifest(output)
     if manifest is None:
@@ -161,14 +161,14 @@ def _adapter(output: Path, manifest: Mapping[str, Any]) -> TrainedAdapter:
 
 
 def _chosen(config: TrainConfig, history: History, newest: Path, output: Path) -> Path:
-    """The checkpoint whose weights are the adapter's."""
+    """Return the checkpoint whose weights are the adapter's."""
     wanted = history.best if config.keep == "best" else None
     found = {step_of(path): path for path in checkpoints(output)}
     return found.get(wanted, newest) if wanted is not None else newest
 
 
 def _with_base(checkpoint: Path, base: str) -> bytes:
-    """The adapter's configuration, with the base's own name and the same order on every machine."""
+    """Return the adapter's configuration with the base's own name, in one order everywhere."""
     config = json.loads((checkpoint / CONFIG).read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = base
     if isinstance(config.get("target_modules"), list):

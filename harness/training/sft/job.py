@@ -15,7 +15,7 @@ from harness.common import Message, as_dicts
 from harness.training.sft.checkpoints import History
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.encoding import Sample
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 
 class Exit(IntEnum):
@@ -41,7 +41,7 @@ class Footing:
     strict: bool = True
 
 
-class Job(BaseModel):
+class TrainingJob(BaseModel):
     """One attempt. `base` is where the model's files are; `resume` a checkpoint to go on from.
 
     Without a `footing` the worker chooses one. A `rehearsal` ends before the first step.
@@ -62,7 +62,7 @@ class Job(BaseModel):
 class Samples:
     """All samples of a training with the rows that they come from."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TrainingRow, ...]
     train: tuple[Sample, ...]
     held_out: tuple[Sample, ...]
 
@@ -79,27 +79,27 @@ def write_samples(path: Path, samples: Samples) -> None:
 
 
 def read_samples(path: Path) -> Samples:
-    """What `write_samples` wrote; groups and replay marks of rows are not kept."""
-    rows: list[Row] = []
+    """Return what `write_samples` wrote; groups and replay marks of rows are not kept."""
+    rows: list[TrainingRow] = []
     parts: dict[str, list[Sample]] = {"train": [], "held_out": []}
     with path.open(encoding="utf-8") as stream:
         for line in stream:
             fields = json.loads(line)
             if "messages" in fields:
                 messages = tuple(Message(**message) for message in fields["messages"])
-                rows.append(Row(messages, fields["source"]))
+                rows.append(TrainingRow(messages, fields["source"]))
             else:
                 parts[fields.pop("part")].append(_sample(fields))
     return Samples(tuple(rows), tuple(parts["train"]), tuple(parts["held_out"]))
 
 
 def divisor_at_most(batch: int, most: int) -> int:
-    """The largest number that divides `batch` and is no larger than `most` (at least 1)."""
+    """Return the largest number that divides `batch` and is no larger than `most` (at least 1)."""
     return next(size for size in range(min(batch, max(most, 1)), 0, -1) if batch % size == 0)
 
 
-def sources(rows: Sequence[Row]) -> dict[str, int]:
-    """How many rows came from each file, or from each source that names no line."""
+def sources(rows: Sequence[TrainingRow]) -> dict[str, int]:
+    """Return how many rows came from each file, or from each source that names no line."""
     counts: dict[str, int] = {}
     for row in rows:
         name, _, line = row.source.rpartition(":")
@@ -169,14 +169,14 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class TrainingNote:
     """Something that a person should know; nothing is wrong."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class TrainingFailed:
     """The worker gives up; its exit code says why, and this the rest."""
 
     message: str
@@ -184,20 +184,21 @@ class Failed:
     hint: str = ""
 
 
-Event = Started | Stepped | Evaluated | Saved | Note | Failed
+Event = Started | Stepped | Evaluated | Saved | TrainingNote | TrainingFailed
 Observer = Callable[[Event], None]
 _KINDS = {
-    kind.__name__.lower(): kind for kind in (Started, Stepped, Evaluated, Saved, Note, Failed)
+    kind.__name__.lower(): kind
+    for kind in (Started, Stepped, Evaluated, Saved, TrainingNote, TrainingFailed)
 }
 
 
 def to_line(event: Event) -> str:
-    """One event as a line of JSON, with its line break."""
+    """Return one event as a line of JSON, with its line break."""
     return json.dumps({"event": type(event).__name__.lower(), **asdict(event)}) + "\n"
 
 
 def from_line(line: str) -> Event:
-    """The event of a line; raises ValueError for a line that is none."""
+    """Return the event of a line; raise ValueError for a line that is none."""
     try:
         fields: dict[str, Any] = json.loads(line)
         kind: Any = _KINDS[fields.pop("event")]

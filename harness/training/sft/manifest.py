@@ -13,7 +13,7 @@ from harness import __version__
 from harness.common import InputError, Problem, as_dicts, digest
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.job import Samples, sources
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 NAME = "manifest.json"
 SCHEMA = 1
@@ -21,9 +21,13 @@ _PACKAGES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "
 
 
 def identity(
-    config: TrainConfig, weights: str, template: str, train: Sequence[Row], held_out: Sequence[Row]
+    config: TrainConfig,
+    weights: str,
+    template: str,
+    train: Sequence[TrainingRow],
+    held_out: Sequence[TrainingRow],
 ) -> dict[str, str]:
-    """What decides about the trained weights, each part as a hash; a resumed run needs the same."""
+    """Hash each part of what decides about the trained weights; a resumed run needs the same."""
     return {
         "model": weights,
         "template": template,
@@ -33,8 +37,10 @@ def identity(
     }
 
 
-def counts(train: Sequence[Row], held_out: Sequence[Row], samples: Samples) -> dict[str, Any]:
-    """How many rows and tokens of what."""
+def counts(
+    train: Sequence[TrainingRow], held_out: Sequence[TrainingRow], samples: Samples
+) -> dict[str, Any]:
+    """Return how many rows and tokens of what."""
     answers = sum(label >= 0 for sample in samples.train for label in sample.labels)
     return {
         "rows": len(train),
@@ -49,7 +55,7 @@ def counts(train: Sequence[Row], held_out: Sequence[Row], samples: Samples) -> d
 
 
 def versions() -> dict[str, str]:
-    """Of Python, the harness and the libraries that are installed."""
+    """Return the versions of Python, the harness and the libraries that are installed."""
     found = {"python": platform.python_version(), "harness": __version__}
     for name in _PACKAGES:
         try:
@@ -60,9 +66,9 @@ def versions() -> dict[str, str]:
 
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:
-    """The manifest of a finished adapter, or None where there is none.
+    """Return the manifest of a finished adapter, or None where there is none.
 
-    Raises `InputError` for a file that is no manifest.
+    Raise `InputError` for a file that is no manifest.
     """
     file = directory / NAME
     if not file.is_file():
@@ -84,5 +90,5 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Names of the parts in which two identities differ."""
+    """Return names of the parts in which two identities differ."""
     return [name for name in wanted if found.get(name) != wanted[name]]

@@ -125,7 +125,7 @@ def smaller(config: TrainConfig, footing: Footing, reason: str) -> Footing:
 
 
 def described(config: TrainConfig, footing: Footing) -> str:
-    """For people: `2 rows at once, 8 times a step`."""
+    """Say for people: `2 rows at once, 8 times a step`."""
     times = config.batch_size // footing.device_batch
     rows = "1 row" if footing.device_batch == 1 else f"{footing.device_batch} rows"
     again = ", with gradient checkpointing" if footing.checkpointing else ""

@@ -19,17 +19,17 @@ from harness.training.sft.demands import demand, demand_rows, demand_template, s
 from harness.training.sft.encoding import Sample, encode
 from harness.training.sft.job import Samples
 from harness.training.sft.manifest import counts, identity
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 
-def read_data(config: TrainConfig) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """Rows to train on and held-out rows; raises `InputError` with all that is wrong in them."""
+def read_data(config: TrainConfig) -> tuple[tuple[TrainingRow, ...], tuple[TrainingRow, ...]]:
+    """Read rows to train on and held-out rows; raise `InputError` with all that is wrong."""
     if not config.data:
         raise InputError(Problem("data: no file of rows is named", hint="data: [rows.jsonl]"))
     return _rows(config.data, config.seed), _rows(config.held_out, config.seed)
 
 
-def _rows(files: Sequence[DataFile], seed: int) -> tuple[Row, ...]:
+def _rows(files: Sequence[DataFile], seed: int) -> tuple[TrainingRow, ...]:
     specs = (RowFile(file.path, file.count, file.system, file.replay) for file in files)
     return tuple(read_rows(specs, seed))
 
@@ -40,14 +40,16 @@ TOO_FEW = 10  # rows in all, below which none are held out
 
 
 def held_out_count(rows: int, share: float) -> int:
-    """How many rows to hold out: the share, but at least 20, or a fifth where that is fewer."""
+    """Return how many rows to hold out: the share, at least 20, or a fifth if that is fewer."""
     if share == 0 or rows < TOO_FEW:
         return 0
     return max(round(share * rows), min(FEWEST, int(MOST_SHARE * rows)))
 
 
-def split(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
-    """Rows to train on and rows to hold out, both in their order.
+def split(
+    rows: Sequence[TrainingRow], share: float, seed: int
+) -> tuple[list[TrainingRow], list[TrainingRow]]:
+    """Return rows to train on and rows to hold out, both in their order.
 
     Rows of one group, and equal conversations, are on one side.
     """
@@ -84,11 +86,11 @@ class Prepared:
 
 def prepare(
     config: TrainConfig,
-    rows: Sequence[Row],
-    held_out: Sequence[Row] = (),
+    rows: Sequence[TrainingRow],
+    held_out: Sequence[TrainingRow] = (),
     cache: Path | None = None,
 ) -> Prepared:
-    """Check settings and rows, split off the held-out rows, tokenise. Raises `InputError`."""
+    """Check settings and rows, split off the held-out rows, tokenise. Raise `InputError`."""
     base = open_model(config.model)
     demand(config, base)
     tokenizer = load_tokenizer(base.path, trust_remote_code=config.trust_remote_code)
@@ -116,7 +118,7 @@ def prepare(
 
 
 def _ends(base: ModelDir, tokenizer: ChatTokenizer) -> tuple[int, ...]:
-    """The tokens that end an answer, as the engines have them."""
+    """Return the tokens that end an answer, as the engines have them."""
     own = tokenizer.eos_token_id
     return tuple(sorted({*base.eos_token_ids, *([] if own is None else [own])}))
 
@@ -126,10 +128,10 @@ def _samples(
     base: ModelDir,
     tokenizer: ChatTokenizer,
     ends: tuple[int, ...],
-    train: Sequence[Row],
-    held: Sequence[Row],
+    train: Sequence[TrainingRow],
+    held: Sequence[TrainingRow],
 ) -> tuple[Samples, int]:
-    """The samples that fit, and how many rows did not."""
+    """Return the samples that fit, and how many rows did not."""
     rows = (*train, *held)
     found = encode(rows, tokenizer, ends)
     limit = min(config.max_length or 2**31, base.context_length or 2**31)
@@ -146,7 +148,9 @@ def _samples(
     return Samples(rows, *parts), len(long)
 
 
-def _too_long(rows: Sequence[Row], found: Sequence[Sample], row: int, limit: int) -> Problem:
+def _too_long(
+    rows: Sequence[TrainingRow], found: Sequence[Sample], row: int, limit: int
+) -> Problem:
     length = max(len(sample.ids) for sample in found if sample.row == row)
     return Problem(
         "the row is too long, and cut off it would teach the model never to stop",
@@ -162,7 +166,7 @@ JITTER = 0.2  # lengths are blurred by so much, or the same samples would always
 
 
 def epoch_order(lengths: Sequence[int], batch: int, seed: int, epoch: int) -> list[int]:
-    """Indices of all samples; each `batch` of them in a row makes one step.
+    """Return indices of all samples; each `batch` of them in a row makes one step.
 
     Samples of a step have similar lengths, longest first, so that little is padded; steps come in
     random order, those of the first epoch with the longest sample at the front, where memory runs

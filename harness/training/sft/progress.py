@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 from harness.reports.terminal import LINE_EVERY, Display
 from harness.reports.words import duration, encodable, plural
 from harness.training.sft.checkpoints import History, Loss
-from harness.training.sft.job import Evaluated, Event, Note, Saved, Started, Stepped
+from harness.training.sft.job import Evaluated, Event, Saved, Started, Stepped, TrainingNote
 
 RECENT = 20  # steps whose mean loss and speed are shown
 
@@ -41,7 +41,7 @@ class TrainingProgress(Display):
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
-        if isinstance(event, Note):
+        if isinstance(event, TrainingNote):
             self.print(f"note: {event.text}")
         elif isinstance(event, Started):
             self.print(_beginning(event))
@@ -54,7 +54,7 @@ class TrainingProgress(Display):
             self.print(f"step {event.step}: saved as {event.path}")
 
     def details(self) -> str:
-        """Loss, held-out loss, speed and time left, as far as they are known."""
+        """Return loss, held-out loss, speed and time left, as far as they are known."""
         if not self._recent:
             return ""
         last, count = self._recent[-1], len(self._recent)
@@ -108,7 +108,7 @@ _STYLE = (
 
 
 def draw(history: History) -> str:
-    """Loss per step, its running mean, and the held-out loss; a logarithmic scale."""
+    """Return loss per step, its running mean, and the held-out loss; a logarithmic scale."""
     losses = [loss for _, loss in (*history.steps, *history.held_out) if loss > 0]
     if not losses:
         return _frame(["<text x='20' y='40'>no step was taken</text>"])
@@ -164,7 +164,7 @@ def _line(kind: str, losses: Sequence[Loss], scale: _Scale) -> str:
 
 
 def _smooth(losses: Sequence[Loss]) -> list[Loss]:
-    """Means over a twentieth of the steps, each at the last of its steps."""
+    """Return means over a twentieth of the steps, each at the last of its steps."""
     width = max(1, len(losses) // 20)
     means = []
     for end in range(width, len(losses) + 1):

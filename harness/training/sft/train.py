@@ -22,21 +22,21 @@ from harness.training.sft.finishing import finish, finished, tidy
 from harness.training.sft.job import (
     Event,
     Exit,
-    Failed,
     Footing,
-    Job,
-    Note,
     Observer,
     Started,
     Stepped,
     TrainedAdapter,
+    TrainingFailed,
+    TrainingJob,
+    TrainingNote,
     from_line,
     write_samples,
 )
 from harness.training.sft.manifest import differences
 from harness.training.sft.memory import described, known_footing, remember, smaller
 from harness.training.sft.prepare import Prepared, prepare
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 PATIENCE = 10.0  # seconds that a worker is given to end once its stdin is closed
 RUNS = "runs"  # below the output: what TensorBoard shows
@@ -48,11 +48,11 @@ class Ending:
     """How a worker ended: its exit code (below 0 a signal), what it gave as reasons, its output."""
 
     code: int
-    failures: tuple[Failed, ...]
+    failures: tuple[TrainingFailed, ...]
     output: str
 
 
-def attempt(job: Job, observer: Observer) -> Ending:
+def attempt(job: TrainingJob, observer: Observer) -> Ending:
     """Run a worker to its end; every event but failures goes to the observer.
 
     The worker ends with this call, however this call ends.
@@ -87,11 +87,11 @@ def attempt(job: Job, observer: Observer) -> Ending:
         listener.join()
 
 
-def _listen(events: IO[str], observer: Observer) -> tuple[Failed, ...]:
-    failures: list[Failed] = []
+def _listen(events: IO[str], observer: Observer) -> tuple[TrainingFailed, ...]:
+    failures: list[TrainingFailed] = []
     for line in events:
         event = _event(line)
-        if isinstance(event, Failed):
+        if isinstance(event, TrainingFailed):
             failures.append(event)
         elif event is not None:
             observer(event)
@@ -122,8 +122,8 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
         worker.stdout.close()
 
 
-def _environment(job: Job) -> dict[str, str]:
-    """Ours, without network and telemetry of Hugging Face's libraries, and one GPU at most."""
+def _environment(job: TrainingJob) -> dict[str, str]:
+    """Return our environment without Hugging Face's network and telemetry, with one GPU."""
     changes = {
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -140,7 +140,7 @@ def _environment(job: Job) -> dict[str, str]:
 
 
 def _one_gpu(device: str) -> dict[str, str]:
-    """trl refuses to see several GPUs in one process; the wanted one becomes number 0."""
+    """Show one GPU: trl refuses to see several in one process. The wanted one becomes number 0."""
     kind, _, number = device.partition(":")
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
     if kind not in ("auto", "cuda") or shown == "":
@@ -153,14 +153,14 @@ WORK = ".training"  # inside the output: what only an unfinished training needs
 
 
 def work_of(prepared: Prepared) -> Path:
-    """Where an unfinished training keeps what it needs."""
+    """Return where an unfinished training keeps what it needs."""
     return prepared.config.output / WORK
 
 
 def check_output(prepared: Prepared) -> TrainedAdapter | None:
-    """The adapter that this training has finished already; None where it may begin or go on.
+    """Return the adapter that this training has finished already; None where it may begin or go on.
 
-    Raises `InputError` where the output holds something else, or cannot be written.
+    Raise `InputError` where the output holds something else, or cannot be written.
     """
     output, work = prepared.config.output, work_of(prepared)
     done = finished(output, prepared.identity)
@@ -179,7 +179,7 @@ def check_output(prepared: Prepared) -> TrainedAdapter | None:
 
 
 def claim(prepared: Prepared) -> Path:
-    """Make the output this training's own; returns the directory for its work."""
+    """Make the output this training's own; return the directory for its work."""
     work = work_of(prepared)
     work.mkdir(parents=True, exist_ok=True)
     samples = work / "samples.jsonl"
@@ -203,7 +203,7 @@ SHOWN = 12  # lines of the process's own output
 
 
 def ending_error(output: Path, ending: Ending) -> InputError | MachineryError:
-    """The error for an ending that was neither the end nor a want of memory."""
+    """Return the error for an ending that was neither the end nor a want of memory."""
     problems = [
         Problem(failed.message, str(output), found=failed.found, hint=failed.hint)
         for failed in ending.failures
@@ -246,9 +246,9 @@ def _kept(output: Path) -> str:
 
 def train(
     config: TrainConfig,
-    rows: Sequence[Row],
+    rows: Sequence[TrainingRow],
     *,
-    held_out: Sequence[Row] = (),
+    held_out: Sequence[TrainingRow] = (),
     notes: Mapping[str, Any] | None = None,
     observer: Observer = lambda event: None,
     cache: Path | None = None,
@@ -260,7 +260,7 @@ def train(
     `cache` is a directory that remembers hashes of weights. The training runs in processes of its
     own. An adapter that is finished already is returned as it is.
 
-    Raises `InputError` for rows or settings that cannot be trained on as the model is served, and
+    Raise `InputError` for rows or settings that cannot be trained on as the model is served, and
     for an output that belongs to another training; `MachineryError` where memory runs out with the
     smallest batch, the disk is full, the loss diverges, or the process dies. Every complete
     checkpoint is kept.
@@ -269,10 +269,10 @@ def train(
     done = check_output(prepared)
     if done is not None:
         tidy(config.output, work_of(prepared))  # killed at the very end, it may have been left
-        observer(Note(f"{config.output} holds this adapter already"))
+        observer(TrainingNote(f"{config.output} holds this adapter already"))
         return done
     work = claim(prepared)
-    observer(Note(_beginning(prepared.counts)))
+    observer(TrainingNote(_beginning(prepared.counts)))
     recorder = Recorder(observer)
     _run(prepared, work, recorder)
     return finish(prepared, work, recorder.facts, notes or {})
@@ -306,7 +306,7 @@ def _run(prepared: Prepared, work: Path, observer: Observer) -> None:
     """Attempts, each in a fresh process, until one reaches the end."""
     config = prepared.config
     while True:
-        job = Job(
+        job = TrainingJob(
             config=config,
             base=prepared.base.path,
             samples=work / "samples.jsonl",
@@ -331,7 +331,7 @@ def _run(prepared: Prepared, work: Path, observer: Observer) -> None:
         else:
             raise ending_error(config.output, ending)
         remember(config, work, had)
-        observer(Note(text))
+        observer(TrainingNote(text))
 
 
 def rehearse(prepared: Prepared, observer: Observer = lambda event: None) -> None:
@@ -347,7 +347,7 @@ def rehearse(prepared: Prepared, observer: Observer = lambda event: None) -> Non
         work = Path(folder)
         samples = work / "samples.jsonl"
         write_samples(samples, prepared.samples)
-        job = Job(
+        job = TrainingJob(
             config=config,
             base=prepared.base.path,
             samples=samples,

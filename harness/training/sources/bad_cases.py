@@ -41,7 +41,7 @@ def read_bad_cases(path: Path, draft: Path, *, category: str, holdout: float) ->
     """Read the file, and write the draft suite.
 
     A row has `prompt` or `messages`, the bad `response`, and `expected` or `checks` that say what a
-    right answer is. Raises InputError with the lines of all rows that are wrong.
+    right answer is. Raise InputError with the lines of all rows that are wrong.
     """
     cases = _cases(path)
     held = _held_out([case["id"] for case in cases], holdout)
@@ -83,7 +83,7 @@ def _cases(path: Path) -> list[dict[str, Any]]:
 
 
 def _wrong(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong in a row, without the place."""
+    """Yield what is wrong in a row, without the place."""
     for key in values:
         if key not in KEYS:
             close = nearest(key, KEYS)
@@ -133,7 +133,7 @@ def _case(row: DataRow) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """The text as a template that says it: production prompts are no templates."""
+    """Return the text as a template that says it: production prompts are no templates."""
     if not any(mark in text for mark in ("{{", "{%", "{#")):
         return text
     return "{% raw %}" + text + "{% endraw %}" if "endraw" not in text else _spelled(text)
@@ -144,7 +144,7 @@ def _spelled(text: str) -> str:
 
 
 def _held_out(names: Sequence[str], share: float) -> set[str]:
-    """The ids that stay out of training: by their hash, at least one of two or more."""
+    """Return the ids that stay out of training: by their hash, at least one of two or more."""
     order = sorted(names, key=lambda name: digest(["bad-case", name]))
     count = min(max(round(len(order) * share), 1), len(order) - 1) if len(order) > 1 else 0
     return set(order[:count])

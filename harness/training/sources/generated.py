@@ -11,7 +11,7 @@ from harness.evaluation import make_plan
 from harness.suites import Case, Position, Suite, practice_suite
 from harness.training.sources.references import reference_conversation
 from harness.training.sources.values import Harvest, counted
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def practice_cases(
     weak: Collection[Position] = (),
     modules: Iterable[str] = (),
 ) -> tuple[Case, ...]:
-    """Cases of the suite's families under other seeds and rows, and the cases that it retired.
+    """Make cases of the suite's families under other seeds and rows; add those it retired.
 
     `weak` are the places of the families in which something failed: others are left alone, unless
     no family is among them.
@@ -53,20 +53,24 @@ def practise(
     """
     plan = make_plan([replace(suite, cases=tuple(cases))], [variant], backend)
     fits = [trial.case for trial in plan.trials if trial.repeat == 0]
-    rows: list[Row] = []
+    rows: list[TrainingRow] = []
     still_open: list[Case] = []
     for case in fits:
         messages = reference_conversation(case, plan.haystacks.get(case.id))
         if messages is None:
             still_open.append(case)
         else:
-            rows.append(Row(messages, f"{suite.path} {case.id}", replay=replay, group=case.id))
+            rows.append(
+                TrainingRow(messages, f"{suite.path} {case.id}", replay=replay, group=case.id)
+            )
     reasons = ["longer than the model takes"] * (len(cases) - len(fits))
     reasons += ["no check gives the answer away"] * len(still_open)
     harvest = Harvest(f"generators of {suite.name}", len(cases), tuple(rows), counted(reasons))
     return Practice(harvest, tuple(still_open))
 
 
-def as_row(prompt: Sequence[Message], answer: str, source: str, group: str, replay: bool) -> Row:
-    """A row out of the messages that led to an answer, and the answer."""
-    return Row((*prompt, Message("assistant", answer)), source, replay=replay, group=group)
+def as_row(
+    prompt: Sequence[Message], answer: str, source: str, group: str, replay: bool
+) -> TrainingRow:
+    """Return a row out of the messages that led to an answer, and the answer."""
+    return TrainingRow((*prompt, Message("assistant", answer)), source, replay=replay, group=group)

@@ -30,7 +30,7 @@ def paraphrases(
     *,
     observer: Observer = ignore,
 ) -> tuple[Case, ...]:
-    """Up to `count` rewordings of each case's request, each a case with the same checks.
+    """Ask for up to `count` rewordings of each case's request, each a case with the same checks.
 
     What repeats the request, or a rewording, is left out.
     """
@@ -58,7 +58,7 @@ def paraphrases(
 
 
 def _question(case: Case, count: int) -> Case:
-    """What the teacher is asked; any answer that is not empty will do."""
+    """Return what the teacher is asked; any answer that is not empty will do."""
     text = ASK.format(count=count, request=case.turns[0].user)
     sampling = case.sampling.model_copy(update={"max_new_tokens": MOST_TOKENS})
     name = f"{case.id}-reworded"

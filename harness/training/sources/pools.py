@@ -12,13 +12,13 @@ from harness.config import Settings
 from harness.suites import Suite
 from harness.training.rows import RowFile, parse_spec, read_rows
 from harness.training.sources.values import Harvest, counted
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 
 def pool_file(settings: Settings, suite: Suite, name: str, *, replay: bool = False) -> RowFile:
-    """The pool that a suite names, beside the suite file.
+    """Return the pool that a suite names, beside the suite file.
 
-    Raises InputError where it lies outside of the project: a suite may come from somebody else.
+    Raise InputError where it lies outside of the project: a suite may come from somebody else.
     """
     file = parse_spec(name)
     path = Path(suite.path).parent / file.path
@@ -36,9 +36,9 @@ def pool_file(settings: Settings, suite: Suite, name: str, *, replay: bool = Fal
 
 
 def read_pools(files: Sequence[RowFile], *, most: int, seed: str) -> tuple[Harvest, ...]:
-    """At most `most` rows together, drawn evenly from the files.
+    """Draw at most `most` rows together, drawn evenly from the files.
 
-    Raises InputError for all rows that are wrong, as those rendered in another model's template.
+    Raise InputError for all rows that are wrong, as those rendered in another model's template.
     """
     read = read_each(files, seed)
     shares = fair_shares([len(rows) for rows in read], most)
@@ -50,9 +50,9 @@ def read_pools(files: Sequence[RowFile], *, most: int, seed: str) -> tuple[Harve
     return tuple(harvests)
 
 
-def read_each(files: Sequence[RowFile], seed: str) -> list[tuple[Row, ...]]:
-    """The rows of every file; what is wrong in all of them is raised at once."""
-    found: list[tuple[Row, ...]] = []
+def read_each(files: Sequence[RowFile], seed: str) -> list[tuple[TrainingRow, ...]]:
+    """Return the rows of every file; what is wrong in all of them is raised at once."""
+    found: list[tuple[TrainingRow, ...]] = []
     problems: list[Problem] = []
     for file in files:
         try:
@@ -64,8 +64,8 @@ def read_each(files: Sequence[RowFile], seed: str) -> list[tuple[Row, ...]]:
     return found
 
 
-def drawn(rows: Sequence[Row], count: int, seed: str) -> tuple[Row, ...]:
-    """So many of the rows, in their order, drawn by the seed."""
+def drawn(rows: Sequence[TrainingRow], count: int, seed: str) -> tuple[TrainingRow, ...]:
+    """Return so many of the rows, in their order, drawn by the seed."""
     if count >= len(rows):
         return tuple(rows)
     places = sorted(random.Random(f"fix/{seed}").sample(range(len(rows)), count))
@@ -73,7 +73,7 @@ def drawn(rows: Sequence[Row], count: int, seed: str) -> tuple[Row, ...]:
 
 
 def fair_shares(sizes: Sequence[int], most: int) -> list[int]:
-    """How many to take of each so that all give the same, as far as they have it."""
+    """Return how many to take of each so that all give the same, as far as they have it."""
     shares = [0] * len(sizes)
     left = min(most, sum(sizes))
     while left:
@@ -91,7 +91,7 @@ def _number(seed: str) -> int:
 
 
 def _short(path: Path) -> Path:
-    """The path as people write it: from here, where it lies below."""
+    """Return the path as people write it: from here, where it lies below."""
     here = Path.cwd()
     whole = path.resolve()
     return whole.relative_to(here) if whole.is_relative_to(here) else whole

@@ -20,7 +20,7 @@ MOST_TRIED = 64  # conversations that are scored for one case: turns multiply
 
 
 def reference_conversation(case: Case, haystack: str | None = None) -> Messages | None:
-    """The case's conversation with a right answer to each turn; None where checks give none away.
+    """Answer each turn of a case as its checks give it away; None where they do not.
 
     `haystack` is the first user turn of a haystack case.
     """
@@ -38,7 +38,7 @@ def reference_conversation(case: Case, haystack: str | None = None) -> Messages 
 
 
 def _answers(turns: tuple[Turn, ...]) -> Iterator[tuple[str, ...]]:
-    """All combinations of candidate answers, one for each turn."""
+    """Yield all combinations of candidate answers, one for each turn."""
     if not turns:
         yield ()
         return
@@ -52,7 +52,7 @@ def _candidates(turn: Turn) -> Iterator[str]:
 
 
 def _said(check: Check) -> Iterator[str]:
-    """The whole answers that one check names."""
+    """Yield the whole answers that one check names."""
     ((name, arguments),) = check.as_json().items()
     wanted = arguments if isinstance(arguments, dict) else {}
     match name:

@@ -18,12 +18,12 @@ SEEDS = 2  # haystacks of each length and depth, where a suite does not say how 
 
 
 def replay_rows(share: float, teaching: int) -> int:
-    """How many rows make this share of all, beside those that teach."""
+    """Return how many rows make this share of all, beside those that teach."""
     return round(teaching * share / (1 - share))
 
 
 def replay_from_pools(files: Sequence[RowFile], *, count: int, seed: str) -> tuple[Harvest, ...]:
-    """So many rows, evenly from the pools."""
+    """Return so many rows, evenly from the pools."""
     harvests = read_pools(files, most=count, seed=seed)
     return tuple(
         replace(found, rows=tuple(replace(row, replay=True) for row in found.rows))
@@ -42,7 +42,7 @@ class ReplayPrompts:
 def replay_prompts(
     others: Sequence[Suite], *, seed: str, modules: Sequence[str] = ()
 ) -> tuple[ReplayPrompts, ...]:
-    """Generated prompts of other suites. Raises InputError where none of them can make any."""
+    """Generate prompts of other suites. Raise InputError where none of them can make any."""
     found = []
     for suite in others:
         generate = suite.fix.generate if suite.fix and suite.fix.generate else None
@@ -64,9 +64,9 @@ def replay_from_model(
     seed: str,
     observer: Observer = ignore,
 ) -> tuple[Harvest, ...]:
-    """The model's own answers to these prompts, where their suites' checks pass.
+    """Return the model's own answers to these prompts, where their suites' checks pass.
 
-    Raises InputError where no answer passes.
+    Raise InputError where no answer passes.
     """
     found = [
         teach(teacher, asked.suite, asked.cases, replay=True, observer=observer)

@@ -28,7 +28,7 @@ from harness.results import Observer, Outcome, Result, ignore
 from harness.suites import Case, Suite
 from harness.training.sources.generated import as_row
 from harness.training.sources.values import Harvest, counted
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 NAME = "teacher"
 
@@ -43,7 +43,7 @@ class Teacher:
 
 
 def aside(settings: Settings, home: Path) -> Settings:
-    """The same engine, with a store and reports of the loop's own.
+    """Return the same engine, with a store and reports of the loop's own.
 
     The store lies beside the user's, where a warm engine and known hashes of weights are found.
     """
@@ -54,9 +54,9 @@ def aside(settings: Settings, home: Path) -> Settings:
 
 
 def find_teacher(settings: Settings, asked: TeacherSettings, own: Variant, home: Path) -> Teacher:
-    """The teacher of this name; `own` is the model under repair.
+    """Return the teacher of this name; `own` is the model under repair.
 
-    Raises InputError for one that nobody configured.
+    Raise InputError for one that nobody configured.
     """
     if asked.name == SELF:
         return Teacher(aside(settings, home), replace(own, name=NAME), f"{own.name} itself")
@@ -66,7 +66,7 @@ def find_teacher(settings: Settings, asked: TeacherSettings, own: Variant, home:
 
 
 def unknown_teacher(settings: Settings, name: str) -> Problem | None:
-    """What is wrong with a name that is neither `self` nor configured."""
+    """Return what is wrong with a name that is neither `self` nor configured."""
     if name == SELF or name in settings.teachers:
         return None
     return Problem(
@@ -104,7 +104,7 @@ def teach(
     """Ask for answers to these cases, and keep those that pass all checks, each text once.
 
     With `sampled`, each is asked several times at its temperature; else once, as the suite says.
-    Raises MachineryError where the engine breaks.
+    Raise MachineryError where the engine breaks.
     """
     label = f"{teacher.label} on prompts of {suite.name}"
     if not cases:
@@ -125,7 +125,7 @@ def _sampled(case: Case, sampled: TeacherSettings | None) -> Case:
 
 
 def _kept(label: str, report: RunReport, replay: bool, source: str) -> Harvest:
-    rows: dict[tuple[str, tuple[str, ...]], Row] = {}
+    rows: dict[tuple[str, tuple[str, ...]], TrainingRow] = {}
     reasons: list[str] = []
     tokens, offered = 0, 0
     for result in report.results():
@@ -144,7 +144,7 @@ def _kept(label: str, report: RunReport, replay: bool, source: str) -> Harvest:
     return Harvest(label, offered, kept, counted(reasons), tokens, report.info.seconds)
 
 
-def _row(result: Result, source: str, replay: bool) -> Row:
+def _row(result: Result, source: str, replay: bool) -> TrainingRow:
     prompt = [Message(**message) for message in result.prompt]  # type: ignore[arg-type]  # roles
     where = f"{source} {result.case}"
     return as_row(prompt, result.responses[-1], where, result.case, replay)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.common import Message
-from harness.training.values import Row
+from harness.training.values import TrainingRow
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Harvest:
 
     source: str
     offered: int
-    rows: tuple[Row, ...]
+    rows: tuple[TrainingRow, ...]
     left_out: Mapping[str, int] = field(default_factory=dict)
     tokens: int = 0
     seconds: float = 0.0
@@ -33,19 +33,19 @@ class Harvest:
 
 
 def counted(reasons: list[str]) -> dict[str, int]:
-    """Reasons with how often each was given, the most frequent first."""
+    """Return reasons with how often each was given, the most frequent first."""
     return dict(Counter(reasons).most_common())
 
 
 def harvest_to_json(harvest: Harvest) -> dict[str, Any]:
-    """All fields by name, rows included."""
+    """Return all fields by name, rows included."""
     return {**asdict(harvest), "left_out": dict(harvest.left_out)}
 
 
 def harvest_from_json(body: Mapping[str, Any]) -> Harvest:
-    """The harvest that `harvest_to_json` made."""
+    """Return the harvest that `harvest_to_json` made."""
     rows = tuple(
-        Row(**{**row, "messages": tuple(Message(**message) for message in row["messages"])})
+        TrainingRow(**{**row, "messages": tuple(Message(**message) for message in row["messages"])})
         for row in body["rows"]
     )
     return Harvest(**{**body, "rows": rows})

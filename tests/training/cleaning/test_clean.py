@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.common import InputError, Message
-from harness.training import Row
+from harness.training import TrainingRow
 from harness.training.cleaning import CleaningReport, CleaningSettings, clean, print_cleaning
 from harness.training.cleaning.values import Reason
 from harness.training.rows import read_rows
@@ -19,19 +19,21 @@ from harness.training.rows import read_rows
 ANY = CleaningSettings(max_dropped=1)
 
 
-def row(user: str, answer: str, source: str = "a.jsonl:1", system: str | None = None) -> Row:
+def row(
+    user: str, answer: str, source: str = "a.jsonl:1", system: str | None = None
+) -> TrainingRow:
     head = () if system is None else (Message("system", system),)
-    return Row((*head, Message("user", user), Message("assistant", answer)), source)
+    return TrainingRow((*head, Message("user", user), Message("assistant", answer)), source)
 
 
-def dropped(one: Row, settings: CleaningSettings = ANY) -> tuple[str, str]:
+def dropped(one: TrainingRow, settings: CleaningSettings = ANY) -> tuple[str, str]:
     """Reason and detail."""
     (found,) = clean([one], settings).report.dropped
     return found.reason, found.detail
 
 
 # One row for each fault that a row has by itself.
-FAULTS: tuple[tuple[Row, str, str], ...] = (
+FAULTS: tuple[tuple[TrainingRow, str, str], ...] = (
     (row("Hi", " \n"), "empty", "turn 2: the answer is ' \\n'"),
     (row("Hi", "..."), "empty", "turn 2: the answer is '...'"),
     (row(" ", "Hello"), "empty", "turn 1: the user says nothing"),
@@ -66,7 +68,9 @@ FAULTS: tuple[tuple[Row, str, str], ...] = (
 
 
 @pytest.mark.parametrize(("one", "reason", "detail"), FAULTS)
-def test_a_faulty_row_is_dropped_with_its_reason(one: Row, reason: str, detail: str) -> None:
+def test_a_faulty_row_is_dropped_with_its_reason(
+    one: TrainingRow, reason: str, detail: str
+) -> None:
     assert dropped(one) == (reason, detail)
 
 
@@ -84,12 +88,12 @@ def test_a_faulty_row_is_dropped_with_its_reason(one: Row, reason: str, detail: 
         row("Hi", "naïve café — “quoted” €5 👍"),
     ],
 )
-def test_right_rows_stay(one: Row) -> None:
+def test_right_rows_stay(one: TrainingRow) -> None:
     assert clean([one], ANY).rows == (one,)
 
 
 @pytest.mark.parametrize(("one", "reason", "detail"), FAULTS)
-def test_a_reason_can_be_switched_off(one: Row, reason: Reason, detail: str) -> None:
+def test_a_reason_can_be_switched_off(one: TrainingRow, reason: Reason, detail: str) -> None:
     settings = CleaningSettings(off=frozenset({reason}))
 
     assert clean([one], settings).rows == (one,)
@@ -258,7 +262,9 @@ ROWS = st.lists(st.builds(row, TEXTS, TEXTS, st.sampled_from(["a:1", "b:2"])), m
 
 
 @given(ROWS, st.booleans())
-def test_nothing_is_lost_and_cleaning_again_changes_nothing(rows: list[Row], redact: bool) -> None:
+def test_nothing_is_lost_and_cleaning_again_changes_nothing(
+    rows: list[TrainingRow], redact: bool
+) -> None:
     settings = CleaningSettings(max_dropped=1, redact=redact)
 
     cleaned = clean(rows, settings)

@@ -8,7 +8,7 @@ from typing import Any
 from harness.common import Message
 from harness.scorers import parse_check
 from harness.suites import Case, Fitted, Position, Suite, Turn, fit
-from harness.training import Row
+from harness.training import TrainingRow
 
 
 def case(name: str, *users: str, checks: tuple[Any, ...] = (), system: str | None = None) -> Case:
@@ -23,18 +23,18 @@ def suite(*cases: Case, retired: tuple[Case, ...] = ()) -> Suite:
     return Suite("s", "c", "nowhere/s.yaml", cases, retired=retired)
 
 
-def row(user: str, answer: str = "Yes.", system: str | None = None) -> Row:
+def row(user: str, answer: str = "Yes.", system: str | None = None) -> TrainingRow:
     """A training row of one turn."""
     head = () if system is None else (Message("system", system),)
-    return Row((*head, Message("user", user), Message("assistant", answer)), "pool.jsonl:7")
+    return TrainingRow((*head, Message("user", user), Message("assistant", answer)), "pool.jsonl:7")
 
 
-def copied(case: Case, change: Callable[[str], str] = str) -> Row:
+def copied(case: Case, change: Callable[[str], str] = str) -> TrainingRow:
     """The case as a row; all its answers are short."""
     said = [] if case.system is None else [Message("system", change(case.system))]
     for turn in case.turns:
         said += [Message("user", change(_text(case, turn.user))), Message("assistant", "Yes.")]
-    return Row(tuple(said), f"copy of {case.id}")
+    return TrainingRow(tuple(said), f"copy of {case.id}")
 
 
 def _text(case: Case, user: str) -> str:

@@ -11,12 +11,12 @@ import pytest
 
 from harness.common import Message
 from harness.suites import Suite, load_suite
-from harness.training import Row
+from harness.training import TrainingRow
 from harness.training.contamination import Guard
 from harness.training.repair.loop import unguarded
 from harness.training.repair.values import RoundReport, TrainingReport
 
-ROW = Row((Message("user", "Say green."), Message("assistant", "green")), "p.jsonl:1")
+ROW = TrainingRow((Message("user", "Say green."), Message("assistant", "green")), "p.jsonl:1")
 UNSEEN = ["the contamination guard has not seen all of today's cases"]
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from harness.common import InputError, MachineryError
-from harness.training.repair import Change, Place, promote, rollback
+from harness.training.repair import AdapterPlace, Change, promote, rollback
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path / "adapters" / "current")
+def place(tmp_path: Path) -> AdapterPlace:
+    return AdapterPlace(tmp_path / "adapters" / "current")
 
 
 def adapter(folder: Path, name: str) -> Path:
@@ -27,13 +27,13 @@ def adapter(folder: Path, name: str) -> Path:
     return made
 
 
-def put(place: Place, folder: Path, name: str, expected: str) -> Change:
+def put(place: AdapterPlace, folder: Path, name: str, expected: str) -> Change:
     made = adapter(folder, name)
     return promote(place, made, name, expected=expected, loop=f"loop-{name}", run="r")
 
 
 def test_the_link_points_to_a_copy_without_checkpoints_or_pickles(
-    place: Place, tmp_path: Path
+    place: AdapterPlace, tmp_path: Path
 ) -> None:
     put(place, tmp_path, "a", "")
 
@@ -41,7 +41,7 @@ def test_the_link_points_to_a_copy_without_checkpoints_or_pickles(
     assert sorted(os.listdir(place.link)) == ["adapter_config.json", "adapter_model.safetensors"]
 
 
-def test_the_second_of_two_loops_cannot_promote(place: Place, tmp_path: Path) -> None:
+def test_the_second_of_two_loops_cannot_promote(place: AdapterPlace, tmp_path: Path) -> None:
     put(place, tmp_path, "a", "")
     with pytest.raises(MachineryError) as caught:
         put(place, tmp_path, "b", "")
@@ -66,7 +66,7 @@ promote(place, folder / f"made-{name}", name, expected="", loop=name, run="r")
 """
 
 
-def test_of_many_processes_at_once_one_promotes(place: Place, tmp_path: Path) -> None:
+def test_of_many_processes_at_once_one_promotes(place: AdapterPlace, tmp_path: Path) -> None:
     names = [f"a{at}" for at in range(4)]
     for name in names:
         adapter(tmp_path, name)
@@ -89,7 +89,7 @@ def test_of_many_processes_at_once_one_promotes(place: Place, tmp_path: Path) ->
 
 
 def test_a_promotion_that_was_cut_off_is_finished_by_the_same_call(
-    place: Place, tmp_path: Path
+    place: AdapterPlace, tmp_path: Path
 ) -> None:
     put(place, tmp_path, "a", "")
     place.history.write_text('{"time": "cut o')
@@ -100,7 +100,7 @@ def test_a_promotion_that_was_cut_off_is_finished_by_the_same_call(
     assert [(change.action, change.adapter) for change in place.changes()] == [("promote", "a")]
 
 
-def test_each_rollback_goes_one_promotion_back(place: Place, tmp_path: Path) -> None:
+def test_each_rollback_goes_one_promotion_back(place: AdapterPlace, tmp_path: Path) -> None:
     put(place, tmp_path, "a", "")
     put(place, tmp_path, "b", "a")
     seen = [rollback(place).adapter, rollback(place).adapter]
@@ -118,7 +118,7 @@ def test_each_rollback_goes_one_promotion_back(place: Place, tmp_path: Path) -> 
     )
 
 
-def test_rollback_to_a_name_or_its_beginning(place: Place, tmp_path: Path) -> None:
+def test_rollback_to_a_name_or_its_beginning(place: AdapterPlace, tmp_path: Path) -> None:
     put(place, tmp_path, "fix-11", "")
     put(place, tmp_path, "fix-22", "fix-11")
 
@@ -134,7 +134,9 @@ def test_rollback_to_a_name_or_its_beginning(place: Place, tmp_path: Path) -> No
     )
 
 
-def test_a_directory_in_the_links_place_is_never_touched(place: Place, tmp_path: Path) -> None:
+def test_a_directory_in_the_links_place_is_never_touched(
+    place: AdapterPlace, tmp_path: Path
+) -> None:
     place.link.mkdir(parents=True)
 
     with pytest.raises(InputError, match="something else stands where the link"):

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness.config import Settings
-from harness.training.repair import Decision, FixReport, print_report, write_report
+from harness.training.repair import FixReport, RepairDecision, print_report, write_report
 from harness.training.repair.loop import report_from_json, report_to_json
 from harness.training.repair.report import headline, to_markdown
 from harness.training.repair.values import (
@@ -55,7 +55,7 @@ REPORT = FixReport(
     judging_run="run-2",
     before="base",
     repaired=("weak",),
-    decision=Decision.REJECTED,
+    decision=RepairDecision.REJECTED,
     reasons=("able: regressed against base: 8 cases <i>",),
     rounds=(ROUND,),
     suites=(WEAK, LOST),
@@ -80,11 +80,11 @@ def test_json_gives_back_the_same_report() -> None:
     [
         (REPORT, "Rejected: able."),
         (
-            replace(REPORT, decision=Decision.PROMOTED, reasons=(), suites=(WEAK, KEPT)),
+            replace(REPORT, decision=RepairDecision.PROMOTED, reasons=(), suites=(WEAK, KEPT)),
             "Promoted: weak repaired, no other suite lost 10 points.",
         ),
         (
-            replace(REPORT, decision=Decision.PROMOTED, reasons=(), suites=(WEAK,)),
+            replace(REPORT, decision=RepairDecision.PROMOTED, reasons=(), suites=(WEAK,)),
             "Promoted: weak repaired, no other suite was looked at.",
         ),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.training import Row
+from harness.training import TrainingRow
 from harness.training.sft import Event, TrainConfig, TrainedAdapter, train
 from tests.backends.tiny import save_model
 from tests.training.sft.made import config_for, pets
@@ -29,13 +29,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def rows() -> tuple[Row, ...]:
+def rows() -> tuple[TrainingRow, ...]:
     """Forty short conversations."""
     return pets(40)
 
 
 @pytest.fixture(scope="session")
-def run(tiny: Path, rows: tuple[Row, ...], tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tiny: Path, rows: tuple[TrainingRow, ...], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A training that nothing got in the way of; its directory is never written to."""
     config = config_for(tiny, tmp_path_factory.mktemp("trained") / "out")
     events: list[Event] = []

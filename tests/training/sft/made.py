@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.common import Message
-from harness.training import Row
+from harness.training import TrainingRow
 from harness.training.sft import LoraSettings, TrainConfig
 
 ANIMALS = ("cat", "dog", "fox", "hen", "owl")
 
 
-def pets(count: int, length: int = 1) -> tuple[Row, ...]:
+def pets(count: int, length: int = 1) -> tuple[TrainingRow, ...]:
     """Rows that teach one animal for each number; `length` repeats the question's text."""
     rows = []
     for number in range(count):
@@ -22,7 +22,7 @@ def pets(count: int, length: int = 1) -> tuple[Row, ...]:
             Message("user", f"Animal {number}? " * length),
             Message("assistant", f"It is the {animal}."),
         )
-        rows.append(Row(messages, f"pets.jsonl:{number + 1}", replay=number % 4 == 0))
+        rows.append(TrainingRow(messages, f"pets.jsonl:{number + 1}", replay=number % 4 == 0))
     return tuple(rows)
 
 
@@ -46,7 +46,7 @@ def config_for(model: Path, output: Path, **changes: Any) -> TrainConfig:
     return TrainConfig.model_validate(settings)
 
 
-def write_rows(path: Path, rows: tuple[Row, ...]) -> Path:
+def write_rows(path: Path, rows: tuple[TrainingRow, ...]) -> Path:
     """A JSONL file of rows."""
     lines = [
         json.dumps({"messages": [{"role": m.role, "content": m.content} for m in row.messages]})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.common import InputError, Message
-from harness.training import Row
+from harness.training import TrainingRow
 from harness.training.sft import LoraSettings, prepare
 from tests.backends.tiny import TEMPLATE
 from tests.training.sft.made import config_for, pets
@@ -21,7 +21,7 @@ LLAMA3 = (
 )
 
 
-def refused(model: Path, rows: tuple[Row, ...] = pets(12), **changes: object) -> str:
+def refused(model: Path, rows: tuple[TrainingRow, ...] = pets(12), **changes: object) -> str:
     with pytest.raises(InputError) as caught:
         prepare(config_for(model, Path("out"), **changes), rows)
     return str(caught.value)
@@ -61,7 +61,7 @@ def test_a_copy_of_the_models_own_template_may_be_named(tiny: Path, tmp_path: Pa
 def test_rows_rendered_in_another_template(tiny: Path) -> None:
     rendered = (Message("user", "[INST] Animal? [/INST]"), Message("assistant", "The cat."))
 
-    assert refused(tiny, (*pets(12), Row(rendered, "rows.jsonl:13"))) == (
+    assert refused(tiny, (*pets(12), TrainingRow(rendered, "rows.jsonl:13"))) == (
         "rows.jsonl:13: the text is rendered in the chat template of Llama 2 and Mistral\n"
         "  found: [INST]\n"
         "  expected: plain texts as messages: the model's own chat template is put around them\n"

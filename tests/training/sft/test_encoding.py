@@ -8,7 +8,7 @@ import pytest
 
 from harness.common import InputError, Message, Messages
 from harness.prompts import ChatTokenizer, load_tokenizer
-from harness.training import Row
+from harness.training import TrainingRow
 from harness.training.sft.encoding import IGNORED, encode, prove
 from tests.backends.tiny import save_tokenizer
 
@@ -16,8 +16,8 @@ END = 2  # <|im_end|> of the tiny tokenizer
 QUESTION, ANSWER = Message("user", "What is 1 2?"), Message("assistant", "3 4 5")
 
 
-def row(*messages: Message) -> Row:
-    return Row(messages, "rows.jsonl:7")
+def row(*messages: Message) -> TrainingRow:
+    return TrainingRow(messages, "rows.jsonl:7")
 
 
 @pytest.fixture(scope="module")

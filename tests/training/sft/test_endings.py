@@ -8,7 +8,7 @@ import pytest
 
 from harness.common import InputError, MachineryError
 from harness.training.sft.checkpoints import CONFIG, WEIGHTS
-from harness.training.sft.job import Exit, Failed
+from harness.training.sft.job import Exit, TrainingFailed
 from harness.training.sft.train import Ending, ending_error
 
 KEPT = "the checkpoint of step 4 is kept"
@@ -38,18 +38,22 @@ def output(tmp_path: Path) -> Path:
             f"  hint: {KEPT}; run the same command again to go on",
         ),
         (
-            Ending(1, (Failed("KeyError: 'x'"),), "Traceback\nKeyError: 'x'\n"),
+            Ending(1, (TrainingFailed("KeyError: 'x'"),), "Traceback\nKeyError: 'x'\n"),
             "the training process died: KeyError: 'x'\n"
             "  found: exit code 1\n    Traceback\n    KeyError: 'x'\n"
             f"  hint: {KEPT}; run the same command again to go on",
         ),
         (
-            Ending(Exit.DISK_FULL, (Failed("the disk is full", "no space left"),), ""),
+            Ending(Exit.DISK_FULL, (TrainingFailed("the disk is full", "no space left"),), ""),
             "the disk is full\n  found: no space left\n"
             f"  hint: {KEPT}; make room and run the same command again",
         ),
         (
-            Ending(Exit.DIVERGED, (Failed("training diverged in step 3", hint="calm down"),), ""),
+            Ending(
+                Exit.DIVERGED,
+                (TrainingFailed("training diverged in step 3", hint="calm down"),),
+                "",
+            ),
             "training diverged in step 3\n  hint: calm down",
         ),
     ],
@@ -63,7 +67,9 @@ def test_broken_machinery_says_what_is_kept(ending: Ending, wanted: str, output:
 
 
 def test_what_the_worker_refuses_is_wrong_input(output: Path) -> None:
-    failed = Failed("another process is training into this directory", hint="wait for it to end")
+    failed = TrainingFailed(
+        "another process is training into this directory", hint="wait for it to end"
+    )
 
     error = ending_error(output, Ending(Exit.REFUSED, (failed,), ""))
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from harness.training.sft import Evaluated, Event, Note, Saved, Started, Stepped
-from harness.training.sft.job import Failed, from_line, to_line
+from harness.training.sft import Evaluated, Event, Saved, Started, Stepped, TrainingNote
+from harness.training.sft.job import TrainingFailed, from_line, to_line
 
 EVENTS = (
     Started(1, "cpu", "float32", 10, 2, 12, 0, 5, 8, 2, False, 1000),
     Stepped(1, 5, 0.5, 1e-4, 1.0, 300, 0.25),
     Evaluated(5, 0.25, best=True),
     Saved(5, "out/checkpoint-5"),
-    Note("a note\nof two lines"),
-    Failed("what", "found", "hint"),
+    TrainingNote("a note\nof two lines"),
+    TrainingFailed("what", "found", "hint"),
 )
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.backends.models import read_tensors
-from harness.training import Row
-from harness.training.sft import Event, Note, train
+from harness.training import TrainingRow
+from harness.training.sft import Event, TrainingNote, train
 from tests.training.sft.conftest import Run
 from tests.training.sft.made import config_for
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_qlora_trains_an_adapter_on_a_base_in_four_bits(
-    tiny: Path, rows: tuple[Row, ...], run: Run, tmp_path: Path
+    tiny: Path, rows: tuple[TrainingRow, ...], run: Run, tmp_path: Path
 ) -> None:
     pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
     events: list[Event] = []
@@ -26,7 +26,7 @@ def test_qlora_trains_an_adapter_on_a_base_in_four_bits(
     plain = [loss for _, loss in run.adapter.history.steps]
     tensors = read_tensors(made.path / "adapter_model.safetensors")
 
-    assert Note("qlora: 14 matrices of the base are in 4 bits") in events
+    assert TrainingNote("qlora: 14 matrices of the base are in 4 bits") in events
     assert {tensor.dtype for tensor in tensors.values()} == {"F32"}
     assert losses[0] == pytest.approx(plain[0], rel=0.2)  # as good as four bits are
     assert losses[0] != plain[0]
@@ -35,7 +35,7 @@ def test_qlora_trains_an_adapter_on_a_base_in_four_bits(
 
 
 def test_qlora_with_gradient_checkpointing_goes_the_same_way(
-    tiny: Path, rows: tuple[Row, ...], tmp_path: Path
+    tiny: Path, rows: tuple[TrainingRow, ...], tmp_path: Path
 ) -> None:
     pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
     short = config_for(tiny, tmp_path / "a", qlora=True, max_steps=3, checkpoint_every=3)
@@ -47,7 +47,7 @@ def test_qlora_with_gradient_checkpointing_goes_the_same_way(
 
 
 def test_tensorboard_has_every_loss_beside_the_adapter(
-    tiny: Path, rows: tuple[Row, ...], tmp_path: Path
+    tiny: Path, rows: tuple[TrainingRow, ...], tmp_path: Path
 ) -> None:
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

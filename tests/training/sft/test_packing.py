@@ -12,7 +12,7 @@ from transformers import AutoConfig
 from harness.backends.hf.placement import place
 from harness.common import InputError
 from harness.training.sft import prepare
-from harness.training.sft.job import Footing, Job
+from harness.training.sft.job import Footing, TrainingJob
 from harness.training.sft.worker.borders import demand_packing
 from harness.training.sft.worker.kernels import choose_kernels
 from harness.training.sft.worker.run import new_trainer
@@ -24,7 +24,7 @@ def packed(tiny: Path, tmp_path: Path) -> Any:
     """A trainer whose rows are packed, and its samples."""
     config = config_for(tiny, tmp_path / "out", packing=True, max_steps=1)
     prepared = prepare(config, pets(40))
-    job = Job(
+    job = TrainingJob(
         config=config,
         base=tiny,
         samples=tmp_path,

@@ -6,7 +6,15 @@ import io
 
 from rich.console import Console
 
-from harness.training.sft import Evaluated, Event, Note, Saved, Started, Stepped, TrainingProgress
+from harness.training.sft import (
+    Evaluated,
+    Event,
+    Saved,
+    Started,
+    Stepped,
+    TrainingNote,
+    TrainingProgress,
+)
 
 STARTED = Started(1, "cpu", "float32", 32, 8, 40, 0, 10, 8, 2, False, 1000)
 
@@ -35,9 +43,9 @@ def test_elsewhere_than_on_a_terminal_lines_tell_of_the_steps() -> None:
 
 
 def test_the_held_out_loss_and_notes_are_said() -> None:
-    assert seen(Evaluated(4, 0.25, best=True), Note("memory ran out"), Saved(4, "out/c")) == (
-        "step 4: held out 0.2500, the best\nnote: memory ran out\nstep 4: saved as out/c\n"
-    )
+    assert seen(
+        Evaluated(4, 0.25, best=True), TrainingNote("memory ran out"), Saved(4, "out/c")
+    ) == ("step 4: held out 0.2500, the best\nnote: memory ran out\nstep 4: saved as out/c\n")
 
 
 def test_a_terminal_shows_a_bar() -> None:

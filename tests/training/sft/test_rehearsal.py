@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from harness.common import InputError
-from harness.training import Row
+from harness.training import TrainingRow
 from harness.training.sft import prepare, rehearse, train
 from tests.training.sft.made import config_for
 
 
-def test_without_such_settings_nothing_is_started(tiny: Path, rows: tuple[Row, ...]) -> None:
+def test_without_such_settings_nothing_is_started(
+    tiny: Path, rows: tuple[TrainingRow, ...]
+) -> None:
     told: list[object] = []
     rehearse(prepare(config_for(tiny, Path("out")), rows), told.append)
 
@@ -21,7 +23,7 @@ def test_without_such_settings_nothing_is_started(tiny: Path, rows: tuple[Row, .
 
 @pytest.mark.slow
 def test_arguments_that_the_model_does_not_take(
-    tiny: Path, rows: tuple[Row, ...], tmp_path: Path
+    tiny: Path, rows: tuple[TrainingRow, ...], tmp_path: Path
 ) -> None:
     config = config_for(tiny, tmp_path / "out", model_args={"attention": "flash"})
     with pytest.raises(InputError) as rehearsed:

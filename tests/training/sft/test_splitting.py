@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.common import Message
-from harness.training import Row
+from harness.training import TrainingRow
 from harness.training.sft.prepare import held_out_count, split
 
 
-def rows(groups: list[int]) -> list[Row]:
+def rows(groups: list[int]) -> list[TrainingRow]:
     return [
-        Row((Message("user", str(at)), Message("assistant", "yes")), f"r:{at}", group=f"g{group}")
+        TrainingRow(
+            (Message("user", str(at)), Message("assistant", "yes")), f"r:{at}", group=f"g{group}"
+        )
         for at, group in enumerate(groups)
     ]
 
@@ -41,7 +43,7 @@ def test_no_group_is_on_both_sides_and_no_row_is_lost(groups: list[int], seed: i
 
 def test_equal_conversations_stay_together() -> None:
     twins = [
-        Row((Message("user", str(at % 10)), Message("assistant", "yes")), f"r:{at}")
+        TrainingRow((Message("user", str(at % 10)), Message("assistant", "yes")), f"r:{at}")
         for at in range(40)
     ]
 

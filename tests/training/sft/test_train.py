@@ -19,15 +19,15 @@ from harness.backends.models import open_model
 from harness.common import InputError, MachineryError, Message, Sampling, Variant
 from harness.config import Settings
 from harness.evaluation import variants_of
-from harness.training import Row
+from harness.training import TrainingRow
 from harness.training.sft import (
     Evaluated,
     Event,
     LoraSettings,
-    Note,
     Saved,
     Started,
     Stepped,
+    TrainingNote,
     checkpoints,
     train,
 )
@@ -46,7 +46,7 @@ def weights(directory: Path) -> bytes:
 
 
 def test_training_tells_of_its_beginning_every_step_and_every_checkpoint(run: Run) -> None:
-    kinds = [type(event) for event in run.events if not isinstance(event, Note)]
+    kinds = [type(event) for event in run.events if not isinstance(event, TrainingNote)]
 
     assert kinds[0] is Started
     assert kinds.count(Stepped) == 10
@@ -132,16 +132,18 @@ def test_the_manifest_says_what_it_was_made_from(run: Run) -> None:
     assert len(manifest["metrics"]["losses"]) == 10
 
 
-def test_a_finished_training_is_not_done_again(run: Run, rows: tuple[Row, ...]) -> None:
+def test_a_finished_training_is_not_done_again(run: Run, rows: tuple[TrainingRow, ...]) -> None:
     events: list[Event] = []
 
     again = train(run.config, rows, observer=events.append)
 
     assert again == run.adapter
-    assert events == [Note(f"{run.config.output} holds this adapter already")]
+    assert events == [TrainingNote(f"{run.config.output} holds this adapter already")]
 
 
-def test_other_rows_do_not_go_into_the_same_directory(run: Run, rows: tuple[Row, ...]) -> None:
+def test_other_rows_do_not_go_into_the_same_directory(
+    run: Run, rows: tuple[TrainingRow, ...]
+) -> None:
     with pytest.raises(InputError) as caught:
         train(run.config, rows[:30])
 
@@ -156,7 +158,7 @@ def test_other_rows_do_not_go_into_the_same_directory(run: Run, rows: tuple[Row,
 
 
 def test_killed_and_then_without_room_it_ends_with_the_same_weights(
-    run: Run, tiny: Path, rows: tuple[Row, ...], tmp_path: Path
+    run: Run, tiny: Path, rows: tuple[TrainingRow, ...], tmp_path: Path
 ) -> None:
     config = config_for(tiny, tmp_path / "out")
 
@@ -203,7 +205,7 @@ def limit_files(event: Event) -> None:
 
 
 def test_a_training_goes_on_only_with_what_it_was_begun_with(
-    tiny: Path, rows: tuple[Row, ...], tmp_path: Path
+    tiny: Path, rows: tuple[TrainingRow, ...], tmp_path: Path
 ) -> None:
     config = config_for(tiny, tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
@@ -226,7 +228,7 @@ def stop_when_saved(event: Event) -> None:
 
 
 def test_what_has_saved_nothing_yet_may_begin_anew_with_other_settings(
-    tiny: Path, rows: tuple[Row, ...], tmp_path: Path
+    tiny: Path, rows: tuple[TrainingRow, ...], tmp_path: Path
 ) -> None:
     config = config_for(tiny, tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
@@ -260,7 +262,7 @@ def test_out_of_memory_a_fresh_process_takes_half_the_rows_at_once(
     assert [(start.device_batch, start.accumulation) for start in starts] == [(8, 1), (4, 2)]
     assert starts[0].pid != starts[1].pid
     assert (
-        Note("memory ran out; a fresh process goes on with 4 rows at once, 2 times a step")
+        TrainingNote("memory ran out; a fresh process goes on with 4 rows at once, 2 times a step")
         in events
     )
     assert adapter.manifest["run"]["device_batch"] == 4
@@ -273,7 +275,7 @@ def virtual_memory(pid: int) -> int:
 
 
 def test_a_loss_that_rises_stops_the_training_with_advice(
-    tiny: Path, rows: tuple[Row, ...], tmp_path: Path
+    tiny: Path, rows: tuple[TrainingRow, ...], tmp_path: Path
 ) -> None:
     config = config_for(
         tiny, tmp_path / "out", learning_rate=1, max_steps=40, lora=LoraSettings(alpha=10_000)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.training.sft.job import Exit, Failed, Job
+from harness.training.sft.job import Exit, TrainingFailed, TrainingJob
 from harness.training.sft.worker.failures import Diverged, explain
 from harness.training.sft.worker.trainer import diverges, exhausted
 from tests.training.sft.made import config_for
@@ -68,16 +68,16 @@ def test_divergence_comes_with_advice(tmp_path: Path) -> None:
     code, failed = explain(Diverged("training diverged"), job(tmp_path))
 
     assert code == Exit.DIVERGED
-    assert failed == Failed(
+    assert failed == TrainingFailed(
         "training diverged",
         hint="lower learning_rate to 0.0025 or so, raise warmup, and look at the rows with the "
         "longest answers; in float16, use bfloat16 or float32",
     )
 
 
-def job(folder: Path) -> Job:
+def job(folder: Path) -> TrainingJob:
     config = config_for(Path("m"), folder)
-    return Job(
+    return TrainingJob(
         config=config,
         base=folder,
         samples=folder,

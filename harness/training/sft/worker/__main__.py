@@ -10,14 +10,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.common import InputError
-from harness.training.sft.job import Event, Exit, Failed, Job, Observer, to_line
+from harness.training.sft.job import Event, Exit, Observer, TrainingFailed, TrainingJob, to_line
 
 LOCK_WAIT = 60.0  # seconds that an orphan of a killed run is given to notice and end
 
 
 def main(arguments: list[str]) -> int:
-    """Train as the job says; returns the exit code."""
-    job = Job.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+    """Train as the job says; return the exit code."""
+    job = TrainingJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
     pipe = os.fdopen(int(arguments[1]), "w", encoding="utf-8", buffering=1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -28,11 +28,15 @@ def main(arguments: list[str]) -> int:
         with FileLock(job.work / "lock", timeout=LOCK_WAIT):
             return _train(job, send)
     except Timeout:
-        send(Failed("another process is training into this directory", hint="wait for it to end"))
+        send(
+            TrainingFailed(
+                "another process is training into this directory", hint="wait for it to end"
+            )
+        )
         return Exit.REFUSED
 
 
-def _train(job: Job, send: Observer) -> int:
+def _train(job: TrainingJob, send: Observer) -> int:
     from harness.training.sft.worker.failures import explain
     from harness.training.sft.worker.run import run
 
@@ -40,7 +44,7 @@ def _train(job: Job, send: Observer) -> int:
         run(job, send)
     except InputError as error:
         for problem in error.problems:
-            send(Failed(problem.message, problem.found, problem.hint))
+            send(TrainingFailed(problem.message, problem.found, problem.hint))
         return Exit.REFUSED
     except Exception as error:
         code, failed = explain(error, job)

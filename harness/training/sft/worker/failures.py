@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import traceback
 
-from harness.training.sft.job import Exit, Failed, Job
+from harness.training.sft.job import Exit, TrainingFailed, TrainingJob
 
 # What allocators say; torch raises a type of its own for CUDA alone.
 _MEMORY = (
@@ -24,22 +24,22 @@ class Diverged(Exception):
     """The loss is no number any more, or rises."""
 
 
-def explain(error: Exception, job: Job) -> tuple[int, Failed]:
-    """The exit code and what to tell for an exception of the training."""
+def explain(error: Exception, job: TrainingJob) -> tuple[int, TrainingFailed]:
+    """Return the exit code and what to tell for an exception of the training."""
     if isinstance(error, Diverged):
-        return Exit.DIVERGED, Failed(str(error), hint=_calmer(job))
+        return Exit.DIVERGED, TrainingFailed(str(error), hint=_calmer(job))
     if out_of_memory(error):
-        return Exit.OUT_OF_MEMORY, Failed("memory ran out", found=first_line(error))
+        return Exit.OUT_OF_MEMORY, TrainingFailed("memory ran out", found=first_line(error))
     if operation := not_deterministic(error):
-        return Exit.NOT_DETERMINISTIC, Failed("is not deterministic", found=operation)
+        return Exit.NOT_DETERMINISTIC, TrainingFailed("is not deterministic", found=operation)
     if disk_full(error):
-        return Exit.DISK_FULL, Failed("the disk is full", found=first_line(error))
+        return Exit.DISK_FULL, TrainingFailed("the disk is full", found=first_line(error))
     traceback.print_exception(error)
-    return 1, Failed(f"{type(error).__name__}: {first_line(error)}")
+    return 1, TrainingFailed(f"{type(error).__name__}: {first_line(error)}")
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an allocator gave up, on the device or on the host."""
+    """Return whether an allocator gave up, on the device or on the host."""
     import torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
@@ -56,18 +56,18 @@ def not_deterministic(error: BaseException) -> str:
 
 
 def disk_full(error: BaseException) -> bool:
-    """Whether a file could not be written for want of room."""
+    """Return whether a file could not be written for want of room."""
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return True
     return any(sign in str(error).lower() for sign in _DISK)
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an exception says, 300 characters at most."""
+    """Return the first line of what an exception says, 300 characters at most."""
     return next((line.strip()[:300] for line in str(error).splitlines() if line.strip()), "")
 
 
-def _calmer(job: Job) -> str:
+def _calmer(job: TrainingJob) -> str:
     rate = job.config.learning_rate / 4
     return (
         f"lower learning_rate to {rate:.2g} or so, raise warmup, and look at the rows with the "

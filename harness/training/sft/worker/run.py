@@ -21,7 +21,15 @@ from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.sft.checkpoints import read_history, step_of
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.encoding import Sample, prove
-from harness.training.sft.job import Footing, Job, Note, Observer, Samples, Started, read_samples
+from harness.training.sft.job import (
+    Footing,
+    Observer,
+    Samples,
+    Started,
+    TrainingJob,
+    TrainingNote,
+    read_samples,
+)
 from harness.training.sft.memory import Load, estimated_footing, remember, usual_footing
 from harness.training.sft.worker.borders import demand_packing, logits_of, seen_by_others
 from harness.training.sft.worker.failures import first_line, out_of_memory
@@ -43,7 +51,7 @@ PACKED = 2048  # tokens of a packed sequence; each row in it has positions of it
 FOUR_BITS = 0.56  # bytes of a number in four bits, with its share of the scales
 
 
-def run(job: Job, send: Observer) -> None:
+def run(job: TrainingJob, send: Observer) -> None:
     """Train until the last step; every checkpoint is on the disk when this returns.
 
     A rehearsal ends before the first step. Raise `InputError` for what only shows once the model is
@@ -70,7 +78,7 @@ def run(job: Job, send: Observer) -> None:
     if config.packing:
         demand_packing(trainer, samples.train)
     for reason in placement.reasons:
-        send(Note(reason))
+        send(TrainingNote(reason))
     proven = prove_samples(trainer, samples, tokenizer)
     if job.rehearsal:
         return
@@ -100,8 +108,8 @@ def run(job: Job, send: Observer) -> None:
 
 
 def on_device(
-    job: Job, samples: Samples, placement: Placement, send: Observer
-) -> tuple[Job, Kernels]:
+    job: TrainingJob, samples: Samples, placement: Placement, send: Observer
+) -> tuple[TrainingJob, Kernels]:
     """Choose what the device computes with, and how much at once; both are said and remembered."""
     config = job.config
     model = AutoConfig.from_pretrained(
@@ -113,11 +121,11 @@ def on_device(
         free, _total = torch.cuda.mem_get_info(placement.device)
         load = model_load(config, placement, kernels, model, open_model(str(job.base)), samples)
         footing, said = estimated_footing(config, load, free)
-        send(Note(said))
+        send(TrainingNote(said))
     footing = footing or usual_footing(config)
     remember(config, job.work, footing)
     if kernels.padding and placement.device.type == "cuda":
-        send(Note(f"rows are padded: {kernels.padding}"))
+        send(TrainingNote(f"rows are padded: {kernels.padding}"))
     be_deterministic(placement, strict=footing.strict)
     return job.model_copy(update={"footing": footing}), kernels
 
@@ -156,7 +164,7 @@ def model_load(
 
 
 def new_trainer(
-    job: Job,
+    job: TrainingJob,
     samples: Samples,
     tokenizer: ChatTokenizer,
     placement: Placement,
@@ -188,7 +196,7 @@ def new_trainer(
         peft_config=lora,
     )
     if config.qlora and trainer.model is not None:
-        send(Note(settle(trainer.model)))
+        send(TrainingNote(settle(trainer.model)))
     install(kernels, trainer, placement, samples, send)
     every = config.checkpoint_every or trainer.steps_per_epoch
     trainer.add_callback(Watch(send, every, config.patience, evaluates=bool(held_out)))
@@ -224,10 +232,16 @@ def install(
     if found := seen_by_others(trainer, shortest, alone):
         base.set_attn_implementation(usual[0])
         trainer.data_collator = usual[1]
-        send(Note(f"rows are padded: in one sequence they are not computed as alone ({found})"))
+        send(
+            TrainingNote(
+                f"rows are padded: in one sequence they are not computed as alone ({found})"
+            )
+        )
 
 
-def trl_arguments(job: Job, placement: Placement, kernels: Kernels, samples: Samples) -> SFTConfig:
+def trl_arguments(
+    job: TrainingJob, placement: Placement, kernels: Kernels, samples: Samples
+) -> SFTConfig:
     """Spell our settings for trl. What is due when is decided by `Watch`: every strategy is off."""
     config, footing = job.config, footing_of(job)
     cpu = placement.device.type == "cpu"
@@ -272,7 +286,7 @@ def trl_arguments(job: Job, placement: Placement, kernels: Kernels, samples: Sam
     )
 
 
-def footing_of(job: Job) -> Footing:
+def footing_of(job: TrainingJob) -> Footing:
     """Return what is computed at once, also for a job that no device was asked about."""
     return job.footing or usual_footing(job.config)
 

@@ -20,7 +20,7 @@ from harness.training.sft.checkpoints import (
     publish,
     rotate,
 )
-from harness.training.sft.job import Evaluated, Job, Observer, Saved, Stepped
+from harness.training.sft.job import Evaluated, Observer, Saved, Stepped, TrainingJob
 from harness.training.sft.prepare import epoch_order
 from harness.training.sft.worker.failures import Diverged
 from harness.training.sft.worker.kernels import FusedLora
@@ -50,7 +50,7 @@ class StepSampler(Sampler[int]):
 class AdapterTrainer(SFTTrainer):
     """SFTTrainer for one `Job`."""
 
-    def __init__(self, job: Job, send: Observer, **arguments: Any) -> None:
+    def __init__(self, job: TrainingJob, send: Observer, **arguments: Any) -> None:
         self.job, self.send = job, send
         self.fused: FusedLora | None = None
         self._staging: Path | None = None
@@ -194,7 +194,7 @@ class Watch(TrainerCallback):
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        """Tell of a step; raises `Diverged` before its weights can be saved."""
+        """Tell of a step; raise `Diverged` before its weights can be saved."""
         if logs is None or "loss" not in logs:
             return
         loss, norm = float(logs["loss"]), float(logs.get("grad_norm", 0.0))
@@ -220,7 +220,7 @@ class Watch(TrainerCallback):
 
 
 def diverges(losses: Sequence[float], grad_norm: float) -> str:
-    """Why training must stop after these losses, or an empty string."""
+    """Say why training must stop after these losses, or an empty string."""
     if not math.isfinite(losses[-1]):
         return f"the loss is {losses[-1]}"
     if not math.isfinite(grad_norm):
@@ -234,7 +234,7 @@ def diverges(losses: Sequence[float], grad_norm: float) -> str:
 
 
 def exhausted(losses: Sequence[float], patience: int | None) -> bool:
-    """Whether the last `patience` evaluations were no better than the best before them."""
+    """Return whether the last `patience` evaluations were no better than the best before them."""
     if patience is None or len(losses) <= patience:
         return False
     return min(losses[-patience:]) >= min(losses[:-patience])
