@@ -22,6 +22,7 @@ from harness.backends import Models, models_of
 from harness.common import InputError, Problem, Sampling, nearest
 from harness.common.toml_positions import Loc, find_place
 from harness.config.paths import Form, Kind, Said, Value, parse_value
+from harness.scorers import DEFAULT_TAGS, Tag
 
 # Options that say how long, how often and whereto, and not who is asked.
 HOW = frozenset({"aa", "early_stop", "no_warm", "report_dir", "store", "time_limit"})
@@ -152,10 +153,10 @@ class Settings(BaseModel):
     judge: JudgeSettings | None = None
     judges: Mapping[str, JudgeSettings] = Field(default_factory=dict)
     teachers: Mapping[str, JudgeSettings] = Field(default_factory=dict)
-    reasoning_tags: tuple[str | tuple[str, str], ...] = Field(
-        default=("think",),
-        description="elements of an answer that are reasoning and are not scored, by name, or as "
-        "pairs of an opening and a closing text",
+    reasoning_tags: tuple[Tag, ...] = Field(
+        default=DEFAULT_TAGS,
+        description="what of an answer is reasoning and is not scored: families (think, [THINK], "
+        "harmony), elements by name, or pairs of an opening and a closing text",
     )
     engine_args: Mapping[str, Any] = Field(default_factory=dict)
     modules: tuple[str, ...] = Field(

@@ -19,7 +19,7 @@ from harness.evaluation.trial import (
     sampling_of,
     system_turn,
 )
-from harness.scorers.reasoning import DEFAULT_TAGS, Tag
+from harness.scorers import DEFAULT_TAGS, Tag
 from harness.suites import Case, Fitted, Haystack, Suite, TooLong, fit
 from harness.suites.haystack import text
 

@@ -11,13 +11,14 @@ from harness.common import InputError, Message, Messages, Problem, Sampling, Var
 from harness.config import Settings, load_selected
 from harness.evaluation.completions import Limits
 from harness.evaluation.judges import JudgeRequests, Judges, open_judges, questions
+from harness.evaluation.reasoning import tags_of
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
 from harness.evaluation.trial import Trial, messages_of
 from harness.evaluation.verdict import exit_code, judge_run, recalled_baseline
 from harness.reports import build_scorecard
 from harness.reports.words import label
 from harness.results import Outcome, Result, RunInfo, Verdict
-from harness.scorers.reasoning import DEFAULT_TAGS, Tag
+from harness.scorers import DEFAULT_TAGS, Tag
 from harness.store import Store, existing_store, find_run
 from harness.suites import Suite
 
@@ -183,7 +184,7 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
         earlier, warnings = recalled_baseline(settings, info)
         before = judge_run(info, store.results(info.id), earlier)
         with open_judges(settings, (case for suite in suites for case in suite.cases)) as judges:
-            tags = settings.reasoning_tags
+            tags = tags_of(settings, info.variants)
             again = list(rescore(info.id, suites, store, judges=judges, tags=tags))
         after = judge_run(info, (rescored.after for rescored in again), earlier)
     after = replace(after, warnings=(*after.warnings, *warnings))

@@ -25,6 +25,7 @@ from harness.evaluation.executor import Counts, Take, execute
 from harness.evaluation.judges import open_judges
 from harness.evaluation.noise import measure_noise, recalled_noise
 from harness.evaluation.plan import Plan, Select, make_plan
+from harness.evaluation.reasoning import UnreadMarks, tags_of
 from harness.evaluation.record import begin_record, end_record
 from harness.evaluation.sequential import answer_early, note_stop
 from harness.evaluation.variants import Variants, recorded_answers, variants_of
@@ -118,7 +119,7 @@ def run(
                 memo=store,
             )
             with open_judges(settings, (trial.case for trial in plan.trials)) as judges:
-                plan = replace(plan, judges=judges, reasoning_tags=settings.reasoning_tags)
+                plan = replace(plan, judges=judges, reasoning_tags=tags_of(settings, variants))
                 unused = unused_notes(settings.backend, _options(settings, ()))
                 info = begin_record(settings, suites, variants, backend, plan, unused)
                 store.start_run(info)
@@ -190,10 +191,10 @@ def _report(
     warnings: Sequence[str] = (),
     failure: str = "",
 ) -> RunReport:
-    count = ExtrasCount()
+    count, unread = ExtrasCount(), UnreadMarks(tags_of(settings, info.variants))
     results = Recalled(store, info.id)
-    gate = judge_run(info, count.passing(results), earlier)
-    gate = replace(gate, warnings=(*gate.warnings, *warnings))
+    gate = judge_run(info, unread.passing(count.passing(results)), earlier)
+    gate = replace(gate, warnings=(*gate.warnings, *warnings, *unread.warnings()))
     noise = recalled_noise(store, info.id)
     history = past_rates(store, info.id, info.backend)
     scorecard = build_scorecard(info, gate, noise=noise, history=history, extras=count.extras())

@@ -14,9 +14,16 @@ from harness.common import MachineryError, Messages, as_dicts
 from harness.evaluation.completions import Limits
 from harness.evaluation.trial import Trial
 from harness.results import CheckResult, HaystackCell, Outcome, Result, Signature
-from harness.scorers import Answer, Check, Context, verdict
+from harness.scorers import (
+    DEFAULT_TAGS,
+    Answer,
+    Check,
+    Context,
+    Tag,
+    strip_reasoning,
+    verdict,
+)
 from harness.scorers.check import combine
-from harness.scorers.reasoning import DEFAULT_TAGS, Tag, strip_reasoning
 from harness.suites import Case
 
 T = TypeVar("T")

@@ -9,8 +9,7 @@ from typing import Any
 from harness.backends import Backend
 from harness.common import Message, Messages, Sampling, Variant
 from harness.results import Outcome
-from harness.scorers import Check
-from harness.scorers.reasoning import DEFAULT_TAGS, Tag, strip_reasoning
+from harness.scorers import DEFAULT_TAGS, Check, Tag, strip_reasoning
 from harness.suites import Case
 
 Fault = tuple[Outcome, str]  # why there is no score: error or skipped, and the reason

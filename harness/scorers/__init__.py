@@ -2,6 +2,13 @@
 
 from harness.scorers.check import Check, CheckField, load_context, parse_check
 from harness.scorers.published import with_checks
+from harness.scorers.reasoning import (
+    DEFAULT_TAGS,
+    Tag,
+    declared_tags,
+    strip_reasoning,
+    unread_mark,
+)
 from harness.scorers.registry import (
     Args,
     Example,
@@ -16,6 +23,7 @@ from harness.scorers.registry import (
 from harness.scorers.values import Answer, Context, Finding, verdict
 
 __all__ = [
+    "DEFAULT_TAGS",
     "Answer",
     "Args",
     "Check",
@@ -24,14 +32,18 @@ __all__ = [
     "Example",
     "Finding",
     "Scorer",
+    "Tag",
     "UnknownScorerError",
     "all_scorers",
+    "declared_tags",
     "forget",
     "get",
     "load_context",
     "names",
     "parse_check",
     "scorer",
+    "strip_reasoning",
+    "unread_mark",
     "verdict",
     "with_checks",
 ]

@@ -24,7 +24,16 @@ A check stands in a suite file as a name with its arguments: `{words: {max: 50},
 A scalar or a list is the check's first argument, shown in **bold** below: `contains: Lina`.
 A check passes, fails, or cannot tell; a case whose check cannot tell fails, with the reason.
 Texts are compared in Unicode normal form C. An empty answer fails a case before any check, unless
-the case has `allow_empty`. Reasoning (`<think>…</think>`) is taken out first.
+the case has `allow_empty`.
+
+Reasoning is taken out of an answer before any check reads it. The marks of these families are
+known: `think` (`<think>…</think>`), `[THINK]` (Mistral: `[THINK]…[/THINK]`), `harmony` (gpt-oss:
+all channels but the final one, also where a server left out the special tokens and the answer reads
+`analysis…assistantfinal…`), `kimi` (`◁think▷`), `seed` (`<seed:think>`) and `command`
+(`<|START_THINKING|>`); and the marks at which the model's own chat template splits an answer.
+`reasoning_tags` in the configuration names others instead: families, elements, or pairs of an
+opening and a closing text; an empty list leaves answers as they are. Answers that begin with a mark
+that is known and not configured (`<thinking>`, say) are a warning in the scorecard.
 
 All checks of a case must pass. With `threshold` in the case, the weighted mean of their scores must
 reach it instead.

@@ -57,7 +57,7 @@ _INDEX = regex.compile(r"_\{[^{}\n]{0,60}\}")
 _DEGREES = regex.compile(r"\^\s?(?:\{\s?\\circ\s?\}|\\circ(?![A-Za-z]))")
 _POWER = regex.compile(r"\^\s?(?:\{\s?([+\-−]?[0-9]++)\s?\}|\(\s?([+\-−]?[0-9]++)\s?\))")
 _TIMES = regex.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])")
-_COMMAND = regex.compile(r"(\\[A-Za-z]+)(?=[0-9])")
+_COMMAND = regex.compile(r"(\\(?!u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})[A-Za-z]+)(?=[0-9])")
 # Nobody nests deeper; each level takes one pass over the text.
 _LEVELS = 8
 

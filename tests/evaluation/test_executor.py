@@ -13,6 +13,7 @@ from harness.backends import Completion, Request
 from harness.common import InputError, MachineryError, Problem, Sampling, Variant
 from harness.evaluation import Limits, make_plan
 from harness.results import Completed, Event, Finished, Note, Outcome, Planned, Reused, Scored
+from harness.scorers import DEFAULT_TAGS
 from harness.store import Store
 from tests.evaluation.engines import ScriptedEngine, last_user_turn
 from tests.evaluation.worlds import BASE, TUNED, case, go, plan_of, suite
@@ -181,7 +182,7 @@ def test_other_reasoning_tags_are_taken_out_and_are_part_of_the_signature(tmp_pa
     plan = replace(plan_of(engine, case("a", "one", "two")), reasoning_tags=("plan",))
 
     _, (result,) = go(tmp_path / "db", plan, engine)
-    _, (usual,) = go(tmp_path / "other", replace(plan, reasoning_tags=("think",)), engine)
+    _, (usual,) = go(tmp_path / "other", replace(plan, reasoning_tags=DEFAULT_TAGS), engine)
 
     assert [m.content for m in engine.asked[1].prompt.messages][1] == "<think>hm</think>0"
     assert (result.outcome, usual.outcome) == (Outcome.PASS, Outcome.FAIL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.scorers.reasoning import strip_reasoning
+from harness.scorers import DEFAULT_TAGS, Tag, declared_tags, strip_reasoning, unread_mark
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,76 @@ def test_tags_of_ones_own() -> None:
 def test_a_megabyte_of_tags_is_read() -> None:
     assert strip_reasoning("<think>" * 150_000) == ""
     assert strip_reasoning("</think>" * 150_000) == ""
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer"),
+    [
+        ("[THINK]The user greets.[/THINK]Hello there friend", "Hello there friend"),
+        ("The template opened it.[/THINK]\nHello", "Hello"),
+        ("[THINK]never closed", ""),
+        ("Write `[THINK]` first.", "Write `[THINK]` first."),
+        ("◁think▷Hm.◁/think▷Yes.", "Yes."),
+        ("<seed:think>Hm.</seed:think>Yes.", "Yes."),
+        (
+            "<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>Yes.<|END_RESPONSE|>",
+            "Yes.",
+        ),
+        (
+            "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final"
+            "<|message|>Yes.<|return|>",
+            "Yes.",
+        ),
+        ("<|channel|>final<|message|>Yes.", "Yes."),
+        ("<|channel|>analysis<|message|>never closed", ""),
+        (
+            "the template opened it<|end|><|start|>assistant<|channel|>final<|message|>Yes.",
+            "Yes.",
+        ),
+        (
+            "<|channel|>commentary to=functions.a <|constrain|>json<|message|>{}<|call|>"
+            "<|start|>assistant<|channel|>final<|message|>Yes.",
+            "Yes.",
+        ),
+        ("analysisThe user wants a greeting.assistantfinalHello there", "Hello there"),
+        ("analysisHm.assistantcommentaryHm.assistantfinalYes.", "Yes."),
+        ("analysis用户问好。assistantfinal你好", "你好"),
+        ("analysisNever closed", ""),
+        ("analysis is a branch of mathematics.", "analysis is a branch of mathematics."),
+        ("Analysis: the assistant won the final.", "Analysis: the assistant won the final."),
+        ("Use `<|channel|>final<|message|>` here.", "Use `<|channel|>final<|message|>` here."),
+    ],
+)
+def test_each_family_marks_its_reasoning_in_its_own_way(raw: str, answer: str) -> None:
+    assert strip_reasoning(raw) == answer
+
+
+def test_families_are_named_in_the_configuration() -> None:
+    assert strip_reasoning("[THINK]a[/THINK]b", ["[THINK]"]) == "b"
+    assert strip_reasoning("[THINK]a[/THINK]b", ["think"]) == "[THINK]a[/THINK]b"
+    assert strip_reasoning("analysisAh.assistantfinalb", ["harmony"]) == "b"
+    assert strip_reasoning("analysisAh.assistantfinalb", ["think"]) == "analysisAh.assistantfinalb"
+
+
+def test_a_chat_template_declares_its_marks() -> None:
+    template = "<thought> {%- set content = content.split('</thought>')[-1] %} <think></think>"
+
+    assert declared_tags(template) == (("<thought>", "</thought>"),)
+    assert declared_tags("{{ content.split('</think>')[-1] }} <think>") == ()
+    assert declared_tags("{{ content.split('</tool_call>')[0] }} <tool_call>") == ()
+
+
+@pytest.mark.parametrize(
+    ("raw", "tags", "mark"),
+    [
+        ("<thinking>Hm.</thinking>Yes.", DEFAULT_TAGS, "<thinking>"),
+        ("<think>Hm.</think>Yes.", DEFAULT_TAGS, ""),
+        ("[THINK]Hm.[/THINK]Yes.", ("think",), "[THINK]"),
+        ("analysisHm.assistantfinalYes.", ("think",), "analysis…assistantfinal"),
+        ("<|channel|>analysis<|message|>Hm.", ("think",), "<|channel|>analysis<|message|>"),
+        ("Yes. <thinking> is an element.", DEFAULT_TAGS, ""),
+        ("<thinking>Hm.</thinking>Yes.", ("thinking",), ""),
+    ],
+)
+def test_marks_that_nobody_configured_are_found(raw: str, tags: tuple[Tag, ...], mark: str) -> None:
+    assert unread_mark(raw, tags) == mark
