@@ -1,0 +1,31 @@
+"""A child for the tests of processes, and a parent that starts one."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+from harness.common import processes
+
+
+def main(role: str = "lines", *more: str) -> None:
+    """Say every line again; or wait for the end of input; or be the parent of such a one."""
+    if role == "lines":
+        parent = processes.Parent()
+        for line in parent.lines():
+            print("printed", flush=True)
+            parent.send(line + b"\n")
+    elif role == "input":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        processes.end_with_parent(*map(float, more))
+        print("stubborn", flush=True)
+        time.sleep(600)
+    else:
+        process = processes.start("tests.common.process_child", *more)
+        print(process.pid, flush=True)
+        time.sleep(600)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
