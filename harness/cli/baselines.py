@@ -95,7 +95,7 @@ def _json_name(name: str) -> str:
 
 
 def _print(baseline: Baseline) -> None:
-    from harness.reports.words import moment, percent, plural
+    from harness.common import moment, percent, plural
 
     info, variant = baseline.info, baseline.variant
     print(f"baseline {variant.name}: run {info.id}, {moment(info.started)}")

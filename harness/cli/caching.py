@@ -69,7 +69,7 @@ def _astray(option: str, what: str) -> Problem:
 
 
 def _prune(path: Path, keep: int, *, dry_run: bool) -> int:
-    from harness.reports.words import plural
+    from harness.common import plural
     from harness.store import existing_store, prune
 
     with existing_store(path) as store:

@@ -37,8 +37,8 @@ def add_commands(commands: Any) -> None:
 
 def validate_command(arguments: argparse.Namespace) -> int:
     """Load every suite; all that is wrong is printed at once."""
+    from harness.common import plural
     from harness.config import load_selected
-    from harness.reports.words import plural
     from harness.training.repair import block_warnings, check_blocks
 
     settings = read_settings(arguments)

@@ -88,7 +88,8 @@ def rescore_command(arguments: argparse.Namespace) -> int:
 
 
 def _row(info: RunInfo, verdict: Verdict | None, results: int) -> tuple[str, ...]:
-    from harness.reports.words import duration, label, plural
+    from harness.common import duration, plural
+    from harness.reports.words import label
 
     answers = f"{info.generated} new, {info.cached} stored"
     return (

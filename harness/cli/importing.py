@@ -83,7 +83,7 @@ def rows_command(arguments: argparse.Namespace) -> int:
 
 
 def _write(arguments: argparse.Namespace, imported: Imported) -> int:
-    from harness.reports.words import plural
+    from harness.common import plural
     from harness.suites.importing import write_suite
 
     path = _out(arguments)

@@ -43,9 +43,10 @@ def nightly_command(arguments: argparse.Namespace) -> int:
 
 
 def _lines(report: NightReport) -> list[str]:
+    from harness.common import plural
     from harness.nightly.alerts import headline
     from harness.nightly.ranking import lines_of
-    from harness.reports.words import because, label, plural
+    from harness.reports.words import because, label
 
     lines = [headline(report.night, report.alerts) + (", resumed" if report.resumed else "")]
     lines += [f"! failed: {failure}" for failure in report.night.failures]

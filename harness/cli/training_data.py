@@ -53,7 +53,7 @@ def add_commands(commands: Any) -> None:
 
 def rows_command(arguments: argparse.Namespace) -> int:
     """Read, clean, guard; print the reports, write the rows."""
-    from harness.reports.words import plural
+    from harness.common import plural
     from harness.training.rows import RowFile, parse_spec, read
 
     problems = []

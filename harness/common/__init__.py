@@ -10,8 +10,6 @@ from harness.common.limits import (
     NUMBER_DIGITS,
     REGEX_SECONDS,
     SCHEMA_SECONDS,
-    listed,
-    shown,
 )
 from harness.common.types import (
     BASE,
@@ -29,6 +27,21 @@ from harness.common.types import (
     Variant,
     VariantRole,
     as_dicts,
+)
+from harness.common.wording import (
+    duration,
+    encodable,
+    first_of,
+    joined,
+    listed,
+    moment,
+    percent,
+    plural,
+    points,
+    points_span,
+    probability,
+    shown,
+    span,
 )
 
 __all__ = [
@@ -61,10 +74,21 @@ __all__ = [
     "canonical_json",
     "demand_writable",
     "digest",
+    "duration",
+    "encodable",
+    "first_of",
     "flat_dict",
+    "joined",
     "listed",
+    "moment",
     "nearest",
     "no_collection",
+    "percent",
+    "plural",
+    "points",
+    "points_span",
+    "probability",
     "rare_collection",
     "shown",
+    "span",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from harness.common.limits import shown
+from harness.common.wording import shown
 
 _KINDS = {
     "string": "a text",

@@ -29,7 +29,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from harness.common.errors import InputError, Problem
-from harness.common.limits import shown
+from harness.common.wording import shown
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_VALUES = 1_000_000  # after aliases are followed: a few lines of YAML can stand for billions

@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.common import InputError, JsonValue, Problem, digest, nearest
+from harness.common import InputError, JsonValue, Problem, digest, nearest, plural
 from harness.gate.pairs import Items, Ledger, collect, renamed
-from harness.gate.sentences import counted
 from harness.results import (
     Outcome,
     Result,
@@ -153,7 +152,7 @@ def _suite_flaws(suite: SuiteInfo, items: Items) -> Iterator[str]:
     broken = sorted(item.case for item in items.values() if item.errors)
     if len(broken) > suite.gate.max_errors:
         limit = suite.gate.max_errors
-        yield f"{counted(len(broken), 'case')} ended in an error, max_errors is {limit}"
+        yield f"{plural(len(broken), 'case')} ended in an error, max_errors is {limit}"
 
 
 def _row(result: Result) -> JsonValue:

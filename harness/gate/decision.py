@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.common import GateSettings, InputError, Problem, VariantRole, nearest
+from harness.common import GateSettings, InputError, Problem, VariantRole, first_of, nearest, plural
 from harness.gate import sentences as say
 from harness.gate.comparison import (
     Tested,
@@ -16,7 +16,6 @@ from harness.gate.comparison import (
     regressed,
 )
 from harness.gate.pairs import Items, Ledger, Pairs, collect, known_only, make_pairs
-from harness.gate.sentences import names
 from harness.gate.sequential import sequential_test
 from harness.results import Comparison, GateReport, Rate, Result, SuiteInfo, SuiteResult, Verdict
 
@@ -90,15 +89,15 @@ def _machinery(unit: Unit) -> Iterator[str]:
     for name, items in sides:
         broken = sorted(item.case for item in items.values() if item.errors)
         if len(broken) > allowed:
-            what = f"{say.counted(len(broken), 'case')} of {name} ended in an error"
+            what = f"{plural(len(broken), 'case')} of {name} ended in an error"
             why = say.why(broken[0], items[broken[0]].reason)
-            yield f"{what} ({say.names(broken)}), max_errors is {allowed}{why}"
+            yield f"{what} ({first_of(broken)}), max_errors is {allowed}{why}"
     missing = unit.suite.selected - len(unit.items)
     if missing > 0:
-        cases = say.counted(unit.suite.selected, "case")
+        cases = plural(unit.suite.selected, "case")
         yield f"{missing} of {cases} have no result for {unit.variant}"
     if unit.items and not unit.rate.n:
-        yield f"none of {say.counted(len(unit.items), 'case')} fits into the context"
+        yield f"none of {plural(len(unit.items), 'case')} fits into the context"
     if not unit.suite.cases:
         yield "the suite has no case"
 
@@ -122,7 +121,7 @@ def _below(unit: Unit) -> Iterator[Finding]:
     failed = sorted(i.case for i in unit.items.values() if i.required and i.fails)
     if failed:
         noun = "required case" if len(failed) == 1 else "required cases"
-        yield Verdict.BELOW_THRESHOLD, f"{noun} failed: {say.names(failed)}"
+        yield Verdict.BELOW_THRESHOLD, f"{noun} failed: {first_of(failed)}"
     minimum = unit.settings.min_pass_rate
     if minimum is not None and unit.rate.n and not reaches(_at_best(unit), minimum):
         yield Verdict.BELOW_THRESHOLD, f"below the bar: {say.bar(unit.rate, minimum)}"
@@ -185,7 +184,7 @@ def _few_pairs(unit: Unit) -> Iterator[str]:
     """Less than half of the cases were compared: the comparison speaks for the smaller part."""
     seen = unit.comparison
     if seen is not None and 2 * seen.pairs < unit.rate.n:
-        yield f"only {seen.pairs} of {say.counted(unit.rate.n, 'case')} could be compared"
+        yield f"only {seen.pairs} of {plural(unit.rate.n, 'case')} could be compared"
 
 
 def without_baseline(unit: Unit) -> Iterator[str]:
@@ -362,7 +361,7 @@ def _worst(verdicts: Sequence[SuiteResult]) -> Verdict | None:
 
 def _run_warnings(verdicts: Sequence[SuiteResult]) -> Iterator[str]:
     if open_suites := dict.fromkeys(row.suite for row in verdicts if row.uncompared):
-        yield f"{names([*open_suites])}: {NOT_COMPARED}"
+        yield f"{first_of(open_suites)}: {NOT_COMPARED}"
     if any(row.verdict is not None for row in verdicts):
         return
     candidates = [row for row in verdicts if row.role is VariantRole.CANDIDATE]

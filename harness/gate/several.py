@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from harness.common import GateSettings, InputError, Problem, VariantRole
+from harness.common import GateSettings, InputError, Problem, VariantRole, plural
 from harness.gate import sentences as say
 from harness.gate.comparison import paired_test
 from harness.gate.decision import Environments, judge_ledger
@@ -86,7 +86,7 @@ def _broken(variant: str, items: Items, gate: GateSettings) -> Iterator[str]:
     """The gate calls this an error: what is left says nothing of the variant as a whole."""
     errors = sum(item.errors > 0 for item in items.values())
     if errors > gate.max_errors:
-        yield f"{say.counted(errors, 'case')} of {variant} ended in an error"
+        yield f"{plural(errors, 'case')} of {variant} ended in an error"
 
 
 def _unpaired(pairs: Pairs, first: str, second: str) -> list[str]:

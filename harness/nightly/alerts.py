@@ -8,13 +8,14 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from harness.common import joined, moment, percent, points
 from harness.evaluation import exit_code
 from harness.nightly.config import Alerts, Webhook
 from harness.nightly.ranking import matrices_to_markdown
 from harness.nightly.values import Finding, Night, night_to_json
 from harness.reports.files import whole_file
 from harness.reports.markdown import escaped
-from harness.reports.words import because, label, listed, moment, percent, points
+from harness.reports.words import because, label
 from harness.results import Verdict
 
 MOST_CASES = 5
@@ -77,7 +78,7 @@ def _alert(finding: Finding) -> str:
         f"against {finding.rival.value}: {escaped(because(finding.reasons))}\n"
     )
     if finding.worse:
-        cases = listed([f"`{case}`" for case in finding.worse], MOST_CASES)
+        cases = joined([f"`{case}`" for case in finding.worse], MOST_CASES)
         text += f"  Got worse: {cases}\n"
     return text + f"  `{finding.command}`\n"
 

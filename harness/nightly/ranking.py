@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.common import joined, plural, points, points_span, probability
 from harness.gate import PairwiseComparison
 from harness.nightly.values import Night
 from harness.reports.markdown import escaped
-from harness.reports.words import listed, plural, points, points_span, probability
 
 MOST = 3  # variants whose lead a sentence spells out; the matrix has all
 
@@ -71,7 +71,7 @@ class Ranking:
         if not self.clear:
             return f"No clear difference in {pairs}."
         leading = [name for name in self.variants if self.beaten_by(name)]
-        parts = [f"{name} is better than {listed(self._worse(name))}" for name in leading[:MOST]]
+        parts = [f"{name} is better than {joined(self._worse(name))}" for name in leading[:MOST]]
         parts += [f"{len(leading) - MOST} more lead others"] if len(leading) > MOST else []
         return f"No ranking; clear in {len(self.clear)} of {pairs}: {'; '.join(parts)}."
 
@@ -82,7 +82,7 @@ class Ranking:
 
 def _place(numbered: tuple[int, tuple[str, ...]]) -> str:
     number, names = numbered
-    return f"{number}. {listed(names, 9)}" + (" (no order among them)" if len(names) > 1 else "")
+    return f"{number}. {joined(names, 9)}" + (" (no order among them)" if len(names) > 1 else "")
 
 
 def rankings_of(night: Night) -> tuple[Ranking, ...]:

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.common import GateSettings, HarnessError, InputError, VariantRole
+from harness.common import (
+    GateSettings,
+    HarnessError,
+    InputError,
+    VariantRole,
+    joined,
+    moment,
+    plural,
+)
 from harness.config import Settings
 from harness.evaluation import RunReport, StoredVariant, find_stored, judge_stored
 from harness.gate import (
@@ -18,7 +26,6 @@ from harness.gate import (
     differences,
 )
 from harness.nightly.values import Finding, Night, NightRate, Rival
-from harness.reports.words import listed, moment, plural
 from harness.results import Comparison, Result, RunInfo, SuiteResult, VariantInfo, Verdict
 from harness.store import Store
 
@@ -117,7 +124,7 @@ def notes_of(found: Iterable[Uncompared]) -> Iterator[str]:
     for each in found:
         variants.setdefault((each.suite, each.why), []).append(each.variant)
     for (suite, why), names in variants.items():
-        yield f"{listed(names, MOST_NAMES)} in {suite}: {why}"
+        yield f"{joined(names, MOST_NAMES)} in {suite}: {why}"
 
 
 def _left_some(row: SuiteResult) -> bool:
@@ -148,15 +155,15 @@ def _reasons(then: Items, now: Items, environments: PairEnvironments, since: str
         what = "an error or a skip on either side"
         yield f"{_few(broken, len(now))} not compared with {since}: {what}{_names(broken, now)}"
     if added := sorted(now.keys() - then.keys()):
-        yield f"{_few(added, len(now))} new since {since}: not compared ({listed(added)})"
+        yield f"{_few(added, len(now))} new since {since}: not compared ({joined(added)})"
     if gone := sorted(then.keys() - now.keys()):
-        yield f"{plural(len(gone), 'case')} gone since {since} ({listed(gone)})"
+        yield f"{plural(len(gone), 'case')} gone since {since} ({joined(gone)})"
 
 
 def _changed(cases: list[str], total: int, since: str) -> str:
     if len(cases) == total:
         return f"not compared: {_few(cases, total)} changed since {since}"
-    return f"{_few(cases, total)} changed since {since}: not compared ({listed(cases)})"
+    return f"{_few(cases, total)} changed since {since}: not compared ({joined(cases)})"
 
 
 def _few(cases: list[str], total: int) -> str:
@@ -167,7 +174,7 @@ def _few(cases: list[str], total: int) -> str:
 
 
 def _names(cases: list[str], now: Items) -> str:
-    return "" if len(cases) == len(now) else f" ({listed(cases)})"
+    return "" if len(cases) == len(now) else f" ({joined(cases)})"
 
 
 SERIES_MOST_NAMES = 12  # in one note
@@ -247,8 +254,8 @@ def _named(rates: Sequence[NightRate], night: Night) -> str:
     for variant in dict.fromkeys(rate.variant for rate in rates):
         mine = [rate.suite for rate in rates if rate.variant == variant]
         whole = len(mine) == sum(rate.variant == variant for rate in night.rates)
-        names.append(variant if whole else f"{variant} in {listed(mine)}")
-    return listed(names, SERIES_MOST_NAMES)
+        names.append(variant if whole else f"{variant} in {joined(mine)}")
+    return joined(names, SERIES_MOST_NAMES)
 
 
 @dataclass(frozen=True, slots=True)

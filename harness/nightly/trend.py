@@ -8,9 +8,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from harness.common import moment, percent
 from harness.nightly.ranking import LEGEND, SPOKEN, matrices_of
 from harness.nightly.values import Finding, Night, NightRate, Rival
-from harness.reports import words
 from harness.reports.files import whole_file
 from harness.reports.html.drawing import sparkline
 from harness.reports.templates import content_policy, page_style, template
@@ -83,7 +83,7 @@ def _panels(nights: Sequence[Night]) -> Iterator[Panel]:
 def _line(rate: NightRate, nights: Sequence[Night]) -> Line:
     rows = [night.rate(rate.suite, rate.variant) for night in nights]
     marks = [_mark(nights, place, rate) for place in range(len(nights))]
-    spoken = ", ".join(words.percent(row.pass_rate if row else None, 0) for row in rows)
+    spoken = ", ".join(percent(row.pass_rate if row else None, 0) for row in rows)
     tonight = nights[-1]
     findings = [f for rival in Rival if (f := tonight.finding(rival, rate.suite, rate.variant))]
     return Line(
@@ -101,7 +101,7 @@ def _line(rate: NightRate, nights: Sequence[Night]) -> Line:
 def _last_changes(nights: Sequence[Night], marks: Sequence[str]) -> tuple[str, ...]:
     """The newest mark of each kind, with its day; the line itself shows them all."""
     newest = {mark: night for night, mark in zip(nights, marks, strict=True) if mark}
-    days = {mark: words.moment(night.started).partition(",")[0] for mark, night in newest.items()}
+    days = {mark: moment(night.started).partition(",")[0] for mark, night in newest.items()}
     return tuple(f"{said} {days[mark]}" for mark, said in _SAID.items() if mark in days)
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from harness.common import VariantRole
-from harness.reports.scorecard import Scorecard, VariantVerdict
-from harness.reports.words import (
-    answered,
+from harness.common import (
+    VariantRole,
     duration,
-    label,
-    listed,
-    noise,
+    joined,
     percent,
     points,
     points_span,
     probability,
     span,
 )
+from harness.reports.scorecard import Scorecard, VariantVerdict
+from harness.reports.words import answered, label, noise
 from harness.results import SuiteResult
 
 _HEAD = (
@@ -60,7 +58,7 @@ def _verdict(card: VariantVerdict, scorecard: Scorecard) -> str:
         if row.suite in card.blocked_by:
             lines += [f"- {escaped(row.suite)}: {escaped(reason)}" for reason in row.reasons]
             if row.comparison and row.comparison.worse:
-                cases = listed([f"`{case}`" for case in row.comparison.worse])
+                cases = joined([f"`{case}`" for case in row.comparison.worse])
                 lines.append(f"  Got worse: {cases}")
     return "\n".join(lines) + "\n"
 

@@ -11,8 +11,8 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 from rich.text import Text
 
+from harness.common import duration, encodable, plural
 from harness.reports.terminal import LINE_EVERY, Display
-from harness.reports.words import duration, encodable, plural
 from harness.results import Completed, Event, Finished, Note, Planned, Reused, Waiting
 
 SPAN = 1.0  # seconds over which answers must have come before their speed says anything

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from harness.common import VariantRole, digest
+from harness.common import VariantRole, digest, joined
 from harness.gate.sequential import METHOD as MAY_STOP_EARLY
 from harness.reports.sections import Extras
-from harness.reports.words import listed
 from harness.results import (
     GateReport,
     NoiseFloor,
@@ -184,12 +183,12 @@ def _summary(
     deploy = f"replace {baseline}" if baseline else "be deployed"
     if verdict is Verdict.PASS:
         return f"{info.name} may {deploy}: every suite passes."
-    because = [f"{_BECAUSE[v]} {listed(suites)}" for v, suites in blocking.items()]
+    because = [f"{_BECAUSE[v]} {joined(suites)}" for v, suites in blocking.items()]
     if suites := [row.suite for row in rows if row.uncompared]:
-        because.append(f"{listed(suites)} could not be compared, {baseline} has no result there")
+        because.append(f"{joined(suites)} could not be compared, {baseline} has no result there")
     if not because:
         parts = [f"{row.suite} ({row.partial})" for row in rows if row.partial]
-        undecided = f"only part was run of {listed(parts)}" if parts else "nothing was gated"
+        undecided = f"only part was run of {joined(parts)}" if parts else "nothing was gated"
         return f"{info.name} is not judged: {undecided}."
     if {Verdict.REGRESSED, Verdict.BELOW_THRESHOLD} & blocking.keys():
         return f"{info.name} must not {deploy}: {'; '.join(because)}."

@@ -9,40 +9,48 @@ from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from harness.reports import words
+from harness.common import (
+    duration,
+    joined,
+    moment,
+    percent,
+    plural,
+    points,
+    points_span,
+    probability,
+    span,
+)
+from harness.reports.words import because, label
 
 FILTERS = {
-    name: getattr(words, name)
-    for name in (
-        "because",
-        "duration",
-        "label",
-        "listed",
-        "moment",
-        "percent",
-        "plural",
-        "points",
-        "points_span",
-        "probability",
-        "span",
-    )
+    "because": because,
+    "duration": duration,
+    "joined": joined,
+    "label": label,
+    "moment": moment,
+    "percent": percent,
+    "plural": plural,
+    "points": points,
+    "points_span": points_span,
+    "probability": probability,
+    "span": span,
 }
 
 
 def page_style() -> str:
-    """The style that all pages share."""
+    """Return the style that all pages share."""
     return asset("harness.reports.html", "page.css")
 
 
 @cache
 def asset(package: str, name: str) -> str:
-    """A text file in a package's `assets`."""
+    """Read a text file in a package's `assets`."""
     return (files(package) / "assets" / name).read_text("utf-8")
 
 
 @cache
 def template(package: str, name: str) -> Template:
-    """A template in a package's `assets`: escapes everything, and knows `FILTERS`."""
+    """Read a template in a package's `assets`: it escapes everything, and knows `FILTERS`."""
     environment = Environment(
         loader=PackageLoader(package, "assets"),
         autoescape=True,
@@ -55,7 +63,7 @@ def template(package: str, name: str) -> Template:
 
 
 def content_policy(style: str, script: str = "", *, pictures: bool = False) -> str:
-    """A Content-Security-Policy: nothing is fetched, only this style and this script may run.
+    """Return a Content-Security-Policy: nothing is fetched, only these two may run.
 
     `pictures` allows those that are written into the page itself.
     """

@@ -11,24 +11,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from harness.common import VariantRole
-from harness.reports.files import ReportPaths
-from harness.reports.scorecard import Scorecard, VariantVerdict
-from harness.reports.words import (
-    COLOUR,
-    answered,
-    because,
+from harness.common import (
+    VariantRole,
     duration,
     encodable,
-    label,
-    listed,
-    noise,
+    joined,
     percent,
     points,
     points_span,
-    sight,
     span,
 )
+from harness.reports.files import ReportPaths
+from harness.reports.scorecard import Scorecard, VariantVerdict
+from harness.reports.words import COLOUR, answered, because, label, noise, sight
 from harness.results import SuiteResult, Verdict
 
 
@@ -132,7 +127,7 @@ class _Printer:
 
     def look_at(self, cases: Sequence[str]) -> None:
         if cases:
-            self.line(self.text(f"look at: {listed(cases)}"), indent=2)
+            self.line(self.text(f"look at: {joined(cases)}"), indent=2)
 
     def warnings(self, scorecard: Scorecard) -> None:
         """Each warning once, with the candidates that it is about."""
@@ -143,7 +138,7 @@ class _Printer:
         if about:
             self.console.print()
         for text, variants in about.items():
-            who = f" for {listed(variants)}" if variants else ""
+            who = f" for {joined(variants)}" if variants else ""
             self.line(self.text(f"warning{who}, {text}" if who else f"warning: {text}", "yellow"))
 
     def footer(

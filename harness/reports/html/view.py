@@ -10,14 +10,14 @@ from typing import Any, TextIO
 
 from markupsafe import Markup
 
-from harness.common import VariantRole
+from harness.common import VariantRole, joined, plural
 from harness.reports.document import ScorecardDocument, embedded, publish
 from harness.reports.html.cases import FIELDS, Shortener, case_row
 from harness.reports.html.drawing import DeltaScale, delta_strip, rate_strip, sparkline
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.sections import SECTIONS
 from harness.reports.templates import asset, content_policy, page_style, template
-from harness.reports.words import answered, drawn, listed, plural, sight
+from harness.reports.words import answered, drawn, sight
 from harness.results import Outcome, Result, SuiteInfo, SuiteResult, Verdict
 
 _NAMED = 3  # candidates that a headline names
@@ -178,12 +178,12 @@ def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tu
         count = len(names["deploy"]) or "None"
         return (f"{count} of {len(candidates)} candidates may {deploy}",)
     parts = [
-        f"{listed(names['deploy'])} may {deploy}" if names["deploy"] else "",
-        f"{listed(names['refuse'])} must not" if names["refuse"] else "",
-        f"no decision on {listed(undecided)}" if undecided else "",
+        f"{joined(names['deploy'])} may {deploy}" if names["deploy"] else "",
+        f"{joined(names['refuse'])} must not" if names["refuse"] else "",
+        f"no decision on {joined(undecided)}" if undecided else "",
     ]
     if not names["deploy"] and names["refuse"]:
-        parts[1] = f"{listed(names['refuse'])} must not {deploy}"
+        parts[1] = f"{joined(names['refuse'])} must not {deploy}"
     return tuple(part for part in parts if part)
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Generic, TypeVar
 from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
-from harness.reports.words import percent
+from harness.common import percent
 from harness.results import Outcome, Result, RunInfo
 
 Cell = str | Markup
@@ -104,14 +104,6 @@ def heat_cell(passed: int, n: int, more: Cell = "") -> Markup:
 def legend(text: str) -> Markup:
     """Return the paragraph before a table."""
     return Markup('<p class="legend">{}</p>').format(text)
-
-
-def first_of(names: Iterable[str]) -> str:
-    """List the first names, and say how many more there are."""
-    known = list(names)
-    more = len(known) - SHOWN
-    shown = ", ".join(known[:SHOWN])
-    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def share(value: float, of: int) -> Markup:

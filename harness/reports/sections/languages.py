@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from harness.common import joined
 from harness.reports.sections.base import (
     SHOWN,
     Figures,
@@ -21,7 +22,6 @@ from harness.reports.sections.base import (
     share,
     table,
 )
-from harness.reports.words import listed
 from harness.results import Outcome, Result, RunInfo
 
 UNKNOWN = "cannot tell"
@@ -191,7 +191,7 @@ def _heat_map(suite: str, rows: Sequence[LanguagesRow]) -> Markup:
                 cells.append(heat_cell(0, 0))
                 continue
             others = [f"{name} {count}" for name, count in answers.instead.items()]
-            instead = Markup("<span>{}</span>").format(listed(others, 3)) if others else ""
+            instead = Markup("<span>{}</span>").format(joined(others, 3)) if others else ""
             cells.append(heat_cell(answers.kept, answers.n, instead))
         lines.append(
             Markup('<tr><th scope="row">{}</th>{}</tr>').format(language, Markup("").join(cells))
@@ -210,8 +210,8 @@ def _parity_table(suite: str, rows: Sequence[LanguagesRow]) -> Markup:
         if parity := row.parity:
             n, some = parity.items, len(parity.in_some)
             shares = share(parity.in_all / n, n), share(parity.in_none / n, n), share(some / n, n)
-            fails = [f"{each.item} ({listed(each.fails, 6)})" for each in parity.in_some]
-            cells.append((row.variant, *shares, listed(fails, SHOWN) or "–"))
+            fails = [f"{each.item} ({joined(each.fails, 6)})" for each in parity.in_some]
+            cells.append((row.variant, *shares, joined(fails, SHOWN) or "–"))
     if not cells:
         return Markup("")
     intro = f"The same item in several languages, in {suite}: an item is a cluster of cases."

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
+from harness.common import percent
 from harness.reports.sections.base import Figures, Frozen, Key, Section, heat_cell, key_of
-from harness.reports.words import percent
 from harness.results import HaystackCell, Outcome, Result, RunInfo
 
 # The share of hidden facts that a length must keep to count as usable. Hsieh et al. 2024 (RULER)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
+from harness.common import joined, span
 from harness.reports.sections.base import Section, legend, share, table
-from harness.reports.words import listed, span
 from harness.results import NoiseFloor, Result, RunInfo
 
 
@@ -30,7 +30,7 @@ class NoiseSection(Section[NoiseFloor]):
     @classmethod
     def markup(cls, rows: Sequence[NoiseFloor], run: RunInfo) -> Markup:
         """Return an introduction and a table."""
-        who = listed(list(dict.fromkeys(row.variant for row in rows)))
+        who = joined(list(dict.fromkeys(row.variant for row in rows)))
         intro = (
             f"{who} answered every case a second time, not from the store and in another order. "
             "Flips are cases with another outcome the second time: a change of this size says "
@@ -44,7 +44,7 @@ class NoiseSection(Section[NoiseFloor]):
                     row.suite,
                     share(row.flip_rate, row.pairs),
                     span(row.ci),
-                    listed(row.flaky) or "–",
+                    joined(row.flaky) or "–",
                 )
                 for row in rows
             ),

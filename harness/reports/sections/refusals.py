@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
+from harness.common import joined, percent
 from harness.reports.sections.base import Figures, Frozen, Key, Section, judged, key_of
-from harness.reports.words import listed, percent
 from harness.results import Result, RunInfo
 
 SIDE, EDGE = 220.0, 26.0  # of the drawing and of the room around it, in pixels
@@ -126,7 +126,7 @@ def _quadrant(rows: Sequence[RefusalsRow]) -> Markup:
                 '<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="5"/>'
                 '<text class="name" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
             ).format(
-                x, y, x - 9 if left else x + 9, at, "end" if left else "start", listed(at_point, 3)
+                x, y, x - 9 if left else x + 9, at, "end" if left else "start", joined(at_point, 3)
             )
         )
     whole, middle = SIDE + 2 * EDGE, EDGE + SIDE / 2

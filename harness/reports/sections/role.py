@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import fsum
 
+from harness.common import points
 from harness.reports.sections.base import (
     Cell,
     Figures,
@@ -17,7 +18,6 @@ from harness.reports.sections.base import (
     key_of,
     share,
 )
-from harness.reports.words import points
 from harness.results import CheckResult, Result
 
 

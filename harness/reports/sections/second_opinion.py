@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.common import first_of
 from harness.reports.sections.base import (
+    SHOWN,
     Cell,
     Figures,
     Frozen,
     Key,
     TableSection,
-    first_of,
     judged,
     key_of,
     share,
@@ -145,7 +146,7 @@ class SecondOpinionSection(TableSection[SecondOpinionRow]):
                 holds, fails = ("rule", "judge") if found.rule else ("judge", "rule")
                 named.append(f"{found.case}{turn}{repeat} ({holds} holds, {fails} does not)")
             agreement = share(row.agreement, row.n)
-            cells.append((row.suite, row.variant, agreement, kappa, first_of(named) or "–"))
+            cells.append((row.suite, row.variant, agreement, kappa, first_of(named, SHOWN) or "–"))
         head = ("Suite", "Variant", "Agreement", "Cohen's kappa", "Rule and judge disagree")
         return head, cells
 

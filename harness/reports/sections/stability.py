@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import fsum
 
+from harness.common import first_of, percent
 from harness.reports.sections.base import (
+    SHOWN,
     Cell,
     Figures,
     Frozen,
     Key,
     TableSection,
-    first_of,
     key_of,
     share,
 )
-from harness.reports.words import percent
 from harness.results import Outcome, Result
 
 
@@ -127,7 +127,6 @@ class StabilitySection(TableSection[StabilityRow]):
             named = (
                 f"{case.case} ({', '.join(map(str, case.not_passed))})" for case in row.unstable
             )
-            cells.append(
-                (row.suite, row.variant, changes, percent(row.agreement), first_of(named) or "–")
-            )
+            cases = first_of(named, SHOWN) or "–"
+            cells.append((row.suite, row.variant, changes, percent(row.agreement), cases))
         return head, cells

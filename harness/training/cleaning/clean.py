@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.common import InputError, Messages, Problem
-from harness.reports.words import encodable, plural
+from harness.common import InputError, Messages, Problem, encodable, plural
 from harness.training.cleaning.faults import first_fault, leading_script, twins, without_private
 from harness.training.cleaning.values import (
     Cleaned,

@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.common import InputError, Problem, digest, shown
-from harness.reports.words import encodable, plural
+from harness.common import InputError, Problem, digest, encodable, plural, shown
 from harness.suites import Suite
 from harness.training.contamination.index import (
     OWN_WORDS,

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.common import duration, encodable, joined, percent, plural, points
 from harness.config import Settings
 from harness.reports.files import whole_file
 from harness.reports.html.drawing import rate_strip
 from harness.reports.markdown import escaped
 from harness.reports.templates import asset, content_policy, page_style, template
-from harness.reports.words import duration, encodable, listed, percent, plural, points
 from harness.training.repair import report as report_text
 from harness.training.repair.loop import DryRun, report_to_json
 from harness.training.repair.promotion import shown
@@ -37,13 +37,13 @@ _HEADS = ("suite", "cases", "against", "before", "after", "lower bound", "verdic
 
 def headline(report: FixReport) -> str:
     """Return the decision in one sentence."""
-    repaired = listed(report.repaired)
+    repaired = joined(report.repaired)
     if report.decision is RepairDecision.PROMOTED:
         kept = f"no other suite lost {points_of(report.max_drop)}"
         rest = kept if others_of(report) else "no other suite was looked at"
         return f"Promoted: {repaired} repaired, {rest}."
     broken = [row.suite for row in report.suites if row.verdict != "pass"]
-    return f"Rejected: {listed(list(dict.fromkeys(broken))) or 'not judged'}."
+    return f"Rejected: {joined(list(dict.fromkeys(broken))) or 'not judged'}."
 
 
 def others_of(report: FixReport) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from harness.common import duration, encodable, plural
 from harness.reports.terminal import LINE_EVERY, Display
-from harness.reports.words import duration, encodable, plural
 from harness.training.sft.checkpoints import History, Loss
 from harness.training.sft.job import Evaluated, Event, Saved, Started, Stepped, TrainingNote
 
