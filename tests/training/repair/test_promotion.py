@@ -58,9 +58,9 @@ def test_the_second_of_two_loops_cannot_promote(place: AdapterPlace, tmp_path: P
 RACER = """
 import sys
 from pathlib import Path
-from harness.training.repair import Place, promote
+from harness.training.repair import AdapterPlace, promote
 folder, name = Path(sys.argv[1]), sys.argv[2]
-place = Place(folder / "adapters" / "current")
+place = AdapterPlace(folder / "adapters" / "current")
 sys.stdin.read()
 promote(place, folder / f"made-{name}", name, expected="", loop=name, run="r")
 """
