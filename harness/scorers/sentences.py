@@ -29,7 +29,7 @@ _ALWAYS = _set(
 # A name follows, or else a word that begins a sentence.
 _BEFORE_NAME = _set(
     "st sr prof capt lt sgt dept ed eds u.s u.k u.n d.c ph.d b.c a.d "
-    "ud uds ee.uu av avda env ing пр им ul"
+    "ud uds ee.uu av avda env ing пр им ul κ κα"
 )
 # The same, but in small letters they are words or units: 5 ft., 10 ms., "I know the gen."
 _TITLES = _set("rev gen col hon rep sen pres gov mt ft hr fr ms")
@@ -164,11 +164,12 @@ def _is_ordinal(before: str, after: str, small: bool) -> bool:
 # Full stops that need no space behind them, and those of scripts with spaces.
 _WIDE = "。！？｡．"
 _OTHER = "؟۔।॥።፧။៖។჻՞…!?‼⁇⁈⁉"
-_CLOSERS = r"[\"'”’»›)\]）」』】》*_`]*+"
+_CLOSERS = r"[\"'“”’»›)\]）」』】》*_`]*+"
 _END = regex.compile(rf"[{_WIDE}]++{_CLOSERS}|[.{_OTHER}]++{_CLOSERS}(?=\s|$|[{_WIDE}])")
 # A Japanese quotation inside a sentence: 「…？」と言った。
 _QUOTED_GOES_ON = regex.compile(r"[」』]\p{Hiragana}")
-_SMALL = regex.compile(r"\s*[\"'“‘«(\[]*\p{Ll}")
+# "iPhone" may begin a sentence.
+_SMALL = regex.compile(r"\s*[\"'“‘«(\[]*\p{Ll}(?!\p{Lu})")
 _MORE = regex.compile(r"\S")
 _COMPANY = regex.compile(r"\s?(?:Inc|Corp|Co|Ltd|LLC|GmbH|AG|Group|Brands|Mail|News|Japan)\b")
 # A text has capitals if a word begins with one; HTML does not.
@@ -222,6 +223,8 @@ def _ends(block: str, mark: int, end: int, start: int, small: bool) -> bool:
     if block[mark] in _WIDE:
         return not _QUOTED_GOES_ON.match(block, max(end - 1, 0))
     dots = block[mark] == "…" or block[mark : mark + 2] == ".."
+    if dots and block[mark - 1 : mark] in ("[", "("):
+        return False  # left out: [...]
     if _SMALL.match(block, end) and (not small or dots or block[end - 1] not in f".{_OTHER}"):
         return False
     if block[mark] == "!" and _COMPANY.match(block, end):

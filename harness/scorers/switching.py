@@ -297,5 +297,5 @@ def _runs(said: list[str], main: str, known: frozenset[str]) -> Iterator[str]:
 
 def _is_name(words: list[str], function: frozenset[str]) -> bool:
     """Return whether all words with a meaning are capitalised: The Lord of the Rings."""
-    content = [word for word in words if word.lower() not in function]
+    content = [word for word in words if word.lower() not in function and len(word) > 1]
     return bool(content) and words[0][:1].isupper() and all(w[:1].isupper() for w in content)
