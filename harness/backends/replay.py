@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,6 +87,7 @@ class Recording:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._index: dict[RecordedKey, _Place] = {}
+        self._blank: list[int] = []  # lines without a text, of which `null` was made an empty one
         digest, problems = hashlib.sha256(), []
         for line, offset, raw in _lines(path):
             digest.update(raw)
@@ -99,6 +101,16 @@ class Recording:
     def variants(self) -> tuple[str, ...]:
         """Return the variants with an answer, in the order in which they appear."""
         return tuple(dict.fromkeys(key.variant for key in self._index))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say how many rows have `null` for a text, and what was made of it."""
+        if not self._blank:
+            return ()
+        rows = _counted(len(self._blank), "row")
+        line = f"line {self._blank[0]}"
+        where = line if len(self._blank) == 1 else f"first in {line}"
+        return (f"{self.path.name}: {rows} with null for a text, read as an empty answer: {where}",)
 
     def row(self, case: str, variant: str, repeat: int = 0) -> RecordedRow | None:
         """Return the row of these, or None."""
@@ -153,7 +165,10 @@ class Recording:
         """Take one row into the index; return what is wrong with it."""
         where = (str(self.path), line)
         try:
-            value = json.loads(raw.rstrip(b"\r\n"))
+            value = json.loads(raw.rstrip(b"\r\n"), object_pairs_hook=_once)
+        except _RepeatedKeyError as error:
+            hint = "which of them counts is nowhere written: keep one"
+            return [Problem(f"the key {error.args[0]!r} stands twice", *where, hint=hint)]
         except json.JSONDecodeError as error:
             return [Problem(f"is not JSON: {error.msg}", *where, error.colno)]
         except UnicodeDecodeError:
@@ -168,8 +183,21 @@ class Recording:
             named = f"case {key.case!r}, variant {key.variant!r}, repeat {key.repeat}"
             first = f"first in line {self._index[key].line}"
             return [Problem(f"{named} is recorded twice", *where, found=first)]
+        if not row.broken and None in (value.get("response", ""), *value.get("responses", ())):
+            self._blank.append(line)
         self._index[key] = _Place(offset, line, None if row.broken else len(row.responses))
         return []
+
+
+class _RepeatedKeyError(ValueError):
+    """An object has the key twice; readers differ in which of the values they keep."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _RepeatedKeyError(Counter(key for key, _ in pairs).most_common(1)[0][0])
+    return found
 
 
 def recorded_variants(path: Path) -> tuple[str, ...]:
@@ -207,7 +235,11 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
 def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     for name, content in value.items():
-        if name in _FIELDS and not _fits(content, _FIELDS[name][0]):
+        if name in ("response", "responses") and _is_null(content):
+            if _holds_call(value):
+                reason = f"{name!r} is null, and the row holds a call of a tool"
+                yield Problem(reason, expected="a text: calls are not scored")
+        elif name in _FIELDS and not _fits(content, _FIELDS[name][0]):
             yield Problem(f"{name!r} is wrong", found=_short(content), expected=_FIELDS[name][1])
         elif name not in _KNOWN and (meant := nearest(name, _FIELDS)):
             yield Problem(f"key {name!r} is not known", did_you_mean=meant)
@@ -222,6 +254,23 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     if isinstance(variant, str) and not NAME.fullmatch(variant):
         allowed = "letters, digits, '_', '.', '-'"
         yield Problem(f"variant name {variant!r} is not allowed", expected=allowed)
+
+
+def _is_null(content: object) -> bool:
+    """Return whether a text is null, which exporters write for an answer without any."""
+    if not isinstance(content, list):
+        return content is None
+    return None in content and all(item is None or isinstance(item, str) for item in content)
+
+
+def _holds_call(value: Mapping[str, Any]) -> bool:
+    """Return whether the row, or one of its steps, holds the call of a tool."""
+    steps = value.get("steps")
+    parts = [value, *(steps if isinstance(steps, list) else [])]
+    return any(bool(part.get(key)) for part in parts if isinstance(part, Mapping) for key in _CALLS)
+
+
+_CALLS = ("call", "calls", "tool_call", "tool_calls", "function_call")
 
 
 def _renamed(wanted: str, value: Mapping[str, Any]) -> str:
@@ -247,7 +296,7 @@ def _row(value: Mapping[str, Any]) -> RecordedRow:
     reason = value.get("reason") or "no reason is recorded"
     return RecordedRow(
         key=RecordedKey(value["case"], value.get("variant", BASE), value.get("repeat", 0)),
-        responses=tuple(responses),
+        responses=tuple(text or "" for text in responses),
         broken=f"recorded without an answer: {reason}" if _is_broken(value) else "",
         finish_reason=value.get("finish_reason") or "stop",
         prompt_tokens=value.get("prompt_tokens"),
@@ -283,6 +332,11 @@ class ReplayBackend(Backend):
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what was made of rows without a text."""
+        return self.recording.notes
 
     def environment(self, variant: Variant) -> Environment:
         """Return the same for two files: which it was is in the fingerprint."""

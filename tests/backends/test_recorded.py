@@ -81,8 +81,8 @@ WRONG = [
     ("{}", "FILE:1: 'case' is missing\n  found: an empty object\n"
            "FILE:1: 'response' is missing\n  found: an empty object"),
     ('{"case": 7, "response": "x"}', "FILE:1: 'case' is wrong\n  found: 7\n  expected: a text"),
-    ('{"case": "a", "response": null}',
-     "FILE:1: 'response' is wrong\n  found: null\n  expected: a text"),
+    ('{"case": "a", "response": 7}',
+     "FILE:1: 'response' is wrong\n  found: 7\n  expected: a text"),
     ('{"case": "a", "responses": ["x", 1]}',
      'FILE:1: \'responses\' is wrong\n  found: ["x", 1]\n  expected: a list of texts'),
     ('{"case": "a", "response": "x", "repeat": true}',
@@ -192,3 +192,44 @@ def test_rows_that_fit_pass(file: Path) -> None:
     write(file, {"case": "a", "response": "x"}, {"case": "b", "responses": ["x", "y"]})
 
     check_rows(file, {"a": 1, "b": 2, "not_recorded": 1}, ("base",))
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('{"case": "a", "response": "x", "response": "y"}', "response"),
+        ('{"case": "a", "case": "b", "response": "x"}', "case"),
+        ('{"case": "a", "response": "x", "own": {"n": 1, "n": 2}}', "n"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(line: str, key: str, file: Path) -> None:
+    with pytest.raises(InputError, match=f"the key '{key}' stands twice") as caught:
+        Recording(write(file, {"case": "z", "response": "x"}, line))
+
+    assert [problem.line for problem in caught.value.problems] == [2]
+
+
+def test_null_for_a_text_is_an_empty_answer_with_a_note(file: Path) -> None:
+    rows = [{"case": f"c{number}", "response": None} for number in range(30)]
+    recording = Recording(write(file, *rows, {"case": "a", "responses": ["x", None]}))
+
+    assert recording.row("c3", "base").responses == ("",)  # type: ignore[union-attr]
+    assert recording.row("a", "base").responses == ("x", "")  # type: ignore[union-attr]
+    note = "answers.jsonl: 31 rows with null for a text, read as an empty answer: first in line 1"
+    assert recording.notes == (note,)
+
+
+def test_null_beside_steps_without_a_call_is_an_empty_answer(file: Path) -> None:
+    row = {"case": "a", "response": None, "steps": [{"text": "hm", "tool_calls": []}]}
+
+    assert Recording(write(file, row)).row("a", "base").responses == ("",)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("more", [{"steps": [{"tool_calls": [{}]}]}, {"tool_calls": [{"id": 1}]}])
+def test_null_beside_a_call_is_refused(more: dict[str, Any], file: Path) -> None:
+    with pytest.raises(InputError, match="'response' is null, and the row holds a call of a tool"):
+        Recording(write(file, {"case": "a", "response": None, **more}))
+
+
+def test_texts_have_no_note(file: Path) -> None:
+    assert Recording(write(file, {"case": "a", "response": ""})).notes == ()
