@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, given_settings, new_command
 from harness.common.console import Terminal
-from harness.config import Settings, find_root, load_typed, said_in
+from harness.config import Settings, find_root, load_typed, project_path
 
 if TYPE_CHECKING:
     from harness.results import Verdict
@@ -62,7 +62,7 @@ def read_settings(arguments: argparse.Namespace, **fixed: Any) -> Settings:
 
 def typed_path(settings: Settings, text: str) -> Path:
     """A path of the command line that is no option of the settings, as the project says it."""
-    return Path(said_in(Path.cwd(), text, settings.root))
+    return Path(project_path(Path.cwd(), text, settings.root))
 
 
 def _run(settings: Settings, named: list[str]) -> int:

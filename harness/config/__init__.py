@@ -1,6 +1,6 @@
 """Options, declared once, and the rules for paths and selected suites."""
 
-from harness.config.paths import Form, Said, Value, said_in
+from harness.config.paths import Form, PathValue, TypedPaths, project_path
 from harness.config.selection import is_suite, load_selected, select_files
 from harness.config.settings import (
     JudgeSettings,
@@ -20,9 +20,9 @@ from harness.config.yaml_settings import read_config
 __all__ = [
     "Form",
     "JudgeSettings",
-    "Said",
+    "PathValue",
     "Settings",
-    "Value",
+    "TypedPaths",
     "VariantSettings",
     "configured",
     "engine_arguments",
@@ -33,8 +33,8 @@ __all__ = [
     "load_selected",
     "load_settings",
     "load_typed",
+    "project_path",
     "read_config",
-    "said_in",
     "select_files",
     "where_to_set",
 ]

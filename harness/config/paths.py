@@ -15,8 +15,8 @@ Form = Literal["input", "output", "model", "adapter", "variant", "baseline"]
 Kind = Literal["", "file", "output", "run", "adapter", "model"]
 
 
-def said_in(folder: Path, text: str | Path, root: Path) -> str:
-    """The path `text`, said in `folder`, as the project at `root` writes it.
+def project_path(folder: Path, text: str | Path, root: Path) -> str:
+    """Return the path `text`, typed in `folder`, as the project at `root` writes it.
 
     Relative to the root where it lies below, absolute elsewhere. An absolute path, and what was
     said in the root itself, stays as it was written.
@@ -29,7 +29,7 @@ def said_in(folder: Path, text: str | Path, root: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class PathValue:
     """An option's value: a path, what it names, and the text around it."""
 
     head: str
@@ -38,12 +38,12 @@ class Value:
     kind: Kind = ""
 
     def with_path(self, path: str) -> str:
-        """The value as it is written, with this path in it."""
+        """Return the value as it is written, with this path in it."""
         return f"{self.head}{path}{self.tail}"
 
 
-def parse_value(form: Form, text: str) -> Value:
-    """The path in an option of this form; none where a name or something wrong was given.
+def parse_value(form: Form, text: str) -> PathValue:
+    """Find the path in an option of this form; none where a name or something wrong was given.
 
     `adapter`: NAME=DIR or DIR. `variant`: NAME=adapter:DIR or NAME=model:DIR. `baseline`:
     FILE.json, or the folder of a run, which has a slash, perhaps with :VARIANT.
@@ -51,22 +51,28 @@ def parse_value(form: Form, text: str) -> Value:
     if form == "adapter":
         name, equals, target = text.partition("=")
         head, target = (name + equals, target) if equals else ("", text)
-        return Value(head, target, kind="adapter")
+        return PathValue(head, target, kind="adapter")
     if form == "variant":
         head, colon, target = text.partition(":")
         kind = head.rpartition("=")[2]
         known: dict[str, Kind] = {"adapter": "adapter", "model": "model"}
-        return Value(head + colon, target, kind=known[kind]) if kind in known else Value(text, "")
+        return (
+            PathValue(head + colon, target, kind=known[kind])
+            if kind in known
+            else PathValue(text, "")
+        )
     if form == "baseline" and not text.endswith(".json"):
         folder, colon, variant = text.partition(":")
-        return Value("", folder, colon + variant, "run") if "/" in folder else Value(text, "")
+        return (
+            PathValue("", folder, colon + variant, "run") if "/" in folder else PathValue(text, "")
+        )
     kinds: dict[Form, Kind] = {"output": "output", "model": "model"}
-    return Value("", text, kind=kinds.get(form, "file"))
+    return PathValue("", text, kind=kinds.get(form, "file"))
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """Paths that were said in `folder`, for the project at `root`.
+class TypedPaths:
+    """Paths that were typed in `folder`, or in a file there, for the project at `root`.
 
     `names`: to the engine, models and adapters are names, unless there is a directory.
     """
@@ -76,12 +82,12 @@ class Said:
     names: bool = False
 
     def option(self, form: Form, text: str) -> str:
-        """An option's value, with its path as the project writes it."""
+        """Return an option's value, with its path as the project writes it."""
         value = parse_value(form, text)
         return value.with_path(self.place(value)) if value.path else text
 
-    def place(self, value: Value) -> str:
-        """The path of a value; a model's or adapter's name where it is none.
+    def place(self, value: PathValue) -> str:
+        """Return the path of a value; a model's or adapter's name where it is none.
 
         A model that is only found from the root is none here: it is said to be missing, and not
         loaded from where nobody named it.
@@ -91,4 +97,4 @@ class Said:
         in_root = not self.names and (self.root / value.path).exists()
         if nameable and not here and not in_root:
             return value.path
-        return said_in(self.folder, value.path, self.root)
+        return project_path(self.folder, value.path, self.root)

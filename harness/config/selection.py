@@ -17,7 +17,7 @@ from harness.suites.load import SUFFIXES, not_there, yaml_below
 
 
 def is_suite(path: Path, named: Sequence[Path], settings: Settings) -> bool:
-    """Whether this file is collected, when the command line names `named`."""
+    """Return whether this file is collected, when the command line names `named`."""
     if path.suffix not in SUFFIXES:
         return False
     path = path.resolve()
@@ -29,13 +29,13 @@ def is_suite(path: Path, named: Sequence[Path], settings: Settings) -> bool:
 def load_selected(
     named: Sequence[str], settings: Settings, *, beside: Sequence[Suite] = ()
 ) -> tuple[Suite, ...]:
-    """The suites that the command line means, loaded; `beside` are loaded already."""
+    """Load the suites that the command line means; `beside` are loaded already."""
     files = select_files(named, settings)
     return load_suites(files, beside=beside, modules=settings.modules)
 
 
 def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
-    """The suite files that the command line means; without a name, those configured."""
+    """Return the suite files that the command line means; without a name, those configured."""
     starts = [Path(name) for name in named] or [settings.path(name) for name in settings.suites]
     if not starts:
         configure = where_to_set(settings, 'suites = ["suites"]')
@@ -50,8 +50,14 @@ def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
         raise InputError(*map(not_there, missing))
     others = [start for start in starts if start.is_file() and start.suffix not in SUFFIXES]
     if others:
-        raise InputError(*map(_no_suite, others))
-    files = [file for start in starts for file in _below(start, starts, settings)]
+        wanted = "a .yaml or .yml file"
+        raise InputError(
+            *(Problem("not a suite file", path.as_posix(), expected=wanted) for path in others)
+        )
+    files: list[Path] = []
+    for start in starts:
+        below = [start] if start.is_file() else yaml_below(start)
+        files += (path for path in below if path == start or is_suite(path, starts, settings))
     if not files:
         raise InputError(
             Problem(
@@ -61,13 +67,3 @@ def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
             )
         )
     return tuple(dict.fromkeys(files))
-
-
-def _no_suite(path: Path) -> Problem:
-    return Problem("not a suite file", path.as_posix(), expected="a .yaml or .yml file")
-
-
-def _below(start: Path, named: Sequence[Path], settings: Settings) -> list[Path]:
-    if start.is_file():
-        return [start]
-    return [path for path in yaml_below(start) if is_suite(path, named, settings)]

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.backends import Models, models_of
 from harness.common import InputError, Problem, Sampling, nearest
 from harness.common.toml_positions import Loc, find_place
-from harness.config.paths import Form, Kind, Said, Value, parse_value
+from harness.config.paths import Form, Kind, TypedPaths, parse_value
 from harness.scorers import DEFAULT_TAGS, Tag
 
 # Options that say how long, how often and whereto, and not who is asked.
@@ -164,11 +164,11 @@ class Settings(BaseModel):
     )
 
     def path(self, relative: str | Path) -> Path:
-        """A path of the configuration, from the working directory."""
+        """Return a path of the configuration, from the working directory."""
         return self.root / os.path.expanduser(relative)
 
     def model_path(self, name: str, backend: str | None = None) -> str:
-        """A model's directory as a path; any other name as it is, for the engine to look up.
+        """Return a model's directory as a path; any other name as it is, for the engine.
 
         It looks it up from the working directory, so a name that is a directory there and none of
         the project's is no name either.
@@ -178,12 +178,25 @@ class Settings(BaseModel):
 
 
 def engine_arguments(settings: Settings) -> dict[str, Any]:
-    """What the engine is told beside the options it shares with others; the command line wins."""
-    return {**settings.engine_args, **dict(map(_engine_argument, settings.engine_arg))}
+    """Return what the engine is told beside the options it shares with others.
+
+    The command line wins over the configuration. Raises InputError for an argument that is none.
+    """
+    found = dict(settings.engine_args)
+    for text in settings.engine_arg:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            what = f"--engine-arg {text!r} is not understood"
+            raise InputError(Problem(what, expected="KEY=VALUE"))
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
 
 
 def flags() -> Iterator[tuple[str, Flag, str]]:
-    """Field name, flag and help of every option, in order."""
+    """Yield field name, flag and help of every option, in order."""
     for name, field in Settings.model_fields.items():
         for item in field.metadata:
             if isinstance(item, Flag):
@@ -191,7 +204,7 @@ def flags() -> Iterator[tuple[str, Flag, str]]:
 
 
 def given_options(settings: Settings) -> tuple[str, ...]:
-    """The command line's words for who is asked and by what: all that is not the default."""
+    """Return the command line's words for who is asked and by what: all that is not the default."""
     words: list[str] = []
     for name, flag, _ in flags():
         value, usual = getattr(settings, name), Settings.model_fields[name].default
@@ -203,9 +216,9 @@ def given_options(settings: Settings) -> tuple[str, ...]:
 
 
 def load_settings(root: Path, given: Mapping[str, Any] | None = None) -> Settings:
-    """Settings of the project at `root`; `given` are options on top, with paths as written there.
+    """Read the settings of the project at `root`; `given` are options on top, with its paths.
 
-    Those of a command line are relative to where it was typed: `typed_options.load_typed`.
+    Those of a command line are relative to where it was typed: see `load_typed`.
     """
     path, table, place = _configuration(root)
     try:
@@ -220,33 +233,23 @@ def load_settings(root: Path, given: Mapping[str, Any] | None = None) -> Setting
 
 
 def find_root(start: Path) -> Path:
-    """The nearest folder at or above `start` with a configuration; `start` where there is none."""
+    """Find the nearest folder at or above `start` with a configuration; else return `start`."""
     return next(filter(configured, (start, *start.parents)), start)
 
 
 def configured(folder: Path) -> bool:
-    """Whether this folder has a configuration of the harness."""
+    """Return whether this folder has a configuration of the harness."""
     return (folder / "harness.toml").is_file() or bool(_configuration(folder)[1])
 
 
 def where_to_set(settings: Settings, line: str) -> str:
-    """How a message tells the user to configure `line`: in the file that is there."""
+    """Say where the user should configure `line`: in the file that is there."""
     own, shared = settings.path("harness.toml"), settings.path("pyproject.toml")
     if own.is_file():
         return f"{line} at the top of {own}"
     if configured(settings.root):
         return f"{line} under [tool.harness] in {shared}"
     return f"{line} in {own}, which `harness init` writes"
-
-
-def _engine_argument(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise InputError(Problem(f"--engine-arg {text!r} is not understood", expected="KEY=VALUE"))
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 def _configuration(root: Path) -> tuple[Path, dict[str, Any], Loc]:
@@ -309,81 +312,65 @@ _WHAT: Mapping[Kind, str] = {
     "adapter": "directory",
     "model": "directory",
 }
-_MEND: Mapping[Kind, str] = {
+_HINTS: Mapping[Kind, str] = {
     "adapter": "give the directory with adapter_config.json and adapter_model.safetensors",
     "model": "give the directory with config.json and *.safetensors",
 }
 
 
 def load_typed(root: Path, given: Mapping[str, Any], here: Path) -> Settings:
-    """Settings of the project at `root` with options on top that were typed in the folder `here`.
+    """Read the settings of the project at `root`, with options on top, typed in the folder `here`.
 
     Raises InputError for what is wrong in the configuration or in the options, and for all paths
-    on the command line that lead nowhere.
+    among the options that lead nowhere.
     """
     settings = load_settings(root, given)
-    models = models_of(settings.backend)
-    said = Said(here, root, models is Models.NAMES)
+    paths = TypedPaths(here, root, models_of(settings.backend) is Models.NAMES)
     changes: dict[str, Any] = {}
     problems: list[Problem] = []
-    for name, flag, values in _typed(settings, given):
-        problems += _missing(said, models, flag, values)
-        located = tuple(said.option(flag.holds, value) for value in values if flag.holds)
+    for name, flag, _ in flags():
+        if given.get(name) is None or not flag.holds:
+            continue
+        value = getattr(settings, name)
+        texts = value if flag.repeat else (str(value),)
+        for text in texts:
+            problems += _missing(paths, models_of(settings.backend), flag.name, flag.holds, text)
+        located = tuple(paths.option(flag.holds, text) for text in texts)
         changes[name] = located if flag.repeat else located[0]
     if problems:
         raise InputError(*problems)
     return Settings.model_validate({**dict(settings), **changes})
 
 
-def _typed(
-    settings: Settings, given: Mapping[str, Any]
-) -> Iterator[tuple[str, Flag, tuple[str, ...]]]:
-    """The options with paths that were given, and their values."""
-    for name, flag, _ in flags():
-        if name in given and flag.holds:
-            value = getattr(settings, name)
-            yield name, flag, value if flag.repeat else (str(value),)
+def _missing(
+    paths: TypedPaths, models: Models, option: str, form: Form, text: str
+) -> Iterator[Problem]:
+    """What is wrong where nothing but a path can be meant, one that is read, and it is not there.
 
-
-def _missing(said: Said, models: Models, flag: Flag, values: tuple[str, ...]) -> Iterator[Problem]:
-    for text in values:
-        value = parse_value(flag.holds, text) if flag.holds else Value(text, "")
-        if value.path and _must_be_there(said, models, value):
-            place = os.path.abspath(said.folder / os.path.expanduser(value.path))
-            if not os.path.exists(place):
-                yield _nothing_at(place, said, f"{flag.name} {text}", value)
-
-
-def _must_be_there(said: Said, models: Models, value: Value) -> bool:
-    """Whether nothing but a path can be meant, and one that is read."""
+    It says where was looked, and what is meant if that is seen: the same path from the root of the
+    project, or a file beside it with its ending and nearly its name.
+    """
+    value = parse_value(form, text)
     if value.kind == "adapter":
-        return models is Models.DIRECTORIES and not glob.has_magic(value.path)
-    if value.kind == "model":
-        return said.place(value) != value.path
-    return value.kind in ("file", "run")
-
-
-def _nothing_at(place: str, said: Said, typed: str, value: Value) -> Problem:
-    """What was typed, where it was looked for, and what is meant if it is seen."""
-    meant = _from_root(said, value.path) or _beside(place, value.path)
-    return Problem(
-        f"{typed}: there is no such {_WHAT[value.kind]}",
+        read = models is Models.DIRECTORIES and not glob.has_magic(value.path)
+    elif value.kind == "model":
+        read = paths.place(value) != value.path
+    else:
+        read = value.kind in ("file", "run")
+    place = os.path.abspath(paths.folder / os.path.expanduser(value.path))
+    if not value.path or not read or os.path.exists(place):
+        return
+    from_root = os.path.abspath(paths.root / value.path)
+    folder, name = os.path.split(place)
+    ending = os.path.splitext(name)[1]
+    around = os.listdir(folder) if os.path.isdir(folder) else []
+    close = nearest(name, [other for other in around if os.path.splitext(other)[1] == ending])
+    meant = os.path.join(os.path.dirname(value.path), close) if close else ""
+    if os.path.exists(from_root):
+        meant = os.path.relpath(from_root, paths.folder)
+    yield Problem(
+        f"{option} {text}: there is no such {_WHAT[value.kind]}",
         found=f"nothing at {place}",
         did_you_mean=value.with_path(meant) if meant else "",
-        hint="" if meant else _MEND.get(value.kind, ""),
+        hint="" if meant else _HINTS.get(value.kind, ""),
     )
-
-
-def _from_root(said: Said, path: str) -> str:
-    """The same file as it is typed here, where it is there from the root of the project."""
-    other = os.path.abspath(said.root / path)
-    return os.path.relpath(other, said.folder) if os.path.exists(other) else ""
-
-
-def _beside(place: str, path: str) -> str:
-    """What stands beside the place that leads nowhere, with its ending and nearly its name."""
-    folder, name = os.path.split(place)
-    around = os.listdir(folder) if os.path.isdir(folder) else []
-    ending = os.path.splitext(name)[1]
-    close = nearest(name, [other for other in around if os.path.splitext(other)[1] == ending])
-    return os.path.join(os.path.dirname(path), close) if close else ""

@@ -15,7 +15,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def read_config(path: Path, model: type[M], **given: Any) -> M:
-    """The file as this model; `given` settings win over those in it. Raises InputError."""
+    """Read the file as this model; `given` settings win over those in it. Raises InputError."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import __version__
 from harness.backends import Backend
 from harness.common import JsonValue, VariantRole
-from harness.config import Settings, given_options, said_in
+from harness.config import Settings, given_options, project_path
 from harness.evaluation.executor import Counts
 from harness.evaluation.judges import describe_judges
 from harness.evaluation.keys import describe_variant
@@ -90,7 +90,7 @@ def _suite_info(settings: Settings, suite: Suite, plan: Plan) -> SuiteInfo:
     return SuiteInfo(
         name=suite.name,
         category=suite.category,
-        path=said_in(Path.cwd(), suite.path, settings.root),
+        path=project_path(Path.cwd(), suite.path, settings.root),
         description=suite.description,
         gate=suite.gate,
         cases=len(suite.cases),

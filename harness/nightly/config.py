@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.backends import Models, models_of
-from harness.config import Form, Said, Settings, Value, VariantSettings, read_config
+from harness.config import Form, PathValue, Settings, TypedPaths, VariantSettings, read_config
 from harness.results import Verdict
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -81,10 +81,10 @@ def load_config(path: Path, settings: Settings | None = None) -> NightlyConfig:
     if settings is None:
         return config
     names = models_of(settings.backend) is Models.NAMES
-    return config.model_copy(update=_located(config, Said(path.parent, settings.root, names)))
+    return config.model_copy(update=_located(config, TypedPaths(path.parent, settings.root, names)))
 
 
-def _located(config: NightlyConfig, said: Said) -> dict[str, Any]:
+def _located(config: NightlyConfig, said: TypedPaths) -> dict[str, Any]:
     """The fields that hold paths, as the project says them."""
     markdown = _path(said, config.alerts.markdown)
     return {
@@ -98,23 +98,23 @@ def _located(config: NightlyConfig, said: Said) -> dict[str, Any]:
     }
 
 
-def _variant(said: Said, variant: NightlyVariant) -> NightlyVariant:
+def _variant(said: TypedPaths, variant: NightlyVariant) -> NightlyVariant:
     changes = {
         "model": _option(said, "model", variant.model),
-        "adapter": variant.adapter and said.place(Value("", variant.adapter, kind="adapter")),
+        "adapter": variant.adapter and said.place(PathValue("", variant.adapter, kind="adapter")),
         "chat_template": _option(said, "input", variant.chat_template),
         "suites": _paths(said, variant.suites),
     }
     return variant.model_copy(update=changes)
 
 
-def _option(said: Said, form: Form, text: str | None) -> str | None:
+def _option(said: TypedPaths, form: Form, text: str | None) -> str | None:
     return said.option(form, text) if text else text
 
 
-def _paths(said: Said, texts: tuple[str, ...]) -> tuple[str, ...]:
+def _paths(said: TypedPaths, texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(said.option("input", text) for text in texts)
 
 
-def _path(said: Said, path: Path | None) -> Path | None:
+def _path(said: TypedPaths, path: Path | None) -> Path | None:
     return Path(said.option("output", str(path))) if path else None

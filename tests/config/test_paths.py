@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.config import Form, Said, said_in
+from harness.config import Form, TypedPaths, project_path
 from harness.config.paths import parse_value
 
 ROOT = Path("/project")
@@ -30,20 +30,20 @@ PATHS = st.lists(STEPS, min_size=1, max_size=5).map("/".join)
     ],
 )
 def test_a_path_is_said_as_the_project_writes_it(folder: str, text: str, said: str) -> None:
-    assert said_in(Path(folder), text, ROOT) == said
+    assert project_path(Path(folder), text, ROOT) == said
 
 
 def test_a_home_is_no_folder_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
 
-    assert said_in(Path("/project/sub"), "~/new", ROOT) == "/home/ann/new"
+    assert project_path(Path("/project/sub"), "~/new", ROOT) == "/home/ann/new"
 
 
 @given(PATHS, PATHS)
 def test_what_is_said_leads_to_the_same_place(below: str, text: str) -> None:
     folder = ROOT / below
 
-    said = said_in(folder, text, ROOT)
+    said = project_path(folder, text, ROOT)
 
     assert os.path.normpath(ROOT / said) == os.path.normpath(folder / text)
 
@@ -69,26 +69,26 @@ def test_what_is_said_leads_to_the_same_place(below: str, text: str) -> None:
 def test_the_path_in_an_option_is_found_and_names_are_left_alone(
     form: Form, text: str, said: str
 ) -> None:
-    assert Said(ROOT / "sub", ROOT).option(form, text) == said
-    assert Said(ROOT, ROOT).option(form, text) == text
+    assert TypedPaths(ROOT / "sub", ROOT).option(form, text) == said
+    assert TypedPaths(ROOT, ROOT).option(form, text) == text
 
 
 def test_a_model_is_a_directory_where_there_is_one(tmp_path: Path) -> None:
     (tmp_path / "sub/mine").mkdir(parents=True)
     (tmp_path / "theirs").mkdir()
 
-    said = Said(tmp_path / "sub", tmp_path)
+    said = TypedPaths(tmp_path / "sub", tmp_path)
 
     assert said.option("model", "mine") == "sub/mine"
     assert said.option("variant", "new=model:mine") == "new=model:sub/mine"
     assert said.option("model", "theirs") == "sub/theirs"  # which is missing: nobody said ../theirs
-    assert Said(tmp_path / "sub", tmp_path, names=True).option("model", "theirs") == "theirs"
+    assert TypedPaths(tmp_path / "sub", tmp_path, names=True).option("model", "theirs") == "theirs"
 
 
 def test_an_adapter_of_a_server_is_a_name_unless_it_is_a_directory(tmp_path: Path) -> None:
     (tmp_path / "sub/mine").mkdir(parents=True)
 
-    said = Said(tmp_path / "sub", tmp_path, names=True)
+    said = TypedPaths(tmp_path / "sub", tmp_path, names=True)
 
     assert said.option("adapter", "new=served") == "new=served"
     assert said.option("adapter", "new=mine") == "new=sub/mine"

@@ -20,7 +20,7 @@ from pydantic import (
 
 from harness.common import InputError, Problem
 from harness.common.yaml_positions import Document, read_document
-from harness.config import Said, read_config
+from harness.config import TypedPaths, read_config
 from harness.training.rows.files import parse_spec
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -189,7 +189,7 @@ def load_train_config(path: Path, **given: Any) -> TrainConfig:
     `InputError` for all that is wrong.
     """
     config = read_config(path, TrainConfig, **given)
-    said = Said(path.parent, Path())
+    said = TypedPaths(path.parent, Path())
     changes: dict[str, Any] = {
         "model": said.option("model", config.model),
         "output": Path(said.option("output", str(config.output))),
@@ -200,7 +200,7 @@ def load_train_config(path: Path, **given: Any) -> TrainConfig:
     return config.model_copy(update={**changes, **{key: getattr(config, key) for key in given}})
 
 
-def _located(said: Said, file: DataFile) -> DataFile:
+def _located(said: TypedPaths, file: DataFile) -> DataFile:
     return file.model_copy(update={"path": Path(said.option("input", str(file.path)))})
 
 
