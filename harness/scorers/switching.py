@@ -132,10 +132,10 @@ _EXAMPLE = regex.compile(
 _STOCK = regex.compile(
     r"(?i)^\W*(?:(?:i\s+)?hope\s+(?:this|that|it|you)\b|let\s+me\s+know\b|feel\s+free\b"
     r"|(?:i(?:'|’)m\s+|i\s+am\s+)?(?:happy|glad|here)\s+to\s+(?:help|assist)|thank\s+you\b|you(?:'|’)re\s+welcome"
-    r"|(?:have|enjoy)\s+(?:a|an|your|the)\s|good\s+luck\W*$|best\s+(?:regards|wishes)\b|kind\s+regards\b"
+    r"|(?:have|enjoy)\s+(?:a|an|your|the)\s|best\s+(?:regards|wishes)\b|kind\s+regards\b"
     r"|(?:sure|certainly|of\s+course|absolutely|okay)\b[,!.]?\s*(?:here|i|let|the|this|$|\W*$)"
     r"|here(?:'|’)?s?\s+(?:is|are|a|an|the|you)\b|is\s+there\s+anything\b|if\s+you\s+(?:have|need|want)\b"
-    r"|please\s+(?:let|note|feel)\b|in\s+(?:conclusion|summary)\b|note\s+that\b|great\s+question\b)"
+    r"|please\s+(?:let|note|feel)\b|in\s+(?:conclusion|summary)\b|note\s+that\b|(?:good|great|excellent)\s+(?:question|luck|job|point)\b|enjoy\W*$|cheers\W*$)"
 )
 _ENDS = regex.compile(r"[.!?…]\W*$")
 # A sentence shorter than this, or one that the detectors are less sure of, may be a row of names.

@@ -98,6 +98,19 @@ ASKED = [
         True,
     ),
     ("zh", "你好吗用英语怎么说？", "可以说 how are you doing today。", True),
+    ("es", "Traduce al inglés: la casa es roja.", "Traducción: The house is red.", True),
+    (
+        "de",
+        "Wie heißt „Das Wetter ist schön“ auf Englisch?",
+        "Auf Englisch heißt das: The weather is nice.",
+        True,
+    ),
+    (
+        "en",
+        "Translate into German: I would like a coffee, please.",
+        "Ich hätte gern einen Kaffee, bitte.",
+        True,
+    ),
     ("es", "Respóndeme, please: what is new?", "Claro, con gusto. Hope this helps!", False),
 ]
 
