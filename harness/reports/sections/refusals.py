@@ -46,7 +46,8 @@ class RefusalSection(Section[RefusalsRow]):
         """Count every check that says how an answer reads: refuses, partial or complies."""
         for check in result.checks if judged(result) else ():
             label = check.detail.get("label")
-            if check.check in ("refuses", "complies") and label is not None:
+            known = label is not None and check.passed is not None
+            if check.check in ("refuses", "complies") and known:
                 wrong = not check.passed and (check.check == "refuses" or label != "complies")
                 kinds = self._wrong.setdefault(key_of(result), {"refuses": [], "complies": []})
                 kinds[check.check].append(wrong)
