@@ -2,7 +2,7 @@
 
 from harness.common.canonical import JsonValue, canonical_json, digest, flat_dict
 from harness.common.errors import HarnessError, InputError, MachineryError, Problem, nearest
-from harness.common.files import alone, demand_writable
+from harness.common.files import alone, demand_writable, whole_file
 from harness.common.garbage import no_collection, rare_collection
 from harness.common.limits import (
     ANSWER_CHARS,
@@ -91,4 +91,5 @@ __all__ = [
     "rare_collection",
     "shown",
     "span",
+    "whole_file",
 ]

@@ -1,11 +1,13 @@
-"""Work that only one process at a time may do."""
+"""Files that are written whole or not at all, and work that only one process may do at a time."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from filelock import FileLock, Timeout
 
@@ -49,3 +51,22 @@ def demand_writable(directory: Path, hint: str) -> None:
         raise InputError(
             Problem("nothing can be written here", str(directory), found=found, hint=hint)
         ) from None
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """Open a text file that appears under its name only when all of it is on the disk.
+
+    A full disk, or a process that is killed, leaves the old file as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise

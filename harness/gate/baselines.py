@@ -7,20 +7,17 @@ over all of it tells an edited or truncated file from a whole one.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.common import InputError, JsonValue, Problem, digest, nearest, plural
-from harness.gate.pairs import Items, Ledger, collect, renamed
+from harness.common import InputError, JsonValue, Problem, digest, nearest, plural, whole_file
+from harness.gate.pairs import Ledger, collect, renamed
 from harness.results import (
     Outcome,
     Result,
     RunInfo,
-    SuiteInfo,
     VariantInfo,
     run_from_json,
     run_to_json,
@@ -46,7 +43,7 @@ class Baseline:
         return self.info.variants[0]
 
     def named(self, name: str) -> Iterator[Result]:
-        """The results under another variant's name: a run may have a variant of this name."""
+        """Yield the results under another variant's name: a run may have a variant of this name."""
         return renamed(self.results, name)
 
 
@@ -59,19 +56,77 @@ def save_baseline(
     InputError, and writes nothing, for a run that is unfinished, partial or full of errors, for a
     baseline that did not answer in it, and where the file cannot be written.
     """
-    chosen = _chosen(path, info, variant)
-    rows = [result for result in results if result.variant == chosen.name]
-    problems = flaws(info, chosen.name, collect(rows))
+    by_name = {each.name: each for each in info.answered}
+    default = info.baseline if info.baseline in by_name else None
+    name = variant or default or (next(iter(by_name)) if len(by_name) == 1 else "")
+    if name not in by_name:
+        raise InputError(replace(_no_choice(info, name, by_name), path=str(path)))
+    rows = [result for result in results if result.variant == name]
+    problems = flaws(info, name, collect(rows))
     if problems:
         raise InputError(*(replace(problem, path=str(path)) for problem in problems))
-    kept = replace(info, variants=(chosen,), baseline=None)
     content: dict[str, JsonValue] = {
         "format": FORMAT,
         "schema_version": VERSION,
-        "run": run_to_json(kept),
+        "run": run_to_json(replace(info, variants=(by_name[name],), baseline=None)),
         "results": [_row(result) for result in rows],
     }
-    _write(path, _text({"digest": digest(content), **content}))
+    sealed: dict[str, Any] = {"digest": digest(content), **content}
+    # One result per line, so that a diff shows the cases that changed.
+    lines = ",\n".join(json.dumps(row, sort_keys=True) for row in sealed.pop("results"))
+    head = json.dumps(sealed, indent=1, sort_keys=True)[:-2]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as file:
+            file.write(f'{head},\n "results": [\n{lines}\n]\n}}\n')
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(Problem(f"cannot write the baseline: {reason}", path=str(path))) from error
+
+
+def _no_choice(info: RunInfo, name: str, known: Iterable[str]) -> Problem:
+    """Say why there is no variant of this name to save, or none that was meant."""
+    expected = ", ".join(known)
+    if not name:
+        which = "the run has several variants and no baseline: say which to save"
+        if info.source:
+            which = (
+                "several variants answered in the run, and its baseline did not: say which to save"
+            )
+        return Problem(which, expected=expected, hint="add --variant NAME")
+    if info.source and name == info.baseline:
+        return Problem(f"variant '{name}' {not_here(info)}", expected=expected)
+    message = f"variant '{name}' is not part of run {info.id}"
+    return Problem(message, expected=expected, did_you_mean=nearest(name, known))
+
+
+def not_here(info: RunInfo) -> str:
+    """Say why the baseline of a run, which comes from elsewhere, has no results in it."""
+    return f"did not answer in run {info.id}: its answers are those of {info.source}"
+
+
+def flaws(info: RunInfo, variant: str, ledger: Ledger) -> list[Problem]:
+    """Return everything that keeps this variant of a run from being a baseline."""
+    problems = []
+    if not info.finished:
+        problems.append(Problem(f"run {info.id} was not finished: it is no baseline"))
+    if EARLY_STOP in info.execution:
+        problems.append(Problem(f"run {info.id} could stop early: it is no baseline"))
+    if not info.suites:
+        problems.append(Problem(f"run {info.id} has no suite: it is no baseline"))
+    for suite in info.suites:
+        items = ledger.of(suite.name, variant)
+        if suite.partial:
+            problems.append(Problem(f"suite {suite.name}: only {suite.partial} were run"))
+        elif len(items) != suite.cases:
+            have = f"{len(items)} of {suite.cases} cases have results"
+            problems.append(Problem(f"suite {suite.name}: {have}"))
+        broken = sum(item.errors > 0 for item in items.values())
+        if broken > suite.gate.max_errors:
+            limit = f"max_errors is {suite.gate.max_errors}"
+            what = f"{plural(broken, 'case')} ended in an error, {limit}"
+            problems.append(Problem(f"suite {suite.name}: {what}"))
+    return problems
 
 
 def load_baseline(path: Path) -> Baseline:
@@ -87,72 +142,14 @@ def load_baseline(path: Path) -> Baseline:
             )
         )
     try:
-        return _opened(content)
+        info = run_from_json(content["run"])
+        categories = {suite.name: suite.category for suite in info.suites}
+        name = info.variants[0].name
+        rows = tuple(_result(row, name, categories) for row in content["results"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         problem = Problem(f"the baseline cannot be understood: {error!r}", path=str(path))
         raise InputError(problem) from error
-
-
-def _opened(content: Mapping[str, Any]) -> Baseline:
-    info = run_from_json(content["run"])
-    categories = {suite.name: suite.category for suite in info.suites}
-    name = info.variants[0].name
-    return Baseline(info, tuple(_result(row, name, categories) for row in content["results"]))
-
-
-def _chosen(path: Path, info: RunInfo, variant: str | None) -> VariantInfo:
-    by_name = {each.name: each for each in info.answered}
-    default = info.baseline if info.baseline in by_name else None
-    name = variant or default or (next(iter(by_name)) if len(by_name) == 1 else "")
-    if name not in by_name:
-        raise InputError(replace(_no_choice(info, name, by_name), path=str(path)))
-    return by_name[name]
-
-
-def _no_choice(info: RunInfo, name: str, known: Iterable[str]) -> Problem:
-    wanted = ", ".join(known)
-    if not name:
-        hint = "add --variant NAME"
-        return Problem(_ELSEWHERE if info.source else _WHICH, expected=wanted, hint=hint)
-    if info.source and name == info.baseline:
-        return Problem(f"variant '{name}' {not_here(info)}", expected=wanted)
-    message = f"variant '{name}' is not part of run {info.id}"
-    return Problem(message, expected=wanted, did_you_mean=nearest(name, known))
-
-
-_WHICH = "the run has several variants and no baseline: say which to save"
-_ELSEWHERE = "several variants answered in the run, and its baseline did not: say which to save"
-
-
-def not_here(info: RunInfo) -> str:
-    """Why the baseline of a run, which comes from elsewhere, has no results in it."""
-    return f"did not answer in run {info.id}: its answers are those of {info.source}"
-
-
-def flaws(info: RunInfo, variant: str, ledger: Ledger) -> list[Problem]:
-    """Return everything that keeps this variant of a run from being a baseline."""
-    problems = []
-    if not info.finished:
-        problems.append(Problem(f"run {info.id} was not finished: it is no baseline"))
-    if EARLY_STOP in info.execution:
-        problems.append(Problem(f"run {info.id} could stop early: it is no baseline"))
-    if not info.suites:
-        problems.append(Problem(f"run {info.id} has no suite: it is no baseline"))
-    for suite in info.suites:
-        for flaw in _suite_flaws(suite, ledger.of(suite.name, variant)):
-            problems.append(Problem(f"suite {suite.name}: {flaw}"))
-    return problems
-
-
-def _suite_flaws(suite: SuiteInfo, items: Items) -> Iterator[str]:
-    if suite.selected < suite.cases:
-        yield f"only {suite.selected} of {suite.cases} cases were run"
-    elif len(items) != suite.cases:
-        yield f"{len(items)} of {suite.cases} cases have results"
-    broken = sorted(item.case for item in items.values() if item.errors)
-    if len(broken) > suite.gate.max_errors:
-        limit = suite.gate.max_errors
-        yield f"{plural(len(broken), 'case')} ended in an error, max_errors is {limit}"
+    return Baseline(info, rows)
 
 
 def _row(result: Result) -> JsonValue:
@@ -189,32 +186,8 @@ def _result(row: Mapping[str, Any], variant: str, categories: Mapping[str, str])
     )
 
 
-def _text(content: Mapping[str, Any]) -> str:
-    """JSON with one result per line, so that a diff shows the cases that changed."""
-    head = {key: value for key, value in content.items() if key != "results"}
-    rows = ",\n".join(json.dumps(row, sort_keys=True) for row in content["results"])
-    return json.dumps(head, indent=1, sort_keys=True)[:-2] + f',\n "results": [\n{rows}\n]\n}}\n'
-
-
-def _write(path: Path, text: str) -> None:
-    """All or nothing: a full disk leaves the old file as it was."""
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
-        ) as file:
-            temporary = file.name
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise InputError(Problem(f"cannot write the baseline: {reason}", path=str(path))) from error
-
-
 def _read(path: Path) -> dict[str, Any]:
+    """Read the file's object, if it is a baseline of this version."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -231,10 +204,6 @@ def _read(path: Path) -> dict[str, Any]:
                 column=error.colno,
             )
         ) from error
-    return _recognised(path, content)
-
-
-def _recognised(path: Path, content: object) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         wanted = "a file that `harness baseline save` wrote"
         raise InputError(Problem("this is not a baseline file", path=str(path), expected=wanted))

@@ -7,37 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.gate.pairs import Item, Items, collect
+from harness.gate.pairs import collect
 from harness.gate.statistics import wilson
 from harness.results import NoiseFloor, Result
 
 
 def noise_floor(first: Iterable[Result], second: Iterable[Result]) -> tuple[NoiseFloor, ...]:
-    """The noise of each suite and variant that both runs have, by name."""
-    once, again = collect(first), collect(second)
-    both = sorted(once.items.keys() & again.items.keys())
-    return tuple(_floor(*key, once.items[key], again.items[key]) for key in both)
+    """Measure the noise of each suite and variant that both runs have, by name.
 
-
-def _floor(suite: str, variant: str, once: Items, again: Items) -> NoiseFloor:
-    cases = sorted(c for c in once.keys() & again.keys() if _tested(once[c], again[c]))
-    flips = {case: _flip_chance(once[case].share, again[case].share) for case in cases}
-    low, high = wilson(sum(flips.values()), len(cases))
-    return NoiseFloor(
-        suite=suite,
-        variant=variant,
-        pairs=len(cases),
-        flip_rate=sum(flips.values()) / len(cases) if cases else 0.0,
-        low=low,
-        high=high,
-        flaky=tuple(case for case in cases if flips[case] > 0),
-        left_out=len(once.keys() | again.keys()) - len(cases),
-    )
-
-
-def _tested(once: Item, again: Item) -> bool:
-    return once.testable and again.testable and once.asked == again.asked
-
-
-def _flip_chance(once: float, again: float) -> float:
-    return once * (1 - again) + again * (1 - once)
+    A case counts where both runs asked the same and judged every repeat. Its chance of a flip is
+    that of two answers, one of each run, to be judged differently.
+    """
+    one, other = collect(first), collect(second)
+    floors = []
+    for suite, variant in sorted(one.items.keys() & other.items.keys()):
+        old, new = one.of(suite, variant), other.of(suite, variant)
+        flips = {}
+        for case in sorted(old.keys() & new.keys()):
+            a, b = old[case], new[case]
+            if a.testable and b.testable and a.asked == b.asked:
+                flips[case] = a.share * (1 - b.share) + b.share * (1 - a.share)
+        low, high = wilson(sum(flips.values()), len(flips))
+        floors.append(
+            NoiseFloor(
+                suite=suite,
+                variant=variant,
+                pairs=len(flips),
+                flip_rate=sum(flips.values()) / len(flips) if flips else 0.0,
+                low=low,
+                high=high,
+                flaky=tuple(case for case, chance in flips.items() if chance > 0),
+                left_out=len(old.keys() | new.keys()) - len(flips),
+            )
+        )
+    return tuple(floors)

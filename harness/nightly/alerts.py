@@ -8,12 +8,11 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from harness.common import joined, moment, percent, points
+from harness.common import joined, moment, percent, points, whole_file
 from harness.evaluation import exit_code
 from harness.nightly.config import Alerts, Webhook
 from harness.nightly.ranking import matrices_to_markdown
 from harness.nightly.values import Finding, Night, night_to_json
-from harness.reports.files import whole_file
 from harness.reports.markdown import escaped
 from harness.reports.words import because, label
 from harness.results import Verdict

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from harness.common import moment, percent
+from harness.common import moment, percent, whole_file
 from harness.nightly.ranking import LEGEND, SPOKEN, matrices_of
 from harness.nightly.values import Finding, Night, NightRate, Rival
-from harness.reports.files import whole_file
 from harness.reports.html.drawing import sparkline
 from harness.reports.templates import content_policy, page_style, template
 from harness.results import Verdict

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TextIO
 
-from harness.common import InputError, MachineryError, Problem
+from harness.common import InputError, MachineryError, Problem, whole_file
 from harness.reports.document import dumps, publish
 from harness.reports.html import Page
 from harness.reports.markdown import to_markdown
@@ -88,8 +86,20 @@ def write_reports(
         results=home / "results.jsonl",
         markdown=home / "summary.md",
     )
+    document = publish(scorecard)
+    page = Page(scorecard, document)
     try:
-        first = _write_all(paths, scorecard, results)
+        home.mkdir(exist_ok=True)
+        with whole_file(paths.results) as file:
+            for result in results():
+                file.write(dumps(result_to_json(result)) + "\n")
+                page.see(result)
+        with whole_file(paths.html) as file:
+            page.write(file, results())
+        with whole_file(paths.markdown) as file:
+            file.write(to_markdown(scorecard))
+        with whole_file(paths.json) as file:
+            file.write(document.to_json())
         if point:
             _point(directory / LATEST, run_id)
     except OSError as error:
@@ -101,47 +111,11 @@ def write_reports(
                 hint="results are in the store: make room and score again",
             )
         ) from error
-    return replace(paths, first=first)
-
-
-def _write_all(
-    paths: ReportPaths, scorecard: Scorecard, results: Callable[[], Iterable[Result]]
-) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Write the files; what is to look at first is known when all results were seen."""
-    paths.directory.mkdir(exist_ok=True)
-    document = publish(scorecard)
-    page = Page(scorecard, document)
-    with whole_file(paths.results) as file:
-        for result in results():
-            file.write(dumps(result_to_json(result)) + "\n")
-            page.see(result)
-    with whole_file(paths.html) as file:
-        page.write(file, results())
-    with whole_file(paths.markdown) as file:
-        file.write(to_markdown(scorecard))
-    with whole_file(paths.json) as file:
-        file.write(document.to_json())
-    return page.named_first()
-
-
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
-    """A text file that appears under its name only when all of it is on the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    return replace(paths, first=page.named_first())
 
 
 def _point(pointer: Path, run_id: str) -> None:
-    """A symbolic link; a text file with the run's id where the system has no links."""
+    """Make a symbolic link; a text file with the run's id where the system has no links."""
     temporary = pointer.with_name(f".{LATEST}.{os.getpid()}")
     try:
         temporary.unlink(missing_ok=True)

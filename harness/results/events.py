@@ -69,4 +69,4 @@ Observer = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The observer that does nothing."""
+    """Do nothing with an event."""

@@ -1,4 +1,4 @@
-"""A result as one row of results.jsonl, and back.
+"""Results, runs and signatures as JSON, and back: in the store, in baselines, in results.jsonl.
 
 The rows of a run are recorded answers as well: `--responses reports/<run>/results.jsonl` scores
 them again. An answer is kept as the model wrote it, reasoning included.
@@ -24,13 +24,30 @@ from harness.results.values import (
     VariantInfo,
 )
 
+# The ids of haystacks in rows of earlier versions, which have no `haystack` of their own.
+_OLD_ID = re.compile(r"-(\d+)-d(\d+(?:\.\d+)?)-s\d+$")
+
 
 def result_to_json(result: Result) -> dict[str, JsonValue]:
-    """The row of one result: `response` for one answer, `responses` for several or none.
+    """Return the row of one result: `response` for one answer, `responses` for several or none.
 
     Whether an answer came from the store (`cached`) and how long it took (`seconds`) are not in
     it: a run that was killed and resumed leaves the same rows as one that was not.
     """
+    one = len(result.responses) == 1
+    checks: list[JsonValue] = [
+        {
+            "check": check.check,
+            "turn": check.turn,
+            "passed": check.passed,
+            "score": check.score,
+            "reason": check.reason,
+            "detail": dict(check.detail),
+            "version": check.version,
+            **({} if check.weight == 1.0 else {"weight": check.weight}),
+        }
+        for check in result.checks
+    ]
     return {
         "suite": result.suite,
         "category": result.category,
@@ -39,8 +56,8 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
         "repeat": result.repeat,
         "outcome": result.outcome.value,
         "score": result.score,
-        "checks": [_check_to_json(check) for check in result.checks],
-        **_responses(result),
+        "checks": checks,
+        **({"response": result.responses[0]} if one else {"responses": list(result.responses)}),
         "finish_reason": result.finish_reason,
         "prompt_tokens": result.prompt_tokens,
         "completion_tokens": result.completion_tokens,
@@ -58,11 +75,16 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
 def result_from_json(
     row: Mapping[str, Any], *, cached: bool = False, seconds: float = 0.0
 ) -> Result:
-    """The result of a row that `result_to_json` made; raises KeyError or ValueError otherwise.
+    """Return the result of a row that `result_to_json` made.
 
-    `cached` and `seconds` are not in the row.
+    `cached` and `seconds` are not in the row. Raises KeyError, TypeError or ValueError for
+    anything else.
     """
-    responses = row["responses"] if "responses" in row else [row["response"]]
+    cell = None
+    if "haystack" in row:
+        cell = HaystackCell(row["haystack"]["length"], row["haystack"]["depth"])
+    elif found := _OLD_ID.search(row["case"]):
+        cell = HaystackCell(int(found[1]), float(found[2]) / 100)
     return Result(
         suite=row["suite"],
         category=row["category"],
@@ -71,8 +93,20 @@ def result_from_json(
         repeat=row["repeat"],
         outcome=Outcome(row["outcome"]),
         score=row["score"],
-        responses=tuple(responses),
-        checks=tuple(_check_from_json(check) for check in row["checks"]),
+        responses=tuple(row["responses"] if "responses" in row else [row["response"]]),
+        checks=tuple(
+            CheckResult(
+                check["check"],
+                check["turn"],
+                check["passed"],
+                check["score"],
+                check["reason"],
+                check["version"],
+                check.get("weight", 1.0),
+                check["detail"],
+            )
+            for check in row["checks"]
+        ),
         reason=row["reason"],
         finish_reason=row["finish_reason"],
         prompt_tokens=row["prompt_tokens"],
@@ -83,21 +117,10 @@ def result_from_json(
         required=row["required"],
         tags=tuple(row["tags"]),
         prompt=tuple(row["prompt"]),
-        cell=_cell_from_json(row),
+        cell=cell,
         cached=cached,
         seconds=seconds,
     )
-
-
-# The ids of haystacks in rows of earlier versions, which have no `haystack` of their own.
-_OLD_ID = re.compile(r"-(\d+)-d(\d+(?:\.\d+)?)-s\d+$")
-
-
-def _cell_from_json(row: Mapping[str, Any]) -> HaystackCell | None:
-    if "haystack" in row:
-        return HaystackCell(row["haystack"]["length"], row["haystack"]["depth"])
-    found = _OLD_ID.search(row["case"])
-    return HaystackCell(int(found[1]), float(found[2]) / 100) if found else None
 
 
 def signature_to_json(signature: Signature) -> str:
@@ -113,43 +136,14 @@ def signature_from_json(text: str) -> Signature:
     return Signature(environment, others[0] if others else "", tuple(others[1:]))
 
 
-def _responses(result: Result) -> dict[str, JsonValue]:
-    if len(result.responses) == 1:
-        return {"response": result.responses[0]}
-    return {"responses": list(result.responses)}
-
-
-def _check_to_json(check: CheckResult) -> JsonValue:
-    row: dict[str, JsonValue] = {
-        "check": check.check,
-        "turn": check.turn,
-        "passed": check.passed,
-        "score": check.score,
-        "reason": check.reason,
-        "detail": dict(check.detail),
-        "version": check.version,
-    }
-    return row if check.weight == 1.0 else {**row, "weight": check.weight}
-
-
-def _check_from_json(row: Mapping[str, Any]) -> CheckResult:
-    return CheckResult(
-        row["check"],
-        row["turn"],
-        row["passed"],
-        row["score"],
-        row["reason"],
-        row["version"],
-        row.get("weight", 1.0),
-        row["detail"],
-    )
-
-
 def run_to_json(info: RunInfo) -> dict[str, Any]:
-    """All fields of the record, by name."""
+    """Return all fields of the record, by name; of a suite's bars those that it sets itself."""
     return {
         **asdict(info),
-        "suites": [_suite_to_json(suite) for suite in info.suites],
+        "suites": [
+            {**asdict(suite), "gate": suite.gate.model_dump(mode="json", exclude_unset=True)}
+            for suite in info.suites
+        ],
         "variants": [asdict(variant) for variant in info.variants],
         "notes": list(info.notes),
         "options": list(info.options),
@@ -157,32 +151,27 @@ def run_to_json(info: RunInfo) -> dict[str, Any]:
 
 
 def run_from_json(row: Mapping[str, Any]) -> RunInfo:
-    """The record that `run_to_json` made; raises TypeError or ValueError for anything else.
+    """Return the record that `run_to_json` made; what a newer harness added is passed over.
 
-    What a newer harness added to it is passed over.
+    Raises KeyError, TypeError or ValueError for anything else.
     """
+    suites = (
+        SuiteInfo(**{**_known(SuiteInfo, each), "gate": GateSettings.model_validate(each["gate"])})
+        for each in row["suites"]
+    )
+    variants = (
+        VariantInfo(**{**_known(VariantInfo, each), "role": VariantRole(each["role"])})
+        for each in row["variants"]
+    )
     return RunInfo(
         **{
             **_known(RunInfo, row),
-            "suites": tuple(_suite_from_json(suite) for suite in row["suites"]),
-            "variants": tuple(_variant_from_json(variant) for variant in row["variants"]),
+            "suites": tuple(suites),
+            "variants": tuple(variants),
             "notes": tuple(row["notes"]),
             "options": tuple(row.get("options", ())),
         }
     )
-
-
-def _suite_to_json(suite: SuiteInfo) -> dict[str, Any]:
-    gate = suite.gate.model_dump(mode="json", exclude_unset=True)
-    return {**asdict(suite), "gate": gate}
-
-
-def _suite_from_json(row: Mapping[str, Any]) -> SuiteInfo:
-    return SuiteInfo(**{**_known(SuiteInfo, row), "gate": GateSettings.model_validate(row["gate"])})
-
-
-def _variant_from_json(row: Mapping[str, Any]) -> VariantInfo:
-    return VariantInfo(**{**_known(VariantInfo, row), "role": VariantRole(row["role"])})
 
 
 def _known(kind: type[RunInfo | SuiteInfo | VariantInfo], row: Mapping[str, Any]) -> dict[str, Any]:

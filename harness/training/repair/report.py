@@ -12,9 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.common import duration, encodable, joined, percent, plural, points
+from harness.common import duration, encodable, joined, percent, plural, points, whole_file
 from harness.config import Settings
-from harness.reports.files import whole_file
 from harness.reports.html.drawing import rate_strip
 from harness.reports.markdown import escaped
 from harness.reports.templates import asset, content_policy, page_style, template

@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends.models import open_model
-from harness.common import InputError, MachineryError, Problem, TeacherSettings, VariantRole, alone
+from harness.common import (
+    InputError,
+    MachineryError,
+    Problem,
+    TeacherSettings,
+    VariantRole,
+    alone,
+    whole_file,
+)
 from harness.config import Settings
 from harness.evaluation import Variants, engine_of, run
 from harness.prompts import load_tokenizer
-from harness.reports.files import whole_file
 from harness.results import Observer, ignore
 from harness.suites import Case, Suite
 from harness.training.cleaning import CleaningSettings, clean

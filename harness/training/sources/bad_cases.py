@@ -13,8 +13,7 @@ from typing import Any
 
 import yaml
 
-from harness.common import InputError, Problem, digest, nearest
-from harness.reports.files import whole_file
+from harness.common import InputError, Problem, digest, nearest, whole_file
 from harness.suites import Case, Suite, load_suite
 from harness.suites.rows import Row as DataRow
 from harness.suites.rows import first_of, read_rows
