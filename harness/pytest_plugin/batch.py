@@ -34,7 +34,7 @@ class Batch:
         self.variants = variants
         self.shared = shared
         self.suites: dict[str, Suite] = {}
-        self.selected: frozenset[Key] = frozenset()
+        self.selected: frozenset[Key] | None = None  # None until the run begins
         self.report: RunReport | None = None
         self.error: HarnessError | None = None
         self.interrupted = False  # while it ran: the engine may still be at work
@@ -44,12 +44,14 @@ class Batch:
 
     @property
     def started(self) -> bool:
-        """Whether the run is over, well or badly."""
-        return self.report is not None or self.error is not None
+        """Return whether the run was tried, well or badly; never a second time."""
+        return self.selected is not None
 
     def start(self, selected: Iterable[Key], observer: Observer) -> None:
-        """Run; what goes wrong is kept in `error`, for every item."""
+        """Run the selected cases, if there are any; keep what goes wrong in `error`."""
         self.selected = frozenset(selected)
+        if not self.selected:  # gates alone: an empty run would be the store's latest
+            return
         try:
             self._keep(self._run_shared(observer))
         except HarnessError as error:
@@ -72,9 +74,9 @@ class Batch:
         """The repeats of one case and variant; none where its suite stopped early."""
         return self._results.get(key, [])
 
-    def verdict(self, suite: str, variant: str) -> SuiteResult:
-        """What the gate says of one suite and variant."""
-        return self._verdicts[suite, variant]
+    def verdict(self, suite: str, variant: str) -> SuiteResult | None:
+        """Return what the gate says of one suite and variant; None where no case was run."""
+        return self._verdicts.get((suite, variant))
 
     def adopt(self) -> None:
         """Take over what a worker ran: for the process that prints the summary."""
@@ -105,8 +107,10 @@ class Batch:
             return report
 
     def _run(self, observer: Observer) -> RunReport:
+        selected = self.selected or frozenset()
+
         def chosen(case: Case, variant: Variant) -> bool:
-            return (case.suite, case.id, variant.name) in self.selected
+            return (case.suite, case.id, variant.name) in selected
 
         suites = tuple(self.suites.values())
         return run(self.settings, suites, self.variants, select=chosen, observer=observer)

@@ -15,6 +15,7 @@ from harness.suites import Suite, load_suites
 
 RUN_UID = pytest.StashKey[str]()  # xdist's name for one session with its workers
 BATCH = pytest.StashKey[Batch]()
+FILES = pytest.StashKey[dict[Path, None]]()  # the suites of this session, in order
 SETTINGS = pytest.StashKey["Settings | InputError"]()
 VARIANTS = pytest.StashKey["Variants | InputError"]()
 
@@ -50,6 +51,20 @@ def load(config: pytest.Config, path: Path) -> Suite:
     (suite,) = load_suites([name], beside=others, modules=run.settings.modules)
     run.suites[suite.name] = suite
     return suite
+
+
+def load_for_replay(config: pytest.Config) -> None:
+    """Load the suites whose files `--lf` passed over, where answers are recorded.
+
+    A row for one of their cases is no mistake: no item of them was asked for.
+    """
+    run = batch_of(config)
+    if run.settings.backend != "replay" or not config.getoption("lf", False):
+        return
+    loaded = {Path(suite.path).resolve() for suite in run.suites.values()}
+    for path in config.stash.get(FILES, {}):
+        if path.resolve() not in loaded:
+            load(config, path)
 
 
 def collects(config: pytest.Config, path: Path) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from harness.common import HarnessError
 from harness.evaluation import at_work, leave_now
 from harness.pytest_plugin.batch import Batch, console_of
-from harness.pytest_plugin.collecting import BATCH, RUN_UID, batch_of, collects
+from harness.pytest_plugin.collecting import BATCH, FILES, RUN_UID, batch_of, collects
 from harness.pytest_plugin.items import SuiteFile
 from harness.pytest_plugin.options import add_options, check_root, refuse
 
@@ -31,6 +31,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile 
     """Suites that are configured, or named on the command line."""
     if file_path.suffix not in (".yaml", ".yml") or not collects(parent.config, file_path):
         return None
+    parent.config.stash.setdefault(FILES, {})[file_path] = None
     file: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
     return file
 

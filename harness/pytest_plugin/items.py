@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from harness.common import HarnessError, InputError, Variant, VariantRole
+from harness.common import HarnessError, InputError, Variant, VariantRole, plural
 from harness.pytest_plugin.batch import Batch, Key, progress_of
-from harness.pytest_plugin.collecting import batch_of, load
+from harness.pytest_plugin.collecting import batch_of, load, load_for_replay
 from harness.pytest_plugin.options import refuse, remember
 from harness.results import Outcome, Result, SuiteResult, Verdict
 from harness.suites import Case, Suite
@@ -188,6 +188,10 @@ class SuiteItem(pytest.Item):
     def error(self) -> HarnessError | None:
         """Run all selected cases, the first time; what went wrong then, each time."""
         if not self.batch.started:
+            try:
+                load_for_replay(self.config)
+            except HarnessError as error:
+                return error
             with progress_of(self.config) as observer:
                 self.batch.start(selected(self.session), observer)
         return self.batch.error
@@ -257,6 +261,8 @@ class CaseItem(SuiteItem):
             ]
         verdict = self.batch.verdict(self.suite.name, self.variant.name)
         failure = self.batch.report.failure if self.batch.report else ""
+        if verdict is None:
+            return _broken("no result: the run ended before it was asked", failure)
         return rule_case(results, verdict, self.suite.gate.min_pass_rate, failure)
 
 
@@ -275,7 +281,11 @@ class GateItem(SuiteItem):
         """The verdict, known once the run is over."""
         verdict = self.batch.verdict(self.suite.name, self.variant.name)
         if not self.user_properties:
-            self.user_properties.append(("verdict", str(verdict.verdict or "none")))
+            said = str(verdict.verdict or "none") if verdict else "none"
+            self.user_properties.append(("verdict", said))
+        if verdict is None:
+            cases = plural(len(self.suite.cases), "case")
+            return Ruling(Kind.SKIPPED, f"partial: 0 of {cases}, no verdict")
         return rule_gate(verdict)
 
 

@@ -11,6 +11,13 @@ import pytest
 from tests.recorded_project import Record
 
 ALL = "++++++++++++"
+SHADES = """
+suite: shades
+category: instruction_following
+cases:
+  - {id: s01, user: Say pink., checks: [{contains: pink}]}
+  - {id: s02, user: Say pink., checks: [{contains: pink}]}
+"""
 
 
 def test_a_passing_candidate_is_green(project: pytest.Pytester, record: Record) -> None:
@@ -93,6 +100,58 @@ def test_last_failed_runs_what_failed(project: pytest.Pytester, record: Record) 
     done = project.runpytest("suites", "--lf")
 
     done.assert_outcomes(failed=7, skipped=1)
+
+
+def test_last_failed_takes_recorded_answers_of_files_that_it_passes_over(
+    project: pytest.Pytester, record: Record
+) -> None:
+    add_shades(project)
+    record({"base": ALL, "new": "-------+++++"})
+    record_shades(project)
+    project.runpytest("suites").assert_outcomes(passed=22, failed=8)
+
+    done = project.runpytest("suites", "--lf", "-rfs")
+
+    done.assert_outcomes(failed=7, skipped=1)
+    done.stdout.fnmatch_lines(["SKIPPED * partial: 7 of 12 cases, no verdict"])
+
+
+def test_a_gate_alone_has_no_verdict_and_starts_no_run(
+    project: pytest.Pytester, record: Record
+) -> None:
+    record({"base": ALL, "new": ALL})
+    done = project.runpytest("suites/colours.yaml::gate[new]", "-rs")
+
+    done.assert_outcomes(skipped=1)
+    done.stdout.fnmatch_lines(["SKIPPED * partial: 0 of 12 cases, no verdict"])
+    assert not project.path.joinpath(".harness").exists()
+
+
+@pytest.mark.parametrize("other", ["s01 and new", "s01 and base", "s01"])
+def test_a_gate_whose_cases_are_left_out_has_no_verdict(
+    project: pytest.Pytester, record: Record, other: str
+) -> None:
+    add_shades(project)
+    record({"base": ALL, "new": ALL})
+    record_shades(project)
+    done = project.runpytest("suites", "-k", f"gate or {other}", "-rs")
+
+    done.assert_outcomes(passed=2 if other == "s01" else 1, skipped=2)
+    done.stdout.fnmatch_lines(["SKIPPED * partial: 0 of 12 cases, no verdict"])
+
+
+def add_shades(project: pytest.Pytester) -> None:
+    """Write a second suite, of two cases."""
+    project.path.joinpath("suites", "shades.yaml").write_text(SHADES)
+
+
+def record_shades(project: pytest.Pytester) -> None:
+    """Record right answers of base and new for the second suite, beside those of the first."""
+    with project.path.joinpath("answers.jsonl").open("a") as file:
+        for variant in ("base", "new"):
+            for case in ("s01", "s02"):
+                row = {"case": case, "variant": variant, "response": "pink"}
+                file.write(json.dumps(row) + "\n")
 
 
 def test_stopping_at_the_first_failure(project: pytest.Pytester, record: Record) -> None:
