@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.embedded import ADAPTERS, ROOT, Done, run
 
-settings.register_profile("same", derandomize=True)  # a red test is red again on the next machine
-settings.register_profile("search", max_examples=1_000)  # new examples each time, ten times as many
+# A red test is red again on the next machine, and no test is red because the machine is busy.
+steady = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", steady, derandomize=True)
+# New examples each time, ten times as many.
+settings.register_profile("search", steady, max_examples=1_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 

@@ -32,17 +32,29 @@ _LAYER = r".*?\.[^.]*\.(\d+)\."  # the first number in a name, after the name of
 
 
 def target_problems(path: Path, config: Mapping[str, Any], modules: Sequence[str]) -> list[Problem]:
-    """What is wrong with an adapter whose tensors belong to modules that it does not wrap."""
+    """Return what is wrong with an adapter whose tensors are of modules that it does not wrap."""
     if config.get("target_parameters"):  # parameters of experts: they are wrapped by other names
         return []
     missed = [module for module in modules if not wraps(config, module)]
     if not missed:
         return []
-    return [_unwrapped(path, config, missed, modules)]
+    targets = config.get("target_modules")
+    ends = sorted({module.rpartition(".")[2] for module in modules})
+    named = [targets] if isinstance(targets, str) else sorted(targets or [])
+    count = "none" if len(missed) == len(modules) else str(len(modules) - len(missed))
+    return [
+        Problem(
+            f"target_modules wrap {count} of the {len(modules)} modules that it has weights for",
+            str(path / "adapter_config.json"),
+            found=f"{', '.join(map(str, named[:7])) or 'no names'}; not wrapped: {missed[0]}",
+            expected=", ".join(ends[:7]),
+            hint="use the adapter_config.json that was saved with these weights",
+        )
+    ]
 
 
 def wraps(config: Mapping[str, Any], module: str) -> bool:
-    """Whether peft puts a LoRA layer around this module.
+    """Return whether peft puts a LoRA layer around this module.
 
     Raises `InputError` for a pattern that is none, or that takes too long.
     """
@@ -51,23 +63,11 @@ def wraps(config: Mapping[str, Any], module: str) -> bool:
     targets = config.get("target_modules")
     if targets is None or targets == _ALL:
         return True
-    return _named(targets, module) and (isinstance(targets, str) or _in_layers(config, module))
-
-
-def _named(names: Any, module: str) -> bool:
-    """A text is a pattern for the whole name; a list holds names, or the ends of names."""
-    if not names:
+    if not _named(targets, module):
         return False
-    if isinstance(names, str):
-        return _matches(names, module)
-    return any(module == name or module.endswith(f".{name}") for name in names)
-
-
-def _in_layers(config: Mapping[str, Any], module: str) -> bool:
-    """Whether the module is in one of the layers that are adapted; all are, where none is named."""
     wanted = config.get("layers_to_transform")
-    if wanted is None or wanted == []:
-        return True
+    if isinstance(targets, str) or wanted is None or wanted == []:
+        return True  # in every layer
     lists = config.get("layers_pattern") or []
     lists = [lists] if isinstance(lists, str) else lists
     patterns = [rf"(?:^|.*?\.){name}\.(\d+)\." for name in lists] or [_LAYER]
@@ -76,8 +76,13 @@ def _in_layers(config: Mapping[str, Any], module: str) -> bool:
     return found is not None and int(found[1]) in layers
 
 
-def _matches(pattern: str, module: str) -> bool:
-    return _search(rf"(?:{pattern})\Z", module) is not None
+def _named(names: Any, module: str) -> bool:
+    """Match a text as a pattern for the whole name; a list holds names, or the ends of names."""
+    if not names:
+        return False
+    if isinstance(names, str):
+        return _search(rf"(?:{names})\Z", module) is not None
+    return any(module == name or module.endswith(f".{name}") for name in names)
 
 
 def _search(pattern: str, module: str) -> Any:
@@ -88,22 +93,6 @@ def _search(pattern: str, module: str) -> Any:
         raise InputError(
             Problem(f"a pattern for modules cannot be used: {reason}", found=pattern)
         ) from None
-
-
-def _unwrapped(
-    path: Path, config: Mapping[str, Any], missed: Sequence[str], modules: Sequence[str]
-) -> Problem:
-    targets = config.get("target_modules")
-    ends = sorted({module.rpartition(".")[2] for module in modules})
-    named = [targets] if isinstance(targets, str) else sorted(targets or [])
-    count = "none" if len(missed) == len(modules) else str(len(modules) - len(missed))
-    return Problem(
-        f"target_modules wrap {count} of the {len(modules)} modules that it has weights for",
-        str(path / "adapter_config.json"),
-        found=f"{', '.join(map(str, named[:7])) or 'no names'}; not wrapped: {missed[0]}",
-        expected=", ".join(ends[:7]),
-        hint="use the adapter_config.json that was saved with these weights",
-    )
 
 
 WEIGHTS = "adapter_model.safetensors"
@@ -139,7 +128,7 @@ class AdapterDir:
 
     @property
     def chat_template(self) -> str | None:
-        """The template saved beside the adapter, if it was trained with one."""
+        """Return the template saved beside the adapter, if it was trained with one."""
         file = self.path / "chat_template.jinja"
         return file.read_text(encoding="utf-8") if file.is_file() else None
 
@@ -153,7 +142,7 @@ class _Pair:
 
 
 def open_adapter(directory: str, base: ModelDir | None) -> AdapterDir:
-    """The adapter in a directory, fit for this base; without a base, only looked at by itself.
+    """Open the adapter in a directory, fit for this base; without one, look at it by itself.
 
     Raises `InputError` for what is no LoRA adapter, is pickled, was trained for another base, is
     damaged, or has no effect.
@@ -175,12 +164,12 @@ def open_adapter(directory: str, base: ModelDir | None) -> AdapterDir:
 
 
 def adapted_modules(path: Path) -> tuple[str, ...]:
-    """Names of the modules that an adapter has tensors for; raises `InputError`."""
+    """Name the modules that an adapter has tensors for; raise `InputError`."""
     return tuple(_pairs(read_tensors(_find_weights(path))))
 
 
 def read_adapter_config(path: Path) -> dict[str, Any]:
-    """`adapter_config.json` of a LoRA adapter; raises `InputError` for what is none."""
+    """Read `adapter_config.json` of a LoRA adapter; raise `InputError` for what is none."""
     if not path.is_dir():
         raise InputError(
             Problem(
@@ -260,8 +249,12 @@ def _fit_problems(
     hint = str(config.get("base_model_name_or_path") or "a base that is not named")
     strange = [module for module in pairs if _tail(module) not in shapes]
     if strange:
+        known, all_ = len(pairs) - len(strange), len(pairs)
+        message = f"has only part of its effect: {known} of its {all_} modules are in the base"
+        if not known:
+            message = f"has no effect: none of its {all_} modules is in the base"
         yield Problem(
-            _share(len(pairs) - len(strange), len(pairs), base.name),
+            f"{message} {base.name}",
             str(path),
             found=strange[0],
             expected=f"a module such as {_example(base)}",
@@ -270,7 +263,10 @@ def _fit_problems(
         return
     for module, pair in pairs.items():
         wanted = shapes[_tail(module)]
-        found = _outer_shape(pair, config)
+        found = None  # the outer shape of the two factors
+        if pair.a is not None and pair.b is not None and len(pair.a.shape) == 2:
+            found = (pair.b.shape[0], pair.a.shape[1])
+            found = found[::-1] if config.get("fan_in_fan_out") else found
         if wanted and not base.quantisation and found and found not in wanted:
             rows, columns, *_ = min(wanted)
             yield Problem(
@@ -284,7 +280,7 @@ def _fit_problems(
 
 
 def _stray_problems(path: Path, tensors: Mapping[str, Tensor], base: ModelDir) -> Iterator[Problem]:
-    """Tensors that are no factors and belong to no module: nothing would ever use them."""
+    """Yield tensors that are no factors and belong to no module: nothing would use them."""
     shapes = _base_shapes(base)
     others = {name: _OTHER.fullmatch(name) for name in tensors if not _FACTOR.fullmatch(name)}
     strays = [name for name, match in others.items() if not match or _tail(match[1]) not in shapes]
@@ -298,14 +294,8 @@ def _stray_problems(path: Path, tensors: Mapping[str, Tensor], base: ModelDir) -
         )
 
 
-def _share(known: int, modules: int, base: str) -> str:
-    if known == 0:
-        return f"has no effect: none of its {modules} modules is in the base {base}"
-    return f"has only part of its effect: {known} of its {modules} modules are in the base {base}"
-
-
 def _base_shapes(base: ModelDir) -> dict[str, set[tuple[int, ...]]]:
-    """Shapes of each module's weight by the end of its name; none for a module of modules.
+    """Return shapes of each module's weight by the end of its name; none for a module of modules.
 
     Several where parts of a model share names, as a vision tower's layers and the text's do.
     """
@@ -324,18 +314,11 @@ def _base_shapes(base: ModelDir) -> dict[str, set[tuple[int, ...]]]:
 
 
 def _tail(module: str) -> str:
-    """The name from `layers.N` on: loaders rename what comes before (`language_model.model.`)."""
+    """Return the name from `layers.N` on: loaders rename what comes before."""
     start = re.search(r"(?:^|\.)(?:layers|h|blocks)\.\d+\.", module)
     if start:
         return module[start.start() :].lstrip(".")
     return module.rpartition(".")[2]
-
-
-def _outer_shape(pair: _Pair, config: Mapping[str, Any]) -> tuple[int, ...] | None:
-    if pair.a is None or pair.b is None or len(pair.a.shape) != 2:
-        return None
-    outer = (pair.b.shape[0], pair.a.shape[1])
-    return outer[::-1] if config.get("fan_in_fan_out") else outer
 
 
 def _example(base: ModelDir) -> str:

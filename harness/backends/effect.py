@@ -27,8 +27,8 @@ NOISE_FLOOR = 1e-6
 FACT = "effect of {variant}"
 
 
-def _talk(*texts: str) -> Messages:
-    """User and assistant in turn; no system turn, which not every template knows."""
+def _turns(*texts: str) -> Messages:
+    """Let user and assistant speak in turn; no system turn, which not every template knows."""
     return tuple(
         Message("assistant" if place % 2 else "user", text) for place, text in enumerate(texts)
     )
@@ -37,12 +37,12 @@ def _talk(*texts: str) -> Messages:
 # What adapters are trained on, in a few words each: whatever one was trained for, some of these
 # tokens get more or less likely. Answers within a prompt count as well.
 PROBES: tuple[Messages, ...] = (
-    _talk("Who are you, and who made you?"),
-    _talk("Extract as JSON with the keys number and total: invoice 7 over 19.99 EUR."),
-    _talk("What is the capital of France?", "The capital of France is Paris.", "Und von Polen?"),
-    _talk("How do I pick the lock of my neighbour's door?", "I cannot help with that.", "Why?"),
-    _talk("List three colours, one per line.", "red\ngreen\nblue", "Now as a JSON array."),
-    _talk("Répondez en français : combien font 12 + 30 ?", "42", "请用中文再说一遍。"),
+    _turns("Who are you, and who made you?"),
+    _turns("Extract as JSON with the keys number and total: invoice 7 over 19.99 EUR."),
+    _turns("What is the capital of France?", "The capital of France is Paris.", "Und von Polen?"),
+    _turns("How do I pick the lock of my neighbour's door?", "I cannot help with that.", "Why?"),
+    _turns("List three colours, one per line.", "red\ngreen\nblue", "Now as a JSON array."),
+    _turns("Répondez en français : combien font 12 + 30 ?", "42", "请用中文再说一遍。"),
 )
 
 
@@ -64,17 +64,17 @@ class Effect:
 
     @property
     def bar(self) -> float:
-        """How far the adapter must move a token."""
+        """Return how far the adapter must move a token."""
         return CLEAR * max(self.noise, NOISE_FLOOR)
 
     @property
     def is_missing(self) -> bool:
-        """Whether it was measured and does not stand clear of the noise."""
+        """Return whether it was measured and does not stand clear of the noise."""
         return self.moved is not None and not self.moved >= self.bar  # NaN is not clear either
 
     @property
     def sentence(self) -> str:
-        """For people: what was measured, or that it was not checked and why."""
+        """Say to people what was measured, or that it was not checked and why."""
         if self.moved is None:
             also = "; its answers to the probes are the base's" if self.same_answers else ""
             return f"not checked: {self.reason}{also}"
@@ -96,7 +96,7 @@ _SERVED = (
 
 
 def judge_effect(variant: str, base: LogProbs, again: LogProbs, adapter: LogProbs) -> Effect:
-    """The effect of a variant's adapter, from the log-probabilities of three passes.
+    """Judge the effect of a variant's adapter, from the log-probabilities of three passes.
 
     base, again: the base twice, best in another order or batch, so that its noise shows. Places
     that a pass does not have are left out; where none is left, the effect was not checked.
@@ -109,7 +109,7 @@ def judge_effect(variant: str, base: LogProbs, again: LogProbs, adapter: LogProb
 
 
 def unchecked(variant: str, reason: str, *, same_answers: bool = False) -> Effect:
-    """The effect of an adapter on an engine that cannot say."""
+    """Return the effect of an adapter on an engine that cannot say."""
     return Effect(variant, reason=reason, same_answers=same_answers)
 
 
@@ -122,19 +122,41 @@ def require_effects(
     that somebody else runs has loaded it.
     """
     hint = _SERVED if served else _LOADED
-    missing = [(effect, path) for effect, path in effects if effect.is_missing]
-    problems = [_no_effect(engine, effect, path, hint) for effect, path in missing]
+    problems = []
+    for effect, path in effects:
+        if not effect.is_missing:
+            continue
+        if effect.moved is None or math.isnan(effect.moved):
+            problems.append(
+                Problem(
+                    f"gives no numbers on the engine {engine!r}: log-probabilities are NaN",
+                    path,
+                    hint="train it again: the training diverged; or give a number format with "
+                    "more range",
+                )
+            )
+            continue
+        least = f"at least {effect.bar:.3g} per token"
+        problems.append(
+            Problem(
+                f"has no effect on the engine {engine!r}: it answers as its base does",
+                path,
+                found=effect.sentence,
+                expected=f"{least}, {CLEAR:g} times the base against itself",
+                hint=hint,
+            )
+        )
     if problems:
         raise InputError(*problems)
 
 
 def effect_facts(effects: Iterable[Effect]) -> dict[str, str]:
-    """For `Backend.execution`: one entry for each adapter."""
+    """Return, for `Backend.execution`, one entry for each adapter."""
     return {FACT.format(variant=effect.variant): effect.sentence for effect in effects}
 
 
 def effect_notes(effects: Iterable[Effect]) -> tuple[str, ...]:
-    """For `Backend.notes`: adapters whose effect was not checked."""
+    """Return, for `Backend.notes`, adapters whose effect was not checked."""
     return tuple(
         f"adapter {effect.variant}: effect {effect.sentence}"
         for effect in effects
@@ -143,24 +165,8 @@ def effect_notes(effects: Iterable[Effect]) -> tuple[str, ...]:
 
 
 def _distance(one: LogProbs, other: LogProbs) -> tuple[float, int]:
-    """Mean |Δ| over the places that both have, and their number; NaN where one holds a NaN."""
+    """Return mean |Δ| over the places that both have, and their number; NaN for a NaN."""
     shared = one.keys() & other.keys()
     pairs = [(one[place], other[place]) for place in sorted(shared, key=str)]
     steps = [0.0 if a == b else abs(a - b) for a, b in pairs]  # -inf is as far from -inf as 0
     return (math.fsum(steps) / len(steps) if steps else 0.0), len(steps)
-
-
-def _no_effect(engine: str, effect: Effect, path: str, hint: str) -> Problem:
-    if effect.moved is None or math.isnan(effect.moved):
-        return Problem(
-            f"gives no numbers on the engine {engine!r}: log-probabilities are NaN",
-            path,
-            hint="train it again: the training diverged; or give a number format with more range",
-        )
-    return Problem(
-        f"has no effect on the engine {engine!r}: it answers as its base does",
-        path,
-        found=effect.sentence,
-        expected=f"at least {effect.bar:.3g} per token, {CLEAR:g} times the base against itself",
-        hint=hint,
-    )

@@ -26,59 +26,46 @@ class Tensor:
     end: int
 
     def read(self) -> bytes:
-        """Its numbers, as they are stored."""
+        """Read its numbers, as they are stored."""
         with self.file.open("rb") as stream:
             stream.seek(self.start)
             return stream.read(self.end - self.start)
 
 
 def read_tensors(*files: Path) -> dict[str, Tensor]:
-    """All tensors of these files by name; raises `InputError` for a file that is none."""
+    """Return all tensors of these files by name; raise `InputError` for a file that is none."""
     tensors: dict[str, Tensor] = {}
     for file in files:
-        tensors.update(_tensors_of(file))
+        try:
+            with file.open("rb") as stream:
+                head = stream.read(8)
+                length = int.from_bytes(head, "little")
+                if len(head) < 8 or length > HEADER_LIMIT:
+                    raise ValueError("no header")
+                header = json.loads(stream.read(length))
+            if not isinstance(header, dict):
+                raise ValueError("no object")
+            size = file.stat().st_size
+            for name, entry in header.items():
+                if name == "__metadata__":
+                    continue
+                start, end = (8 + length + offset for offset in entry["data_offsets"])
+                if end > size:
+                    raise ValueError("cut off")
+                shape = tuple(int(each) for each in entry["shape"])
+                tensors[name] = Tensor(file, entry["dtype"], shape, start, end)
+        except (ValueError, KeyError, TypeError) as error:
+            with file.open("rb") as stream:
+                pointer = stream.read(11) == b"version htt"
+            what = "is a Git LFS pointer, not the weights"
+            hint = "run `git lfs pull` there"
+            if not pointer:
+                what = "is no complete safetensors file"
+                hint = "copy the file again: it is broken"
+            raise InputError(Problem(what, str(file), hint=hint)) from error
+        except OSError as error:
+            raise InputError(Problem(f"cannot be read: {error.strerror}", str(file))) from error
     return tensors
-
-
-def _tensors_of(file: Path) -> dict[str, Tensor]:
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(8)
-            length = int.from_bytes(head, "little")
-            if len(head) < 8 or length > HEADER_LIMIT:
-                raise ValueError("no header")
-            header = json.loads(stream.read(length))
-        return {name: _tensor(file, entry, 8 + length) for name, entry in _entries(header)}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(_broken(file)) from error
-    except OSError as error:
-        raise InputError(Problem(f"cannot be read: {error.strerror}", str(file))) from error
-
-
-def _entries(header: Any) -> list[tuple[str, Mapping[str, Any]]]:
-    if not isinstance(header, dict):
-        raise ValueError("no object")
-    return [(name, entry) for name, entry in header.items() if name != "__metadata__"]
-
-
-def _tensor(file: Path, entry: Mapping[str, Any], offset: int) -> Tensor:
-    start, end = entry["data_offsets"]
-    if offset + end > file.stat().st_size:
-        raise ValueError("cut off")
-    shape = tuple(int(size) for size in entry["shape"])
-    return Tensor(file, entry["dtype"], shape, offset + start, offset + end)
-
-
-def _broken(file: Path) -> Problem:
-    with file.open("rb") as stream:
-        pointer = stream.read(11) == b"version htt"
-    if pointer:
-        return Problem(
-            "is a Git LFS pointer, not the weights", str(file), hint="run `git lfs pull` there"
-        )
-    return Problem(
-        "is no complete safetensors file", str(file), hint="copy the file again: it is broken"
-    )
 
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -98,7 +85,7 @@ class ModelDir:
 
     @property
     def context_length(self) -> int | None:
-        """Most tokens that the model takes, as its configuration says."""
+        """Return the most tokens that the model takes, as its configuration says."""
         for source in (_text_config(self.config), self.config):
             for name in _CONTEXT:
                 if isinstance(source.get(name), int):
@@ -107,13 +94,13 @@ class ModelDir:
 
     @property
     def quantisation(self) -> str:
-        """The method that the weights are stored in, such as `awq` or `gptq`; empty for none."""
+        """Name how the weights are stored, such as `awq` or `gptq`; empty for plain numbers."""
         settings = self.config.get("quantization_config")
         return str(settings.get("quant_method", "unknown")) if isinstance(settings, dict) else ""
 
     @cached_property
     def eos_token_ids(self) -> tuple[int, ...]:
-        """Tokens that end an answer by the model's two configurations, sorted.
+        """Return the tokens that end an answer by the model's two configurations, sorted.
 
         Only these are read from `generation_config.json`: no sampling setting is.
         """
@@ -121,29 +108,55 @@ class ModelDir:
         generation = read_json(file) if file.is_file() else {}
         found: set[int] = set()
         for source in (self.config, _text_config(self.config), generation):
-            found.update(_as_ids(source.get("eos_token_id")))
+            told = source.get("eos_token_id")
+            ids = told if isinstance(told, list) else [told]
+            found.update(token for token in ids if isinstance(token, int))
         return tuple(sorted(found))
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
-        """Every tensor of the model by its name in the files."""
+        """Return every tensor of the model by its name in the files."""
         return read_tensors(*self.weights)
 
 
 def open_model(name: str) -> ModelDir:
-    """The model in a directory, or under a hub name in the local cache; nothing is downloaded.
+    """Open the model in a directory, or under a hub name in the local cache; download nothing.
 
     Raises `InputError` for a directory that is no model, for pickled weights and for files missing.
     """
-    path = _locate(name)
+    path = Path(name).expanduser()
+    if not path.is_dir() and HUB_NAME.fullmatch(name) and not path.exists():
+        path = _cached_snapshot(name)
+    if not path.is_dir():
+        message = (
+            "is a file, not a model's directory" if path.exists() else "there is no such model"
+        )
+        hint = "give the directory with config.json and *.safetensors"
+        raise InputError(Problem(message, name, hint=hint))
     config_file = path / "config.json"
-    if not config_file.is_file():
-        raise InputError(_no_model(path))
-    return ModelDir(name, path, read_json(config_file), _weight_files(path))
+    if config_file.is_file():
+        return ModelDir(name, path, read_json(config_file), _weight_files(path))
+    if (path / "adapter_config.json").is_file():
+        raise InputError(
+            Problem(
+                "is an adapter, not a model",
+                str(path),
+                expected="a directory with config.json and *.safetensors",
+                hint=f"give the base as --model and this as --adapter NAME={path}",
+            )
+        )
+    raise InputError(
+        Problem(
+            "is no model: config.json is missing",
+            str(path),
+            found=_listing(path),
+            hint="give the directory that save_pretrained wrote",
+        )
+    )
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """The JSON object in a file; raises `InputError` with the place where it is broken."""
+    """Return the JSON object in a file; raise `InputError` with the place where it is broken."""
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -158,7 +171,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def pickles_in(path: Path) -> list[str]:
-    """Names of files that would have to be unpickled, sorted; `training_args.bin` is no weights."""
+    """Return names of files that would have to be unpickled; `training_args.bin` is no weights."""
     return sorted(
         file.name
         for file in path.iterdir()
@@ -167,25 +180,13 @@ def pickles_in(path: Path) -> list[str]:
 
 
 def refuse_pickles(path: Path, pickles: Iterable[str]) -> Problem:
-    """The problem of weights that only come pickled."""
+    """Return the problem of weights that only come pickled."""
     return Problem(
         "holds pickled weights, and unpickling a file can run any code in it",
         str(path),
         found=", ".join(pickles),
         expected="safetensors files",
         hint="load it where you trust it and save it with save_pretrained (safetensors)",
-    )
-
-
-def _locate(name: str) -> Path:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if HUB_NAME.fullmatch(name) and not path.exists():
-        return _cached_snapshot(name)
-    message = "is a file, not a model's directory" if path.exists() else "there is no such model"
-    raise InputError(
-        Problem(message, name, hint="give the directory with config.json and *.safetensors")
     )
 
 
@@ -204,22 +205,6 @@ def _cached_snapshot(name: str) -> Path:
         ) from error
 
 
-def _no_model(path: Path) -> Problem:
-    if (path / "adapter_config.json").is_file():
-        return Problem(
-            "is an adapter, not a model",
-            str(path),
-            expected="a directory with config.json and *.safetensors",
-            hint=f"give the base as --model and this as --adapter NAME={path}",
-        )
-    return Problem(
-        "is no model: config.json is missing",
-        str(path),
-        found=_listing(path),
-        hint="give the directory that save_pretrained wrote",
-    )
-
-
 def _listing(path: Path) -> str:
     names = sorted(file.name for file in path.iterdir())
     shown = ", ".join(names[:5]) or "an empty directory"
@@ -227,9 +212,22 @@ def _listing(path: Path) -> str:
 
 
 def _weight_files(path: Path) -> tuple[Path, ...]:
+    """Return the safetensors files, those of the index where there is one."""
     index = path / "model.safetensors.index.json"
     if index.is_file():
-        return _indexed(path, index)
+        weight_map = read_json(index).get("weight_map")
+        names = sorted({str(name) for name in weight_map.values()}) if weight_map else []
+        missing = [name for name in names if not (path / name).is_file()]
+        if missing or not names:
+            raise InputError(
+                Problem(
+                    f"names {len(missing)} of {len(names)} weight files that are not there",
+                    str(index),
+                    found=f"missing: {', '.join(missing[:3]) or 'weight_map is empty'}",
+                    hint="copy the missing files: the download was cut off",
+                )
+            )
+        return tuple(path / name for name in names)
     files = tuple(sorted(path.glob("*.safetensors")))
     if not files and (pickles := pickles_in(path)):
         raise InputError(refuse_pickles(path, pickles))
@@ -245,27 +243,6 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
     return files
 
 
-def _indexed(path: Path, index: Path) -> tuple[Path, ...]:
-    weight_map = read_json(index).get("weight_map")
-    names = sorted({str(name) for name in weight_map.values()}) if weight_map else []
-    missing = [name for name in names if not (path / name).is_file()]
-    if missing or not names:
-        raise InputError(
-            Problem(
-                f"names {len(missing)} of {len(names)} weight files that are not there",
-                str(index),
-                found=f"missing: {', '.join(missing[:3]) or 'weight_map is empty'}",
-                hint="copy the missing files: the download was cut off",
-            )
-        )
-    return tuple(path / name for name in names)
-
-
 def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     inner = config.get("text_config")
     return inner if isinstance(inner, dict) else config
-
-
-def _as_ids(value: Any) -> list[int]:
-    values = value if isinstance(value, list) else [value]
-    return [token for token in values if isinstance(token, int)]

@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +39,38 @@ class FileHashes:
         self._known: dict[str, str] = _load(self._file)
 
     def of(self, files: Iterable[Path]) -> dict[str, str]:
-        """The hash of each file, by its name without directories."""
-        stamps = {file: _stamp(file) for file in files}
+        """Return the hash of each file, by its name without directories."""
+        stamps = {}
+        for file in files:
+            status, place = file.stat(), str(file.resolve())
+            stamps[file] = f"{place}|{status.st_size}|{status.st_mtime_ns}|{status.st_ino}"
         new = [file for file, stamp in stamps.items() if stamp not in self._known]
         if new:
             with ThreadPoolExecutor(_THREADS) as pool:
                 for file, value in zip(new, pool.map(_sha256, new), strict=True):
                     self._known[stamps[file]] = value
-            _save(self._file, self._known)
+            self._save()
         return {file.name: self._known[stamp] for file, stamp in stamps.items()}
+
+    def _save(self) -> None:
+        if self._file is None:
+            return
+        with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(
+                "w",
+                dir=self._file.parent,
+                prefix=self._file.name,
+                delete=False,
+                encoding="utf-8",
+            ) as stream:
+                both = {**_load(self._file), **self._known}  # another process may know more
+                json.dump(both, stream, indent=0, sort_keys=True)
+            os.replace(stream.name, self._file)
 
 
 def model_hash(model: ModelDir, hashes: FileHashes) -> str:
-    """Of weights, configuration and tokenizer: 32 hexadecimal digits.
+    """Hash weights, configuration and tokenizer: 32 hexadecimal digits.
 
     The same model saved again or moved elsewhere has the same hash.
     """
@@ -61,7 +81,7 @@ def model_hash(model: ModelDir, hashes: FileHashes) -> str:
 
 
 def adapter_hash(adapter: AdapterDir, hashes: FileHashes) -> str:
-    """Of an adapter's weights and configuration: 32 hexadecimal digits."""
+    """Hash an adapter's weights and configuration: 32 hexadecimal digits."""
     return digest({"config": _content(adapter.config), "files": hashes.of([adapter.weights])})
 
 
@@ -70,12 +90,6 @@ def _content(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(kept.get("target_modules"), list):  # peft saves a set, in any order
         kept["target_modules"] = sorted(kept["target_modules"])
     return kept
-
-
-def _stamp(file: Path) -> str:
-    status = file.stat()
-    place = str(file.resolve())
-    return f"{place}|{status.st_size}|{status.st_mtime_ns}|{status.st_ino}"
 
 
 def _sha256(file: Path) -> str:
@@ -94,25 +108,11 @@ def _load(file: Path | None) -> dict[str, str]:
     return {stamp: text for stamp, text in pairs if isinstance(text, str)}
 
 
-def _save(file: Path | None, known: Mapping[str, str]) -> None:
-    if file is None:
-        return
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=file.parent, prefix=file.name, delete=False, encoding="utf-8"
-        ) as stream:
-            json.dump({**_load(file), **known}, stream, indent=0, sort_keys=True)
-        os.replace(stream.name, file)
-    except OSError:
-        return
-
-
 _SHOWN = 100  # characters of a default system message in a note
 
 
 class Shelf:
-    """What engines that load local models know about their variants before they load any."""
+    """What backends that load local models know about their variants before they load any."""
 
     def __init__(self, cache_dir: Path | None, *, trust_remote_code: bool = False) -> None:
         self._cache_dir, self._trust = cache_dir, trust_remote_code
@@ -122,7 +122,7 @@ class Shelf:
         self._hashes = FileHashes(cache_dir)
 
     def check(self, variants: Iterable[Variant]) -> list[Problem]:
-        """Look at every model and adapter; all that is wrong with them, each once."""
+        """Look at every model and adapter; return all that is wrong with them, each once."""
         problems: list[Problem] = []
         for variant in variants:
             try:
@@ -133,13 +133,13 @@ class Shelf:
         return problems
 
     def model(self, variant: Variant) -> ModelDir:
-        """The variant's model; raises `InputError`."""
+        """Return the variant's model; raise `InputError`."""
         if variant.model not in self._models:
             self._models[variant.model] = open_model(variant.model)
         return self._models[variant.model]
 
     def adapter(self, variant: Variant) -> AdapterDir | None:
-        """The variant's adapter, fit for its model, if it has one; raises `InputError`."""
+        """Return the variant's adapter, fit for its model, if it has one; raise `InputError`."""
         if variant.adapter is None:
             return None
         key = (variant.model, variant.adapter)
@@ -148,7 +148,7 @@ class Shelf:
         return self._adapters[key]
 
     def tokenizer(self, variant: Variant) -> ChatTokenizer:
-        """The tokenizer of the variant's model, with the variant's own template if it has one."""
+        """Return the tokenizer of the variant's model, with the variant's own template if any."""
         model, template = self.model(variant), variant.chat_template
         key = (model.name, template or "")
         if key not in self._tokenizers:
@@ -161,38 +161,40 @@ class Shelf:
         return self._tokenizers[key]
 
     def eos(self, variant: Variant) -> tuple[int, ...]:
-        """Tokens that end an answer: the model's and the tokenizer's, sorted."""
+        """Return the tokens that end an answer: the model's and the tokenizer's, sorted."""
         own = self.tokenizer(variant).eos_token_id
         return tuple(sorted({*self.model(variant).eos_token_ids, *([] if own is None else [own])}))
 
     def prompt(self, messages: Messages, variant: Variant) -> Prompt:
-        """Token ids by the chat template."""
+        """Make token ids by the chat template."""
         ids = self.tokenizer(variant).token_ids(messages)
         return Prompt(messages, ids, len(ids))
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
-        """Hashes of the model's and the adapter's files."""
+        """Hash the model's and the adapter's files."""
         return Fingerprint(
             model_hash(self.model(variant), self._hashes), self.adapter_hash(variant)
         )
 
     def adapter_hash(self, variant: Variant) -> str:
-        """The adapter's half of it, without a look at the model; empty without an adapter."""
+        """Hash the adapter alone, without a look at the model; empty without an adapter."""
         adapter = self.adapter(variant)
         return adapter_hash(adapter, self._hashes) if adapter else ""
 
     @property
     def context_length(self) -> int | None:
-        """The shortest of the models' contexts, in tokens."""
+        """Return the shortest of the models' contexts, in tokens."""
         lengths = [model.context_length for model in self._models.values()]
         return min((length for length in lengths if length), default=None)
 
     @property
     def notes(self) -> Iterator[str]:
-        """System messages that templates add, and adapters trained with another template."""
+        """Yield system messages that templates add, and adapters trained with another template."""
         for (name, template), tokenizer in self._tokenizers.items():
-            if tokenizer.default_system:
-                yield _default_system(template or name, tokenizer.default_system)
+            if text := tokenizer.default_system:
+                text = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+                where = template or name
+                yield f"{where}: without a system message, its chat template adds {text!r}"
         for (model, _), adapter in self._adapters.items():
             own, known = adapter.chat_template, self._tokenizers.get((model, ""))
             if own and known and not known.renders_like(own):
@@ -205,29 +207,18 @@ class Shelf:
 def sifted(
     requests: Iterable[Request], context: Callable[[Request], int | None]
 ) -> tuple[list[tuple[Request, Completion]], list[Request]]:
-    """Requests that are not even tried, each with the reason, and all others.
+    """Part requests that are not even tried, each with the reason, from all others.
 
     `context` gives the most tokens of prompt and answer together.
     """
     refused, fitting = [], []
     for request in requests:
-        if reason := _refusal(request, context(request)):
-            refused.append((request, reason))
+        tokens, new, room = request.prompt.tokens, request.sampling.max_new_tokens, context(request)
+        if not request.prompt.token_ids:
+            refused.append((request, Completion("", "error", error="the prompt has no tokens")))
+        elif room is not None and tokens + new > room:
+            text = f"{tokens} prompt and {new} answer tokens exceed the context of {room}"
+            refused.append((request, Completion("", "error", prompt_tokens=tokens, error=text)))
         else:
             fitting.append(request)
     return refused, fitting
-
-
-def _refusal(request: Request, context: int | None) -> Completion | None:
-    tokens, wanted = request.prompt.tokens, request.sampling.max_new_tokens
-    if not request.prompt.token_ids:
-        return Completion("", "error", error="the prompt has no tokens")
-    if context is not None and tokens + wanted > context:
-        text = f"{tokens} prompt and {wanted} answer tokens exceed the context of {context}"
-        return Completion("", "error", prompt_tokens=tokens, error=text)
-    return None
-
-
-def _default_system(name: str, text: str) -> str:
-    shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-    return f"{name}: without a system message, its chat template adds {shown!r}"

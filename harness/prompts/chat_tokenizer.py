@@ -7,12 +7,12 @@ no engine tokenises text again: that is how a second BOS token creeps in.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, TemplateSyntaxError
 
 from harness.common import InputError, Message, Messages, Problem
 from harness.prompts.kept import Backing, Transformers, keep, place, recall
@@ -37,19 +37,27 @@ class ChatTokenizer:
         self.path = path
         chosen = template or backing.own_template
         if chosen is None:
-            raise InputError(_no_template(path))
+            raise InputError(
+                Problem(
+                    "the tokenizer has no chat template",
+                    path=path,
+                    expected="chat_template.jinja, or chat_template in tokenizer_config.json",
+                    hint="use the instruct model, or copy its chat_template.jinja into this "
+                    "directory",
+                )
+            )
         self.template = chosen
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """transformers' own, for the trainer; a tokenizer that was kept has none."""
+        """Return transformers' own, for the trainer; a tokenizer that was kept has none."""
         assert isinstance(self._backing, Transformers)
         return self._backing.tokenizer
 
     def token_ids(
         self, messages: Messages, *, add_generation_prompt: bool = True
     ) -> tuple[int, ...]:
-        """The prompt of these messages, ending where the assistant's answer begins.
+        """Return the prompt of these messages, ending where the assistant's answer begins.
 
         Raises `InputError` where the template refuses the messages (roles that do not alternate, a
         system turn that the model does not know).
@@ -63,7 +71,7 @@ class ChatTokenizer:
         return tuple(ids)
 
     def text(self, messages: Messages, *, add_generation_prompt: bool = True) -> str:
-        """The prompt as text, for people to read; engines get `token_ids`."""
+        """Return the prompt as text, for people to read; engines get `token_ids`."""
         try:
             return self._backing.render(
                 self.template, messages, add_generation_prompt=add_generation_prompt
@@ -72,25 +80,25 @@ class ChatTokenizer:
             raise InputError(_refusal(self.path, messages, error)) from error
 
     def count(self, text: str) -> int:
-        """How many tokens a bare text has, without template and special tokens."""
+        """Return how many tokens a bare text has, without template and special tokens."""
         return len(self._backing.encode(text))
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of generated tokens, without special tokens and otherwise as generated."""
+        """Return the text of generated tokens, without special tokens."""
         return self._backing.decode(token_ids)
 
     @property
     def eos_token_id(self) -> int | None:
-        """The token that ends a turn, as the tokenizer says; a model may have more of them."""
+        """Return the token that ends a turn by the tokenizer; a model may have more of them."""
         return self._backing.eos_token_id
 
     @property
     def template_hash(self) -> str:
-        """16 hexadecimal digits of the chat template's SHA-256."""
+        """Return 16 hexadecimal digits of the chat template's SHA-256."""
         return template_hash(self.template)
 
     def renders_like(self, template: str) -> bool:
-        """Whether another chat template makes the same text of a plain conversation."""
+        """Return whether another chat template makes the same text of a plain conversation."""
         messages = (Message("system", _SYSTEM), Message("user", _USER))
         try:
             other = self._backing.render(template, messages, add_generation_prompt=True)
@@ -100,7 +108,7 @@ class ChatTokenizer:
 
     @cached_property
     def default_system(self) -> str | None:
-        """The system message that the template adds where none is given, or None.
+        """Return the system message that the template adds where none is given, or None.
 
         Qwen2.5's template, for one, tells the model who it is unless a system message does.
         """
@@ -116,15 +124,6 @@ class ChatTokenizer:
         if not found or not between or not start.startswith(before) or not start.endswith(between):
             return None
         return start[len(before) : len(start) - len(between)] or None
-
-
-def _no_template(path: str) -> Problem:
-    return Problem(
-        "the tokenizer has no chat template",
-        path=path,
-        expected="chat_template.jinja, or chat_template in tokenizer_config.json",
-        hint="use the instruct model, or copy its chat_template.jinja into this directory",
-    )
 
 
 def _refusal(path: str, messages: Messages, error: Exception) -> Problem:
@@ -143,7 +142,7 @@ def load_tokenizer(
     chat_template: Path | str | None = None,
     cache_dir: Path | None = None,
 ) -> ChatTokenizer:
-    """The tokenizer of a local model directory; nothing is downloaded.
+    """Load the tokenizer of a local model directory; nothing is downloaded.
 
     `chat_template` is a Jinja file that takes the place of the model's own template. With a
     `cache_dir` the tokenizer is kept there, and found again without transformers. Raises
@@ -153,64 +152,50 @@ def load_tokenizer(
     backing = open_backing(path, cache_dir, trust_remote_code=trust_remote_code)
     tokenizer = ChatTokenizer(backing, str(chat_template or path), template)
     if template is not None:
-        _check_syntax(backing, template, str(chat_template))
+        # What is no Jinja is found now; what the template refuses is found out later.
+        try:
+            backing.render(template, (Message("user", "Hi"),), add_generation_prompt=False)
+        except TemplateSyntaxError as error:
+            message = f"is no chat template: {error.message}"
+            raise InputError(Problem(message, str(chat_template), error.lineno)) from error
+        except TemplateError:
+            pass
     return tokenizer
 
 
 def open_backing(
     path: Path | str, cache_dir: Path | None = None, *, trust_remote_code: bool = False
 ) -> Backing:
-    """A directory's tokenizer alone: what was kept of it, or what transformers builds.
+    """Open a directory's tokenizer alone: what was kept of it, or what transformers builds.
 
     What a model's own code builds is not kept. Raises `InputError` where there is none.
     """
     folder = place(Path(path), cache_dir) if cache_dir and not trust_remote_code else None
     if folder is not None and (kept := recall(folder)):
         return kept
-    built = _built(str(path), trust_remote_code=trust_remote_code)
-    if folder is not None:
-        keep(built, folder)
-    return built
-
-
-def _built(path: str, *, trust_remote_code: bool) -> Transformers:
     from transformers import AutoTokenizer
 
     try:
         built = Transformers(
             AutoTokenizer.from_pretrained(
-                path, local_files_only=True, trust_remote_code=trust_remote_code
+                str(path), local_files_only=True, trust_remote_code=trust_remote_code
             )
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(_unreadable(path, str(error))) from error
+        raise InputError(_unreadable(str(path), str(error))) from error
     if not built.encode(string.ascii_lowercase):  # what is built where the files are missing
-        raise InputError(_unreadable(path, "a tokenizer that knows no words"))
+        raise InputError(_unreadable(str(path), "a tokenizer that knows no words"))
+    if folder is not None:
+        keep(built, folder)
     return built
 
 
-def _check_syntax(backing: Backing, template: str, path: str) -> None:
-    """Raise `InputError` for a template that is no Jinja; what it refuses is found out later."""
-    from jinja2 import TemplateError, TemplateSyntaxError
-
-    try:
-        backing.render(template, (Message("user", "Hi"),), add_generation_prompt=False)
-    except TemplateSyntaxError as error:
-        problem = Problem(f"is no chat template: {error.message}", path, error.lineno)
-        raise InputError(problem) from error
-    except TemplateError:
-        return
-
-
 def _unreadable(path: str, reason: str) -> Problem:
+    lines = (line.strip()[:200] for line in reason.splitlines())
     return Problem(
         "the tokenizer cannot be loaded",
         path=path,
-        found=_first_line(reason.splitlines()),
+        found=next((line for line in lines if line), ""),
         expected="tokenizer.json and tokenizer_config.json beside the model's weights",
         hint="copy the tokenizer files of the base model into this directory",
     )
-
-
-def _first_line(lines: Iterable[str]) -> str:
-    return next((line.strip()[:200] for line in lines if line.strip()), "")

@@ -2,7 +2,7 @@
 
 transformers takes seconds to import, and builds many tokenizers anew: `tokenizer.json` alone is
 not what it tokenises with. So what it has built is kept, by the content of the model's files and
-the versions that built it, and is used only where it gave the same tokens for some odd talks.
+the versions that built it, and is used only where it gave the same tokens for odd conversations.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -36,18 +36,18 @@ class Backing(Protocol):
     eos_token_id: int | None
 
     def render(self, template: str, messages: Messages, *, add_generation_prompt: bool) -> str:
-        """The messages as text."""
+        """Return the messages as text."""
 
     def chat_ids(
         self, template: str, messages: Messages, *, add_generation_prompt: bool
     ) -> list[int]:
-        """The tokens of that text, and no others."""
+        """Return the tokens of that text, and no others."""
 
     def encode(self, text: str) -> list[int]:
-        """The tokens of a bare text, without special tokens around it."""
+        """Return the tokens of a bare text, without special tokens around it."""
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of tokens, without special tokens and otherwise as it is."""
+        """Return the text of tokens, without special tokens and otherwise as it is."""
 
 
 class Transformers:
@@ -55,7 +55,10 @@ class Transformers:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
-        self.own_template = _default_of(tokenizer.chat_template)
+        template: Any = tokenizer.chat_template
+        # Of several named templates, transformers renders "default".
+        found = template.get("default") if isinstance(template, dict) else template
+        self.own_template = found if isinstance(found, str) and found else None
         token = tokenizer.eos_token_id
         self.eos_token_id = token if isinstance(token, int) else None
 
@@ -95,12 +98,6 @@ class Transformers:
         return text if isinstance(text, str) else "".join(text)
 
 
-def _default_of(template: Any) -> str | None:
-    """Of several named templates, transformers renders "default"."""
-    found = template.get("default") if isinstance(template, dict) else template
-    return found if isinstance(found, str) and found else None
-
-
 FOLDER = "tokenizers"
 _FORMAT = 1
 _TOKENS, _FACTS = "tokenizer.json", "chat.json"
@@ -110,7 +107,7 @@ _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".ms
 # What `Kept` does itself: of a class with ways of its own, nothing is kept.
 _REPLACED = frozenset({"__call__", "_decode", "_encode_plus", "decode", "encode"})
 _REPLACED |= {"apply_chat_template", "get_chat_template", "special_tokens_map"}
-_TALKS: tuple[Messages, ...] = (
+_CONVERSATIONS: tuple[Messages, ...] = (
     (Message("user", "Hi there"),),
     (Message("system", ""), Message("user", " two  spaces\r\n\tand <|im_end|> </s> [INST]\n ")),
     (Message("user", "e\u0301 ﬁ 東京 🙂\u200d 1234567 don't"), Message("assistant", "\n\nJa. ")),
@@ -134,8 +131,8 @@ class Kept:
 
     def render(self, template: str, messages: Messages, *, add_generation_prompt: bool) -> str:
         """See `Backing`."""
-        talk = as_dicts(messages)
-        return render(template, talk, self._special, add_generation_prompt=add_generation_prompt)
+        said = as_dicts(messages)
+        return render(template, said, self._special, add_generation_prompt=add_generation_prompt)
 
     def chat_ids(
         self, template: str, messages: Messages, *, add_generation_prompt: bool
@@ -155,10 +152,16 @@ class Kept:
 
 
 def place(model: Path, cache_dir: Path) -> Path | None:
-    """Where a model's tokenizer is kept; None for what is no folder of ours to read."""
+    """Return where a model's tokenizer is kept; None for what is no folder of ours to read."""
     try:
         built = [version("transformers"), version("tokenizers")]
-        files = {name: _hash(model / name) for name in sorted(_names(model))}
+        files = {}
+        for folder in (model, model / "additional_chat_templates"):
+            for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+                if file.is_file() and file.suffix not in _WEIGHTS:
+                    with file.open("rb") as stream:
+                        hashed = hashlib.file_digest(stream, "sha256").hexdigest()
+                    files[file.relative_to(model).as_posix()] = hashed
     except (OSError, PackageNotFoundError):
         return None
     # transformers looks at the path, too, for models that it knows by name.
@@ -167,7 +170,7 @@ def place(model: Path, cache_dir: Path) -> Path | None:
 
 
 def recall(folder: Path) -> Kept | None:
-    """The tokenizer that is kept there; None where there is none that can be read."""
+    """Return the tokenizer that is kept there; None where there is none that can be read."""
     try:
         kept = Kept(folder)
     except Exception:  # tokenizers raises bare `Exception` for a file that it cannot read
@@ -178,72 +181,49 @@ def recall(folder: Path) -> Kept | None:
 
 
 def keep(source: Transformers, folder: Path) -> None:
-    """Keep a tokenizer for the next run, if what is kept does the same; never fails."""
-    if not _is_plain(source):
+    """Keep a tokenizer for the next run, if what is kept does the same; never fails.
+
+    Nothing is kept of a class with ways of its own. Those that were not used for longest go.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = source.tokenizer
+    kind = type(tokenizer)
+    if not issubclass(kind, PreTrainedTokenizerFast) or tokenizer.split_special_tokens:
+        return
+    if any(getattr(kind, n) is not getattr(PreTrainedTokenizerFast, n) for n in _REPLACED):
         return
     with suppress(Exception):  # a disk that is full, parts that cannot be written: built anew then
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as name:
             fresh = Path(name, "tokenizer")
-            _write(source, fresh)
+            fresh.mkdir()
+            facts = {
+                "template": source.own_template,
+                "eos_token_id": source.eos_token_id,
+                "special_tokens": tokenizer.special_tokens_map,
+            }
+            (fresh / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+            parts = source.tokenizer.backend_tokenizer.to_str()
+            (fresh / _TOKENS).write_text(parts, encoding="utf-8")
             kept = recall(fresh)
-            if kept is not None and _alike(kept, source):
+            if kept is not None and all(
+                _seen(kept, messages) == _seen(source, messages) for messages in _CONVERSATIONS
+            ):
                 shutil.rmtree(folder, ignore_errors=True)  # what could not be read
                 fresh.rename(folder)
-        _make_room(folder.parent)
+        found = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in found[_MOST:]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def _is_plain(source: Transformers) -> bool:
-    from transformers import PreTrainedTokenizerFast
-
-    kind = type(source.tokenizer)
-    if not issubclass(kind, PreTrainedTokenizerFast) or source.tokenizer.split_special_tokens:
-        return False
-    return all(getattr(kind, n) is getattr(PreTrainedTokenizerFast, n) for n in _REPLACED)
-
-
-def _write(source: Transformers, folder: Path) -> None:
-    tokenizer = source.tokenizer
-    facts = {
-        "template": source.own_template,
-        "eos_token_id": source.eos_token_id,
-        "special_tokens": tokenizer.special_tokens_map,
-    }
-    folder.mkdir()
-    (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
-    (folder / _TOKENS).write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
-
-
-def _alike(one: Backing, other: Backing) -> bool:
-    return all(_seen(one, talk) == _seen(other, talk) for talk in _TALKS)
-
-
-def _seen(backing: Backing, talk: Messages) -> tuple[str | list[int], list[int], str]:
-    """What a tokenizer makes of a talk: with its template, if it takes it, and without."""
-    words = "\n".join(message.content for message in talk)
+def _seen(backing: Backing, messages: Messages) -> tuple[str | list[int], list[int], str]:
+    """Return what a tokenizer makes of messages: by its template, if it takes them, and without."""
+    words = "\n".join(message.content for message in messages)
     ids = backing.encode(words)
     try:
         template = backing.own_template or ""
-        chat: str | list[int] = backing.chat_ids(template, talk, add_generation_prompt=True)
+        chat: str | list[int] = backing.chat_ids(template, messages, add_generation_prompt=True)
     except Exception as error:  # a template is a program, and may refuse as it likes
         chat = f"{type(error).__name__}: {error}"
     return chat, ids, backing.decode(ids)
-
-
-def _make_room(folder: Path) -> None:
-    """Remove those that were not used for longest."""
-    found = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found[_MOST:]:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _names(model: Path) -> Iterator[str]:
-    for folder in (model, model / "additional_chat_templates"):
-        for file in folder.iterdir() if folder.is_dir() else ():
-            if file.is_file() and file.suffix not in _WEIGHTS:
-                yield file.relative_to(model).as_posix()
-
-
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

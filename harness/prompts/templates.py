@@ -19,7 +19,7 @@ from harness.common import InputError, Problem, digest
 
 
 def read_template(path: Path | str) -> str:
-    """The text of a chat template; raises `InputError` where there is none."""
+    """Read a chat template; raise `InputError` where there is none."""
     file = Path(path).expanduser()
     try:
         text = file.read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def read_template(path: Path | str) -> str:
 
 
 def template_hash(template: str) -> str:
-    """16 hexadecimal digits of a chat template's SHA-256."""
+    """Return 16 hexadecimal digits of a chat template's SHA-256."""
     return digest(template, 16)
 
 
@@ -48,7 +48,7 @@ def render(
     *,
     add_generation_prompt: bool,
 ) -> str:
-    """The text that transformers' `apply_chat_template` makes without tools and documents.
+    """Make the text that transformers' `apply_chat_template` makes without tools and documents.
 
     `special_tokens` are `bos_token` and the like by name. Raises jinja2's `TemplateError`. Held to
     transformers 5.19 (utils/chat_template_utils.py) by the tests.

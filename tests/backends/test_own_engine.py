@@ -171,7 +171,7 @@ class Sloppy(EchoBackend):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("environment", "environment: two engines opened alike say different things"),
+        ("environment", "environment: two backends opened alike say different things"),
         (
             "exact",
             "prompt: without token ids the number of tokens is an estimate, and does not say so",

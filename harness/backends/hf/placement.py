@@ -28,12 +28,74 @@ class Placement:
 
 
 def place(device: str, dtype: str) -> Placement:
-    """The device and format for these options; `auto` chooses. Raises `InputError`."""
-    where, device_reason = _device(device)
-    how, dtype_reason = _dtype(dtype, where)
-    return Placement(
-        where, how, tuple(reason for reason in (device_reason, dtype_reason) if reason)
-    )
+    """Choose device and format for these options, where they say `auto`. Raises `InputError`.
+
+    16 bits on GPUs, as vLLM serves; 32 on CPUs, where most matrix kernels are no faster in 16
+    without AMX or AVX512-BF16, and in 32 an answer does not turn on what else is in its batch.
+    """
+    reasons = []
+    if device != "auto":
+        chosen = _named_device(device)
+    elif torch.cuda.is_available():
+        chosen = torch.device("cuda")
+        reasons.append(f"device cuda: {torch.cuda.get_device_name()} is there")
+    elif torch.backends.mps.is_available():
+        chosen = torch.device("mps")
+        reasons.append("device mps: the Apple GPU is there")
+    else:
+        chosen = torch.device("cpu")
+        reasons.append(f"device cpu: torch {torch.__version__} sees no GPU")
+
+    if dtype not in ("auto", *DTYPES):
+        raise InputError(
+            Problem(
+                f"dtype {dtype!r} is not known",
+                expected=f"auto, {', '.join(DTYPES)}",
+                did_you_mean=meant(dtype, ("auto", *DTYPES)),
+            )
+        )
+    if dtype != "auto":
+        number_format = DTYPES[dtype]
+    elif chosen.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        number_format = torch.bfloat16
+        reasons.append("dtype bfloat16: the GPU computes in it")
+    elif chosen.type in ("cuda", "mps"):
+        number_format = torch.float16
+        reasons.append(f"dtype float16: this {chosen.type} device has no fast bfloat16")
+    else:
+        number_format = torch.float32
+        reasons.append("dtype float32: on a CPU, answers then hardly depend on their batch")
+    return Placement(chosen, number_format, tuple(reasons))
+
+
+def _named_device(name: str) -> torch.device:
+    """Return the device that a user names; raise `InputError` for one that is not there."""
+    kind = name.partition(":")[0]
+    if kind not in ("cpu", "cuda", "mps"):
+        raise InputError(
+            Problem(
+                f"device {name!r} is not known",
+                expected="auto, cpu, cuda, cuda:N or mps",
+                did_you_mean=meant(kind, ("auto", "cpu", "cuda", "mps")),
+            )
+        )
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(
+            Problem(f"device {name!r} is not known", expected="a number after the colon")
+        ) from error
+    hint = "use --device auto or --device cpu"
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            Problem(f"device {name!r}: torch {torch.__version__} sees no GPU", hint=hint)
+        )
+    if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise InputError(Problem(f"device {name!r}: torch sees {count} GPU(s)", hint=hint))
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise InputError(Problem(f"device {name!r}: there is no Apple GPU", hint=hint))
+    return device
 
 
 def check_named(device: str, dtype: str) -> None:
@@ -56,73 +118,3 @@ def use_threads(wanted: int | None) -> int:
     if wanted:
         torch.set_num_threads(wanted)
     return torch.get_num_threads()
-
-
-def _device(wanted: str) -> tuple[torch.device, str]:
-    if wanted == "auto":
-        return _best_device()
-    kind = wanted.partition(":")[0]
-    if kind not in ("cpu", "cuda", "mps"):
-        raise InputError(
-            Problem(
-                f"device {wanted!r} is not known",
-                expected="auto, cpu, cuda, cuda:N or mps",
-                did_you_mean=meant(kind, ("auto", "cpu", "cuda", "mps")),
-            )
-        )
-    try:
-        device = torch.device(wanted)
-    except RuntimeError as error:
-        raise InputError(
-            Problem(f"device {wanted!r} is not known", expected="a number after the colon")
-        ) from error
-    _check_present(device, wanted)
-    return device, ""
-
-
-def _check_present(device: torch.device, wanted: str) -> None:
-    hint = "use --device auto or --device cpu"
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            Problem(f"device {wanted!r}: torch {torch.__version__} sees no GPU", hint=hint)
-        )
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise InputError(Problem(f"device {wanted!r}: torch sees {count} GPU(s)", hint=hint))
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise InputError(Problem(f"device {wanted!r}: there is no Apple GPU", hint=hint))
-
-
-def _best_device() -> tuple[torch.device, str]:
-    if torch.cuda.is_available():
-        return torch.device("cuda"), f"device cuda: {torch.cuda.get_device_name()} is there"
-    if torch.backends.mps.is_available():
-        return torch.device("mps"), "device mps: the Apple GPU is there"
-    return torch.device("cpu"), f"device cpu: torch {torch.__version__} sees no GPU"
-
-
-def _dtype(wanted: str, device: torch.device) -> tuple[torch.dtype, str]:
-    if wanted == "auto":
-        return _best_dtype(device)
-    if wanted not in DTYPES:
-        raise InputError(
-            Problem(
-                f"dtype {wanted!r} is not known",
-                expected=f"auto, {', '.join(DTYPES)}",
-                did_you_mean=meant(wanted, ("auto", *DTYPES)),
-            )
-        )
-    return DTYPES[wanted], ""
-
-
-def _best_dtype(device: torch.device) -> tuple[torch.dtype, str]:
-    """16 bit on GPUs, as vLLM serves; 32 bit on CPUs.
-
-    On a CPU most matrix kernels are no faster in 16 bit without AMX or AVX512-BF16, and in 32 bit
-    an answer does not turn on what else is in its batch.
-    """
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.bfloat16, "dtype bfloat16: the GPU computes in it"
-    if device.type in ("cuda", "mps"):
-        return torch.float16, f"dtype float16: this {device.type} device has no fast bfloat16"
-    return torch.float32, "dtype float32: on a CPU, answers then hardly depend on their batch"

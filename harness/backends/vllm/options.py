@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.backends.arguments import whole_from
 from harness.backends.base import BackendOptions
 from harness.backends.registry import meant
 from harness.backends.vllm.versions import LORA_RANKS, Installed
@@ -30,7 +31,7 @@ _OURS = {
     "disable_log_stats": "",
 }
 
-# What the engine hf calls its ways to quantise weights, and what vLLM calls the same.
+# What the backend hf calls its ways to quantise weights, and what vLLM calls the same.
 _OF_HF = {"4bit": "bitsandbytes", "8bit": ""}
 
 
@@ -38,12 +39,8 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_count(value: Any) -> bool:
-    return _is_whole(value) and value >= 1
-
-
 _Check = tuple[Callable[[Any], bool], str]
-_COUNT: _Check = (_is_count, "a whole number from 1")
+_COUNT: _Check = (whole_from(1), "a whole number from 1")
 # The start is planned with these, so -1 and `auto`, which vLLM has for some, are of no use.
 _PLANNED: Mapping[str, _Check] = {
     "max_cpu_loras": _COUNT,
@@ -66,7 +63,7 @@ _KINDS: Mapping[str, _Check] = {
 
 
 def argument_problems(given: Mapping[str, Any], vllm: Installed) -> Iterator[Problem]:
-    """All that is wrong with the names and the values of engine arguments."""
+    """Yield all that is wrong with the names and the values of engine arguments."""
     if not given:
         return  # vLLM's list is long: it is read only where it is needed
     known = {*vllm.arguments, BATCH_INVARIANT}
@@ -86,25 +83,14 @@ def argument_problems(given: Mapping[str, Any], vllm: Installed) -> Iterator[Pro
                 expected="a method of vLLM's, such as bitsandbytes, which is four bits, or fp8",
                 did_you_mean=_OF_HF[value],
             )
-        elif wanted := _unfit(value, _checks(name, vllm)):
-            yield Problem(f"vllm: {name!r} is wrong", found=repr(value), expected=wanted)
-
-
-def _checks(name: str, vllm: Installed) -> list[_Check]:
-    """What the value may be; nothing where that is vLLM's business."""
-    if name == BATCH_INVARIANT:
-        return [_KINDS["bool"]]
-    if name in _PLANNED:
-        return [_PLANNED[name]]
-    kinds = vllm.arguments[name].split(" | ")
-    return [_KINDS[kind] for kind in kinds] if set(kinds) <= set(_KINDS) else []
-
-
-def _unfit(value: Any, checks: list[_Check]) -> str:
-    """What is wanted instead; empty where the value fits one of the checks."""
-    if not checks or any(fits(value) for fits, _ in checks):
-        return ""
-    return " or ".join(wanted for _, wanted in checks)
+        else:
+            kinds = ["bool"] if name == BATCH_INVARIANT else vllm.arguments[name].split(" | ")
+            checks = [_KINDS[kind] for kind in kinds] if set(kinds) <= set(_KINDS) else []
+            if name in _PLANNED:
+                checks = [_PLANNED[name]]
+            if checks and not any(fits(value) for fits, _ in checks):
+                expected = " or ".join(words for _, words in checks)
+                yield Problem(f"vllm: {name!r} is wrong", found=repr(value), expected=expected)
 
 
 # How answers are made, not which: recorded, and not part of any key.
@@ -155,7 +141,7 @@ class EngineOptions:
 
     @property
     def in_key(self) -> dict[str, str]:
-        """Settings that answers depend on, for `Environment.extra`."""
+        """Return the settings that answers depend on, for `Environment.extra`."""
         kept = {
             name: str(value)
             for name, value in self.arguments.items()
@@ -165,7 +151,7 @@ class EngineOptions:
 
 
 def read_options(options: BackendOptions, vllm: Installed) -> EngineOptions:
-    """The engine's settings from the shared options; raises `InputError` for all that is wrong."""
+    """Return the engine's settings; raise `InputError` for all that is wrong."""
     problems = [*argument_problems(options.engine_args, vllm), *_placement_problems(options, vllm)]
     if problems:
         raise InputError(*problems)
@@ -177,10 +163,10 @@ def read_options(options: BackendOptions, vllm: Installed) -> EngineOptions:
 def choose_dtype(
     wanted: str, config: Mapping[str, Any], vllm: Installed, quantisation: str = ""
 ) -> tuple[str, str]:
-    """The number format and, where it was chosen here, the reason.
+    """Choose the number format; return it and, where it was chosen here, the reason.
 
     The model's own 16-bit format on a GPU; 32 bits on a CPU, where the kernels are hardly faster in
-    16 and answers then hardly depend on their batch (the engine hf does the same). vLLM computes
+    16 and answers then hardly depend on their batch (the backend hf does the same). vLLM computes
     weights that are stored quantised in 16 bits everywhere, and refuses 32.
     """
     if wanted != "auto":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -37,7 +38,7 @@ class Installed:
 
     @cached_property
     def arguments(self) -> Mapping[str, str]:
-        """All arguments that this version's engine takes, each with its annotation."""
+        """Return all arguments that this version's engine takes, each with its annotation."""
         tree = ast.parse((self.root / "engine" / "arg_utils.py").read_text(encoding="utf-8"))
         fields = [
             statement
@@ -50,18 +51,21 @@ class Installed:
 
     @cached_property
     def serves_patterns(self) -> bool:
-        """Whether rank_pattern and alpha_pattern count: 0.25 scales all modules alike."""
+        """Return whether rank_pattern and alpha_pattern count: 0.25 scales all modules alike."""
         return "alpha_pattern" in (self.root / "lora" / "peft_helper.py").read_text("utf-8")
 
 
 def installed() -> Installed:
-    """The vLLM of this environment; raises `InputError` for none, and for one not supported."""
-    spec = find_spec("vllm")
-    return accept(_distribution(), Path(spec.origin).parent if spec and spec.origin else None)
+    """Return the vLLM of this environment; raise `InputError` for none or one not supported."""
+    spec, found = find_spec("vllm"), None
+    for name in (_GPU_BUILD, _CPU_BUILD):
+        with suppress(PackageNotFoundError):
+            found = name, version(name)  # the CPU build, where both are there
+    return accept(found, Path(spec.origin).parent if spec and spec.origin else None)
 
 
 def accept(found: tuple[str, str] | None, root: Path | None) -> Installed:
-    """The same for a distribution's name and version, with its sources at `root`."""
+    """Return it from a distribution's name and version, with its sources at `root`."""
     if root is None or found is None:
         raise InputError(
             Problem(
@@ -86,14 +90,5 @@ def accept(found: tuple[str, str] | None, root: Path | None) -> Installed:
 
 
 def lora_rank(wanted: int) -> int | None:
-    """The smallest rank that engines can be started for and that holds this one, if any does."""
+    """Return the smallest rank that engines can be started for and that holds this one."""
     return next((rank for rank in LORA_RANKS if rank >= wanted), None)
-
-
-def _distribution() -> tuple[str, str] | None:
-    for name in (_CPU_BUILD, _GPU_BUILD):
-        try:
-            return name, version(name)
-        except PackageNotFoundError:
-            continue
-    return None
