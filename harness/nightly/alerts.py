@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import urllib.request
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.common import joined, moment, percent, points, whole_file
@@ -21,7 +21,7 @@ MOST_CASES = 5
 
 
 def alerts_of(night: Night, rules: Alerts) -> tuple[Finding, ...]:
-    """The findings that are told, the most severe first."""
+    """Return the findings that are told, the most severe first."""
     order = list(Verdict)
     found = [finding for finding in night.findings if finding.verdict in rules.on]
     return tuple(sorted(found, key=lambda f: order.index(f.verdict or Verdict.PASS)))
@@ -50,39 +50,27 @@ def write_alerts(
 
 
 def headline(night: Night, alerts: Sequence[Finding]) -> str:
-    """The night in one line."""
+    """Tell the night in one line."""
     count = len(alerts) + len(night.failures)
     told = f"{count} alert{'' if count == 1 else 's'}" if count else "no alert"
     return f"{night.series}, {moment(night.started)}: {told}"
 
 
 def to_markdown(night: Night, alerts: Sequence[Finding], notes: Sequence[str]) -> str:
-    """Alerts first, then rates, then the variants with each other, then what was not compared."""
+    """Write alerts, then rates, then the variants with each other, then what was not compared."""
     parts = [f"## {escaped(headline(night, alerts))}\n"]
     told = [f"- **failed** {escaped(failure)}\n" for failure in night.failures]
-    told += [_alert(finding) for finding in alerts]
+    for finding in alerts:
+        where = f"{escaped(finding.variant)} in {escaped(finding.suite)}"
+        why = f"against {finding.rival.value}: {escaped(because(finding.reasons))}"
+        told.append(f"- **{label(finding.verdict)}** {where} {why}\n")
+        if finding.worse:
+            cases = joined([f"`{case}`" for case in finding.worse], MOST_CASES)
+            told.append(f"  Got worse: {cases}\n")
+        told.append(f"  `{finding.command}`\n")
     if told:
         parts.append("".join(told))
-    head = "| suite | variant | rate | against | change | verdict |\n|---|---|--:|---|--:|---|\n"
-    parts.append(head + "".join(_rows(night)))
-    parts += filter(None, [matrices_to_markdown(night)])
-    if notes:
-        parts.append("".join(f"- note: {escaped(note)}\n" for note in notes))
-    return "\n".join(parts)
-
-
-def _alert(finding: Finding) -> str:
-    text = (
-        f"- **{label(finding.verdict)}** {escaped(finding.variant)} in {escaped(finding.suite)} "
-        f"against {finding.rival.value}: {escaped(because(finding.reasons))}\n"
-    )
-    if finding.worse:
-        cases = joined([f"`{case}`" for case in finding.worse], MOST_CASES)
-        text += f"  Got worse: {cases}\n"
-    return text + f"  `{finding.command}`\n"
-
-
-def _rows(night: Night) -> Iterator[str]:
+    table = "| suite | variant | rate | against | change | verdict |\n|---|---|--:|---|--:|---|\n"
     for finding in night.findings:
         rate = night.rate(finding.suite, finding.variant)
         cells = (
@@ -93,33 +81,29 @@ def _rows(night: Night) -> Iterator[str]:
             points(finding.delta),
             finding.word,
         )
-        yield "| " + " | ".join(cells) + " |\n"
+        table += "| " + " | ".join(cells) + " |\n"
+    parts.append(table)
+    parts += filter(None, [matrices_to_markdown(night)])
+    if notes:
+        parts.append("".join(f"- note: {escaped(note)}\n" for note in notes))
+    return "\n".join(parts)
 
 
 def post(
     webhook: Webhook | None, night: Night, alerts: Sequence[Finding], notes: Sequence[str]
 ) -> str:
-    """Post the alerts as JSON; says what became of it, and raises nothing."""
+    """Post the alerts as JSON; says what became of it, and raises nothing.
+
+    `text` is what chat programs show; the rest is for programs.
+    """
     if webhook is None or not (alerts or night.failures or webhook.always):
         return ""
     url = webhook.address()
     if not url:
         return f"webhook not called: {webhook.url_env} holds no web address"
-    body = json.dumps(_payload(night, alerts, notes)).encode()
-    headers = {"Content-Type": "application/json", "User-Agent": "harness"}
-    try:
-        request = urllib.request.Request(url, body, headers, method="POST")
-        with urllib.request.urlopen(request, timeout=webhook.timeout) as answer:
-            return f"webhook called: {answer.status}"
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        return f"webhook failed: {error}"
-
-
-def _payload(night: Night, alerts: Sequence[Finding], notes: Sequence[str]) -> dict[str, object]:
-    """`text` is what chat programs show; the rest is for programs."""
     row = night_to_json(night)
     told = {(f.rival, f.suite, f.variant) for f in alerts}
-    return {
+    payload = {
         "text": to_markdown(night, alerts, notes),
         "headline": headline(night, alerts),
         "series": night.series,
@@ -131,3 +115,11 @@ def _payload(night: Night, alerts: Sequence[Finding], notes: Sequence[str]) -> d
         ],
         "failures": row["failures"],
     }
+    headers = {"Content-Type": "application/json", "User-Agent": "harness"}
+    try:
+        body = json.dumps(payload).encode()
+        request = urllib.request.Request(url, body, headers, method="POST")
+        with urllib.request.urlopen(request, timeout=webhook.timeout) as answer:
+            return f"webhook called: {answer.status}"
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return f"webhook failed: {error}"

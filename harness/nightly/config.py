@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -40,7 +40,7 @@ class Webhook(_Part):
         return self
 
     def address(self) -> str:
-        """The URL; empty where the environment variable is not set or holds no web address."""
+        """Return the URL; empty where the environment variable holds no web address."""
         found = self.url or os.environ.get(self.url_env or "", "")
         return found if found.startswith(("http://", "https://")) else ""
 
@@ -80,41 +80,36 @@ def load_config(path: Path, settings: Settings | None = None) -> NightlyConfig:
     config = read_config(path, NightlyConfig)
     if settings is None:
         return config
-    names = models_of(settings.backend) is Models.NAMES
-    return config.model_copy(update=_located(config, TypedPaths(path.parent, settings.root, names)))
+    paths = TypedPaths(path.parent, settings.root, models_of(settings.backend) is Models.NAMES)
 
+    def located(form: Form, text: str | None) -> str | None:
+        return paths.option(form, text) if text else text
 
-def _located(config: NightlyConfig, said: TypedPaths) -> dict[str, Any]:
-    """The fields that hold paths, as the project says them."""
-    markdown = _path(said, config.alerts.markdown)
-    return {
-        "model": _option(said, "model", config.model),
-        "baseline": _option(said, "baseline", config.baseline),
-        "pinned": _path(said, config.pinned),
-        "suites": _paths(said, config.suites),
-        "adapters": tuple(said.option("adapter", adapter) for adapter in config.adapters),
-        "variants": {name: _variant(said, each) for name, each in config.variants.items()},
-        "alerts": config.alerts.model_copy(update={"markdown": markdown}),
-    }
+    def all_located(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(paths.option("input", text) for text in texts)
 
+    def output(file: Path | None) -> Path | None:
+        return Path(paths.option("output", str(file))) if file else None
 
-def _variant(said: TypedPaths, variant: NightlyVariant) -> NightlyVariant:
-    changes = {
-        "model": _option(said, "model", variant.model),
-        "adapter": variant.adapter and said.place(PathValue("", variant.adapter, kind="adapter")),
-        "chat_template": _option(said, "input", variant.chat_template),
-        "suites": _paths(said, variant.suites),
-    }
-    return variant.model_copy(update=changes)
-
-
-def _option(said: TypedPaths, form: Form, text: str | None) -> str | None:
-    return said.option(form, text) if text else text
-
-
-def _paths(said: TypedPaths, texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(said.option("input", text) for text in texts)
-
-
-def _path(said: TypedPaths, path: Path | None) -> Path | None:
-    return Path(said.option("output", str(path))) if path else None
+    variants = {}
+    for name, variant in config.variants.items():
+        adapter = variant.adapter
+        changes = {
+            "model": located("model", variant.model),
+            "adapter": adapter and paths.place(PathValue("", adapter, kind="adapter")),
+            "chat_template": located("input", variant.chat_template),
+            "suites": all_located(variant.suites),
+        }
+        variants[name] = variant.model_copy(update=changes)
+    markdown = output(config.alerts.markdown)
+    return config.model_copy(
+        update={
+            "model": located("model", config.model),
+            "baseline": located("baseline", config.baseline),
+            "pinned": output(config.pinned),
+            "suites": all_located(config.suites),
+            "adapters": tuple(paths.option("adapter", adapter) for adapter in config.adapters),
+            "variants": variants,
+            "alerts": config.alerts.model_copy(update={"markdown": markdown}),
+        }
+    )

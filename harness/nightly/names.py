@@ -16,7 +16,7 @@ from harness.common.yaml_positions import read_document
 from harness.config import Settings, select_files
 from harness.evaluation import NONE, variants_of
 from harness.gate import load_baseline
-from harness.nightly.config import NightlyConfig, NightlyVariant
+from harness.nightly.config import NightlyConfig
 from harness.nightly.night import check_lasting
 from harness.prompts import read_template
 from harness.suites.problems import Place, Problems
@@ -26,47 +26,39 @@ Check = tuple[tuple[str | int, ...], Callable[[], object]]
 
 def check_named(path: Path, config: NightlyConfig, settings: Settings) -> None:
     """Raise InputError for all that leads nowhere, with its line and column; nothing is loaded."""
+    checks: list[Check] = []
+    if config.model:
+        checks.append((("model",), partial(_check_model, settings, config.model)))
+    if config.pinned:
+        checks.append((("pinned",), partial(load_baseline, settings.path(config.pinned))))
+    if config.baseline:
+        checks.append((("baseline",), partial(_check_baseline, settings, config)))
+    checks += _suites(("suites",), config.suites, settings)
+    for place, text in enumerate(config.adapters):
+        checks.append((("adapters", place), partial(_check_adapters, settings, text)))
+    for name, variant in config.variants.items():
+        loc = ("variants", name)
+        if variant.model:
+            checks.append(((*loc, "model"), partial(_check_model, settings, variant.model)))
+        if variant.adapter:
+            checks.append(((*loc, "adapter"), partial(_check_directory, settings, variant.adapter)))
+        if variant.chat_template:
+            template = str(settings.path(variant.chat_template))
+            checks.append(((*loc, "chat_template"), partial(read_template, template)))
+        checks += _suites((*loc, "suites"), variant.suites, settings)
     document = read_document(str(path), path.read_bytes())
     problems = Problems(document)
-    for loc, check in _checks(config, settings):
+    for place_in_file, check in checks:
         try:
             check()
         except InputError as error:
             for problem in error.problems:
-                problems.add_at(Place(loc), _said_here(problem))
+                # What is wrong with a directory as a whole belongs to the line that names it.
+                if problem.path and not problem.line and not Path(problem.path).is_file():
+                    message = f"{problem.path}: {problem.message}"
+                    problem = replace(problem, message=message, path="")
+                problems.add_at(Place(place_in_file), problem)
     problems.raise_any()
-
-
-def _said_here(problem: Problem) -> Problem:
-    """What is wrong with a directory as a whole belongs to the line that names it."""
-    if not problem.path or problem.line or Path(problem.path).is_file():
-        return problem
-    return replace(problem, message=f"{problem.path}: {problem.message}", path="")
-
-
-def _checks(config: NightlyConfig, settings: Settings) -> Iterator[Check]:
-    if config.model:
-        yield ("model",), partial(_check_model, settings, config.model)
-    if config.pinned:
-        yield ("pinned",), partial(load_baseline, settings.path(config.pinned))
-    if config.baseline:
-        yield ("baseline",), partial(_check_baseline, settings, config)
-    yield from _suites(("suites",), config.suites, settings)
-    for place, text in enumerate(config.adapters):
-        yield ("adapters", place), partial(_check_adapters, settings, text)
-    for name, variant in config.variants.items():
-        yield from _variant(("variants", name), variant, settings)
-
-
-def _variant(loc: tuple[str, ...], variant: NightlyVariant, settings: Settings) -> Iterator[Check]:
-    if variant.model:
-        yield (*loc, "model"), partial(_check_model, settings, variant.model)
-    if variant.adapter:
-        yield (*loc, "adapter"), partial(_check_directory, settings, variant.adapter)
-    if variant.chat_template:
-        template = str(settings.path(variant.chat_template))
-        yield (*loc, "chat_template"), partial(read_template, template)
-    yield from _suites((*loc, "suites"), variant.suites, settings)
 
 
 def _suites(loc: tuple[str, ...], names: tuple[str, ...], settings: Settings) -> Iterator[Check]:
@@ -98,7 +90,7 @@ def _check_baseline(settings: Settings, config: NightlyConfig) -> None:
 
 
 def _check_adapters(settings: Settings, text: str) -> None:
-    """One entry of `adapters`: NAME=DIR, DIR or a glob."""
+    """Check one entry of `adapters`: NAME=DIR, DIR or a glob."""
     if settings.backend == "replay":
         return  # its variants are those of the recorded answers
     alone: dict[str, Any] = {

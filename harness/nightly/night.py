@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,45 +41,37 @@ class Group:
 
     @property
     def described(self) -> list[Any]:
-        """What a resumed night must share; cases may have changed, answers are found by content."""
+        """Return what a resumed night must share; cases may have changed since."""
         chosen = self.settings.model_dump(mode="json", include={"model", "adapter", "baseline"})
         variants = {n: v.model_dump(mode="json") for n, v in self.settings.variants.items()}
         return [self.name, chosen, variants, [suite.path for suite in self.suites]]
 
 
 def groups_of(settings: Settings, config: NightlyConfig) -> tuple[Group, ...]:
-    """The runs of a night; raises InputError for suites that are wrong."""
+    """Return the runs of a night; raises InputError for suites that are wrong."""
     by_suites: dict[tuple[str, ...], dict[str, NightlyVariant]] = {config.suites: {}}
     for name, variant in config.variants.items():
         by_suites.setdefault(variant.suites or config.suites, {})[name] = variant
     if not by_suites[config.suites] and not config.adapters and len(by_suites) > 1:
         del by_suites[config.suites]  # every variant has suites of its own
-    return tuple(
-        _group(settings, config, suites, variants) for suites, variants in by_suites.items()
-    )
-
-
-def _group(
-    settings: Settings,
-    config: NightlyConfig,
-    suites: tuple[str, ...],
-    variants: dict[str, NightlyVariant],
-) -> Group:
-    shared = suites == config.suites
-    known = {name: _plain(variant) for name, variant in variants.items()}
-    if config.baseline in config.variants:
-        known.setdefault(str(config.baseline), _plain(config.variants[str(config.baseline)]))
-    changes: dict[str, Any] = {
-        "variants": {**settings.variants, **known} if shared else known,
-        "adapter": (*settings.adapter, *config.adapters) if shared else (),
-        "variant": settings.variant if shared else (),
-        "model": config.model or settings.model,
-        "baseline": config.baseline or settings.baseline,
-    }
-    named = [str(settings.path(suite)) for suite in suites]
-    chosen = settings.model_copy(update=changes)
-    name = " + ".join(suites) if suites else "configured suites"
-    return Group(name, chosen, load_selected(named, chosen))
+    groups = []
+    for suites, variants in by_suites.items():
+        shared = suites == config.suites
+        known = {name: _plain(variant) for name, variant in variants.items()}
+        if config.baseline in config.variants:
+            known.setdefault(str(config.baseline), _plain(config.variants[str(config.baseline)]))
+        changes: dict[str, Any] = {
+            "variants": {**settings.variants, **known} if shared else known,
+            "adapter": (*settings.adapter, *config.adapters) if shared else (),
+            "variant": settings.variant if shared else (),
+            "model": config.model or settings.model,
+            "baseline": config.baseline or settings.baseline,
+        }
+        named = [str(settings.path(suite)) for suite in suites]
+        chosen = settings.model_copy(update=changes)
+        name = " + ".join(suites) if suites else "configured suites"
+        groups.append(Group(name, chosen, load_selected(named, chosen)))
+    return tuple(groups)
 
 
 def _plain(variant: NightlyVariant) -> VariantSettings:
@@ -91,7 +84,7 @@ def keep_night(store: Store, night: Night) -> None:
 
 
 def past_nights(store: Store, series: str) -> tuple[Night, ...]:
-    """The nights of a series, oldest first, the unfinished among them."""
+    """Return the nights of a series, oldest first, the unfinished among them."""
     rows = read_entries(store, f"night/{series}/").values()
     return tuple(night_from_json(row) for row in rows if isinstance(row, dict))
 
@@ -157,12 +150,36 @@ def run_night(
     variants = {group.name: variants_of(group.settings) for group in groups}
     if config.pinned is not None:
         load_baseline(settings.path(config.pinned))
-    lock = settings.path(settings.store).with_name(f"nightly-{config.name}.lock")
+    place = settings.path(settings.store)
+    lock = place.with_name(f"nightly-{config.name}.lock")
     with alone(lock, f"a night of '{config.name}' is running already"):  # it is about one engine
-        begun, past, resumed = _begin(settings, config, groups, now or datetime.now(UTC))
-        night = _answer(settings, begun, groups, variants, observer)
-        night, notes = _compare(settings, config, night, past)
-        return _report(settings, config, night, notes, resumed)
+        begun, past, resumed = _begin(place, config.name, groups, now or datetime.now(UTC))
+        night = _answer(place, begun, groups, variants, observer)
+        against = [against_last_night(settings, night, past)]
+        if config.pinned is not None:
+            against.append(against_pinned(settings, night, config.pinned))
+        others = among_themselves(settings, night)
+        notes = (*(note for found in against for note in found.notes), *others.notes)
+        findings = (*night.findings, *(each for found in against for each in found.findings))
+        night = replace(night, findings=findings, pairwise=others.rows, finished=True)
+        with Store(place) as store:
+            keep_night(store, night)
+            forgotten = forget_nights(store, config.name, config.keep, reports)
+            nights = tuple(each for each in past_nights(store, config.name) if each.finished)
+        home = reports / "nightly" / config.name
+        alerts = alerts_of(night, config.alerts)
+        extra = settings.path(config.alerts.markdown) if config.alerts.markdown else None
+        return NightReport(
+            night=night,
+            alerts=alerts,
+            notes=notes,
+            page=write_trend(home / "trend.html", nights, alerts, notes),
+            markdown=write_alerts(home / "summary.md", extra, night, alerts, notes),
+            resumed=resumed,
+            forgotten=forgotten,
+            posted=post(config.alerts.webhook, night, alerts, notes),
+            exit_code=exit_code_of(night, alerts),
+        )
 
 
 def check_lasting(baseline: str | None) -> None:
@@ -178,45 +195,53 @@ def check_lasting(baseline: str | None) -> None:
 
 
 def _begin(
-    settings: Settings, config: NightlyConfig, groups: tuple[Group, ...], now: datetime
+    place: Path, series: str, groups: tuple[Group, ...], now: datetime
 ) -> tuple[Night, tuple[Night, ...], bool]:
     """Tonight, the finished nights before it, and whether tonight had begun already."""
     plan = digest([group.described for group in groups])
-    with Store(settings.path(settings.store)) as store:
-        past = past_nights(store, config.name)
+    with Store(place) as store:
+        past = past_nights(store, series)
         finished = tuple(night for night in past if night.finished)
-        open_night = past[-1] if past and not past[-1].finished else None
-        if open_night and open_night.plan == plan and _young(open_night, now):
-            return open_night, finished, True
-        started = now.isoformat(timespec="seconds")
-        night = Night(_free_id(past, now), config.name, started, plan)
+        if past and not past[-1].finished and past[-1].plan == plan:
+            age = now - datetime.fromisoformat(past[-1].started)
+            if age < RESUMED_FOR:
+                return past[-1], finished, True
+        taken, name = {night.id for night in past}, f"{now:%Y%m%d-%H%M%S}"
+        free = next(n for n in (name, *(f"{name}-{i}" for i in range(2, 1000))) if n not in taken)
+        night = Night(free, series, now.isoformat(timespec="seconds"), plan)
         keep_night(store, night)
     return night, finished, False
 
 
-def _young(night: Night, now: datetime) -> bool:
-    return now - datetime.fromisoformat(night.started) < RESUMED_FOR
-
-
-def _free_id(past: tuple[Night, ...], now: datetime) -> str:
-    taken = {night.id for night in past}
-    name = f"{now:%Y%m%d-%H%M%S}"
-    return next(n for n in (name, *(f"{name}-{i}" for i in range(2, 1000))) if n not in taken)
-
-
 def _answer(
-    settings: Settings,
+    place: Path,
     night: Night,
     groups: tuple[Group, ...],
     variants: Mapping[str, Variants],
     observer: Observer,
 ) -> Night:
-    """All groups, one after the other; what is finished is noted before the next begins."""
+    """Run all groups, one after the other; what is finished is noted before the next begins.
+
+    A group that was finished before the night was cut off is opened again, unless the store was
+    pruned in between: its answers may still be there. After an upgrade, tomorrow's night needs
+    today's answers, so a group runs even where nothing of it can be compared with its baseline.
+    """
     failures: list[str] = []
     reports: list[RunReport] = []
     for group in groups:
+        report = None
         try:
-            report = _group_report(group, variants[group.name], night, observer)
+            if group.name in night.runs:
+                with suppress(InputError):
+                    report = reopen(group.settings, night.runs[group.name])
+            if report is None:
+                report = run(
+                    group.settings,
+                    group.suites,
+                    variants[group.name],
+                    observer=observer,
+                    allow_unlike=True,
+                )
         except HarnessError as error:
             failures.append(f"{group.name}: {error}")
             continue
@@ -224,7 +249,7 @@ def _answer(
             failures.append(f"{group.name}: {report.failure}")
         else:
             night = night.with_run(group.name, report.info.id)
-            with Store(settings.path(settings.store)) as store:
+            with Store(place) as store:
                 keep_night(store, night)
         reports.append(report)
     rates = {(rate.suite, rate.variant): rate for r in reports for rate in rates_of(r)}
@@ -233,59 +258,4 @@ def _answer(
         rates=tuple(rates.values()),
         findings=tuple(finding for r in reports for finding in own_findings(r)),
         failures=tuple(failures),
-    )
-
-
-def _group_report(group: Group, variants: Variants, night: Night, observer: Observer) -> RunReport:
-    """The run of this group: that of before the night was cut off, or a new one."""
-    if group.name in night.runs:
-        try:
-            return reopen(group.settings, night.runs[group.name])
-        except InputError:
-            pass  # the store was pruned in between: its answers may still be there
-    # After an upgrade, tomorrow's night needs today's answers.
-    return run(group.settings, group.suites, variants, observer=observer, allow_unlike=True)
-
-
-def _compare(
-    settings: Settings, config: NightlyConfig, night: Night, past: tuple[Night, ...]
-) -> tuple[Night, tuple[str, ...]]:
-    found = [against_last_night(settings, night, past)]
-    if config.pinned is not None:
-        found.append(against_pinned(settings, night, config.pinned))
-    findings = (*night.findings, *(finding for each in found for finding in each.findings))
-    others = among_themselves(settings, night)
-    notes = (*(note for each in found for note in each.notes), *others.notes)
-    return replace(night, findings=findings, pairwise=others.rows, finished=True), notes
-
-
-def _report(
-    settings: Settings,
-    config: NightlyConfig,
-    night: Night,
-    notes: tuple[str, ...],
-    resumed: bool,
-) -> NightReport:
-    reports = settings.path(settings.report_dir)
-    with Store(settings.path(settings.store)) as store:
-        keep_night(store, night)
-        forgotten = forget_nights(store, config.name, config.keep, reports)
-        nights = tuple(each for each in past_nights(store, config.name) if each.finished)
-    home = reports / "nightly" / config.name
-    alerts = alerts_of(night, config.alerts)
-    page = write_trend(home / "trend.html", nights, alerts, notes)
-    extra = config.alerts.markdown
-    markdown = write_alerts(
-        home / "summary.md", settings.path(extra) if extra else None, night, alerts, notes
-    )
-    return NightReport(
-        night=night,
-        alerts=alerts,
-        notes=notes,
-        page=page,
-        markdown=markdown,
-        resumed=resumed,
-        forgotten=forgotten,
-        posted=post(config.alerts.webhook, night, alerts, notes),
-        exit_code=exit_code_of(night, alerts),
     )

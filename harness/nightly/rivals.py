@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.common import (
-    GateSettings,
     HarnessError,
     InputError,
     VariantRole,
@@ -19,8 +18,6 @@ from harness.config import Settings
 from harness.evaluation import RunReport, StoredVariant, find_stored, judge_stored
 from harness.gate import (
     EARLY_STOP,
-    Items,
-    PairEnvironments,
     PairwiseComparison,
     compare_pairwise,
     differences,
@@ -29,162 +26,66 @@ from harness.nightly.values import Finding, Night, NightRate, Rival
 from harness.results import Comparison, Result, RunInfo, SuiteResult, VariantInfo, Verdict
 from harness.store import Store
 
+MOST_NAMES = 12  # variants in one note
+
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """The comparisons, and what kept variants out of them."""
+class RivalFindings:
+    """What comparisons found, and what kept others from being made."""
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RivalPairs:
+    """The candidates compared with each other, and what kept variants out."""
 
     rows: tuple[PairwiseComparison, ...]
     notes: tuple[str, ...]
 
 
-def among_themselves(settings: Settings, night: Night) -> Compared:
-    """Every two candidates on every suite that both answered in full."""
-    with Store(settings.path(settings.store)) as store:
-        runs = {run_id: _run(store, run_id) for run_id in night.runs.values()}
-        whole = [run for run in runs.values() if run and EARLY_STOP not in run.execution]
-        candidates = {variant.name: variant for run in whole for variant in _candidates(run)}
-        rows = compare_pairwise(
-            _results(store, whole, night) if len(candidates) > 1 else (),
-            tuple(candidates),
-            _bars(whole),
-            {name: variant.environment for name, variant in candidates.items()},
-        )
-    return Compared(rows, tuple(_notes(runs)))
+# -- the run itself --------------------------------------------------------------------------------
 
 
-def _run(store: Store, run_id: str) -> RunInfo | None:
-    try:
-        return store.run(run_id)
-    except InputError:
-        return None  # pruned since: nothing of it can be compared
-
-
-def _candidates(run: RunInfo) -> list[VariantInfo]:
-    return [variant for variant in run.variants if variant.role is VariantRole.CANDIDATE]
-
-
-def _bars(runs: list[RunInfo]) -> Mapping[str, GateSettings]:
-    return {suite.name: suite.gate for run in runs for suite in run.suites}
-
-
-def _results(store: Store, runs: list[RunInfo], night: Night) -> Iterator[Result]:
-    """What the candidates answered, of the suites that have a rate: those that were run whole."""
-    rated = {(rate.suite, rate.variant, rate.run) for rate in night.rates}
-    for run in runs:
-        names = {variant.name for variant in _candidates(run)}
-        for result in store.results(run.id):
-            if result.variant in names and (result.suite, result.variant, run.id) in rated:
-                yield result
-
-
-def _notes(runs: Mapping[str, RunInfo | None]) -> Iterator[str]:
-    for run_id, run in runs.items():
-        if run is None:
-            yield f"the variants of run {run_id} were not compared with others: it was removed"
-        elif EARLY_STOP in run.execution and len(_candidates(run)) > 1:
-            yield (
-                f"the variants of run {run_id} were not compared with each other: "
-                "it could stop early, so that only its own gate may look at it"
+def rates_of(report: RunReport) -> Iterator[NightRate]:
+    """Yield the rates of a run, for the trend."""
+    signatures = {card.name: card.signature for card in report.scorecard.variants}
+    for row in report.gate.suites:
+        rate = row.rate
+        if rate.n and not row.partial:
+            yield NightRate(
+                suite=row.suite,
+                category=row.category,
+                variant=row.variant,
+                n=rate.n,
+                passed=rate.passed,
+                pass_rate=rate.pass_rate,
+                low=rate.low,
+                high=rate.high,
+                run=report.info.id,
+                signature=signatures.get(row.variant, ""),
             )
 
 
-MOST_NAMES = 12  # variants in one note
+def own_findings(report: RunReport) -> Iterator[Finding]:
+    """Yield what the gate of the run says: bars, and the comparison with its baseline, if any."""
+    for row in report.gate.suites:
+        if row.role is VariantRole.CANDIDATE:
+            alone = report.info.baseline is None or row.uncompared
+            rival = Rival.BARS if alone else Rival.BASELINE
+            yield _finding(rival, row, row.verdict, f"harness show {report.info.id}")
 
 
-@dataclass(frozen=True, slots=True)
-class Uncompared:
-    """Cases of one variant in one suite; `why` counts and names them."""
-
-    suite: str
-    variant: str
-    why: str
-
-
-def uncompared(
-    before: StoredVariant, after: StoredVariant, rows: Iterable[SuiteResult], since: str
-) -> Iterator[Uncompared]:
-    """What the comparisons left out; `since` says what `before` is: "last night"."""
-    suites = [row.suite for row in rows if _left_some(row)]
-    if not suites:
-        return
-    environments = before.variant.environment, after.variant.environment
-    for suite in suites:
-        items = (
-            before.ledger.of(suite, before.variant.name),
-            after.ledger.of(suite, after.variant.name),
-        )
-        for why in _reasons(*items, environments, since):
-            yield Uncompared(suite, after.variant.name, why)
-
-
-def notes_of(found: Iterable[Uncompared]) -> Iterator[str]:
-    """A note for each reason; variants that share it stand in one: a changed suite meets all."""
-    variants: dict[tuple[str, str], list[str]] = {}
-    for each in found:
-        variants.setdefault((each.suite, each.why), []).append(each.variant)
-    for (suite, why), names in variants.items():
-        yield f"{joined(names, MOST_NAMES)} in {suite}: {why}"
-
-
-def _left_some(row: SuiteResult) -> bool:
-    seen = row.comparison
-    return seen is None or bool(
-        seen.refused or seen.left_out or seen.only_baseline or seen.only_candidate
-    )
-
-
-def _reasons(then: Items, now: Items, environments: PairEnvironments, since: str) -> Iterator[str]:
-    changed: list[str] = []
-    unlike: dict[str, list[str]] = {}
-    broken: list[str] = []
-    for case in sorted(then.keys() & now.keys()):
-        old, new = then[case], now[case]
-        if old.asked != new.asked:
-            changed.append(case)
-        elif what := differences(old, new, environments):
-            unlike.setdefault(what, []).append(case)
-        elif not (old.testable and new.testable):
-            broken.append(case)
-    if changed:
-        yield _changed(changed, len(now), since)
-    for what, cases in unlike.items():
-        what = f"{what} differs{_names(cases, now)}"
-        yield f"{_few(cases, len(now))} not compared with {since}: {what}"
-    if broken:
-        what = "an error or a skip on either side"
-        yield f"{_few(broken, len(now))} not compared with {since}: {what}{_names(broken, now)}"
-    if added := sorted(now.keys() - then.keys()):
-        yield f"{_few(added, len(now))} new since {since}: not compared ({joined(added)})"
-    if gone := sorted(then.keys() - now.keys()):
-        yield f"{plural(len(gone), 'case')} gone since {since} ({joined(gone)})"
-
-
-def _changed(cases: list[str], total: int, since: str) -> str:
-    if len(cases) == total:
-        return f"not compared: {_few(cases, total)} changed since {since}"
-    return f"{_few(cases, total)} changed since {since}: not compared ({joined(cases)})"
-
-
-def _few(cases: list[str], total: int) -> str:
-    """ "1 of 10 cases", "all 10 cases"."""
-    if len(cases) == total:
-        return f"all {plural(total, 'case')}" if total > 1 else "the only case"
-    return f"{len(cases):,} of {plural(total, 'case')}"
-
-
-def _names(cases: list[str], now: Items) -> str:
-    return "" if len(cases) == len(now) else f" ({joined(cases)})"
-
-
-SERIES_MOST_NAMES = 12  # in one note
+# -- earlier nights and the pinned baseline --------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
     """One variant against itself in an earlier run, or against the pinned file, on these suites.
 
-    `before` and `after` are sides as `find_stored` reads them; `since` says what `before` is.
+    `before` and `after` are stored variants as `find_stored` reads them; `since` says what `before`
+    is: "last night".
     """
 
     variant: str
@@ -194,8 +95,19 @@ class Meeting:
     suites: tuple[str, ...]
 
 
+def against_last_night(settings: Settings, night: Night, past: Sequence[Night]) -> RivalFindings:
+    """Compare every variant with itself in the last night that has it; `past` is oldest first."""
+    found = _meet(settings, Rival.LAST_NIGHT, meetings_with_past(night, past))
+    return RivalFindings(found.findings, (*series_notes(night, past), *found.notes))
+
+
+def against_pinned(settings: Settings, night: Night, pinned: Path) -> RivalFindings:
+    """Compare every variant with a committed baseline."""
+    return _meet(settings, Rival.PINNED, meetings_with_pinned(night, settings.path(pinned)))
+
+
 def meetings_with_past(night: Night, past: Sequence[Night]) -> tuple[Meeting, ...]:
-    """Every variant and suite with the last night that has them; those that are new meet nobody."""
+    """Pair every variant and suite with the last night that has them; new ones meet nobody."""
     pairs = []
     for rate in night.rates:
         if (then := _last_with(rate, past)) and (before := then.rate(rate.suite, rate.variant)):
@@ -205,12 +117,12 @@ def meetings_with_past(night: Night, past: Sequence[Night]) -> tuple[Meeting, ..
 
 
 def meetings_with_pinned(night: Night, pinned: Path) -> tuple[Meeting, ...]:
-    """Every variant with the pinned file."""
+    """Pair every variant with the pinned file."""
     return _merged((str(pinned), "the pinned baseline", rate) for rate in night.rates)
 
 
 def series_notes(night: Night, past: Sequence[Night]) -> Iterator[str]:
-    """Who is not compared with last night, as one of the two nights has not both."""
+    """Say who is not compared with last night, as one of the two nights has not both."""
     if not past:
         yield "there is no night before this one to compare with"
         return
@@ -219,15 +131,15 @@ def series_notes(night: Night, past: Sequence[Night]) -> Iterator[str]:
         yield f"in last night's runs and not in tonight's: {_named(left, past[-1])}"
     fates: dict[str, list[NightRate]] = {}
     for rate in night.rates:
-        if (then := _last_with(rate, past)) is not past[-1]:
-            fates.setdefault(_fate(then), []).append(rate)
+        then = _last_with(rate, past)
+        if then is None:
+            fate = "new tonight, with no earlier night to be compared with"
+        elif then is past[-1]:
+            continue
+        else:
+            fate = f"not in last night's runs, so compared with {_of(then)}"
+        fates.setdefault(fate, []).append(rate)
     yield from (f"{fate}: {_named(rates, night)}" for fate, rates in fates.items())
-
-
-def _fate(then: Night | None) -> str:
-    if then is None:
-        return "new tonight, with no earlier night to be compared with"
-    return f"not in last night's runs, so compared with {_of(then)}"
 
 
 def _of(night: Night) -> str:
@@ -249,103 +161,107 @@ def _merged(pairs: Iterable[tuple[str, str, NightRate]]) -> tuple[Meeting, ...]:
 
 
 def _named(rates: Sequence[NightRate], night: Night) -> str:
-    """The variants; with suites where others of their suites in that night fared otherwise."""
+    """Name the variants; with suites where others of their suites in that night fared otherwise."""
     names = []
     for variant in dict.fromkeys(rate.variant for rate in rates):
         mine = [rate.suite for rate in rates if rate.variant == variant]
         whole = len(mine) == sum(rate.variant == variant for rate in night.rates)
         names.append(variant if whole else f"{variant} in {joined(mine)}")
-    return joined(names, SERIES_MOST_NAMES)
+    return joined(names, MOST_NAMES)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What comparisons found, and what kept others from being made."""
+def _meet(settings: Settings, rival: Rival, meetings: Iterable[Meeting]) -> RivalFindings:
+    """Judge the meetings: by pairs alone; bars and errors are the business of the run's own gate.
 
-    findings: tuple[Finding, ...]
-    notes: tuple[str, ...]
-
-
-def rates_of(report: RunReport) -> Iterator[NightRate]:
-    """The rates of a run, for the trend."""
-    signatures = {card.name: card.signature for card in report.scorecard.variants}
-    for row in report.gate.suites:
-        rate = row.rate
-        if rate.n and not row.partial:
-            yield NightRate(
-                suite=row.suite,
-                category=row.category,
-                variant=row.variant,
-                n=rate.n,
-                passed=rate.passed,
-                pass_rate=rate.pass_rate,
-                low=rate.low,
-                high=rate.high,
-                run=report.info.id,
-                signature=signatures.get(row.variant, ""),
-            )
-
-
-def own_findings(report: RunReport) -> Iterator[Finding]:
-    """What the gate of the run says: bars, and the comparison with the run's baseline, if any."""
-    for row in report.gate.suites:
-        if row.role is VariantRole.CANDIDATE:
-            alone = report.info.baseline is None or row.uncompared
-            rival = Rival.BARS if alone else Rival.BASELINE
-            yield _finding(rival, row, row.verdict, f"harness show {report.info.id}")
-
-
-def against_last_night(settings: Settings, night: Night, past: Sequence[Night]) -> Found:
-    """Every variant against itself in the last night that has it; `past` is oldest first."""
-    found = _all(settings, Rival.LAST_NIGHT, meetings_with_past(night, past))
-    return Found(found.findings, (*series_notes(night, past), *found.notes))
-
-
-def against_pinned(settings: Settings, night: Night, pinned: Path) -> Found:
-    """Every variant against a committed baseline."""
-    return _all(settings, Rival.PINNED, meetings_with_pinned(night, settings.path(pinned)))
-
-
-def _all(settings: Settings, rival: Rival, meetings: Iterable[Meeting]) -> Found:
+    A comparison that cannot be made becomes a note.
+    """
     findings: list[Finding] = []
     left_out: list[Uncompared] = []
     notes: list[str] = []
     for meeting in meetings:
         try:
-            seen, unseen = _compared(settings, rival, meeting)
+            before, after = find_stored(settings, [meeting.before, meeting.after])
+            before = replace(before, name=rival.value.replace(" ", "-"))
+            after = replace(after, name=meeting.variant)
+            gate, _ = judge_stored((before, after))
         except HarnessError as error:
-            what = f"{meeting.variant} was not compared with {meeting.since}"
-            notes.append(f"{what}: {_line(error)}")
+            said = "; ".join(" ".join(str(problem).split()) for problem in error.problems)
+            notes.append(f"{meeting.variant} was not compared with {meeting.since}: {said}")
             continue
-        findings += seen
-        left_out += unseen
-    return Found(tuple(findings), (*notes, *notes_of(left_out)))
+        command = f"harness compare {meeting.before} {meeting.after}"
+        for row in gate.suites:
+            if row.role is not VariantRole.CANDIDATE or row.suite not in meeting.suites:
+                continue
+            verdict = row.verdict
+            if row.comparison is None:
+                verdict = None
+            elif verdict not in (Verdict.REGRESSED, Verdict.INCONCLUSIVE):
+                verdict = Verdict.PASS
+            findings.append(_finding(rival, row, verdict, command))
+            reasons = uncompared(before, after, row, meeting.since)
+            left_out += (Uncompared(row.suite, after.variant.name, why) for why in reasons)
+    return RivalFindings(tuple(findings), (*notes, *notes_of(left_out)))
 
 
-def _compared(
-    settings: Settings, rival: Rival, meeting: Meeting
-) -> tuple[list[Finding], list[Uncompared]]:
-    before, after = find_stored(settings, [meeting.before, meeting.after])
-    name = rival.value.replace(" ", "-")
-    before, after = replace(before, name=name), replace(after, name=meeting.variant)
-    gate, _ = judge_stored((before, after))
-    rows = [
-        row
-        for row in gate.suites
-        if row.role is VariantRole.CANDIDATE and row.suite in meeting.suites
-    ]
-    command = f"harness compare {meeting.before} {meeting.after}"
-    findings = [_finding(rival, row, _paired_verdict(row), command) for row in rows]
-    return findings, list(uncompared(before, after, rows, meeting.since))
+@dataclass(frozen=True, slots=True)
+class Uncompared:
+    """Cases of one variant in one suite; `why` counts and names them."""
+
+    suite: str
+    variant: str
+    why: str
 
 
-def _paired_verdict(row: SuiteResult) -> Verdict | None:
-    """What the pairs say; bars and errors are the business of the run's own gate."""
-    if row.comparison is None:
-        return None
-    if row.verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE):
-        return row.verdict
-    return Verdict.PASS
+def notes_of(found: Iterable[Uncompared]) -> Iterator[str]:
+    """Yield a note for each reason; variants share it: a changed suite meets all of them."""
+    variants: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        variants.setdefault((each.suite, each.why), []).append(each.variant)
+    for (suite, why), names in variants.items():
+        yield f"{joined(names, MOST_NAMES)} in {suite}: {why}"
+
+
+def uncompared(
+    before: StoredVariant, after: StoredVariant, row: SuiteResult, since: str
+) -> Iterator[str]:
+    """Say what the comparison of one suite left out; `since` says what `before` is."""
+    seen = row.comparison
+    if seen and not (seen.refused or seen.left_out or seen.only_baseline or seen.only_candidate):
+        return
+    then = before.ledger.of(row.suite, before.variant.name)
+    now = after.ledger.of(row.suite, after.variant.name)
+    environments = before.variant.environment, after.variant.environment
+    changed: list[str] = []
+    unlike: dict[str, list[str]] = {}
+    broken: list[str] = []
+    for case in sorted(then.keys() & now.keys()):
+        old, new = then[case], now[case]
+        if old.asked != new.asked:
+            changed.append(case)
+        elif what := differences(old, new, environments):
+            unlike.setdefault(f"{what} differs", []).append(case)
+        elif not (old.testable and new.testable):
+            broken.append(case)
+    if broken:
+        unlike["an error or a skip on either side"] = broken
+
+    def few(cases: list[str]) -> str:
+        """Return "1 of 10 cases", or "all 10 cases"."""
+        if len(cases) == len(now):
+            return f"all {plural(len(now), 'case')}" if len(now) > 1 else "the only case"
+        return f"{len(cases):,} of {plural(len(now), 'case')}"
+
+    if changed and len(changed) == len(now):
+        yield f"not compared: {few(changed)} changed since {since}"
+    elif changed:
+        yield f"{few(changed)} changed since {since}: not compared ({joined(changed)})"
+    for what, cases in unlike.items():
+        names = "" if len(cases) == len(now) else f" ({joined(cases)})"
+        yield f"{few(cases)} not compared with {since}: {what}{names}"
+    if added := sorted(now.keys() - then.keys()):
+        yield f"{few(added)} new since {since}: not compared ({joined(added)})"
+    if gone := sorted(then.keys() - now.keys()):
+        yield f"{plural(len(gone), 'case')} gone since {since} ({joined(gone)})"
 
 
 def _finding(rival: Rival, row: SuiteResult, verdict: Verdict | None, command: str) -> Finding:
@@ -364,5 +280,44 @@ def _finding(rival: Rival, row: SuiteResult, verdict: Verdict | None, command: s
     )
 
 
-def _line(error: HarnessError) -> str:
-    return "; ".join(" ".join(str(problem).split()) for problem in error.problems)
+# -- the candidates with each other ----------------------------------------------------------------
+
+
+def among_themselves(settings: Settings, night: Night) -> RivalPairs:
+    """Compare every two candidates on every suite that both answered in full."""
+    rated = {(rate.suite, rate.variant, rate.run) for rate in night.rates}  # those run as a whole
+    whole: list[RunInfo] = []
+    candidates: dict[str, VariantInfo] = {}
+    notes: list[str] = []
+
+    def results() -> Iterator[Result]:
+        for run in whole:
+            names = {v.name for v in run.variants if v.role is VariantRole.CANDIDATE}
+            for result in store.results(run.id):
+                if result.variant in names and (result.suite, result.variant, run.id) in rated:
+                    yield result
+
+    with Store(settings.path(settings.store)) as store:
+        for run_id in dict.fromkeys(night.runs.values()):
+            try:
+                run = store.run(run_id)
+            except InputError:  # pruned since
+                what = f"the variants of run {run_id} were not compared with others"
+                notes.append(f"{what}: it was removed")
+                continue
+            mine = [v for v in run.variants if v.role is VariantRole.CANDIDATE]
+            if EARLY_STOP not in run.execution:
+                whole.append(run)
+                candidates.update({variant.name: variant for variant in mine})
+            elif len(mine) > 1:
+                notes.append(
+                    f"the variants of run {run_id} were not compared with each other: "
+                    "it could stop early, so that only its own gate may look at it"
+                )
+        rows = compare_pairwise(
+            results() if len(candidates) > 1 else (),
+            tuple(candidates),
+            {suite.name: suite.gate for run in whole for suite in run.suites},
+            {name: variant.environment for name, variant in candidates.items()},
+        )
+    return RivalPairs(rows, tuple(notes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -43,7 +43,7 @@ class Finding:
 
     @property
     def word(self) -> str:
-        """The verdict for a table. Beside another night only the change counts, and none is a pass.
+        """Say the verdict in a table. Beside another night only the change counts.
 
         A suite that fails its bars again tonight may well have stayed as it was.
         """
@@ -55,7 +55,7 @@ class Finding:
 
     @property
     def tone(self) -> str:
-        """How it is coloured: a verdict, "better", or nothing where no verdict was given."""
+        """Say how it is coloured: a verdict, "better", or nothing where none was given."""
         if self.verdict is None:
             return ""
         if self.verdict is not Verdict.PASS or self.rival in (Rival.BASELINE, Rival.BARS):
@@ -99,65 +99,64 @@ class Night:
     pairwise: tuple[PairwiseComparison, ...] = ()
 
     def with_run(self, group: str, run_id: str) -> Night:
-        """The night with one more run."""
+        """Return the night with one more run."""
         return replace(self, runs={**self.runs, group: run_id})
 
     def rate(self, suite: str, variant: str) -> NightRate | None:
-        """The rate of one variant in one suite."""
+        """Return the rate of one variant in one suite, if it has one."""
         rows = (row for row in self.rates if (row.suite, row.variant) == (suite, variant))
         return next(rows, None)
 
     def finding(self, rival: Rival, suite: str, variant: str) -> Finding | None:
-        """What one comparison found."""
+        """Return what one comparison found, if it was made."""
         wanted = (rival, suite, variant)
         return next((f for f in self.findings if (f.rival, f.suite, f.variant) == wanted), None)
 
 
 def night_to_json(night: Night) -> dict[str, Any]:
-    """All fields by name."""
+    """Return all fields by name."""
+    findings = [
+        {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(finding).items()
+        }
+        for finding in night.findings
+    ]
     return {
         **asdict(night),
         "rates": [asdict(rate) for rate in night.rates],
-        "findings": [_plain(asdict(finding)) for finding in night.findings],
+        "findings": findings,
         "failures": list(night.failures),
         "pairwise": [asdict(row) for row in night.pairwise],
     }
 
 
 def night_from_json(row: Mapping[str, Any]) -> Night:
-    """The night that `night_to_json` made; what a newer harness added is passed over."""
+    """Return the night that `night_to_json` made; what a newer harness added is passed over."""
+    findings = [
+        Finding(
+            **{
+                **_known(Finding, found),
+                "rival": Rival(found["rival"]),
+                "verdict": None if found["verdict"] is None else Verdict(found["verdict"]),
+                "reasons": tuple(found["reasons"]),
+                "worse": tuple(found["worse"]),
+            }
+        )
+        for found in row["findings"]
+    ]
+    pairwise = [
+        PairwiseComparison(**_known(PairwiseComparison, pair)) for pair in row.get("pairwise", ())
+    ]
     return Night(
         **{
             **_known(Night, row),
             "rates": tuple(NightRate(**_known(NightRate, rate)) for rate in row["rates"]),
-            "findings": tuple(_findings(row["findings"])),
+            "findings": tuple(findings),
             "failures": tuple(row["failures"]),
-            "pairwise": tuple(_pairwise(row.get("pairwise", ()))),
+            "pairwise": tuple(pairwise),
         }
     )
-
-
-def _pairwise(rows: Iterable[Mapping[str, Any]]) -> Iterable[PairwiseComparison]:
-    for row in rows:
-        yield PairwiseComparison(**_known(PairwiseComparison, row))
-
-
-def _findings(rows: Iterable[Mapping[str, Any]]) -> Iterable[Finding]:
-    for row in rows:
-        verdict = row["verdict"]
-        yield Finding(
-            **{
-                **_known(Finding, row),
-                "rival": Rival(row["rival"]),
-                "verdict": None if verdict is None else Verdict(verdict),
-                "reasons": tuple(row["reasons"]),
-                "worse": tuple(row["worse"]),
-            }
-        )
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in row.items()}
 
 
 def _known(kind: type[Any], row: Mapping[str, Any]) -> dict[str, Any]:
