@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, new_command
-from harness.cli.running import read_settings
+from harness.cli.running import named_run, read_settings
 from harness.common import InputError, Problem
 from harness.config import flags
 
@@ -59,12 +59,12 @@ def add_commands(commands: Any) -> None:
 def save_command(arguments: argparse.Namespace) -> int:
     """Write a whole, clean run's results; says how to compare against them."""
     from harness.gate import load_baseline, save_baseline
-    from harness.store import existing_store, find_run
+    from harness.store import existing_store
 
     settings = read_settings(arguments)
     path = Path(_json_name(arguments.file))
     with existing_store(settings.path(settings.store)) as store:
-        info = find_run(store, arguments.run)
+        info = named_run(store, arguments.run)
         save_baseline(path, info, store.results(info.id), variant=arguments.saved)
     _print(load_baseline(path))
     print(f"saved: {path}")

@@ -39,7 +39,7 @@ def add_commands(commands: Any) -> None:
         "fix",
         "repair a failing run: rows, training, gate, promotion",
         "fix --dry-run                     what would be done, and the first rows",
-        "fix latest                        repair what failed in the newest run",
+        "fix latest                        repair what failed in the newest run that finished",
         "fix latest --bad-cases bad.jsonl  with prompts and bad answers from production",
         about=FIX,
     )

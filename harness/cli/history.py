@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, columns, count, new_command
-from harness.cli.running import read_settings, tell
+from harness.cli.running import named_run, read_settings, tell
 from harness.common.console import Terminal
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def show_command(arguments: argparse.Namespace) -> int:
     """The summary of a run, gated again from its stored results; the exit code is its verdict's."""
     from harness.evaluation import reopen
     from harness.reports import print_summary
-    from harness.store import existing_store, find_run
+    from harness.store import existing_store
 
     settings = read_settings(arguments)
     with existing_store(settings.path(settings.store)) as store:
-        found = find_run(store, arguments.run)
+        found = named_run(store, arguments.run)
     report = reopen(settings, found.id)
     print_summary(Terminal(), report.scorecard, report.paths)
     return tell(report.exit_code, report.gate.verdict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ from harness.common.console import Terminal
 from harness.config import Settings, find_root, load_typed, project_path
 
 if TYPE_CHECKING:
-    from harness.results import Verdict
+    from harness.results import RunInfo, Verdict
+    from harness.store import Store
 
 
 def add_commands(commands: Any) -> None:
@@ -63,6 +65,16 @@ def read_settings(arguments: argparse.Namespace, **fixed: Any) -> Settings:
 def typed_path(settings: Settings, text: str) -> Path:
     """A path of the command line that is no option of the settings, as the project says it."""
     return Path(project_path(Path.cwd(), text, settings.root))
+
+
+def named_run(store: Store, text: str) -> RunInfo:
+    """Return the run that `text` means; say so where a newer one did not finish."""
+    from harness.store import find_run
+
+    found, newest = find_run(store, text), store.latest()
+    if text == "latest" and newest and newest.id != found.id:
+        print(f"note: run {newest.id} is newer, and did not finish", file=sys.stderr)
+    return found
 
 
 def _run(settings: Settings, named: list[str]) -> int:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -418,11 +418,19 @@ def count_results(store: Store, run_id: str) -> int:
         return int(connection.execute(query, (run_id,)).fetchone()[0])
 
 
-def find_run(store: Store, text: str) -> RunInfo:
-    """The run that `text` means; raises InputError for none and for several."""
+def find_run(
+    store: Store, text: str, *, passes_over: Callable[[RunInfo], bool] = lambda run: False
+) -> RunInfo:
+    """Return the run that `text` means: its id, the beginning of one, or `latest`.
+
+    `latest` is the newest run that finished: one that broke or was stopped holds a part of its
+    results, or none. It also passes over the runs for which `passes_over` is true. Where only such
+    runs are there, it is the newest of all. Raises InputError for none and for several.
+    """
     runs = store.runs()
     if text == LATEST and runs:
-        return runs[0]
+        wanted = [run for run in runs if not passes_over(run)] or runs
+        return next((run for run in wanted if run.finished), wanted[0])
     found = [run for run in runs if run.id == text] or [
         run for run in runs if text and run.id.startswith(text)
     ]
@@ -437,7 +445,7 @@ def _none(text: str, ids: list[str]) -> Problem:
         f"no run is called {text!r}",
         found="no run at all" if not ids else "",
         did_you_mean=next(iter(get_close_matches(text, ids, n=1, cutoff=ALIKE)), ""),
-        hint="`harness runs` lists them; `latest` is the newest",
+        hint="`harness runs` lists them; `latest` is the newest that finished",
     )
 
 

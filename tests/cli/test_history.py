@@ -84,6 +84,44 @@ def test_a_run_is_found_by_less_than_its_id(record: Record, name: str) -> None:
     assert main(["show", name]) == 0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["show"], ["show", "latest"], ["rescore"], ["baseline", "save", "b.json"]],
+    ids=" ".join,
+)
+def test_latest_is_the_newest_run_that_finished(
+    record: Record, capsys: Printed, words: list[str]
+) -> None:
+    record({"base": ALL})
+    assert main(["run"]) == 0
+    whole = run_id()
+    assert main(broken_run()) == 3
+    broken = run_id()
+    capsys.readouterr()
+
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert whole in printed.out
+    assert broken not in printed.out
+    if words[0] != "rescore":
+        assert printed.err == f"note: run {broken} is newer, and did not finish\n"
+
+
+def test_latest_is_the_newest_run_where_none_finished(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    assert main(broken_run()) == 3
+    capsys.readouterr()
+
+    assert main(["show"]) == 3
+    assert run_id() in capsys.readouterr().out
+
+
+def broken_run() -> list[str]:
+    """Return a run that its time limit ends before the first answer."""
+    slow = ["--engine-arg", "delay=0.3", "--time-limit", "0.05"]
+    return ["run", "--backend", "echo", "--responses", "answers.jsonl", *slow]
+
+
 def test_an_unknown_run(record: Record, capsys: Printed) -> None:
     record({"base": ALL})
     main(["run"])
@@ -93,7 +131,7 @@ def test_an_unknown_run(record: Record, capsys: Printed) -> None:
     assert capsys.readouterr().err == (
         f"no run is called '{run_id()}x'\n"
         f"  did you mean: {run_id()}\n"
-        "  hint: `harness runs` lists them; `latest` is the newest\n"
+        "  hint: `harness runs` lists them; `latest` is the newest that finished\n"
     )
 
 

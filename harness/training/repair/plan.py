@@ -187,11 +187,7 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
 
 def _run(store: Store, text: str) -> RunInfo:
     """Return the run by what a person types; `latest` passes over runs that judged a repair."""
-    if text != "latest":
-        return find_run(store, text)
-    runs = (run for run in store.runs() if not any(map(_is_fix, run.variants)))
-    found = next(runs, None)
-    return found or find_run(store, text)
+    return find_run(store, text, passes_over=lambda run: any(map(_is_fix, run.variants)))
 
 
 def _is_fix(variant: VariantInfo) -> bool:

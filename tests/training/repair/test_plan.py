@@ -13,6 +13,7 @@ from harness.common import InputError
 from harness.config import Settings, load_settings
 from harness.evaluation import run_suites
 from harness.results import Verdict
+from harness.store import Store
 from harness.training.repair import FixOptions, FixPlan, make_plan
 from harness.training.repair.loop import notes_of
 from harness.training.repair.promotion_checks import judged_suites
@@ -95,6 +96,16 @@ def test_the_failing_suite_is_repaired_and_the_others_must_lose_nothing(record: 
     assert plan.targets[0].found.verdict is Verdict.BELOW_THRESHOLD
     assert [suite.name for suite in plan.others] == ["able"]
     assert (plan.before.name, plan.baseline, plan.was) == ("base", None, "")
+
+
+def test_latest_is_the_newest_run_that_finished(record: Record) -> None:
+    settings = record({"base": "weak"})
+    with Store(settings.path(settings.store)) as store:
+        whole = store.runs()[0]
+        store.start_run(replace(whole, id="broken", finished=False))
+
+    assert planned(settings).run.id == whole.id
+    assert refusal(settings, run="broken").startswith("run broken did not finish\n")
 
 
 def test_the_same_failures_are_repaired_with_the_same_rows(record: Record) -> None:
