@@ -1,5 +1,11 @@
 """Backends: one abstract class, a lazy registry, and the built-in ones."""
 
+from harness.backends.adapters import (
+    AdapterDir,
+    adapted_modules,
+    open_adapter,
+    read_adapter_config,
+)
 from harness.backends.arguments import EngineArgument, argument_problems
 from harness.backends.base import (
     Address,
@@ -15,6 +21,7 @@ from harness.backends.base import (
     models_are,
 )
 from harness.backends.conformance import check_backend
+from harness.backends.models import ModelDir, open_model, pickles_in, read_json
 from harness.backends.registry import (
     backend_names,
     check_name,
@@ -24,8 +31,10 @@ from harness.backends.registry import (
     unused_notes,
 )
 from harness.backends.replay import check_rows, recorded_variants
+from harness.backends.shelf import FileHashes, model_hash
 
 __all__ = [
+    "AdapterDir",
     "Address",
     "Backend",
     "BackendOptions",
@@ -33,18 +42,27 @@ __all__ = [
     "Declaration",
     "EngineArgument",
     "Environment",
+    "FileHashes",
     "Fingerprint",
+    "ModelDir",
     "Models",
     "Prompt",
     "Request",
+    "adapted_modules",
     "argument_problems",
     "backend_names",
     "check_backend",
     "check_name",
     "check_rows",
+    "model_hash",
     "models_are",
     "models_of",
+    "open_adapter",
     "open_backend",
+    "open_model",
+    "pickles_in",
+    "read_adapter_config",
+    "read_json",
     "recorded_variants",
     "require",
     "unused_notes",

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import regex
 
 from harness.backends.models import (
@@ -330,6 +329,8 @@ def _example(base: ModelDir) -> str:
 
 
 def _effect_problems(path: Path, tensors: Mapping[str, Tensor]) -> Iterator[Problem]:
+    import numpy as np  # takes a fifth of a second: only where an adapter is opened
+
     moves = False
     for name, tensor in tensors.items():
         if tensor.dtype not in _EXPONENT:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from harness.backends.base import (
     Backend,
@@ -102,7 +102,9 @@ class FailedEvent:
 
 
 Frame = OpenCommand | GenerateCommand | CloseCommand | AnswerEvent | DoneEvent | FailedEvent
-_ADAPTER: TypeAdapter[Frame] = TypeAdapter(Annotated[Frame, Field(discriminator="kind")])
+_ADAPTER: TypeAdapter[Frame] = TypeAdapter(
+    Annotated[Frame, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
+)
 FRAMES = processes.JsonLines(_ADAPTER)  # one frame a line
 
 WORKER = "harness.backends.worker"  # the module whose process holds a backend

@@ -42,7 +42,7 @@ class Unreachable(CallError):
     """Nobody answers at this address, after all retries."""
 
 
-class Page(CallError):
+class WebPage(CallError):
     """A page for people came back where JSON belongs: this is another kind of server."""
 
 
@@ -113,7 +113,7 @@ def read_reply(reply: httpx.Response, endpoint: Endpoint) -> dict[str, Any]:
             raise Later(Faulty("the answer is not JSON")) from None
         title = _TITLE.search(reply.text[:_PAGE])
         page = f"a web page: {clean(title[1], endpoint)}" if title else "a web page"
-        raise Later(Page(page)) from None
+        raise Later(WebPage(page)) from None
     if not isinstance(value, dict):
         raise Faulty("the answer is not a JSON object")
     return value
@@ -168,7 +168,7 @@ def unasked(error: CallError, endpoint: Endpoint) -> HarnessError:
     """Say why nothing can be asked of this server: nobody there, no such API, key refused."""
     if isinstance(error, Refused) and error.status in (401, 403):
         return InputError(_key_refused(error, endpoint))
-    if isinstance(error, Page):
+    if isinstance(error, WebPage):
         return InputError(_another_kind(error, endpoint))
     if isinstance(error, Unreachable):
         return MachineryError(
@@ -209,7 +209,7 @@ def fatal(
             hint=f"start it, and {AGAIN_LATER}",
         )
         return MachineryError(problem)
-    if isinstance(error, Page):
+    if isinstance(error, WebPage):
         return InputError(_another_kind(error, endpoint))
     if not isinstance(error, Refused):
         return None
@@ -245,7 +245,7 @@ def fatal(
     )
 
 
-def _another_kind(error: Page, endpoint: Endpoint) -> Problem:
+def _another_kind(error: WebPage, endpoint: Endpoint) -> Problem:
     is_usual = endpoint.url.endswith("/v1")
     return Problem(
         f"the server at {endpoint.url} does not answer in JSON",

@@ -25,7 +25,7 @@ from harness.backends.openai.replies import (
     CallError,
     Faulty,
     Later,
-    Page,
+    WebPage,
     back_off,
     headers,
     read_failure,
@@ -180,7 +180,7 @@ def fetch(endpoint: Endpoint, url: str) -> dict[str, Any]:
                 raise failure.error if isinstance(failure, Later) else failure from None
             except Later as later:
                 wait = back_off(tries) if later.wait is None else later.wait
-                if tries == 3 or wait > CONNECT_SECONDS or isinstance(later.error, Page):
+                if tries == 3 or wait > CONNECT_SECONDS or isinstance(later.error, WebPage):
                     raise later.error from None
                 time.sleep(wait)
     raise AssertionError("unreachable")
