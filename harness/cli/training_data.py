@@ -108,7 +108,7 @@ def _checked(
 
 def _limit(model: str | None) -> int | None:
     """The longest conversation that a model takes."""
-    from harness.backends.models import open_model
+    from harness.backends import open_model
 
     return open_model(model).context_length if model else None
 
@@ -117,7 +117,7 @@ def _counting(model: str | None) -> CountTokens | None:
     """How long a conversation is for a model."""
     if not model:
         return None
-    from harness.backends.models import open_model
+    from harness.backends import open_model
     from harness.prompts import load_tokenizer
 
     tokenizer = load_tokenizer(open_model(model).path)

@@ -8,9 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.backends import Models, models_of
-from harness.backends.adapters import read_adapter_config
-from harness.backends.models import open_model
+from harness.backends import Models, models_of, open_model, read_adapter_config
 from harness.common import InputError, Problem
 from harness.common.yaml_positions import read_document
 from harness.config import Settings, select_files

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backends.adapters import AdapterDir, adapted_modules, open_adapter
-from harness.backends.models import ModelDir, open_model, pickles_in, read_json
+from harness.backends import (
+    AdapterDir,
+    ModelDir,
+    adapted_modules,
+    open_adapter,
+    open_model,
+    pickles_in,
+    read_json,
+)
 from harness.common import InputError, Problem
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.sft.finishing import SERVED_RANKS, served_rank

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backends.adapters import AdapterDir, open_adapter, read_adapter_config
-from harness.backends.models import ModelDir, open_model
+from harness.backends import AdapterDir, ModelDir, open_adapter, open_model, read_adapter_config
 from harness.common import InputError, MachineryError, Message, Messages, Problem, demand_writable
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.sft.checkpoints import publish

@@ -245,7 +245,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from harness.backends.base import Completion
+from harness.backends import Completion
 from harness.store import Store
 
 with Store(Path(sys.argv[1])) as store:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.backends import Models, models_of
-from harness.backends.models import open_model
+from harness.backends import Models, models_of, open_model
 from harness.common import SELF, InputError, Message, Problem, demand_writable
 from harness.config import Settings
 from harness.evaluation import engine_of

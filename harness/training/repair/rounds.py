@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.backends.models import open_model
+from harness.backends import open_model
 from harness.common import (
     InputError,
     MachineryError,

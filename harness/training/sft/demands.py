@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.backends.models import ModelDir
+from harness.backends import ModelDir
 from harness.common import InputError, Problem, nearest
 from harness.prompts import ChatTokenizer
 from harness.training.rows import check, template_families

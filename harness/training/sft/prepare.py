@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backends.models import ModelDir, open_model
-from harness.backends.shelf import FileHashes, model_hash
+from harness.backends import FileHashes, ModelDir, model_hash, open_model
 from harness.common import InputError, Problem, as_dicts, digest
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.rows import RowFile, read_rows

@@ -14,8 +14,8 @@ from torch import nn
 from transformers import AutoConfig
 from trl.trainer.sft_config import SFTConfig
 
+from harness.backends import ModelDir, open_model
 from harness.backends.hf.placement import Placement, place, use_threads
-from harness.backends.models import ModelDir, open_model
 from harness.common import InputError, MachineryError, Problem
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.sft.checkpoints import read_history, step_of
