@@ -22,7 +22,6 @@ from harness.gate.pairs import (
 from harness.gate.sequential import METHOD, SequentialTest, balanced_order
 from harness.gate.several import (
     PairwiseComparison,
-    compare,
     compare_ledgers,
     compare_pairwise,
 )
@@ -39,7 +38,6 @@ __all__ = [
     "SequentialTest",
     "balanced_order",
     "collect",
-    "compare",
     "compare_ledgers",
     "compare_pairwise",
     "decide",

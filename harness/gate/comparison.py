@@ -28,19 +28,19 @@ ROUNDING = 1e-9  # 3 of 100 cases are 0.03, also in binary fractions
 
 
 def regressed(seen: Comparison, settings: GateSettings) -> bool:
-    """The drop is not explained by chance and larger than allowed."""
+    """Return whether the drop is not explained by chance and is larger than allowed."""
     return seen.p_adjusted <= settings.alpha and -seen.delta > settings.margin + ROUNDING
 
 
 def inconclusive(seen: Comparison, settings: GateSettings) -> bool:
-    """Not inferior was asked for, and neither that nor a regression is shown."""
+    """Return whether non-inferiority was asked for, and neither that nor a regression is shown."""
     if settings.policy != "non_inferiority" or regressed(seen, settings):
         return False
     return seen.lower_bound <= -settings.margin + ROUNDING
 
 
 def reaches(pass_rate: float, minimum: float) -> bool:
-    """The plain rate is at the bar or above it."""
+    """Return whether the plain rate is at the bar or above it."""
     return pass_rate >= minimum - ROUNDING
 
 
@@ -67,7 +67,7 @@ class Tested:
 
 
 def rate_of(items: Items) -> Rate:
-    """How often a variant passed a suite, with its interval."""
+    """Return how often a variant passed a suite, with its interval."""
     counted = [item for item in items.values() if not item.skipped]
     passed = sum(item.passed for item in counted)
     errors = sum(item.errors > 0 for item in counted)
@@ -108,7 +108,7 @@ def compare_family(
 
 
 def paired_test(pairs: Pairs) -> PairedTest:
-    """McNemar's mid-p for single binary items, else sign flips of items or clusters."""
+    """Test by McNemar's mid-p for single binary items, else sign flips of items or clusters."""
     if pairs.binary and not pairs.clustered:
         fell, rose = len(pairs.changed(-1)), len(pairs.changed(1))
         return PairedTest(mcnemar_mid_p(fell, rose), mcnemar_mid_p(rose, fell), MCNEMAR)
@@ -124,8 +124,11 @@ def _comparison(
     family: int,
     baseline: str,
 ) -> Comparison:
+    """Fill in the figures of at least one pair; only an inconclusive suite needs more cases."""
     wide = spread(pairs.changes, pairs.groups, binary=pairs.binary)
     low, high = wide.interval()
+    # The smallest drop is the final test's: a test that may stop early sees less.
+    final = test.method != METHOD
     seen = Comparison(
         baseline=baseline,
         pairs=len(pairs.cases),
@@ -134,7 +137,7 @@ def _comparison(
         high=high,
         p=test.p_worse,
         p_adjusted=p_adjusted,
-        mde=_seen(test, _smallest_drop(pairs, wide, settings.alpha)),
+        mde=_smallest_drop(pairs, wide, settings.alpha) if final else None,
         method=test.method,
         worse=pairs.changed(-1),
         better=pairs.changed(1),
@@ -144,24 +147,13 @@ def _comparison(
         only_candidate=pairs.only_candidate,
         clusters=pairs.clusters if pairs.clustered else None,
         lower_bound=wide.lower(),
-        mde_adjusted=_seen(test, _smallest_drop(pairs, wide, settings.alpha / family)),
+        mde_adjusted=_smallest_drop(pairs, wide, settings.alpha / family) if final else None,
         family=family,
     )
-    return _with_advice(seen, settings, wide)
-
-
-def _with_advice(seen: Comparison, settings: GateSettings, wide: Spread) -> Comparison:
-    """Only an inconclusive suite needs more cases."""
     if not inconclusive(seen, settings):
         return seen
-    alpha = settings.alpha / seen.family
-    more = cases_to_decide(wide, margin=settings.margin, alpha=alpha)
+    more = cases_to_decide(wide, margin=settings.margin, alpha=settings.alpha / family)
     return replace(seen, more_cases=more)
-
-
-def _seen(test: PairedTest, drop: float | None) -> float | None:
-    """The figure is the final test's; a test that may stop early sees less."""
-    return None if test.method == METHOD else drop
 
 
 def _smallest_drop(pairs: Pairs, wide: Spread, alpha: float) -> float | None:

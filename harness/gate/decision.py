@@ -59,14 +59,11 @@ class Unit:
 
 
 def judge(unit: Unit) -> tuple[Verdict, tuple[str, ...], int]:
-    """The verdict, all its reasons, and how many of them, from the first, stand in the way.
+    """Return the verdict, all its reasons, and how many of them, from the first, stand in the way.
 
     Of several findings the most severe decides.
     """
-    findings = sorted(
-        [*_errors(unit), *_regressed(unit), *_below(unit), *_inconclusive(unit)],
-        key=lambda finding: SEVERITY[finding[0]],
-    )
+    findings = sorted(_findings(unit), key=lambda finding: SEVERITY[finding[0]])
     verdict = findings[0][0] if findings else Verdict.PASS
     broken = verdict is Verdict.ERROR  # then more cases would not decide
     against = {text for found, text in findings if not (broken and found is Verdict.INCONCLUSIVE)}
@@ -74,14 +71,36 @@ def judge(unit: Unit) -> tuple[Verdict, tuple[str, ...], int]:
     return verdict, tuple(dict.fromkeys(texts)), len(against)
 
 
-def _errors(unit: Unit) -> Iterator[Finding]:
-    yield from ((Verdict.ERROR, text) for text in _machinery(unit))
-    yield from ((Verdict.ERROR, text) for text in _required_without_answer(unit))
-    if unit.pairs is not None and unit.tested is None and unit.baseline_items:
-        yield Verdict.ERROR, f"no case could be compared with {unit.baseline}"
+def _findings(unit: Unit) -> Iterator[Finding]:
+    """Yield everything that stands against a pass; of one verdict in the order of the reasons."""
+    settings, seen, rate = unit.settings, unit.comparison, unit.rate
+    errors = list(_errors(unit))
+    yield from ((Verdict.ERROR, text) for text in errors)
+    if seen is not None and regressed(seen, settings):
+        yield Verdict.REGRESSED, say.change(seen, settings)
+        yield Verdict.REGRESSED, say.fall(seen, settings)
+    failed = sorted(i.case for i in unit.items.values() if i.required and i.fails)
+    if failed:
+        noun = "required case" if len(failed) == 1 else "required cases"
+        yield Verdict.BELOW_THRESHOLD, f"{noun} failed: {first_of(failed)}"
+    if settings.min_pass_rate is not None and rate.n:
+        at_best = rate.pass_rate
+        if errors:
+            # Nobody knows what the model would have said, and machinery is not to be held against
+            # it: the rate as if all errors had passed.
+            counted = [item for item in unit.items.values() if not item.skipped]
+            shares = [(i.passes + i.errors) / (i.passes + i.fails + i.errors) for i in counted]
+            at_best = sum(shares) / len(shares)
+        if not reaches(at_best, settings.min_pass_rate):
+            bar = say.bar(rate, settings.min_pass_rate)
+            yield Verdict.BELOW_THRESHOLD, f"below the bar: {bar}"
+    if seen is not None and inconclusive(seen, settings):
+        yield Verdict.INCONCLUSIVE, say.not_shown(seen, settings)
+        yield Verdict.INCONCLUSIVE, say.to_decide(seen)
 
 
-def _machinery(unit: Unit) -> Iterator[str]:
+def _errors(unit: Unit) -> Iterator[str]:
+    """Yield what broke, or is missing, on either side."""
     allowed = unit.settings.max_errors
     sides = [(unit.variant, unit.items)]
     if unit.pairs is not None and unit.baseline:
@@ -100,54 +119,17 @@ def _machinery(unit: Unit) -> Iterator[str]:
         yield f"none of {plural(len(unit.items), 'case')} fits into the context"
     if not unit.suite.cases:
         yield "the suite has no case"
-
-
-def _required_without_answer(unit: Unit) -> Iterator[str]:
     for item in sorted(unit.items.values(), key=lambda item: item.case):
         if item.required and item.skips:
             yield f"required case {item.case} does not fit into the context"
         if item.required and item.errors:
             yield f"required case {item.case} ended in an error"
-
-
-def _regressed(unit: Unit) -> Iterator[Finding]:
-    seen = unit.comparison
-    if seen is not None and regressed(seen, unit.settings):
-        yield Verdict.REGRESSED, say.change(seen, unit.settings)
-        yield Verdict.REGRESSED, say.fall(seen, unit.settings)
-
-
-def _below(unit: Unit) -> Iterator[Finding]:
-    failed = sorted(i.case for i in unit.items.values() if i.required and i.fails)
-    if failed:
-        noun = "required case" if len(failed) == 1 else "required cases"
-        yield Verdict.BELOW_THRESHOLD, f"{noun} failed: {first_of(failed)}"
-    minimum = unit.settings.min_pass_rate
-    if minimum is not None and unit.rate.n and not reaches(_at_best(unit), minimum):
-        yield Verdict.BELOW_THRESHOLD, f"below the bar: {say.bar(unit.rate, minimum)}"
-
-
-def _at_best(unit: Unit) -> float:
-    """The pass rate; in a suite of the verdict `error`, what it were had all errors passed.
-
-    There nobody knows what the model would have said, and machinery is not to be held against it.
-    """
-    if not any(True for _ in _errors(unit)):
-        return unit.rate.pass_rate
-    counted = [item for item in unit.items.values() if not item.skipped]
-    best = [(i.passes + i.errors) / (i.passes + i.fails + i.errors) for i in counted]
-    return sum(best) / len(best)
-
-
-def _inconclusive(unit: Unit) -> Iterator[Finding]:
-    seen, settings = unit.comparison, unit.settings
-    if seen is not None and inconclusive(seen, settings):
-        yield Verdict.INCONCLUSIVE, say.not_shown(seen, settings)
-        yield Verdict.INCONCLUSIVE, say.to_decide(seen)
+    if unit.pairs is not None and unit.tested is None and unit.baseline_items:
+        yield f"no case could be compared with {unit.baseline}"
 
 
 def facts(unit: Unit) -> Iterator[str]:
-    """What is true whatever the verdict: the bar that is kept, what changed, what can be seen."""
+    """Yield what is true whatever the verdict: a bar that is kept, changes, what can be seen."""
     seen, settings = unit.comparison, unit.settings
     minimum = settings.min_pass_rate
     if minimum is not None and unit.rate.n and reaches(unit.rate.pass_rate, minimum):
@@ -164,7 +146,7 @@ def facts(unit: Unit) -> Iterator[str]:
 
 
 def warnings(unit: Unit) -> Iterator[str]:
-    """What a reader should know and no verdict says."""
+    """Yield what a reader should know and no verdict says."""
     skipped = sorted(item.case for item in unit.items.values() if item.skipped)
     if skipped and unit.rate.n:
         yield say.skipped(skipped)
@@ -172,34 +154,15 @@ def warnings(unit: Unit) -> Iterator[str]:
         if unit.uncompared:
             yield f"not compared: {unit.baseline} has no result in this suite"
         else:
-            yield from _few_pairs(unit)
+            seen = unit.comparison
+            if seen is not None and 2 * seen.pairs < unit.rate.n:
+                # The comparison speaks for the smaller part.
+                yield f"only {seen.pairs} of {plural(unit.rate.n, 'case')} could be compared"
             yield from say.unlike(unit.pairs, unit.baseline)
             yield from say.unpaired(unit.pairs, unit.baseline, unit.variant)
     tested = unit.tested
     if tested and tested.p_better <= GAIN_ALPHA and tested.comparison.delta > BELIEVABLE_GAIN:
         yield say.gain(tested.comparison, unit.settings)
-
-
-def _few_pairs(unit: Unit) -> Iterator[str]:
-    """Less than half of the cases were compared: the comparison speaks for the smaller part."""
-    seen = unit.comparison
-    if seen is not None and 2 * seen.pairs < unit.rate.n:
-        yield f"only {seen.pairs} of {plural(unit.rate.n, 'case')} could be compared"
-
-
-def without_baseline(unit: Unit) -> Iterator[str]:
-    """What a suite asks for that only a comparison could show."""
-    if unit.suite.partial or unit.baseline_items:
-        return
-    if unit.settings.policy == "non_inferiority" or unit.settings.max_drop is not None:
-        yield "max_drop was not tested: there is no baseline to compare with"
-
-
-def nothing_demanded(unit: Unit) -> bool:
-    """Without a comparison, a bar and a required case nothing can fail: that is no pass."""
-    required = any(item.required for item in unit.items.values())
-    bar = unit.settings.min_pass_rate is not None
-    return not (unit.suite.partial or unit.baseline_items or bar or required)
 
 
 NOTHING_DEMANDED = "no bar and no baseline: nothing is decided here"
@@ -264,21 +227,8 @@ def judge_ledger(
     environments: Environments | None = None,
     sequential: bool = False,
 ) -> GateReport:
-    """`decide` on results that are already collected."""
+    """Judge as `decide` does, from results that are already collected."""
     known_only(ledger, {suite.name: suite for suite in suites}, roles)
-    _check_baseline(roles, baseline)
-    pairing = Pairing(baseline, insist, environments or {}, sequential)
-    units = {variant: _units(ledger, suites, variant, pairing) for variant in roles}
-    verdicts = tuple(
-        _suite_verdict(units[variant][index], role)
-        for index in range(len(suites))
-        for variant, role in roles.items()
-        if role is VariantRole.CANDIDATE or units[variant][index].items
-    )
-    return GateReport(verdicts, _worst(verdicts), tuple(_run_warnings(verdicts)))
-
-
-def _check_baseline(roles: Roles, baseline: str | None) -> None:
     if baseline is not None and baseline not in roles:
         raise InputError(
             Problem(
@@ -287,13 +237,43 @@ def _check_baseline(roles: Roles, baseline: str | None) -> None:
                 did_you_mean=nearest(baseline, roles),
             )
         )
+    pairing = Pairing(baseline, insist, environments or {}, sequential)
+    units = {variant: _units(ledger, suites, variant, pairing) for variant in roles}
+    rows = tuple(
+        _suite_result(units[variant][index], role)
+        for index in range(len(suites))
+        for variant, role in roles.items()
+        if role is VariantRole.CANDIDATE or units[variant][index].items
+    )
+    # The run passes only where every suite was compared with the baseline there is.
+    found = [row.verdict for row in rows if row.verdict is not None]
+    found += [Verdict.INCONCLUSIVE for row in rows if row.uncompared]
+    worst = min(found, key=SEVERITY.__getitem__, default=None)
+    return GateReport(rows, worst, tuple(_run_warnings(rows)))
 
 
 def _units(
     ledger: Ledger, suites: Sequence[SuiteInfo], variant: str, pairing: Pairing
 ) -> list[Unit]:
-    """One unit per suite. Whole suites share Holm's error budget; a part of a suite takes none."""
-    units = [_unit(ledger, suite, variant, pairing) for suite in suites]
+    """Pair a variant with the baseline on each suite, and compare them.
+
+    Whole suites share Holm's error budget; a part of a suite takes none of it.
+    """
+    baseline = None if variant == pairing.baseline else pairing.baseline
+    units = []
+    for suite in suites:
+        items, others, pairs = ledger.of(suite.name, variant), Items(), None
+        if baseline is not None:
+            others = ledger.of(suite.name, baseline)
+            known = pairing.environments
+            pairs = make_pairs(
+                items,
+                others,
+                on=suite.gate.on,
+                insist=pairing.insist,
+                environments=(known.get(baseline, {}), known.get(variant, {})),
+            )
+        units.append(Unit(suite, variant, baseline, items, others, rate_of(items), pairs))
     whole = [unit for unit in units if not unit.suite.partial]
     part = [unit for unit in units if unit.suite.partial]
     tested = {**_compared(whole, pairing), **_compared(part, pairing)}
@@ -301,7 +281,7 @@ def _units(
 
 
 def _compared(units: Sequence[Unit], pairing: Pairing) -> dict[str, Tested]:
-    """The comparisons of the suites that have a pair, corrected together, by suite."""
+    """Compare the suites that have a pair, corrected together; by suite."""
     having = [(u, u.pairs) for u in units if u.pairs is not None and u.pairs.cases]
     family = [(pairs, unit.settings) for unit, pairs in having]
     looked = [sequential_test(pairs, u.items) for u, pairs in having if pairing.sequential]
@@ -309,32 +289,22 @@ def _compared(units: Sequence[Unit], pairing: Pairing) -> dict[str, Tested]:
     return {unit.suite.name: seen for (unit, _), seen in zip(having, tested, strict=True)}
 
 
-def _unit(ledger: Ledger, suite: SuiteInfo, variant: str, pairing: Pairing) -> Unit:
-    items = ledger.of(suite.name, variant)
-    baseline = None if variant == pairing.baseline else pairing.baseline
-    if baseline is None:
-        return Unit(suite, variant, None, items, {}, rate_of(items))
-    other = ledger.of(suite.name, baseline)
-    known = pairing.environments
-    pairs = make_pairs(
-        items,
-        other,
-        on=suite.gate.on,
-        insist=pairing.insist,
-        environments=(known.get(baseline, {}), known.get(variant, {})),
-    )
-    return Unit(suite, variant, baseline, items, other, rate_of(items), pairs)
-
-
-def _suite_verdict(unit: Unit, role: VariantRole) -> SuiteResult:
+def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
+    """Judge one suite of one variant; what is not gated has facts and no verdict."""
     gated = role is VariantRole.CANDIDATE
     verdict: Verdict | None = None
     reasons, against = tuple(facts(unit)), 0
     if gated and not unit.suite.partial:
         verdict, reasons, against = judge(unit)
-        if verdict is Verdict.PASS and nothing_demanded(unit):
+        required = any(item.required for item in unit.items.values())
+        demanded = required or unit.baseline_items or unit.settings.min_pass_rate is not None
+        if verdict is Verdict.PASS and not demanded:  # nothing could have failed: that is no pass
             verdict, reasons = None, (NOT_KNOWN if unit.uncompared else NOTHING_DEMANDED,)
-    notes = [*warnings(unit), *(without_baseline(unit) if gated else ())]
+    notes = list(warnings(unit))
+    if gated and not unit.suite.partial and not unit.baseline_items:
+        drop = unit.settings.max_drop is not None
+        if drop or unit.settings.policy == "non_inferiority":
+            notes.append("max_drop was not tested: there is no baseline to compare with")
     return SuiteResult(
         suite=unit.suite.name,
         category=unit.suite.category,
@@ -352,14 +322,8 @@ def _suite_verdict(unit: Unit, role: VariantRole) -> SuiteResult:
     )
 
 
-def _worst(verdicts: Sequence[SuiteResult]) -> Verdict | None:
-    """The worst verdict; a pass only where every suite was compared with the baseline there is."""
-    found = [row.verdict for row in verdicts if row.verdict is not None]
-    found += [Verdict.INCONCLUSIVE for row in verdicts if row.uncompared]
-    return min(found, key=SEVERITY.__getitem__, default=None)
-
-
 def _run_warnings(verdicts: Sequence[SuiteResult]) -> Iterator[str]:
+    """Say where nothing was gated, or not compared with the baseline there is."""
     if open_suites := dict.fromkeys(row.suite for row in verdicts if row.uncompared):
         yield f"{first_of(open_suites)}: {NOT_COMPARED}"
     if any(row.verdict is not None for row in verdicts):

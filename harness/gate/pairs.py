@@ -85,18 +85,46 @@ class Ledger:
         item = items.get(result.case)
         if item is None:
             item = items[result.case] = Item(result.case, result.cluster, result.required)
-        _count(item, result, self.texts)
+        judged, score = result.outcome in (Outcome.PASS, Outcome.FAIL), result.score
+        wrong, found = "", ""
+        if item.seen >> result.repeat & 1:
+            wrong = "this result stands twice in the run"
+        elif judged and not (math.isfinite(score) and 0.0 <= score <= 1.0):
+            wrong, found = "a score must be a number from 0 to 1", str(score)
+        if wrong:
+            place = f"suite {result.suite}, variant {result.variant}, repeat {result.repeat}"
+            raise InputError(Problem(f"{place}: {wrong}", case=result.case, found=found))
+        item.seen |= 1 << result.repeat
+        item.required = item.required or result.required
+        match result.outcome:
+            case Outcome.PASS:
+                item.passes += 1
+            case Outcome.FAIL:
+                item.fails += 1
+            case Outcome.ERROR:
+                item.errors += 1
+                if item.reason == "" or result.repeat < item.broke:
+                    item.reason, item.broke = result.reason, result.repeat
+            case Outcome.SKIPPED:
+                item.skips += 1
+        if judged:
+            item.score += score
+        if result.case_hash not in item.asked:  # equal texts share one object
+            asked = self.texts.setdefault(result.case_hash, result.case_hash)
+            item.asked = tuple(sorted((*item.asked, asked)))
+        if result.signature not in item.signatures:
+            item.signatures = (*item.signatures, result.signature)
 
     def of(self, suite: str, variant: str) -> Items:
-        """The items of one suite and variant by case; empty where there are none."""
+        """Return the items of one suite and variant by case; empty where there are none."""
         return self.items.get((suite, variant), {})
 
     def suites(self) -> set[str]:
-        """The suites that have results."""
+        """Return the suites that have results."""
         return {suite for suite, _ in self.items}
 
     def variants(self) -> set[str]:
-        """The variants that have results."""
+        """Return the variants that have results."""
         return {variant for _, variant in self.items}
 
 
@@ -112,47 +140,8 @@ def collect(results: Iterable[Result]) -> Ledger:
 
 
 def renamed(results: Iterable[Result], variant: str) -> Iterator[Result]:
-    """The same results under another variant's name: two runs may both have a `base`."""
+    """Yield the same results under another variant's name: two runs may both have a `base`."""
     return (replace(result, variant=variant) for result in results)
-
-
-def _count(item: Item, result: Result, shared: dict[str, str]) -> None:
-    _check(item, result)
-    item.seen |= 1 << result.repeat
-    item.required = item.required or result.required
-    match result.outcome:
-        case Outcome.PASS:
-            item.passes += 1
-        case Outcome.FAIL:
-            item.fails += 1
-        case Outcome.ERROR:
-            item.errors += 1
-            if item.reason == "" or result.repeat < item.broke:
-                item.reason, item.broke = result.reason, result.repeat
-        case Outcome.SKIPPED:
-            item.skips += 1
-    if result.outcome in (Outcome.PASS, Outcome.FAIL):
-        item.score += result.score
-    if result.case_hash not in item.asked:  # equal texts share one object: variants have the same
-        asked = shared.setdefault(result.case_hash, result.case_hash)
-        item.asked = tuple(sorted((*item.asked, asked)))
-    if result.signature not in item.signatures:
-        item.signatures = (*item.signatures, result.signature)
-
-
-def _check(item: Item, result: Result) -> None:
-    if item.seen >> result.repeat & 1:
-        raise InputError(_problem(result, "this result stands twice in the run"))
-    judged = result.outcome in (Outcome.PASS, Outcome.FAIL)
-    if judged and not (math.isfinite(result.score) and 0.0 <= result.score <= 1.0):
-        raise InputError(
-            _problem(result, "a score must be a number from 0 to 1", found=str(result.score))
-        )
-
-
-def _problem(result: Result, message: str, found: str = "") -> Problem:
-    place = f"suite {result.suite}, variant {result.variant}, repeat {result.repeat}"
-    return Problem(f"{place}: {message}", case=result.case, found=found)
 
 
 def known_only(
@@ -222,7 +211,7 @@ class Pairs:
         return () if self.insisted else tuple(what for what, _ in self.differing)
 
     def changed(self, direction: Literal[-1, 1]) -> tuple[str, ...]:
-        """The cases that fell (-1) or rose (1), the largest change first."""
+        """Return the cases that fell (-1) or rose (1), the largest change first."""
         sizes = self.changes * direction
         order = sorted(np.flatnonzero(sizes > CHANGED), key=lambda i: (-sizes[i], self.cases[i]))
         return tuple(self.cases[i] for i in order)
@@ -263,7 +252,7 @@ def make_pairs(
 
 
 def differences(baseline: Item, candidate: Item, environments: PairEnvironments) -> str:
-    """What keeps two items from being compared, in plain words; empty where nothing does."""
+    """Say what keeps two items from being compared, in plain words; empty where nothing does."""
     found = []
     if baseline.asked != candidate.asked:
         found.append("the case itself (its messages or checks)")
@@ -278,8 +267,13 @@ def differences(baseline: Item, candidate: Item, environments: PairEnvironments)
 
 
 def environment_change(before: str, after: str, environments: PairEnvironments) -> str:
-    """Two environments that differ, in plain words: the fields where they are known."""
-    return f"the environment ({_changes(before, after, environments)})"
+    """Say how two environments differ, in plain words: the fields where they are known."""
+    old, new = environments
+    fields = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    if not fields:
+        return f"the environment ({_shown(before)} → {_shown(after)})"
+    changes = (f"{key} {_shown(old.get(key))} → {_shown(new.get(key))}" for key in fields)
+    return f"the environment ({', '.join(changes)})"
 
 
 def _all_of(signatures: Sequence[Signature]) -> Signature:
@@ -291,15 +285,6 @@ def _all_of(signatures: Sequence[Signature]) -> Signature:
     )
 
 
-def _changes(before: str, after: str, environments: PairEnvironments) -> str:
-    """The fields that differ, where they are known, else the two signatures."""
-    old, new = environments
-    fields = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
-    if not fields:
-        return f"{_shown(before)} → {_shown(after)}"
-    return ", ".join(f"{key} {_shown(old.get(key))} → {_shown(new.get(key))}" for key in fields)
-
-
 def _shown(value: str | None) -> str:
     return (value or "none")[:LONGEST_SHOWN]
 
@@ -309,7 +294,7 @@ def _value(item: Item, on: Literal["passed", "score"]) -> float:
 
 
 def groups_of(items: Sequence[Item]) -> Ints:
-    """Each item's cluster, numbered in order of appearance; a case without one stands alone."""
+    """Number each item's cluster in order of appearance; a case without one stands alone."""
     numbers: dict[tuple[str, str], int] = {}
     keys = (("", i.case) if i.cluster is None else ("cluster", i.cluster) for i in items)
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)

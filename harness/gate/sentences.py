@@ -61,7 +61,7 @@ def change(comparison: Comparison, settings: GateSettings) -> str:
 
 
 def fall(comparison: Comparison, settings: GateSettings) -> str:
-    """How much worse it is than what is allowed."""
+    """Say how much worse it is than what is allowed."""
     what = f"{_measure(settings)} fell by {in_points(comparison.delta)}"
     if settings.margin:
         what += f", more than the {in_points(settings.margin)} allowed (max_drop)"

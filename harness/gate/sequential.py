@@ -28,7 +28,7 @@ class SequentialTest:
     highest_log_e: float = 0.0
 
     def observe(self, change: float) -> SequentialTest:
-        """The test after one more pair, or one more whole cluster: candidate − baseline.
+        """Return the test after one more pair, or one more whole cluster: candidate − baseline.
 
         Only the sign counts; a pair without a change tells nothing.
         """
@@ -44,36 +44,30 @@ class SequentialTest:
         return math.exp(-max(0.0, self.highest_log_e))
 
     def stops(self, alpha: float, family: int = 1) -> bool:
-        """A regression is shown, also after Holm's first step over `family` suites."""
+        """Return whether a regression is shown, after Holm's first step over `family` suites."""
         return self.p * family <= alpha
 
 
 def log_e_value(worse: int, better: int) -> float:
-    """The logarithm of the e-value against "losses are at most as likely as gains".
+    """Return the logarithm of the e-value against "losses are at most as likely as gains".
 
     With w losses and b gains, n = w + b: E = 2^(n+1) B(w+1, b+1) (1 − I_½(w+1, b+1)), the
     likelihood ratio of a loss probability spread evenly over (½, 1) against ½. The chance that it
     ever reaches 1/α is at most α. −inf where it underflows (hardly anything but gains).
     Source: Ramdas et al. (2023), Statistical Science 38(4), 576-601.
     """
-    from scipy.special import betaln
+    from scipy.special import betainc, betaln
 
-    tail = _upper_half(worse + 1, better + 1)
+    # 1 − I_½(a, b) is I_½(b, a), by symmetry.
+    tail = float(betainc(better + 1, worse + 1, 0.5))
     if tail <= 0.0:  # underflow: far more gains than losses
         return -math.inf
     log_beta = float(betaln(worse + 1, better + 1))
     return (worse + better + 1) * math.log(2) + log_beta + math.log(tail)
 
 
-def _upper_half(a: int, b: int) -> float:
-    """1 − I_½(a, b), by symmetry I_½(b, a)."""
-    from scipy.special import betainc
-
-    return float(betainc(b, a, 0.5))
-
-
 def balanced_order(strata: Mapping[str, str], seed: int) -> tuple[str, ...]:
-    """The cases in a seeded order in which every stratum is spread evenly.
+    """Return the cases in a seeded order in which every stratum is spread evenly.
 
     `strata` maps each case to its stratum (a cluster, a tag, a suite): a run that stops early has
     then seen a fair part of each. The order depends on names and seed alone.

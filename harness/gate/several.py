@@ -10,7 +10,7 @@ from harness.common import GateSettings, InputError, Problem, VariantRole, plura
 from harness.gate import sentences as say
 from harness.gate.comparison import paired_test
 from harness.gate.decision import Environments, judge_ledger
-from harness.gate.pairs import Items, Ledger, PairEnvironments, Pairs, collect, make_pairs, renamed
+from harness.gate.pairs import Items, Ledger, Pairs, collect, make_pairs
 from harness.gate.statistics import holm, spread
 from harness.results import GateReport, Result, SuiteInfo
 
@@ -53,47 +53,48 @@ def compare_pairwise(
     It decides nothing: the gate compares candidates with their baseline. The test is two-sided, as
     neither side is the one to defend, and Holm corrects over everything that is compared here.
     """
-    ledger = collect(results)
-    known = environments or {}
-    found = [
-        _compared(ledger, suite, first, second, gate, (known.get(second, {}), known.get(first, {})))
-        for suite, gate in settings.items()
-        for first, second in combinations(variants, 2)
-        if ledger.of(suite, first) and ledger.of(suite, second)
-    ]
-    return tuple(_corrected(found, settings))
-
-
-def _compared(
-    ledger: Ledger,
-    suite: str,
-    first: str,
-    second: str,
-    gate: GateSettings,
-    environments: PairEnvironments,
-) -> PairwiseComparison:
-    mine, other = ledger.of(suite, first), ledger.of(suite, second)
-    pairs = make_pairs(mine, other, on=gate.on, insist=False, environments=environments)
-    left_out = len(mine.keys() | other.keys()) - len(pairs.cases)
-    plain = PairwiseComparison(suite, first, second, len(pairs.cases), left_out=left_out)
-    broken = [*_broken(first, mine, gate), *_broken(second, other, gate)]
-    if broken or not pairs.cases:
-        return replace(plain, why="; ".join(broken or _unpaired(pairs, first, second)))
-    return _measured(plain, pairs)
+    ledger, known = collect(results), environments or {}
+    found = []
+    for suite, gate in settings.items():
+        for first, second in combinations(variants, 2):
+            mine, other = ledger.of(suite, first), ledger.of(suite, second)
+            if mine and other:
+                differ = known.get(second, {}), known.get(first, {})
+                pairs = make_pairs(mine, other, on=gate.on, insist=False, environments=differ)
+                plain = PairwiseComparison(
+                    suite,
+                    first,
+                    second,
+                    len(pairs.cases),
+                    left_out=len(mine.keys() | other.keys()) - len(pairs.cases),
+                )
+                broken = [*_broken(first, mine, gate), *_broken(second, other, gate)]
+                if broken or not pairs.cases:
+                    apart = [*say.unlike(pairs, second), *say.unpaired(pairs, second, first)]
+                    found.append(replace(plain, why="; ".join(broken or apart)))
+                else:
+                    found.append(_measured(plain, pairs))
+    adjusted = iter(holm([row.p for row in found if row.p is not None]))
+    rows = []
+    for row in found:
+        if row.p is not None and row.delta is not None:
+            p = next(adjusted)
+            ahead = row.first if row.delta > 0 else row.second
+            clear = p <= settings[row.suite].alpha and row.delta != 0
+            row = replace(row, p_adjusted=p, leader=ahead if clear else "")
+        rows.append(row)
+    return tuple(rows)
 
 
 def _broken(variant: str, items: Items, gate: GateSettings) -> Iterator[str]:
-    """The gate calls this an error: what is left says nothing of the variant as a whole."""
+    """Say what the gate calls an error: the rest says nothing of the variant as a whole."""
     errors = sum(item.errors > 0 for item in items.values())
     if errors > gate.max_errors:
         yield f"{plural(errors, 'case')} of {variant} ended in an error"
 
 
-def _unpaired(pairs: Pairs, first: str, second: str) -> list[str]:
-    return [*say.unlike(pairs, second), *say.unpaired(pairs, second, first)]
-
-
 def _measured(plain: PairwiseComparison, pairs: Pairs) -> PairwiseComparison:
+    """Fill in the figures of at least one pair, but for what Holm's correction decides."""
     test = paired_test(pairs)
     low, high = spread(pairs.changes, pairs.groups, binary=pairs.binary).interval()
     return replace(
@@ -107,47 +108,6 @@ def _measured(plain: PairwiseComparison, pairs: Pairs) -> PairwiseComparison:
     )
 
 
-def _corrected(
-    found: Sequence[PairwiseComparison], settings: Mapping[str, GateSettings]
-) -> Iterator[PairwiseComparison]:
-    tested = [row.p for row in found if row.p is not None]
-    adjusted = iter(holm(tested))
-    for row in found:
-        if row.p is None or row.delta is None:
-            yield row
-            continue
-        p = next(adjusted)
-        ahead = row.first if row.delta > 0 else row.second
-        clear = p <= settings[row.suite].alpha and row.delta != 0
-        yield replace(row, p_adjusted=p, leader=ahead if clear else "")
-
-
-def compare(
-    runs: Mapping[str, Iterable[Result]],
-    *,
-    settings: Mapping[str, GateSettings] | None = None,
-    insist: bool = False,
-    environments: Environments | None = None,
-) -> GateReport:
-    """Compare runs, each the results of one variant under a name of its own.
-
-    The first is the baseline, the others are candidates. Suites and cases that one side lacks are
-    counted and said, never an error; `settings` holds each suite's bars (none by default).
-    Raises InputError for fewer than two runs and where they have no suite in common.
-    """
-    categories = dict[str, str]()
-    return compare_ledgers(
-        {
-            name: collect(renamed(_noting(results, categories), name))
-            for name, results in runs.items()
-        },
-        categories,
-        settings=settings,
-        insist=insist,
-        environments=environments,
-    )
-
-
 def compare_ledgers(
     runs: Mapping[str, Ledger],
     categories: Mapping[str, str],
@@ -156,68 +116,50 @@ def compare_ledgers(
     insist: bool = False,
     environments: Environments | None = None,
 ) -> GateReport:
-    """Compare runs as `compare` does, from results that are already counted.
+    """Compare runs, each the counted results of one variant, under names of their own.
 
-    Each ledger holds one variant, under any name; `categories` are those of the suites.
+    The first is the baseline, the others are candidates; in its ledger a variant may have any
+    name. Suites and cases that one side lacks are counted and said, never an error. `categories`
+    are those of the suites, `settings` their bars (none by default). Raises InputError for fewer
+    than two runs, for a ledger of two variants and where there is no suite in common.
     """
-    ledger = Ledger(
+    if len(runs) < 2:
+        raise InputError(Problem("a comparison needs at least two runs", found=", ".join(runs)))
+    for name, ledger in runs.items():
+        if len(ledger.variants()) > 1:
+            found = ", ".join(sorted(ledger.variants()))
+            raise InputError(Problem(f"{name} holds the results of several variants", found=found))
+    held = {name: {suite for suite, _ in ledger.items} for name, ledger in runs.items()}
+    common = sorted(set.intersection(*held.values()))
+    if not common:
+        found = "; ".join(
+            f"{name}: {', '.join(sorted(suites)) or 'no results'}" for name, suites in held.items()
+        )
+        raise InputError(Problem("the runs have no suite in common", found=found))
+    together = Ledger(
         {
             (suite, name): items
-            for name, held in runs.items()
-            for (suite, _), items in held.items.items()
+            for name, ledger in runs.items()
+            for (suite, _), items in ledger.items.items()
+            if suite in common
         }
     )
-    common = _common_suites(ledger, tuple(runs))
-    bars = settings or {}
     suites = []
     for suite in common:
-        cases = min(len(ledger.of(suite, name)) for name in runs)
-        gate = bars.get(suite, GateSettings())
+        cases = min(len(together.of(suite, name)) for name in runs)
+        gate = (settings or {}).get(suite, GateSettings())
         suites.append(SuiteInfo(suite, categories[suite], "", "", gate, cases, cases))
+    first, *others = runs
     report = judge_ledger(
-        _only(ledger, common),
+        together,
         suites,
-        _roles(tuple(runs)),
-        next(iter(runs)),
+        {first: VariantRole.BASELINE, **dict.fromkeys(others, VariantRole.CANDIDATE)},
+        first,
         insist=insist,
         environments=environments,
     )
-    return replace(report, warnings=(*report.warnings, *_missing(ledger, tuple(runs), common)))
-
-
-def _noting(results: Iterable[Result], categories: dict[str, str]) -> Iterator[Result]:
-    for result in results:
-        categories.setdefault(result.suite, result.category)
-        yield result
-
-
-def _common_suites(ledger: Ledger, runs: tuple[str, ...]) -> list[str]:
-    if len(runs) < 2:
-        raise InputError(Problem("a comparison needs at least two runs", found=", ".join(runs)))
-    held = [{suite for suite, variant in ledger.items if variant == name} for name in runs]
-    common = sorted(set.intersection(*held))
-    if not common:
-        found = "; ".join(
-            f"{name}: {', '.join(sorted(suites)) or 'no results'}"
-            for name, suites in zip(runs, held, strict=True)
-        )
-        raise InputError(Problem("the runs have no suite in common", found=found))
-    return common
-
-
-def _only(ledger: Ledger, suites: list[str]) -> Ledger:
-    kept: dict[tuple[str, str], Items] = {
-        key: items for key, items in ledger.items.items() if key[0] in suites
-    }
-    return Ledger(kept)
-
-
-def _roles(runs: tuple[str, ...]) -> dict[str, VariantRole]:
-    first, *others = runs
-    return {first: VariantRole.BASELINE} | dict.fromkeys(others, VariantRole.CANDIDATE)
-
-
-def _missing(ledger: Ledger, runs: tuple[str, ...], common: list[str]) -> Iterator[str]:
-    for suite in sorted(ledger.suites() - set(common)):
-        having = [name for name in runs if ledger.of(suite, name)]
-        yield f"suite {suite} was not compared: only {', '.join(having)} has results"
+    missing = []
+    for suite in sorted(set.union(*held.values()) - set(common)):
+        having = [name for name, its in held.items() if suite in its]
+        missing.append(f"suite {suite} was not compared: only {', '.join(having)} has results")
+    return replace(report, warnings=(*report.warnings, *missing))

@@ -23,12 +23,12 @@ ROUNDING = 1e-9  # sums of shares that are equal on paper may differ by this
 
 
 def group_sums(values: Floats, groups: Ints) -> Floats:
-    """The sum of the values of each cluster; `groups` numbers them from 0."""
+    """Sum the values of each cluster; `groups` numbers them from 0."""
     return np.bincount(groups, weights=values).astype(np.float64)
 
 
 def mcnemar_mid_p(worse: int, better: int) -> float:
-    """McNemar's mid-p: P(X > worse) + P(X = worse) / 2 for X ~ Bin(worse + better, 1/2).
+    """Return McNemar's mid-p: P(X > worse) + P(X = worse) / 2 for X ~ Bin(worse + better, 1/2).
 
     The mid-p version keeps its level on average (0.043 to 0.048 at 0.05) where the exact one gives
     half of it away. Source: Fagerland, Lydersen & Laake (2013), BMC Med Res Methodol 13:91.
@@ -37,7 +37,7 @@ def mcnemar_mid_p(worse: int, better: int) -> float:
 
 
 def mcnemar_mid_p_table(worse: npt.NDArray[Any], better: npt.NDArray[Any]) -> Floats:
-    """`mcnemar_mid_p` for arrays of counts of one shape."""
+    """Compute `mcnemar_mid_p` for arrays of counts of one shape."""
     pairs = worse + better
     tails: Floats = (_at_least(worse, pairs) + _at_least(worse + 1, pairs)) / 2
     return tails
@@ -53,7 +53,7 @@ def _at_least(k: npt.NDArray[Any], n: npt.NDArray[Any]) -> Floats:
 
 
 def sign_flip_p(sums: Floats, grid: int | None) -> tuple[float, float]:
-    """Shares of sign flips of `sums` whose total is at most, and at least, the total seen.
+    """Return the shares of sign flips whose total is at most, and at least, the one seen.
 
     The first is the p value for "worse", the second for "better". `sums` holds one difference,
     candidate − baseline, per item or per cluster: equal models could have swapped each of them.
@@ -72,7 +72,7 @@ def sign_flip_p(sums: Floats, grid: int | None) -> tuple[float, float]:
 
 
 def _exact_flips(steps: Ints) -> tuple[float, float]:
-    """The null distribution of the gains as a product of binomials, one per size of step."""
+    """Compute the null distribution of the gains: a product of binomials, one per size of step."""
     from scipy.special import gammaln
 
     null: Floats = np.ones(1)
@@ -87,7 +87,7 @@ def _exact_flips(steps: Ints) -> tuple[float, float]:
 
 
 def _enumerated(changed: Floats) -> tuple[float, float]:
-    """All 2^n sign flips of at most 13 differences."""
+    """Go through all 2^n sign flips of at most 13 differences."""
     totals = np.zeros(1)
     for size in np.abs(changed):
         totals = np.concatenate([totals - size, totals + size])
@@ -96,7 +96,7 @@ def _enumerated(changed: Floats) -> tuple[float, float]:
 
 
 def _resampled(changed: Floats) -> tuple[float, float]:
-    """Seeded flips; the flip that was seen counts as one of them, so that p is never 0."""
+    """Draw seeded flips; the flip that was seen counts as one of them, so that p is never 0."""
     generator = np.random.default_rng(SEED)
     seen = changed.sum()
     low = high = 1
@@ -112,7 +112,7 @@ def _resampled(changed: Floats) -> tuple[float, float]:
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Holm's step-down adjusted p values, in the order given.
+    """Return Holm's step-down adjusted p values, in the order given.
 
     Source: Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70.
     """
@@ -130,7 +130,7 @@ MANY_CLUSTERS = 50  # from here on a cluster-robust error needs no small-sample 
 
 
 def normal_quantile(share: float) -> float:
-    """The standard normal's quantile.
+    """Return the standard normal's quantile.
 
     Not scipy's: importing it takes a third of a second, and many runs need no more than this.
     """
@@ -138,14 +138,14 @@ def normal_quantile(share: float) -> float:
 
 
 def t_quantile(share: float, freedom: int) -> float:
-    """Student's quantile."""
+    """Return Student's quantile."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, share))
 
 
 def wilson(passed: float, n: float, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's interval for a rate; (0, 1) without items.
+    """Return Wilson's interval for a rate; (0, 1) without items.
 
     `passed` may be a sum of shares (repeats): the interval is then a little too wide, as shares
     vary less than zeros and ones. Source: Wilson (1927), JASA 22, 209-212.
@@ -160,7 +160,7 @@ def wilson(passed: float, n: float, level: float = LEVEL) -> tuple[float, float]
 
 
 def rate_interval(shares: Floats, groups: Ints) -> tuple[float, float]:
-    """Wilson's interval at the effective number of items: n / design effect.
+    """Return Wilson's interval at the effective number of items: n / design effect.
 
     The design effect compares the cluster-robust variance of the mean (Miller 2024,
     arXiv:2411.00640) with that of independent items; it is 1 where it would be smaller.
@@ -192,18 +192,18 @@ class Spread:
     piece: float
 
     def quantile(self, share: float) -> float:
-        """The quantile of the standardised difference."""
+        """Return the quantile of the standardised difference."""
         if self.freedom is None:
             return normal_quantile(share)
         return t_quantile(share, self.freedom) if self.freedom > 0 else math.inf
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """The two-sided interval."""
+        """Return the two-sided interval."""
         half = self.quantile((1 + level) / 2) * self.error
         return max(-1.0, self.centre - half), min(1.0, self.centre + half)
 
     def lower(self, level: float = LEVEL) -> float:
-        """The one-sided lower bound."""
+        """Return the one-sided lower bound."""
         z = self.quantile(level)
         if math.isinf(z):
             return -1.0
@@ -212,7 +212,7 @@ class Spread:
 
 
 def unseen_losses(squares: Floats | np.float64, piece: Floats | np.float64, z: float) -> Floats:
-    """The largest further loss, summed over the items, that the data do not rule out.
+    """Return the largest further loss, summed over the items, that the data do not rule out.
 
     A loss that is larger by u brings a variance that is larger too, by u pieces of the size seen:
     u = z √(squares + piece · u), solved for u. The plain bound takes the variance that was seen;
@@ -226,7 +226,7 @@ def unseen_losses(squares: Floats | np.float64, piece: Floats | np.float64, z: f
 
 
 def spread(changes: Floats, groups: Ints, *, binary: bool) -> Spread:
-    """The spread of the mean of at least one change per item; `groups` number their clusters.
+    """Return the spread of the mean of at least one change; `groups` number their clusters.
 
     Agresti & Min (2005, Statistics in Medicine 24, 729-740) add half an item to each cell of the
     paired table: two items that change by +1 half the time and −1 half the time in one of them.
@@ -264,7 +264,7 @@ POWER_ROUNDING = 1e-9
 
 
 def drop_power_needs(drop: float, discordance: float, alpha: float) -> float:
-    """Pairs that a one-sided McNemar test needs to see `drop` with 80 % power.
+    """Return the pairs that a one-sided McNemar test needs to see `drop` with 80 % power.
 
     `discordance` is the share of pairs that differ. A drop changes as many pairs, so a smaller
     discordance counts as the drop itself. Source: Connor (1987), Biometrics 43, 207-211.
@@ -276,7 +276,7 @@ def drop_power_needs(drop: float, discordance: float, alpha: float) -> float:
 
 
 def smallest_drop(pairs: int, discordance: float, alpha: float) -> float | None:
-    """The smallest drop that single binary pairs show with 80 % power; None if not even 100 %.
+    """Return the smallest drop that single binary pairs show with 80 % power, if there is one.
 
     Never below the fewest losses without a gain that reach `alpha` at all.
     """
@@ -294,7 +294,7 @@ def smallest_drop(pairs: int, discordance: float, alpha: float) -> float | None:
 
 
 def smallest_mean_drop(spread: Spread, clusters: int, alpha: float) -> float | None:
-    """The same for shares, scores and clusters, by the standard error.
+    """Return the same for shares, scores and clusters, by the standard error.
 
     Never below what single changes among `clusters` independent items would need: where nothing
     has changed yet, the error alone would promise too much.
@@ -307,7 +307,7 @@ def smallest_mean_drop(spread: Spread, clusters: int, alpha: float) -> float | N
 
 
 def cases_to_decide(spread: Spread, *, margin: float, alpha: float) -> int | None:
-    """How many more cases would decide, if difference and spread stay as they are.
+    """Return how many more cases would decide, if difference and spread stay as they are.
 
     Towards a pass while the drop is within the margin, else towards a regression; None where no
     reasonable number does, as when the drop equals the margin.
