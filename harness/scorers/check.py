@@ -51,6 +51,15 @@ class Check:
         args = self.args.model_dump(mode="json", exclude_unset=True, by_alias=True)
         return {self.name: args} if self.weight == 1.0 else {self.name: args, "weight": self.weight}
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what cannot go well with this check, or with one inside it."""
+        own = self.scorer.warns(self.args) if self.scorer.warns else ()
+        parts = (value for _, value in self.args)
+        inner = (part for value in parts for part in (value if type(value) is tuple else (value,)))
+        nested = (text for part in inner if isinstance(part, Check) for text in part.warnings)
+        return (*(f"{self.name}: {text}" for text in own), *nested)
+
     def __call__(self, answer: Answer, context: Context) -> Finding:
         """Score one answer; cannot tell where it is longer than any model writes."""
         if len(answer.text) > ANSWER_CHARS:

@@ -32,7 +32,7 @@ from harness.scorers.json_text import Exact as ExactJson
 from harness.scorers.json_text import NotJsonError, exact, extract, kind, parse, same, written
 from harness.scorers.patterns import Budget, Pattern, TooSlow, compiled, too_slow
 from harness.scorers.registry import Args, Example, scorer
-from harness.scorers.schema_check import SchemaProblemError
+from harness.scorers.schema_check import SchemaProblemError, contradictions
 from harness.scorers.values import Answer, Context, Finding, verdict
 
 Kind = Literal["object", "array", "string", "number", "boolean", "null"]
@@ -186,9 +186,19 @@ def _file(name: str, root: Path | None) -> JsonValue:
         raise wrong("schema_file", f"the schema file {name!r} is not JSON: {error}") from None
 
 
+def _warns(args: JsonSchemaArgs) -> tuple[str, ...]:
+    return _schema_warnings(args.text)
+
+
+@lru_cache(maxsize=512)
+def _schema_warnings(text: str) -> tuple[str, ...]:
+    return contradictions(loads(text))
+
+
 @scorer(
     "json_schema",
-    version=1,
+    version=2,
+    warns=_warns,
     example=Example(
         {"schema": {"type": "object", "required": ["total"]}}, '{"total": 19.99}', '{"sum": 19.99}'
     ),

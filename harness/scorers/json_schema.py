@@ -80,17 +80,18 @@ def described(errors: list[Any]) -> Violation:
     error = _best(errors)
     path = place_text(tuple(error.absolute_path))
     rule = str(error.validator)
-    return Violation(path, rule, f"{path}: {_words(rule, error.validator_value, error.instance)}")
+    return Violation(path, rule, f"{path}: {_words(error)}")
 
 
-def _words(rule: str, limit: Any, value: Any) -> str:
-    """What is wrong: `number wanted, found string "12"`."""
+def _words(error: Any) -> str:
+    """Say what is wrong: `number wanted, found string "12"`."""
+    rule, limit, value = str(error.validator), error.validator_value, error.instance
     found = written(value)
     if rule == "type":
         wanted = " or ".join(limit) if isinstance(limit, list) else limit
         return f"{wanted} wanted, found {_kind(value)} {found}"
     if rule == "not" and limit == {}:
-        return f"nothing is allowed here, found {found}"
+        return f"nothing is allowed here ({_forbidding(error)}), found {found}"
     if rule == "required":
         return f"required: {_keys(limit, value)} missing"
     if rule == "format":
@@ -100,6 +101,17 @@ def _words(rule: str, limit: Any, value: Any) -> str:
     if rule in ("enum", "const"):
         return f"{found} is not {'one of ' if rule == 'enum' else ''}{written(limit, 100)}"
     return f"{found} does not meet {rule}: {written(limit)}"
+
+
+def _forbidding(error: Any) -> str:
+    """Name the rule that allows nothing: `additionalProperties is false`."""
+    rules = [*error.absolute_schema_path][:-1]  # without `not`, which stands for false
+    if "patternProperties" in rules[-2:]:
+        return "patternProperties is false for this name"
+    name = rules.pop() if len(rules) > 1 and rules[-2] in ("properties", "$defs") else None
+    if not rules:
+        return "the schema is false"
+    return f"{rules[-1]} is false" if name is None else f"{rules[-1]} is false for {written(name)}"
 
 
 def _keys(wanted: list[str], value: Mapping[str, Any]) -> str:

@@ -83,6 +83,7 @@ class Args(BaseModel):
 A = TypeVar("A", bound=Args)
 Function = Callable[[Answer, Context, Any], Finding]
 Asks = Callable[[Answer, Context, Any], tuple[Question, ...]]
+Warns = Callable[[Any], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Scorer:
     `version` goes up whenever the same answer may score differently.
     `example` is mandatory for built-in checks.
     `asks`: what the check wants to know from another model first; see `harness.scorers.judge`.
+    `warns`: what cannot go well with these arguments, and is no mistake in them.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Scorer:
     example: Example | None = None
     nested: bool = False
     asks: Asks | None = None
+    warns: Warns | None = None
 
     @property
     def summary(self) -> str:
@@ -150,6 +153,7 @@ def scorer(
     example: Example | None = None,
     nested: bool = False,
     asks: Asks | None = None,
+    warns: Warns | None = None,
 ) -> Callable[[Callable[[Answer, Context, A], Finding]], Callable[[Answer, Context, A], Finding]]:
     """Register a pure function `(answer, context, args) -> Finding` under `name`.
 
@@ -163,7 +167,9 @@ def scorer(
         args = hints[list(inspect.signature(function).parameters)[2]]
         if name in _SCORERS and _SCORERS[name].function is not function:
             raise ValueError(f"scorer {name!r} is registered twice")
-        _SCORERS[name] = Scorer(name, version, args, function, shorthand, example, nested, asks)
+        _SCORERS[name] = Scorer(
+            name, version, args, function, shorthand, example, nested, asks, warns
+        )
         return function
 
     return register

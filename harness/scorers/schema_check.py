@@ -14,6 +14,7 @@ import regex
 from harness.common import NESTING, nearest, shown
 from harness.scorers.json_formats import KNOWN
 from harness.scorers.json_path import place_text
+from harness.scorers.json_text import kind
 from harness.scorers.patterns import ecma
 
 Schema: TypeAlias = "Mapping[str, Any] | bool"
@@ -47,12 +48,12 @@ class SchemaProblemError(ValueError):
 
 
 def is_schema(value: object) -> bool:
-    """Whether `value` may stand where a schema is wanted."""
+    """Return whether `value` may stand where a schema is expected."""
     return isinstance(value, Mapping | bool)
 
 
 def walk(schema: Schema, place: Place = ()) -> Iterator[tuple[Place, Mapping[str, Any]]]:
-    """The schema and all schemas inside it, with their places; without true and false."""
+    """Yield the schema and all schemas inside it, with their places; without true and false."""
     if not isinstance(schema, Mapping):
         return
     if len(place) > 3 * NESTING:
@@ -73,7 +74,7 @@ def _inside(schema: Mapping[str, Any]) -> Iterator[tuple[Place, Schema]]:
 
 
 def rewritten(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """A copy of the schema with `change` applied to every schema in it, inner ones first.
+    """Return a copy of the schema with `change` applied to every schema in it, inner ones first.
 
     False becomes `{"not": {}}`, which the engine reports with its place.
     """
@@ -81,88 +82,178 @@ def rewritten(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -
         return change({"not": {}})
     if not isinstance(schema, Mapping):
         return schema
-    copy = {key: _rewritten_value(key, value, change) for key, value in schema.items()}
+    copy: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _ONE and is_schema(value):
+            value = rewritten(value, change)
+        elif key in _MANY and isinstance(value, list):
+            value = [rewritten(item, change) for item in value]
+        elif key in _NAMED and isinstance(value, Mapping):
+            value = {
+                name: rewritten(item, change) if is_schema(item) else item
+                for name, item in value.items()
+            }
+        copy[key] = value
     return change(copy)
 
 
-def _rewritten_value(
-    key: str, value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]
-) -> Any:
-    if key in _ONE and is_schema(value):
-        return rewritten(value, change)
-    if key in _MANY and isinstance(value, list):
-        return [rewritten(item, change) for item in value]
-    if key in _NAMED and isinstance(value, Mapping):
-        return {
-            name: rewritten(item, change) if is_schema(item) else item
-            for name, item in value.items()
-        }
-    return value
-
-
 def check_parts(schema: Schema) -> None:
-    """Raises `SchemaProblemError` for a pattern or format that could not be enforced."""
+    """Raise `SchemaProblemError` for a pattern or format that could not be enforced."""
     for place, part in walk(schema):
+        where = f"in the schema at {place_text(place)}"
         patterns = [part["pattern"]] if isinstance(part.get("pattern"), str) else []
         named = part.get("patternProperties")
         patterns += list(named) if isinstance(named, Mapping) else []
         for pattern in patterns:
-            _check_pattern(pattern, place)
-        if isinstance(part.get("format"), str):
-            _check_format(part["format"], place)
-
-
-def _check_pattern(pattern: str, place: Place) -> None:
-    try:
-        ecma(pattern)
-    except (regex.error, RecursionError, OverflowError) as error:
-        where = f"in the schema at {place_text(place)}"
-        message = f"the pattern {shown(pattern)} does not compile: {error} {where}"
-        raise SchemaProblemError(message) from None
-
-
-def _check_format(name: str, place: Place) -> None:
-    if name in KNOWN:
-        return
-    close = nearest(name, KNOWN)
-    hint = f", did you mean {close!r}?" if close else ""
-    where = f"in the schema at {place_text(place)}"
-    raise SchemaProblemError(f"the format {shown(name)} is not known{hint} {where}")
+            try:
+                ecma(pattern)
+            except (regex.error, RecursionError, OverflowError) as error:
+                message = f"the pattern {shown(pattern)} does not compile: {error} {where}"
+                raise SchemaProblemError(message) from None
+        name = part.get("format")
+        if isinstance(name, str) and name not in KNOWN:
+            close = nearest(name, KNOWN)
+            hint = f", did you mean {close!r}?" if close else ""
+            raise SchemaProblemError(f"the format {shown(name)} is not known{hint} {where}")
 
 
 def check_references(schema: Schema, resolver: Any, specification: Any) -> None:
-    """Raises `SchemaProblemError` for a `$ref` that leads nowhere, or out of the schema.
+    """Raise `SchemaProblemError` for a `$ref` that leads nowhere, or out of the schema.
 
     resolver, specification: of the `referencing` package; the resolver stands at the schema.
     """
-    inside = {id(part) for _, part in walk(schema)}
-    _check_references(schema, (), resolver, specification, inside)
-
-
-def _check_references(
-    schema: Schema, place: Place, resolver: Any, specification: Any, inside: set[int]
-) -> None:
-    if not isinstance(schema, Mapping):
-        return
-    for keyword in ("$ref", "$dynamicRef"):
-        if isinstance(schema.get(keyword), str):
-            _check_reference(schema[keyword], place, resolver, inside)
-    for step, inner in _inside(schema):
-        entered = resolver.in_subresource(specification.create_resource(inner))
-        _check_references(inner, (*place, *step), entered, specification, inside)
-
-
-def _check_reference(reference: str, place: Place, resolver: Any, inside: set[int]) -> None:
     from referencing.exceptions import Unresolvable
 
-    where = f"in the schema at {place_text(place)}"
-    try:
-        found = resolver.lookup(reference).contents
-    except Unresolvable:
-        message = f"$ref {shown(reference)} leads nowhere, and nothing is fetched {where}"
-        raise SchemaProblemError(message) from None
-    known = isinstance(found, bool) or id(found) in inside
-    if not known and not reference.startswith(
-        ("http://json-schema.org/", "https://json-schema.org/")
+    inside = {id(part) for _, part in walk(schema)}
+    waiting: list[tuple[Schema, Place, Any]] = [(schema, (), resolver)]
+    while waiting:
+        part, place, at = waiting.pop(0)
+        if not isinstance(part, Mapping):
+            continue
+        where = f"in the schema at {place_text(place)}"
+        for reference in (part.get("$ref"), part.get("$dynamicRef")):
+            if not isinstance(reference, str):
+                continue
+            try:
+                found = at.lookup(reference).contents
+            except Unresolvable:
+                message = f"$ref {shown(reference)} leads nowhere, and nothing is fetched {where}"
+                raise SchemaProblemError(message) from None
+            known = isinstance(found, bool) or id(found) in inside
+            if not known and not regex.match(r"https?://json-schema\.org/", reference):
+                raise SchemaProblemError(f"$ref {shown(reference)} leads to no schema {where}")
+        for step, inner in _inside(part):
+            entered = at.in_subresource(specification.create_resource(inner))
+            waiting.append((inner, (*place, *step), entered))
+
+
+# -- what no value can satisfy ---------------------------------------------------------------------
+
+_PAIRS = (
+    ("minimum", "maximum"),
+    ("minLength", "maxLength"),
+    ("minItems", "maxItems"),
+    ("minProperties", "maxProperties"),
+    ("minContains", "maxContains"),
+)
+_MOST_WARNINGS = 5
+
+
+def contradictions(schema: Schema) -> tuple[str, ...]:
+    """Say where no value can satisfy the schema, as far as one schema in it shows that alone.
+
+    Not looked into: what `not` and `if` hold, and what several rules exclude only together.
+    """
+    if schema is False:
+        return ("the schema is false: it allows nothing",)
+    found = [
+        f"no value fits the schema at {place_text(place)}: {reason}"
+        for place, part in walk(schema)
+        if not {"not", "if"}.intersection(place)
+        for reason in _contradictions(part)
+    ]
+    return tuple(found[:_MOST_WARNINGS])
+
+
+def _contradictions(part: Mapping[str, Any]) -> Iterator[str]:
+    if part.get("not") in ({}, True):
+        yield "`not` excludes everything"
+    bounds: dict[str, Any] = {
+        key: value
+        for key, value in part.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    for low, high in _PAIRS:
+        if low in bounds and high in bounds and bounds[low] > bounds[high]:
+            yield f"{low} {bounds[low]} is above {high} {bounds[high]}"
+    for low, high in (
+        ("exclusiveMinimum", "maximum"),
+        ("minimum", "exclusiveMaximum"),
+        ("exclusiveMinimum", "exclusiveMaximum"),
     ):
-        raise SchemaProblemError(f"$ref {shown(reference)} leads to no schema {where}")
+        if low in bounds and high in bounds and bounds[low] >= bounds[high]:
+            yield f"{low} {bounds[low]} is not below {high} {bounds[high]}"
+    yield from _impossible_values(part)
+    yield from _impossible_names(part, bounds.get("maxProperties"))
+    prefix, rest = part.get("prefixItems", []), part.get("items")
+    least = bounds.get("minItems", 0)
+    if rest is False and isinstance(prefix, list) and least > len(prefix):
+        yield f"minItems is {least}, and `items` allows no more than {len(prefix)}"
+
+
+def _impossible_values(part: Mapping[str, Any]) -> Iterator[str]:
+    """Compare `type` with the values of `enum` and `const`, and with the types of `allOf`."""
+    types = _types(part)
+    values = part.get("enum")
+    if isinstance(values, list):
+        if not any(_has_type(value, types) for value in values):
+            said = f" of type {' or '.join(sorted(types))}" if values and types else ""
+            yield f"enum has no value{said}"
+        elif "const" in part and part["const"] not in values:
+            yield f"const {shown(part['const'])} is none of enum"
+    if "const" in part and not _has_type(part["const"], types):
+        yield f"const {shown(part['const'])} is no {' or '.join(sorted(types or ()))}"
+    branches = part.get("allOf")
+    kinds = types
+    for branch in branches if isinstance(branches, list) else []:
+        other = _types(branch) if isinstance(branch, Mapping) else None
+        if kinds is not None and other is not None:
+            number = {"integer"} if {"integer", "number"} <= kinds | other else set()
+            kinds = frozenset(kinds & other | number)
+            if not kinds:
+                yield "the types of `allOf` exclude each other"
+        kinds = other if kinds is None else kinds
+
+
+def _impossible_names(part: Mapping[str, Any], most: Any) -> Iterator[str]:
+    """Compare `required` with the names that are allowed, and with how many."""
+    required = part.get("required")
+    if not isinstance(required, list):  # draft 3 has true and false
+        return
+    named = part.get("properties")
+    properties: Mapping[str, Any] = named if isinstance(named, Mapping) else {}
+    patterns = part.get("patternProperties")
+    free = part.get("additionalProperties", True) is not False or patterns
+    for name in required:
+        if properties.get(name) is False:
+            yield f"{shown(name)} is required, and its schema is false"
+        elif name not in properties and not free:
+            yield f"{shown(name)} is required, and no such name is allowed (additionalProperties)"
+    if most is not None and len(set(required)) > most:
+        yield f"{len(set(required))} names are required, and maxProperties is {most}"
+
+
+def _types(part: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return the types that a schema names; None where it names none."""
+    found = part.get("type")
+    if isinstance(found, str):
+        return frozenset((found,))
+    return frozenset(found) if isinstance(found, list) and found else None
+
+
+def _has_type(value: Any, types: frozenset[str] | None) -> bool:
+    if types is None:
+        return True
+    found = "number" if isinstance(value, float) else kind(value)
+    whole = found == "number" and value == int(value)
+    return found in types or (whole and "integer" in types)

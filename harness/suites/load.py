@@ -217,6 +217,9 @@ def _warnings(keys: SuiteKeys, cases: Sequence[Case]) -> Iterator[str]:
             f"{items} {unit[:-1] if items == 1 else unit} cannot pass non_inferiority with max_drop"
             f" {keys.gate.max_drop:g}, even where nothing changes: {needed} {unit} are needed"
         )
+    for case in cases:
+        checks = (check for turn in case.turns for check in turn.checks)
+        yield from (f"{case.id}: {text}" for check in checks for text in check.warnings)
 
 
 def load_suites(

@@ -52,7 +52,7 @@ _SHAPES = {
         (
             _INVOICE,
             '{"items": [], "total": 1, "x": 1}',
-            "$.x: nothing is allowed here, found 1",
+            "$.x: nothing is allowed here (additionalProperties is false), found 1",
         ),
         (
             _INVOICE,
@@ -70,7 +70,7 @@ _SHAPES = {
         (
             {"properties": {"x y": False}},
             '{"x y": 1}',
-            '$["x y"]: nothing is allowed here, found 1',
+            '$["x y"]: nothing is allowed here (properties is false for "x y"), found 1',
         ),
         ({"type": ["string", "null"]}, "1", "$: string or null wanted, found number 1"),
         ({"multipleOf": 0.01}, "19.999", "$: 19.999 does not meet multipleOf: 0.01"),
@@ -351,3 +351,57 @@ def test_the_verdict_is_that_of_the_engine_where_the_engine_is_right(
     ours = first_violation(canonical_json(schema), parse(json.dumps(value))) is None
 
     assert ours == Draft202012Validator(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "warning"),
+    [
+        ({"required": ["a"], "additionalProperties": False}, "'a' is required, and no such name"),
+        (
+            {"required": ["a"], "properties": {"b": {}}, "additionalProperties": False},
+            "$: 'a' is required, and no such name is allowed (additionalProperties)",
+        ),
+        ({"required": ["a"], "properties": {"a": False}}, "'a' is required, and its schema is"),
+        ({"required": ["a", "b"], "maxProperties": 1}, "2 names are required, and maxProperties"),
+        ({"properties": {"a": {"minimum": 5, "maximum": 3}}}, "$.properties.a: minimum 5 is above"),
+        ({"minimum": 3, "exclusiveMaximum": 3}, "minimum 3 is not below exclusiveMaximum 3"),
+        ({"exclusiveMinimum": 3, "maximum": 3}, "exclusiveMinimum 3 is not below maximum 3"),
+        ({"minLength": 2, "maxLength": 1}, "minLength 2 is above maxLength 1"),
+        ({"items": {"minItems": 2, "maxItems": 1}}, "$.items: minItems 2 is above maxItems 1"),
+        ({"minItems": 2, "prefixItems": [{}], "items": False}, "allows no more than 1"),
+        ({"type": "integer", "enum": ["1", "2", 1.5]}, "enum has no value of type integer"),
+        ({"enum": []}, "enum has no value"),
+        ({"type": "string", "const": 1}, "const 1 is no string"),
+        ({"const": "c", "enum": ["a", "b"]}, "const 'c' is none of enum"),
+        ({"allOf": [{"type": "string"}, {"type": "null"}]}, "types of `allOf` exclude each other"),
+        ({"$defs": {"a": {"not": {}}}, "$ref": "#/$defs/a"}, "$['$defs'].a: `not` excludes"),
+        (False, "the schema is false: it allows nothing"),
+    ],
+)
+def test_a_schema_that_no_value_can_satisfy_is_a_warning(schema: Any, warning: str) -> None:
+    check = parse_check({"all_of": [{"not": {"json_schema": {"schema": schema}}}, "json"]})
+
+    (said,) = check.warnings
+    assert said.startswith("json_schema: ")
+    assert warning in said.replace('$["$defs"]', "$['$defs']")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"required": ["a"], "additionalProperties": False, "patternProperties": {"^a": {}}},
+        {"required": ["a"], "additionalProperties": {"type": "string"}},
+        {"minimum": 3, "maximum": 3, "minLength": 1},
+        {"type": "integer", "enum": ["a", 1]},
+        {"type": "integer", "enum": [1.0]},
+        {"type": ["string", "null"], "enum": [None]},
+        {"allOf": [{"type": "number"}, {"type": "integer"}]},
+        {"not": {"minimum": 5, "maximum": 3}},
+        {"additionalProperties": False},
+        {"anyOf": [False, {"type": "string"}]},
+        {"const": None, "type": "null"},
+        True,
+    ],
+)
+def test_other_schemas_are_no_warning(schema: Any) -> None:
+    assert parse_check({"json_schema": {"schema": schema}}).warnings == ()
