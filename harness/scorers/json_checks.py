@@ -30,6 +30,7 @@ from harness.scorers.json_path import Location, PathError, parse_path, place_tex
 from harness.scorers.json_schema import check_schema, first_violation
 from harness.scorers.json_text import Exact as ExactJson
 from harness.scorers.json_text import NotJsonError, exact, extract, kind, parse, same, written
+from harness.scorers.numbers import numbers, plain
 from harness.scorers.patterns import Budget, Pattern, TooSlow, compiled, too_slow
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.schema_check import SchemaProblemError, contradictions
@@ -81,7 +82,7 @@ class JsonArgs(_JsonArgs):
     type: Kind | None = None
 
 
-@scorer("json", version=1, example=Example(None, '{"a": 1}', '```json\n{"a": 1}\n```'))
+@scorer("json", version=2, example=Example(None, '{"a": 1}', '```json\n{"a": 1}\n```'))
 def json(answer: Answer, context: Context, args: JsonArgs) -> Finding:
     """The whole answer is one JSON text, strictly (RFC 8259): no NaN, no duplicate keys.
 
@@ -250,7 +251,8 @@ class JsonValueArgs(_JsonArgs):
 
     `equals` and `one_of` compare JSON values: 1 is 1.0, but not "1". `tolerance` is for numbers,
     `regex` searches in a text, `count` is how many values the path selects. Where it selects
-    several, `match` says whether all of them are meant or any.
+    several, `match` says whether all of them are meant or any. With `read_numbers` a text that
+    holds one number (`"1.234,50 EUR"`) is that number, as `numeric` reads it.
     """
 
     path: Annotated[Text, AfterValidator(_path)]
@@ -264,6 +266,7 @@ class JsonValueArgs(_JsonArgs):
     exists: bool | None = None
     count: Count | None = None
     match: Literal["all", "any"] = "all"
+    read_numbers: bool = False
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -280,7 +283,7 @@ class JsonValueArgs(_JsonArgs):
 
 @scorer(
     "json_value",
-    version=1,
+    version=2,
     example=Example(
         {"path": "$.total", "equals": 19.99}, '{"total": 19.990}', '{"total": "19.99"}'
     ),
@@ -301,10 +304,11 @@ def json_value(answer: Answer, context: Context, args: JsonValueArgs) -> Finding
 
 
 def _judge(found: list[tuple[Location, ExactJson]], args: JsonValueArgs) -> tuple[bool, str]:
+    count = "1 value" if len(found) == 1 else f"{len(found)} values"
     if args.exists is False:
-        return not found, f"{args.path}: {_number(found)} found, wanted none"
+        return not found, f"{args.path}: {count} found, wanted none"
     if args.count is not None and len(found) != args.count:
-        return False, f"{args.path}: {_number(found)} found, wanted {args.count}"
+        return False, f"{args.path}: {count} found, wanted {args.count}"
     if not found:
         return args.count == 0, f"{args.path}: nothing there"
     budget = Budget()
@@ -317,42 +321,33 @@ def _judge(found: list[tuple[Location, ExactJson]], args: JsonValueArgs) -> tupl
     return enough, f"{args.path}: as wanted" if enough else wrong_ones[0]
 
 
-def _number(found: list[tuple[Location, ExactJson]]) -> str:
-    return "1 value" if len(found) == 1 else f"{len(found)} values"
-
-
 def _problem(value: ExactJson, args: JsonValueArgs, budget: Budget) -> str:
-    """What is wrong with one value; empty where nothing is."""
-    wanted = _wanted(value, args)
-    if wanted:
-        return f"{wanted} wanted, found {kind(value)} {written(value)}"
-    if args.regex is None:
-        return ""
-    if not isinstance(value, str):
-        return f"a text wanted, found {kind(value)} {written(value)}"
-    hit = budget.search(compiled(args.regex), value)
-    return "" if hit else f"{written(value)} does not match {shown(args.regex)}"
-
-
-def _wanted(value: ExactJson, args: JsonValueArgs) -> str:
-    """What was wanted instead of `value`; empty where it is right."""
+    """Return what is wrong with one value; empty where nothing is."""
+    said = f"{kind(value)} {written(value)}"
     if args.type is not None and kind(value) != args.type:
-        return args.type
+        return f"{args.type} wanted, found {said}"
+    if args.regex is not None:
+        if not isinstance(value, str):
+            return f"a text wanted, found {said}"
+        if not budget.search(compiled(args.regex), value):
+            return f"{written(value)} does not match {shown(args.regex)}"
+    if args.read_numbers and isinstance(value, str):
+        numbers_in = list(numbers(plain(value)))
+        if len(numbers_in) == 1:
+            fraction = numbers_in[0].value
+            value = Decimal(fraction.numerator) / Decimal(fraction.denominator)
     if "equals" in args.model_fields_set and not same(value, exact(args.equals), args.tolerance):
         slack = f" ± {args.tolerance}" if args.tolerance else ""
-        return f"{written(exact(args.equals))}{slack}"
+        return f"{written(exact(args.equals))}{slack} wanted, found {said}"
     if args.one_of is not None and not any(
         same(value, exact(item), args.tolerance) for item in args.one_of
     ):
-        return f"one of {written([exact(item) for item in args.one_of], 100)}"
-    return _range(value, args)
-
-
-def _range(value: ExactJson, args: JsonValueArgs) -> str:
+        return f"one of {written([exact(item) for item in args.one_of], 100)} wanted, found {said}"
     if args.min is None and args.max is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        return "a number"
+        return f"a number wanted, found {said}"
     if args.min is not None and value < args.min:
-        return f"at least {args.min}"
-    return f"at most {args.max}" if args.max is not None and value > args.max else ""
+        return f"at least {args.min} wanted, found {said}"
+    too_large = args.max is not None and value > args.max
+    return f"at most {args.max} wanted, found {said}" if too_large else ""

@@ -1,14 +1,22 @@
-"""JSONPath, RFC 9535 without filters: $.a.b[0], $["x y"], $[-1], $.a[*], $.a[0:2], $..a."""
+"""JSONPath, RFC 9535 without filters: $.a.b[0], $["x y"], $[-1], $.a[*], $.a[0:2], $..a.
+
+Queries are read and run by jsonpath-rfc9535. Filters are refused, since their functions match
+patterns without a time limit, and so is more than one `..`, which may multiply the work each time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import regex
 
+from harness.common import NESTING
 from harness.scorers.json_text import Exact, written
+
+if TYPE_CHECKING:
+    from jsonpath_rfc9535 import JSONPathQuery
 
 Location: TypeAlias = tuple[str | int, ...]
 
@@ -18,103 +26,64 @@ class PathError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One step: into a name, an index, a slice, or into all (`None`); `deep` at any depth."""
+class JsonPath:
+    """A query that was read. `single`: it can select one value at most."""
 
-    key: str | int | slice | None
-    deep: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """A parsed path. `single`: it can select one value at most."""
-
-    steps: tuple[Step, ...]
+    query: JSONPathQuery
 
     @property
     def single(self) -> bool:
-        """Whether the path names one place, without wildcards, slices and `..`."""
-        return all(isinstance(step.key, str | int) and not step.deep for step in self.steps)
+        """Return whether it names one place, without wildcards, slices and `..`."""
+        return self.query.singular_query()
 
 
-_STEP = regex.compile(
-    r"""(?P<deep>\.\.)?(?:
-        \[\s*(?:(?P<index>-?\d{1,9})|(?P<all>\*)|(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
-            |(?P<slice>-?\d{0,9}\s*:\s*-?\d{0,9}))\s*\]
-        |(?(deep)|\.)(?:(?P<star>\*)|(?P<name>[\p{L}_][\p{L}\p{M}\p{N}_-]*+)))""",
-    regex.VERBOSE,
-)
-_ESCAPE = regex.compile(r"\\(.)")
+# RFC 9535 wants $['content-type']; other readers, and this one before, take it without brackets.
+_HYPHENED = regex.compile(r"(\.\.?)([\p{L}_][\p{L}\p{M}\p{N}_]*-[\p{L}\p{M}\p{N}_-]*+)")
 
 
-def parse_path(text: str) -> Path:
-    """The path; raises `PathError` with the position of what cannot be read."""
+@lru_cache(maxsize=4096)
+def parse_path(text: str) -> JsonPath:
+    """Read a path; raise `PathError` with the position of what cannot be read."""
+    from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError
+    from jsonpath_rfc9535.segments import JSONPathRecursiveDescentSegment
+    from jsonpath_rfc9535.selectors import FilterSelector
+
     if not text.startswith("$"):
         raise PathError("a JSONPath begins with $, like $.total or $.items[0].name")
-    place, steps = 1, []
-    while place < len(text):
-        match = _STEP.match(text, place)
-        if match is None:
-            raise PathError(f"cannot read {text[place:][:20]!r} at position {place}")
-        steps.append(_step(match))
-        place = match.end()
-    # Each `..` may multiply the work by the depth.
-    if sum(step.deep for step in steps) > 1:
+    plain = text if "'" in text or '"' in text else _HYPHENED.sub(_bracketed, text)
+    environment = JSONPathEnvironment()
+    environment.max_recursion_depth = NESTING + 1
+    try:
+        query = environment.compile(plain)
+    except (JSONPathError, RecursionError) as error:
+        place = getattr(getattr(error, "token", None), "index", 0)
+        rest = f"{text[place:][:20]!r} at position {place}" if place < len(text) else "the end"
+        reason = str(error).partition(", line")[0] or "it nests too deep"
+        raise PathError(f"cannot read {rest}: {reason}") from None
+    parts = [selector for segment in query.segments for selector in segment.selectors]
+    if any(isinstance(part, FilterSelector) for part in parts):
+        raise PathError("filters, as in $[?@.a > 1], are not supported")
+    deep = [part for part in query.segments if isinstance(part, JSONPathRecursiveDescentSegment)]
+    if len(deep) > 1:
         raise PathError("more than one .. in a path is not supported")
-    return Path(tuple(steps))
+    return JsonPath(query)
 
 
-def _step(match: regex.Match[str]) -> Step:
-    deep = match["deep"] is not None
-    if match["index"] is not None:
-        return Step(int(match["index"]), deep)
-    if match["quoted"] is not None:
-        return Step(_ESCAPE.sub(r"\1", match["quoted"][1:-1]), deep)
-    if match["slice"] is not None:
-        first, last = (int(n) if n.strip() else None for n in match["slice"].split(":"))
-        return Step(slice(first, last), deep)
-    return Step(match["name"], deep)
+def _bracketed(name: regex.Match[str]) -> str:
+    return f"{'..' if name[1] == '..' else ''}['{name[2]}']"
 
 
-def select(value: Exact, path: Path) -> list[tuple[Location, Exact]]:
-    """The places and values that the path selects, in document order."""
-    found: list[tuple[Location, Exact]] = [((), value)]
-    for step in path.steps:
-        if step.deep:
-            found = [inner for place, item in found for inner in _descend(place, item)]
-        found = [inner for place, item in found for inner in _into(place, item, step.key)]
-    return found
-
-
-def _into(
-    place: Location, item: Exact, key: str | int | slice | None
-) -> Iterator[tuple[Location, Exact]]:
-    if isinstance(item, dict):
-        names = list(item) if key is None else [key] if isinstance(key, str) and key in item else []
-        yield from (((*place, name), item[name]) for name in names)
-    elif isinstance(item, list) and not isinstance(key, str):
-        yield from (((*place, index), item[index]) for index in _indices(len(item), key))
-
-
-def _indices(length: int, key: int | slice | None) -> range:
-    if isinstance(key, int):
-        index = key if key >= 0 else key + length
-        return range(index, index + 1) if 0 <= index < length else range(0)
-    return range(*(key or slice(None)).indices(length))
-
-
-def _descend(place: Location, item: Exact) -> Iterator[tuple[Location, Exact]]:
-    """The value and all values inside it."""
-    yield place, item
-    for inner, value in _into(place, item, None):
-        yield from _descend(inner, value)
+def select(value: Exact, path: JsonPath) -> list[tuple[Location, Exact]]:
+    """Return the places and values that the path selects, in document order."""
+    nodes: Any = path.query.finditer(value)  # type: ignore[arg-type]  # it names no Decimal
+    return [(node.location, node.value) for node in nodes]
 
 
 _NAME = regex.compile(r"[\p{L}_][\p{L}\p{M}\p{N}_]*+")
 
 
 def place_text(place: Location) -> str:
-    """A place as a path: `$.items[2].price`, `$['x y']`."""
+    """Write a place as a path: `$.items[2].price`, `$['x y']`."""
     return "$" + "".join(_part(key) for key in place[:20]) + ("..." if len(place) > 20 else "")
 
 

@@ -113,7 +113,7 @@ def test_forms_of_a_check(raw: Any, written: Any) -> None:
         (
             {"json_value": {"path": "$.a b", "equals": 1}},
             ("json_value", "path"),
-            "cannot read ' b' at position 3",
+            "cannot read 'b' at position 4: expected '.', '..' or a bracketed selection, found 'b'",
         ),
         (
             {"json_value": {"path": "$..a..b", "equals": 1}},
