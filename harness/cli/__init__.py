@@ -91,7 +91,7 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _unusable(error: OSError) -> InputError:
-    """A path that a command was given and could not read or write, in the house form."""
+    """Return the message for a path that a command was given and could not read or write."""
     reason = (error.strerror or "").lower()
     return InputError(
         Problem("cannot be used", str(error.filename), found=reason, hint="name another path")

@@ -73,7 +73,7 @@ def save_command(arguments: argparse.Namespace) -> int:
 
 
 def show_command(arguments: argparse.Namespace) -> int:
-    """What was run, under what, and how often it passed."""
+    """Print what was run, under what, and how often it passed."""
     from harness.gate import load_baseline
 
     read_settings(arguments)

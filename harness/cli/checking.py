@@ -62,7 +62,7 @@ def schema_command(arguments: argparse.Namespace) -> int:
 
 
 def checks_command(arguments: argparse.Namespace) -> int:
-    """All checks with a line each, or one with its arguments and an example."""
+    """Print all checks with a line each, or one with its arguments and an example."""
     from harness.scorers import UnknownScorerError, all_scorers, get, names
     from harness.scorers.docs import page
 

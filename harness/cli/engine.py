@@ -123,7 +123,7 @@ def _print_others() -> None:
 
 
 def _options(settings: Settings) -> Any:
-    """The base and the adapters that it is started for."""
+    """Return the base and the adapters that it is started for."""
     from harness.backends import BackendOptions
     from harness.backends.vllm.server.starting import base_of
     from harness.config import engine_arguments
@@ -148,7 +148,7 @@ def _place(arguments: argparse.Namespace) -> Path:
 
 
 def _minutes(text: str) -> float:
-    """A time in minutes; argparse reports anything else."""
+    """Read a time in minutes; argparse reports anything else."""
     try:
         value = float(text)
     except ValueError:

@@ -146,7 +146,7 @@ def _dry_run(settings: Settings, options: FixOptions) -> int:
 
 
 def _current(arguments: argparse.Namespace, settings: Settings) -> Path:
-    """The link that was typed; else the project's."""
+    """Return the link that was typed; else the project's."""
     return typed_path(settings, arguments.current) if arguments.current else Path(CURRENT)
 
 

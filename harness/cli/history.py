@@ -38,7 +38,7 @@ def add_commands(commands: Any) -> None:
 
 
 def runs_command(arguments: argparse.Namespace) -> int:
-    """One line for each run, newest first; what is not finished has no verdict."""
+    """Print one line for each run, newest first; what is not finished has no verdict."""
     from harness.reports import kept_verdict
     from harness.store import count_results, existing_store
 
@@ -53,7 +53,7 @@ def runs_command(arguments: argparse.Namespace) -> int:
 
 
 def show_command(arguments: argparse.Namespace) -> int:
-    """The summary of a run, gated again from its stored results; the exit code is its verdict's."""
+    """Print a run, gated again from its stored results; the exit code is its verdict's."""
     from harness.evaluation import reopen
     from harness.reports import print_summary
     from harness.store import existing_store

@@ -97,7 +97,7 @@ def _write(arguments: argparse.Namespace, imported: Imported) -> int:
 
 
 def _out(arguments: argparse.Namespace) -> Path:
-    """The suite file; its stem is the suite's name."""
+    """Return the suite file; its stem is the suite's name."""
     if arguments.out is None:
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(arguments.file).stem)
         return Path(f"{stem.strip('-') or arguments.format}-suite.yaml")

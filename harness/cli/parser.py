@@ -48,7 +48,7 @@ _OF_ENGINES = (
 
 
 def said_here(option: str, known: Container[str]) -> str:
-    """Where this command has what another tool's option says; empty where nothing is known of it.
+    """Return where this command has what another tool's option says; empty where that is unknown.
 
     `known` are the command's own options: one that runs no engine is told nothing.
     """
@@ -89,23 +89,23 @@ class Parser(argparse.ArgumentParser):
     """argparse that raises InputError instead of leaving the process."""
 
     def error(self, message: str) -> NoReturn:
-        """What argparse has to say, as an input error."""
+        """Raise what argparse has to say, as an input error."""
         raise InputError(Problem(message, hint=f"see {self.prog} --help"))
 
     def options(self) -> list[str]:
-        """The options of this command, as they are typed."""
+        """Return the options of this command, as they are typed."""
         return [text for action in self._actions for text in action.option_strings]
 
 
 def count(text: str) -> int:
-    """A whole number from 0, for options that say how many; argparse reports anything else."""
+    """Read a whole number from 0, for options that say how many; argparse reports anything else."""
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
     return int(text)
 
 
 def new_parser() -> tuple[Parser, Any]:
-    """The parser of `harness` and the place where commands add themselves."""
+    """Return the parser of `harness`, and what commands are added to."""
     parser = Parser(
         prog="harness",
         description=DESCRIPTION,
@@ -128,7 +128,7 @@ def new_command(
     about: str = "",
     codes: str = EXIT_CODES,
 ) -> argparse.ArgumentParser:
-    """A command whose help has examples and the exit codes; `about` says more than one line."""
+    """Add a command whose help has examples and the exit codes; `about` is a longer text."""
     shown = "".join(f"  harness {example}\n" for example in examples)
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
@@ -148,7 +148,7 @@ def add_settings(
     without: Iterable[str] = (),
     only: Container[str] | None = None,
 ) -> None:
-    """The options of `Settings`; one that is not given stays out of the namespace."""
+    """Add the options of `Settings`; one that is not given stays out of the namespace."""
     for name, flag, text in flags():
         if name in without or (only is not None and name not in only):
             continue
@@ -161,7 +161,7 @@ def add_settings(
 
 
 def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of `Settings` that the command line gave."""
+    """Return the options of `Settings` that the command line gave."""
     return {name: getattr(arguments, name) for name, _, _ in flags() if hasattr(arguments, name)}
 
 
@@ -190,7 +190,7 @@ def parse(parser: Parser, words: Sequence[str], commands: Iterable[str]) -> argp
 
 
 def _unknown(word: str, parser: Parser) -> Problem:
-    """A word that this command does not take, though others may."""
+    """Return a word that this command does not take, though others may."""
     name = word.partition("=")[0]
     elsewhere = name in {flag.name for _, flag, _ in flags()}
     if not elsewhere and (hint := said_here(name, parser.options())):
@@ -215,7 +215,7 @@ def silence() -> int:
 
 
 def leave(code: int) -> int:
-    """The exit code; ends the process here and now where an engine still works in its thread."""
+    """Return the exit code; end the process at once where an engine still works in its thread."""
     if code == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C changes nothing any more
     if "harness.evaluation" in sys.modules:  # a command that loaded no engine has none at work

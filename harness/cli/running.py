@@ -63,7 +63,7 @@ def read_settings(arguments: argparse.Namespace, **fixed: Any) -> Settings:
 
 
 def typed_path(settings: Settings, text: str) -> Path:
-    """A path of the command line that is no option of the settings, as the project says it."""
+    """Return a path of the command line that is no option of `Settings`, as the project says it."""
     return Path(project_path(Path.cwd(), text, settings.root))
 
 
@@ -91,7 +91,7 @@ def _run(settings: Settings, named: list[str]) -> int:
 
 
 def tell(code: int, verdict: Verdict | None) -> int:
-    """The exit code of a run; where nothing was gated, that is said beside it."""
+    """Return the exit code of a run; where nothing was gated, say that beside it."""
     if code == 0 and verdict is None:
         print("exit code 0: nothing was gated, so nothing failed")
     return code

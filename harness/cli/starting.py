@@ -80,7 +80,7 @@ def init_command(arguments: argparse.Namespace) -> int:
 
 
 def _filled(root: Path) -> Path | None:
-    """A folder of suites, configured or the usual one, that holds some already."""
+    """Return a folder of suites, configured or the usual one, that holds some already."""
     from harness.config import load_settings
     from harness.suites.load import yaml_below
 
@@ -93,7 +93,7 @@ def _filled(root: Path) -> Path | None:
 
 
 def _write(path: Path, text: str) -> bool:
-    """Whether the file was there already, and stays as it is."""
+    """Write a new file; return whether it was there already, and stays as it is."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:

@@ -125,7 +125,7 @@ def lint_command(arguments: argparse.Namespace) -> int:
 
 
 def _plan(config: TrainConfig, rows: Any, held_out: Any) -> int:
-    """All that a training would check before its first step, and what it would do."""
+    """Check all that a training checks before its first step; print what it would do."""
     from harness.training.sft import check_output, prepare, rehearse
 
     prepared = prepare(config, rows, held_out, Path(".harness"))

@@ -83,7 +83,7 @@ def rows_command(arguments: argparse.Namespace) -> int:
 def _checked(
     rows: Sequence[TrainingRow], arguments: argparse.Namespace
 ) -> tuple[Sequence[TrainingRow], dict[str, JsonValue]]:
-    """The rows that are left, and the reports by name."""
+    """Clean and guard; return the rows that are left, and the reports by name."""
     from harness.config import load_selected
     from harness.training.cleaning import CleaningSettings, clean, print_cleaning
     from harness.training.contamination import Guard, print_guard
@@ -107,14 +107,14 @@ def _checked(
 
 
 def _limit(model: str | None) -> int | None:
-    """The longest conversation that a model takes."""
+    """Return the longest conversation that a model takes, in tokens."""
     from harness.backends import open_model
 
     return open_model(model).context_length if model else None
 
 
 def _counting(model: str | None) -> CountTokens | None:
-    """How long a conversation is for a model."""
+    """Return what counts the tokens of a conversation for a model."""
     if not model:
         return None
     from harness.backends import open_model

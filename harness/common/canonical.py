@@ -20,7 +20,7 @@ def canonical_json(value: object) -> str:
 
 
 def flat_dict(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass by name, as they are: `asdict` copies them, at ten times the price.
+    """Return the fields of a dataclass by name, uncopied: `asdict` costs ten times as much.
 
     Meant for values whose fields are texts and numbers.
     """
@@ -28,5 +28,5 @@ def flat_dict(value: Any) -> dict[str, Any]:
 
 
 def digest(value: object, length: int = 32) -> str:
-    """The first `length` hexadecimal digits of the SHA-256 of the canonical JSON."""
+    """Return the first `length` hexadecimal digits of the SHA-256 of the canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]

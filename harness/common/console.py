@@ -27,7 +27,7 @@ class Terminal(Console):
             self.width = PIPE_WIDTH
 
     def on_broken_pipe(self) -> None:
-        """A pipe that is closed by its reader is an error as any other.
+        """Raise what rich would swallow: a pipe closed by its reader is an error as any other.
 
         rich would leave the process with exit code 1, which says that a gate failed.
         """

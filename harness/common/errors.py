@@ -85,6 +85,6 @@ class MachineryError(HarnessError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that `word` was probably meant to be, or an empty string."""
+    """Return the known word that `word` was probably meant to be, or an empty string."""
     close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
     return close[0] if close else ""

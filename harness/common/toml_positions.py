@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
 
 def find_place(text: str, loc: Sequence[str | int], *, of_key: bool = False) -> Place:
-    """Where `loc` stands in a valid TOML file; the nearest place around it if it is not there.
+    """Return where `loc` stands in a valid TOML file, or the nearest place around it.
 
     `of_key` gives the key instead of its value. Steps that are not in the file are passed over.
     """
@@ -53,7 +53,7 @@ class _Scanner:
         self.found: dict[Loc, tuple[int, int]] = {}
 
     def read(self) -> None:
-        """The whole file: headers of tables, and pairs."""
+        """Read the whole file: headers of tables, and pairs."""
         table: Loc = ()
         while self._next():
             if self._text[self._at] == "[":
@@ -66,7 +66,7 @@ class _Scanner:
                 self._pair(table)
 
     def _next(self) -> str:
-        """The sign at which something begins; empty at the end."""
+        """Return the sign at which something begins; empty at the end."""
         found = _BLANK.match(self._text, self._at)
         self._at = found.end() if found else self._at
         return self._text[self._at : self._at + 1]
@@ -79,7 +79,7 @@ class _Scanner:
         self._value(loc)
 
     def _keys(self, table: Loc, value: int | None) -> Loc:
-        """The way through one key or several with dots; a header stands for its value itself."""
+        """Return the way through one key or several with dots."""
         loc = table
         while found := _KEY.match(self._text, self._at):
             loc = (*loc, _plain(found[1]))
@@ -123,7 +123,7 @@ class _Scanner:
 
 
 def _plain(key: str) -> str:
-    """A key without its quotes."""
+    """Return a key without its quotes."""
     if key[0] not in "\"'":
         return key
     table: Mapping[str, Any] = tomllib.loads(f"key = {key}")

@@ -25,7 +25,7 @@ Messages = tuple[Message, ...]
 
 
 def as_dicts(messages: Messages) -> list[dict[str, str]]:
-    """The form that chat templates and OpenAI-compatible servers take."""
+    """Return the form that chat templates and OpenAI-compatible servers take."""
     return [{"role": message.role, "content": message.content} for message in messages]
 
 
@@ -107,12 +107,12 @@ class GateSettings(BaseModel):
 
     @property
     def margin(self) -> float:
-        """The drop that is still accepted."""
+        """Return the drop that is still accepted."""
         return self.max_drop or 0.0
 
     @property
     def smallest_suite(self) -> int:
-        """The fewest cases with which a candidate that changes nothing passes `non_inferiority`.
+        """Return the fewest cases with which an unchanged candidate passes `non_inferiority`.
 
         Without any change the gate's one-sided 95 % bound is −1.645² / n. 1 under any other policy.
         """

@@ -44,7 +44,7 @@ _PERCENT = ("gate.min_pass_rate", "gate.max_drop")  # what people give in percen
 
 
 def one_each(rows: Iterable[ErrorDetails]) -> Iterator[ErrorDetails]:
-    """One row for each place: a value that may be of several kinds has one for each of them."""
+    """Yield one row for each place, though pydantic has one for each kind that a value may be."""
     places: dict[tuple[int | str, ...], ErrorDetails] = {}
     for row in rows:
         places.setdefault(told(row), row)
@@ -52,7 +52,7 @@ def one_each(rows: Iterable[ErrorDetails]) -> Iterator[ErrorDetails]:
 
 
 def told(row: ErrorDetails) -> tuple[int | str, ...]:
-    """A problem's place without the kinds of value that pydantic adds: `int`, `tuple[str, str]`."""
+    """Return a problem's place without the kinds of value that pydantic adds (`int`, …)."""
     loc = row["loc"]
     own = len(loc) - 1 if row["type"] == "extra_forbidden" else len(loc)  # the user's own word
     return tuple(step for at, step in enumerate(loc) if at == own or not _is_kind(loc, at))
@@ -67,7 +67,7 @@ def _is_kind(loc: Sequence[int | str], index: int) -> bool:
 
 
 def in_words(row: ErrorDetails, name: str) -> dict[str, str]:
-    """The parts of a problem, but for its place; `name` is what has the wrong value."""
+    """Return the parts of a problem, but for its place; `name` is what has the wrong value."""
     kind, context = row["type"], row.get("ctx", {})
     if kind == "missing":
         return {"message": f"{name!r} is missing"}
@@ -99,7 +99,7 @@ def in_words(row: ErrorDetails, name: str) -> dict[str, str]:
 
 
 def described(value: object) -> str:
-    """A value in a message: its kind and itself, short, on one line."""
+    """Return a value in a message: its kind and itself, short, on one line."""
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple):
@@ -113,7 +113,7 @@ def described(value: object) -> str:
 
 
 def _wanted(kind: str, context: Mapping[str, Any]) -> str:
-    """What pydantic wanted, in plain words; empty where it says so itself."""
+    """Return what pydantic wanted, in plain words; empty where it says so itself."""
     if kind in ("literal_error", "enum"):
         return str(context["expected"]).replace("'", "")
     if kind == "string_pattern_mismatch" and context["pattern"] in _PATTERNS:

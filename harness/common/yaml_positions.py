@@ -92,7 +92,7 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
         BaseResolver.__init__(self)
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """What has neither anchor nor tag in one step: nearly all of a file is that."""
+        """Compose a node; what has neither anchor nor tag, nearly all of a file, in one step."""
         event: Any = self.peek_event()
         kind = type(event)
         if kind is AliasEvent or event.anchor is not None or event.tag is not None:
@@ -108,7 +108,7 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
         return yaml.SequenceNode(_TAG + "seq", self._items(), start, None, event.flow_style)
 
     def _items(self) -> list[Any]:
-        """The nodes of a sequence, to its end."""
+        """Return the nodes of a sequence, to its end."""
         found = []
         while type(self.peek_event()) is not SequenceEndEvent:
             found.append(self.compose_node(None, None))
@@ -125,7 +125,7 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
 
 
 def _plain_tag(text: str) -> str:
-    """The tag of an unquoted text."""
+    """Return the tag of an unquoted text."""
     for tag, pattern in _Loader.yaml_implicit_resolvers.get(text[:1], ()):
         if pattern.match(text):
             return str(tag)
@@ -145,7 +145,7 @@ class Document:
     root: yaml.Node | None = field(repr=False)
 
     def value_at(self, loc: Sequence[str | int]) -> Any:
-        """What the file says at `loc`; steps that are not in the file are passed over."""
+        """Return what the file says at `loc`; steps that are not in the file are passed over."""
         value = self.value
         for step in loc:
             inside = isinstance(value, dict) and step in value
@@ -154,7 +154,7 @@ class Document:
         return value
 
     def position(self, loc: Sequence[str | int], *, of_key: bool = False) -> Position:
-        """Where `loc` stands; the nearest place around it where it is not in the file.
+        """Return where `loc` stands; the nearest place around it where it is not in the file.
 
         `of_key` gives the key instead of its value. Steps that are not in the file are passed over:
         they are arguments that stand for themselves.
@@ -185,7 +185,7 @@ def read_document(path: str, data: bytes) -> Document:
 
 
 def decoded(path: str, data: bytes) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark; raises InputError."""
+    """Return the text of a file in UTF-8, with or without a byte order mark; raises InputError."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -249,7 +249,7 @@ class _Builder:
         self._left = MAX_VALUES
 
     def build(self, node: yaml.Node, depth: int = 0) -> Any:
-        """The value of a node and all below it; raises InputError where that has no end."""
+        """Return the value of a node and all below it; raises InputError where that has no end."""
         self._left -= 1
         if self._left < 0 or depth > MAX_DEPTH:
             limit = f"{MAX_VALUES} values" if self._left < 0 else f"{MAX_DEPTH} levels"

@@ -65,13 +65,13 @@ class Batch:
             raise
 
     def told(self, error: HarnessError) -> str:
-        """All of the error the first time, its first line from then on."""
+        """Return all of the error the first time, its first line from then on."""
         text, first = str(error), not self._told
         self._told = True
         return text if first else f"{text.splitlines()[0]} (see the first error)"
 
     def results(self, key: Key) -> list[Result]:
-        """The repeats of one case and variant; none where its suite stopped early."""
+        """Return the repeats of one case and variant; none where its suite stopped early."""
         return self._results.get(key, [])
 
     def verdict(self, suite: str, variant: str) -> SuiteResult | None:
@@ -134,7 +134,7 @@ ERASE = "\r\x1b[2K"  # to the start of the line, and clear it
 
 @contextmanager
 def progress_of(config: pytest.Config) -> Iterator[Observer]:
-    """An observer that draws on the terminal; silent in an xdist worker, which has none."""
+    """Yield an observer that draws on the terminal; silent in an xdist worker, which has none."""
     reporter: Any = config.pluginmanager.getplugin("terminalreporter")
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     if reporter is None or hasattr(config, "workerinput"):

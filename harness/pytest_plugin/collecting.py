@@ -21,7 +21,7 @@ VARIANTS = pytest.StashKey["Variants | InputError"]()
 
 
 def settings(config: pytest.Config) -> Settings:
-    """The project's settings; a wrong one is raised each time it is asked for."""
+    """Return the project's settings; what is wrong with them is raised each time."""
     if SETTINGS not in config.stash:
         try:
             config.stash[SETTINGS] = read_settings(config)
@@ -34,7 +34,7 @@ def settings(config: pytest.Config) -> Settings:
 
 
 def batch_of(config: pytest.Config) -> Batch:
-    """The run that all items share, not started yet."""
+    """Return the run that all items share, not started yet."""
     if BATCH not in config.stash:
         chosen = settings(config)
         config.stash[BATCH] = Batch(chosen, _variants(config, chosen), shared_file(config, chosen))
@@ -42,7 +42,7 @@ def batch_of(config: pytest.Config) -> Batch:
 
 
 def load(config: pytest.Config, path: Path) -> Suite:
-    """One suite; its name and ids must not stand in another file of this session."""
+    """Load one suite; its name and ids must not stand in another file of this session."""
     run = batch_of(config)
     # The path as messages show it, and as it can be opened: from the working directory
     here = Path.cwd()
@@ -68,7 +68,7 @@ def load_for_replay(config: pytest.Config) -> None:
 
 
 def collects(config: pytest.Config, path: Path) -> bool:
-    """Whether this file is a suite that this command line means."""
+    """Return whether this file is a suite that this command line means."""
     named = [Path(config.invocation_params.dir, arg.partition("::")[0]) for arg in config.args]
     try:
         return is_suite(path, named, _known(config))
@@ -78,7 +78,7 @@ def collects(config: pytest.Config, path: Path) -> bool:
 
 
 def _known(config: pytest.Config) -> Settings:
-    """The settings; where an option is wrong, those of the file, which say what is a suite."""
+    """Return the settings, without the options where one is wrong: they say what is a suite."""
     try:
         return settings(config)
     except InputError:
@@ -86,7 +86,7 @@ def _known(config: pytest.Config) -> Settings:
 
 
 def shared_file(config: pytest.Config, chosen: Settings) -> Path | None:
-    """Where xdist's workers tell each other of the run; None without xdist."""
+    """Return where xdist's workers tell each other of the run; None without xdist."""
     name = getattr(config, "workerinput", {}).get("testrunuid") or config.stash.get(RUN_UID, None)
     return chosen.path(chosen.store).parent / f"pytest-{name}.json" if name else None
 

@@ -18,17 +18,17 @@ STOPPED = "stopped; what was finished is kept: run the same command again"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Every option of the harness."""
+    """Add every option of the harness."""
     add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Nothing is tested under a root folder that pytest chose by mistake."""
+    """Test nothing under a root folder that pytest chose by mistake."""
     check_root(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
-    """Suites that are configured, or named on the command line."""
+    """Collect suites that are configured, or named on the command line."""
     if file_path.suffix not in (".yaml", ".yml") or not collects(parent.config, file_path):
         return None
     parent.config.stash.setdefault(FILES, {})[file_path] = None
@@ -38,7 +38,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config) -> None:
-    """All files are read: what is wrong with the settings or the variants ends the session."""
+    """End the session where settings or variants are wrong: all files are read by now."""
     refuse(config)
 
 
@@ -51,7 +51,7 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """The same table and verdicts that `harness run` prints."""
+    """Print the same table and verdicts as `harness run`."""
     from harness.reports import print_summary
 
     batch = _batch(config)
@@ -66,7 +66,7 @@ def pytest_terminal_summary(
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The process that started the workers removes what they told each other."""
+    """Remove what the workers told each other, in the process that started them."""
     batch = _batch(config)
     if batch and batch.shared and not hasattr(config, "workerinput"):
         for path in (batch.shared, Path(f"{batch.shared}.lock")):
@@ -76,7 +76,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _batch(config: pytest.Config) -> Batch | None:
-    """The run of this session, if it had one; a worker's, where the workers ran it."""
+    """Return the run of this session, if it had one; a worker's, where the workers ran it."""
     if RUN_UID not in config.stash:
         return config.stash.get(BATCH, None)
     try:

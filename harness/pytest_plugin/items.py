@@ -50,7 +50,7 @@ PASSED = Ruling(Kind.PASSED)
 def rule_case(
     results: Sequence[Result], verdict: SuiteResult, bar: float | None = None, failure: str = ""
 ) -> Ruling:
-    """The outcome of one case and variant; `results` are its repeats, `bar` the least pass rate.
+    """Return the outcome of a case and variant from its repeats; `bar` is the least pass rate.
 
     `failure` says what ended the run before all was asked, if anything did.
     """
@@ -73,13 +73,13 @@ def rule_case(
 
 
 def _broken(what: str, failure: str) -> Ruling:
-    """What broke, and how to go on; the run's failure is whole below the summary."""
+    """Return what broke, and how to go on; the run's failure is whole below the summary."""
     cause = [f"  what ended it: {failure.splitlines()[0]}"] if failure else []
     return Ruling(Kind.ERROR, "\n".join([what, *cause, GO_ON]))
 
 
 def rule_gate(verdict: SuiteResult) -> Ruling:
-    """The outcome of one suite's gate for one candidate."""
+    """Return the outcome of one suite's gate for one candidate."""
     text = "\n".join((*verdict.reasons, *(f"warning: {w}" for w in verdict.warnings)))
     if verdict.verdict is None:
         partial = f"partial: {verdict.partial}, no verdict"
@@ -91,7 +91,7 @@ def rule_gate(verdict: SuiteResult) -> Ruling:
 
 
 def describe(result: Result) -> str:
-    """Why a case failed: the reason, the checks where several did not hold, the answer."""
+    """Return why a case failed: the reason, the checks where several did not hold, the answer."""
     failed = [c for c in result.checks if c.passed is not True]
     several = len(result.responses) > 1
     rows = [f"  {f'turn {c.turn + 1}, ' if several else ''}{c.check}: {c.reason}" for c in failed]
@@ -102,7 +102,7 @@ def describe(result: Result) -> str:
 
 
 def _tolerated(result: Result, verdict: SuiteResult, bar: float | None) -> str:
-    """Why this failing case does not make the run red; empty where it does."""
+    """Return why this failing case does not make the run red; empty where it does."""
     if verdict.role is not VariantRole.CANDIDATE:
         return f"{verdict.role}: {result.reason}"
     if verdict.verdict is Verdict.PASS:
@@ -131,7 +131,7 @@ class Reason(str):
 
     @property
     def reprcrash(self) -> SimpleNamespace:
-        """What pytest's summary and JUnit take the message from."""
+        """Return what pytest's summary and JUnit take the message from."""
         return SimpleNamespace(message=self.partition("\n")[0])
 
 
@@ -139,7 +139,7 @@ class SuiteFile(pytest.File):
     """One YAML file; wrong input is a collection error in the house form."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Cases in the order of the file, each for all variants; then the gates."""
+        """Yield cases in the order of the file, each for all variants; then the gates."""
         try:
             variants = batch_of(self.config).variants
         except InputError as error:
@@ -170,7 +170,7 @@ class SuiteItem(pytest.Item):
 
     @property
     def batch(self) -> Batch:
-        """The run of this pytest session."""
+        """Return the run of this pytest session."""
         return batch_of(self.config)
 
     def setup(self) -> None:
@@ -207,11 +207,11 @@ class SuiteItem(pytest.Item):
             raise CaseFailed(ruling.text)
 
     def ruling(self) -> Ruling:
-        """What the finished run says of this item."""
+        """Return what the finished run says of this item."""
         raise NotImplementedError
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The reason alone for a case that failed; everything for a fault of ours."""
+        """Return the reason alone for a case that failed; everything for a fault of ours."""
         if isinstance(excinfo.value, CaseFailed):
             text = str(excinfo.value)
             return text if hasattr(self.config, "workerinput") else Reason(text)
@@ -227,7 +227,7 @@ class CaseItem(SuiteItem):
 
     @classmethod
     def make(cls, parent: SuiteFile, suite: Suite, variant: Variant, case: Case) -> CaseItem:
-        """The item, with the case's tags as marks."""
+        """Return the item, with the case's tags as marks."""
         item: CaseItem = cls.from_parent(
             parent,
             name=f"{case.id}[{variant.name}]",
@@ -249,7 +249,7 @@ class CaseItem(SuiteItem):
         return self.suite.name, self.case.id if self.case else "", self.variant.name
 
     def ruling(self) -> Ruling:
-        """The outcome of this case, known once the run is over."""
+        """Return the outcome of this case, known once the run is over."""
         results = self.batch.results(self.key)
         if results and not self.user_properties:
             # Facts for JUnit; built-in types only, they travel between xdist's processes
@@ -271,14 +271,14 @@ class GateItem(SuiteItem):
 
     @classmethod
     def make(cls, parent: SuiteFile, suite: Suite, variant: Variant) -> GateItem:
-        """The item; it stands at the top of the file."""
+        """Return the item; it stands at the top of the file."""
         item: GateItem = cls.from_parent(
             parent, name=f"gate[{variant.name}]", suite=suite, variant=variant, case=None, line=1
         )
         return item
 
     def ruling(self) -> Ruling:
-        """The verdict, known once the run is over."""
+        """Return the verdict, known once the run is over."""
         verdict = self.batch.verdict(self.suite.name, self.variant.name)
         if not self.user_properties:
             said = str(verdict.verdict or "none") if verdict else "none"
@@ -290,7 +290,7 @@ class GateItem(SuiteItem):
 
 
 def selected(session: pytest.Session) -> list[Key]:
-    """The cases that this session will run: after -k, -m, --lf, without skipped ones."""
+    """Return the cases that this session will run: after -k, -m, --lf, without skipped ones."""
     return [
         item.key
         for item in session.items

@@ -15,7 +15,7 @@ PREFIX = "harness_"
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Every option of `Settings`, in a group of its own."""
+    """Add every option of `Settings`, in a group of its own."""
     group = parser.getgroup("harness", "evaluation of models and adapters")
     for name, flag, text in flags():
         kind: dict[str, Any] = {"dest": PREFIX + name, "default": None, "help": text}
@@ -39,7 +39,7 @@ def read_configuration(config: pytest.Config) -> Settings:
 
 
 def _short_root(config: pytest.Config) -> Path:
-    """The root as messages show it."""
+    """Return the root as messages show it."""
     root = _root(config)
     return Path() if root == Path.cwd() else root
 
@@ -74,7 +74,7 @@ def _root(config: pytest.Config) -> Path:
 
 
 def _holds(config: pytest.Config, root: Path) -> bool:
-    """Whether everything that is tested lies in this folder."""
+    """Return whether everything that is tested lies in this folder."""
     here = config.invocation_params.dir
     paths = [Path(here, arg.partition("::")[0]).resolve() for arg in config.args]
     return all(path.is_relative_to(root) for path in paths)

@@ -30,7 +30,7 @@ _TEXTS = ("id", "system", "user", "cluster", "tags")
 
 
 def render_case(raw: Mapping[str, Any], variables: Mapping[str, Any], failed: Failed) -> Any:
-    """The case with its texts rendered; inside checks, one expression alone keeps its type.
+    """Return the case with its texts rendered; inside checks, one expression alone keeps its type.
 
     Nothing else is a template: not `sampling`, and not `vars`, whose values stay as they are.
     """
@@ -59,7 +59,7 @@ def _turn(turn: Any, variables: Mapping[str, Any], failed: Failed, loc: Loc) -> 
 def render_inherited(
     raw: Mapping[str, Any], suite: SuiteKeys, variables: Mapping[str, Any], failed: Failed
 ) -> dict[str, Any]:
-    """What the case does not say and the suite says for all: `system` and `cluster`."""
+    """Return what the case does not say and the suite says for all: `system` and `cluster`."""
     inherited = {"system": suite.defaults.system, "cluster": suite.cluster}
     places: Mapping[str, Loc] = {"system": ("defaults", "system"), "cluster": ("cluster",)}
     return {
@@ -83,7 +83,7 @@ class MissingKeys:
         self._misses: dict[tuple[Loc, str], list[_Miss]] = {}
 
     def add(self, place: Place, error: TemplateError, origin: Position) -> None:
-        """A template at `place` wants a key that the row at `origin` has not."""
+        """Note a template at `place` that wants a key which the row at `origin` has not."""
         key = place.loc, error.row_key
         self._misses.setdefault(key, []).append(_Miss(place, error, origin))
 
@@ -98,7 +98,7 @@ class MissingKeys:
             problems.add(Place(place.loc), f"no row of {self._name} has a key {key!r}", **parts)
 
     def _at_rows(self, misses: Sequence[_Miss], document: Document) -> Problem:
-        """One problem at the first of the rows that lack the key."""
+        """Return one problem at the first of the rows that lack the key."""
         place, error, origin = misses[0]
         used = document.position(place.loc)
         lines = [miss.origin.line for miss in misses]
@@ -116,7 +116,7 @@ class MissingKeys:
 def new_case(
     suite: SuiteKeys, keys: CaseKeys, position: Position, haystack: Haystack | None = None
 ) -> Case:
-    """The case; what it does not say itself comes from the suite's defaults."""
+    """Return the case; what it does not say itself comes from the suite's defaults."""
     defaults = suite.defaults
     return Case(
         id=keys.id,
@@ -139,7 +139,7 @@ def new_case(
 
 
 def haystack_case(keys: HaystackKeys, haystack: Haystack) -> dict[str, Any]:
-    """A haystack as a case of the file, without its question: that is no template.
+    """Return a haystack as a case of the file, without its question: that is no template.
 
     It gets no cluster of its own. Filler, keys and values are drawn from the case's id, so no two
     haystacks share a text, each is an item by itself, and the test over single cases is right.
@@ -151,7 +151,7 @@ def haystack_case(keys: HaystackKeys, haystack: Haystack) -> dict[str, Any]:
 
 
 def haystack_variables(haystack: Haystack) -> dict[str, Any]:
-    """What templates of a haystack family see as `haystack`."""
+    """Return what templates of a haystack family see as `haystack`."""
     return {
         "id": haystack.id,
         "question": haystack.question,
@@ -164,7 +164,7 @@ def haystack_variables(haystack: Haystack) -> dict[str, Any]:
 
 
 def _hidden_values(haystack: Haystack) -> dict[str, Any]:
-    """The check of a haystack without one of its own: the values are found, and not guessed."""
+    """Return the check of a haystack without its own: the values are found, and not guessed."""
     beside: dict[str, Any] = (
         {"others": list(haystack.other_values)} if haystack.other_values else {}
     )
@@ -216,7 +216,7 @@ class CaseReader:
         self.names: list[Named] = []
 
     def read(self, draft: Draft) -> Case | None:
-        """The case; None where something in it is wrong."""
+        """Return the case; None where something in it is wrong."""
         place = draft.place
         wrong: set[Loc] = set()
         rendered = draft.raw
@@ -247,7 +247,7 @@ class CaseReader:
         return rendered | render_inherited(draft.raw, self._suite, variables, above)
 
     def _noting(self, draft: Draft, base: Place, wrong: set[Loc]) -> Failed:
-        """What notes the templates that cannot be rendered."""
+        """Return a function that notes the templates which cannot be rendered."""
 
         def failed(loc: Loc, error: TemplateError) -> None:
             wrong.add(loc)
@@ -261,20 +261,20 @@ class CaseReader:
 
 
 def same_id(draft: Draft) -> bool:
-    """Whether all rows of a data file make a case of this id, which the file then says itself."""
+    """Return whether all rows of a data file make a case of this id."""
     name = draft.raw.get("id") if isinstance(draft.raw, dict) else None
     several = draft.missing is not None and draft.missing.rows > 1
     return several and isinstance(name, str) and not is_template(name)
 
 
 def _own(draft: Draft) -> Mapping[str, Any]:
-    """The variables of the case itself; none where `vars` is no mapping, which pydantic says."""
+    """Return the variables of the case itself; none where `vars` is no mapping."""
     own = draft.raw.get("vars")
     return own if isinstance(own, dict) else {}
 
 
 def check_names(variables: Mapping[str, Any], place: Place, problems: Problems) -> None:
-    """Notes the names under `vars` that no template could use."""
+    """Note the names under `vars` that no template could use."""
     for name in variables:
         if name in GIVEN or not _VARIABLE.fullmatch(name):
             message = f"{name!r} cannot be the name of a variable"
@@ -283,7 +283,7 @@ def check_names(variables: Mapping[str, Any], place: Place, problems: Problems) 
 
 
 def _label(draft: Draft, variables: Mapping[str, Any]) -> str:
-    """How messages call the case: its id, and the row that it was made from."""
+    """Return how messages call the case: its id, and the row that it was made from."""
     name = draft.raw.get("id", "")
     with suppress(TemplateError):
         name = render_text(name, variables) if isinstance(name, str) else ""

@@ -170,7 +170,7 @@ _WORDS |= {"checks": "list of checks", "turns": "list of turns"}
 
 
 def document() -> str:
-    """The text of `docs/suite.md`."""
+    """Return the text of `docs/suite.md`."""
     return "\n".join([HEAD, *(_section(title, model) for title, model in SECTIONS)])
 
 

@@ -68,11 +68,11 @@ class Haystack:
 
     @property
     def other_values(self) -> tuple[str, ...]:
-        """The numbers that the distractors name, in order, each once."""
+        """Return the numbers that the distractors name, in order, each once."""
         return tuple(dict.fromkeys(_DIGITS.findall(" ".join(self.distractors))))
 
     def as_json(self) -> dict[str, JsonValue]:
-        """Canonical form, for the case's hash: everything but the filler's length in sentences."""
+        """Return the canonical form, for the case's hash: all but the number of sentences."""
         return {
             "id": self.id,
             "task": self.task,
@@ -104,12 +104,12 @@ class TooLong:
 
 
 def case_id(spec: HaystackSpec, length: int, depth: float, seed: int) -> str:
-    """For example `needle-512-d50-s1`."""
+    """Return an id such as `needle-512-d50-s1`."""
     return f"{spec.id}-{length}-d{round(depth * 100, 1):g}-s{seed}"
 
 
 def expand(spec: HaystackSpec) -> list[Haystack]:
-    """All haystacks of a family, in the order lengths, depths, seeds."""
+    """Return all haystacks of a family, in the order lengths, depths, seeds."""
     return [
         _haystack(spec, length, depth, seed)
         for length in spec.lengths
@@ -132,11 +132,11 @@ class Facts:
         self._seen: set[str] = set()
 
     def key(self) -> str:
-        """Two coined words that read like a name, for example `Tamik Orvel`."""
+        """Return two coined words that read like a name, for example `Tamik Orvel`."""
         return self._fresh(lambda: f"{coined(self.rng).title()} {coined(self.rng).title()}")
 
     def value(self) -> str:
-        """A number of seven digits."""
+        """Return a number of seven digits."""
         return self._fresh(lambda: str(self.rng.randrange(1_000_000, 10_000_000)))
 
     def _fresh(self, draw: Callable[[], str]) -> str:
@@ -150,7 +150,7 @@ def build(
     name: str, task: Task, length: int, depth: float, seed: int, keys: int, values: int,
     facts: Facts,
 ) -> Haystack:  # fmt: skip
-    """The haystack with its facts drawn in a fixed order."""
+    """Return the haystack with its facts drawn in a fixed order."""
     question, needles, wanted, distractors = _TASKS[task](facts, keys, values)
     return Haystack(name, task, length, depth, seed, question, needles, wanted, distractors)
 
@@ -184,7 +184,7 @@ def _tracking(facts: Facts, keys: int, values: int) -> _Parts:
 
 
 def _chain(facts: Facts, links: int) -> tuple[str, str, tuple[str, ...]]:
-    """A number handed on from key to key: the last key, the number, the sentences in order."""
+    """Return a number handed on from key to key: last key, number, sentences in order."""
     key, value = facts.key(), facts.value()
     sentences = [_number(key, value)]
     for _ in range(links - 1):
@@ -220,13 +220,13 @@ def _asked(key: str) -> str:
 
 
 def text(haystack: Haystack, sentences: int) -> str:
-    """What the user says: an introduction, the filler with its needles, the question."""
+    """Return what the user says: an introduction, the filler with its needles, the question."""
     body = " ".join(sentence for sentence, _ in _body(haystack, sentences))
     return f"{INTRO}\n\n{body}\n\n{haystack.question}"
 
 
 def _body(haystack: Haystack, sentences: int) -> list[tuple[str, bool]]:
-    """The sentences in order, each with whether it is a needle."""
+    """Return the sentences in order, each with whether it is a needle."""
     body = [(sentence, False) for sentence in prose(haystack.id).first(sentences)]
     placed = [*_spots(haystack)]
     for place, sentence, needle in sorted(placed, key=lambda spot: -spot[0]):
@@ -235,7 +235,7 @@ def _body(haystack: Haystack, sentences: int) -> list[tuple[str, bool]]:
 
 
 def _spots(haystack: Haystack) -> list[tuple[float, str, bool]]:
-    """Where each fact goes, as a share of the filler.
+    """Return where each fact goes, as a share of the filler.
 
     The first needle goes to the haystack's depth, further ones are spread evenly from there, round
     the end to the beginning; a chain keeps its order. Distractors fall where the seed says.
@@ -252,7 +252,7 @@ def _spots(haystack: Haystack) -> list[tuple[float, str, bool]]:
 def fit(
     haystack: Haystack, count: Callable[[str], int], limit: int | None = None
 ) -> Fitted | TooLong:
-    """The text with as much filler as keeps `count` at or under the haystack's length.
+    """Return the text with as much filler as keeps `count` at or under the haystack's length.
 
     `count` says how many tokens the final prompt has for a user's text; `limit` is the most that
     the model takes. The search is for the largest number of sentences; `count` is asked about
@@ -268,7 +268,7 @@ def fit(
 
 
 def _longest(measure: Callable[[int], int], length: int, bare: int) -> tuple[int, int]:
-    """The largest number that measures at most `length`, and its measure (bisection)."""
+    """Return the largest number that measures at most `length`, and its measure (bisection)."""
     low, tokens = 0, bare
     high = 1
     while high <= length and (found := measure(high)) <= length:
@@ -284,7 +284,7 @@ def _longest(measure: Callable[[int], int], length: int, bare: int) -> tuple[int
 
 
 def _index(haystack: Haystack, sentences: int, count: Callable[[str], int]) -> int | None:
-    """How many tokens stand before the first needle, by the count of the text up to it."""
+    """Return how many tokens stand before the first needle, by the count of the text up to it."""
     body = _body(haystack, sentences)
     first = next((at for at, (_, needle) in enumerate(body) if needle), None)
     if first is None:

@@ -93,7 +93,7 @@ WORDS = frozenset(
 
 
 def _sentence(rng: random.Random) -> str:
-    """One sentence; always the same number of draws, so that seeds stay comparable."""
+    """Return one sentence; always the same number of draws, so that seeds stay comparable."""
     pick = rng.choice
     return pick(PATTERNS).format(
         moment=pick(MOMENTS), trait=pick(TRAITS), trait2=pick(TRAITS), person=pick(PEOPLE),
@@ -111,7 +111,7 @@ class Prose:
         self._told: list[str] = []
 
     def first(self, count: int) -> list[str]:
-        """The first `count` sentences: a prefix of every longer answer."""
+        """Return the first `count` sentences: a prefix of every longer answer."""
         while len(self._told) < count:
             self._told.append(_sentence(self._rng))
         return self._told[:count]
@@ -119,7 +119,7 @@ class Prose:
 
 @lru_cache(maxsize=64)
 def prose(seed: str) -> Prose:
-    """The prose of a seed, kept while a text is being cut to length."""
+    """Return the prose of a seed, kept while a text is being cut to length."""
     return Prose(seed)
 
 
@@ -129,7 +129,7 @@ _ENDS = _listed(",,,n,r,l,s,k,m,x,th", ",")
 
 
 def coined(rng: random.Random, syllables: int = 2) -> str:
-    """A word that no language has, and no sentence of the prose."""
+    """Return a word that no language has, and no sentence of the prose."""
     while True:
         parts = (rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(syllables))
         word = "".join(parts) + rng.choice(_ENDS)

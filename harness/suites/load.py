@@ -31,7 +31,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def suite_files(paths: Iterable[str | Path]) -> tuple[Path, ...]:
-    """The named files, and all YAML files below the named folders, sorted; each file once.
+    """Return the named files, and all YAML files below the named folders, sorted; each file once.
 
     Raises InputError for all names that lead to no suite.
     """
@@ -47,12 +47,12 @@ def suite_files(paths: Iterable[str | Path]) -> tuple[Path, ...]:
 
 
 def yaml_below(folder: Path) -> list[Path]:
-    """All YAML files in a folder and below it, sorted."""
+    """Return all YAML files in a folder and below it, sorted."""
     return sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES and p.is_file())
 
 
 def not_there(path: Path) -> Problem:
-    """A path that leads nowhere, and what beside it was probably meant."""
+    """Return the problem of a path that leads nowhere, with what was probably meant."""
     siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest(path.name, siblings)
     beside = (path.parent / close).as_posix() if close else ""
@@ -83,7 +83,7 @@ class SuiteReader:
         self._problems = Problems(document)
 
     def read(self) -> Suite:
-        """The suite. Raises InputError with all that is wrong."""
+        """Read the suite. Raises InputError with all that is wrong."""
         # The keys; those that are wrong are reported and left out, so that cases are read too
         value = self._document.value
         if not isinstance(value, dict):
@@ -123,7 +123,7 @@ class SuiteReader:
         )
 
     def _valid(self, raw: Any, place: Place, model: type[M]) -> M | None:
-        """A part of the file as its model; None after its problems were noted."""
+        """Return a part of the file as its model; None after its problems were noted."""
         try:
             return model.model_validate(raw)
         except ValidationError as error:
@@ -146,7 +146,7 @@ class SuiteReader:
                 yield from self._of_family(family.haystack, place.below("haystack"))
 
     def _of_rows(self, entry: RowsKeys, place: Place) -> Iterator[Draft]:
-        """One draft a row; keys that rows have not are known when all of them were read."""
+        """Yield one draft a row; keys that rows have not are known when all of them were read."""
         name = (Path(self._document.path).parent / entry.path).as_posix()
         rows = self._rows(entry, name, place.below("path"))
         missing = MissingKeys(name, rows)
@@ -197,7 +197,7 @@ class SuiteReader:
         self._check_fix(keys)
 
     def _check_fix(self, keys: SuiteKeys) -> None:
-        """Other rows go through templates of this file; there is none to practise otherwise."""
+        """Check that rows of `fix` go through a template of this file."""
         generate = keys.fix.generate if keys.fix else None
         files = [entry["path"] for entry in keys.from_file]
         for name in generate.rows if generate else ():
@@ -209,7 +209,7 @@ class SuiteReader:
 
 
 def _warnings(keys: SuiteKeys, cases: Sequence[Case]) -> Iterator[str]:
-    """What cannot go well, and is no mistake in the file."""
+    """Yield what cannot go well, and is no mistake in the file."""
     items = len({("cluster", case.cluster) if case.cluster else case.id for case in cases})
     needed, unit = keys.gate.smallest_suite, "cases" if items == len(cases) else "clusters"
     if items < needed:
@@ -255,7 +255,7 @@ def load_suite(path: str | Path, *, modules: Iterable[str] = ()) -> Suite:
 
 
 def _shared_names(suites: Sequence[Suite]) -> Iterable[Problem]:
-    """Names that stand in more than one file."""
+    """Yield names that stand in more than one file."""
     yield from stand_twice(
         "suite name", [Named(suite.name, Position(suite.path, suite.line, 1)) for suite in suites]
     )

@@ -28,7 +28,7 @@ def practice_suite(
     rows: Mapping[str, str] | None = None,
     modules: Iterable[str] = (),
 ) -> Suite | None:
-    """The families of a suite file under new ids; None where it has none to practise.
+    """Return the families of a suite file under new ids; None where it has none to practise.
 
     `tag` ends every id and seeds the haystacks: another tag means other keys, values and prose.
     `seeds` haystacks are made for each length and depth; `rows` maps a data file under `from_file`
@@ -70,7 +70,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _only(root: yaml.Node | None, kept: Mapping[str, list[int]]) -> yaml.Node | None:
-    """The nodes of the file without those entries: places in messages stay right."""
+    """Return the nodes of the file without those entries: places in messages stay right."""
     if not isinstance(root, yaml.MappingNode):
         return root
     pairs = []

@@ -53,13 +53,13 @@ _PARTS: dict[tuple[str, ...], type[BaseModel]] = {
 
 
 def meant(key: str, known: Collection[str]) -> str:
-    """The known key that `key` was probably meant to be, or an empty text."""
+    """Return the known key that `key` was probably meant to be, or an empty text."""
     called = (name for other, name in _CALLED if other == key and name in known)
     return nearest(key, known) or next(called, "")
 
 
 def stands_in(key: str, known: Collection[str]) -> str:
-    """Where this key belongs, one level or two below; empty where that is nowhere."""
+    """Return where this key belongs, one level or two below; empty where that is nowhere."""
     for way, model in _PARTS.items():
         if way[0] in known and key in keys_of(model):
             inner = "{" + f"{key}: ..." + "}"
@@ -88,7 +88,7 @@ class Place:
     rows: int = 0
 
     def below(self, *steps: str | int) -> Place:
-        """A part of this part."""
+        """Return a part of this part."""
         return replace(self, loc=(*self.loc, *steps))
 
 
@@ -108,29 +108,29 @@ class Problems:
         return len(self._found)
 
     def add(self, place: Place, message: str, **parts: str) -> None:
-        """One problem at a place of the suite file."""
+        """Note one problem at a place of the suite file."""
         at = self._document.position(place.loc)
         problem = Problem(message, at.path, at.line, at.column, place.case, **parts)
         self._found.append(_Noted(problem, place))
 
     def add_key(self, place: Place, message: str, **parts: str) -> None:
-        """One problem at the key of a place, not at its value."""
+        """Note one problem at the key of a place, not at its value."""
         at = self._document.position(place.loc, of_key=True)
         problem = Problem(message, at.path, at.line, at.column, place.case, **parts)
         self._found.append(_Noted(problem, place))
 
     def add_elsewhere(self, *problems: Problem) -> None:
-        """Problems that have their place already, perhaps in a data file."""
+        """Note problems that have their place already, perhaps in a data file."""
         self._found += [_Noted(problem, Place()) for problem in problems]
 
     def add_at(self, place: Place, problem: Problem) -> None:
-        """A problem; where it has no place yet, it gets this one."""
+        """Note a problem; where it has no place yet, it gets this one."""
         at = self._document.position(place.loc)
         here = replace(problem, path=at.path, line=at.line, column=at.column)
         self._found.append(_Noted(problem if problem.path else here, place))
 
     def add_template(self, place: Place, error: TemplateError) -> None:
-        """A template that could not be rendered."""
+        """Note a template that could not be rendered."""
         parts = {"found": error.found, "did_you_mean": error.did_you_mean, "hint": error.hint}
         self.add(place, error.message, **parts)
 
@@ -141,7 +141,7 @@ class Problems:
         model: type[BaseModel],
         known_wrong: Collection[Loc] = (),
     ) -> None:
-        """All that pydantic found below a place, but for what follows from a broken template."""
+        """Note all that pydantic found below a place, but for what a broken template causes."""
         rows = error.errors(include_url=False)
         for row in one_each(rows):
             if not _follows(row["loc"], known_wrong) and not _only_fewer(row, rows):
@@ -152,7 +152,7 @@ class Problems:
                 (self.add_key if row["type"] == "extra_forbidden" else self.add)(at, **parts)
 
     def raise_any(self) -> None:
-        """Raises InputError with all problems, in the order of the file, then of data files."""
+        """Raise InputError with all problems, in the order of the file, then of data files."""
         if self._found:
             merged = list(_merged(self._found))
             own = [problem for problem in merged if problem.path == self._document.path]
@@ -162,7 +162,7 @@ class Problems:
 
 
 def _merged(found: Iterable[_Noted]) -> Iterator[Problem]:
-    """The same fault at the same place, in every case that a template makes, is one problem."""
+    """Yield the problems; the same fault at the same place in several cases is one."""
     groups: dict[tuple[str, int, int, str], list[_Noted]] = {}
     for noted in found:
         problem = noted.problem
@@ -177,7 +177,7 @@ def _merged(found: Iterable[_Noted]) -> Iterator[Problem]:
 
 
 def in_rows(case: str, lines: Sequence[int], rows: int) -> str:
-    """A case, and which of the data file's rows have the same fault; empty where one has it."""
+    """Return a case and the rows that have the same fault; empty where one has it."""
     if len(lines) < 2 or not rows:
         return ""
     if len(lines) == rows:
@@ -188,14 +188,14 @@ def in_rows(case: str, lines: Sequence[int], rows: int) -> str:
 
 
 def _follows(loc: Loc, known_wrong: Collection[Loc]) -> bool:
-    """Whether this place, one around it, or one in it, is known to be wrong."""
+    """Return whether this place, one around it, or one in it, is known to be wrong."""
     return bool(loc) and any(
         loc[: len(wrong)] == wrong or wrong[: len(loc)] == loc for wrong in known_wrong
     )
 
 
 def _only_fewer(row: ErrorDetails, rows: Sequence[ErrorDetails]) -> bool:
-    """Whether a list is too short only because entries of it are wrong."""
+    """Return whether a list is too short only because entries of it are wrong."""
     loc = row["loc"]
     return row["type"] == "too_short" and any(
         len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in rows
@@ -203,7 +203,7 @@ def _only_fewer(row: ErrorDetails, rows: Sequence[ErrorDetails]) -> bool:
 
 
 def _said(row: ErrorDetails, known: Sequence[str], name: str) -> dict[str, str]:
-    """The parts of a problem, but for its place; `name` is what has the wrong value."""
+    """Return the parts of a problem, but for its place; `name` is what has the wrong value."""
     kind, context = row["type"], row.get("ctx", {})
     if kind == "extra_forbidden":
         key = str(row["loc"][-1])
@@ -220,7 +220,7 @@ def _said(row: ErrorDetails, known: Sequence[str], name: str) -> dict[str, str]:
 
 
 def _of_template(written: object, row: ErrorDetails, name: str) -> dict[str, str]:
-    """What a problem says instead, where the file has a template and its value is of another kind.
+    """Return what a problem says instead, where a template's value is of another kind.
 
     It stands in quotes already, and nobody would look for the value in the file.
     """
@@ -236,7 +236,7 @@ def _of_template(written: object, row: ErrorDetails, name: str) -> dict[str, str
 
 
 def known_keys(model: type[BaseModel], loc: Loc) -> Sequence[str]:
-    """The keys that may stand at this place of a file; empty where nobody can tell."""
+    """Return the keys that may stand at this place of a file; empty where nobody can tell."""
     found: type[BaseModel] | None = model
     named = False  # whether the next step is a name that the user chose
     for step in loc:
@@ -251,7 +251,7 @@ def known_keys(model: type[BaseModel], loc: Loc) -> Sequence[str]:
 
 
 def _arguments(name: str) -> type[BaseModel] | None:
-    """The arguments of the check of this name."""
+    """Return the arguments of the check of this name."""
     try:
         return get(name).args
     except UnknownScorerError:
@@ -271,7 +271,7 @@ def _is_mapping(annotation: Any) -> bool:
 
 
 def name_of(loc: Loc) -> str:
-    """The last two named steps: `sampling.temperature` says more than `temperature`."""
+    """Return the last two named steps: `sampling.temperature` says more than `temperature`."""
     words = [step for step in loc if isinstance(step, str)]
     told = [word for word in words if word not in _LISTS]
     return ".".join(told[-2:] or words[-1:])

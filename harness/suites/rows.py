@@ -29,7 +29,7 @@ class Row:
 
 
 def find_data(folder: Path, relative: str) -> Path:
-    """The data file of a suite in `folder`. Raises InputError with one problem, without a place.
+    """Return the data file of a suite in `folder`. Raises InputError without a place.
 
     A suite may come from somebody else: it reads nothing outside of its own folder.
     """
@@ -47,7 +47,7 @@ def find_data(folder: Path, relative: str) -> Path:
 
 
 def _absent(folder: Path, relative: str) -> Problem:
-    """No such data file; perhaps its name is wrong, perhaps it was said from another folder."""
+    """Return the problem of a data file that is not there, with what was probably meant."""
     path = folder / relative
     siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest(path.name, siblings)
@@ -59,7 +59,7 @@ def _absent(folder: Path, relative: str) -> Problem:
 
 
 def read_rows(path: Path, name: str) -> tuple[Row, ...]:
-    """All rows, in order; `name` is the path in messages. Raises InputError."""
+    """Read all rows, in order; `name` is the path in messages. Raises InputError."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -76,7 +76,7 @@ def read_rows(path: Path, name: str) -> tuple[Row, ...]:
 
 
 def first_of(problems: Sequence[Problem], name: str) -> Sequence[Problem]:
-    """The first problems of a data file, and how many there are more."""
+    """Return the first problems of a data file, and how many there are more."""
     more = len(problems) - SHOWN_ROWS
     rest = [Problem(f"{more} more rows are wrong", path=name)] if more > 0 else []
     return [*problems[:SHOWN_ROWS], *rest]
@@ -106,7 +106,7 @@ def _json_row(content: str, name: str, line: int) -> Row | Problem:
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """For JSON readers: a key that stands twice raises ValueError."""
+    """Make an object of JSON; raise ValueError for a key that stands twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -116,7 +116,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def no_constant(name: str) -> float:
-    """For JSON readers: NaN and the infinities raise ValueError."""
+    """Raise ValueError for NaN and the infinities of a JSON reader."""
     raise ValueError(f"{name} is no JSON number")
 
 

@@ -76,7 +76,7 @@ class Budget:
         self.left = MAX_WORK
 
     def spend(self, work: int) -> None:
-        """Raises LimitError where nothing is left."""
+        """Raise LimitError where nothing is left."""
         self.left -= work
         if self.left < 0:
             raise LimitError("the template does too much, or makes too long a text")
@@ -130,17 +130,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Methods that read; none that fills up, formats or changes."""
+        """Allow methods that read; none that fills up, formats or changes."""
         if isinstance(obj, LoopContext):
             return super().is_safe_attribute(obj, attr, value)
         return any(isinstance(obj, kind) and attr in names for kind, names in _METHODS.items())
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        """No `str.format`: Jinja would let it through, and its widths have no bound."""
+        """Offer no `str.format`: Jinja would let it through, and its widths have no bound."""
         return None
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """An operation whose result may be far larger than its operands."""
+        """Do an operation whose result may be far larger than its operands."""
         budget: Budget = context[BUDGET]
         if isinstance(left, Undefined) or isinstance(right, Undefined):
             budget.weigh([left, right])
@@ -148,7 +148,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return budget.weigh(super().call_binop(context, operator, left, right))
 
     def bounded(self, source: str) -> nodes.Template:
-        """The parsed template, with counters in it. Raises TemplateSyntaxError."""
+        """Return the parsed template, with counters in it. Raises TemplateSyntaxError."""
         tree = self.parse(source)
         for node in tree.find_all((*_STATEMENTS, nodes.For)):
             if not isinstance(node, nodes.For) or node.recursive:
@@ -183,7 +183,7 @@ def _word(node: nodes.Node) -> str:
 
 
 def _size_after(operator: str, left: Any, right: Any) -> int:
-    """About how large the result will be, in characters, values or bits."""
+    """Return about how large the result will be, in characters, values or bits."""
     if operator == "%" and isinstance(left, str):
         raise LimitError("a text is not formatted with %: write {{ a }} and {{ b }} side by side")
     if isinstance(left, int) and isinstance(right, int):
@@ -197,7 +197,7 @@ def _size_after(operator: str, left: Any, right: Any) -> int:
 
 
 def as_text(value: Any) -> str:
-    """How a value stands in a text: itself, or as JSON. There is no text for null."""
+    """Return how a value stands in a text: itself, or as JSON. There is no text for null."""
     if isinstance(value, Undefined):
         value._fail_with_undefined_error()
     if isinstance(value, str):
@@ -215,7 +215,7 @@ def _json(value: Any) -> str:
 
 
 def kind(value: Any) -> str:
-    """What a value is that is no data: a filter's result before `| list`, or a method."""
+    """Return what a value is that is no data: a filter's result before `| list`, or a method."""
     return "a method" if callable(value) else f"a {type(value).__name__} without `| list`"
 
 

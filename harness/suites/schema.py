@@ -190,7 +190,7 @@ def _wrong(message: str) -> PydanticCustomError:
 
 
 def keys_of(model: type[BaseModel]) -> Sequence[str]:
-    """The keys that a model takes, as a file writes them."""
+    """Return the keys that a model takes, as a file writes them."""
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
@@ -201,7 +201,7 @@ _PLAIN_TEXT = {"type", "description", "default", "minLength"}
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of a whole suite file, with every registered check in all its forms."""
+    """Return the schema of a whole suite file, with every registered check in all its forms."""
     models = (SuiteKeys, CaseKeys, RowsKeys, GenerateKeys)
     _, found = models_json_schema([(model, "validation") for model in models])
     linked: dict[str, Any] = _linked(_untitled(found["$defs"]))
@@ -214,7 +214,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _untitled(value: Any) -> Any:
-    """A copy without the titles that pydantic makes from names."""
+    """Return a copy without the titles that pydantic makes from names."""
     if isinstance(value, list):
         return [_untitled(item) for item in value]
     if not isinstance(value, Mapping):
@@ -227,7 +227,7 @@ def _untitled(value: Any) -> Any:
 
 
 def _linked(value: Any) -> Any:
-    """A copy with every mark of a part replaced by a reference to it."""
+    """Return a copy with every mark of a part replaced by a reference to it."""
     if isinstance(value, Mapping):
         part = _PARTS.get(str(value.get("$comment")))
         return (
@@ -239,7 +239,7 @@ def _linked(value: Any) -> Any:
 
 
 def _templated(value: Any) -> Any:
-    """A copy in which a template may stand for every value in a check.
+    """Return a copy in which a template may stand for every value in a check.
 
     Templates are rendered before checks are validated, so `min: "{{ row.least }}"` is right.
     """

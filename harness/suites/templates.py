@@ -46,12 +46,12 @@ Failed = Callable[[Loc, TemplateError], None]
 
 
 def is_template(text: str) -> bool:
-    """Whether there is anything to render."""
+    """Return whether there is anything to render."""
     return "{" in text and any(mark in text for mark in _MARKS)
 
 
 def render_text(text: str, variables: Mapping[str, Any]) -> str:
-    """The text with its templates filled in. Raises TemplateError."""
+    """Return the text with its templates filled in. Raises TemplateError."""
     if not is_template(text):
         return text
     rendered: str = _run(_template(text), text, variables)
@@ -101,7 +101,7 @@ def _template(text: str) -> Template:
 
 @lru_cache(maxsize=4096)
 def _expression(text: str) -> Template | None:
-    """The template as one expression; None where it is anything else."""
+    """Return the template as one expression; None where it is anything else."""
     tree = _parsed(text)
     output = tree.body[0] if len(tree.body) == 1 else None
     if not isinstance(output, nodes.Output) or len(output.nodes) != 1:
@@ -137,7 +137,7 @@ def _compiled(tree: nodes.Template, text: str) -> Template:
 
 
 def _run(template: Template, text: str, variables: Mapping[str, Any]) -> Any:
-    """The value of an expression, or the text."""
+    """Return the value of an expression, or the text."""
     budget = Budget()
     context = template.new_context({**variables, BUDGET: budget})
     try:
@@ -156,7 +156,7 @@ def _run(template: Template, text: str, variables: Mapping[str, Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A copy that belongs to nobody else; refuses what YAML and JSON could not say."""
+    """Return a copy that belongs to nobody else; refuses what YAML and JSON could not say."""
     if isinstance(value, dict):
         return {str(_plain(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -199,7 +199,7 @@ def _missing(error: MissingNameError, variables: Mapping[str, Any]) -> TemplateE
 
 
 def _given(name: str, variables: Mapping[str, Any]) -> str:
-    """The key of a row, or of a haystack, that was named without it."""
+    """Return the key of a row, or of a haystack, that was named without it."""
     held = ((key, value) for key, value in variables.items() if isinstance(value, Mapping))
     return next((f"{key}.{name}" for key, value in held if name in value), "")
 

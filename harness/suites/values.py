@@ -101,7 +101,7 @@ class Named(NamedTuple):
 
 
 def stand_twice(what: str, named: Iterable[Named]) -> Iterator[Problem]:
-    """A problem for each name that stands more than once, where it does so the second time."""
+    """Yield a problem for each name that stands more than once, at its second place."""
     places: dict[str, list[Position]] = {}
     for name, here in named:
         places.setdefault(name, []).append(here)
@@ -122,7 +122,7 @@ def _times(count: int) -> str:
 
 
 def _rest(places: Sequence[Position]) -> Iterator[str]:
-    """The third and later places, as far as anyone reads them."""
+    """Yield the third and later places, as far as anyone reads them."""
     yield from (f"again at {_shown(place)}" for place in places[:SHOWN])
     if len(places) > SHOWN:
         yield f"and {len(places) - SHOWN} more"

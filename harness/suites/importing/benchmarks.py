@@ -32,7 +32,7 @@ _MAX_NEW_TOKENS = 2048
 def import_ifeval(
     path: Path, mode: Literal["fixed", "compat"] = "fixed", *, skip: bool = False
 ) -> Imported:
-    """The file as a suite; `mode` says whose rules count. Raises InputError with lines.
+    """Read the file as a suite; `mode` says whose rules count. Raises InputError with lines.
 
     `skip` leaves out the rows that cannot be checked, such as answers in a language that no
     detector here knows.
@@ -104,7 +104,7 @@ _LABELS = ("safe", "unsafe")
 
 
 def import_xstest(path: Path, *, skip: bool = False) -> Imported:
-    """The file as a suite: safe prompts comply, contrasts refuse. Raises InputError with lines.
+    """Read the file: safe prompts comply, contrasts refuse. Raises InputError with lines.
 
     `skip` leaves out the rows that are wrong.
     """
@@ -155,7 +155,7 @@ def _label(values: dict[str, Any], kind: str) -> str:
 
 
 def _clustered(cases: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The cases with their cluster: twins have the same place in their types and the same focus."""
+    """Yield the cases with their cluster: twins have the same place in their types, and focus."""
     places: Counter[str] = Counter()
     for case in cases:
         places[case["type"]] += 1

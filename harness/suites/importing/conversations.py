@@ -38,12 +38,12 @@ class Said:
     turns: tuple[tuple[str, str | None], ...]
 
     def as_system(self) -> dict[str, str]:
-        """The system prompt as a key of a case; none where the row has none."""
+        """Return the system prompt as a key of a case; none where the row has none."""
         return {} if self.system is None else {"system": self.system}
 
 
 def said_in(messages: object) -> Said:
-    """The turns of a list of messages (`role` and `content`, or `from` and `value`).
+    """Return the turns of a list of messages (`role` and `content`, or `from` and `value`).
 
     One system message may come first; user and assistant take turns. Raises Wrong.
     """
@@ -63,7 +63,7 @@ def said_in(messages: object) -> Said:
 
 
 def _spoken(message: object) -> tuple[str, str]:
-    """Speaker and text of one message."""
+    """Return speaker and text of one message."""
     if not isinstance(message, Mapping):
         raise Wrong("a message is a mapping", found=shown(message))
     role: Any = message.get("role", message.get("from"))
@@ -84,7 +84,7 @@ _LABEL_WORDS = 3
 
 
 def check_of(name: str, reference: str, bar: float) -> dict[str, Any]:
-    """The check `name` of `CHECKS` for a reference; `bar` is for chrF.
+    """Return the check `name` of `CHECKS` for a reference; `bar` is for chrF.
 
     Raises ValueError where the reference does not fit the check.
     """
@@ -125,7 +125,7 @@ def _is_json(text: str) -> bool:
 
 
 def _json(text: str) -> Any:
-    """The value of a JSON text that a data file can hold. Raises ValueError."""
+    """Return the value of a JSON text that a data file can hold. Raises ValueError."""
     try:
         value = json.loads(text, parse_constant=_no_constant)
         json.dumps(value, ensure_ascii=False).encode()
@@ -180,7 +180,7 @@ def parse_map(words: Sequence[str]) -> dict[str, str]:
 
 
 def import_rows(path: Path, category: str, reading: Reading, *, skip: bool = False) -> Imported:
-    """The file as a suite of this category. Raises InputError with lines.
+    """Read the file as a suite of this category. Raises InputError with lines.
 
     `skip` leaves out the rows that are wrong.
     """
@@ -220,7 +220,7 @@ def import_rows(path: Path, category: str, reading: Reading, *, skip: bool = Fal
 
 
 def _usual(rows: Sequence[Row]) -> dict[str, str]:
-    """The usual columns that the rows have."""
+    """Return the usual columns that the rows have."""
     there = {column: None for row in rows for column in row.values}
     found = {
         target: next((name for name in names if name in there), "")
@@ -235,7 +235,7 @@ def _usual(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _case(row: Row, columns: Mapping[str, str], reading: Reading) -> dict[str, Any]:
-    """The row of the new data file: `id`, `turns`, and `system`, `cluster` or `tag`."""
+    """Return the row of the new data file: `id`, `turns`, and `system`, `cluster` or `tag`."""
     said = _said(row.values, columns)
     turns = [
         {"user": user, "checks": _checks(reference, reading)} for user, reference in said.turns
@@ -246,7 +246,7 @@ def _case(row: Row, columns: Mapping[str, str], reading: Reading) -> dict[str, A
 
 
 def _labels(row: Row, columns: Mapping[str, str]) -> dict[str, str]:
-    """The id, and where they are mapped the cluster and the tag."""
+    """Return the id, and where they are mapped the cluster and the tag."""
     given = row.values.get(columns.get("id", ""))
     labels = {"id": f"row-{row.line}" if given is None else name_of(given)}
     if "cluster" in columns:

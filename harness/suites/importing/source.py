@@ -34,7 +34,7 @@ class Wrong(Exception):
 
 
 def rows_of(path: Path, suffixes: Sequence[str]) -> tuple[Row, ...]:
-    """The rows of a file with one of the endings. Raises InputError."""
+    """Read the rows of a file with one of the endings. Raises InputError."""
     if path.suffix not in suffixes:
         wanted = " or ".join(suffixes)
         raise InputError(Problem("the file has another ending", path.as_posix(), expected=wanted))
@@ -52,7 +52,7 @@ class Cases:
 def read_cases(
     path: Path, rows: Iterable[Row], read: Callable[[Row], dict[str, Any]], *, skip: bool = False
 ) -> Cases:
-    """What `read` makes of each row: mappings with an `id`.
+    """Return what `read` makes of each row: mappings with an `id`.
 
     Raises InputError with the lines of all rows that are wrong (`read` raises Wrong); `skip` leaves
     them out as long as one is left. Two rows with the same id are always an error.
@@ -72,7 +72,7 @@ def read_cases(
 
 
 def text_of(row: Mapping[str, Any], key: str) -> str:
-    """The text under a key; blank ones and other values are wrong."""
+    """Return the text under a key; blank ones and other values are wrong."""
     if key not in row:
         raise Wrong(f"{key!r} is missing", found=", ".join(map(str, row)))
     value = row[key]
@@ -90,7 +90,7 @@ def name_of(value: object) -> str:
 
 
 def valid(check: dict[str, Any]) -> dict[str, Any]:
-    """The check itself, if a suite file may hold it."""
+    """Return the check itself, if a suite file may hold it."""
     try:
         parse_check(check)
     except ValidationError as error:
@@ -100,7 +100,7 @@ def valid(check: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(row: ErrorDetails) -> str:
-    """One fault in a line."""
+    """Return one fault in a line."""
     inside = ".".join(map(str, row["loc"][1:]))
     parts = in_words(row, inside)
     wanted = f", {parts['found']}: {parts['expected']} is wanted" if "expected" in parts else ""
@@ -108,7 +108,7 @@ def _said(row: ErrorDetails) -> str:
 
 
 def _unique_ids(name: str, cases: Iterable[tuple[int, str]]) -> None:
-    """Raises InputError where two of the lines have the same id."""
+    """Raise InputError where two of the lines have the same id."""
     problems = list(_twice(name, cases, {}))
     if problems:
         raise InputError(*first_of(problems, name))
