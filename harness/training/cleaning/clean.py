@@ -43,7 +43,17 @@ def clean(
         noticed=tuple(cleaning.noticed),
         scripts=dict(Counter(leading_script(row) for row in kept).most_common()),
     )
-    _stop_if_too_many(report, chosen)
+    if len(dropped) > chosen.most and len(dropped) > chosen.max_dropped * len(rows):
+        reasons = ", ".join(f"{reason} {times}" for reason, times in report.by_reason.items())
+        raise InputError(
+            Problem(
+                f"{len(dropped)} of {len(rows)} training rows would be dropped",
+                path=dropped[0].source,
+                found=f"{reasons}; the first: {dropped[0].detail}",
+                expected=f"at most {chosen.max_dropped:.0%}",
+                hint="look at the data first; a reason can be switched off, the share be raised",
+            )
+        )
     return Cleaned(tuple(kept), report)
 
 
@@ -78,43 +88,23 @@ class _Cleaning:
                 first[row.messages] = left[at] = row
             else:
                 self._dropped[at] = Dropped(row.source, "duplicate", f"as {same.source}")
-        return self._without_near(left)
-
-    def _without_near(self, rows: dict[int, TrainingRow]) -> list[TrainingRow]:
         if "near_duplicate" in self.settings.off:
-            return list(rows.values())
-        numbers = list(rows)
-        near = twins([_text(row) for row in rows.values()], self.settings.near)
+            return list(left.values())
+        numbers = list(left)
+        texts = [
+            "\n".join(f"{message.role}: {message.content}" for message in row.messages)
+            for row in left.values()
+        ]
+        near = twins(texts, self.settings.near)
         for at, (earlier, similarity) in near.items():
-            detail = f"as {rows[numbers[earlier]].source} (similarity {similarity:.2f})"
-            source = rows[numbers[at]].source
+            detail = f"as {left[numbers[earlier]].source} (similarity {similarity:.2f})"
+            source = left[numbers[at]].source
             self._dropped[numbers[at]] = Dropped(source, "near_duplicate", detail)
-        return [row for at, row in enumerate(rows.values()) if at not in near]
+        return [row for at, row in enumerate(left.values()) if at not in near]
 
     def dropped_in_order(self, rows: Sequence[TrainingRow]) -> tuple[Dropped, ...]:
         """Return the rows that were left out, in the order in which they were read."""
         return tuple(self._dropped[at] for at in range(len(rows)) if at in self._dropped)
-
-
-def _text(row: TrainingRow) -> str:
-    return "\n".join(f"{message.role}: {message.content}" for message in row.messages)
-
-
-def _stop_if_too_many(report: CleaningReport, settings: CleaningSettings) -> None:
-    count = len(report.dropped)
-    if count <= settings.most or count <= settings.max_dropped * report.read:
-        return
-    reasons = ", ".join(f"{reason} {times}" for reason, times in report.by_reason.items())
-    first = report.dropped[0]
-    raise InputError(
-        Problem(
-            f"{count} of {report.read} training rows would be dropped",
-            path=first.source,
-            found=f"{reasons}; the first: {first.detail}",
-            expected=f"at most {settings.max_dropped:.0%}",
-            hint="look at the data first; a reason can be switched off, the share be raised",
-        )
-    )
 
 
 # So many rows of each reason are listed; all of them are in the JSON.
@@ -122,11 +112,17 @@ LISTED = 3
 
 
 def print_cleaning(console: Console, report: CleaningReport) -> None:
-    """How many rows are left, and for each reason how many were dropped, with the first of them."""
+    """Print how many rows are left, and for each reason how many were dropped and the first."""
     head = f"Cleaning: {report.kept} of {plural(report.read, 'row')} kept."
     console.print(head, markup=False, highlight=False)
     if report.dropped:
-        console.print(_table(console, report))
+        table = Table("dropped", "rows", "for example", box=None, pad_edge=False)
+        for reason, count in report.by_reason.items():
+            examples = [row for row in report.dropped if row.reason == reason][:LISTED]
+            told = "\n".join(f"{row.source}: {row.detail}" for row in examples)
+            cells = (reason.replace("_", " "), str(count), told)
+            table.add_row(*(Text(encodable(cell, console.encoding)) for cell in cells))
+        console.print(table)
     for what, many in (("secret", "secrets"), ("e-mail address", "e-mail addresses")):
         found = [row for row in report.noticed if row.what == what]
         if found:
@@ -134,17 +130,3 @@ def print_cleaning(console: Console, report: CleaningReport) -> None:
             count = sum(row.count for row in found)
             line = f"{count} {what if count == 1 else many} in {plural(len(found), 'row')}: {done}."
             console.print(line, markup=False, highlight=False)
-
-
-def _table(console: Console, report: CleaningReport) -> Table:
-    table = Table("dropped", "rows", "for example", box=None, pad_edge=False)
-    for reason, count in report.by_reason.items():
-        examples = [row for row in report.dropped if row.reason == reason][:LISTED]
-        told = "\n".join(_line(row) for row in examples)
-        cells = (reason.replace("_", " "), str(count), told)
-        table.add_row(*(Text(encodable(cell, console.encoding)) for cell in cells))
-    return table
-
-
-def _line(row: Dropped) -> str:
-    return f"{row.source}: {row.detail}"

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import regex
@@ -65,7 +66,8 @@ def first_fault(
 
 
 def _empty(row: TrainingRow, settings: CleaningSettings) -> str:
-    for number, message in enumerate(_turns(row), start=1):
+    turns = (message for message in row.messages if message.role != "system")
+    for number, message in enumerate(turns, start=1):
         if message.role == "user" and not message.content.strip():
             return f"turn {number}: the user says nothing"
         if message.role == "assistant" and not _SAYS.search(message.content):
@@ -103,19 +105,13 @@ def _broken_json(row: TrainingRow, settings: CleaningSettings) -> str:
             asked = message.content
         elif message.role == "user":
             last = message.content
-        elif _ASKS_JSON.search(f"{asked}\n{last}") and (wrong := _not_json(message.content)):
-            return wrong
-    return ""
-
-
-def _not_json(answer: str) -> str:
-    """Say why neither the answer nor its one fenced block is JSON; empty where it is."""
-    blocks = fences(answer)
-    text = blocks[0].code if len(blocks) == 1 else answer
-    try:
-        parse(text.strip())
-    except NotJsonError as error:
-        return f"JSON is asked for, and the answer is none: {error}"
+        elif _ASKS_JSON.search(f"{asked}\n{last}"):
+            blocks = fences(message.content)
+            text = blocks[0].code if len(blocks) == 1 else message.content
+            try:
+                parse(text.strip())
+            except NotJsonError as error:
+                return f"JSON is asked for, and the answer is none: {error}"
     return ""
 
 
@@ -163,14 +159,12 @@ def _surely_in(text: str, wanted: tuple[str, ...]) -> str:
 
 def _names_a_language(text: str) -> bool:
     """Return whether a language is spoken of: then its letters are no surprise."""
-    return any(_is_language(word) for word in counted_words(text) if word.isalpha())
-
-
-def _is_language(word: str) -> bool:
-    try:
-        return len(word) > 2 and bool(language_code(word))
-    except ValueError:
-        return False
+    for word in counted_words(text):
+        if word.isalpha() and len(word) > 2:
+            with suppress(ValueError):
+                language_code(word)
+                return True
+    return False
 
 
 def leading_script(row: TrainingRow) -> str:
@@ -194,10 +188,6 @@ _CHECKS: dict[str, Check] = {}
 def _check(raw: Mapping[str, object]) -> Check:
     """Return a check of the suites, made once."""
     return _CHECKS.setdefault(repr(raw), parse_check(raw))
-
-
-def _turns(row: TrainingRow) -> list[Message]:
-    return [message for message in row.messages if message.role != "system"]
 
 
 def _answers(row: TrainingRow) -> Iterator[Message]:
@@ -256,13 +246,15 @@ def twins(texts: Sequence[str], threshold: float) -> dict[int, tuple[int, float]
     found: dict[int, tuple[int, float]] = {}
     for members in groups.values():
         if len(members) > 1:
-            found |= _twins_in({at: _shingles(texts[at]) for at in members}, threshold)
+            plain = {at: _SPACE.sub(" ", texts[at]).strip() for at in members}
+            sets = {
+                at: frozenset(
+                    text[start : start + LENGTH] for start in range(max(1, len(text) - LENGTH + 1))
+                )
+                for at, text in plain.items()
+            }
+            found |= _twins_in(sets, threshold)
     return found
-
-
-def _shingles(text: str) -> frozenset[str]:
-    plain = _SPACE.sub(" ", text).strip()
-    return frozenset(plain[at : at + LENGTH] for at in range(max(1, len(plain) - LENGTH + 1)))
 
 
 def _twins_in(sets: dict[int, frozenset[str]], threshold: float) -> dict[int, tuple[int, float]]:
@@ -272,23 +264,13 @@ def _twins_in(sets: dict[int, frozenset[str]], threshold: float) -> dict[int, tu
     for at, members in sets.items():
         rarest = sorted(members, key=lambda one: (often[one], one))
         prefix = rarest[: len(members) - math.ceil(threshold * len(members)) + 1]
-        alike = _most_alike(members, {other for one in prefix for other in kept[one]}, sets)
-        if alike and alike[1] >= threshold:
-            found[at] = alike
+        alike: list[tuple[float, int]] = []  # by Jaccard's measure, the first of equal ones first
+        for other in {other for one in prefix for other in kept[one]}:
+            both = len(members & sets[other])
+            alike.append((-both / (len(members) + len(sets[other]) - both), other))
+        if alike and -min(alike)[0] >= threshold:
+            found[at] = (min(alike)[1], -min(alike)[0])
             continue
         for one in prefix:
             kept[one].append(at)
     return found
-
-
-def _most_alike(
-    members: frozenset[str], others: set[int], sets: dict[int, frozenset[str]]
-) -> tuple[int, float] | None:
-    """Return the other set that is most similar, the first of several."""
-    alike = [(-_jaccard(members, sets[other]), other) for other in others]
-    return (min(alike)[1], -min(alike)[0]) if alike else None
-
-
-def _jaccard(left: frozenset[str], right: frozenset[str]) -> float:
-    both = len(left & right)
-    return both / (len(left) + len(right) - both)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import Any
 
 from harness.common import InputError, MachineryError, Problem, demand_writable
 from harness.training.sft.checkpoints import checkpoints, replace_file, resumable, step_of
@@ -68,62 +68,49 @@ def attempt(job: TrainingJob, observer: Observer) -> Ending:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=(writing,),
-            env=_environment(job),
+            env=worker_environment(job),
             start_new_session=True,  # Ctrl-C is for us: we end the worker
         )
     finally:
         os.close(writing)
     said: deque[str] = deque(maxlen=TAIL)
-    listener = threading.Thread(target=_collect, args=(worker.stdout, said), daemon=True)
+
+    def collect() -> None:
+        for line in worker.stdout or ():
+            said.append(line.decode(errors="replace"))
+
+    listener = threading.Thread(target=collect, daemon=True)
     listener.start()
+    failures: list[TrainingFailed] = []
     try:
         with os.fdopen(reading, encoding="utf-8") as events:
-            failures = _listen(events, observer)
+            for line in events:
+                try:
+                    event = from_line(line)
+                except ValueError:  # a worker that was killed leaves half a line
+                    continue
+                if isinstance(event, TrainingFailed):
+                    failures.append(event)
+                else:
+                    observer(event)
         code = worker.wait()
         listener.join()
-        return Ending(code, failures, "".join(said))
+        return Ending(code, tuple(failures), "".join(said))
     finally:
-        _end(worker)
+        if worker.stdin:
+            worker.stdin.close()  # a worker whose parent is gone ends by itself
+        try:
+            worker.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait()
+        if worker.stdout:
+            worker.stdout.close()
         listener.join()
 
 
-def _listen(events: IO[str], observer: Observer) -> tuple[TrainingFailed, ...]:
-    failures: list[TrainingFailed] = []
-    for line in events:
-        event = _event(line)
-        if isinstance(event, TrainingFailed):
-            failures.append(event)
-        elif event is not None:
-            observer(event)
-    return tuple(failures)
-
-
-def _event(line: str) -> Event | None:
-    try:
-        return from_line(line)
-    except ValueError:  # a worker that was killed leaves half a line
-        return None
-
-
-def _collect(stream: IO[bytes] | None, said: deque[str]) -> None:
-    for line in stream or ():
-        said.append(line.decode(errors="replace"))
-
-
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    if worker.stdin:
-        worker.stdin.close()  # a worker whose parent is gone ends by itself
-    try:
-        worker.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-    if worker.stdout:
-        worker.stdout.close()
-
-
-def _environment(job: TrainingJob) -> dict[str, str]:
-    """Return our environment without Hugging Face's network and telemetry, with one GPU."""
+def worker_environment(job: TrainingJob) -> dict[str, str]:
+    """Return our environment without Hugging Face's network and telemetry, with one GPU at most."""
     changes = {
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -136,17 +123,14 @@ def _environment(job: TrainingJob) -> dict[str, str]:
         # Else it would lie where the trainer works, which is removed at the end.
         "TENSORBOARD_LOGGING_DIR": str(job.config.output.resolve() / RUNS),
     }
-    return {**usual, **os.environ, **changes, **_one_gpu(job.config.device)}
-
-
-def _one_gpu(device: str) -> dict[str, str]:
-    """Show one GPU: trl refuses to see several in one process. The wanted one becomes number 0."""
-    kind, _, number = device.partition(":")
+    # trl refuses to see several GPUs in one process; the wanted one becomes number 0.
+    kind, _, number = job.config.device.partition(":")
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if kind not in ("auto", "cuda") or shown == "":
-        return {}
-    names, index = (shown or "").split(","), int(number or 0)
-    return {"CUDA_VISIBLE_DEVICES": names[index] if shown and index < len(names) else str(index)}
+    if kind in ("auto", "cuda") and shown != "":
+        names, index = (shown or "").split(","), int(number or 0)
+        known = shown and index < len(names)
+        changes["CUDA_VISIBLE_DEVICES"] = names[index] if known else str(index)
+    return {**usual, **os.environ, **changes}
 
 
 WORK = ".training"  # inside the output: what only an unfinished training needs
@@ -171,7 +155,15 @@ def check_output(prepared: Prepared) -> TrainedAdapter | None:
     if file.is_file() and checkpoints(output):  # without one nothing was trained that could be lost
         known = json.loads(file.read_text(encoding="utf-8"))
         if different := differences(known, prepared.identity):
-            raise InputError(_other_training(output, different))
+            raise InputError(
+                Problem(
+                    "holds another training that is not finished, and it cannot go on with these",
+                    str(output),
+                    found="other " + ", ".join(different),
+                    hint="take what it was begun with, train into another directory, or remove "
+                    "this one",
+                )
+            )
     elif not file.is_file() and output.is_dir() and any(path != work for path in output.iterdir()):
         hint = "train into a new directory"
         raise InputError(Problem("is not empty, and holds no training", str(output), hint=hint))
@@ -190,15 +182,6 @@ def claim(prepared: Prepared) -> Path:
     return work
 
 
-def _other_training(output: Path, different: Sequence[str]) -> Problem:
-    return Problem(
-        "holds another training that is not finished, and it cannot go on with these",
-        str(output),
-        found="other " + ", ".join(different),
-        hint="take what it was begun with, train into another directory, or remove this one",
-    )
-
-
 SHOWN = 12  # lines of the process's own output
 
 
@@ -212,36 +195,27 @@ def ending_error(output: Path, ending: Ending) -> InputError | MachineryError:
         return InputError(*problems)
     if ending.code == Exit.DIVERGED:
         return MachineryError(*problems)
-    kept = _kept(output)
+    found = checkpoints(output)
+    step = step_of(found[-1]) if found else 0
+    kept = f"the checkpoint of step {step} is kept" if found else "nothing was saved"
     if ending.code == Exit.DISK_FULL:
         hint = f"{kept}; make room and run the same command again"
-        return MachineryError(
-            *(Problem(p.message, p.path, found=p.found, hint=hint) for p in problems)
-        )
-    return MachineryError(_crash(output, ending, kept))
-
-
-def _crash(output: Path, ending: Ending, kept: str) -> Problem:
+        return MachineryError(*(replace(problem, hint=hint) for problem in problems))
     said = f": {ending.failures[0].message}" if ending.failures else ""
+    reason = f"exit code {ending.code}"
+    if ending.code < 0:
+        reason = f"signal {signal.Signals(-ending.code).name}"
+        if ending.code == -signal.SIGKILL:
+            reason += ", as the system sends it when memory runs out"
     tail = "".join(f"\n    {line}" for line in ending.output.splitlines()[-SHOWN:])
-    return Problem(
-        f"the training process died{said}",
-        str(output),
-        found=_reason(ending.code) + tail,
-        hint=f"{kept}; run the same command again to go on",
+    return MachineryError(
+        Problem(
+            f"the training process died{said}",
+            str(output),
+            found=reason + tail,
+            hint=f"{kept}; run the same command again to go on",
+        )
     )
-
-
-def _reason(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    memory = ", as the system sends it when memory runs out" if code == -signal.SIGKILL else ""
-    return f"signal {signal.Signals(-code).name}{memory}"
-
-
-def _kept(output: Path) -> str:
-    found = checkpoints(output)
-    return f"the checkpoint of step {step_of(found[-1])} is kept" if found else "nothing was saved"
 
 
 def train(
@@ -271,16 +245,13 @@ def train(
         tidy(config.output, work_of(prepared))  # killed at the very end, it may have been left
         observer(TrainingNote(f"{config.output} holds this adapter already"))
         return done
-    work = claim(prepared)
-    observer(TrainingNote(_beginning(prepared.counts)))
+    work, counts = claim(prepared), prepared.counts
+    split = f"{counts['rows']} rows to train on, {counts['held_out']} held out"
+    tokens = f"{counts['tokens']:,} tokens in an epoch"
+    observer(TrainingNote(f"{split}, {tokens}; the model is being loaded"))
     recorder = Recorder(observer)
-    _run(prepared, work, recorder)
+    run_attempts(prepared, work, recorder)
     return finish(prepared, work, recorder.facts, notes or {})
-
-
-def _beginning(counts: Mapping[str, Any]) -> str:
-    rows = f"{counts['rows']} rows to train on, {counts['held_out']} held out"
-    return f"{rows}, {counts['tokens']:,} tokens in an epoch; the model is being loaded"
 
 
 class Recorder:
@@ -302,8 +273,8 @@ class Recorder:
         self._observer(event)
 
 
-def _run(prepared: Prepared, work: Path, observer: Observer) -> None:
-    """Attempts, each in a fresh process, until one reaches the end."""
+def run_attempts(prepared: Prepared, work: Path, observer: Observer) -> None:
+    """Try, each time in a fresh process, until one attempt reaches the end."""
     config = prepared.config
     while True:
         job = TrainingJob(
