@@ -57,35 +57,31 @@ def report_to_json(report: FixReport) -> dict[str, Any]:
 
 def report_from_json(body: Mapping[str, Any], *, again: bool = False) -> FixReport:
     """Return the report that `report_to_json` made."""
-    fields = {key: value for key, value in body.items() if key != "schema"}
+    rounds = []
+    for made in body["rounds"]:
+        training = dict(made["training"])
+        for name in ("losses", "held_out"):
+            training[name] = tuple((int(step), float(loss)) for step, loss in training[name])
+        inner = {
+            "sources": tuple(SourceReport(**source) for source in made["sources"]),
+            "training": TrainingReport(**training),
+            "dev": tuple(DevReport(**dev) for dev in made["dev"]),
+        }
+        rounds.append(RoundReport(**{**made, **inner}))
+    lists = ("reasons", "worse")
+    suites = (SuiteReport(**{**s, **{n: tuple(s[n]) for n in lists}}) for s in body["suites"])
     cost = {key: value for key, value in body["cost"].items() if key != "total_seconds"}
     parts = {
         "decision": RepairDecision(body["decision"]),
         "repaired": tuple(body["repaired"]),
         "reasons": tuple(body["reasons"]),
         "notes": tuple(body["notes"]),
-        "rounds": tuple(map(_round, body["rounds"])),
-        "suites": tuple(map(_suite, body["suites"])),
+        "rounds": tuple(rounds),
+        "suites": tuple(suites),
         "cost": Cost(**cost),
     }
+    fields = {key: value for key, value in body.items() if key != "schema"}
     return FixReport(**{**fields, **parts, "again": again})
-
-
-def _round(body: Mapping[str, Any]) -> RoundReport:
-    training = dict(body["training"])
-    for name in ("losses", "held_out"):
-        training[name] = tuple((int(step), float(loss)) for step, loss in training[name])
-    parts = {
-        "sources": tuple(SourceReport(**source) for source in body["sources"]),
-        "training": TrainingReport(**training),
-        "dev": tuple(DevReport(**dev) for dev in body["dev"]),
-    }
-    return RoundReport(**{**body, **parts})
-
-
-def _suite(body: Mapping[str, Any]) -> SuiteReport:
-    parts = {"reasons": tuple(body["reasons"]), "worse": tuple(body["worse"])}
-    return SuiteReport(**{**body, **parts})
 
 
 @dataclass(frozen=True)
@@ -170,13 +166,23 @@ class _Loop:
 
     def run(self) -> FixReport:
         """Go from the first unfinished stage to the decision."""
-        started = self._stages.once("started", lambda: {"time": _now()})["time"]
-        rounds = self._all_rounds()
+        begun = {"time": datetime.now(UTC).isoformat(timespec="seconds")}
+        started = self._stages.once("started", lambda: begun)["time"]
+        rounds: list[RoundReport] = []
+        for number in range(1, self._plan.rounds + 1):
+            rounds.append(self._rounds.one(number))
+            if all(dev.reached for dev in rounds[-1].dev):  # the bars of all repaired suites
+                break
         adapter = rounds[-1].adapter
         judged, report = self._judged(adapter)
         found = judgement(self._plan, report)
         reasons = (*unguarded(rounds[-1], self._plan.suites), *found.reasons)
-        name = f"{self._plan.name}-{_weights(report, self._plan.name)}"
+        mine = (v.adapter_hash for v in report.info.variants if v.name == self._plan.name)
+        weights = next(mine, "")
+        if not weights:
+            found_no = f"run {report.info.id} has no adapter {self._plan.name!r}"
+            raise InputError(Problem(found_no))
+        name = f"{self._plan.name}-{digest(weights, 8)}"
         if not reasons:
             self._stages.say(f"promoting {name}")
             promote(
@@ -187,18 +193,9 @@ class _Loop:
                 loop=self._plan.id,
                 run=report.info.id,
             )
-        made = self._report(started, rounds, found, reasons, judged["was"], name)
+        made = self._report(started, tuple(rounds), found, reasons, judged["was"], name)
         self._stages.once("decision", lambda: report_to_json(made))
         return made
-
-    def _all_rounds(self) -> tuple[RoundReport, ...]:
-        """Return rounds until the dev side reaches the bars of all repaired suites."""
-        found: list[RoundReport] = []
-        for number in range(1, self._plan.rounds + 1):
-            found.append(self._rounds.one(number))
-            if all(dev.reached for dev in found[-1].dev):
-                break
-        return tuple(found)
 
     def _judged(self, adapter: str) -> tuple[Body, RunReport]:
         made: list[RunReport] = []
@@ -263,17 +260,14 @@ def unguarded(last: RoundReport, suites: tuple[Suite, ...]) -> Iterator[str]:
         yield "the contamination guard has not seen all of today's cases"
 
 
-def _weights(report: RunReport, name: str) -> str:
-    """Return eight digits of the adapter's content."""
-    found = next((v.adapter_hash for v in report.info.variants if v.name == name), "")
-    if not found:
-        raise InputError(Problem(f"run {report.info.id} has no adapter {name!r}"))
-    return digest(found, 8)
-
-
 def notes_of(plan: FixPlan) -> Iterator[str]:
     """Yield what a reader should know of a loop, before it begins and when it has ended."""
-    yield _origin(plan)
+    said = f"the new adapter is trained from {plan.before.model} itself"
+    known = {plan.in_use: plan.was, plan.before.adapter: plan.before.name}
+    learned = {Path(path).resolve(): name for path, name in known.items() if path}
+    names = " and ".join(learned.values())
+    kept = f", not from {names}: what was learned there is kept only as far as rows teach it"
+    yield f"{said}{kept} and suites show it" if learned else said
     if plan.unseen:
         names = ", ".join(sorted(plan.unseen))
         yield f"configured, and not in the run: {names}; judged too, their own bars do not count"
@@ -287,21 +281,3 @@ def notes_of(plan: FixPlan) -> Iterator[str]:
             yield f"{suite.name} failed too and is not repaired, its own bar does not count: {why}"
     if plan.fix.replay.share == 0:
         yield "replay is off: nothing is trained to be kept"
-
-
-def _origin(plan: FixPlan) -> str:
-    """Return what the new adapter is trained from, and what it therefore does not bring along."""
-    said = f"the new adapter is trained from {plan.before.model} itself"
-    known = {plan.in_use: plan.was, plan.before.adapter: plan.before.name}
-    learned = {Path(path).resolve(): name for path, name in known.items() if path}
-    if not learned:
-        return said
-    names = " and ".join(learned.values())
-    return (
-        f"{said}, not from {names}: what was learned there is kept only as far as rows teach it "
-        "and suites show it"
-    )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

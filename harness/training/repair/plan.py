@@ -45,7 +45,12 @@ def split_suite(suite: Suite, share: float) -> Split:
     A case keeps its side when others are added, or when its text is mended. Raise InputError
     where a side is empty.
     """
-    held = {case.id for case in suite.cases if _place(suite, case) < share}
+    held = set()
+    for case in suite.cases:
+        kind, name = ("cluster", case.cluster) if case.cluster else ("case", case.id)
+        # A number from 0 to 1 that is the same on every machine.
+        if int(digest([suite.name, kind, name], DIGITS), 16) / 16**DIGITS < share:
+            held.add(case.id)
     dev = tuple(case for case in suite.cases if case.id not in held)
     holdout = tuple(case for case in suite.cases if case.id in held)
     if not dev or not holdout:
@@ -59,13 +64,6 @@ def split_suite(suite: Suite, share: float) -> Split:
             )
         )
     return Split(dev, holdout)
-
-
-def _place(suite: Suite, case: Case) -> float:
-    """Return a number from 0 to 1 that is the same on every machine."""
-    kind, name = ("cluster", case.cluster) if case.cluster else ("case", case.id)
-    found: float = int(digest([suite.name, kind, name], DIGITS), 16) / 16**DIGITS
-    return found
 
 
 FAILING = (Verdict.REGRESSED, Verdict.BELOW_THRESHOLD, Verdict.INCONCLUSIVE)
@@ -140,13 +138,19 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
     Raise InputError for a run, suites or settings that cannot be repaired.
     """
     with Store(settings.path(settings.store)) as store:
-        info = _run(store, options.run)
+        # `latest` passes over runs that judged a repair.
+        info = find_run(
+            store,
+            options.run,
+            passes_over=lambda run: any(v.name.startswith(PREFIX) for v in run.variants),
+        )
         verdicts = decide_run(settings, info, store.results(info.id))
         results = list(store.results(info.id))
     variant = _failing_variant(info, verdicts, options)
     if variant is None:
         return None
-    ran = _suites(settings, info)
+    paths = [Path(_found(settings, suite.path)) for suite in info.suites]
+    ran = load_suites(paths, modules=settings.modules)  # as they are today
     unseen = _unseen(settings, ran)
     suites = (*ran, *unseen)
     failed = {v.suite: v for v in verdicts.suites if v.variant == variant and v.verdict in FAILING}
@@ -185,22 +189,14 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
 # -- the run ---------------------------------------------------------------------------------------
 
 
-def _run(store: Store, text: str) -> RunInfo:
-    """Return the run by what a person types; `latest` passes over runs that judged a repair."""
-    return find_run(store, text, passes_over=lambda run: any(map(_is_fix, run.variants)))
-
-
-def _is_fix(variant: VariantInfo) -> bool:
-    return variant.name.startswith(PREFIX)
-
-
 def _failing_variant(info: RunInfo, verdicts: GateReport, options: FixOptions) -> str | None:
     """Return the candidate under repair; raise InputError where it must be named."""
     if not info.finished:
         problem = f"run {info.id} did not finish"
         raise InputError(Problem(problem, hint="run the same suites again: it goes on"))
     candidates = [v.name for v in info.variants if v.role is VariantRole.CANDIDATE]
-    failing = [n for n in candidates if any(_fails(row, n) for row in verdicts.suites)]
+    failed = {row.variant for row in verdicts.suites if row.verdict in FAILING}
+    failing = [name for name in candidates if name in failed]
     if options.variant is not None and options.variant not in failing:
         raise InputError(
             Problem(
@@ -218,16 +214,6 @@ def _failing_variant(info: RunInfo, verdicts: GateReport, options: FixOptions) -
             )
         )
     return options.variant or next(iter(failing), None)
-
-
-def _fails(row: SuiteResult, variant: str) -> bool:
-    return row.variant == variant and row.verdict in FAILING
-
-
-def _suites(settings: Settings, info: RunInfo) -> tuple[Suite, ...]:
-    """Return the suites of the run as they are today."""
-    paths = [Path(_found(settings, suite.path)) for suite in info.suites]
-    return load_suites(paths, modules=settings.modules)
 
 
 def _unseen(settings: Settings, ran: Sequence[Suite]) -> tuple[Suite, ...]:
@@ -276,29 +262,32 @@ def _baseline(
 def _chosen(
     suites: Sequence[Suite], failed: Mapping[str, SuiteResult], named: Sequence[str]
 ) -> list[Suite]:
-    problems = [_not_failed(name, suites, failed) for name in named if name not in failed]
+    problems = []
+    for name in named:
+        if name not in failed:
+            known = name in {suite.name for suite in suites}
+            why = "did not fail" if known else "is not in this run"
+            close = nearest(name, failed)
+            expected = ", ".join(failed)
+            problems.append(Problem(f"suite {name!r} {why}", expected=expected, did_you_mean=close))
     if problems:
         raise InputError(*problems)
     asked = [suite for suite in suites if suite.name in (named or failed)]
     without = [suite for suite in asked if suite.fix is None]
     if without and (named or len(without) == len(asked)):
-        raise InputError(*map(_without_fix, without))
+        hint = "add a section fix: with pools, generate or teacher (docs/repair.md)"
+        raise InputError(
+            *(
+                Problem(
+                    f"suite {suite.name!r} failed, and does not say what repairs it",
+                    path=suite.path,
+                    line=suite.line,
+                    hint=hint,
+                )
+                for suite in without
+            )
+        )
     return [suite for suite in asked if suite.fix is not None]
-
-
-def _not_failed(name: str, suites: Sequence[Suite], failed: Mapping[str, SuiteResult]) -> Problem:
-    known = name in {suite.name for suite in suites}
-    message = f"suite {name!r} did not fail" if known else f"suite {name!r} is not in this run"
-    return Problem(message, expected=", ".join(failed), did_you_mean=nearest(name, failed))
-
-
-def _without_fix(suite: Suite) -> Problem:
-    return Problem(
-        f"suite {suite.name!r} failed, and does not say what repairs it",
-        path=suite.path,
-        line=suite.line,
-        hint="add a section fix: with pools, generate or teacher (docs/repair.md)",
-    )
 
 
 def _target(suite: Suite, found: SuiteResult, results: Sequence[Result]) -> Target:
@@ -354,24 +343,24 @@ def _combined(targets: Sequence[Target]) -> FixSettings:
 def _check_sizes(others: Sequence[Suite], max_drop: float) -> None:
     """A suite with which nothing could ever be shown would reject every fix: say so at once."""
     needed = GateSettings(policy="non_inferiority", max_drop=max_drop).smallest_suite
-    small = [suite for suite in others if _items(suite) < needed]
-    if small:
-        raise InputError(*(_too_small(suite, needed, max_drop) for suite in small))
-
-
-def _items(suite: Suite) -> int:
-    return len({("cluster", c.cluster) if c.cluster else ("case", c.id) for c in suite.cases})
-
-
-def _too_small(suite: Suite, needed: int, max_drop: float) -> Problem:
-    return Problem(
-        f"suite {suite.name!r} is too small to show that it lost less than {max_drop:g}",
-        path=suite.path,
-        line=suite.line,
-        found=f"{_items(suite)} cases or clusters",
-        expected=f"{needed}, or no fix could be promoted, even one that changes nothing",
-        hint="add cases, or raise max_drop under fix:",
-    )
+    problems = []
+    for suite in others:
+        items = {("cluster", c.cluster) if c.cluster else ("case", c.id) for c in suite.cases}
+        if len(items) < needed:
+            problems.append(
+                Problem(
+                    f"suite {suite.name!r} is too small to show that it lost less than "
+                    f"{max_drop:g}",
+                    path=suite.path,
+                    line=suite.line,
+                    found=f"{len(items)} cases or clusters",
+                    expected=f"{needed}, or no fix could be promoted, even one that changes "
+                    "nothing",
+                    hint="add cases, or raise max_drop under fix:",
+                )
+            )
+    if problems:
+        raise InputError(*problems)
 
 
 def _content_of(

@@ -10,7 +10,7 @@ from harness.common import BASE, GateSettings, Variant, VariantRole
 from harness.config import Settings
 from harness.evaluation import RunReport, Variants, reopen, run
 from harness.gate import decide
-from harness.results import GateReport, Observer, SuiteInfo, SuiteResult, Verdict, ignore
+from harness.results import GateReport, Observer, SuiteInfo, Verdict, ignore
 from harness.suites import Suite
 from harness.training.repair.plan import FixPlan
 from harness.training.repair.values import SuiteReport
@@ -71,37 +71,35 @@ def _weights(variant: Variant) -> tuple[str, Path | None, str | None, str | None
 def judged_suites(plan: FixPlan) -> tuple[Suite, ...]:
     """Return the suites with the bars that hold here."""
     repaired = [replace(t.suite, cases=t.split.holdout) for t in plan.targets]
-    return (*repaired, *(replace(suite, gate=_bars(plan, suite)) for suite in plan.others))
-
-
-def _bars(plan: FixPlan, suite: Suite) -> GateSettings:
-    """Demand that nothing is lost, and the suite's own bar if it was reached before."""
-    gate = suite.gate
-    bar = None if suite.name in plan.open else gate.min_pass_rate
-    return GateSettings(
-        min_pass_rate=bar,
-        max_drop=plan.fix.max_drop,
-        policy="non_inferiority",
-        alpha=gate.alpha,
-        on=gate.on,
-        max_errors=gate.max_errors,
-    )
+    others = []
+    for suite in plan.others:
+        # Nothing may be lost, and the suite's own bar holds too if it was reached before.
+        gate = GateSettings(
+            min_pass_rate=None if suite.name in plan.open else suite.gate.min_pass_rate,
+            max_drop=plan.fix.max_drop,
+            policy="non_inferiority",
+            alpha=suite.gate.alpha,
+            on=suite.gate.on,
+            max_errors=suite.gate.max_errors,
+        )
+        others.append(replace(suite, gate=gate))
+    return (*repaired, *others)
 
 
 def judgement(plan: FixPlan, report: RunReport) -> Judgement:
     """Return the verdicts on the new adapter, against everything that it must not fall behind."""
     rows = tuple(_rows(plan, report))
-    reasons = [f"{row.suite}: {_why(row)}" for row in rows if row.verdict != Verdict.PASS.value]
+    reasons = []
+    for row in rows:
+        if row.verdict != Verdict.PASS.value:
+            against = f" against {row.rival}" if row.rival else ""
+            why = f"{row.verdict.replace('_', ' ')}{against}: {'; '.join(row.reasons[:2])}"
+            reasons.append(f"{row.suite}: {why}")
     if report.failure:
         reasons.insert(0, f"the engine broke: {report.failure}")
     missing = {suite.name for suite in plan.suites} - {row.suite for row in rows}
     reasons += [f"{name}: no result" for name in sorted(missing)]
     return Judgement(report, rows, tuple(reasons))
-
-
-def _why(row: SuiteReport) -> str:
-    against = f" against {row.rival}" if row.rival else ""
-    return f"{row.verdict.replace('_', ' ')}{against}: {'; '.join(row.reasons[:2])}"
 
 
 def _rows(plan: FixPlan, report: RunReport) -> Iterator[SuiteReport]:
@@ -111,8 +109,22 @@ def _rows(plan: FixPlan, report: RunReport) -> Iterator[SuiteReport]:
         rates = {(v.suite, v.variant): v.rate.pass_rate for v in gate.suites}
         for found in gate.suites:
             if found.variant == plan.name:
-                was = rates.get((found.suite, rival), 0.0)
-                yield _row(found, was, rival, repaired=found.suite in repaired)
+                seen = found.comparison
+                yield SuiteReport(
+                    suite=found.suite,
+                    category=found.category,
+                    repaired=found.suite in repaired,
+                    n=found.rate.n,
+                    rival=rival,
+                    before=rates.get((found.suite, rival), 0.0),
+                    after=found.rate.pass_rate,
+                    delta=seen.delta if seen else None,
+                    bound=seen.lower_bound if seen else None,
+                    verdict=(found.verdict or Verdict.ERROR).value,
+                    reasons=found.reasons,
+                    worse=seen.worse if seen else (),
+                    better=len(seen.better) if seen else 0,
+                )
 
 
 def _gates(plan: FixPlan, report: RunReport) -> Iterator[tuple[str, GateReport]]:
@@ -142,23 +154,4 @@ def _against(rival: str, report: RunReport, demands: Sequence[SuiteInfo]) -> Gat
         {**roles, rival: VariantRole.BASELINE},
         rival,
         environments={v.name: v.environment for v in report.info.variants},
-    )
-
-
-def _row(found: SuiteResult, before: float, rival: str, *, repaired: bool) -> SuiteReport:
-    seen = found.comparison
-    return SuiteReport(
-        suite=found.suite,
-        category=found.category,
-        repaired=repaired,
-        n=found.rate.n,
-        rival=rival,
-        before=before,
-        after=found.rate.pass_rate,
-        delta=seen.delta if seen else None,
-        bound=seen.lower_bound if seen else None,
-        verdict=(found.verdict or Verdict.ERROR).value,
-        reasons=found.reasons,
-        worse=seen.worse if seen else (),
-        better=len(seen.better) if seen else 0,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from harness.training.cleaning import CleaningSettings, clean
 from harness.training.contamination import Guard
 from harness.training.repair.plan import FixPlan, Target
 from harness.training.repair.values import DevReport, RoundReport, SourceReport, TrainingReport
-from harness.training.sft import TrainConfig, TrainedAdapter, train
+from harness.training.sft import TrainConfig, train
 from harness.training.sft.job import Observer as TrainObserver
 from harness.training.sources import (
     BadCases,
@@ -72,7 +72,12 @@ class Gathering:
         """Gather all of a round; another round draws other rows and other prompts."""
         teaching = [found for target in self.plan.targets for found in self._of(target, number)]
         if number == 1 and self.plan.options.bad_cases is not None:
-            teaching += self._of_bad_cases()
+            found = self.bad_cases()
+            cases = list(found.training)
+            if (count := self.plan.options.paraphrases) and self.asks:
+                asked = find_teacher(self.settings, self._teacher(), self.plan.before, self.home)
+                cases += paraphrases(asked, found.suite, cases, count, observer=self.observer)
+            teaching += self._answered(found.suite, cases, self._teacher())
         count = sum(harvest.kept + harvest.left_out.get(UNASKED, 0) for harvest in teaching)
         return (*teaching, *self._replay(replay_rows(self.plan.fix.replay.share, count), number))
 
@@ -103,11 +108,6 @@ class Gathering:
             asked = find_teacher(self.settings, teacher, self.plan.before, self.home)
             yield teach(asked, suite, practice.open, teacher, observer=self.observer)
 
-    def _of_bad_cases(self) -> Iterator[Harvest]:
-        found = self.bad_cases()
-        cases = [*found.training, *self._reworded(found)]
-        yield from self._answered(found.suite, cases, self._teacher())
-
     def bad_cases(self) -> BadCases:
         """Return the bad cases of production, and the draft suite, which is written here."""
         target, file = self.plan.targets[0], self.plan.options.bad_cases
@@ -116,13 +116,6 @@ class Gathering:
         share = target.fix.holdout
         category = target.suite.category
         return read_bad_cases(self.settings.path(file), draft, category=category, holdout=share)
-
-    def _reworded(self, found: BadCases) -> tuple[Case, ...]:
-        count = self.plan.options.paraphrases
-        if not count or not self.asks:
-            return ()
-        asked = find_teacher(self.settings, self._teacher(), self.plan.before, self.home)
-        return paraphrases(asked, found.suite, found.training, count, observer=self.observer)
 
     def _teacher(self) -> TeacherSettings:
         """Return the first target's teacher: bad cases come without a suite of their own."""
@@ -220,18 +213,35 @@ class Rounds:
     def one(self, number: int) -> RoundReport:
         """Do round `number`, counted from 1; earlier rounds are finished."""
         harvests = self._gathered(number)
-        rows = self._rows(number)
-        trained = self._trained(number, rows)
-        dev = self._dev(number, trained["adapter"])
         checked = self._checked(number)
+        rows = harvest_from_json(checked["rows"]).rows
+        trained = self._trained(number, rows, checked["guard"])
+        dev = self._dev(number, trained["adapter"])
+        facts = trained["manifest"]["run"]
         return RoundReport(
             number=number,
-            sources=tuple(map(_source, harvests)),
+            sources=tuple(
+                SourceReport(
+                    found.source,
+                    found.offered,
+                    found.kept,
+                    any(row.replay for row in found.rows),
+                    dict(found.left_out),
+                )
+                for found in harvests
+            ),
             teaching=sum(not row.replay for row in rows),
             replay=sum(row.replay for row in rows),
             cleaning=checked["cleaning"],
             guard=checked["guard"],
-            training=_training(trained),
+            training=TrainingReport(
+                steps=trained["steps"],
+                seconds=float(facts["seconds"]),
+                tokens=int(facts["tokens"]),
+                losses=tuple((int(step), float(loss)) for step, loss in trained["losses"]),
+                held_out=tuple((int(step), float(loss)) for step, loss in trained["held_out"]),
+                settings=trained["settings"],
+            ),
             dev=dev,
             adapter=trained["adapter"],
         )
@@ -268,19 +278,24 @@ class Rounds:
         told = f"round {number}: cleaning rows, guarding the cases"
         return self.stages.once(_name(number, "checked"), make, told)
 
-    def _rows(self, number: int) -> tuple[TrainingRow, ...]:
-        return harvest_from_json(self._checked(number)["rows"]).rows
-
     # -- training ----------------------------------------------------------------------------------
 
-    def _trained(self, number: int, rows: Sequence[TrainingRow]) -> Body:
+    def _trained(self, number: int, rows: Sequence[TrainingRow], guard: Body) -> Body:
         def make() -> Body:
             config = train_config(self.plan, self.settings, self.stages.home / _name(number, ""))
-            guard = self._checked(number)["guard"]
-            notes = {"guard": guard, "loop": self.plan.id, "repairs": _names(self.plan)}
+            repairs = [target.suite.name for target in self.plan.targets]
+            notes = {"guard": guard, "loop": self.plan.id, "repairs": repairs}
             cache = self.settings.path(self.settings.store).parent
             made = train(config, rows, notes=notes, observer=self.watchers.training, cache=cache)
-            return _described(made, config)
+            return {
+                "adapter": str(made.path),
+                "step": made.step,
+                "steps": made.steps,
+                "losses": [list(pair) for pair in made.history.steps],
+                "held_out": [list(pair) for pair in made.history.held_out],
+                "manifest": dict(made.manifest),
+                "settings": config.recipe,
+            }
 
         told = f"round {number}: training on {len(rows)} rows"
         return self.stages.once(_name(number, "training"), make, told)
@@ -348,40 +363,6 @@ def train_config(plan: FixPlan, settings: Settings, home: Path) -> TrainConfig:
     }
     fixed = {"model": plan.before.model, "output": home / "adapter"}
     return TrainConfig.model_validate({**engine, **plan.fix.train, **fixed})
-
-
-def _described(made: TrainedAdapter, config: TrainConfig) -> Body:
-    return {
-        "adapter": str(made.path),
-        "step": made.step,
-        "steps": made.steps,
-        "losses": [list(pair) for pair in made.history.steps],
-        "held_out": [list(pair) for pair in made.history.held_out],
-        "manifest": dict(made.manifest),
-        "settings": config.recipe,
-    }
-
-
-def _training(body: Mapping[str, Any]) -> TrainingReport:
-    facts = body["manifest"]["run"]
-    return TrainingReport(
-        steps=body["steps"],
-        seconds=float(facts["seconds"]),
-        tokens=int(facts["tokens"]),
-        losses=tuple((int(step), float(loss)) for step, loss in body["losses"]),
-        held_out=tuple((int(step), float(loss)) for step, loss in body["held_out"]),
-        settings=body["settings"],
-    )
-
-
-def _source(harvest: Harvest) -> SourceReport:
-    replay = any(row.replay for row in harvest.rows)
-    left_out = dict(harvest.left_out)
-    return SourceReport(harvest.source, harvest.offered, harvest.kept, replay, left_out)
-
-
-def _names(plan: FixPlan) -> list[str]:
-    return [target.suite.name for target in plan.targets]
 
 
 def _name(number: int, part: str) -> str:
