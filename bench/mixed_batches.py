@@ -3,7 +3,7 @@
     python -m bench.mixed_batches [--every 4] [--rounds 5]
 
 First turns of the starter suites, for the base and both embedded adapters, on one thread: variant
-by variant, as the engine `hf` does it, and all in one batch, where peft takes the rows of each
+by variant, as the backend `hf` does it, and all in one batch, where peft takes the rows of each
 adapter apart in every layer (`adapter_names`). They take turns; medians of core seconds.
 """
 

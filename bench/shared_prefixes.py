@@ -2,7 +2,7 @@
 
     python -m bench.shared_prefixes
 
-Prefills 32 prompts that share a prefix: as the engine `hf` does, in groups of 2,048 tokens, and
+Prefills 32 prompts that share a prefix: as the backend `hf` does, in groups of 2,048 tokens, and
 with the prefix computed once and its keys and values expanded to all rows. Then counts how many of
 the starter suites' prompt tokens a base and two adapters could share that way.
 """

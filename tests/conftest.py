@@ -31,7 +31,7 @@ def ctrl_c_works() -> None:
 
 @pytest.fixture(scope="session")
 def gated(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """Base, `repaired` and `forgetful` on all six suites, generated once by the engine hf."""
+    """Base, `repaired` and `forgetful` on all six suites, generated once by the backend hf."""
     folder = tmp_path_factory.mktemp("gate")
     return run(folder, "-m", "harness", "run", "suites/", *ADAPTERS)
 

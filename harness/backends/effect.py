@@ -114,7 +114,7 @@ def unchecked(variant: str, reason: str, *, same_answers: bool = False) -> Effec
 
 
 def require_effects(
-    engine: str, effects: Iterable[tuple[Effect, str]], *, served: bool = False
+    backend: str, effects: Iterable[tuple[Effect, str]], *, served: bool = False
 ) -> None:
     """Raise `InputError` for adapters that change nothing here.
 
@@ -129,7 +129,7 @@ def require_effects(
         if effect.moved is None or math.isnan(effect.moved):
             problems.append(
                 Problem(
-                    f"gives no numbers on the engine {engine!r}: log-probabilities are NaN",
+                    f"gives no numbers in backend {backend!r}: log-probabilities are NaN",
                     path,
                     hint="train it again: the training diverged; or give a number format with "
                     "more range",
@@ -139,7 +139,7 @@ def require_effects(
         least = f"at least {effect.bar:.3g} per token"
         problems.append(
             Problem(
-                f"has no effect on the engine {engine!r}: it answers as its base does",
+                f"has no effect in backend {backend!r}: it answers as its base does",
                 path,
                 found=effect.sentence,
                 expected=f"{least}, {CLEAR:g} times the base against itself",

@@ -48,7 +48,7 @@ def ask() -> Ask:
 
 @pytest.fixture
 def brittle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine `brittle`, as pip would have installed it; child processes find it too."""
+    """The backend `brittle`, as pip would have installed it; child processes find it too."""
     metadata = tmp_path / "site" / "brittle-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: brittle\nVersion: 1.0\n")

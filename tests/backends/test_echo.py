@@ -1,4 +1,4 @@
-"""The engine echo: instant, deterministic, scriptable."""
+"""The backend echo: instant, deterministic, scriptable."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_an_adapter_within_ten_times_the_noise_has_none() -> None:
     with pytest.raises(InputError) as caught:
         require_effects("vllm", [(effect, "adapters/tuned")])
     assert str(caught.value) == (
-        "adapters/tuned: has no effect on the engine 'vllm': it answers as its base does\n"
+        "adapters/tuned: has no effect in backend 'vllm': it answers as its base does\n"
         "  found: mean |Δ log-probability| 0.099 per token against the base, "
         "the base against itself 0.01 (4 tokens)\n"
         "  expected: at least 0.1 per token, 10 times the base against itself\n"
@@ -62,7 +62,7 @@ def test_a_server_that_answers_alike_under_every_name_is_looked_at_first() -> No
     with pytest.raises(InputError) as caught:
         require_effects("openai", [(effect, "tuned")], served=True)
     assert str(caught.value) == (
-        "tuned: has no effect on the engine 'openai': it answers as its base does\n"
+        "tuned: has no effect in backend 'openai': it answers as its base does\n"
         "  found: mean |Δ log-probability| 0 per token against the base, "
         "the base against itself 0 (4 tokens)\n"
         "  expected: at least 1e-05 per token, 10 times the base against itself\n"
@@ -84,7 +84,7 @@ def test_an_adapter_of_nans_is_an_error_of_its_own() -> None:
     with pytest.raises(InputError) as caught:
         require_effects("hf", [(effect, "adapters/tuned")])
     assert str(caught.value) == (
-        "adapters/tuned: gives no numbers on the engine 'hf': log-probabilities are NaN\n"
+        "adapters/tuned: gives no numbers in backend 'hf': log-probabilities are NaN\n"
         "  hint: train it again: the training diverged; or give a number format with more range"
     )
 

@@ -13,7 +13,7 @@ from harness.backends.workers import ModelByModel
 from harness.common import InputError, MachineryError, Message, Variant
 from harness.results import Event, Outcome, Waiting
 from tests.backends.conftest import Ask
-from tests.backends.test_children import is_alive
+from tests.backends.test_workers import is_alive
 from tests.evaluation.worlds import case, go, plan_of
 
 pytestmark = pytest.mark.usefixtures("brittle")

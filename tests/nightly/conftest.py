@@ -47,7 +47,7 @@ def answers(**signs: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The engine `echo` reads its answers from `answers.jsonl`."""
+    """The backend `echo` reads its answers from `answers.jsonl`."""
     monkeypatch.chdir(tmp_path)
     Path("harness.toml").write_text('backend = "echo"\nresponses = "answers.jsonl"\n')
     Path("suites").mkdir()

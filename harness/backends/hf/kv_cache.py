@@ -38,14 +38,14 @@ class _BufferLayer(DynamicLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Add columns; returns all that are filled, as views."""
+        """Add columns; return all that are filled, as views."""
         first, self.used = self.used, self.used + key_states.shape[-2]
         self.keys[:, :, first : self.used] = key_states
         self.values[:, :, first : self.used] = value_states
         return self.keys[:, :, : self.used], self.values[:, :, : self.used]
 
     def get_seq_length(self) -> int:
-        """Columns in use, padding included."""
+        """Return the columns in use, padding included."""
         return self.used
 
 
@@ -59,16 +59,16 @@ class Window:
     room: int
 
     def mask(self) -> torch.Tensor:
-        """Attention mask [rows, columns + 1] for the next token of every row."""
+        """Return the attention mask [rows, columns + 1] for the next token of every row."""
         column = torch.arange(self.columns + 1, device=self.starts.device)
         return column >= self.starts[:, None]
 
     def positions(self) -> torch.Tensor:
-        """Position of the next token of every row, [rows, 1]."""
+        """Return the position of the next token of every row, [rows, 1]."""
         return (self.columns - self.starts)[:, None]
 
     def advance(self) -> None:
-        """A column was filled."""
+        """Count a column as filled."""
         self.columns += 1
         self.room -= 1
 
@@ -83,18 +83,18 @@ class Prefilled:
 
 
 def can_join(cache: Cache) -> bool:
-    """Whether all layers are plain attention: others (sliding, linear) keep no full columns."""
+    """Return whether all layers are plain attention: others keep no full columns."""
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 def sealed(prefilled: Prefilled, device: torch.device) -> Window:
-    """A window that no row leaves or joins, on the model's own cache."""
+    """Make a window that no row leaves or joins, on the model's own cache."""
     starts = torch.tensor([prefilled.columns - n for n in prefilled.lengths], device=device)
     return Window(prefilled.cache, starts, prefilled.columns, room=2**31)
 
 
 def rebuild(old: Window | None, kept: Sequence[int], joining: Sequence[Prefilled]) -> Window:
-    """A new window of the kept rows of the old one, followed by those that join."""
+    """Make a new window of the kept rows of the old one, followed by those that join."""
     lengths = [n for group in joining for n in group.lengths]
     caches = [(group.cache, group.columns) for group in joining]
     if old is not None and kept:
@@ -119,7 +119,7 @@ def rebuild(old: Window | None, kept: Sequence[int], joining: Sequence[Prefilled
 
 
 def _right_aligned(parts: Sequence[torch.Tensor], columns: int) -> torch.Tensor:
-    """The parts, [rows, heads, width, size] each, below one another, ending at `columns`."""
+    """Put the parts, [rows, heads, width, size] each, below one another, ending at `columns`."""
     _, heads, _, size = parts[0].shape
     buffer = parts[0].new_zeros(sum(map(len, parts)), heads, columns + ROOM, size)
     row = 0
@@ -130,7 +130,7 @@ def _right_aligned(parts: Sequence[torch.Tensor], columns: int) -> torch.Tensor:
 
 
 def new_cache(config: Any) -> DynamicCache:
-    """An empty cache with the layers that this model needs."""
+    """Make an empty cache with the layers that this model needs."""
     return DynamicCache(config=config)
 
 
@@ -142,12 +142,12 @@ class Trunk:
     cache: DynamicCache
 
     def shares(self, prompt: Sequence[int]) -> int:
-        """How many tokens the prompt begins with as this one does."""
+        """Return how many tokens the prompt begins with as this one does."""
         return common_prefix(self.ids, prompt)
 
 
 def begin_at(held: int, common: int, rows: int, least: int) -> int:
-    """How many tokens of some rows are not computed for each of them.
+    """Return how many tokens of some rows are not computed for each of them.
 
     `held` tokens are in the trunk, `common` ones (at least as many) are the same in all rows.
     Extending the trunk is a step of its own, and all of it more copying: each pays only where it
@@ -159,7 +159,7 @@ def begin_at(held: int, common: int, rows: int, least: int) -> int:
 
 
 def spread(source: DynamicCache, tokens: int, rows: int, empty: DynamicCache) -> DynamicCache:
-    """The first tokens of a cache of one row, for so many rows, in the empty cache."""
+    """Put the first tokens of a cache of one row into the empty cache, for so many rows."""
     for index, layer in enumerate(source.layers):
         parts = (getattr(layer, name)[:, :, :tokens] for name in ("keys", "values"))
         empty.update(*(part.expand(rows, -1, -1, -1) for part in parts), index)
@@ -179,7 +179,7 @@ def close_gaps(cache: DynamicCache, prefix: int, gaps: torch.Tensor) -> None:
 
 
 def last_row(ids: tuple[int, ...], cache: DynamicCache, empty: DynamicCache) -> Trunk:
-    """The last row of a cache, without its padding and without the memory of the other rows."""
+    """Copy the last row of a cache, without padding and without the memory of other rows."""
     for index, layer in enumerate(cache.layers):
         parts = (getattr(layer, name)[-1:, :, -len(ids) :] for name in ("keys", "values"))
         empty.update(*(part.clone() for part in parts), index)

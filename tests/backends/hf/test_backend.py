@@ -1,4 +1,4 @@
-"""The engine hf on a tiny random model: what it answers, and what it refuses."""
+"""The backend hf on a tiny random model: what it answers, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user of the engine hf may get wrong, as a whole run says it; nothing is generated."""
+"""What a user of the backend hf may get wrong, as a whole run says it; nothing is generated."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_an_adapter_without_effect_is_refused_before_anything_is_answered(
 
     assert answered == []
     lines = str(caught.value).splitlines()
-    assert lines[0] == f"{faint}: has no effect on the engine 'hf': it answers as its base does"
+    assert lines[0] == f"{faint}: has no effect in backend 'hf': it answers as its base does"
     assert re.fullmatch(f"  found: {SAID}", lines[1])
     assert re.fullmatch(r"  expected: at least [\d.e-]+ per token, 10 times the base .*", lines[2])
 

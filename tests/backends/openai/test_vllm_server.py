@@ -1,4 +1,4 @@
-"""The engine `openai` on a real server of vLLM, with adapters that were added at run time."""
+"""The backend `openai` on a real server of vLLM, with adapters that were added at run time."""
 
 from __future__ import annotations
 

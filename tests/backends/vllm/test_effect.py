@@ -84,7 +84,7 @@ def test_an_adapter_that_vllm_drops_without_a_word_is_found_on_the_engine(
 
     (problem,) = caught.value.problems
     assert problem.path == f"{tmp_path}/dropped"
-    assert problem.message == ("has no effect on the engine 'vllm': it answers as its base does")
+    assert problem.message == ("has no effect in backend 'vllm': it answers as its base does")
     assert problem.found.startswith(
         "mean |Δ log-probability| 0 per token against the base, the base against itself 0 ("
     )

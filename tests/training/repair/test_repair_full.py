@@ -71,7 +71,7 @@ def outcomes(place: Workplace, backend: str, adapter: str) -> dict[str, Any]:
 
 
 def test_the_adapter_gets_the_same_verdicts_on_transformers_and_on_vllm(failing: Workplace) -> None:
-    pytest.importorskip("vllm", reason="the engine vllm is not installed")
+    pytest.importorskip("vllm", reason="the backend vllm is not installed")
     assert failing.run("fix").code == 0
     adapter = str(failing.folder / ".harness" / "adapters" / "current")
 

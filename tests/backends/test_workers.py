@@ -23,7 +23,7 @@ VARIANT = Variant("base", "m")
 PARENT = """
 import sys
 from pathlib import Path
-from tests.backends.test_children import BackendProcess, BackendOptions, requests
+from tests.backends.test_workers import BackendProcess, BackendOptions, requests
 
 child = BackendProcess("brittle", BackendOptions(cache_dir=Path(sys.argv[1])), "brittle m")
 for request, completion in child.generate(requests("who", "sleep")):
