@@ -12,6 +12,7 @@ from harness.backends import Models, check_name, models_of, recorded_variants
 from harness.common import BASE, NAME, InputError, Problem, Variant, VariantRole, nearest
 from harness.config import Settings, where_to_set
 from harness.evaluation.baseline import StoredVariant, earlier_baseline
+from harness.store import RunNotFoundError
 
 NONE = "none"
 
@@ -193,13 +194,11 @@ def _check_names(variants: Sequence[Variant]) -> None:
 
 
 def _earlier(settings: Settings, wanted: str, names: Sequence[str]) -> StoredVariant:
-    """A file or an earlier run; what is neither was most likely meant to be a variant."""
+    """Find a file or an earlier run; what is neither was most likely meant to be a variant."""
     try:
         return earlier_baseline(settings, wanted)
-    except InputError as error:
-        is_place = wanted.endswith(".json") or settings.path(wanted.partition(":")[0]).exists()
-        unknown = error.problems[0].message.startswith(("no run is called", "there is no store"))
-        if is_place or not unknown:
+    except RunNotFoundError as error:
+        if wanted.endswith(".json") or settings.path(wanted.partition(":")[0]).exists():
             raise
         raise InputError(
             Problem(

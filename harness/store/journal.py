@@ -28,12 +28,12 @@ def write_entry(store: Store, key: str, value: JsonValue) -> None:
 
 
 def read_entry(store: Store, key: str) -> JsonValue:
-    """The entry with this key, or None."""
+    """Return the entry with this key, or None."""
     return read_entries(store, key).get(key)
 
 
 def read_entries(store: Store, beginning: str) -> dict[str, JsonValue]:
-    """The entries whose key begins so, in the order of writing.
+    """Return the entries whose key begins so, in the order of writing.
 
     Raises MachineryError for an entry that is not as it was written.
     """

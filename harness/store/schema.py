@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from harness.common import HarnessError, InputError, MachineryError, Problem
+from harness.common import InputError, MachineryError, Problem
 
 APPLICATION_ID = 0x48524E53  # "HRNS": so that another program's SQLite file is refused
 
@@ -85,7 +85,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def version_of(connection: sqlite3.Connection, path: Path) -> int:
-    """The version of a store; raises InputError for a file that is not ours or is newer."""
+    """Read the version of a store; raises InputError for a file that is not ours or is newer."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     owner = int(connection.execute("PRAGMA application_id").fetchone()[0])
     foreign = owner != APPLICATION_ID and (
@@ -117,74 +117,67 @@ REPAIR = "run `harness cache verify --repair`: it keeps everything that can stil
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Errors of SQLite and of the file system below it, raised as problems of the store."""
+    """Raise errors of SQLite and of the file system below it as problems of the store."""
     try:
         yield
     except sqlite3.Error as error:
-        raise _problem(path, error) from error
+        name = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
+        if name == "SQLITE_CORRUPT":
+            raise damaged(path, str(error)) from error
+        if name in _UNUSABLE:
+            raise InputError(_at(path, error, *_UNUSABLE[name])) from error
+        raise MachineryError(_at(path, error, *_BROKEN.get(name, _UNKNOWN))) from error
     except PermissionError as error:
-        raise _unwritable(path, error) from error
+        raise InputError(_at(path, error, *_UNWRITABLE)) from error
     except OSError as error:
-        raise InputError(_at(path, "the store cannot be opened", error)) from error
+        raise InputError(_at(path, error, "the store cannot be opened")) from error
+
+
+_UNWRITABLE = (
+    "the store cannot be written",
+    "give yourself write permission to the file and its folder, or name another file",
+)
+_UNUSABLE = {  # by SQLite's name of the error: what is wrong, and a hint
+    "SQLITE_NOTADB": (
+        "this file is not a store, or its beginning is lost",
+        "move the file away: the next run begins a new store; answers under reports/ remain",
+    ),
+    "SQLITE_READONLY": _UNWRITABLE,
+    "SQLITE_PERM": _UNWRITABLE,
+    "SQLITE_CANTOPEN": _UNWRITABLE,
+}
+_BROKEN = {
+    "SQLITE_FULL": (
+        "no space left for the store",
+        "free some space and run the same command again: finished answers are kept",
+    ),
+    "SQLITE_BUSY": (
+        "another process holds the store",
+        "wait for the other process, or end it: finished answers are kept",
+    ),
+    "SQLITE_IOERR": (
+        "the disk refused to read or write the store",
+        "check free space, quota and disk, and run again: finished answers are kept",
+    ),
+}
+_BROKEN["SQLITE_LOCKED"] = _BROKEN["SQLITE_BUSY"]
+_UNKNOWN = ("the store could not be read or written", "")
 
 
 def damaged(path: Path, found: str) -> MachineryError:
-    """Something in the file is not as it was written."""
+    """Say that something in the file is not as it was written."""
     return MachineryError(Problem("the store is damaged", path=str(path), found=found, hint=REPAIR))
 
 
-def _problem(path: Path, error: sqlite3.Error) -> HarnessError:
-    name = getattr(error, "sqlite_errorname", "")
-    kind = "_".join(name.split("_")[:2])
-    if kind == "SQLITE_CORRUPT":
-        return damaged(path, str(error))
-    if kind == "SQLITE_NOTADB":
-        return _not_a_store(path, error)
-    if kind in ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN"):
-        return _unwritable(path, error)
-    if kind == "SQLITE_FULL":
-        return _full(path, error)
-    if kind in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-        return _busy(path, error)
-    if kind == "SQLITE_IOERR":
-        return _refused(path, error)
-    return MachineryError(_at(path, "the store could not be read or written", error))
-
-
-def _at(path: Path, message: str, error: Exception, hint: str = "") -> Problem:
+def _at(path: Path, error: Exception, message: str, hint: str = "") -> Problem:
     return Problem(message, path=str(path), found=str(error), hint=hint)
-
-
-def _not_a_store(path: Path, error: Exception) -> InputError:
-    hint = "move the file away: the next run begins a new store; answers under reports/ remain"
-    return InputError(_at(path, "this file is not a store, or its beginning is lost", error, hint))
-
-
-def _unwritable(path: Path, error: Exception) -> InputError:
-    hint = "give yourself write permission to the file and its folder, or name another file"
-    return InputError(_at(path, "the store cannot be written", error, hint))
-
-
-def _full(path: Path, error: Exception) -> MachineryError:
-    hint = "free some space and run the same command again: finished answers are kept"
-    return MachineryError(_at(path, "no space left for the store", error, hint))
-
-
-def _refused(path: Path, error: Exception) -> MachineryError:
-    hint = "check free space, quota and disk, and run again: finished answers are kept"
-    return MachineryError(_at(path, "the disk refused to read or write the store", error, hint))
-
-
-def _busy(path: Path, error: Exception) -> MachineryError:
-    hint = "wait for the other process, or end it: finished answers are kept"
-    return MachineryError(_at(path, "another process holds the store", error, hint))
 
 
 T = TypeVar("T")
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
-    """The items in tuples of `size`; the last one may be shorter."""
+    """Yield the items in tuples of `size`; the last one may be shorter."""
     rest = iter(items)
     while chunk := tuple(islice(rest, size)):
         yield chunk

@@ -96,11 +96,11 @@ class Store:
             self._connection.close()
 
     def completion(self, key: str) -> Completion | None:
-        """The answer with this key, or None."""
+        """Return the answer with this key, or None."""
         return self.completions([key]).get(key)
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
-        """The answers that are there, by key.
+        """Return the answers that are there, by key.
 
         A row that is not as it was written counts as missing, and in `damaged_rows`.
         """
@@ -127,13 +127,17 @@ class Store:
                 if entry.key not in kept:
                     new.setdefault(entry.key, entry)
             created = datetime.now(UTC).isoformat(timespec="seconds")
-            rows = (_completion_row(entry, created) for entry in new.values())
+            rows = []
+            for key, entry in new.items():
+                body = canonical_json(flat_dict(entry.completion))
+                origin = canonical_json(dict(entry.meta))
+                rows.append((key, body, origin, created, checksum_of(key, body)))
             connection.executemany(_PUT, rows)
         kept.update((key, entry.completion) for key, entry in new.items())
         return [kept[entry.key] for entry in entries]
 
     def recall(self, key: str) -> JsonValue:
-        """What `remember` kept under this key, or None; of no weight, unlike an answer."""
+        """Return what `remember` kept under this key, or None; of no weight, unlike an answer."""
         with translated(self.path):
             row = self._connection.execute(
                 "SELECT body FROM memos WHERE key = ?", (key,)
@@ -175,12 +179,17 @@ class Store:
 
     def put_results(self, run_id: str, rows: Sequence[ResultRow]) -> None:
         """Keep results in one commit; one at the same position of the run is replaced."""
-        sequence = self._sequence(run_id)
+        sequence, written = self._sequence(run_id), []
+        for row in rows:
+            body, result = _ROW.encode(result_to_json(row.result)), row.result
+            place = (sequence, row.position, result.cached, result.seconds)
+            checksum = checksum_of(row.position, body)
+            written.append((*place, json.dumps(row.keys), body, checksum))
         with self.transaction() as connection:
-            connection.executemany(_PUT_RESULT, (_result_row(sequence, row) for row in rows))
+            connection.executemany(_PUT_RESULT, written)
 
     def results(self, run_id: str) -> Iterator[Result]:
-        """The results of a run in their order, read in pages: memory does not grow with them."""
+        """Yield the results of a run in their order, in pages: memory does not grow with them."""
         sequence, last = self._sequence(run_id), -1
         while True:
             with translated(self.path):
@@ -194,7 +203,7 @@ class Store:
                 last = position
 
     def size_of(self, run_id: str) -> int:
-        """Characters of all results of a run, as they are stored."""
+        """Count the characters of all results of a run, as they are stored."""
         sequence = self._sequence(run_id)
         with translated(self.path):
             found = self._connection.execute(
@@ -203,11 +212,11 @@ class Store:
         return int(found[0] or 0)
 
     def run(self, run_id: str) -> RunInfo:
-        """The record of a run; raises InputError for an id that is not in the store."""
+        """Read the record of a run; raises InputError for an id that is not in the store."""
         return self._one("id = ?", (run_id,)) or self._unknown(run_id)
 
     def runs(self) -> list[RunInfo]:
-        """The records of all runs, newest first (by the order of starting, not by the clock)."""
+        """Read the records of all runs, newest first (by the order of starting, not the clock)."""
         with translated(self.path):
             rows = self._connection.execute(
                 "SELECT id, body, checksum FROM runs ORDER BY seq DESC"
@@ -215,11 +224,11 @@ class Store:
         return [self._record(*row) for row in rows]
 
     def latest(self) -> RunInfo | None:
-        """The record of the run that was started last, or None."""
+        """Read the record of the run that was started last, or return None."""
         return self._one("seq = (SELECT max(seq) FROM runs)", ())
 
     def _read(self, keys: Iterable[str]) -> tuple[dict[str, Completion], list[str]]:
-        """The whole answers, and the keys of the damaged ones."""
+        """Read the whole answers, and the keys of the damaged ones."""
         found: dict[str, Completion] = {}
         changed: list[str] = []
         with translated(self.path):
@@ -274,7 +283,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One view of the file for several queries."""
+        """Give one view of the file for several queries."""
         with translated(self.path):
             self._connection.execute("BEGIN")
             try:
@@ -284,7 +293,10 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One commit. The lock is taken at once, so that no reader has to become a writer."""
+        """Commit what is done inside, or nothing of it.
+
+        The lock is taken at once, so that no reader has to become a writer.
+        """
         with translated(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -315,32 +327,8 @@ ORDER BY position LIMIT {ROWS_PER_PAGE}
 
 
 def checksum_of(key: str | int, body: str) -> str:
-    """64 bits over a row's key and body: tells a row that the disk has changed."""
+    """Return 64 bits over a row's key and body: they tell a row that the disk has changed."""
     return hashlib.blake2b(f"{key}\n{body}".encode(), digest_size=8).hexdigest()
-
-
-def _completion_row(entry: Entry, created: str) -> tuple[str, str, str, str, str]:
-    body = canonical_json(flat_dict(entry.completion))
-    return (
-        entry.key,
-        body,
-        canonical_json(dict(entry.meta)),
-        created,
-        checksum_of(entry.key, body),
-    )
-
-
-def _result_row(sequence: int, row: ResultRow) -> tuple[int, int, bool, float, str, str, str]:
-    body = _ROW.encode(result_to_json(row.result))
-    return (
-        sequence,
-        row.position,
-        row.result.cached,
-        row.result.seconds,
-        json.dumps(row.keys),
-        body,
-        checksum_of(row.position, body),
-    )
 
 
 def _run_row(info: RunInfo) -> tuple[str, str, str]:
@@ -349,18 +337,13 @@ def _run_row(info: RunInfo) -> tuple[str, str, str]:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    migrate_first = connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal"
+    """Bring the file to this version, and to the write-ahead log."""
+    is_other = connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal"
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     migrate(connection, path)
-    if migrate_first:
-        _write_ahead(connection)
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log; SQLite does not wait for others here, so we do."""
     deadline = time.monotonic() + BUSY_SECONDS
-    while True:
+    while is_other:  # SQLite does not wait for others here, so we do
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
@@ -398,10 +381,14 @@ ALIKE = 0.9  # ids share their date with each other: less than this is another r
 SHOWN = 5  # ids in a message
 
 
+class RunNotFoundError(InputError):
+    """No run is called so, or there is no store yet."""
+
+
 def existing_store(path: Path) -> Store:
-    """The store at this path; raises InputError where there is none, and makes none."""
+    """Open the store at this path; raises RunNotFoundError where there is none, and makes none."""
     if not path.exists():
-        raise InputError(
+        raise RunNotFoundError(
             Problem(
                 "there is no store here: nothing was run yet",
                 path=str(path),
@@ -412,7 +399,7 @@ def existing_store(path: Path) -> Store:
 
 
 def count_results(store: Store, run_id: str) -> int:
-    """How many results the store holds of a run."""
+    """Count the results that the store holds of a run."""
     with store.reading() as connection:
         query = "SELECT count(*) FROM results WHERE run = (SELECT seq FROM runs WHERE id = ?)"
         return int(connection.execute(query, (run_id,)).fetchone()[0])
@@ -425,7 +412,8 @@ def find_run(
 
     `latest` is the newest run that finished: one that broke or was stopped holds a part of its
     results, or none. It also passes over the runs for which `passes_over` is true. Where only such
-    runs are there, it is the newest of all. Raises InputError for none and for several.
+    runs are there, it is the newest of all. Raises RunNotFoundError for none, and InputError for
+    several.
     """
     runs = store.runs()
     if text == LATEST and runs:
@@ -436,22 +424,21 @@ def find_run(
     ]
     if len(found) == 1:
         return found[0]
-    ids = [run.id for run in runs]
-    raise InputError(_several(text, [run.id for run in found]) if found else _none(text, ids))
-
-
-def _none(text: str, ids: list[str]) -> Problem:
-    return Problem(
-        f"no run is called {text!r}",
-        found="no run at all" if not ids else "",
-        did_you_mean=next(iter(get_close_matches(text, ids, n=1, cutoff=ALIKE)), ""),
-        hint="`harness runs` lists them; `latest` is the newest that finished",
-    )
-
-
-def _several(text: str, ids: list[str]) -> Problem:
-    return Problem(
-        f"{text!r} is the beginning of {len(ids)} runs",
-        found=", ".join(ids[:SHOWN]) + (", …" if len(ids) > SHOWN else ""),
-        hint="type more of the id",
+    if found:
+        ids = [run.id for run in found]
+        raise InputError(
+            Problem(
+                f"{text!r} is the beginning of {len(ids)} runs",
+                found=", ".join(ids[:SHOWN]) + (", …" if len(ids) > SHOWN else ""),
+                hint="type more of the id",
+            )
+        )
+    close = get_close_matches(text, [run.id for run in runs], n=1, cutoff=ALIKE)
+    raise RunNotFoundError(
+        Problem(
+            f"no run is called {text!r}",
+            found="" if runs else "no run at all",
+            did_you_mean=next(iter(close), ""),
+            hint="`harness runs` lists them; `latest` is the newest that finished",
+        )
     )

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -78,24 +78,21 @@ class _Table:
 
     @property
     def query(self) -> str:
-        """Rows behind an id: the id, what the checksum covers, the checksum, all columns."""
+        """Select rows behind an id: the id, what the checksum covers, the checksum, all columns."""
         head = (self.identity, self.key, "body", "checksum", *self.columns)
         rest = f"FROM {self.name} WHERE {self.identity} > ? ORDER BY {self.identity}"
         return f"SELECT {', '.join(head)} {rest}"
 
     @property
     def insert(self) -> str:
-        """Adds a row, unless its key is taken, or its run is not there."""
+        """Add a row, unless its key is taken, or its run is not there."""
         known = "run IN (SELECT seq FROM runs)" if self.name == "results" else "true"
         columns = ", ".join(self.columns)
+        values = ", ".join(f"? AS {column}" for column in self.columns)
         return (
             f"INSERT OR IGNORE INTO {self.name} ({columns}) "
-            f"SELECT {columns} FROM (SELECT {self._named}) WHERE {known}"
+            f"SELECT {columns} FROM (SELECT {values}) WHERE {known}"
         )
-
-    @property
-    def _named(self) -> str:
-        return ", ".join(f"? AS {column}" for column in self.columns)
 
 
 _TABLES = (
@@ -115,7 +112,7 @@ _NAMES = tuple(table.name for table in _TABLES)
 
 
 def stats(store: Store) -> Stats:
-    """What the store holds, and whose answers they are, the largest share first."""
+    """Say what the store holds, and whose answers they are, the largest share first."""
     with store.reading() as connection:
         counts = [
             int(connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0])
@@ -168,7 +165,11 @@ def prune(store: Store, keep_runs: int, *, dry_run: bool = False) -> Pruned:
 def verify(path: Path) -> Verification:
     """Read every page and every row; raises InputError where there is no store."""
     with translated(path), closing(_open(path)) as connection:
-        faults = _page_faults(connection)
+        try:  # what SQLite itself finds wrong with pages and indexes
+            found = connection.execute(f"PRAGMA integrity_check({FAULTS_SHOWN})").fetchall()
+            faults = [" ".join(text.split()) for (text,) in found if text != "ok"]
+        except sqlite3.DatabaseError as error:
+            faults = [str(error)]
         rows = 0
         for table in _TABLES:
             for row in _readable(connection, table):
@@ -186,11 +187,18 @@ def repair(path: Path) -> Repair:
     The damaged file is kept beside it. Raises MachineryError while another process has the store
     open, and InputError where nothing can be saved because the file's beginning is lost.
     """
-    fresh, aside = path.with_name(f"{path.name}.repaired"), _aside(path)
-    _remove(fresh)
+    names = (path.with_name(f"{path.name}.damaged-{number}") for number in count(1))
+    aside = next(name for name in names if not name.exists())
+    fresh = path.with_name(f"{path.name}.repaired")
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{fresh}{ending}").unlink(missing_ok=True)
     with translated(path):
         with closing(_open(path)) as connection:
-            _lock(connection)
+            # Fails unless nobody else has the file open; then nobody else can open it, as in this
+            # mode the lock is kept until the file is closed.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("COMMIT")
             kept, lost = _copy(connection, fresh)
         for ending in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
@@ -213,26 +221,12 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _lock(connection: sqlite3.Connection) -> None:
-    """Fail unless nobody else has the file open; then nobody else can open it."""
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("BEGIN EXCLUSIVE")
-    connection.execute("COMMIT")  # in this mode the lock is kept until the file is closed
-
-
-def _page_faults(connection: sqlite3.Connection) -> list[str]:
-    """What SQLite itself finds wrong with pages and indexes."""
-    try:
-        rows = connection.execute(f"PRAGMA integrity_check({FAULTS_SHOWN})").fetchall()
-    except sqlite3.DatabaseError as error:
-        return [str(error)]
-    return [" ".join(text.split()) for (text,) in rows if text != "ok"]
-
-
 def _readable(connection: sqlite3.Connection, table: _Table) -> Iterator[tuple[Any, ...] | int]:
-    """All rows that can be read, and the ids where one was, or may have been, that cannot."""
-    if not _present(connection, table):
-        return
+    """Yield all rows that can be read, and the ids where one was, or may have been, that cannot."""
+    query = "SELECT 1 FROM sqlite_master WHERE name = ?"
+    with suppress(sqlite3.DatabaseError):  # a damaged file may hold any table
+        if connection.execute(query, (table.name,)).fetchone() is None:
+            return  # not in this version of the schema
     last = 0
     while True:
         try:
@@ -248,18 +242,9 @@ def _readable(connection: sqlite3.Connection, table: _Table) -> Iterator[tuple[A
             last = beyond
 
 
-def _present(connection: sqlite3.Connection, table: _Table) -> bool:
-    """Whether this version of the schema has the table; a damaged file may hold any."""
-    query = "SELECT 1 FROM sqlite_master WHERE name = ?"
-    try:
-        return connection.execute(query, (table.name,)).fetchone() is not None
-    except sqlite3.DatabaseError:
-        return True
-
-
 def _beyond(connection: sqlite3.Connection, table: _Table, last: int) -> int | None:
-    """An id behind which rows can be read again, or None."""
-    for step in _steps():
+    """Find an id behind which rows can be read again; None where there is none."""
+    for step in chain(range(1, STEPS), (STEPS * 2**power for power in count())):
         if last + step > LAST_ID:
             return None
         try:
@@ -270,58 +255,31 @@ def _beyond(connection: sqlite3.Connection, table: _Table, last: int) -> int | N
     return None
 
 
-def _steps() -> Iterator[int]:
-    yield from range(1, STEPS)
-    yield from (STEPS * 2**power for power in count())
-
-
 def _whole(row: tuple[Any, ...]) -> bool:
-    """Whether a row is as it was written."""
+    """Return whether a row is as it was written."""
     _, key, body, checksum = row[:4]
     return isinstance(body, str) and checksum_of(key, body) == checksum
 
 
 def _copy(connection: sqlite3.Connection, fresh: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows kept and lost by table. A result whose run is lost is lost as well."""
+    """Copy whole rows; return those kept and lost by table. A result whose run is lost is lost."""
     kept, lost = dict.fromkeys(_NAMES, 0), dict.fromkeys(_NAMES, 0)
     with Store(fresh) as store:
         for table in _TABLES:
+            places = 0  # where rows were looked for
             for some in chunks(_readable(connection, table), ROWS_PER_COMMIT):
-                good = [row for row in some if not isinstance(row, int) and _whole(row)]
-                kept[table.name] += _insert(store, table, [row[4:] for row in good])
-                lost[table.name] += len(some)
-            lost[table.name] = _count(connection, table, lost[table.name]) - kept[table.name]
+                places += len(some)
+                good = [row[4:] for row in some if not isinstance(row, int) and _whole(row)]
+                with store.transaction() as new:
+                    before = new.total_changes
+                    new.executemany(table.insert, good)
+                    kept[table.name] += new.total_changes - before
+            # SQLite counts in an index, which may be whole where rows are not.
+            with suppress(sqlite3.DatabaseError):
+                found = connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()
+                places = max(int(found[0]), 0)
+            lost[table.name] = places - kept[table.name]
     return kept, lost
-
-
-def _count(connection: sqlite3.Connection, table: _Table, places: int) -> int:
-    """How many rows there were: SQLite counts in an index, which may be whole where rows are not.
-
-    `places`, where rows were looked for, is the answer when the index is damaged as well.
-    """
-    try:
-        found = connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()
-    except sqlite3.DatabaseError:
-        return places
-    return max(int(found[0]), 0)
-
-
-def _insert(store: Store, table: _Table, rows: list[tuple[Any, ...]]) -> int:
-    with store.transaction() as connection:
-        before = connection.total_changes
-        connection.executemany(table.insert, rows)
-        return connection.total_changes - before
-
-
-def _aside(path: Path) -> Path:
-    """A name for the damaged file that is not taken."""
-    names = (path.with_name(f"{path.name}.damaged-{number}") for number in count(1))
-    return next(name for name in names if not name.exists())
-
-
-def _remove(path: Path) -> None:
-    for ending in ("", "-wal", "-shm"):
-        Path(f"{path}{ending}").unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:
