@@ -89,7 +89,7 @@ def rescore_command(arguments: argparse.Namespace) -> int:
 
 def _row(info: RunInfo, verdict: Verdict | None, results: int) -> tuple[str, ...]:
     from harness.common import duration, plural
-    from harness.reports.words import label
+    from harness.reports import label
 
     answers = f"{info.generated} new, {info.cached} stored"
     return (

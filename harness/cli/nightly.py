@@ -46,7 +46,7 @@ def _lines(report: NightReport) -> list[str]:
     from harness.common import plural
     from harness.nightly.alerts import headline
     from harness.nightly.ranking import lines_of
-    from harness.reports.words import because, label
+    from harness.reports import because, label
 
     lines = [headline(report.night, report.alerts) + (", resumed" if report.resumed else "")]
     lines += [f"! failed: {failure}" for failure in report.night.failures]

@@ -17,8 +17,7 @@ from harness.common import InputError, Problem, Variant, VariantRole, nearest
 from harness.config import Settings
 from harness.evaluation.keys import environment_of
 from harness.gate import Ledger, collect, environment_change, flaws, load_baseline, not_here
-from harness.reports import load_run
-from harness.reports.files import LATEST
+from harness.reports import LATEST, load_run
 from harness.results import Result, RunInfo, Signature, VariantInfo
 from harness.store import existing_store, find_run
 

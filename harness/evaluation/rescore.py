@@ -15,8 +15,7 @@ from harness.evaluation.reasoning import tags_of
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
 from harness.evaluation.trial import Trial, messages_of
 from harness.evaluation.verdict import exit_code, judge_run, recalled_baseline
-from harness.reports import build_scorecard
-from harness.reports.words import label
+from harness.reports import build_scorecard, label
 from harness.results import Outcome, Result, RunInfo, Verdict
 from harness.scorers import DEFAULT_TAGS, Tag
 from harness.store import Store, existing_store, find_run

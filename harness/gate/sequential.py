@@ -43,10 +43,6 @@ class SequentialTest:
         """The anytime-valid p value, min(1, 1 / highest e-value)."""
         return math.exp(-max(0.0, self.highest_log_e))
 
-    def stops(self, alpha: float, family: int = 1) -> bool:
-        """Return whether a regression is shown, after Holm's first step over `family` suites."""
-        return self.p * family <= alpha
-
 
 def log_e_value(worse: int, better: int) -> float:
     """Return the logarithm of the e-value against "losses are at most as likely as gains".

@@ -13,8 +13,7 @@ from harness.evaluation import exit_code
 from harness.nightly.config import Alerts, Webhook
 from harness.nightly.ranking import matrices_to_markdown
 from harness.nightly.values import Finding, Night, night_to_json
-from harness.reports.markdown import escaped
-from harness.reports.words import because, label
+from harness.reports import because, escaped, label
 from harness.results import Verdict
 
 MOST_CASES = 5

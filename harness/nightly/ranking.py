@@ -9,7 +9,7 @@ from functools import cached_property
 from harness.common import joined, plural, points, points_span, probability
 from harness.gate import PairwiseComparison
 from harness.nightly.values import Night
-from harness.reports.markdown import escaped
+from harness.reports import escaped
 
 MOST = 3  # variants whose lead a sentence spells out; the matrix has all
 

@@ -11,8 +11,7 @@ from markupsafe import Markup
 from harness.common import moment, percent, whole_file
 from harness.nightly.ranking import LEGEND, SPOKEN, matrices_of
 from harness.nightly.values import Finding, Night, NightRate, Rival
-from harness.reports.html.drawing import sparkline
-from harness.reports.templates import content_policy, page_style, template
+from harness.reports import content_policy, page_style, sparkline, template
 from harness.results import Verdict
 
 WIDTH, HEIGHT = 260.0, 44.0

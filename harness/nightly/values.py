@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from harness.gate import PairwiseComparison
-from harness.reports.words import label
+from harness.reports import label
 from harness.results import Verdict
 
 

@@ -1,16 +1,22 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
 from harness.reports.document import ScorecardDocument, publish, scorecard_schema
-from harness.reports.files import ReportPaths, check_writable, write_reports
+from harness.reports.files import LATEST, ReportPaths, check_writable, write_reports
 from harness.reports.history import keep_rates, kept_verdict, past_rates, rates_key
-from harness.reports.markdown import to_markdown
+from harness.reports.html.drawing import rate_strip, sparkline
+from harness.reports.markdown import escaped, to_markdown
 from harness.reports.progress import Progress
 from harness.reports.reading import SavedRun, load_run
 from harness.reports.scorecard import Scorecard, VariantVerdict, build_scorecard
 from harness.reports.sections import Extras, ExtrasCount, Section, collect_extras
-from harness.reports.terminal import print_summary
+from harness.reports.templates import asset, content_policy, page_style, template
+from harness.reports.terminal import LINE_EVERY, Display, print_summary
+from harness.reports.words import because, label
 
 __all__ = [
+    "LATEST",
+    "LINE_EVERY",
+    "Display",
     "Extras",
     "ExtrasCount",
     "Progress",
@@ -20,17 +26,26 @@ __all__ = [
     "ScorecardDocument",
     "Section",
     "VariantVerdict",
+    "asset",
+    "because",
     "build_scorecard",
     "check_writable",
     "collect_extras",
+    "content_policy",
+    "escaped",
     "keep_rates",
     "kept_verdict",
+    "label",
     "load_run",
+    "page_style",
     "past_rates",
     "print_summary",
     "publish",
+    "rate_strip",
     "rates_key",
     "scorecard_schema",
+    "sparkline",
+    "template",
     "to_markdown",
     "write_reports",
 ]

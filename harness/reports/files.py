@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.common import InputError, MachineryError, Problem, whole_file
 from harness.reports.document import dumps, publish
-from harness.reports.html import Page
+from harness.reports.html import ScorecardPage
 from harness.reports.markdown import to_markdown
 from harness.reports.scorecard import Scorecard
 from harness.results import Result, result_to_json
@@ -87,7 +87,7 @@ def write_reports(
         markdown=home / "summary.md",
     )
     document = publish(scorecard)
-    page = Page(scorecard, document)
+    page = ScorecardPage(scorecard, document)
     try:
         home.mkdir(exist_ok=True)
         with whole_file(paths.results) as file:

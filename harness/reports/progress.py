@@ -93,13 +93,13 @@ class _Tally:
         return "done" if self.ended else "answering"
 
     def line(self) -> str:
-        """For a pipe: "90 of 240 answers · 50 tokens/s · 60 from the store · 2 min 30 s left"."""
+        """Say "90 of 240 answers · 50 tokens/s · 60 from the store · 2 min 30 s left"."""
         stored = f"{self.reused:,} from the store" if self.reused else ""
         parts = [f"{self.done:,} of {plural(self.total, 'answer')}", self._speed(), stored]
         return " · ".join(filter(None, [*parts, self._left()]))
 
     def details(self, width: int) -> str:
-        """For a bar, in so many columns: what matters least is left out where they are few."""
+        """Say for a bar, in so many columns: what matters least is left out where they are few."""
         stored = f"{self.reused:,} from the store" if self.reused else ""
         parts = [f"{self.done:,}/{self.total:,}", self._speed(), self._left(), stored]
         parts = list(filter(None, parts))
@@ -122,7 +122,7 @@ class _Tally:
             self._first = (self.now(), self._answers, self._tokens)
 
     def _measured(self) -> tuple[float, int, int]:
-        """Seconds, answers and tokens: without loading, as soon as what came after it shows."""
+        """Return seconds, answers and tokens: without loading, as soon as what follows shows."""
         if self._first is not None:
             when, answers, tokens = self._first
             if self.now() - when >= SPAN and self._answers > answers:

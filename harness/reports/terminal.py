@@ -57,7 +57,7 @@ class _Printer:
         return Text(encodable(text, self.console.encoding), style=style)
 
     def line(self, *parts: Text, indent: int = 0) -> None:
-        """One paragraph; what does not fit a terminal's width goes on below its own first word."""
+        """Print one paragraph; what does not fit into the width goes on below its first word."""
         if self.console.soft_wrap:
             self.console.print(Text.assemble(" " * indent, *parts))
         else:
@@ -77,7 +77,7 @@ class _Printer:
         self.footer(scorecard, paths, next_command)
 
     def tables(self, scorecard: Scorecard) -> None:
-        """One table per suite below its name, all with the same columns."""
+        """Print one table per suite below its name, all with the same columns."""
         rows = [(row.suite, self.cells(row)) for row in scorecard.gate.suites]
         widths = _widths([cells for _, cells in rows], self.console.width)
         self.console.print(_table(widths, [self.heads()]))
@@ -130,7 +130,7 @@ class _Printer:
             self.line(self.text(f"look at: {joined(cases)}"), indent=2)
 
     def warnings(self, scorecard: Scorecard) -> None:
-        """Each warning once, with the candidates that it is about."""
+        """Print each warning once, with the candidates that it is about."""
         about: dict[str, list[str]] = {text: [] for text in scorecard.gate.warnings}
         for row in scorecard.gate.suites:
             for text in scorecard.warnings_of(row):
@@ -160,7 +160,7 @@ class _Printer:
             self.pair("next", next_command)
 
     def pair(self, name: str, value: str) -> None:
-        """A name and something to copy: never broken at the edge of the terminal."""
+        """Print a name and something to copy: never broken at the edge of the terminal."""
         self.console.print(
             Text.assemble(self.text(f"{name:<11}", "dim"), self.text(value, "bold")),
             soft_wrap=True,
@@ -168,7 +168,7 @@ class _Printer:
 
 
 def _widths(rows: list[tuple[Text, ...]], total: int) -> list[int]:
-    """Widths of the columns; the first gives way where the terminal is narrow."""
+    """Return the widths of the columns; the first gives way where the terminal is narrow."""
     heads = (8, 6, 11, 13, 7)
     widths = [max([head, *(row[i].cell_len for row in rows)]) for i, head in enumerate(heads)]
     spare = total - sum(widths) - _GAP * (len(widths) - 1)
@@ -223,7 +223,7 @@ class Display:
             self._drawn.stop()
 
     def line_due(self) -> bool:
-        """Whether it is time for a plain line; the next one is due later."""
+        """Return whether it is time for a plain line; the next one is due later."""
         now = self._clock()
         if now < self._next_line:
             return False
@@ -231,5 +231,5 @@ class Display:
         return True
 
     def print(self, text: str) -> None:
-        """A line of plain text, in the characters that the console's encoding has."""
+        """Print a line of plain text, in the characters that the console's encoding has."""
         self.console.print(Text(encodable(text, self.console.encoding)))

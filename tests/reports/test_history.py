@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.reports import build_scorecard, keep_rates, past_rates, publish
-from harness.reports.html.drawing import sparkline
+from harness.reports import build_scorecard, keep_rates, past_rates, publish, sparkline
 from harness.store import Store
 from tests.reports.samples import info, report
 

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import pytest
 
 from harness.reports import Scorecard, build_scorecard
-from harness.reports.html import Page as WrittenPage
+from harness.reports.html import ScorecardPage
 from harness.reports.html.cases import LIMITS, Shortener
 from harness.results import CheckResult, GateReport, Outcome, Result
 from tests.reports.conftest import LargeReport
@@ -51,7 +51,7 @@ def page(card: Scorecard, results: Callable[[], Iterable[Result]]) -> Page:
 
 def write_page(file: TextIO, card: Scorecard, results: Callable[[], Iterable[Result]]) -> None:
     """Write the page as a report does: all results are seen first."""
-    written = WrittenPage(card)
+    written = ScorecardPage(card)
     for each in results():
         written.see(each)
     written.write(file, results())

@@ -1,5 +1,5 @@
 """`scorecard.html`: one file, opens offline, asks nobody for anything."""
 
-from harness.reports.html.view import Page
+from harness.reports.html.view import ScorecardPage
 
-__all__ = ["Page"]
+__all__ = ["ScorecardPage"]

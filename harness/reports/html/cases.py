@@ -60,7 +60,7 @@ class Prompts:
         return self._firsts[-1] == number
 
     def earlier(self, number: int) -> int | None:
-        """The number of the first row with the prompt of row `number`; None if it is that row."""
+        """Return the number of the first row with this prompt; None if it is this row itself."""
         first = self._firsts[number]
         return None if first == number else first
 
@@ -85,7 +85,7 @@ class Shortener:
                 self._sums[number] += min(len(text), limit)
 
     def earlier(self, number: int) -> int | None:
-        """The number of an earlier row with the prompt of row `number`, if there is one."""
+        """Return the number of an earlier row with the prompt of row `number`, if there is one."""
         return self._prompts.earlier(number)
 
     @property
@@ -102,7 +102,7 @@ class Shortener:
         return self._longest > self.limit
 
     def cut(self, text: str) -> str:
-        """The text, or its beginning and end with a mark in between."""
+        """Return the text, or its beginning and end with a mark in between."""
         limit = self.limit
         if len(text) <= limit:
             return text
@@ -118,7 +118,7 @@ def case_row(
     earlier: int | None,
     shortener: Shortener,
 ) -> list[JsonValue]:
-    """One row, in the order of `FIELDS`; suites, variants and an earlier prompt by number."""
+    """Return a row in the order of `FIELDS`; suites, variants and earlier prompts by number."""
     prompt: JsonValue = earlier
     if earlier is None:
         prompt = [[role, shortener.cut(content)] for role, content in asked(result)]

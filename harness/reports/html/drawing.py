@@ -26,7 +26,7 @@ class DeltaScale:
 
     @classmethod
     def of(cls, scorecard: Scorecard) -> DeltaScale:
-        """The smallest of a few round reaches that holds every interval of the run."""
+        """Return the smallest of a few round reaches that holds every interval of the run."""
         ends = [
             abs(end)
             for row in scorecard.gate.suites
@@ -37,7 +37,7 @@ class DeltaScale:
         return cls(next((scale for scale in _SCALES if most <= scale), 1.0))
 
     def x(self, delta: float) -> float:
-        """The place of a difference on the strip."""
+        """Return the place of a difference on the strip."""
         return _x((max(-1.0, min(1.0, delta / self.reach)) + 1) / 2)
 
 
@@ -48,7 +48,7 @@ def rate_strip(
     bar: float | None = None,
     baseline: float | None = None,
 ) -> Markup:
-    """A rate with its interval; `bar` is the rate demanded, `baseline` that of the baseline."""
+    """Draw a rate with its interval; `bar` is what is demanded, `baseline` the baseline's rate."""
     parts = [_line("axis", _x(0), _x(1), _MIDDLE)]
     if baseline is not None:
         parts.append(_tick("was", _x(baseline), 2))
@@ -68,7 +68,7 @@ def delta_strip(
     *,
     margin: float = 0.0,
 ) -> Markup:
-    """A difference with its interval around zero; `margin` is the drop that is accepted."""
+    """Draw a difference with its interval around zero; `margin` is the drop that is accepted."""
     parts = [_line("axis", _x(0), _x(1), _MIDDLE), _tick("zero", scale.x(0), 1)]
     if margin:
         parts.append(_tick("bar", scale.x(-margin), 1))
@@ -82,7 +82,7 @@ def delta_strip(
 def sparkline(
     rates: Sequence[float | None], marks: Sequence[str] = (), width: float = WIDTH, high: float = 26
 ) -> Markup:
-    """Rates over time, the newest at the right with a dot; empty for fewer than two.
+    """Draw rates over time, the newest at the right with a dot; empty for fewer than two.
 
     The height spans what the rates span, at least ten points, so that a line that looks flat is
     flat. `marks` has a word for each place, or an empty text: "worse" and "better" draw a
@@ -111,7 +111,7 @@ def sparkline(
 
 
 def _reach(rates: Sequence[float]) -> tuple[float, float]:
-    """The lowest and the highest rate shown: at least ten points apart, within 0 to 1."""
+    """Return the lowest and the highest rate shown: at least ten points apart, within 0 to 1."""
     low, top = min(rates), max(rates)
     spare = max(0.0, 0.1 - (top - low)) / 2
     low, top = low - spare, top + spare

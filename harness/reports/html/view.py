@@ -280,7 +280,7 @@ PACKAGE = "harness.reports.html"
 SCRIPTS = ("data.js", "differences.js", "panel.js", "list.js")
 
 
-class Page:
+class ScorecardPage:
     """The page of a run: sees all results, then writes them; it never holds them all."""
 
     def __init__(self, scorecard: Scorecard, document: ScorecardDocument | None = None) -> None:

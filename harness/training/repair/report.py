@@ -14,9 +14,7 @@ from rich.text import Text
 
 from harness.common import duration, encodable, joined, percent, plural, points, whole_file
 from harness.config import Settings
-from harness.reports.html.drawing import rate_strip
-from harness.reports.markdown import escaped
-from harness.reports.templates import asset, content_policy, page_style, template
+from harness.reports import asset, content_policy, escaped, page_style, rate_strip, template
 from harness.training.repair import report as report_text
 from harness.training.repair.loop import DryRun, report_to_json
 from harness.training.repair.promotion import shown

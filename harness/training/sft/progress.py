@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from harness.common import duration, encodable, plural
-from harness.reports.terminal import LINE_EVERY, Display
+from harness.reports import LINE_EVERY, Display
 from harness.training.sft.checkpoints import History, Loss
 from harness.training.sft.job import Evaluated, Event, Saved, Started, Stepped, TrainingNote
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.reports import build_scorecard
-from harness.reports.html import Page
+from harness.reports.html import ScorecardPage
 from harness.reports.sections import SECTIONS, Figures, Section
 from harness.reports.sections.ifeval import IfevalRow, IfevalSection
 from harness.reports.sections.json_levels import JsonLevel, JsonLevelsRow, JsonLevelsSection
@@ -79,7 +79,7 @@ def test_a_page_has_the_sections_that_have_rows() -> None:
     run = info(suites=(suite("invoices", 1),))
     card = build_scorecard(run, report(), extras={"ifeval": (figures("invoices")["ifeval"],)})
     file = StringIO()
-    Page(card).write(file, ())
+    ScorecardPage(card).write(file, ())
 
     assert "Instructions followed</h2>" in file.getvalue()
     assert "JSON levels</h2>" not in file.getvalue()
