@@ -17,7 +17,7 @@ from harness.backends import (
     read_json,
 )
 from harness.common import InputError, Problem
-from harness.prompts import ChatTokenizer, load_tokenizer
+from harness.prompts import load_tokenizer
 from harness.training.sft.finishing import SERVED_RANKS, served_rank
 
 DEFAULT_SERVED_RANK = 16  # vLLM's max_lora_rank where nobody says otherwise
@@ -56,7 +56,12 @@ def lint_adapter(directory: str, model: str | None = None) -> LintReport:
         base, problem = open_model(model), None
     else:
         base, problem = _named_base(path)
-    adapter, errors = _opened(directory, base)
+    adapter: AdapterDir | None = None
+    errors: tuple[Problem, ...] = ()
+    try:
+        adapter = open_adapter(directory, base)
+    except InputError as error:
+        errors = error.problems
     warnings = [problem] if problem else []
     config = dict(adapter.config) if adapter else {}
     warnings += _files(path)
@@ -65,14 +70,7 @@ def lint_adapter(directory: str, model: str | None = None) -> LintReport:
     if base:
         warnings += _template(path, base)
     facts = tuple(_facts(adapter, base)) if adapter else ()
-    return LintReport(str(path), tuple(errors), tuple(warnings), facts)
-
-
-def _opened(directory: str, base: ModelDir | None) -> tuple[AdapterDir | None, list[Problem]]:
-    try:
-        return open_adapter(directory, base), []
-    except InputError as error:
-        return None, list(error.problems)
+    return LintReport(str(path), errors, tuple(warnings), facts)
 
 
 def _named_base(path: Path) -> tuple[ModelDir | None, Problem | None]:
@@ -152,9 +150,12 @@ def _names(path: Path, config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _template(path: Path, base: ModelDir) -> list[Problem]:
     """Say where it was trained, as its files tell, with another template than the base has."""
-    tokenizer = _tokenizer(base.path)
     own = path / "chat_template.jinja"
-    if tokenizer is None or not own.is_file():
+    if not own.is_file():
+        return []
+    try:
+        tokenizer = load_tokenizer(base.path)
+    except InputError:  # a base without a chat template has none to differ from
         return []
     if tokenizer.renders_like(own.read_text(encoding="utf-8")):
         return []
@@ -166,13 +167,6 @@ def _template(path: Path, base: ModelDir) -> list[Problem]:
             hint="serve it with this template (vllm serve --chat-template), or train it again",
         )
     ]
-
-
-def _tokenizer(path: Path) -> ChatTokenizer | None:
-    try:
-        return load_tokenizer(path)
-    except InputError:  # a base without a chat template has none to differ from
-        return None
 
 
 def _facts(adapter: AdapterDir, base: ModelDir | None) -> Iterator[str]:

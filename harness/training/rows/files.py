@@ -23,7 +23,13 @@ def data_rows(path: Path) -> tuple[Row, ...]:
     """
     name = path.as_posix()
     if not path.is_file():
-        raise InputError(_missing(path, name))
+        if path.is_dir():
+            message = "this is a folder"
+            raise InputError(Problem(message, name, expected="a file of training rows"))
+        siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = nearest(path.name, siblings)
+        beside = (path.parent / close).as_posix() if close else ""
+        raise InputError(Problem("the file does not exist", name, did_you_mean=beside))
     if path.suffix not in SUFFIXES:
         wanted = ", ".join(SUFFIXES)
         raise InputError(Problem("training rows have another ending", name, expected=wanted))
@@ -39,22 +45,18 @@ def lines_of(path: Path) -> tuple[str, ...]:
     return tuple(decoded(path.as_posix(), path.read_bytes()).split("\n"))
 
 
-def _missing(path: Path, name: str) -> Problem:
-    if path.is_dir():
-        return Problem("this is a folder", name, expected="a file of training rows")
-    siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = nearest(path.name, siblings)
-    beside = (path.parent / close).as_posix() if close else ""
-    return Problem("the file does not exist", name, did_you_mean=beside)
-
-
 # -- JSON ------------------------------------------------------------------------------------------
 
 
 def _json(path: Path, name: str) -> tuple[Row, ...]:
     """Return a list of objects; or one object a line, as many files with this ending have it."""
-    text = decoded(name, _bytes(path, name))
-    found = list(_values(text, name))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", name)) from None
+    if len(data) > MAX_BYTES:
+        raise InputError(Problem(f"the file is larger than {MAX_BYTES // 2**20} MiB", name))
+    found = list(_values(decoded(name, data), name))
     if not found:
         raise InputError(Problem("the data file has no rows", name))
     problems = [
@@ -67,16 +69,6 @@ def _json(path: Path, name: str) -> tuple[Row, ...]:
     if problems:
         raise InputError(*problems[:20])
     return tuple(Row(line, value) for line, value in found)
-
-
-def _bytes(path: Path, name: str) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(Problem(f"cannot be read: {error.strerror}", name)) from None
-    if len(data) > MAX_BYTES:
-        raise InputError(Problem(f"the file is larger than {MAX_BYTES // 2**20} MiB", name))
-    return data
 
 
 def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:

@@ -67,7 +67,7 @@ def converted(values: Values) -> Messages:
 
 
 def group_of(values: Values) -> str:
-    """Return rows with the same `group` or `conversation_id` stay on one side of a split."""
+    """Return a row's `group` or `conversation_id`: equal ones stay on one side of a split."""
     given = next((values[key] for key in GROUPS if values.get(key) is not None), "")
     return str(given)
 
@@ -81,20 +81,19 @@ def _shape_of(values: Values) -> _Shape:
         if len(there) == len(shape.keys) and any(value is not None for value in there):
             return shape
     expected = "; ".join(f"{', '.join(shape.keys)} ({shape.name})" for shape in SHAPES[:6])
+    known = dict.fromkeys(key for shape in SHAPES for key in shape.keys)
+    meant = [
+        close
+        for key in values
+        if key not in known
+        for close in difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
+    ]
     raise _wrong(
         "the row has no shape that is known",
         found=", ".join(map(str, values))[:200] or "no key",
         expected=expected,
-        did_you_mean=", ".join(_meant(values)),
+        did_you_mean=", ".join(meant),
     )
-
-
-def _meant(values: Values) -> Iterator[str]:
-    """Yield the keys of shapes that unknown keys were probably meant to be."""
-    known = dict.fromkeys(key for shape in SHAPES for key in shape.keys)
-    for key in values:
-        if key not in known:
-            yield from difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
 
 
 def _check_keys(values: Values, shape: _Shape) -> None:

@@ -29,7 +29,8 @@ def checkpoint_name(step: int, steps: int) -> str:
 def checkpoints(output: Path) -> list[Path]:
     """Return all checkpoints of a training, by step."""
     found = [path for path in output.glob("checkpoint-*") if _NAME.fullmatch(path.name)]
-    return sorted((path for path in found if _complete(path)), key=step_of)
+    whole = (path for path in found if (path / WEIGHTS).is_file() and (path / CONFIG).is_file())
+    return sorted(whole, key=step_of)
 
 
 def step_of(path: Path) -> int:
@@ -92,7 +93,11 @@ def rotate(output: Path, keep: int, best: int | None) -> None:
     found = checkpoints(output)
     for path in found[:-keep]:
         if step_of(path) != best:
-            _remove(path)
+            # Under another name first: half a checkpoint must not look like a whole one.
+            gone = path.with_name(f".{path.name}.gone")
+            shutil.rmtree(gone, ignore_errors=True)
+            path.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
     strip(path for path in found[:-1] if path.is_dir())
 
 
@@ -101,18 +106,6 @@ def strip(paths: Iterable[Path]) -> None:
     for path in paths:
         for name in RESUME:
             (path / name).unlink(missing_ok=True)
-
-
-def _remove(path: Path) -> None:
-    """Under another name first: half a checkpoint must not look like a whole one."""
-    gone = path.with_name(f".{path.name}.gone")
-    shutil.rmtree(gone, ignore_errors=True)
-    path.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
-
-
-def _complete(path: Path) -> bool:
-    return (path / WEIGHTS).is_file() and (path / CONFIG).is_file()
 
 
 Loss = tuple[int, float]  # after this step

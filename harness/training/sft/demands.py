@@ -32,7 +32,9 @@ def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
     wanted = config.template
     if wanted is None or wanted == "model":
         return
-    own = _families(template_families(_source(tokenizer)))
+    template = tokenizer.tokenizer.chat_template
+    source = template.get("default") if isinstance(template, dict) else template
+    own = _families(template_families(str(source)))
     hint = "leave `template` out: rows are plain messages, and the model's own template is put on"
     file = Path(wanted).expanduser()
     if not file.is_file():
@@ -109,7 +111,12 @@ def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:
             found=base.quantisation,
             hint="name the model that it was made from; with little memory, say qlora: true",
         )
-    linear = sorted(_linear(base))
+    names = set()  # of matrices inside the layers
+    for name, tensor in base.tensors.items():
+        module, _, kind = name.rpartition(".")
+        if kind == "weight" and len(tensor.shape) == 2:
+            names.add(module.rpartition(".")[2])
+    linear = sorted(names - set(_OUTSIDE))
     for target in config.lora.targets:
         if target not in linear:
             yield Problem(
@@ -118,16 +125,6 @@ def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:
                 expected=", ".join(linear),
                 did_you_mean=nearest(target, linear),
             )
-
-
-def _linear(base: ModelDir) -> set[str]:
-    """Return ends of the names of matrices inside the layers."""
-    names = set()
-    for name, tensor in base.tensors.items():
-        module, _, kind = name.rpartition(".")
-        if kind == "weight" and len(tensor.shape) == 2:
-            names.add(module.rpartition(".")[2])
-    return names - set(_OUTSIDE)
 
 
 def _placement_problems(config: TrainConfig) -> Iterator[Problem]:
@@ -141,11 +138,6 @@ def _placement_problems(config: TrainConfig) -> Iterator[Problem]:
             key = problem.message.partition(" ")[0]
             usual = {"device": "device: auto or device: cpu", "dtype": "dtype: auto"}
             yield replace(problem, hint=f"say {usual[key]}")
-
-
-def _source(tokenizer: ChatTokenizer) -> str:
-    template = tokenizer.tokenizer.chat_template
-    return str(template.get("default") if isinstance(template, dict) else template)
 
 
 def _families(names: Sequence[str]) -> str:

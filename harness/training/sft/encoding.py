@@ -63,7 +63,15 @@ def prove(samples: Sequence[Sample], rows: Sequence[TrainingRow], tokenizer: Cha
         row = rows[sample.row]
         for start, turn in zip(sample.starts, sample.turns, strict=True):
             if tokenizer.token_ids(row.messages[:turn]) != sample.ids[:start]:
-                raise InputError(_not_inference(row, turn))
+                raise InputError(
+                    Problem(
+                        "the prompt in training is not the prompt at inference",
+                        row.source,
+                        found=f"other token ids before message {turn + 1}",
+                        hint="train with the chat template and the tokenizer that the model is "
+                        "served with",
+                    )
+                )
             proven += 1
     return proven
 
@@ -96,7 +104,14 @@ class _Row:
     def _answers(self) -> Iterator[tuple[int, tuple[int, ...], tuple[int, ...]]]:
         messages = self.row.messages
         if not messages or messages[-1].role != "assistant":
-            raise InputError(_no_answer(self.row))
+            raise InputError(
+                Problem(
+                    "the last message is not the assistant's",
+                    self.row.source,
+                    found=", ".join(message.role for message in messages) or "no message",
+                    hint="end every training row with the answer to be learnt",
+                )
+            )
         for turn, message in enumerate(messages):
             if message.role == "assistant":
                 prompt = self.tokenizer.token_ids(messages[:turn])
@@ -106,59 +121,41 @@ class _Row:
         before = self.tokenizer.text(messages[:turn])
         after = self.tokenizer.text(messages[: turn + 1], add_generation_prompt=False)
         if not after.startswith(before):
-            raise InputError(_rewritten(self.row, before))
+            raise InputError(
+                Problem(
+                    "the chat template renders the prompt in another way once it is answered, so "
+                    "the model would be trained on a prompt that it never sees",
+                    self.row.source,
+                    found=f"at inference the prompt ends in {before[-40:]!r}",
+                    hint="write the answer as the model gives it, reasoning included; or train "
+                    "another model",
+                )
+            )
         ids = self.tokenizer.tokenizer.encode(after[len(before) :], add_special_tokens=False)
         ended = [at for at, token in enumerate(ids) if token in self.ends]
-        if len(ended) != 1:
-            raise InputError(_end_problem(self.row, turn, len(ended)))
+        if not ended:
+            raise InputError(
+                Problem(
+                    "the chat template ends the answer with no token that ends generation: the "
+                    "model would never learn to stop",
+                    self.row.source,
+                    hint="set eos_token_id in the model's generation_config.json to the end of a "
+                    "turn",
+                )
+            )
+        if len(ended) > 1:
+            raise InputError(
+                Problem(
+                    "an answer holds the text of a token that ends it",
+                    self.row.source,
+                    found=f"{len(ended)} such tokens in message {turn + 1}",
+                    expected="one, which the chat template sets",
+                    hint="remove the model's special tokens from the text of the row",
+                )
+            )
         return tuple(ids[: ended[0] + 1])
 
 
 def _first(problems: list[Problem]) -> list[Problem]:
     more = len(problems) - MOST_SHOWN
     return [*problems[:MOST_SHOWN], *([Problem(f"and {more} more problems")] if more > 0 else [])]
-
-
-def _no_answer(row: TrainingRow) -> Problem:
-    return Problem(
-        "the last message is not the assistant's",
-        row.source,
-        found=", ".join(message.role for message in row.messages) or "no message",
-        hint="end every training row with the answer to be learnt",
-    )
-
-
-def _rewritten(row: TrainingRow, before: str) -> Problem:
-    return Problem(
-        "the chat template renders the prompt in another way once it is answered, so the model "
-        "would be trained on a prompt that it never sees",
-        row.source,
-        found=f"at inference the prompt ends in {before[-40:]!r}",
-        hint="write the answer as the model gives it, reasoning included; or train another model",
-    )
-
-
-def _end_problem(row: TrainingRow, turn: int, found: int) -> Problem:
-    if not found:
-        return Problem(
-            "the chat template ends the answer with no token that ends generation: the model "
-            "would never learn to stop",
-            row.source,
-            hint="set eos_token_id in the model's generation_config.json to the end of a turn",
-        )
-    return Problem(
-        "an answer holds the text of a token that ends it",
-        row.source,
-        found=f"{found} such tokens in message {turn + 1}",
-        expected="one, which the chat template sets",
-        hint="remove the model's special tokens from the text of the row",
-    )
-
-
-def _not_inference(row: TrainingRow, turn: int) -> Problem:
-    return Problem(
-        "the prompt in training is not the prompt at inference",
-        row.source,
-        found=f"other token ids before message {turn + 1}",
-        hint="train with the chat template and the tokenizer that the model is served with",
-    )

@@ -24,7 +24,6 @@ from harness.training.sft.checkpoints import (
     step_of,
     strip,
 )
-from harness.training.sft.config import TrainConfig
 from harness.training.sft.job import TrainedAdapter
 from harness.training.sft.manifest import NAME, SCHEMA, differences, read_manifest, versions
 from harness.training.sft.prepare import Prepared
@@ -93,7 +92,9 @@ def finish(
     if newest is None:
         raise MachineryError(Problem("the training ended without a checkpoint", str(output)))
     history = read_history(newest)
-    chosen = _chosen(prepared.config, history, newest, output)
+    wanted = history.best if prepared.config.keep == "best" else None
+    found = {step_of(path): path for path in checkpoints(output)}
+    chosen = found.get(wanted, newest) if wanted is not None else newest
     manifest = {**notes, **_manifest(prepared, history, chosen, newest), "run": dict(facts)}
     for path in checkpoints(output):
         replace_file(path / CONFIG, _with_base(path, prepared.base_name))
@@ -158,13 +159,6 @@ def _adapter(output: Path, manifest: Mapping[str, Any]) -> TrainedAdapter:
     )
     found = tuple(checkpoints(output))
     return TrainedAdapter(output, metrics["step"], metrics["steps"], history, found, manifest)
-
-
-def _chosen(config: TrainConfig, history: History, newest: Path, output: Path) -> Path:
-    """Return the checkpoint whose weights are the adapter's."""
-    wanted = history.best if config.keep == "best" else None
-    found = {step_of(path): path for path in checkpoints(output)}
-    return found.get(wanted, newest) if wanted is not None else newest
 
 
 def _with_base(checkpoint: Path, base: str) -> bytes:

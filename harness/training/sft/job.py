@@ -75,7 +75,8 @@ def write_samples(path: Path, samples: Samples) -> None:
             stream.write(json.dumps(fields) + "\n")
         for name, part in (("train", samples.train), ("held_out", samples.held_out)):
             for sample in part:
-                stream.write(json.dumps({"part": name, **_fields(sample)}) + "\n")
+                fields = {key: getattr(sample, key) for key in Sample.__slots__}
+                stream.write(json.dumps({"part": name, **fields}) + "\n")
 
 
 def read_samples(path: Path) -> Samples:
@@ -89,7 +90,9 @@ def read_samples(path: Path) -> Samples:
                 messages = tuple(Message(**message) for message in fields["messages"])
                 rows.append(TrainingRow(messages, fields["source"]))
             else:
-                parts[fields.pop("part")].append(_sample(fields))
+                ids, labels = tuple(fields["ids"]), tuple(fields["labels"])
+                starts, turns = tuple(fields["starts"]), tuple(fields["turns"])
+                parts[fields["part"]].append(Sample(ids, labels, fields["row"], starts, turns))
     return Samples(tuple(rows), tuple(parts["train"]), tuple(parts["held_out"]))
 
 
@@ -106,15 +109,6 @@ def sources(rows: Sequence[TrainingRow]) -> dict[str, int]:
         key = name if name and line.isdigit() else row.source
         counts[key] = counts.get(key, 0) + 1
     return counts
-
-
-def _fields(sample: Sample) -> dict[str, Any]:
-    return {name: getattr(sample, name) for name in Sample.__slots__}
-
-
-def _sample(fields: dict[str, Any]) -> Sample:
-    ids, labels = tuple(fields["ids"]), tuple(fields["labels"])
-    return Sample(ids, labels, fields["row"], tuple(fields["starts"]), tuple(fields["turns"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,17 @@ def smaller(config: TrainConfig, footing: Footing, reason: str) -> Footing:
         return replace(footing, device_batch=half)
     if not footing.checkpointing:
         return replace(footing, checkpointing=True)
-    raise MachineryError(_too_large(config, reason))
+    ways = ["shorter rows (max_length with long_rows: drop)", "a smaller model", "a larger device"]
+    if not config.qlora:
+        ways.insert(0, "qlora: true")
+    raise MachineryError(
+        Problem(
+            "memory runs out with a single row at once and gradient checkpointing",
+            config.model,
+            found=reason,
+            hint="try " + ", ".join(ways[:-1]) + f", or {ways[-1]}",
+        )
+    )
 
 
 def described(config: TrainConfig, footing: Footing) -> str:
@@ -130,15 +140,3 @@ def described(config: TrainConfig, footing: Footing) -> str:
     rows = "1 row" if footing.device_batch == 1 else f"{footing.device_batch} rows"
     again = ", with gradient checkpointing" if footing.checkpointing else ""
     return f"{rows} at once, {times} times a step{again}"
-
-
-def _too_large(config: TrainConfig, reason: str) -> Problem:
-    ways = ["shorter rows (max_length with long_rows: drop)", "a smaller model", "a larger device"]
-    if not config.qlora:
-        ways.insert(0, "qlora: true")
-    return Problem(
-        "memory runs out with a single row at once and gradient checkpointing",
-        config.model,
-        found=reason,
-        hint="try " + ", ".join(ways[:-1]) + f", or {ways[-1]}",
-    )

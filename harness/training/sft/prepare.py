@@ -15,7 +15,7 @@ from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.rows import RowFile, read_rows
 from harness.training.sft.config import DataFile, TrainConfig
 from harness.training.sft.demands import demand, demand_rows, demand_template, shortened
-from harness.training.sft.encoding import Sample, encode
+from harness.training.sft.encoding import encode
 from harness.training.sft.job import Samples
 from harness.training.sft.manifest import counts, identity
 from harness.training.values import TrainingRow
@@ -98,7 +98,9 @@ def prepare(
     train, held = list(rows), list(held_out)
     if not held:
         train, held = split(rows, float(config.held_out_share), config.seed)
-    ends = _ends(base, tokenizer)
+    own = tokenizer.eos_token_id
+    # The tokens that end an answer, as the engines have them.
+    ends = tuple(sorted({*base.eos_token_ids, *([] if own is None else [own])}))
     samples, dropped = _samples(config, base, tokenizer, ends, train, held)
     weights = model_hash(base, FileHashes(cache))
     return Prepared(
@@ -116,12 +118,6 @@ def prepare(
     )
 
 
-def _ends(base: ModelDir, tokenizer: ChatTokenizer) -> tuple[int, ...]:
-    """Return the tokens that end an answer, as the engines have them."""
-    own = tokenizer.eos_token_id
-    return tuple(sorted({*base.eos_token_ids, *([] if own is None else [own])}))
-
-
 def _samples(
     config: TrainConfig,
     base: ModelDir,
@@ -136,7 +132,19 @@ def _samples(
     limit = min(config.max_length or 2**31, base.context_length or 2**31)
     long = {sample.row for sample in found if len(sample.ids) > limit}
     if long and config.long_rows == "error":
-        raise InputError(*shortened([_too_long(rows, found, row, limit) for row in sorted(long)]))
+        problems = []
+        for row in sorted(long):
+            length = max(len(sample.ids) for sample in found if sample.row == row)
+            problems.append(
+                Problem(
+                    "the row is too long, and cut off it would teach the model never to stop",
+                    rows[row].source,
+                    found=f"{length} tokens",
+                    expected=f"{limit} tokens at most",
+                    hint="shorten it, raise max_length, or say long_rows: drop",
+                )
+            )
+        raise InputError(*shortened(problems))
     kept = [sample for sample in found if sample.row not in long]
     parts = (
         tuple(sample for sample in kept if sample.row < len(train)),
@@ -145,19 +153,6 @@ def _samples(
     if not parts[0]:
         raise InputError(Problem(f"no row is left: none has at most {limit} tokens"))
     return Samples(rows, *parts), len(long)
-
-
-def _too_long(
-    rows: Sequence[TrainingRow], found: Sequence[Sample], row: int, limit: int
-) -> Problem:
-    length = max(len(sample.ids) for sample in found if sample.row == row)
-    return Problem(
-        "the row is too long, and cut off it would teach the model never to stop",
-        rows[row].source,
-        found=f"{length} tokens",
-        expected=f"{limit} tokens at most",
-        hint="shorten it, raise max_length, or say long_rows: drop",
-    )
 
 
 STEPS_AT_ONCE = 50  # so many steps of samples are sorted together

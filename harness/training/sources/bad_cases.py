@@ -6,7 +6,7 @@ of them; those that go into training stand under `retire`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,10 @@ def read_bad_cases(path: Path, draft: Path, *, category: str, holdout: float) ->
     right answer is. Raise InputError with the lines of all rows that are wrong.
     """
     cases = _cases(path)
-    held = _held_out([case["id"] for case in cases], holdout)
+    # By their hash, at least one of two or more stays out of training.
+    order = sorted((case["id"] for case in cases), key=lambda name: digest(["bad-case", name]))
+    count = min(max(round(len(order) * holdout), 1), len(order) - 1) if len(order) > 1 else 0
+    held = set(order[:count])
     retired = [case["id"] for case in cases if case["id"] not in held]
     document = {
         "suite": draft.stem,
@@ -95,20 +98,17 @@ def _wrong(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(f"{key!r} is no text", found=repr(values[key])[:100])
     if not isinstance(values.get("checks", []), list):
         yield Problem("'checks' is no list")
-    if "messages" in values and not _only_asked(values["messages"]):
-        wanted = "perhaps a system turn, and one user turn"
-        yield Problem("'messages' is no conversation of one question", expected=wanted)
-
-
-def _only_asked(messages: object) -> bool:
-    if not isinstance(messages, list):
-        return False
-    roles = [m.get("role") for m in messages if isinstance(m, dict) and _says(m)]
-    return roles in (["user"], ["system", "user"]) and len(roles) == len(messages)
-
-
-def _says(message: Mapping[str, Any]) -> bool:
-    return isinstance(message.get("content"), str)
+    if "messages" in values:
+        given = values["messages"]
+        messages = given if isinstance(given, list) else []
+        roles = [
+            message.get("role")
+            for message in messages
+            if isinstance(message, dict) and isinstance(message.get("content"), str)
+        ]
+        if roles not in (["user"], ["system", "user"]) or len(roles) != len(messages):
+            expected = "perhaps a system turn, and one user turn"
+            yield Problem("'messages' is no conversation of one question", expected=expected)
 
 
 def _case(row: DataRow) -> dict[str, Any]:
@@ -135,15 +135,4 @@ def _plain(text: str) -> str:
     """Return the text as a template that says it: production prompts are no templates."""
     if not any(mark in text for mark in ("{{", "{%", "{#")):
         return text
-    return "{% raw %}" + text + "{% endraw %}" if "endraw" not in text else _spelled(text)
-
-
-def _spelled(text: str) -> str:
-    return "{{ " + repr(text) + " }}"
-
-
-def _held_out(names: Sequence[str], share: float) -> set[str]:
-    """Return the ids that stay out of training: by their hash, at least one of two or more."""
-    order = sorted(names, key=lambda name: digest(["bad-case", name]))
-    count = min(max(round(len(order) * share), 1), len(order) - 1) if len(order) > 1 else 0
-    return set(order[:count])
+    return "{{ " + repr(text) + " }}" if "endraw" in text else "{% raw %}" + text + "{% endraw %}"

@@ -9,7 +9,6 @@ from dataclasses import replace
 from harness.common import MachineryError, Problem
 from harness.evaluation import Variants, run
 from harness.results import Observer, Outcome, ignore
-from harness.scorers import Check
 from harness.suites import Case, Suite, Turn
 from harness.training.sources.teacher import Teacher
 
@@ -34,7 +33,12 @@ def paraphrases(
 
     What repeats the request, or a rewording, is left out.
     """
-    asked = [_question(case, count) for case in cases]
+    asked = []
+    for case in cases:  # any answer that is not empty will do
+        text = ASK.format(count=count, request=case.turns[0].user)
+        sampling = case.sampling.model_copy(update={"max_new_tokens": MOST_TOKENS})
+        question = replace(case, id=f"{case.id}-reworded", system=None, sampling=sampling)
+        asked.append(replace(question, turns=(Turn(text, ()),)))
     if not asked:
         return ()
     variants = Variants((teacher.variant,))
@@ -55,17 +59,6 @@ def paraphrases(
             _versions(texts.get(f"{case.id}-reworded", ""), case, count), start=1
         )
     )
-
-
-def _question(case: Case, count: int) -> Case:
-    """Return what the teacher is asked; any answer that is not empty will do."""
-    text = ASK.format(count=count, request=case.turns[0].user)
-    sampling = case.sampling.model_copy(update={"max_new_tokens": MOST_TOKENS})
-    name = f"{case.id}-reworded"
-    return replace(case, id=name, system=None, turns=(Turn(text, _NONE),), sampling=sampling)
-
-
-_NONE: tuple[Check, ...] = ()
 
 
 def _versions(answer: str, case: Case, count: int) -> list[str]:

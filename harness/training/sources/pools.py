@@ -32,7 +32,10 @@ def pool_file(settings: Settings, suite: Suite, name: str, *, replay: bool = Fal
                 hint="copy it into the project",
             )
         )
-    return replace(file, path=_short(path), replay=replay)
+    here, whole = Path.cwd(), path.resolve()
+    # As people write it: from here, where it lies below.
+    short = whole.relative_to(here) if whole.is_relative_to(here) else whole
+    return replace(file, path=short, replay=replay)
 
 
 def read_pools(files: Sequence[RowFile], *, most: int, seed: str) -> tuple[Harvest, ...]:
@@ -56,7 +59,7 @@ def read_each(files: Sequence[RowFile], seed: str) -> list[tuple[TrainingRow, ..
     problems: list[Problem] = []
     for file in files:
         try:
-            found.append(read_rows([file], _number(seed)))
+            found.append(read_rows([file], random.Random(seed).randrange(2**31)))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -84,14 +87,3 @@ def fair_shares(sizes: Sequence[int], most: int) -> list[int]:
             shares[at] += taken
             left -= taken
     return shares
-
-
-def _number(seed: str) -> int:
-    return random.Random(seed).randrange(2**31)
-
-
-def _short(path: Path) -> Path:
-    """Return the path as people write it: from here, where it lies below."""
-    here = Path.cwd()
-    whole = path.resolve()
-    return whole.relative_to(here) if whole.is_relative_to(here) else whole

@@ -42,13 +42,9 @@ def _answers(turns: tuple[Turn, ...]) -> Iterator[tuple[str, ...]]:
     if not turns:
         yield ()
         return
-    for first in _candidates(turns[0]):
+    for first in dict.fromkeys(text for check in turns[0].checks for text in _said(check)):
         for rest in _answers(turns[1:]):
             yield (first, *rest)
-
-
-def _candidates(turn: Turn) -> Iterator[str]:
-    yield from dict.fromkeys(text for check in turn.checks for text in _said(check))
 
 
 def _said(check: Check) -> Iterator[str]:

@@ -24,7 +24,7 @@ from harness.common import (
 )
 from harness.config import JudgeSettings, Settings
 from harness.evaluation import RunReport, Variants, run
-from harness.results import Observer, Outcome, Result, ignore
+from harness.results import Observer, Outcome, ignore
 from harness.suites import Case, Suite
 from harness.training.sources.generated import as_row
 from harness.training.sources.values import Harvest, counted
@@ -109,19 +109,18 @@ def teach(
     label = f"{teacher.label} on prompts of {suite.name}"
     if not cases:
         return Harvest(label, 0, ())
-    asked = tuple(_sampled(case, sampled) for case in cases)
+    asked = tuple(replace(case, repeats=1) for case in cases)
+    if sampled is not None:
+        drawn = Sampling(temperature=sampled.temperature, top_p=sampled.top_p)
+        asked = tuple(
+            replace(case, repeats=sampled.samples, sampling=case.sampling.override(drawn))
+            for case in cases
+        )
     variants = Variants((teacher.variant,))
     report = run(teacher.settings, [replace(suite, cases=asked)], variants, observer=observer)
     if report.failure:
         raise MachineryError(Problem(f"the teacher broke: {report.failure}"))
     return _kept(label, report, replay, f"{teacher.label}, {suite.path}")
-
-
-def _sampled(case: Case, sampled: TeacherSettings | None) -> Case:
-    if sampled is None:
-        return replace(case, repeats=1)
-    drawn = Sampling(temperature=sampled.temperature, top_p=sampled.top_p)
-    return replace(case, repeats=sampled.samples, sampling=case.sampling.override(drawn))
 
 
 def _kept(label: str, report: RunReport, replay: bool, source: str) -> Harvest:
@@ -139,12 +138,8 @@ def _kept(label: str, report: RunReport, replay: bool, source: str) -> Harvest:
         elif key in rows:
             reasons.append("the same answer again")
         else:
-            rows[key] = _row(result, source, replay)
+            prompt = [Message(**message) for message in result.prompt]  # type: ignore[arg-type]  # roles
+            where = f"{source} {result.case}"
+            rows[key] = as_row(prompt, result.responses[-1], where, result.case, replay)
     kept = tuple(rows.values())
     return Harvest(label, offered, kept, counted(reasons), tokens, report.info.seconds)
-
-
-def _row(result: Result, source: str, replay: bool) -> TrainingRow:
-    prompt = [Message(**message) for message in result.prompt]  # type: ignore[arg-type]  # roles
-    where = f"{source} {result.case}"
-    return as_row(prompt, result.responses[-1], where, result.case, replay)

@@ -27,7 +27,12 @@ class Diverged(Exception):
 def explain(error: Exception, job: TrainingJob) -> tuple[int, TrainingFailed]:
     """Return the exit code and what to tell for an exception of the training."""
     if isinstance(error, Diverged):
-        return Exit.DIVERGED, TrainingFailed(str(error), hint=_calmer(job))
+        rate = job.config.learning_rate / 4
+        hint = (
+            f"lower learning_rate to {rate:.2g} or so, raise warmup, and look at the rows with the "
+            "longest answers; in float16, use bfloat16 or float32"
+        )
+        return Exit.DIVERGED, TrainingFailed(str(error), hint=hint)
     if out_of_memory(error):
         return Exit.OUT_OF_MEMORY, TrainingFailed("memory ran out", found=first_line(error))
     if operation := not_deterministic(error):
@@ -65,11 +70,3 @@ def disk_full(error: BaseException) -> bool:
 def first_line(error: BaseException) -> str:
     """Return the first line of what an exception says, 300 characters at most."""
     return next((line.strip()[:300] for line in str(error).splitlines() if line.strip()), "")
-
-
-def _calmer(job: TrainingJob) -> str:
-    rate = job.config.learning_rate / 4
-    return (
-        f"lower learning_rate to {rate:.2g} or so, raise warmup, and look at the rows with the "
-        "longest answers; in float16, use bfloat16 or float32"
-    )
