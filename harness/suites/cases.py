@@ -40,20 +40,15 @@ def render_case(raw: Mapping[str, Any], variables: Mapping[str, Any], failed: Fa
     if "checks" in raw:
         rendered["checks"] = render_below(raw["checks"], variables, failed, ("checks",))
     if isinstance(raw.get("turns"), list):
-        rendered["turns"] = [
-            _turn(turn, variables, failed, ("turns", index))
-            for index, turn in enumerate(raw["turns"])
-        ]
+        rendered["turns"] = turns = [*raw["turns"]]
+        for index, turn in enumerate(turns):
+            if isinstance(turn, dict):
+                loc: Loc = ("turns", index)
+                turns[index] = {
+                    key: render_below(part, variables, failed, (*loc, key), key == "checks")
+                    for key, part in turn.items()
+                }
     return rendered
-
-
-def _turn(turn: Any, variables: Mapping[str, Any], failed: Failed, loc: Loc) -> Any:
-    if not isinstance(turn, dict):
-        return turn
-    return {
-        key: render_below(item, variables, failed, (*loc, key), keep_types=key == "checks")
-        for key, item in turn.items()
-    }
 
 
 def render_inherited(
@@ -88,29 +83,27 @@ class MissingKeys:
         self._misses.setdefault(key, []).append(_Miss(place, error, origin))
 
     def report(self, problems: Problems, document: Document) -> None:
-        """Note a template that is wrong for all rows, and else the rows."""
+        """Note a template that is wrong for all rows, and else the first of the wrong rows."""
         for (_, key), misses in self._misses.items():
-            if len(misses) < self.rows:
-                problems.add_elsewhere(self._at_rows(misses, document))
+            place, error, origin = misses[0]
+            if len(misses) >= self.rows:
+                message = f"no row of {self._name} has a key {key!r}"
+                close, hint = error.did_you_mean, error.hint
+                problems.add(Place(place.loc), message, did_you_mean=close, hint=hint)
                 continue
-            place, error, _ = misses[0]
-            parts = {"did_you_mean": error.did_you_mean, "hint": error.hint}
-            problems.add(Place(place.loc), f"no row of {self._name} has a key {key!r}", **parts)
-
-    def _at_rows(self, misses: Sequence[_Miss], document: Document) -> Problem:
-        """Return one problem at the first of the rows that lack the key."""
-        place, error, origin = misses[0]
-        used = document.position(place.loc)
-        lines = [miss.origin.line for miss in misses]
-        return Problem(
-            error.message,
-            origin.path,
-            origin.line,
-            case=in_rows(place.case, lines, self.rows) or place.case,
-            expected=f"used at {used.path}:{used.line}:{used.column}",
-            did_you_mean=error.did_you_mean,
-            hint=error.hint,
-        )
+            used = document.position(place.loc)
+            lines = [miss.origin.line for miss in misses]
+            problems.add_elsewhere(
+                Problem(
+                    error.message,
+                    origin.path,
+                    origin.line,
+                    case=in_rows(place.case, lines, self.rows) or place.case,
+                    expected=f"used at {used.path}:{used.line}:{used.column}",
+                    did_you_mean=error.did_you_mean,
+                    hint=error.hint,
+                )
+            )
 
 
 def new_case(
@@ -118,12 +111,17 @@ def new_case(
 ) -> Case:
     """Return the case; what it does not say itself comes from the suite's defaults."""
     defaults = suite.defaults
+    turns = (
+        [Turn(keys.user or "", keys.checks)]
+        if keys.turns is None
+        else [Turn(turn.user, turn.checks) for turn in keys.turns]
+    )
     return Case(
         id=keys.id,
         suite=suite.suite,
         category=suite.category,
         position=position,
-        turns=_turns(keys),
+        turns=tuple(turns),
         system=keys.system,
         tags=tuple(dict.fromkeys((*defaults.tags, *keys.tags))),
         required=keys.required,
@@ -146,7 +144,17 @@ def haystack_case(keys: HaystackKeys, haystack: Haystack) -> dict[str, Any]:
     Where an author knows better (one seed at all depths, say), `cluster` says so.
     """
     own = {"tags", "required", "sampling", "repeats", "cluster", "system"} & keys.model_fields_set
-    checks = keys.checks or [_hidden_values(haystack)]
+    checks = keys.checks
+    if not checks:  # the hidden values are found, and not guessed
+        beside: dict[str, Any] = (
+            {"others": list(haystack.other_values)} if haystack.other_values else {}
+        )
+        if haystack.task == "counting":
+            beside = {"only": True}
+        if len(haystack.values) == 1:
+            checks = [{"needle": {"value": haystack.values[0], **beside}}]
+        else:
+            checks = [{"needles": {"values": list(haystack.values), **beside}}]
     return {"id": haystack.id, "checks": checks, **{name: getattr(keys, name) for name in own}}
 
 
@@ -161,24 +169,6 @@ def haystack_variables(haystack: Haystack) -> dict[str, Any]:
         "depth": haystack.depth,
         "seed": haystack.seed,
     }
-
-
-def _hidden_values(haystack: Haystack) -> dict[str, Any]:
-    """Return the check of a haystack without its own: the values are found, and not guessed."""
-    beside: dict[str, Any] = (
-        {"others": list(haystack.other_values)} if haystack.other_values else {}
-    )
-    if haystack.task == "counting":
-        beside = {"only": True}
-    if len(haystack.values) == 1:
-        return {"needle": {"value": haystack.values[0], **beside}}
-    return {"needles": {"values": list(haystack.values), **beside}}
-
-
-def _turns(keys: CaseKeys) -> tuple[Turn, ...]:
-    if keys.turns is not None:
-        return tuple(Turn(turn.user, turn.checks) for turn in keys.turns)
-    return (Turn(keys.user or "", keys.checks),)
 
 
 def _or(own: Any, default: Any) -> Any:
@@ -222,10 +212,21 @@ class CaseReader:
         rendered = draft.raw
         if isinstance(rendered, dict):
             variables = {**self._suite.vars, **_own(draft), **draft.given}
+            # Messages call a case by its id, and by the row that it was made from.
+            name = draft.raw.get("id", "")
+            with suppress(TemplateError):
+                name = render_text(name, variables) if isinstance(name, str) else ""
+            if draft.missing:
+                name = f"{name} ({draft.origin.path}:{draft.origin.line})".strip()
             rows = draft.missing.rows if draft.missing else 0
-            place = Place(place.loc, _label(draft, variables), draft.origin.line, rows)
+            place = Place(place.loc, name, draft.origin.line, rows)
             check_names(_own(draft), place, self._problems)
-            rendered = self._rendered(draft, variables, place, wrong)
+            inside = self._noting(draft, place, wrong)
+            above = self._noting(draft, replace(place, loc=()), wrong)
+            rendered = render_case(draft.raw, variables, inside)
+            if draft.haystack:
+                rendered["user"] = draft.haystack.question
+            rendered |= render_inherited(draft.raw, self._suite, variables, above)
         try:
             keys = CaseKeys.model_validate(rendered, context=self._context)
         except ValidationError as error:
@@ -235,16 +236,6 @@ class CaseReader:
             self.names.append(Named(keys.id, draft.origin))
         position = self._document.position(place.loc)
         return None if wrong else new_case(self._suite, keys, position, draft.haystack)
-
-    def _rendered(
-        self, draft: Draft, variables: Mapping[str, Any], place: Place, wrong: set[Loc]
-    ) -> dict[str, Any]:
-        inside = self._noting(draft, place, wrong)
-        above = self._noting(draft, replace(place, loc=()), wrong)
-        rendered: dict[str, Any] = render_case(draft.raw, variables, inside)
-        if draft.haystack:
-            rendered["user"] = draft.haystack.question
-        return rendered | render_inherited(draft.raw, self._suite, variables, above)
 
     def _noting(self, draft: Draft, base: Place, wrong: set[Loc]) -> Failed:
         """Return a function that notes the templates which cannot be rendered."""
@@ -280,12 +271,3 @@ def check_names(variables: Mapping[str, Any], place: Place, problems: Problems) 
             message = f"{name!r} cannot be the name of a variable"
             hint = "choose another name" if name in GIVEN else "use letters, digits and _"
             problems.add_key(place.below("vars", name), message, hint=hint)
-
-
-def _label(draft: Draft, variables: Mapping[str, Any]) -> str:
-    """Return how messages call the case: its id, and the row that it was made from."""
-    name = draft.raw.get("id", "")
-    with suppress(TemplateError):
-        name = render_text(name, variables) if isinstance(name, str) else ""
-    row = f"{draft.origin.path}:{draft.origin.line}"
-    return f"{name} ({row})".strip() if draft.missing else name

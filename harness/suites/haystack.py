@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -110,18 +111,12 @@ def case_id(spec: HaystackSpec, length: int, depth: float, seed: int) -> str:
 
 def expand(spec: HaystackSpec) -> list[Haystack]:
     """Return all haystacks of a family, in the order lengths, depths, seeds."""
-    return [
-        _haystack(spec, length, depth, seed)
-        for length in spec.lengths
-        for depth in spec.depths
-        for seed in range(1, spec.seeds + 1)
-    ]
-
-
-def _haystack(spec: HaystackSpec, length: int, depth: float, seed: int) -> Haystack:
-    name = case_id(spec, length, depth, seed)
-    facts = Facts(random.Random(f"haystack/{spec.task}/{name}"))
-    return build(name, spec.task, length, depth, seed, spec.keys, spec.values, facts)
+    found = []
+    for length, depth, seed in product(spec.lengths, spec.depths, range(1, spec.seeds + 1)):
+        name = case_id(spec, length, depth, seed)
+        facts = Facts(random.Random(f"haystack/{spec.task}/{name}"))
+        found.append(build(name, spec.task, length, depth, seed, spec.keys, spec.values, facts))
+    return found
 
 
 class Facts:
@@ -177,21 +172,18 @@ def _multivalue(facts: Facts, keys: int, values: int) -> _Parts:
 
 
 def _tracking(facts: Facts, keys: int, values: int) -> _Parts:
-    chains = [_chain(facts, values) for _ in range(min(keys, 2))]
-    (last, value, needles), *others = chains
+    chains = []
+    for _ in range(min(keys, 2)):  # a number is handed on from key to key
+        key, value = facts.key(), facts.value()
+        sentences = [_number(key, value)]
+        for _ in range(values - 1):
+            heir = facts.key()
+            sentences.append(f"The special number of {heir} is the same as that of {key}.")
+            key = heir
+        chains.append((key, value, sentences))
+    (last, number, needles), *others = chains
     distractors = tuple(sentence for _, _, chain in others for sentence in chain)
-    return _asked(last), needles, (value,), distractors
-
-
-def _chain(facts: Facts, links: int) -> tuple[str, str, tuple[str, ...]]:
-    """Return a number handed on from key to key: last key, number, sentences in order."""
-    key, value = facts.key(), facts.value()
-    sentences = [_number(key, value)]
-    for _ in range(links - 1):
-        heir = facts.key()
-        sentences.append(f"The special number of {heir} is the same as that of {key}.")
-        key = heir
-    return key, value, tuple(sentences)
+    return _asked(last), tuple(needles), (number,), distractors
 
 
 def _counting(facts: Facts, keys: int, values: int) -> _Parts:
@@ -226,16 +218,7 @@ def text(haystack: Haystack, sentences: int) -> str:
 
 
 def _body(haystack: Haystack, sentences: int) -> list[tuple[str, bool]]:
-    """Return the sentences in order, each with whether it is a needle."""
-    body = [(sentence, False) for sentence in prose(haystack.id).first(sentences)]
-    placed = [*_spots(haystack)]
-    for place, sentence, needle in sorted(placed, key=lambda spot: -spot[0]):
-        body.insert(round(place * sentences), (sentence, needle))
-    return body
-
-
-def _spots(haystack: Haystack) -> list[tuple[float, str, bool]]:
-    """Return where each fact goes, as a share of the filler.
+    """Return the sentences in order, each with whether it is a needle.
 
     The first needle goes to the haystack's depth, further ones are spread evenly from there, round
     the end to the beginning; a chain keeps its order. Distractors fall where the seed says.
@@ -245,8 +228,12 @@ def _spots(haystack: Haystack) -> list[tuple[float, str, bool]]:
     if haystack.task == "tracking":
         places.sort()
     rng = random.Random(f"spots/{haystack.id}")
-    needles = [(*pair, True) for pair in zip(places, haystack.needles, strict=True)]
-    return needles + [(rng.random(), sentence, False) for sentence in haystack.distractors]
+    spots = [(*pair, True) for pair in zip(places, haystack.needles, strict=True)]
+    spots += [(rng.random(), sentence, False) for sentence in haystack.distractors]
+    body = [(sentence, False) for sentence in prose(haystack.id).first(sentences)]
+    for place, sentence, needle in sorted(spots, key=lambda spot: -spot[0]):
+        body.insert(round(place * sentences), (sentence, needle))
+    return body
 
 
 def fit(
@@ -263,31 +250,20 @@ def fit(
     bare = count(text(haystack, 0))
     if bare > haystack.length:
         return TooLong(f"{bare} tokens without any filler, and {haystack.length} are asked for")
-    sentences, tokens = _longest(lambda n: count(text(haystack, n)), haystack.length, bare)
-    return Fitted(text(haystack, sentences), tokens, sentences, _index(haystack, sentences, count))
-
-
-def _longest(measure: Callable[[int], int], length: int, bare: int) -> tuple[int, int]:
-    """Return the largest number that measures at most `length`, and its measure (bisection)."""
-    low, tokens = 0, bare
-    high = 1
-    while high <= length and (found := measure(high)) <= length:
+    low, tokens, high = 0, bare, 1
+    while high <= haystack.length and (found := count(text(haystack, high))) <= haystack.length:
         low, tokens, high = high, found, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        found = measure(middle)
-        if found <= length:
+        found = count(text(haystack, middle))
+        if found <= haystack.length:
             low, tokens = middle, found
         else:
             high = middle
-    return low, tokens
-
-
-def _index(haystack: Haystack, sentences: int, count: Callable[[str], int]) -> int | None:
-    """Return how many tokens stand before the first needle, by the count of the text up to it."""
-    body = _body(haystack, sentences)
+    body = _body(haystack, low)
     first = next((at for at, (_, needle) in enumerate(body) if needle), None)
-    if first is None:
-        return None
-    before = " ".join(sentence for sentence, _ in body[:first])
-    return count(f"{INTRO}\n\n{before}")
+    index = None
+    if first is not None:
+        before = " ".join(sentence for sentence, _ in body[:first])
+        index = count(f"{INTRO}\n\n{before}")
+    return Fitted(text(haystack, low), tokens, low, index)

@@ -24,7 +24,7 @@ from harness.suites.cases import (
 from harness.suites.haystack import expand
 from harness.suites.problems import Place, Problems
 from harness.suites.rows import Row, find_data, read_rows
-from harness.suites.schema import MAX_CASES, GenerateKeys, HaystackKeys, RowsKeys, SuiteKeys
+from harness.suites.schema import MAX_CASES, GenerateKeys, RowsKeys, SuiteKeys
 from harness.suites.values import Case, Named, Suite, stand_twice
 
 SUFFIXES = (".yaml", ".yml")
@@ -38,9 +38,13 @@ def suite_files(paths: Iterable[str | Path]) -> tuple[Path, ...]:
     found: dict[Path, None] = {}
     problems = []
     for path in map(Path, paths):
-        files = _below(path)
+        files = yaml_below(path) if path.is_dir() else [path]
         found.update(dict.fromkeys(files))
-        problems += [] if files else [_nothing(path)]
+        if not path.exists():
+            problems.append(not_there(path))
+        elif not files:
+            message = f"no suite below {path.as_posix()}"
+            problems.append(Problem(message, expected="a .yaml or .yml file"))
     if problems:
         raise InputError(*problems)
     return tuple(found)
@@ -57,18 +61,6 @@ def not_there(path: Path) -> Problem:
     close = nearest(path.name, siblings)
     beside = (path.parent / close).as_posix() if close else ""
     return Problem(f"no such file or folder: {path.as_posix()}", did_you_mean=beside)
-
-
-def _below(path: Path) -> list[Path]:
-    if path.is_dir():
-        return yaml_below(path)
-    return [path] if path.exists() else []
-
-
-def _nothing(path: Path) -> Problem:
-    if path.is_dir():
-        return Problem(f"no suite below {path.as_posix()}", expected="a .yaml or .yml file")
-    return not_there(path)
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -109,6 +101,16 @@ class SuiteReader:
         self._problems.raise_any()
         gone = frozenset(keys.retire)
         gating = tuple(case for case in cases if case.id not in gone)
+        # What cannot go well, and is no mistake in the file
+        warnings = []
+        items = len({("cluster", case.cluster) if case.cluster else case.id for case in gating})
+        needed, unit = keys.gate.smallest_suite, "cases" if items == len(gating) else "clusters"
+        if items < needed:
+            warnings.append(
+                f"{items} {unit[:-1] if items == 1 else unit} cannot pass non_inferiority with "
+                f"max_drop {keys.gate.max_drop:g}, even where nothing changes: {needed} {unit} are "
+                "needed"
+            )
         return Suite(
             name=keys.suite,
             category=keys.category,
@@ -117,7 +119,7 @@ class SuiteReader:
             description=keys.description,
             gate=keys.gate,
             fix=keys.fix,
-            warnings=tuple(_warnings(keys, gating)),
+            warnings=tuple(warnings),
             retired=tuple(case for case in cases if case.id in gone),
             line=self._document.position(("suite",)).line,
         )
@@ -143,39 +145,33 @@ class SuiteReader:
         for index, raw in enumerate(keys.generate):
             place = Place(("generate", index))
             if family := self._valid(raw, place, GenerateKeys):
-                yield from self._of_family(family.haystack, place.below("haystack"))
+                place = place.below("haystack")
+                origin = self._document.position(place.loc)
+                for haystack in expand(family.haystack):
+                    raw = haystack_case(family.haystack, haystack)
+                    given = {"haystack": haystack_variables(haystack)}
+                    yield Draft(raw, place, origin, given, haystack)
 
     def _of_rows(self, entry: RowsKeys, place: Place) -> Iterator[Draft]:
         """Yield one draft a row; keys that rows have not are known when all of them were read."""
         name = (Path(self._document.path).parent / entry.path).as_posix()
-        rows = self._rows(entry, name, place.below("path"))
+        rows: tuple[Row, ...] = ()
+        try:
+            rows = read_rows(find_data(self._folder, entry.path), name)
+        except InputError as error:
+            for problem in error.problems:
+                self._problems.add_at(place.below("path"), problem)
         missing = MissingKeys(name, rows)
         for index, row in enumerate(rows):
             origin, given = Position(name, row.line, 1), {"row": row.values}
             draft = Draft(entry.case, place.below("case"), origin, given, missing=missing)
             if index == 0 and same_id(draft):
-                self._note_same_id(entry.case["id"], place.below("case", "id"), row, len(rows))
+                case_id, key = entry.case["id"], next(iter(row.values), "KEY")
+                message = f"all {len(rows)} rows make a case with the id {case_id!r}"
+                hint = f'make it of the row: "{case_id}-{{{{ row.{key} }}}}"'
+                self._problems.add(place.below("case", "id"), message, hint=hint)
             yield draft
         missing.report(self._problems, self._document)
-
-    def _note_same_id(self, name: str, place: Place, row: Row, rows: int) -> None:
-        key = next(iter(row.values), "KEY")
-        hint = f'make it of the row: "{name}-{{{{ row.{key} }}}}"'
-        self._problems.add(place, f"all {rows} rows make a case with the id {name!r}", hint=hint)
-
-    def _rows(self, entry: RowsKeys, name: str, place: Place) -> tuple[Row, ...]:
-        try:
-            return read_rows(find_data(self._folder, entry.path), name)
-        except InputError as error:
-            for problem in error.problems:
-                self._problems.add_at(place, problem)
-            return ()
-
-    def _of_family(self, keys: HaystackKeys, place: Place) -> Iterator[Draft]:
-        origin = self._document.position(place.loc)
-        for haystack in expand(keys):
-            given = {"haystack": haystack_variables(haystack)}
-            yield Draft(haystack_case(keys, haystack), place, origin, given, haystack)
 
     # -- the cases together ------------------------------------------------------------------------
 
@@ -194,32 +190,14 @@ class SuiteReader:
             if name not in ids:
                 message, close = f"no case has the id {name!r}", nearest(name, ids)
                 self._problems.add(Place(("retire", index)), message, did_you_mean=close)
-        self._check_fix(keys)
-
-    def _check_fix(self, keys: SuiteKeys) -> None:
-        """Check that rows of `fix` go through a template of this file."""
+        # Other rows of a repair go through a template of this file: there is none otherwise.
         generate = keys.fix.generate if keys.fix else None
         files = [entry["path"] for entry in keys.from_file]
         for name in generate.rows if generate else ():
             if name not in files:
                 place = Place(("fix", "generate", "rows", name))
-                close = nearest(name, files)
-                message = f"no entry under from_file reads {name!r}"
+                message, close = f"no entry under from_file reads {name!r}", nearest(name, files)
                 self._problems.add_key(place, message, did_you_mean=close)
-
-
-def _warnings(keys: SuiteKeys, cases: Sequence[Case]) -> Iterator[str]:
-    """Yield what cannot go well, and is no mistake in the file."""
-    items = len({("cluster", case.cluster) if case.cluster else case.id for case in cases})
-    needed, unit = keys.gate.smallest_suite, "cases" if items == len(cases) else "clusters"
-    if items < needed:
-        yield (
-            f"{items} {unit[:-1] if items == 1 else unit} cannot pass non_inferiority with max_drop"
-            f" {keys.gate.max_drop:g}, even where nothing changes: {needed} {unit} are needed"
-        )
-    for case in cases:
-        checks = (check for turn in case.turns for check in turn.checks)
-        yield from (f"{case.id}: {text}" for check in checks for text in check.warnings)
 
 
 def load_suites(
@@ -237,7 +215,11 @@ def load_suites(
             suites.append(load_suite(path, modules=modules))
         except InputError as error:
             problems += error.problems
-    problems += _shared_names([*beside, *suites])
+    together = [*beside, *suites]
+    names = [Named(suite.name, Position(suite.path, suite.line, 1)) for suite in together]
+    problems += stand_twice("suite name", names)
+    cases = [case for suite in together for case in (*suite.cases, *suite.retired)]
+    problems += stand_twice("case id", [Named(case.id, case.position) for case in cases])
     if problems:
         raise InputError(*problems)
     return tuple(suites)
@@ -252,12 +234,3 @@ def load_suite(path: str | Path, *, modules: Iterable[str] = ()) -> Suite:
         raise InputError(Problem(f"cannot be read: {error.strerror}", path=name)) from None
     with no_collection():
         return SuiteReader(Path(path).parent, read_document(name, data), modules).read()
-
-
-def _shared_names(suites: Sequence[Suite]) -> Iterable[Problem]:
-    """Yield names that stand in more than one file."""
-    yield from stand_twice(
-        "suite name", [Named(suite.name, Position(suite.path, suite.line, 1)) for suite in suites]
-    )
-    cases = [case for suite in suites for case in (*suite.cases, *suite.retired)]
-    yield from stand_twice("case id", [Named(case.id, case.position) for case in cases])

@@ -35,7 +35,11 @@ def practice_suite(
     to the file whose rows take its place. Raises InputError as loading does.
     """
     path = Path(path)
-    document = read_document(path.as_posix(), _bytes(path))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(Problem(f"cannot be read: {error.strerror}", path=str(path))) from None
+    document = read_document(path.as_posix(), data)
     others = rows or {}
 
     def other_rows(entry: dict[str, Any]) -> dict[str, Any] | None:
@@ -56,27 +60,17 @@ def practice_suite(
         changed = {at: change(entry) for at, entry in enumerate(value.get(key, []))}
         kept[key] = [at for at, entry in changed.items() if entry]
         value[key] = [changed[at] for at in kept[key]]
-    derived = Document(document.path, value, _only(document.root, kept))
+    # Its nodes without the entries that are gone: places in messages stay right
+    root = document.root
+    if isinstance(root, yaml.MappingNode):
+        pairs = []
+        for key, node in root.value:
+            if key.value in kept and isinstance(node, yaml.SequenceNode):
+                some = [node.value[at] for at in kept[key.value]]
+                node = yaml.SequenceNode(node.tag, some, node.start_mark, node.end_mark)
+            pairs.append((key, node))
+        root = yaml.MappingNode(root.tag, pairs, root.start_mark, root.end_mark)
+    derived = Document(document.path, value, root)
     if not derived.value["from_file"] and not derived.value["generate"]:
         return None
     return SuiteReader(path.parent, derived, modules).read()
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(Problem(f"cannot be read: {error.strerror}", path=str(path))) from None
-
-
-def _only(root: yaml.Node | None, kept: Mapping[str, list[int]]) -> yaml.Node | None:
-    """Return the nodes of the file without those entries: places in messages stay right."""
-    if not isinstance(root, yaml.MappingNode):
-        return root
-    pairs = []
-    for key, node in root.value:
-        if key.value in kept and isinstance(node, yaml.SequenceNode):
-            some = [node.value[at] for at in kept[key.value]]
-            node = yaml.SequenceNode(node.tag, some, node.start_mark, node.end_mark)
-        pairs.append((key, node))
-    return yaml.MappingNode(root.tag, pairs, root.start_mark, root.end_mark)

@@ -38,24 +38,20 @@ def find_data(folder: Path, relative: str) -> Path:
         message = f"data file {relative!r} is outside of the suite's folder"
         raise InputError(Problem(message, hint="put it beside the suite file, or below"))
     if not path.is_file():
-        raise InputError(_absent(folder, relative))
+        # Perhaps its name is wrong, perhaps it was said from another folder.
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = nearest(path.name, siblings)
+        beside = (path.parent / close).relative_to(folder).as_posix() if close else ""
+        if (folder / path.name).is_file():
+            beside = path.name
+        hint = "" if close else "the path is that from the suite file's own folder"
+        message = f"data file {relative!r} does not exist"
+        raise InputError(Problem(message, did_you_mean=beside, hint=hint))
     if path.suffix not in _READERS:
         wanted = ".jsonl, one JSON object a line, or .csv with a head"
         problem = Problem("a data file is .jsonl or .csv", found=shown(relative), expected=wanted)
         raise InputError(problem)
     return path
-
-
-def _absent(folder: Path, relative: str) -> Problem:
-    """Return the problem of a data file that is not there, with what was probably meant."""
-    path = folder / relative
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = nearest(path.name, siblings)
-    beside = (path.parent / close).relative_to(folder).as_posix() if close else ""
-    if (folder / path.name).is_file():
-        beside = path.name
-    hint = "" if close else "the path is that from the suite file's own folder"
-    return Problem(f"data file {relative!r} does not exist", did_you_mean=beside, hint=hint)
 
 
 def read_rows(path: Path, name: str) -> tuple[Row, ...]:
@@ -84,25 +80,25 @@ def first_of(problems: Sequence[Problem], name: str) -> Sequence[Problem]:
 
 def _jsonl(text: str, name: str) -> Iterator[Row | Problem]:
     for line, content in enumerate(text.split("\n"), start=1):
-        if content.strip():
-            yield _json_row(content, name, line)
-
-
-def _json_row(content: str, name: str, line: int) -> Row | Problem:
-    try:
-        row = json.loads(content, object_pairs_hook=unique_keys, parse_constant=no_constant)
-        json.dumps(row, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        return Problem(f"not valid JSON: {error.msg}", name, line, error.colno)
-    except UnicodeEncodeError:
-        return Problem("not valid text: half of a surrogate pair", name, line)
-    except (ValueError, RecursionError) as error:
-        said = "too many levels" if isinstance(error, RecursionError) else str(error)
-        return Problem(f"not valid JSON: {said}", name, line)
-    if not isinstance(row, dict):
-        wanted = 'a JSON object, like {"id": 1}'
-        return Problem("a row is a JSON object", name, line, found=shown(row), expected=wanted)
-    return Row(line, row)
+        if not content.strip():
+            continue
+        try:
+            row = json.loads(content, object_pairs_hook=unique_keys, parse_constant=no_constant)
+            json.dumps(row, ensure_ascii=False).encode()
+        except json.JSONDecodeError as error:
+            yield Problem(f"not valid JSON: {error.msg}", name, line, error.colno)
+        except UnicodeEncodeError:
+            yield Problem("not valid text: half of a surrogate pair", name, line)
+        except (ValueError, RecursionError) as error:
+            said = "too many levels" if isinstance(error, RecursionError) else str(error)
+            yield Problem(f"not valid JSON: {said}", name, line)
+        else:
+            if isinstance(row, dict):
+                yield Row(line, row)
+            else:
+                wanted = 'a JSON object, like {"id": 1}'
+                message = "a row is a JSON object"
+                yield Problem(message, name, line, found=shown(row), expected=wanted)
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -121,14 +117,8 @@ def no_constant(name: str) -> float:
 
 
 def _csv(text: str, name: str) -> Iterator[Row | Problem]:
+    found: list[Row | Problem] = []
     before = csv.field_size_limit(CELL_CHARACTERS)  # a setting of the whole process
-    try:
-        yield from list(_csv_rows(text, name))
-    finally:
-        csv.field_size_limit(before)
-
-
-def _csv_rows(text: str, name: str) -> Iterator[Row | Problem]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     head: list[str] = []
     line = 1
@@ -136,28 +126,22 @@ def _csv_rows(text: str, name: str) -> Iterator[Row | Problem]:
         for cells in reader:
             if cells and not head:
                 head = cells
-                wrong = sorted(
-                    {column for column in head if not column.strip() or head.count(column) > 1}
-                )
-                for column in wrong:
-                    said = (
-                        f"column {column!r} stands twice"
-                        if column.strip()
-                        else "a column without a name"
-                    )
-                    yield Problem(said, name, line)
+                for column in sorted({c for c in head if not c.strip() or head.count(c) > 1}):
+                    twice = f"column {column!r} stands twice"
+                    said = twice if column.strip() else "a column without a name"
+                    found.append(Problem(said, name, line))
+            elif cells and len(cells) != len(head):
+                count, wanted = str(len(cells)), f"{len(head)}, as in the head"
+                message = "wrong number of cells"
+                found.append(Problem(message, name, line, found=count, expected=wanted))
             elif cells:
-                yield _csv_row(head, cells, name, line)
+                found.append(Row(line, dict(zip(head, cells, strict=True))))
             line = reader.line_num + 1
     except csv.Error as error:
-        yield Problem(f"not valid CSV: {error}", name, line)
-
-
-def _csv_row(head: list[str], cells: list[str], name: str, line: int) -> Row | Problem:
-    if len(cells) != len(head):
-        found, wanted = str(len(cells)), f"{len(head)}, as in the head"
-        return Problem("wrong number of cells", name, line, found=found, expected=wanted)
-    return Row(line, dict(zip(head, cells, strict=True)))
+        found.append(Problem(f"not valid CSV: {error}", name, line))
+    finally:
+        csv.field_size_limit(before)
+    return iter(found)
 
 
 _READERS: dict[str, Read] = {".csv": _csv, ".jsonl": _jsonl}

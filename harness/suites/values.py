@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -52,21 +52,20 @@ class Case:
 
         Equal hashes may be paired; tags, gate settings and sampling do not count here.
         """
-        return digest(self._content())
-
-    def _content(self) -> dict[str, JsonValue]:
         turns: list[JsonValue] = [
             {"user": turn.user, "checks": [check.as_json() for check in turn.checks]}
             for turn in self.turns
         ]
         haystack: JsonValue = self.haystack.as_json() if self.haystack else None
-        return {
-            "system": self.system,
-            "turns": turns,
-            "haystack": haystack,
-            "threshold": self.threshold,
-            "allow_empty": self.allow_empty,
-        }
+        return digest(
+            {
+                "system": self.system,
+                "turns": turns,
+                "haystack": haystack,
+                "threshold": self.threshold,
+                "allow_empty": self.allow_empty,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -107,25 +106,19 @@ def stand_twice(what: str, named: Iterable[Named]) -> Iterator[Problem]:
         places.setdefault(name, []).append(here)
     for name, (there, *others) in places.items():
         if others:
+            times = "twice" if len(others) == 1 else f"{len(others) + 1} times"
+            found = [f"first at {_shown(there)}"]
+            found += [f"again at {_shown(place)}" for place in others[1 : SHOWN + 1]]
+            if (more := len(others) - 1 - SHOWN) > 0:
+                found.append(f"and {more} more")
             yield Problem(
-                f"{what} {name!r} stands {_times(1 + len(others))}",
+                f"{what} {name!r} stands {times}",
                 others[0].path,
                 others[0].line,
                 others[0].column,
-                found=", ".join([f"first at {_shown(there)}", *_rest(others[1:])]),
+                found=", ".join(found),
                 hint="give each a name of its own",
             )
-
-
-def _times(count: int) -> str:
-    return "twice" if count == 2 else f"{count} times"
-
-
-def _rest(places: Sequence[Position]) -> Iterator[str]:
-    """Yield the third and later places, as far as anyone reads them."""
-    yield from (f"again at {_shown(place)}" for place in places[:SHOWN])
-    if len(places) > SHOWN:
-        yield f"and {len(places) - SHOWN} more"
 
 
 def _shown(place: Position) -> str:
