@@ -173,7 +173,20 @@ def check_common(sides: Sequence[StoredVariant]) -> None:
 
 
 def _find(settings: Settings, text: str) -> StoredVariant:
-    if problem := _no_place(text):
+    """Find a stored variant by what was typed; it has no name yet."""
+    if Path(text).exists():
+        problem = None
+    elif text.endswith(":"):
+        path = text[:-1]
+        message = "the name of the variant is missing after the colon"
+        problem = Problem(message, found=text, expected=f"{path} or {path}:NAME")
+    elif ":" not in text and text.endswith(".json"):
+        problem = Problem("there is no such file", path=text)
+    else:
+        folder = text.rpartition(":")[0] if ":" in text else text
+        gone = "/" in folder and not Path(folder).exists()
+        problem = Problem("there is no such file or folder", path=folder) if gone else None
+    if problem:
         raise InputError(problem)
     if text.endswith(".json") and Path(text).is_file():
         baseline = load_baseline(Path(text))
@@ -201,22 +214,6 @@ def _find(settings: Settings, text: str) -> StoredVariant:
         return replace(_stored(text, variant, info, lambda: store.results(info.id)), read=again)
 
 
-def _no_place(text: str) -> Problem | None:
-    """A side that names no place and cannot be meant as a run of the store, or None."""
-    path, colon, variant = text.rpartition(":")
-    if Path(text).exists():
-        return None
-    if colon and not variant:
-        message = "the name of the variant is missing after the colon"
-        return Problem(message, found=text, expected=f"{path} or {path}:NAME")
-    if not colon and text.endswith(".json"):
-        return Problem("there is no such file", path=text)
-    folder = path if colon else text
-    if "/" in folder and not Path(folder).exists():
-        return Problem("there is no such file or folder", path=folder)
-    return None
-
-
 def _stored(
     text: str, variant: str, info: RunInfo, read: Callable[[], Iterable[Result]]
 ) -> StoredVariant:
@@ -227,7 +224,7 @@ def _stored(
 
 
 def _variant(text: str, name: str, info: RunInfo) -> VariantInfo:
-    """The variant by name; without one the only variant that answered, or the only candidate."""
+    """Find a variant by name; without one the only one that answered, or the only candidate."""
     by_name = {variant.name: variant for variant in info.answered}
     if name in by_name:
         return by_name[name]

@@ -28,22 +28,26 @@ class Identity:
 
 
 def identify(variant: Variant, backend: Backend) -> Identity:
-    """The identity of a variant under this engine; hashes its weights."""
+    """Return the identity of a variant under this engine; hash its weights."""
     environment = backend.environment(variant)
-    prints = backend.fingerprint(variant)
+    prints, sampling = backend.fingerprint(variant), variant.sampling
+    overrides = {
+        "system": variant.system,
+        "sampling": sampling.model_dump(mode="json", exclude_unset=True) if sampling else None,
+    }
     whole = digest(
         {
             "environment": asdict(environment),
             "weights": prints.weights,
             "adapter": prints.adapter,
-            "overrides": _overrides(variant),
+            "overrides": overrides,
         }
     )
     return Identity(whole, _half(environment, variant, backend), environment.addressed)
 
 
 def environment_of(variant: Variant, backend: Backend) -> tuple[str, dict[str, str]]:
-    """A variant's environment as its results carry it, a digest, and its fields.
+    """Return a variant's environment as its results carry it, a digest, and its fields.
 
     No weights are read.
     """
@@ -52,14 +56,17 @@ def environment_of(variant: Variant, backend: Backend) -> tuple[str, dict[str, s
 
 
 def completion_key(identity: Identity, prompt: Prompt, sampling: Sampling, address: Address) -> str:
-    """The key of one answer: 32 hexadecimal digits.
+    """Return the key of one answer: 32 hexadecimal digits.
 
     The case and the turn count only where answers are recorded ones and found by their address.
     """
+    asked: JsonValue = [dict(message) for message in as_dicts(prompt.messages)]
+    if prompt.token_ids is not None:
+        asked = list(prompt.token_ids)
     return digest(
         {
             "variant": identity.digest,
-            "prompt": _prompt(prompt),
+            "prompt": asked,
             "sampling": _sampling(sampling),
             "repeat": address.repeat,
             "address": flat_dict(address) if identity.addressed else None,
@@ -76,7 +83,7 @@ def signature(identity: Identity, sampling: Sampling, *scoring: str) -> Signatur
 
 
 def describe_variant(variant: Variant, backend: Backend) -> VariantInfo:
-    """The variant as the run's record keeps it, with its hashes and its environment."""
+    """Describe the variant as the run's record keeps it, with hashes and environment."""
     prints = backend.fingerprint(variant)
     overrides = variant.sampling
     return VariantInfo(
@@ -94,18 +101,16 @@ def describe_variant(variant: Variant, backend: Backend) -> VariantInfo:
 
 
 def _half(environment: Environment, variant: Variant, backend: Backend) -> str:
-    """The first part of a signature."""
-    return digest(_comparable(_undeclared(environment, variant, backend)), SIGNATURE_DIGITS)
+    """Return the environment's part of a signature: with the model's own chat template.
 
-
-def _undeclared(environment: Environment, variant: Variant, backend: Backend) -> Environment:
-    """The environment but for what the variant declares: with the model's own chat template."""
-    if variant.chat_template is None:
-        return environment
-    try:
-        return backend.environment(replace(variant, chat_template=None))
-    except InputError:  # the model has none of its own
-        return replace(environment, chat_template="")
+    What a variant declares must not keep its results from being paired.
+    """
+    if variant.chat_template is not None:
+        try:
+            environment = backend.environment(replace(variant, chat_template=None))
+        except InputError:  # the model has none of its own
+            environment = replace(environment, chat_template="")
+    return digest(_comparable(environment), SIGNATURE_DIGITS)
 
 
 def _comparable(environment: Environment) -> dict[str, str]:
@@ -113,20 +118,6 @@ def _comparable(environment: Environment) -> dict[str, str]:
     extra = fields.pop("extra")
     fields.pop("addressed")
     return {**fields, **extra}
-
-
-def _overrides(variant: Variant) -> dict[str, JsonValue]:
-    sampling = variant.sampling
-    return {
-        "system": variant.system,
-        "sampling": sampling.model_dump(mode="json", exclude_unset=True) if sampling else None,
-    }
-
-
-def _prompt(prompt: Prompt) -> JsonValue:
-    if prompt.token_ids is not None:
-        return list(prompt.token_ids)
-    return [dict(message) for message in as_dicts(prompt.messages)]
 
 
 @lru_cache(maxsize=1024)  # the cases of a suite share theirs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
@@ -28,7 +28,7 @@ class Memo(Protocol):
     """What was found out in an earlier run, by a key of all that it depends on."""
 
     def recall(self, key: str) -> JsonValue:
-        """What is remembered, or None."""
+        """Return what is remembered, or None."""
 
     def remember(self, key: str, value: JsonValue) -> None:
         """Keep it for the next run."""
@@ -44,7 +44,7 @@ class Cuts:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader of a report must know."""
+        """Return what the reader of a report must know."""
         said = "the lengths of haystacks are estimates: this engine counts no tokens"
         return (said,) if self.estimated else ()
 
@@ -70,6 +70,7 @@ def cut_haystacks(
 def _cut(
     trial: Trial, haystack: Haystack, backend: Backend, cuts: Cuts, memo: Memo | None
 ) -> Fitted | TooLong:
+    """Cut one haystack; the memo's key holds all that the length of a text in tokens depends on."""
     answer, room = sampling_of(trial).max_new_tokens, backend.context_length
     if room is not None and haystack.length + answer > room:
         return TooLong(no_room(haystack.length, answer, room))
@@ -82,12 +83,11 @@ def _cut(
 
     if memo is None:
         return fit(haystack, count)
-    return _remembered(haystack, count, memo, _memo_key(trial, haystack, backend))
-
-
-def _remembered(
-    haystack: Haystack, count: Callable[[str], int], memo: Memo, key: str
-) -> Fitted | TooLong:
+    environment = backend.environment(trial.variant)
+    said: JsonValue = [message.content for message in system]
+    tokenizer = [environment.engine, environment.version, environment.chat_template]
+    weights = backend.fingerprint(trial.variant).weights  # they stand for the tokenizer
+    key = digest(["haystack", haystack.as_json(), said, tokenizer, weights])
     match memo.recall(key):
         case [int(sentences), int(tokens)]:
             whole = text(haystack, sentences)
@@ -97,15 +97,6 @@ def _remembered(
     if isinstance(cut, Fitted):
         memo.remember(key, [cut.sentences, cut.tokens])
     return cut
-
-
-def _memo_key(trial: Trial, haystack: Haystack, backend: Backend) -> str:
-    """All that the length of a text in tokens depends on; the weights stand for the tokenizer."""
-    environment = backend.environment(trial.variant)
-    system: JsonValue = [message.content for message in system_turn(trial.case, trial.variant)]
-    tokenizer = [environment.engine, environment.version, environment.chat_template]
-    weights = backend.fingerprint(trial.variant).weights
-    return digest(["haystack", haystack.as_json(), system, tokenizer, weights])
 
 
 Select = Callable[[Case, Variant], bool]
@@ -128,7 +119,7 @@ class Plan:
     reasoning_tags: tuple[Tag, ...] = DEFAULT_TAGS
 
     def characters(self, trial: Trial) -> int:
-        """How long its prompts are, about."""
+        """Return how many characters its prompts have, about."""
         haystack = self.haystacks.get(trial.case.id, "")
         return len(haystack) + sum(len(turn.user) for turn in trial.case.turns)
 
@@ -142,12 +133,20 @@ def make_plan(
     select: Select | None = None,
     memo: Memo | None = None,
 ) -> Plan:
-    """All selected cases on all variants, by suite, case, variant and repeat.
+    """Plan all selected cases on all variants, by suite, case, variant and repeat.
 
     Haystacks are cut with the tokenizer of the variant called `baseline`, or of the first one;
     `memo` (the store, say) remembers how long they were.
     """
-    trials = tuple(_trials(suites, variants, select))
+    places = count()
+    trials = tuple(
+        Trial(case, variant, repeat, next(places))
+        for suite in suites
+        for case in suite.cases
+        for variant in variants
+        if select is None or select(case, variant)
+        for repeat in range(case.repeats)
+    )
     owner = next((v for v in variants if v.name == baseline), next(iter(variants), None))
     cuts = cut_haystacks(trials, owner, backend, memo) if owner else Cuts()
     reasons = cuts.reasons
@@ -161,15 +160,3 @@ def make_plan(
         haystacks=cuts.texts,
         notes=(*cuts.notes, *constraint_notes(trials, backend)),
     )
-
-
-def _trials(
-    suites: Iterable[Suite], variants: Sequence[Variant], select: Select | None
-) -> Iterator[Trial]:
-    positions = count()
-    for suite in suites:
-        for case in suite.cases:
-            for variant in variants:
-                if select is None or select(case, variant):
-                    for repeat in range(case.repeats):
-                        yield Trial(case, variant, repeat, next(positions))

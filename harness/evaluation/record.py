@@ -46,6 +46,8 @@ def begin_record(
         place = f"{earlier.text}, " if earlier.in_file else ""
         borrowed = (f"{baseline}: answers of {place}{earlier.whole}",)
     present_suites = {trial.case.suite for trial in trials}
+    turns = [turn for suite in suites for case in suite.cases for turn in case.turns]
+    checks = sorted((c for turn in turns for c in turn.checks), key=lambda check: check.name)
     return RunInfo(
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         started=now.isoformat(timespec="seconds"),
@@ -58,7 +60,7 @@ def begin_record(
         ),
         variants=tuple(described),
         notes=(*borrowed, *backend.notes, *notes, *plan.notes),
-        scorers=_scorers(suites),
+        scorers={check.name: check.scorer.version for check in checks},
         judges=describe_judges(plan.judges),
         options=given_options(settings),
         source=earlier.source if earlier else "",
@@ -66,7 +68,7 @@ def begin_record(
 
 
 def end_record(info: RunInfo, backend: Backend, counts: Counts, seconds: float) -> RunInfo:
-    """The record of a run that is over."""
+    """Return the record of a run that is over."""
     return replace(
         info,
         seconds=seconds,
@@ -87,6 +89,8 @@ def _suite_info(settings: Settings, suite: Suite, plan: Plan) -> SuiteInfo:
     for trial in everyone:
         if trial.case.suite == suite.name:
             taken.setdefault(trial.variant.name, set()).add(trial.case.id)
+    drawn = [{**c.sampling.model_dump(mode="json"), "repeats": c.repeats} for c in suite.cases]
+    first: dict[str, JsonValue] = drawn[0] if drawn else {}
     return SuiteInfo(
         name=suite.name,
         category=suite.category,
@@ -95,24 +99,11 @@ def _suite_info(settings: Settings, suite: Suite, plan: Plan) -> SuiteInfo:
         gate=suite.gate,
         cases=len(suite.cases),
         selected=min((len(taken.get(name, ())) for name in names), default=0),
-        sampling=_sampling(suite),
+        # A setting in which its cases differ is null.
+        sampling={k: v if all(row[k] == v for row in drawn) else None for k, v in first.items()},
     )
 
 
-def _sampling(suite: Suite) -> dict[str, JsonValue]:
-    """How answers of this suite are drawn; a setting in which its cases differ is null."""
-    drawn = [{**c.sampling.model_dump(mode="json"), "repeats": c.repeats} for c in suite.cases]
-    first = drawn[0] if drawn else {}
-    return {k: v if all(row[k] == v for row in drawn) else None for k, v in first.items()}
-
-
 def _everything(plan: Plan) -> list[Trial]:
-    """All trials of a run, those with a known outcome too."""
+    """Return all trials of a run, those with a known outcome too."""
     return [*plan.trials, *(skip.trial for skip in plan.skipped)]
-
-
-def _scorers(suites: Sequence[Suite]) -> dict[str, int]:
-    checks = [
-        check for s in suites for case in s.cases for turn in case.turns for check in turn.checks
-    ]
-    return {check.name: check.scorer.version for check in sorted(checks, key=lambda c: c.name)}

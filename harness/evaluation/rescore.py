@@ -91,7 +91,7 @@ def _replies(
     store: Store,
     tags: Sequence[Tag],
 ) -> dict[str, str]:
-    """What judges replied, in full, when they were asked the same."""
+    """Return what judges replied, in full, when they were asked the same."""
     try:
         asked = questions(trial.case, transcript, tags)
     except CheckBrokeError:  # scoring says so
@@ -107,7 +107,7 @@ def _replies(
 
 
 def _same_question(trial: Trial, result: Result, tags: Sequence[Tag]) -> bool:
-    """Whether today's case would ask what was asked then, as far as it got."""
+    """Return whether today's case would ask what was asked then, as far as it got."""
     asked = _messages(result)
     users = [message.content for message in asked if message.role == "user"]
     if not users:  # skipped before it was asked
@@ -131,7 +131,7 @@ def _messages(result: Result) -> Messages:
 
 
 def _transcript(result: Result) -> Transcript:
-    """The answers again; what was counted over all turns is given to the last one."""
+    """Return the answers again; what was counted over all turns is given to the last one."""
     completions = [Completion(text, "stop") for text in result.responses]
     if completions:
         completions[-1] = replace(
@@ -211,7 +211,7 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
 
 
 def _files(info: RunInfo, settings: Settings) -> list[str]:
-    """The suites of the run where they were then: in the project, or from the working directory."""
+    """Find the suites of the run where they were: in the project, or the working directory."""
     found, problems = [], []
     for suite in info.suites:
         places = settings.path(suite.path), Path(suite.path)

@@ -205,7 +205,7 @@ def _report(
 
 
 def _with_baseline(select: Select | None, variants: Variants) -> Select | None:
-    """The same selection; the baseline also answers what a candidate answers."""
+    """Return the same selection, but the baseline also answers what a candidate answers."""
     if select is None or variants.baseline is None:
         return select
 

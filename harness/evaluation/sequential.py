@@ -124,7 +124,7 @@ def note_stop(info: RunInfo, stopped: Stopped) -> RunInfo:
 
 
 def _ordered(plan: Plan) -> dict[str, list[list[Trial]]]:
-    """By suite: the trials of each unit (a cluster, or a case alone) in the order of asking.
+    """Order the trials by suite and unit (a cluster, or a case alone), as they are asked.
 
     Positions follow that order, so that stored results tell in which order one looked.
     """

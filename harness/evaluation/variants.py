@@ -107,7 +107,7 @@ def _recorded(settings: Settings) -> list[Variant]:
 
 
 def _declared(settings: Settings) -> list[Variant]:
-    """The base, then the variants of the command line, then those of the configuration."""
+    """Return the base, then the variants of the command line and those of the configuration."""
     if settings.model is None and models_of(settings.backend) is not Models.NONE:
         configure = where_to_set(settings, 'model = "DIR"')
         raise InputError(Problem("no model given", hint=f"add --model DIR, or {configure}"))
@@ -146,14 +146,14 @@ def _declared(settings: Settings) -> list[Variant]:
 
 
 def _adapter_path(settings: Settings, adapter: str) -> str:
-    """An adapter's directory, or the name that a server knows it by."""
+    """Return an adapter's directory, or the name that a server knows it by."""
     if models_of(settings.backend) is Models.NAMES:
         return settings.model_path(adapter)
     return str(settings.path(adapter))
 
 
 def _adapters(text: str, model: str, settings: Settings, wanted: str) -> list[Variant]:
-    """One adapter, or one for each directory that a glob finds, named after it."""
+    """Return one adapter, or one for each directory that a glob finds, named after it."""
     name, equals, target = text.partition("=")
     if not equals:
         name, target = "", text

@@ -59,7 +59,7 @@ def interim_gate(info: RunInfo, baseline: str, earlier: StoredVariant | None) ->
 
 
 def _baseline_items(info: RunInfo, earlier: StoredVariant | None) -> Ledger:
-    """What a baseline that did not answer in this run says of its suites."""
+    """Return what a baseline that did not answer in this run says of its suites."""
     if earlier is None or info.baseline is None:
         return Ledger()
     return earlier.items((suite.name for suite in info.suites), info.baseline)

@@ -288,7 +288,8 @@ def test_a_baseline_from_elsewhere_is_no_side_and_says_where_it_is(
         ),
         (
             "none",
-            "no run is called 'none'\n  hint: `harness runs` lists them; `latest` is the newest\n",
+            "no run is called 'none'\n"
+            "  hint: `harness runs` lists them; `latest` is the newest that finished\n",
         ),
     ],
 )
