@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -405,3 +407,26 @@ def test_all_problems_of_all_variants_are_named_at_once(tiny: Path, tmp_path: Pa
         f"{tmp_path}/nowhere: there is no such adapter directory\n"
         "  hint: give the directory with adapter_config.json and adapter_model.safetensors"
     )
+
+
+def test_a_run_whose_answers_are_stored_does_not_import_what_generates(
+    tiny: Path, tmp_path: Path
+) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from harness.backends import BackendOptions, open_backend
+from harness.common import Message, Variant
+
+variant = Variant("base", {str(tiny)!r})
+backend = open_backend("hf", BackendOptions((variant,), "cpu", cache_dir=Path({str(tmp_path)!r})))
+backend.environment(variant), backend.fingerprint(variant), backend.notes, backend.execution()
+backend.prompt((Message("user", "Hi"),), variant)
+print([name for name in ("transformers", "peft") if name in sys.modules])
+"""
+    said = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+        for _ in range(2)
+    ]
+
+    assert said == ["['transformers']\n", "[]\n"]  # the first builds the tokenizer, and keeps it
