@@ -50,6 +50,11 @@ _ROLES: dict[str, Role] = {
     "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant",
     "bot": "assistant",
 }  # fmt: skip
+# Columns that change what a row or a message means. What they say is refused, not left alone.
+_LESSONS = ("label", "kto_tag", "train", "loss")  # false: this is not to be learned
+_PREFERENCES = ("chosen", "rejected", "chosen_response", "rejected_response")
+_MEDIA = ("image", "images", "video", "videos", "audio", "audios")
+_REASONING = ("reasoning_content", "reasoning", "thinking")
 _TOOLS = ("tool", "function", "function_call", "tool_call", "tool_response", "observation")
 
 
@@ -57,13 +62,33 @@ def converted(values: Values) -> Messages:
     """Return the conversation of a row. Raise InputError with one problem, without a place."""
     shape = _shape_of(values)
     _check_keys(values, shape)
-    said = _listed(values, shape) if len(shape.keys) == 1 else _asked(values, shape)
+    _check_meaning(values, "the row")
+    if preferences := [key for key in _PREFERENCES if values.get(key)]:
+        raise _wrong(
+            "the row prefers one answer to another, and would be trained on without its preference",
+            found=", ".join(preferences),
+            hint="keep the question and the answer to be learned, under keys of one shape",
+        )
+    said = _said(values, shape)
+    for other in SHAPES:
+        twice = other is not shape and all(values.get(key) is not None for key in other.keys)
+        if twice and _said(values, other) != said:
+            raise _wrong(
+                "the row has two shapes, and they do not say the same",
+                found=f"{', '.join(shape.keys)} ({shape.name}) and {', '.join(other.keys)} "
+                f"({other.name})",
+                hint="take out the keys that are not to be learned",
+            )
     system = values.get("system")
     if system in (None, ""):  # an empty cell; a list of messages can hold an empty system prompt
         return said
     if said and said[0].role == "system":
         raise _wrong("the row has two system prompts", expected="'system' or a system message")
     return (Message("system", _text(system, "system")), *said)
+
+
+def _said(values: Values, shape: _Shape) -> Messages:
+    return _listed(values, shape) if len(shape.keys) == 1 else _asked(values, shape)
 
 
 def group_of(values: Values) -> str:
@@ -108,6 +133,33 @@ def _check_keys(values: Values, shape: _Shape) -> None:
                 did_you_mean=close[0],
                 hint="rename the key, or take it out",
             )
+
+
+def _check_meaning(values: Values, what: str) -> None:
+    """Refuse what says that a row or a message is more, or less, than its text."""
+    off = [key for key in _LESSONS if values.get(key) is False]
+    weight = values.get("weight")
+    if isinstance(weight, int | float) and weight != 1:
+        off.append("weight")
+    off += [key for key in ("train_detail", "loss_scale") if values.get(key) not in (None, [], 1)]
+    if off:
+        raise _wrong(
+            f"{what} is marked as not to be learned, or not as it stands",
+            found=f"{off[0]}: {shown(values[off[0]])}",
+            hint="every answer of a row is learned whole: make one row for each that should be",
+        )
+    if media := [key for key in _MEDIA if values.get(key)]:
+        raise _wrong(
+            f"{what} has more than text, and would be trained on without it",
+            found=", ".join(media),
+            hint="take rows with images, videos or sound out: only texts are trained",
+        )
+    if thoughts := [key for key in _REASONING if values.get(key)]:
+        raise _wrong(
+            f"{what} keeps its reasoning apart, and it would be lost",
+            found=", ".join(thoughts),
+            hint="write it into the content as the model does, or take the key out",
+        )
 
 
 # -- questions and answers -------------------------------------------------------------------------
@@ -161,11 +213,9 @@ def _spoken(message: object) -> Message:
     role = _ROLES.get(speaker) if isinstance(speaker, str) else None
     if role is None:
         raise _unknown_speaker(speaker)
-    if message.get("weight", 1) == 0 or message.get("loss") is False:
-        raise _wrong(
-            "a message is marked as not to be learned",
-            hint="every answer of a row is learned: make one row for each that should be",
-        )
+    if message.get("tool_calls"):
+        raise _unknown_speaker("tool_call")
+    _check_meaning(message, "a message")
     return Message(role, _content(message.get("content", message.get("value"))))
 
 

@@ -102,8 +102,45 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
     ),
     (
         {"messages": [{"role": "assistant", "content": "a", "weight": 0}]},
-        "a message is marked as not to be learned\n"
-        "  hint: every answer of a row is learned: make one row for each that should be",
+        "a message is marked as not to be learned, or not as it stands\n"
+        "  found: weight: 0\n"
+        "  hint: every answer of a row is learned whole: make one row for each that should be",
+    ),
+    (
+        {"prompt": "a", "completion": "b", "label": False},
+        "the row is marked as not to be learned, or not as it stands\n"
+        "  found: label: False\n"
+        "  hint: every answer of a row is learned whole: make one row for each that should be",
+    ),
+    (
+        {"messages": [{"role": "assistant", "content": "a", "reasoning_content": "b"}]},
+        "a message keeps its reasoning apart, and it would be lost\n"
+        "  found: reasoning_content\n"
+        "  hint: write it into the content as the model does, or take the key out",
+    ),
+    (
+        {"query": "<image>what is it?", "response": "a cat", "images": ["cat.png"]},
+        "the row has more than text, and would be trained on without it\n"
+        "  found: images\n"
+        "  hint: take rows with images, videos or sound out: only texts are trained",
+    ),
+    (
+        {"messages": [{"role": "user", "content": "a"}], "rejected": "b"},
+        "the row prefers one answer to another, and would be trained on without its preference\n"
+        "  found: rejected\n"
+        "  hint: keep the question and the answer to be learned, under keys of one shape",
+    ),
+    (
+        {"instruction": "a", "output": "b", "response": "c"},
+        "the row has two shapes, and they do not say the same\n"
+        "  found: instruction, output (Alpaca) and instruction, response (Dolly)\n"
+        "  hint: take out the keys that are not to be learned",
+    ),
+    (
+        {"messages": [{"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}]},
+        "tool calls are not supported\n"
+        "  found: 'tool_call'\n"
+        "  hint: take the rows with tool calls out: only system, user and assistant are trained",
     ),
     (
         {"messages": [{"role": "system", "content": "a"}], "system": "b"},
@@ -118,3 +155,31 @@ def test_what_is_wrong_with_a_row_is_said(values: dict[str, Any], message: str) 
         converted(values)
 
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"kto_tag": False},
+        {"train": False},
+        {"loss": False},
+        {"weight": 0.5},
+        {"train_detail": [{"begin_offset": 0, "end_offset": 2, "train": False}]},
+        {"loss_scale": 0},
+    ],
+)
+def test_what_is_not_to_be_learned_is_refused(mark: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="the row is marked as not to be learned"):
+        converted({"query": "a", "response": "b", **mark})
+    with pytest.raises(InputError, match="a message is marked as not to be learned"):
+        converted({"messages": [{"role": "assistant", "content": "a", **mark}]})
+
+
+def test_marks_that_change_nothing_are_left_alone() -> None:
+    row = {"query": "a", "response": "b"}
+    marks = {"label": True, "train": True, "weight": 1, "images": [], "reasoning_content": None}
+
+    assert converted({**row, **marks}) == converted(row)
+    assert converted({**row, "label": "positive"}) == converted(row)  # a class, no lesson
+    said = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    assert converted({**row, **said}) == converted(row)  # twice the same
