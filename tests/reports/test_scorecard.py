@@ -37,6 +37,30 @@ def test_a_scorecard_is_read_back_as_it_was() -> None:
     assert ScorecardDocument.model_validate_json(publish(small()).to_json()) == publish(small())
 
 
+FIRST = ["ifeval", "json_levels", "role", "stability", "second_opinion"]
+
+
+def test_figures_of_later_sections_are_there_where_a_run_has_them() -> None:
+    plain = json.loads(publish(small()).to_json())["extras"]
+    full = json.loads(publish(story()[0]).to_json())["extras"]
+
+    assert list(plain) == FIRST
+    assert list(full) == [*FIRST, "languages", "refusals", "long_context"]
+    assert {row["suite"] for row in full["long_context"]} == {"needles"}
+
+
+def test_later_figures_are_read_back() -> None:
+    document = publish(story()[0])
+
+    assert ScorecardDocument.model_validate_json(document.to_json()) == document
+
+
+def test_the_page_holds_the_scorecard_as_it_is_in_the_file() -> None:
+    document = publish(story()[0])
+
+    assert document.to_value() == json.loads(document.to_json())
+
+
 def test_a_row_has_exactly_the_contracts_names() -> None:
     found = json.loads(publish(small()).to_json())["categories"][1]
     contract = "suite category variant role n passed failed errors skipped pass_rate ci gate"
