@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import regex
 
@@ -27,8 +27,8 @@ _QUOTE = r"[ \t\u3000]*(?:>[ \t]?)?"
 MARKDOWN_BULLET = regex.compile(rf"{_QUOTE}[-*+][ \t]+\S")
 BULLET = regex.compile(rf"{_QUOTE}(?:[-*+∙·–][ \t]+|[•‣◦▪●○◆◇■□・･][ \t\u3000]*+)\S")
 NUMBERED = regex.compile(rf"{_QUOTE}(?:\p{{Nd}}{{1,3}}|\p{{L}})[.)、．][ \t]*+(?<=[ \t、．])\S")
-# Without one of these no line is code, nor does a list item go on behind a blank line.
-_NEEDS_PARSER = regex.compile(r"```|~~~|^[ \t>]*(?: {4}|\t)|\n[ \t]*\n[ \t]+\S", regex.MULTILINE)
+# Without fences and these no line is code, nor does a list item go on behind a blank line.
+_INDENTED = regex.compile(r"^[ \t>]*(?: {4}|\t)|\n[ \t]*\n[ \t]+\S", regex.MULTILINE)
 _DELIMITER = regex.compile(r"^[ \t>]*[|:-][|: \t-]*+$", regex.MULTILINE)
 # Characters that are parsed, some 25,000 tokens: a megabyte of tables takes half a minute.
 _MOST = 100_000
@@ -71,8 +71,7 @@ class Table:
         return next((n for n, width in enumerate(widths) if width != len(self.header)), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line; `code`: it is in a code block, `fenced`: in one between fences, or is a fence.
 
     `item`: it is in a list item that began in the line of this number.
@@ -96,9 +95,16 @@ class Document:
 
 def document(text: str) -> Document:
     """Return the blocks of a text; tables are those of GitHub's Markdown."""
-    if _NEEDS_PARSER.search(text) or ("|" in text and _DELIMITER.search(text)):
+    if _needs_parser(text) or ("|" in text and _DELIMITER.search(text)):
         return _parsed(text)
     return Document(tuple(map(Line, lines(text))))
+
+
+def _needs_parser(text: str) -> bool:
+    if "```" in text or "~~~" in text:
+        return True
+    indented = "\n " in text or "\n\t" in text or "\n>" in text or text[:1] in (" ", "\t", ">")
+    return indented and bool(_INDENTED.search(text))
 
 
 @lru_cache(maxsize=8)  # the checks of a case read one answer after another
@@ -169,7 +175,7 @@ def fences(text: str) -> tuple[Fence, ...]:
 
 def marked_lines(text: str) -> Iterator[Line]:
     """Return all lines of a text, with those of code blocks marked."""
-    return iter(_parsed(text).lines if _NEEDS_PARSER.search(text) else map(Line, lines(text)))
+    return iter(_parsed(text).lines if _needs_parser(text) else map(Line, lines(text)))
 
 
 def paragraphs(text: str) -> list[str]:

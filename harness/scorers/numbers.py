@@ -28,7 +28,8 @@ Convention = Literal["auto", "point", "comma"]
 # -- one way to write numbers ----------------------------------------------------------------------
 
 _DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", regex.VERSION1)
-_WIDE = str.maketrans("．％٪－＋／＄＾｛｝＿＼٫٬", ".%%-+/$^{}_\\.,")
+_WIDE = dict(zip("．％٪－＋／＄＾｛｝＿＼٫٬", ".%%-+/$^{}_\\.,", strict=True))
+_WIDE_SIGN = regex.compile(f"[{''.join(_WIDE)}]")
 # A full-width comma parts clauses, and numbers only where it groups full-width digits.
 _WIDE_COMMA = regex.compile(r"(?<=[０-９])，(?=[０-９]{3}(?![０-９]))")
 _SUPERSCRIPTS = "⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -71,7 +72,8 @@ def plain(text: str) -> str:
     text = nfc(text)
     if not text.isascii():
         text = _WIDE_COMMA.sub(",", text)
-        text = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text).translate(_WIDE)
+        text = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
+        text = _WIDE_SIGN.sub(lambda sign: _WIDE[sign[0]], text)
         text = _RAISED.sub(lambda raised: f"^{raised[0].translate(_LOWERED)}", text)
     if not _MARKS.search(text):
         return text
@@ -110,7 +112,8 @@ _VULGAR = "[¼-¾⅐-⅞↉]"
 # Digits with separators inside: a separator counts only between two digits. White space groups
 # digits by three; a line break never does. Times (10:30) are no numbers, nor is a part of a date.
 _NUMBER = regex.compile(
-    rf"(?<!{_LETTER})(?<![\p{{Nd}}_])(?<!\^[+\-−{{(]?)(?<![\p{{Nd}}][.,:/])"
+    r"(?=[-+−–﹣.0-9¼-¾⅐-⅞↉])"  # first, since all that follows is slow
+    rf"(?<!{_LETTER})(?<![\p{{Nd}}_])(?<!\^)(?<!\^[+\-−{{(])(?<![\p{{Nd}}][.,:/])"
     rf"(?P<sign>(?:(?<![\p{{Nd}}\p{{L}})\]%])|(?<={_COPULA}))"
     r"[+\-−–﹣]\p{Sc}?\s?)?"
     r"(?:(?P<digits>[0-9]++(?:[ \u00a0\u2009\u202f'’](?=[0-9]{3}(?![0-9]))[0-9]{3}"
