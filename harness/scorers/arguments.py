@@ -17,7 +17,7 @@ from harness.scorers.values import Finding, verdict
 
 
 def wrong(kind: str, message: str) -> PydanticCustomError:
-    """The error of a validator; `message` may hold any characters."""
+    """Return the error of a validator; `message` may hold any characters."""
     return PydanticCustomError(cast(Any, kind), "{message}", {"message": message})
 
 
@@ -34,14 +34,14 @@ def _texts(value: object) -> object:
 
 
 def filled(value: object) -> object:
-    """Refuses an empty list: a check of nothing would always hold."""
+    """Refuse an empty list: a check of nothing would always hold."""
     if isinstance(value, list | tuple) and not value:
         raise wrong("empty_list", "at least one entry is wanted")
     return value
 
 
 def _exact(value: object) -> Decimal:
-    """A number of YAML as its author wrote it: the float 19.99 is the decimal 19.99."""
+    """Return a number of YAML as its author wrote it: the float 19.99 is the decimal 19.99."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise wrong("number_wanted", f"a number is wanted, not {shown(value)}")
     try:
@@ -54,7 +54,7 @@ def _exact(value: object) -> Decimal:
 
 
 def _plain(number: Decimal) -> int | float | str:
-    """A decimal in JSON: a number where that is exact, else its digits."""
+    """Return a decimal in JSON: a number where that is exact, else its digits."""
     if number == number.to_integral_value() and abs(number.adjusted()) < 16:
         return int(number)
     return float(number) if Decimal(str(float(number))) == number else str(number)
@@ -94,7 +94,7 @@ class Bounds(Args):
 
     @property
     def wanted(self) -> str:
-        """The bounds in words: `at least 2`, `2 to 5`, `exactly 3`."""
+        """Return the bounds in words: `at least 2`, `2 to 5`, `exactly 3`."""
         if self.exactly is not None:
             return f"exactly {self.exactly}"
         if self.min is not None and self.max is not None:
@@ -102,32 +102,25 @@ class Bounds(Args):
         return f"at least {self.min}" if self.min is not None else f"at most {self.max}"
 
     def holds(self, count: int) -> bool:
-        """Whether `count` lies within the bounds."""
+        """Return whether `count` lies within the bounds."""
         low = self.exactly if self.exactly is not None else self.min or 0
         high = self.exactly if self.exactly is not None else self.max
         return low <= count and (high is None or count <= high)
 
     def judge(self, count: int | Range, noun: str) -> Finding:
-        """The finding for a count, or for one that is known to lie in a range.
+        """Return the finding for a count, or for one that is known to lie in a range.
 
         Cannot tell where some counts of the range would hold and others would not.
         """
         low, high = (count, count) if isinstance(count, int) else (count.low, count.high)
         found = f"{low}" if low == high else f"{low} to {high}"
-        passed = self._for_all(low, high)
-        reason = f"{found} {_plural(noun, low, high)}, wanted {self.wanted}"
-        return verdict(passed, reason, count=low if low == high else [low, high])
-
-    def _for_all(self, low: int, high: int) -> bool | None:
-        if self.holds(low) and self.holds(high):
-            return True
         least = self.exactly if self.exactly is not None else self.min or 0
         most = self.exactly if self.exactly is not None else self.max
-        return False if high < least or (most is not None and low > most) else None
-
-
-def _plural(noun: str, low: int, high: int) -> str:
-    return noun if low == high == 1 else noun + "s"
+        passed: bool | None = self.holds(low) and self.holds(high)
+        if not passed and high >= least and (most is None or low <= most):
+            passed = None
+        reason = f"{found} {noun}{'' if low == high == 1 else 's'}, wanted {self.wanted}"
+        return verdict(passed, reason, count=low if low == high else [low, high])
 
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -158,7 +151,7 @@ _EXTRAS = {
 
 
 def needs(check: str, *packages: str) -> None:
-    """Refuses a check at load time where a package that it uses is not installed."""
+    """Refuse a check at load time where a package that it uses is not installed."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         extra = _EXTRAS.get(missing[0], missing[0])
@@ -170,7 +163,7 @@ def needs(check: str, *packages: str) -> None:
 
 
 def _package(extra: str) -> str:
-    """What pip is to install: a clone is installed from its folder, in place."""
+    """Return what pip is to install: a clone is installed from its folder, in place."""
     root = Path(__file__).parents[2]
     if not root.joinpath("pyproject.toml").is_file():
         return f"'{NAME}[{extra}]'"

@@ -43,7 +43,7 @@ class Check:
 
     @property
     def name(self) -> str:
-        """The scorer's name."""
+        """Return the scorer's name."""
         return self.scorer.name
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -68,12 +68,12 @@ class Check:
         return self.scorer.function(answer, context, self.args)
 
     def questions(self, answer: Answer, context: Context) -> tuple[Question, ...]:
-        """What this check, or a check inside it, wants to know from another model first."""
+        """Return what this check, or a check inside it, wants to know from another model first."""
         return self.scorer.asks(answer, context, self.args) if self.scorer.asks else ()
 
 
 def load_context(root: Path | None = None, modules: Iterable[str] = ()) -> dict[str, Any]:
-    """The validation context for models with `CheckField`s, and what `parse_check` passes on.
+    """Return the validation context for models with `CheckField`s, as `parse_check` passes it on.
 
     root: the folder that paths in checks are relative to (the suite file's own); without it no
     check may name a file. modules: the Python modules that the user's configuration allows
@@ -111,17 +111,14 @@ def _split(raw: object) -> tuple[str, object, float]:
             "check_form", "a check is one name with its arguments, like `contains: Lina`"
         )
     weight = raw.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not _is_weight(weight):
+    number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    if not (number and math.isfinite(weight) and weight > 0):
         raise PydanticCustomError("check_weight", "weight must be a number above 0")
     return names[0], raw[names[0]], float(weight)
 
 
-def _is_weight(weight: float) -> bool:
-    return math.isfinite(weight) and weight > 0
-
-
 def _is_short(scorer: Scorer, arguments: object) -> bool:
-    """Whether `arguments` stands for the scorer's first argument alone."""
+    """Return whether `arguments` stands for the scorer's first argument alone."""
     if arguments is None:
         return False
     if not isinstance(arguments, Mapping):
@@ -143,7 +140,7 @@ def _named(scorer: Scorer, arguments: object, short: bool) -> object:
 
 
 def _how(scorer: Scorer) -> str:
-    """How a check is written that has no first argument."""
+    """Return how a check is written that has no first argument."""
     keys = ", ".join(field.alias or name for name, field in scorer.args.model_fields.items())
     if not keys:
         return f"takes no arguments: write `- {scorer.name}`"
@@ -155,7 +152,7 @@ def _how(scorer: Scorer) -> str:
 
 
 def _under(name: str, error: ValidationError, hidden: str | None) -> ValidationError:
-    """The same errors, one level deeper, so that their location leads through the check's name.
+    """Return the same errors one level deeper: their location leads through the check's name.
 
     `hidden` is the argument that the file does not name, because its value stands alone.
     """
@@ -188,7 +185,7 @@ _ADAPTER: TypeAdapter[Check] = TypeAdapter(CheckField)
 
 
 def parse_check(raw: object, root: Path | None = None, modules: Iterable[str] = ()) -> Check:
-    """A check from its YAML form; `root` and `modules` as in `load_context`.
+    """Return a check from its YAML form; `root` and `modules` as in `load_context`.
 
     Raises pydantic's `ValidationError` with locations.
     """
@@ -223,7 +220,7 @@ _ROUNDING = 1e-9
 
 
 def combine(results: Iterable[Judged], threshold: float | None = None) -> Combined:
-    """The outcome of a case, over all checks of all turns.
+    """Return the outcome of a case, over all checks of all turns.
 
     Without `threshold` all checks must hold, whatever they weigh: one false makes it false, else
     one unknown makes it unknown. With `threshold` the score must reach it; a check that cannot
@@ -233,15 +230,11 @@ def combine(results: Iterable[Judged], threshold: float | None = None) -> Combin
     checks = list(results)
     if not checks:
         return Combined(None, 0.0)
-    score = _mean(checks)
+    weights = math.fsum(check.weight for check in checks)
+    total = math.fsum(check.weight * check.score for check in checks if check.passed is not None)
+    score = min(1.0, total / weights)
     if threshold is not None:
         return Combined(score >= threshold - _ROUNDING, score)
     if any(check.passed is False for check in checks):
         return Combined(False, score)
     return Combined(None if any(check.passed is None for check in checks) else True, score)
-
-
-def _mean(checks: list[Judged]) -> float:
-    weights = math.fsum(check.weight for check in checks)
-    total = math.fsum(check.weight * check.score for check in checks if check.passed is not None)
-    return min(1.0, total / weights)

@@ -108,23 +108,15 @@ def _combined(answer: Answer, context: Context, checks: tuple[Check, ...], n: in
     unknown = sum(finding.passed is None for _, finding in found)
     passed = True if true >= n else None if true + unknown >= n else False
     detail: dict[str, JsonValue] = {"checks": [_row(check, finding) for check, finding in found]}
-    return Finding(passed, _score(found, n), _reason(found, passed, true, n), detail)
-
-
-def _score(found: list[tuple[Check, Finding]], n: int) -> float:
-    """The weighted mean of the `n` best scores."""
+    # The weighted mean of the n best scores.
     best = sorted(found, key=lambda pair: pair[1].score, reverse=True)[:n]
     weight = sum(check.weight for check, _ in best)
-    return min(1.0, sum(check.weight * finding.score for check, finding in best) / weight)
-
-
-def _reason(found: list[tuple[Check, Finding]], passed: bool | None, true: int, n: int) -> str:
-    """The reasons of the checks that decided; how many held, where that says more."""
+    score = min(1.0, sum(check.weight * finding.score for check, finding in best) / weight)
+    # The reasons of the checks that decided; how many held, where that says more.
     deciding = [f"{check.name}: {f.reason}" for check, f in found if f.passed is passed]
     head = f"{true} of {len(found)} hold, wanted {n}: " if passed is not True else ""
-    shown = deciding[:3]
     more = f" and {len(deciding) - 3} more" if len(deciding) > 3 else ""
-    return head + "; ".join(shown) + more
+    return Finding(passed, score, head + "; ".join(deciding[:3]) + more, detail)
 
 
 def _row(check: Check, finding: Finding) -> JsonValue:

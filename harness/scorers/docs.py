@@ -13,7 +13,7 @@ import yaml
 from harness.scorers.check import parse_check
 from harness.scorers.published import with_checks
 from harness.scorers.registry import Example, Scorer, all_scorers
-from harness.scorers.values import Answer, Finding
+from harness.scorers.values import Answer
 
 _HEAD = """\
 # Checks
@@ -41,28 +41,20 @@ reach it instead.
 
 
 def document() -> str:
-    """The text of `docs/checks.md`."""
-    scorers = [scorer for scorer in all_scorers() if _is_ours(scorer)]
-    index = "\n".join(f"* [`{s.name}`](#{s.name}): {_small(s.summary)}" for s in scorers)
-    return "\n".join([_HEAD, index, "", *(_section(scorer) for scorer in scorers)])
+    """Return the text of `docs/checks.md`."""
+    ours = "harness.scorers."
+    scorers = [s for s in all_scorers() if s.function.__module__.startswith(ours)]
+    index = []
+    for scorer in scorers:
+        word, summary = scorer.summary.partition(" ")[0], scorer.summary
+        if word.istitle() or len(word) == 1:  # not a name such as BLEU
+            summary = summary[:1].lower() + summary[1:]
+        index.append(f"* [`{scorer.name}`](#{scorer.name}): {summary.rstrip('.')}")
+    return "\n".join([_HEAD, *index, "", *(page(scorer) for scorer in scorers)])
 
 
 def page(scorer: Scorer) -> str:
-    """One check as the page of all checks describes it."""
-    return _section(scorer)
-
-
-def _is_ours(scorer: Scorer) -> bool:
-    return scorer.function.__module__.startswith("harness.scorers.")
-
-
-def _small(summary: str) -> str:
-    word = summary.partition(" ")[0]
-    plain = word.istitle() or len(word) == 1  # not a name such as BLEU
-    return (summary[:1].lower() + summary[1:] if plain else summary).rstrip(".")
-
-
-def _section(scorer: Scorer) -> str:
+    """Return one check as the page of all checks describes it."""
     parts = [f"## {scorer.name}", "", inspect.getdoc(scorer.function) or "", ""]
     parts += _arguments(scorer)
     if scorer.example is not None:
@@ -71,7 +63,7 @@ def _section(scorer: Scorer) -> str:
 
 
 def _arguments(scorer: Scorer) -> Iterator[str]:
-    """The arguments in words, then as a table."""
+    """Yield the arguments in words, then as a table."""
     schema = with_checks(scorer.args.model_json_schema())
     choices = schema.get("oneOf", [])
     rows = list(_rows(scorer, choices[0] if choices else schema))
@@ -97,7 +89,7 @@ def _rows(scorer: Scorer, schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _choice(schema: Mapping[str, Any], shared: Collection[str]) -> str:
-    """One row for one of several forms: its title, and the arguments of its own."""
+    """Return one row for one of several forms: its title, and the arguments of its own."""
     own = {k: kind_of(v, {}) for k, v in schema["properties"].items() if k not in shared}
     return f"| `{schema['title']}` | {', '.join(f'`{k}` ({v})' for k, v in own.items())} |"
 
@@ -109,7 +101,7 @@ def _default(value: object) -> str:
 
 
 def kind_of(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    """A JSON Schema in a few words."""
+    """Return a JSON Schema in a few words."""
     if "$ref" in schema:
         name = str(schema["$ref"]).rpartition("/")[2]
         return "check" if name == "check" else kind_of(definitions.get(name, {}), definitions)
@@ -129,14 +121,15 @@ def kind_of(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
 
 
 def _example(scorer: Scorer, example: Example) -> Iterator[str]:
-    """The example as YAML, and what the check says of its two answers."""
+    """Yield the example as YAML, and what the check says of its two answers."""
     written = yaml.safe_dump(
         [scorer.name if example.args is None else {scorer.name: example.args}],
         allow_unicode=True,
         sort_keys=False,
         width=90,
     )
-    yield from ("```yaml", f"checks:\n{_indented(written)}", "```", "")
+    indented = "\n".join(f"  {line}" for line in written.rstrip("\n").split("\n"))
+    yield from ("```yaml", f"checks:\n{indented}", "```", "")
     for message in example.context.messages:
         yield f"* {message.role}: {_code(message.content)}"
     if example.requires:
@@ -144,21 +137,14 @@ def _example(scorer: Scorer, example: Example) -> Iterator[str]:
         return
     check = parse_check({scorer.name: example.args}, modules=example.modules)
     for answer in (example.passes, example.fails):
-        yield f"* {_code(answer)}: {_said(check(Answer(answer, answer), example.context))}"
+        finding = check(Answer(answer, answer), example.context)
+        word = {True: "passes", False: "fails", None: "cannot tell"}[finding.passed]
+        yield f"* {_code(answer)}: {word} ({finding.reason})"
     yield ""
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.rstrip("\n").split("\n"))
-
-
-def _said(finding: Finding) -> str:
-    word = {True: "passes", False: "fails", None: "cannot tell"}[finding.passed]
-    return f"{word} ({finding.reason})"
-
-
 def _code(text: str) -> str:
-    """A text on one line in Markdown code."""
+    """Return a text on one line in Markdown code."""
     shown = text.replace("\n", "⏎")
     return f"```` {shown} ````" if "`" in shown else f"`{shown}`"
 

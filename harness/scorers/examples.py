@@ -8,6 +8,6 @@ from harness.scorers.values import Answer, Context
 
 
 def polite(answer: Answer, context: Context, words: Sequence[str]) -> bool:
-    """Whether the answer has one of the polite words."""
+    """Return whether the answer has one of the polite words."""
     text = answer.text.casefold()
     return any(word.casefold() in text for word in words)

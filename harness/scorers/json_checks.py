@@ -56,7 +56,7 @@ class _Reading:
     reason: str
 
     def finding(self, passed: bool | None, reason: str, **detail: JsonValue) -> Finding:
-        """The finding of a check; false where the answer could not be used."""
+        """Return the finding of a check; false where the answer could not be used."""
         if not self.usable:
             return verdict(False, self.reason, levels=dict(self.levels), **detail)
         return verdict(passed, reason, levels=dict(self.levels), **detail)
@@ -123,7 +123,7 @@ def _check_text(text: str) -> None:
 
 
 def _plain(value: ExactJson) -> JsonValue:
-    """The same with floats for decimals."""
+    """Return the same with floats for decimals."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -166,12 +166,12 @@ class JsonSchemaArgs(_JsonArgs):
 
     @property
     def text(self) -> str:
-        """The schema as canonical JSON."""
+        """Return the schema as canonical JSON."""
         return canonical_json(self.schema_)
 
 
 def _file(name: str, root: Path | None) -> JsonValue:
-    """The content of a schema file; its path is relative to `root` and stays below it."""
+    """Return the content of a schema file; its path is relative to `root` and stays below it."""
     if root is None:
         raise wrong("schema_file", "a file cannot be read here: write the schema itself")
     path = root / name

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
@@ -47,7 +46,7 @@ _WEAK = ("anyOf", "oneOf", "allOf", "not", "if")
 
 
 def _best(errors: list[Any]) -> Any:
-    """The outermost error, in the branch of `anyOf` or `oneOf` that was meant, if that is clear."""
+    """Return the outermost error, in the branch of `anyOf` or `oneOf` that was clearly meant."""
     best = min(errors, key=lambda e: (len(e.absolute_path), e.validator in _WEAK))
     while best.context and best.validator in ("anyOf", "oneOf"):
         branch = _meant(best.context)
@@ -58,7 +57,7 @@ def _best(errors: list[Any]) -> Any:
 
 
 def _meant(context: list[Any]) -> list[Any]:
-    """The errors of the only branch whose type and constants fit; empty where there is none."""
+    """Return the errors of the only branch whose type and constants fit; else none."""
     branches: dict[Any, list[Any]] = {}
     for error in context:
         branches.setdefault(next(iter(error.schema_path), None), []).append(error)
@@ -67,7 +66,7 @@ def _meant(context: list[Any]) -> list[Any]:
 
 
 def _is_other(error: Any) -> bool:
-    """Whether an error says that another branch was meant: another type, another tag."""
+    """Return whether an error says that another branch was meant: another type, another tag."""
     if len(error.path) == 0 and error.validator in ("enum", "const"):
         limit = error.validator_value if error.validator == "enum" else [error.validator_value]
         return _kind(error.instance) not in {_kind(value) for value in limit}
@@ -76,7 +75,7 @@ def _is_other(error: Any) -> bool:
 
 
 def described(errors: list[Any]) -> Violation:
-    """The most telling of the errors that `jsonschema` found in one value."""
+    """Return the most telling of the errors that `jsonschema` found in one value."""
     error = _best(errors)
     path = place_text(tuple(error.absolute_path))
     rule = str(error.validator)
@@ -93,7 +92,9 @@ def _words(error: Any) -> str:
     if rule == "not" and limit == {}:
         return f"nothing is allowed here ({_forbidding(error)}), found {found}"
     if rule == "required":
-        return f"required: {_keys(limit, value)} missing"
+        missing = [written(key) for key in limit if key not in value]
+        more = " ..." if len(missing) > 5 else ""
+        return f"required: {', '.join(missing[:5])}{more} missing"
     if rule == "format":
         return f"{found} is no {limit}"
     if rule in ("anyOf", "oneOf"):
@@ -112,11 +113,6 @@ def _forbidding(error: Any) -> str:
     if not rules:
         return "the schema is false"
     return f"{rules[-1]} is false" if name is None else f"{rules[-1]} is false for {written(name)}"
-
-
-def _keys(wanted: list[str], value: Mapping[str, Any]) -> str:
-    missing = [key for key in wanted if key not in value]
-    return ", ".join(written(key) for key in missing[:5]) + (" ..." if len(missing) > 5 else "")
 
 
 def _kind(value: Any) -> str:
@@ -141,45 +137,51 @@ _budget: ContextVar[Budget] = ContextVar("_budget")
 
 
 def check_schema(schema: Any) -> None:
-    """Raises `SchemaProblemError` for a schema that is wrong or could not be enforced."""
+    """Raise `SchemaProblemError` for a schema that is wrong or could not be enforced."""
+    from jsonschema import SchemaError
+    from referencing.jsonschema import specification_with
+
     try:
         draft = _draft(schema)
-        _check_metaschema(draft, schema)
+        try:
+            draft.check_schema(schema, format_checker=_formats())
+        except SchemaError as error:
+            old = list(error.path)[-1:] == ["items"] and isinstance(error.instance, list)
+            hint = " (a list of items is `prefixItems` since 2020-12)" if old else ""
+            problem = f"the schema is wrong: {described([error]).text}{hint}"
+            raise SchemaProblemError(problem) from None
         check_parts(schema)
-        _check_references(schema, draft)
+        specification = specification_with(draft.META_SCHEMA["$schema"])
+        resource = specification.create_resource(schema)
+        uri = resource.id() or _URI
+        resolver = _registry().with_resource(uri, resource).resolver(uri)
+        check_references(schema, resolver, specification)
     except RecursionError:
         raise SchemaProblemError("the schema nests too deep") from None
 
 
 def first_violation(schema_text: str, value: Exact) -> Violation | None:
-    """The most telling rule that `value` breaks; None where it fits.
+    """Return the most telling rule that `value` breaks; None where it fits.
 
     schema_text: the schema as JSON, checked before. Raises `TooSlow`, also for a schema that
     refers to itself without end.
     """
     validator = _validator(schema_text)
-    with _time_limit():
-        try:
-            errors = list(islice(_fitted(validator, value).iter_errors(value), _ERRORS))
-        except RecursionError:
-            raise TooSlow from None
-    return described(errors) if errors else None
-
-
-@contextmanager
-def _time_limit() -> Iterator[None]:
     token = _budget.set(Budget(SCHEMA_SECONDS))
     try:
-        yield
+        errors = list(islice(_fitted(validator, value).iter_errors(value), _ERRORS))
+    except RecursionError:
+        raise TooSlow from None
     finally:
         _budget.reset(token)
+    return described(errors) if errors else None
 
 
 # -- the engine ------------------------------------------------------------------------------------
 
 
 def _draft(schema: Any) -> Any:
-    """The validator class of the declared draft, by default 2020-12."""
+    """Return the validator class of the declared draft, by default 2020-12."""
     from jsonschema import validators
 
     declared = schema.get("$schema", _NEWEST) if isinstance(schema, Mapping) else _NEWEST
@@ -190,32 +192,8 @@ def _draft(schema: Any) -> Any:
     return getattr(validators, name)
 
 
-def _check_metaschema(draft: Any, schema: Any) -> None:
-    from jsonschema import SchemaError
-
-    try:
-        draft.check_schema(schema, format_checker=_formats())
-    except SchemaError as error:
-        found = described([error])
-        hint = " (a list of items is `prefixItems` since 2020-12)" if _old_items(error) else ""
-        raise SchemaProblemError(f"the schema is wrong: {found.text}{hint}") from None
-
-
-def _old_items(error: Any) -> bool:
-    return list(error.path)[-1:] == ["items"] and isinstance(error.instance, list)
-
-
-def _check_references(schema: Any, draft: Any) -> None:
-    from referencing.jsonschema import specification_with
-
-    specification = specification_with(draft.META_SCHEMA["$schema"])
-    resource = specification.create_resource(schema)
-    uri = resource.id() or _URI
-    check_references(schema, _registry().with_resource(uri, resource).resolver(uri), specification)
-
-
 def _registry() -> Any:
-    """The metaschemas and nothing else: it has no way to fetch."""
+    """Return the metaschemas and nothing else: it has no way to fetch."""
     from jsonschema_specifications import REGISTRY
 
     return REGISTRY
@@ -223,7 +201,7 @@ def _registry() -> Any:
 
 @lru_cache(maxsize=512)
 def _validator(schema_text: str) -> Any:
-    """The validator for a schema; its floats become the decimals that their author wrote."""
+    """Return the validator for a schema; its floats become the decimals that their author wrote."""
     schema = json.loads(schema_text, parse_float=Decimal)
     draft = _engine(_draft(schema))
     schema = rewritten(schema, lambda part: part)
@@ -278,7 +256,7 @@ def _is_integer(value: object) -> bool:
 
 
 def _timed(keyword: Any) -> Any:
-    """A reference, followed only while there is time: recursive schemas can take 2ⁿ steps."""
+    """Follow a reference only while there is time: recursive schemas can take 2ⁿ steps."""
 
     def follow(validator: Any, reference: Any, instance: Any, schema: Any) -> Iterator[Any]:
         if (budget := _budget.get(None)) is not None:
@@ -321,7 +299,7 @@ def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> I
 
 
 def _frozen(value: Any) -> Any:
-    """A hashable twin: equal exactly where the values are equal in JSON."""
+    """Return a hashable twin: equal exactly where the values are equal in JSON."""
     if isinstance(value, dict):
         return "object", frozenset((key, _frozen(item)) for key, item in value.items())
     if isinstance(value, list):
@@ -333,30 +311,25 @@ def _frozen(value: Any) -> Any:
 
 
 def _fitted(validator: Any, value: Exact) -> Any:
-    """The validator, with each pattern of property names replaced by the names that match it.
+    """Return the validator, each pattern of property names replaced by the names that match it.
 
     The engine matches those patterns with `re`, without a time limit.
     """
     if not any("patternProperties" in part for _, part in walk(validator.schema)):
         return validator
-    names = _names(value)
-    if len(names) > _NAMES:
-        raise TooSlow
-    schema = rewritten(validator.schema, lambda part: _listed(part, names))
-    return validator.evolve(schema=schema)
-
-
-def _names(value: Exact) -> set[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
-            found.update(item)
+            names.update(item)
             waiting += item.values()
         elif isinstance(item, list):
             waiting += item
-    return found
+    if len(names) > _NAMES:
+        raise TooSlow
+    schema = rewritten(validator.schema, lambda part: _listed(part, names))
+    return validator.evolve(schema=schema)
 
 
 def _listed(part: dict[str, Any], names: set[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from itertools import islice
 from typing import TypeAlias
 
 import regex
@@ -27,7 +28,7 @@ class NotJsonError(Exception):
 
 
 def parse(text: str) -> Exact:
-    """The value of a JSON text; raises `NotJsonError`."""
+    """Return the value of a JSON text; raises `NotJsonError`."""
     if text.startswith("\ufeff"):
         raise NotJsonError("it begins with a byte order mark")
     if not text.strip():
@@ -37,7 +38,12 @@ def parse(text: str) -> Exact:
             f"lone surrogate {_named(surrogate[0])} at character {surrogate.start()}"
         )
     _check_nesting(text)
-    value = _decoded(text)
+    try:
+        value: Exact = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise NotJsonError(_where(error, text)) from None
+    except RecursionError:
+        raise NotJsonError(f"it nests deeper than {NESTING} levels") from None
     if _ESCAPED_SURROGATE.search(text):
         _check_strings(value)
     return value
@@ -47,16 +53,6 @@ _SURROGATE = regex.compile(r"[\ud800-\udfff]")
 _ESCAPED_SURROGATE = regex.compile(r"\\u[dD][89a-fA-F]")
 # A string, even one that is cut off, or a bracket.
 _TOKEN = regex.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', regex.DOTALL)
-
-
-def _decoded(text: str) -> Exact:
-    try:
-        value: Exact = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise NotJsonError(_where(error, text)) from None
-    except RecursionError:
-        raise NotJsonError(f"it nests deeper than {NESTING} levels") from None
-    return value
 
 
 def _where(error: json.JSONDecodeError, text: str) -> str:
@@ -133,7 +129,7 @@ _DECODER = json.JSONDecoder(
 
 
 def kind(value: Exact) -> str:
-    """The JSON type of a value: null, boolean, number, string, array or object."""
+    """Return the JSON type of a value: null, boolean, number, string, array or object."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -144,7 +140,7 @@ def kind(value: Exact) -> str:
 
 
 def same(left: Exact, right: Exact, tolerance: Decimal = Decimal(0)) -> bool:
-    """Whether two values are equal: 1 and 1.0 are, 1 and "1" are not, nor 1 and true.
+    """Return whether two values are equal: 1 and 1.0 are, 1 and "1" are not, nor 1 and true.
 
     Numbers, at any depth, may differ by `tolerance`.
     """
@@ -157,20 +153,17 @@ def same(left: Exact, right: Exact, tolerance: Decimal = Decimal(0)) -> bool:
     if isinstance(left, list) and isinstance(right, list):
         pairs = zip(left, right, strict=False)
         return len(left) == len(right) and all(same(a, b, tolerance) for a, b in pairs)
+    if left == right or not tolerance:
+        return left == right
     if isinstance(left, int | Decimal) and isinstance(right, int | Decimal):
-        return left == right or (bool(tolerance) and _near(left, right, tolerance))
-    return left == right
-
-
-def _near(left: int | Decimal, right: int | Decimal, tolerance: Decimal) -> bool:
-    """Whether two numbers differ by at most `tolerance`; exact, so only for numbers in reach."""
-    if max(size(left), size(right)) > NUMBER_DIGITS:
-        return False
-    return abs(Fraction(left) - Fraction(right)) <= Fraction(tolerance)
+        # Exact, and so only for numbers in reach.
+        near = max(size(left), size(right)) <= NUMBER_DIGITS
+        return near and abs(Fraction(left) - Fraction(right)) <= Fraction(tolerance)
+    return False
 
 
 def size(number: int | Decimal) -> int:
-    """About how many digits the exact value has."""
+    """Return about how many digits the exact value has."""
     decimal = Decimal(number)
     if not decimal:
         return 1
@@ -178,7 +171,7 @@ def size(number: int | Decimal) -> int:
 
 
 def exact(value: JsonValue) -> Exact:
-    """A value of a YAML file as its author wrote it: floats become decimals."""
+    """Return a value of a YAML file as its author wrote it: floats become decimals."""
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, dict):
@@ -187,30 +180,23 @@ def exact(value: JsonValue) -> Exact:
 
 
 def written(value: Exact, limit: int = 60) -> str:
-    """A value in one line of JSON, cut to about `limit` characters."""
+    """Return a value in one line of JSON, cut to about `limit` characters."""
     text = "".join(_written(value, limit))
     return text if len(text) <= limit else text[:limit] + "..."
 
 
 def _written(value: Exact, limit: int) -> Iterable[str]:
     if isinstance(value, dict):
-        yield from _joined("{", [_pair(k, value[k], limit) for k in list(value)[:limit]], "}")
+        pairs = ((json.dumps(key[:limit]), value[key]) for key in list(value)[:limit])
+        yield f"{{{', '.join(f'{key}: {written(item, limit)}' for key, item in pairs)}}}"
     elif isinstance(value, list):
-        yield from _joined("[", [written(item, limit) for item in value[:limit]], "]")
+        yield f"[{', '.join(written(item, limit) for item in value[:limit])}]"
     elif isinstance(value, str):
         yield json.dumps(value[: limit + 1])
     elif isinstance(value, Decimal):
         yield str(value)[: limit + 1]
     else:
         yield json.dumps(value)[: limit + 1]
-
-
-def _pair(key: str, value: Exact, limit: int) -> str:
-    return f"{json.dumps(key[:limit])}: {written(value, limit)}"
-
-
-def _joined(start: str, items: list[str], end: str) -> Iterable[str]:
-    yield start + ", ".join(items) + end
 
 
 # Inside brackets: strings on one line, and brackets. Outside, a quote of the prose is no string.
@@ -220,7 +206,7 @@ _OPENS = {"]": "[", "}": "{"}
 
 
 def extract(text: str) -> Exact:
-    """The value of the whole text, else of its one fenced block, else of its one JSON value.
+    """Return the value of the whole text, else of its one fenced block, else of its one JSON value.
 
     Of several fenced blocks only a single one marked `json` will do. Without a fence the text must
     have exactly one balanced array or object. Raises `NotJsonError`, also where there are several.
@@ -230,7 +216,12 @@ def extract(text: str) -> Exact:
     except NotJsonError as error:
         blocks = fences(text)
         if not blocks:
-            return _only(_values(text), str(error))
+            found = list(islice(_values(text), 2))
+            if len(found) > 1:
+                raise NotJsonError("ambiguous: it has several JSON values") from None
+            if not found:
+                raise NotJsonError(str(error)) from None
+            return found[0]
     marked = [block for block in blocks if block.language in ("json", "jsonc", "json5")]
     chosen = marked or blocks
     if len(chosen) > 1:
@@ -241,19 +232,8 @@ def extract(text: str) -> Exact:
         raise NotJsonError(f"in its code block: {error}") from None
 
 
-def _only(values: Iterator[Exact], otherwise: str) -> Exact:
-    found = []
-    for value in values:
-        found.append(value)
-        if len(found) > 1:
-            raise NotJsonError("ambiguous: it has several JSON values")
-    if not found:
-        raise NotJsonError(otherwise)
-    return found[0]
-
-
 def _values(text: str) -> Iterator[Exact]:
-    """The outermost balanced arrays and objects of a text that are JSON, in order."""
+    """Yield the outermost balanced arrays and objects of a text that are JSON, in order."""
     for first, end in _balanced(text):
         try:
             yield parse(text[first:end])

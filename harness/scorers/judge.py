@@ -79,7 +79,7 @@ class JudgeArgs(Args):
 
 
 def question(answer: Answer, context: Context, args: JudgeArgs) -> Messages:
-    """What the judge is asked: the conversation, the answer, the rubric and the form of a reply."""
+    """Return what the judge is asked: conversation, answer, rubric and the form of a reply."""
     parts = {
         "system prompt": context.system,
         "conversation": _conversation(context),
@@ -110,7 +110,7 @@ _LAST = {
 
 
 def read(reply: str, args: JudgeArgs) -> Finding:
-    """The finding that a reply means; raises `UnreadableError`."""
+    """Return the finding that a reply means; raises `UnreadableError`."""
     lines = [line for line in strip_reasoning(reply).splitlines() if line.strip()]
     last = lines[-1].strip() if lines else ""
     match = _LAST[args.grade].fullmatch(last[:200])

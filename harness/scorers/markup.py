@@ -326,7 +326,8 @@ class _Seen:
 )
 def xml(answer: Answer, context: Context, args: XmlArgs) -> Finding:
     """The whole answer is well-formed XML, with the given elements; a document type is refused."""
-    text = _part(answer.text, args.extract).strip()
+    blocks = fences(answer.text) if args.extract else ()
+    text = (blocks[0].code if len(blocks) == 1 else answer.text).strip()
     try:
         seen = _parsed(f"<_>{text}</_>" if args.fragment else text)
     except _RefusedError as error:
@@ -336,12 +337,16 @@ def xml(answer: Answer, context: Context, args: XmlArgs) -> Finding:
         return verdict(False, f"not well-formed at {place}: {expat.ErrorString(error.code)}")
     except UnicodeEncodeError:
         return verdict(False, "not well-formed: it has a lone surrogate")
-    return _judge(seen, args)
-
-
-def _part(text: str, extract: bool) -> str:
-    blocks = fences(text) if extract else []
-    return blocks[0].code if len(blocks) == 1 else text
+    if args.fragment and seen.names.total() == 1:
+        return verdict(False, "no element")
+    if args.root is not None and not args.fragment and seen.first != args.root:
+        return verdict(False, f"the root is {shown(seen.first)}, wanted {shown(args.root)}")
+    missing = [tag for tag in args.tags or () if not seen.names[tag]]
+    if args.root is not None and args.fragment and not seen.names[args.root]:
+        missing.append(args.root)
+    if missing:
+        return verdict(False, f"elements missing: {listed(missing)}", missing=[*missing])
+    return verdict(True, "well-formed")
 
 
 def _parsed(text: str) -> _Seen:
@@ -357,16 +362,3 @@ def _parsed(text: str) -> _Seen:
 
 def _refuse(*_: object) -> None:
     raise _RefusedError("a document type could declare entities")
-
-
-def _judge(seen: _Seen, args: XmlArgs) -> Finding:
-    if args.fragment and seen.names.total() == 1:
-        return verdict(False, "no element")
-    if args.root is not None and not args.fragment and seen.first != args.root:
-        return verdict(False, f"the root is {shown(seen.first)}, wanted {shown(args.root)}")
-    missing = [tag for tag in args.tags or () if not seen.names[tag]]
-    if args.root is not None and args.fragment and not seen.names[args.root]:
-        missing.append(args.root)
-    if missing:
-        return verdict(False, f"elements missing: {listed(missing)}", missing=[*missing])
-    return verdict(True, "well-formed")

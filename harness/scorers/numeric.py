@@ -47,7 +47,7 @@ class NumericArgs(Args):
 
     @property
     def wanted(self) -> str:
-        """What is asked for, in words."""
+        """Return what is asked for, in words."""
         parts = [f"{self.equals}"] if self.equals is not None else []
         parts += [f"± {self.tolerance}"] if self.tolerance else []
         parts += [f"± {self.relative} of it"] if self.relative else []
@@ -56,7 +56,7 @@ class NumericArgs(Args):
         return " ".join(parts)
 
     def holds(self, value: Fraction) -> bool:
-        """Whether `value` is what is asked for; exact, without rounding."""
+        """Return whether `value` is what is asked for; exact, without rounding."""
         if self.equals is not None:
             target = Fraction(self.equals)
             slack = max(Fraction(self.tolerance), Fraction(self.relative) * abs(target))

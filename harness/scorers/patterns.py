@@ -20,13 +20,13 @@ class TooSlow(Exception):
 
 @lru_cache(maxsize=4096)
 def compiled(pattern: str, flags: int = 0) -> regex.Pattern[str]:
-    """The compiled pattern; raises `regex.error`."""
+    """Return the compiled pattern; raises `regex.error`."""
     return regex.compile(pattern, flags)
 
 
 @lru_cache(maxsize=4096)
 def ecma(pattern: str) -> regex.Pattern[str]:
-    """A pattern of JSON Schema (ECMA-262, flag u) in this engine; raises `regex.error`.
+    """Return a pattern of JSON Schema (ECMA-262, flag u) in this engine; raises `regex.error`.
 
     There `$` matches at the very end only, \\d and \\w are ASCII, and \\u{1F600} is a character.
     """
@@ -61,7 +61,7 @@ def _translated(pattern: str) -> Iterator[str]:
 
 
 def _escape(letter: str, inside: bool) -> str:
-    """One escape of ECMA-262; inside a class or outside."""
+    """Return one escape of ECMA-262; inside a class or outside."""
     if letter in "dw":
         return _ASCII_CLASSES[letter] if inside else f"[{_ASCII_CLASSES[letter]}]"
     if letter in "DW" and not inside:
@@ -108,7 +108,7 @@ class Budget:
     def search(
         self, pattern: regex.Pattern[str], text: str, *, full: bool = False
     ) -> regex.Match[str] | None:
-        """The first match; raises `TooSlow`."""
+        """Return the first match; raises `TooSlow`."""
         match = pattern.fullmatch if full else pattern.search
         try:
             return match(text, timeout=self.left())
@@ -116,7 +116,7 @@ class Budget:
             raise TooSlow from None
 
     def count(self, pattern: regex.Pattern[str], text: str) -> int:
-        """How many matches there are, without overlap; raises `TooSlow`."""
+        """Return how many matches there are, without overlap; raises `TooSlow`."""
         try:
             return sum(1 for _ in pattern.finditer(text, timeout=self.left()))
         except (TimeoutError, MemoryError):
@@ -124,5 +124,5 @@ class Budget:
 
 
 def too_slow(pattern: str) -> str:
-    """The reason of a check that could not tell because of its pattern."""
+    """Return the reason of a check that could not tell because of its pattern."""
     return f"cannot tell: the pattern {shown(pattern)} took longer than {REGEX_SECONDS:g} s"

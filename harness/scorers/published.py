@@ -18,7 +18,7 @@ _ONE_NAME = {
 
 
 def with_checks(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON Schema of a pydantic model that has `CheckField`s, with `$defs/check` filled in."""
+    """Return the JSON Schema of a model that has `CheckField`s, with `$defs/check` filled in."""
     filled: dict[str, Any] = _marked(dict(schema))
     definitions: dict[str, Any] = dict(filled.get("$defs", {}))
     definitions["check"] = _check(definitions)
@@ -26,7 +26,7 @@ def with_checks(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(definitions: dict[str, Any]) -> dict[str, Any]:
-    """A check in all its forms; the arguments' own definitions go to `definitions`."""
+    """Return a check in all its forms; the arguments' own definitions go to `definitions`."""
     scorers = list(all_scorers())
     bare = [scorer.name for scorer in scorers if _is_bare(scorer)]
     weight = {"type": "number", "exclusiveMinimum": 0, "default": 1}
@@ -41,12 +41,12 @@ def _check(definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_bare(scorer: Scorer) -> bool:
-    """Whether the name alone is a check."""
+    """Return whether the name alone is a check."""
     return not any(field.is_required() for field in scorer.args.model_fields.values())
 
 
 def _arguments(scorer: Scorer, definitions: dict[str, Any]) -> dict[str, Any]:
-    """All that may stand after a check's name."""
+    """Return all that may stand after a check's name."""
     template = f"#/$defs/{scorer.name}.{{model}}"
     full: dict[str, Any] = _marked(scorer.args.model_json_schema(ref_template=template))
     inner = full.pop("$defs", {})
@@ -58,7 +58,7 @@ def _arguments(scorer: Scorer, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shorthand(scorer: Scorer, full: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of the first argument alone."""
+    """Return the schema of the first argument alone."""
     fields = scorer.args.model_fields
     alias = fields[str(scorer.shorthand)].alias if scorer.shorthand in fields else None
     found: dict[str, Any] = full.get("properties", {}).get(alias or scorer.shorthand, {})
@@ -67,7 +67,7 @@ def _shorthand(scorer: Scorer, full: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _marked(value: Any) -> Any:
-    """A copy with every mark of a check replaced by a reference to `$defs/check`."""
+    """Return a copy with every mark of a check replaced by a reference to `$defs/check`."""
     if isinstance(value, Mapping):
         if value.get("$comment") == CHECK_MARK["$comment"]:
             return dict(_REFERENCE)

@@ -42,7 +42,7 @@ _COUNTED = ("words", "sentences", "lines", "paragraphs", "bullets", "length")
 
 
 def meant(name: str, known: Collection[str]) -> str:
-    """What to write instead of a check that is not known; empty where nobody can tell."""
+    """Return what to write instead of a check that is not known; empty where nobody can tell."""
     if name in _CALLED:
         return _CALLED[name]
     head, _, rest = name.replace("-", "_").partition("_")
@@ -176,7 +176,7 @@ def scorer(
 
 
 def get(name: str) -> Scorer:
-    """The scorer of this name; raises `UnknownScorerError`."""
+    """Return the scorer of this name; raises `UnknownScorerError`."""
     for family in FAMILIES:
         if name in _SCORERS:
             return _SCORERS[name]
@@ -193,13 +193,13 @@ def forget(name: str) -> None:
 
 
 def names() -> tuple[str, ...]:
-    """All names, sorted."""
+    """Return all names, sorted."""
     _load()
     return tuple(sorted(_SCORERS))
 
 
 def all_scorers() -> Iterator[Scorer]:
-    """All scorers, by name."""
+    """Return all scorers, by name."""
     return (_SCORERS[name] for name in names())
 
 

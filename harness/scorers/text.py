@@ -74,7 +74,7 @@ class _Search(_Cased):
     whole_word: bool = False
 
     def has(self, text: str, needle: str) -> bool:
-        """Whether the normalised `text` has `needle` in it."""
+        """Return whether the normalised `text` has `needle` in it."""
         return find(self.normal(needle), text, whole_word=self.whole_word) >= 0
 
 
@@ -155,7 +155,7 @@ class AffixArgs(_Search):
 
     @property
     def all(self) -> tuple[str, ...]:
-        """The texts of which one must be there."""
+        """Return the texts of which one must be there."""
         return (self.texts,) if isinstance(self.texts, str) else self.texts
 
     def plain(self, text: str) -> str:
@@ -230,7 +230,7 @@ class RegexArgs(Args):
 
     @property
     def engine(self) -> regex_engine.Pattern[str]:
-        """The compiled pattern."""
+        """Return the compiled pattern."""
         flags = regex_engine.IGNORECASE * self.ignore_case
         flags |= regex_engine.MULTILINE * self.multiline | regex_engine.DOTALL * self.dotall
         return compiled(nfc(self.pattern), int(flags))

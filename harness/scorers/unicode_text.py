@@ -36,13 +36,13 @@ def folded(text: str) -> str:
 
 
 def find(needle: str, text: str, *, whole_word: bool = False) -> int:
-    """Where `needle` first stands in `text`, both normalised alike; -1 where it does not."""
+    """Return where `needle` first stands in `text`, both normalised alike; -1 where it does not."""
     places = occurrences(needle, text, whole_word=whole_word)
     return next(places, -1)
 
 
 def occurrences(needle: str, text: str, *, whole_word: bool = False) -> Iterator[int]:
-    """Where `needle` stands in `text`, without overlap; both must be normalised alike.
+    """Yield where `needle` stands in `text`, without overlap; both must be normalised alike.
 
     A whole word has no letter, digit, mark or underscore joined to either end. Scripts written
     without spaces (Han, kana, Thai, Lao, Khmer, Myanmar, Tibetan) show no word boundaries: there,
@@ -60,7 +60,7 @@ def occurrences(needle: str, text: str, *, whole_word: bool = False) -> Iterator
 
 
 def _boundary(text: str, place: int) -> bool:
-    """Whether a word may begin or end before `text[place]`."""
+    """Return whether a word may begin or end before `text[place]`."""
     if place in (0, len(text)):
         return True
     left, right = text[place - 1], text[place]
@@ -71,7 +71,7 @@ def _boundary(text: str, place: int) -> bool:
 
 
 def _inside_number(text: str, place: int) -> bool:
-    """Whether `place` is beside a point or comma between two digits."""
+    """Return whether `place` is beside a point or comma between two digits."""
     for point in (place - 1, place):
         around = text[max(point - 1, 0) : point + 2]
         if (
@@ -118,12 +118,12 @@ class Clipped:
 
 
 def clipped(text: str, limit: int = LIMIT) -> Clipped:
-    """The first `limit` characters."""
+    """Return the first `limit` characters."""
     return Clipped(text[:limit], len(text) > limit)
 
 
 def visible(text: str) -> str:
-    """The text without control characters, ANSI escapes, lone surrogates and zero-width signs."""
+    """Return the text without control characters, ANSI escapes, surrogates and zero-width signs."""
     return _INVISIBLE.sub("", text)
 
 
@@ -132,19 +132,19 @@ _MARKS = regex.compile(r"(\p{M}{30})\p{M}+")
 
 
 def nfkc(text: str) -> str:
-    """The text in Unicode normal form KC, in linear time: no more than 30 marks on one letter."""
+    """Return the text in Unicode normal form KC, in linear time: a letter keeps 30 marks."""
     return unicodedata.normalize("NFKC", text if text.isascii() else _MARKS.sub(r"\1", text))
 
 
 def without_code(text: str) -> str:
-    """The text without fenced and inline code, formulas, links, addresses and tags."""
+    """Return the text without fenced and inline code, formulas, links, addresses and tags."""
     for pattern in (_FENCE, _MATH, _INLINE, _TARGET, _LINK, _TAG):
         text = pattern.sub(" ", text)
     return text
 
 
 def without_quotes(text: str, mark: str = " ") -> str:
-    """The text without quotations, each replaced by `mark`."""
+    """Return the text without quotations, each replaced by `mark`."""
     return _BLOCK_QUOTE.sub(mark, _QUOTED.sub(mark, text))
 
 
@@ -214,11 +214,11 @@ _TOKEN = regex.compile(
 
 
 def tokens(text: str) -> list[str]:
-    """The tokens of a text: words where there are spaces, else signs; NFKC, case folded."""
+    """Return the tokens of a text: words where there are spaces, else signs; NFKC, case folded."""
     return _TOKEN.findall(nfkc(text).casefold())
 
 
 def spaced(text: str) -> bool:
-    """Whether most tokens of the text are words between spaces."""
+    """Return whether most tokens of the text are words between spaces."""
     found = tokens(text)
     return sum(len(token) > 1 for token in found) * 2 >= len(found)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, PrivateAttr, ValidationInfo, model_validator
 
-from harness.common import JsonValue, canonical_json
+from harness.common import canonical_json
 from harness.scorers.arguments import Text, wrong
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.values import Answer, Context, Finding, verdict
@@ -38,12 +38,12 @@ class PythonArgs(Args):
 
     @property
     def keywords(self) -> Mapping[str, Any]:
-        """The arguments of the user's function."""
+        """Return the arguments of the user's function."""
         return self.__pydantic_extra__ or {}
 
     @property
     def function(self) -> UserFunction:
-        """The user's function."""
+        """Return the user's function."""
         return self._function
 
 
@@ -51,7 +51,8 @@ def _function(ref: str, allowed: frozenset[str]) -> UserFunction:
     module, colon, name = ref.partition(":")
     if not colon or not all(part.isidentifier() for part in [*module.split("."), name]):
         raise wrong("python_ref", f"a reference is package.module:function, not {ref!r}")
-    if not _is_allowed(module, allowed):
+    parts = module.split(".")
+    if not any(".".join(parts[:n]) in allowed for n in range(1, len(parts) + 1)):
         hint = f'allow it in the configuration: modules = ["{module}"]'
         raise wrong("python_module", f"module {module!r} is not allowed; {hint}")
     try:
@@ -64,11 +65,6 @@ def _function(ref: str, allowed: frozenset[str]) -> UserFunction:
     if not callable(found):
         raise wrong("python_ref", f"module {module!r} has no function {name!r}")
     return found  # type: ignore[no-any-return]  # callable() leaves Any
-
-
-def _is_allowed(module: str, allowed: frozenset[str]) -> bool:
-    parts = module.split(".")
-    return any(".".join(parts[:n]) in allowed for n in range(1, len(parts) + 1))
 
 
 @scorer(
@@ -92,12 +88,9 @@ def python(answer: Answer, context: Context, args: PythonArgs) -> Finding:
     if isinstance(found, Finding):
         return found
     if found is None or isinstance(found, bool):
-        return verdict(found, f"{args.ref} says {_word(found)}")
+        said = "cannot tell" if found is None else str(found).lower()
+        return verdict(found, f"{args.ref} says {said}")
     if isinstance(found, int | float) and 0 <= found <= 1:
         return Finding(found >= 0.5, float(found), f"{args.ref} scores {found:g}", {})
     message = f"{args.ref} returned {type(found).__name__}, wanted a bool, a score or a Finding"
     raise TypeError(message)
-
-
-def _word(found: JsonValue) -> str:
-    return "cannot tell" if found is None else str(found).lower()

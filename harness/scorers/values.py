@@ -47,12 +47,12 @@ class Context:
 
     @property
     def system(self) -> str:
-        """The system prompt, or an empty string."""
+        """Return the system prompt, or an empty string."""
         return next((m.content for m in self.messages if m.role == "system"), "")
 
     @property
     def user(self) -> str:
-        """The last user turn, or an empty string."""
+        """Return the last user turn, or an empty string."""
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
 
 
@@ -67,5 +67,5 @@ class Finding:
 
 
 def verdict(passed: bool | None, reason: str, **detail: JsonValue) -> Finding:
-    """A finding without shades: score 1 or 0; 0 where nobody can tell."""
+    """Return a finding without shades: score 1 or 0; 0 where nobody can tell."""
     return Finding(passed, 1.0 if passed else 0.0, reason, detail)

@@ -24,7 +24,7 @@ class Vendor:
 
     @property
     def all_names(self) -> tuple[str, ...]:
-        """Every name, the maker's first."""
+        """Return every name, the maker's first."""
         return (self.maker, *self.names, *self.common)
 
 
@@ -34,7 +34,7 @@ _SPACED = r"\p{Latin}\p{Cyrillic}\p{Greek}"
 
 @cache
 def vendors() -> tuple[Vendor, ...]:
-    """The whole list."""
+    """Return the whole list."""
     rows = yaml.safe_load(files("harness.scorers").joinpath("vendors.yaml").read_text("utf-8"))
     return tuple(
         Vendor(row["maker"], tuple(row["names"]), tuple(row.get("common", ()))) for row in rows
@@ -56,12 +56,12 @@ class Names:
     names: tuple[tuple[str, str], ...]
 
     def among(self, texts: Iterable[str]) -> Names:
-        """Those that any of the texts may have in it: most answers name one vendor, or none."""
+        """Return those that any of the texts may have in it: most answers name one at most."""
         plain = _folded("\n".join(texts))
         return Names(tuple(row for row in self.names if row[1] in plain))
 
     def within(self, text: str) -> regex.Pattern[str]:
-        """A pattern for those of the names that the text may have in it.
+        """Return a pattern for those of the names that the text may have in it.
 
         Most texts have none: to look for first words is a hundred times faster than a pattern.
         """
@@ -71,7 +71,7 @@ class Names:
 
 @lru_cache(maxsize=256)
 def others(own: tuple[str, ...]) -> Names:
-    """All names of all vendors except those of the vendors that one of `own` belongs to."""
+    """Return all names of all vendors except those of the vendors that one of `own` belongs to."""
     said = {form.casefold() for form in own}
     families = [{name.casefold() for name in vendor.all_names} for vendor in vendors()]
     mine = said.union(*(forms for forms in families if forms & said))
@@ -81,7 +81,7 @@ def others(own: tuple[str, ...]) -> Names:
 
 @lru_cache(maxsize=256)
 def named(names: tuple[str, ...]) -> regex.Pattern[str]:
-    """A pattern for one of the names as a whole word; a version may follow: Qwen2.5, GPT-4o.
+    """Return a pattern for one of the names as a whole word; a version may follow: Qwen2.5, GPT-4o.
 
     Scripts without spaces have no words to be whole: there the name is enough.
     """
