@@ -22,8 +22,7 @@ from harness.evaluation.trial import (
     schema_of,
 )
 from harness.results import Outcome, Signature
-from harness.scorers import DEFAULT_TAGS
-from harness.scorers.values import Question
+from harness.scorers import DEFAULT_TAGS, Question
 
 
 @dataclass(slots=True)

@@ -12,8 +12,7 @@ from harness.config import JudgeSettings, Settings
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
 from harness.evaluation.scoring import CheckBrokeError, Transcript, exchanges
 from harness.evaluation.trial import Trial
-from harness.scorers import DEFAULT_TAGS, Answer, Context, Tag
-from harness.scorers.values import Question
+from harness.scorers import DEFAULT_TAGS, Answer, Context, Question, Tag
 from harness.suites import Case
 
 

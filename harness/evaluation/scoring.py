@@ -20,10 +20,10 @@ from harness.scorers import (
     Check,
     Context,
     Tag,
+    combine,
     strip_reasoning,
     verdict,
 )
-from harness.scorers.check import combine
 from harness.suites import Case
 
 T = TypeVar("T")

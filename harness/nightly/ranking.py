@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,18 +24,18 @@ class Ranking:
 
     @cached_property
     def clear(self) -> tuple[PairwiseComparison, ...]:
-        """The pairs in which one is clearly better, the largest difference first."""
+        """Return the pairs in which one is clearly better, the largest difference first."""
         rows = (row for row in self.comparisons if row.leader)
         return tuple(sorted(rows, key=lambda row: -abs(row.delta or 0.0)))
 
     @cached_property
     def uncompared(self) -> tuple[PairwiseComparison, ...]:
-        """The pairs that could not be compared."""
+        """Return the pairs that could not be compared."""
         return tuple(row for row in self.comparisons if row.why)
 
     @cached_property
     def places(self) -> tuple[tuple[str, ...], ...]:
-        """The variants by place: everyone is clearly better than everyone of a later place.
+        """Place the variants: everyone is clearly better than everyone of a later place.
 
         Variants share a place where nothing tells them apart as a whole: one place for all says
         that there is no ranking. A pair that was not compared is not told apart.
@@ -53,49 +52,53 @@ class Ranking:
         return tuple(places)
 
     def beaten_by(self, name: str) -> set[str]:
-        """The variants that this one is clearly better than."""
+        """Return the variants that this one is clearly better than."""
         rows = (row for row in self.comparisons if row.leader == name)
         return {row.second if row.first == name else row.first for row in rows}
 
     def between(self, name: str, other: str) -> PairwiseComparison | None:
-        """The comparison of two variants, in whichever order it was made."""
+        """Return the comparison of two variants, in whichever order it was made."""
         wanted = {name, other}
         return next((row for row in self.comparisons if {row.first, row.second} == wanted), None)
 
     @property
     def sentence(self) -> str:
-        """What the comparisons show, in one sentence."""
+        """Say what the comparisons show, in one sentence."""
         pairs = plural(len(self.comparisons), "pair")
         if len(self.places) > 1:
-            return f"{'; '.join(map(_place, enumerate(self.places, start=1)))}."
+            said = []
+            for number, names in enumerate(self.places, start=1):
+                alike = " (no order among them)" if len(names) > 1 else ""
+                said.append(f"{number}. {joined(names, 9)}{alike}")
+            return f"{'; '.join(said)}."
         if not self.clear:
             return f"No clear difference in {pairs}."
         leading = [name for name in self.variants if self.beaten_by(name)]
-        parts = [f"{name} is better than {joined(self._worse(name))}" for name in leading[:MOST]]
+        parts = []
+        for name in leading[:MOST]:
+            beaten = self.beaten_by(name)
+            worse = [each for each in self.variants if each in beaten]
+            parts.append(f"{name} is better than {joined(worse)}")
         parts += [f"{len(leading) - MOST} more lead others"] if len(leading) > MOST else []
         return f"No ranking; clear in {len(self.clear)} of {pairs}: {'; '.join(parts)}."
 
-    def _worse(self, name: str) -> list[str]:
-        beaten = self.beaten_by(name)
-        return [each for each in self.variants if each in beaten]
-
-
-def _place(numbered: tuple[int, tuple[str, ...]]) -> str:
-    number, names = numbered
-    return f"{number}. {joined(names, 9)}" + (" (no order among them)" if len(names) > 1 else "")
-
 
 def rankings_of(night: Night) -> tuple[Ranking, ...]:
-    """The rankings of a night in the order of its suites; none where nobody was compared."""
+    """Return the rankings of a night by suite; none where nobody was compared."""
     rankings = []
     for suite in dict.fromkeys(row.suite for row in night.pairwise):
         rows = tuple(row for row in night.pairwise if row.suite == suite)
-        rankings.append(Ranking(suite, _category(night, suite), _by_rate(night, suite, rows), rows))
+        category = next((rate.category for rate in night.rates if rate.suite == suite), "")
+        names = dict.fromkeys(name for row in rows for name in (row.first, row.second))
+        rates = {name: night.rate(suite, name) for name in names}
+        shares = {name: rate.pass_rate if rate else 0.0 for name, rate in rates.items()}
+        by_rate = tuple(sorted(names, key=lambda name: -shares[name]))
+        rankings.append(Ranking(suite, category, by_rate, rows))
     return tuple(rankings)
 
 
 def lines_of(night: Night) -> list[str]:
-    """The suites in which candidates differ clearly, a line each; one line where none does."""
+    """Tell the suites in which candidates differ clearly, a line each; one where none does."""
     rankings = rankings_of(night)
     clear = [f"with each other, {each.suite}: {each.sentence}" for each in rankings if each.clear]
     if clear or not rankings:
@@ -104,17 +107,6 @@ def lines_of(night: Night) -> list[str]:
     return [
         f"with each other: no clear difference in {pairs} over {plural(len(rankings), 'suite')}"
     ]
-
-
-def _by_rate(night: Night, suite: str, rows: Sequence[PairwiseComparison]) -> tuple[str, ...]:
-    names = dict.fromkeys(name for row in rows for name in (row.first, row.second))
-    rates = {name: night.rate(suite, name) for name in names}
-    shares = {name: rate.pass_rate if rate else 0.0 for name, rate in rates.items()}
-    return tuple(sorted(names, key=lambda name: -shares[name]))
-
-
-def _category(night: Night, suite: str) -> str:
-    return next((rate.category for rate in night.rates if rate.suite == suite), "")
 
 
 MOST_NAMED = 4  # columns that still have room for names; more of them have the numbers of the rows
@@ -136,7 +128,7 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """ "▲ +12.0", "−1.0", "–" where nothing was compared."""
+        """Return "▲ +12.0", "−1.0", or "–" where nothing was compared."""
         return f"{SIGNS[self.kind]} {points(self.delta)}".strip()
 
 
@@ -169,19 +161,29 @@ class Matrix:
 
 
 def matrices_of(night: Night) -> tuple[Matrix, ...]:
-    """A matrix per suite, in the order of the night's suites."""
+    """Return a matrix per suite, in the order of the night's suites."""
     return tuple(_matrix(ranking, night) for ranking in rankings_of(night))
 
 
 def matrices_to_markdown(night: Night) -> str:
-    """A line per suite, and a table where some pair differs clearly; empty without pairs."""
+    """Write a line per suite, and a table where some pair differs clearly; empty without pairs."""
     matrices = matrices_of(night)
     if not matrices:
         return ""
     lines = [
         f"- {escaped(each.ranking.suite)}: {escaped(each.ranking.sentence)}\n" for each in matrices
     ]
-    tables = ["\n" + _table(each) for each in matrices if each.clear and each.rows]
+    tables = []
+    for matrix in matrices:
+        if matrix.clear and matrix.rows:
+            heads = " | ".join(map(escaped, matrix.heads))
+            rule = "|---|" + "--:|" * len(matrix.heads)
+            table = f"\n| {escaped(matrix.ranking.suite)} | {heads} |\n{rule}\n"
+            for row in matrix.rows:
+                name = f"{row.number} {row.name}".strip()
+                cells = " | ".join(cell.text if cell else "" for cell in row.cells)
+                table += f"| {escaped(name)} | {cells} |\n"
+            tables.append(table)
     legend = [f"\n{LEGEND}\n"] if tables else []
     return "".join(["### With each other\n\n", *lines, *legend, *tables])
 
@@ -228,16 +230,3 @@ def _clear(row: PairwiseComparison, night: Night) -> Clear:
         f"p {probability(row.p_adjusted)} after Holm",
         f"harness compare {sides}",
     )
-
-
-def _table(matrix: Matrix) -> str:
-    heads = " | ".join(map(escaped, matrix.heads))
-    rule = "|---|" + "--:|" * len(matrix.heads)
-    return f"| {escaped(matrix.ranking.suite)} | {heads} |\n{rule}\n" + "".join(_rows(matrix))
-
-
-def _rows(matrix: Matrix) -> Iterator[str]:
-    for row in matrix.rows:
-        name = f"{row.number} {row.name}".strip()
-        cells = " | ".join(cell.text if cell else "" for cell in row.cells)
-        yield f"| {escaped(name)} | {cells} |\n"

@@ -97,7 +97,7 @@ def _line(rate: NightRate, nights: Sequence[Night]) -> Line:
 
 
 def _last_changes(nights: Sequence[Night], marks: Sequence[str]) -> tuple[str, ...]:
-    """The newest mark of each kind, with its day; the line itself shows them all."""
+    """Return the newest mark of each kind, with its day; the line itself shows them all."""
     newest = {mark: night for night, mark in zip(nights, marks, strict=True) if mark}
     days = {mark: moment(night.started).partition(",")[0] for mark, night in newest.items()}
     return tuple(f"{said} {days[mark]}" for mark, said in _SAID.items() if mark in days)
@@ -107,7 +107,7 @@ _SAID = {"worse": "got worse on", "better": "got better on", "changed": "last ch
 
 
 def _mark(nights: Sequence[Night], place: int, rate: NightRate) -> str:
-    """What changed from the night before: beyond chance first, then what it was made under."""
+    """Say what changed from the night before: beyond chance first, then how it was made."""
     found = nights[place].finding(Rival.LAST_NIGHT, rate.suite, rate.variant)
     if found and found.verdict is Verdict.REGRESSED:
         return "worse"

@@ -1,6 +1,6 @@
 """Checks on answers: pure, versioned, registered by name."""
 
-from harness.scorers.check import Check, CheckField, load_context, parse_check
+from harness.scorers.check import Check, CheckField, combine, load_context, parse_check
 from harness.scorers.published import with_checks
 from harness.scorers.reasoning import (
     DEFAULT_TAGS,
@@ -20,7 +20,7 @@ from harness.scorers.registry import (
     names,
     scorer,
 )
-from harness.scorers.values import Answer, Context, Finding, verdict
+from harness.scorers.values import Answer, Context, Finding, Question, verdict
 
 __all__ = [
     "DEFAULT_TAGS",
@@ -31,10 +31,12 @@ __all__ = [
     "Context",
     "Example",
     "Finding",
+    "Question",
     "Scorer",
     "Tag",
     "UnknownScorerError",
     "all_scorers",
+    "combine",
     "declared_tags",
     "forget",
     "get",
