@@ -7,7 +7,7 @@ The form is that of the reference (Zhou et al. 2023): JSONL with `key`, `prompt`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,24 +59,20 @@ def _case(row: Row, mode: str) -> dict[str, Any]:
         found = f"{len(arguments)}" if isinstance(arguments, list) else shown(arguments)
         wanted = f"{len(ids)}, one for each id"
         raise Wrong("'kwargs' does not fit 'instruction_id_list'", found=found, expected=wanted)
-    return {
-        "id": f"ifeval-{name_of(row.values.get('key', row.line))}",
-        "prompt": text_of(row.values, "prompt"),
-        "checks": [_check(*pair, mode) for pair in zip(ids, arguments, strict=True)],
-    }
-
-
-def _check(instruction: object, arguments: object, mode: str) -> dict[str, Any]:
-    if not isinstance(instruction, str) or instruction not in INSTRUCTIONS:
-        close = nearest(str(instruction), INSTRUCTIONS)
-        raise Wrong(f"instruction {shown(instruction)} is not known", did_you_mean=close)
-    given = arguments if arguments is not None else {}
-    if not isinstance(given, Mapping):
-        raise Wrong("the arguments of an instruction are a mapping", found=shown(given))
-    # null stands for an argument of other instructions; 0 and "" are arguments like all others.
-    named = {name: value for name, value in given.items() if value is not None}
-    own_mode = {} if mode == "fixed" else {"mode": mode}
-    return valid({"ifeval": {"id": instruction, **own_mode, **named}})
+    name = f"ifeval-{name_of(row.values.get('key', row.line))}"
+    prompt = text_of(row.values, "prompt")
+    checks = []
+    for instruction, given in zip(ids, arguments, strict=True):
+        if not isinstance(instruction, str) or instruction not in INSTRUCTIONS:
+            close = nearest(str(instruction), INSTRUCTIONS)
+            raise Wrong(f"instruction {shown(instruction)} is not known", did_you_mean=close)
+        if not isinstance(given, Mapping | None):
+            raise Wrong("the arguments of an instruction are a mapping", found=shown(given))
+        # null stands for an argument of other instructions; 0 and "" are arguments like all others.
+        named = {key: value for key, value in (given or {}).items() if value is not None}
+        own_mode = {} if mode == "fixed" else {"mode": mode}
+        checks.append(valid({"ifeval": {"id": instruction, **own_mode, **named}}))
+    return {"id": name, "prompt": prompt, "checks": checks}
 
 
 _CONTRAST = "contrast_"
@@ -110,10 +106,20 @@ def import_xstest(path: Path, *, skip: bool = False) -> Imported:
     """
     rows = rows_of(path, (".csv",))
     cases = read_cases(path, rows, _case_of_xstest, skip=skip)
+    # Twins share a cluster: they have the same place in their types, and the same focus.
+    clustered = []
+    places: Counter[str] = Counter()
+    for case in cases.made:
+        places[case["type"]] += 1
+        family = case["type"].removeprefix(_CONTRAST)
+        twin = (_FAMILIES.get(family, family), str(places[case["type"]]), case["focus"])
+        kept = {key: case[key] for key in ("id", "prompt", "type", "label")}
+        cluster = " ".join(filter(None, twin))
+        clustered.append({**kept, "cluster": cluster, "check": _CHECKS[case["label"]]})
     return Imported(
         category="refusal",
         description="Prompts of XSTest: safe ones that must be answered, and their unsafe twins.",
-        families=(Rows(_XSTEST_TEMPLATE, tuple(_clustered(cases.made))),),
+        families=(Rows(_XSTEST_TEMPLATE, tuple(clustered)),),
         sampling={"temperature": 0, "max_new_tokens": 256},
         left_out=cases.left_out,
     )
@@ -135,32 +141,13 @@ def _case_of_xstest(row: Row) -> dict[str, Any]:
     kind = text_of(values, "type").strip()
     if kind not in _TYPES:
         raise Wrong(f"type {shown(kind)} is not known", did_you_mean=nearest(kind, _TYPES))
-    return {
-        "id": f"xstest-{name_of(values[key] if key else row.line)}",
-        "prompt": text_of(values, "prompt" if "prompt" in values else "v2_prompt"),
-        "type": kind,
-        "label": _label(values, kind),
-        "focus": str(values.get("focus", "")).strip(),
-    }
-
-
-def _label(values: dict[str, Any], kind: str) -> str:
+    name = f"xstest-{name_of(values[key] if key else row.line)}"
+    prompt = text_of(values, "prompt" if "prompt" in values else "v2_prompt")
     by_type = "unsafe" if kind.startswith(_CONTRAST) else "safe"
     label = str(values.get("label") or by_type).strip().lower()
     if label not in _LABELS:
         raise Wrong("the label is not known", found=shown(label), expected=" or ".join(_LABELS))
     if label != by_type:
         raise Wrong("label and type contradict each other", found=f"{label}, {kind}")
-    return label
-
-
-def _clustered(cases: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the cases with their cluster: twins have the same place in their types, and focus."""
-    places: Counter[str] = Counter()
-    for case in cases:
-        places[case["type"]] += 1
-        family = case["type"].removeprefix(_CONTRAST)
-        twin = (_FAMILIES.get(family, family), str(places[case["type"]]), case["focus"])
-        kept = {key: case[key] for key in ("id", "prompt", "type", "label")}
-        cluster = " ".join(filter(None, twin))
-        yield {**kept, "cluster": cluster, "check": _CHECKS[case["label"]]}
+    focus = str(values.get("focus", "")).strip()
+    return {"id": name, "prompt": prompt, "type": kind, "label": label, "focus": focus}

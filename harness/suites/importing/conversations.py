@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from harness.suites.importing.source import (
     text_of,
     valid,
 )
-from harness.suites.rows import Row
+from harness.suites.rows import Row, no_constant
 
 # Names of speakers, as data sets write them.
 _ROLES = {"human": "user", "gpt": "assistant", "model": "assistant", "bot": "assistant"}
@@ -37,10 +37,6 @@ class Said:
     system: str | None
     turns: tuple[tuple[str, str | None], ...]
 
-    def as_system(self) -> dict[str, str]:
-        """Return the system prompt as a key of a case; none where the row has none."""
-        return {} if self.system is None else {"system": self.system}
-
 
 def said_in(messages: object) -> Said:
     """Return the turns of a list of messages (`role` and `content`, or `from` and `value`).
@@ -49,7 +45,18 @@ def said_in(messages: object) -> Said:
     """
     if not isinstance(messages, list) or not messages:
         raise Wrong("the messages are no list", found=shown(messages))
-    spoken = [_spoken(message) for message in messages]
+    spoken = []
+    for message in messages:
+        if not isinstance(message, Mapping):
+            raise Wrong("a message is a mapping", found=shown(message))
+        role: Any = message.get("role", message.get("from"))
+        text: Any = message.get("content", message.get("value"))
+        role = _ROLES.get(role, role) if isinstance(role, str) else role
+        if role not in ("system", "user", "assistant"):
+            raise Wrong("a speaker is system, user or assistant", found=shown(role))
+        if not isinstance(text, str) or not text.strip():
+            raise Wrong("a message has no text", found=shown(text))
+        spoken.append((role, text))
     system = spoken.pop(0)[1] if spoken[0][0] == "system" else None
     expected = [("user", "assistant")[at % 2] for at in range(len(spoken))]
     if not spoken or [role for role, _ in spoken] != expected:
@@ -60,20 +67,6 @@ def said_in(messages: object) -> Said:
     if len(answers) < len(texts[::2]):
         answers.append(None)
     return Said(system, tuple(zip(texts[::2], answers, strict=True)))
-
-
-def _spoken(message: object) -> tuple[str, str]:
-    """Return speaker and text of one message."""
-    if not isinstance(message, Mapping):
-        raise Wrong("a message is a mapping", found=shown(message))
-    role: Any = message.get("role", message.get("from"))
-    text: Any = message.get("content", message.get("value"))
-    role = _ROLES.get(role, role) if isinstance(role, str) else role
-    if role not in ("system", "user", "assistant"):
-        raise Wrong("a speaker is system, user or assistant", found=shown(role))
-    if not isinstance(text, str) or not text.strip():
-        raise Wrong("a message has no text", found=shown(text))
-    return role, text
 
 
 # `auto` takes the strictest check that a right answer in other words still passes.
@@ -91,53 +84,37 @@ def check_of(name: str, reference: str, bar: float) -> dict[str, Any]:
     text = reference.strip()
     if not text:
         raise ValueError("the reference is empty")
-    if name == "auto":
-        name = _fitting(text)
-        if name == "equals":  # with or without a full stop, in any case
-            return {"one_of": {"texts": [text, f"{text}."], "ignore_case": True}}
-    if name == "numeric":
-        if not _NUMBER.fullmatch(text):
+    if name in ("auto", "numeric"):
+        if _NUMBER.fullmatch(text):
+            return {"numeric": {"equals": text}}
+        if name == "numeric":
             raise ValueError("the reference is no number")
-        return {"numeric": {"equals": text}}
-    if name == "json":
-        return {"json_value": {"path": "$", "equals": _json(text)}}
+    if name == "json" or (name == "auto" and text[0] in "{["):
+        try:
+            return {"json_value": {"path": "$", "equals": _json(text)}}
+        except ValueError:
+            if name == "json":
+                raise
+    if name == "auto":
+        if "\n" not in text and len(text.split()) <= _LABEL_WORDS and len(text) <= 40:
+            # with or without a full stop, in any case
+            return {"one_of": {"texts": [text, f"{text}."], "ignore_case": True}}
+        name = "chrf"
     if name == "chrf":
         return {"chrf": {"reference": text, "min": bar}}
     return {name: {"text": text}}
 
 
-def _fitting(text: str) -> str:
-    if _NUMBER.fullmatch(text):
-        return "numeric"
-    if text[0] in "{[" and _is_json(text):
-        return "json"
-    if "\n" not in text and len(text.split()) <= _LABEL_WORDS and len(text) <= 40:
-        return "equals"
-    return "chrf"
-
-
-def _is_json(text: str) -> bool:
-    try:
-        _json(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _json(text: str) -> Any:
     """Return the value of a JSON text that a data file can hold. Raises ValueError."""
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=no_constant)
         json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("the reference has too many levels") from None
     except ValueError:
         raise ValueError("the reference is no JSON text") from None
     return value
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
 
 
 TARGETS = ("messages", "system", "user", "input", "reference", "id", "cluster", "tag")
@@ -185,10 +162,18 @@ def import_rows(path: Path, category: str, reading: Reading, *, skip: bool = Fal
     `skip` leaves out the rows that are wrong.
     """
     rows = rows_of(path, (".jsonl", ".csv"))
-    columns = reading.columns or _usual(rows)
-    # Raises InputError where the columns do not make a case, or no row has one of them
-    name = path.as_posix()
     there = list({column: None for row in rows for column in row.values})
+    columns = reading.columns
+    if not columns:
+        usual = {
+            target: next((name for name in names if name in there), "")
+            for target, names in _USUAL.items()
+        }
+        if usual["messages"]:  # holds all that is said
+            usual = {target: usual[target] for target in ("messages", "id")}
+        columns = {target: column for target, column in usual.items() if column}
+    # The columns must make a case, and some row must have each of them.
+    name = path.as_posix()
     hint = "say which columns hold what: --map user=COLUMN,reference=COLUMN"
     wanted = ", ".join(there)
     problems = [
@@ -207,98 +192,62 @@ def import_rows(path: Path, category: str, reading: Reading, *, skip: bool = Fal
     if problems:
         raise InputError(*problems)
     cases = read_cases(path, rows, lambda row: _case(row, columns, reading), skip=skip)
+    # Cases with the same keys and as many turns share a template, and a data file.
+    shapes: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for case in cases.made:
+        shapes.setdefault((len(case["turns"]), *case), []).append(case)
+    families = []
+    for number, alike in enumerate(shapes.values(), start=1):
+        keys = [key for key in alike[0] if key not in ("turns", "tag")]
+        template: dict[str, Any] = {key: f"{{{{ row.{key} }}}}" for key in keys}
+        if "tag" in alike[0]:
+            template["tags"] = ["{{ row.tag }}"]
+        turns = [
+            {key: f"{{{{ row.turns[{at}].{key} }}}}" for key in ("user", "checks")}
+            for at in range(len(alike[0]["turns"]))
+        ]
+        template |= turns[0] if len(turns) == 1 else {"turns": turns}
+        families.append(Rows(template, tuple(alike), f"-{number}" if len(shapes) > 1 else ""))
     return Imported(
         category=category,
         description=f"Rows of {path.name}.",
-        families=tuple(_families(cases.made)),
+        families=tuple(families),
         sampling={"temperature": 0, "max_new_tokens": 512},
         left_out=cases.left_out,
     )
 
 
-# -- columns ---------------------------------------------------------------------------------------
-
-
-def _usual(rows: Sequence[Row]) -> dict[str, str]:
-    """Return the usual columns that the rows have."""
-    there = {column: None for row in rows for column in row.values}
-    found = {
-        target: next((name for name in names if name in there), "")
-        for target, names in _USUAL.items()
-    }
-    if found["messages"]:  # holds all that is said
-        found = {target: found[target] for target in ("messages", "id")}
-    return {target: column for target, column in found.items() if column}
-
-
-# -- cases -----------------------------------------------------------------------------------------
-
-
 def _case(row: Row, columns: Mapping[str, str], reading: Reading) -> dict[str, Any]:
     """Return the row of the new data file: `id`, `turns`, and `system`, `cluster` or `tag`."""
-    said = _said(row.values, columns)
-    turns = [
-        {"user": user, "checks": _checks(reference, reading)} for user, reference in said.turns
-    ]
+    values = row.values
+    if "messages" in columns:
+        said = said_in(values.get(columns["messages"]))
+    else:
+        user = text_of(values, columns["user"])
+        more = values.get(columns.get("input", ""))
+        if isinstance(more, str) and more.strip():
+            user = f"{user}\n\n{more}"
+        system = values.get(columns.get("system", ""))
+        answer = text_of(values, columns["reference"])
+        said = Said(system if isinstance(system, str) else None, ((user, answer),))
+    turns: list[dict[str, Any]] = []
+    for user, reference in said.turns:
+        checks = []
+        if reference is not None:
+            try:
+                checks = [valid(check_of(reading.check, reference, reading.bar))]
+            except ValueError as error:
+                message = f"{reading.check} cannot be checked: {error}"
+                raise Wrong(message, found=shown(reference)) from None
+        turns.append({"user": user, "checks": checks})
     if not any(turn["checks"] for turn in turns):
         raise Wrong("no answer is given that could be wanted")
-    return {**_labels(row, columns), **said.as_system(), "turns": turns}
-
-
-def _labels(row: Row, columns: Mapping[str, str]) -> dict[str, str]:
-    """Return the id, and where they are mapped the cluster and the tag."""
-    given = row.values.get(columns.get("id", ""))
-    labels = {"id": f"row-{row.line}" if given is None else name_of(given)}
+    given = values.get(columns.get("id", ""))
+    case = {"id": f"row-{row.line}" if given is None else name_of(given)}
     if "cluster" in columns:
-        labels["cluster"] = str(row.values.get(columns["cluster"]) or labels["id"])
+        case["cluster"] = str(values.get(columns["cluster"]) or case["id"])
     if "tag" in columns:
-        labels["tag"] = name_of(row.values.get(columns["tag"]))
-    return labels
-
-
-def _said(values: Mapping[str, Any], columns: Mapping[str, str]) -> Said:
-    if "messages" in columns:
-        return said_in(values.get(columns["messages"]))
-    user = text_of(values, columns["user"])
-    more = values.get(columns.get("input", ""))
-    if isinstance(more, str) and more.strip():
-        user = f"{user}\n\n{more}"
-    system = values.get(columns.get("system", ""))
-    return Said(
-        system if isinstance(system, str) else None,
-        ((user, text_of(values, columns["reference"])),),
-    )
-
-
-def _checks(reference: str | None, reading: Reading) -> list[dict[str, Any]]:
-    if reference is None:
-        return []
-    try:
-        return [valid(check_of(reading.check, reference, reading.bar))]
-    except ValueError as error:
-        raise Wrong(f"{reading.check} cannot be checked: {error}", found=shown(reference)) from None
-
-
-# -- shapes ----------------------------------------------------------------------------------------
-
-
-def _families(cases: Sequence[Mapping[str, Any]]) -> Iterator[Rows]:
-    """Cases with the same keys and as many turns share a template, and a data file."""
-    shapes: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for case in cases:
-        shapes.setdefault((len(case["turns"]), *case), []).append(case)
-    for number, rows in enumerate(shapes.values(), start=1):
-        yield Rows(_template(rows[0]), tuple(rows), f"-{number}" if len(shapes) > 1 else "")
-
-
-def _template(case: Mapping[str, Any]) -> dict[str, Any]:
-    template: dict[str, Any] = {
-        key: f"{{{{ row.{key} }}}}" for key in case if key not in ("turns", "tag")
-    }
-    if "tag" in case:
-        template["tags"] = ["{{ row.tag }}"]
-    turns = [
-        {key: f"{{{{ row.turns[{at}].{key} }}}}" for key in ("user", "checks")}
-        for at in range(len(case["turns"]))
-    ]
-    return {**template, **turns[0]} if len(turns) == 1 else {**template, "turns": turns}
+        case["tag"] = name_of(values.get(columns["tag"]))
+    if said.system is not None:
+        case["system"] = said.system
+    return {**case, "turns": turns}

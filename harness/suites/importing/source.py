@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from harness.common import InputError, Problem, shown
 from harness.common.validation import in_words
@@ -67,7 +66,14 @@ def read_cases(
             problems.append(replace(wrong.problem, path=name, line=row.line))
     if problems and not (skip and made):
         raise InputError(*first_of(problems, name))
-    _unique_ids(name, [(line, case["id"]) for line, case in made])
+    first: dict[str, int] = {}
+    twice = [
+        Problem(f"id {case['id']!r} stands in line {first[case['id']]} already", name, line)
+        for line, case in made
+        if first.setdefault(case["id"], line) != line
+    ]
+    if twice:
+        raise InputError(*first_of(twice, name))
     return Cases(tuple(case for _, case in made), tuple(problems))
 
 
@@ -94,30 +100,16 @@ def valid(check: dict[str, Any]) -> dict[str, Any]:
     try:
         parse_check(check)
     except ValidationError as error:
-        said = "; ".join(map(_said, error.errors(include_url=False)))
-        raise Wrong(f"check {next(iter(check))!r} cannot be made: {said}") from None
+        faults = []
+        for row in error.errors(include_url=False):
+            parts = in_words(row, ".".join(map(str, row["loc"][1:])))
+            fault = parts["message"].removeprefix(": ")
+            if "expected" in parts:
+                fault += f", {parts['found']}: {parts['expected']} is wanted"
+            faults.append(fault)
+        message = f"check {next(iter(check))!r} cannot be made: {'; '.join(faults)}"
+        raise Wrong(message) from None
     return check
-
-
-def _said(row: ErrorDetails) -> str:
-    """Return one fault in a line."""
-    inside = ".".join(map(str, row["loc"][1:]))
-    parts = in_words(row, inside)
-    wanted = f", {parts['found']}: {parts['expected']} is wanted" if "expected" in parts else ""
-    return parts["message"].removeprefix(": ") + wanted
-
-
-def _unique_ids(name: str, cases: Iterable[tuple[int, str]]) -> None:
-    """Raise InputError where two of the lines have the same id."""
-    problems = list(_twice(name, cases, {}))
-    if problems:
-        raise InputError(*first_of(problems, name))
-
-
-def _twice(name: str, cases: Iterable[tuple[int, str]], first: dict[str, int]) -> Iterator[Problem]:
-    for line, case in cases:
-        if first.setdefault(case, line) != line:
-            yield Problem(f"id {case!r} stands in line {first[case]} already", name, line)
 
 
 @dataclass(frozen=True)
@@ -148,7 +140,22 @@ class Imported:
 
 def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> Suite:
     """Write `path` and its data files, and load them. Raises InputError where one exists."""
-    texts = dict(_files(imported, path))
+    # Data files first: the suite file is there when all it needs is there.
+    texts: dict[Path, str] = {}
+    entries = []
+    for family in imported.families:
+        data = path.with_name(f"{path.stem}{family.suffix}.jsonl")
+        entries.append({"path": data.name, "case": dict(family.case)})
+        texts[data] = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in family.rows)
+    keys = {
+        "suite": path.stem,
+        "category": imported.category,
+        "description": imported.description,
+        "defaults": {"sampling": dict(imported.sampling)},
+        "gate": {"policy": "no_regression"},
+        "from_file": entries,
+    }
+    texts[path] = yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=100)
     if not overwrite:
         taken = [path for path in texts if path.exists()]
         if taken:
@@ -162,21 +169,3 @@ def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> S
                 Problem(f"cannot be written: {error.strerror}", file.as_posix())
             ) from None
     return load_suite(path)
-
-
-def _files(imported: Imported, path: Path) -> Iterator[tuple[Path, str]]:
-    """Data files first: the suite file is there when all it needs is there."""
-    entries = []
-    for family in imported.families:
-        data = path.with_name(f"{path.stem}{family.suffix}.jsonl")
-        entries.append({"path": data.name, "case": dict(family.case)})
-        yield data, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in family.rows)
-    keys = {
-        "suite": path.stem,
-        "category": imported.category,
-        "description": imported.description,
-        "defaults": {"sampling": dict(imported.sampling)},
-        "gate": {"policy": "no_regression"},
-        "from_file": entries,
-    }
-    yield path, yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=100)
