@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -171,26 +171,25 @@ _WORDS |= {"checks": "list of checks", "turns": "list of turns"}
 
 def document() -> str:
     """Return the text of `docs/suite.md`."""
-    return "\n".join([HEAD, *(_section(title, model) for title, model in SECTIONS)])
-
-
-def _section(title: str, model: type[BaseModel]) -> str:
-    head = "| key | kind | default | meaning |\n|---|---|---|---|"
-    return "\n".join([f"## {title}", "", head, *_rows(model), ""])
-
-
-def _rows(model: type[BaseModel]) -> Iterator[str]:
-    schema = model.model_json_schema()
-    definitions = schema.get("$defs", {})
-    for name, field in model.model_fields.items():
-        default = (
-            "mandatory"
-            if field.is_required()
-            else _default(field.get_default(call_default_factory=True))
-        )
-        words = "" if model is FixSettings else _WORDS.get(name, "")
-        kind = words or kind_of(_plain(schema["properties"][name]), definitions)
-        yield f"| `{name}` | {kind} | {default} | {MEANINGS[model.__name__][name]} |"
+    lines = [HEAD]
+    for title, model in SECTIONS:
+        schema = model.model_json_schema()
+        definitions = schema.get("$defs", {})
+        lines += [f"## {title}", "", "| key | kind | default | meaning |", "|---|---|---|---|"]
+        for name, field in model.model_fields.items():
+            default = "mandatory"
+            if not field.is_required():
+                value = field.get_default(call_default_factory=True)
+                empty = value is None or value in ((), [], {}, "") or isinstance(value, BaseModel)
+                shown = [*value] if isinstance(value, tuple) else value
+                text = str(shown).lower() if isinstance(shown, bool) else str(shown)
+                default = "" if empty else f"`{text}`"
+            words = "" if model is FixSettings else _WORDS.get(name, "")
+            kind = words or kind_of(_plain(schema["properties"][name]), definitions)
+            meaning = MEANINGS[model.__name__][name]
+            lines.append(f"| `{name}` | {kind} | {default} | {meaning} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _plain(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -201,13 +200,6 @@ def _plain(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(schema.get("items"), Mapping):
         return {**schema, "items": _plain(schema["items"])}
     return schema
-
-
-def _default(value: object) -> str:
-    if value is None or value in ((), [], {}, "") or isinstance(value, BaseModel):
-        return ""
-    shown = [*value] if isinstance(value, tuple) else value
-    return f"`{str(shown).lower() if isinstance(shown, bool) else shown}`"
 
 
 def main(arguments: list[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -144,36 +144,42 @@ class Problems:
         """Note all that pydantic found below a place, but for what a broken template causes."""
         rows = error.errors(include_url=False)
         for row in one_each(rows):
-            if not _follows(row["loc"], known_wrong) and not _only_fewer(row, rows):
-                loc = told(row)
-                at = place.below(*loc)
-                parts = _said(row, known_keys(model, loc[:-1]), name_of(at.loc))
-                parts |= _of_template(self._document.value_at(at.loc), row, name_of(at.loc))
-                (self.add_key if row["type"] == "extra_forbidden" else self.add)(at, **parts)
+            loc = row["loc"]
+            if loc and any(loc[: len(w)] == w or w[: len(loc)] == loc for w in known_wrong):
+                continue  # it follows from what is known to be wrong here, around or inside
+            inside = (o for o in rows if len(o["loc"]) > len(loc) and o["loc"][: len(loc)] == loc)
+            if row["type"] == "too_short" and any(inside):
+                continue  # a list is too short only because entries of it are wrong
+            loc = told(row)
+            at = place.below(*loc)
+            parts = _said(row, known_keys(model, loc[:-1]), name_of(at.loc))
+            parts |= _of_template(self._document.value_at(at.loc), row, name_of(at.loc))
+            (self.add_key if row["type"] == "extra_forbidden" else self.add)(at, **parts)
 
     def raise_any(self) -> None:
-        """Raise InputError with all problems, in the order of the file, then of data files."""
-        if self._found:
-            merged = list(_merged(self._found))
-            own = [problem for problem in merged if problem.path == self._document.path]
-            others = [problem for problem in merged if problem.path != self._document.path]
-            own.sort(key=lambda problem: (problem.line, problem.column))
-            raise InputError(*own, *others)
+        """Raise InputError with all problems, in the order of the file, then of data files.
 
-
-def _merged(found: Iterable[_Noted]) -> Iterator[Problem]:
-    """Yield the problems; the same fault at the same place in several cases is one."""
-    groups: dict[tuple[str, int, int, str], list[_Noted]] = {}
-    for noted in found:
-        problem = noted.problem
-        message = _VALUES.sub("", problem.message) if noted.place.rows else problem.message
-        key = problem.path, problem.line, problem.column, message
-        groups.setdefault(key, []).append(noted)
-    for (problem, place), *others in groups.values():
-        lines = dict.fromkeys([place.line, *(noted.place.line for noted in others)])
-        more = len({noted.problem.case for noted in others} - {problem.case})
-        case = f"{problem.case} and {more} more" if more else problem.case
-        yield replace(problem, case=in_rows(problem.case, list(lines), place.rows) or case)
+        The same fault at the same place, in every case that a template makes, is one problem.
+        """
+        if not self._found:
+            return
+        groups: dict[tuple[str, int, int, str], list[_Noted]] = {}
+        for noted in self._found:
+            problem = noted.problem
+            message = _VALUES.sub("", problem.message) if noted.place.rows else problem.message
+            key = problem.path, problem.line, problem.column, message
+            groups.setdefault(key, []).append(noted)
+        own: list[Problem] = []
+        elsewhere: list[Problem] = []
+        for (problem, place), *others in groups.values():
+            lines = dict.fromkeys([place.line, *(noted.place.line for noted in others)])
+            more = len({noted.problem.case for noted in others} - {problem.case})
+            case = f"{problem.case} and {more} more" if more else problem.case
+            case = in_rows(problem.case, list(lines), place.rows) or case
+            here = problem.path == self._document.path
+            (own if here else elsewhere).append(replace(problem, case=case))
+        own.sort(key=lambda problem: (problem.line, problem.column))
+        raise InputError(*own, *elsewhere)
 
 
 def in_rows(case: str, lines: Sequence[int], rows: int) -> str:
@@ -185,21 +191,6 @@ def in_rows(case: str, lines: Sequence[int], rows: int) -> str:
     told = ", ".join(map(str, lines[:_SHOWN]))
     more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
     return f"{case}, in {len(lines)} of {rows} rows: lines {told}{more}"
-
-
-def _follows(loc: Loc, known_wrong: Collection[Loc]) -> bool:
-    """Return whether this place, one around it, or one in it, is known to be wrong."""
-    return bool(loc) and any(
-        loc[: len(wrong)] == wrong or wrong[: len(loc)] == loc for wrong in known_wrong
-    )
-
-
-def _only_fewer(row: ErrorDetails, rows: Sequence[ErrorDetails]) -> bool:
-    """Return whether a list is too short only because entries of it are wrong."""
-    loc = row["loc"]
-    return row["type"] == "too_short" and any(
-        len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in rows
-    )
 
 
 def _said(row: ErrorDetails, known: Sequence[str], name: str) -> dict[str, str]:
@@ -245,17 +236,17 @@ def known_keys(model: type[BaseModel], loc: Loc) -> Sequence[str]:
             continue
         fields = {} if found is None else found.model_fields
         field = next((f for n, f in fields.items() if step in (n, f.alias)), None)
-        found = _model_in(field.annotation) if field else _arguments(step)
-        named = field is not None and found is not None and _is_mapping(field.annotation)
+        if field is None:  # the name of a check
+            try:
+                found = get(step).args
+            except UnknownScorerError:
+                found = None
+            continue
+        found = _model_in(field.annotation)
+        kinds = (field.annotation, *getattr(field.annotation, "__args__", ()))
+        mapping = any(getattr(kind, "__origin__", None) in (dict, Mapping) for kind in kinds)
+        named = found is not None and mapping
     return keys_of(found) if found else ()
-
-
-def _arguments(name: str) -> type[BaseModel] | None:
-    """Return the arguments of the check of this name."""
-    try:
-        return get(name).args
-    except UnknownScorerError:
-        return None
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -263,11 +254,6 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
         return annotation
     parts = getattr(annotation, "__args__", ())
     return next((found for part in parts if (found := _model_in(part))), None)
-
-
-def _is_mapping(annotation: Any) -> bool:
-    parts = (annotation, *getattr(annotation, "__args__", ()))
-    return any(getattr(part, "__origin__", None) in (dict, Mapping) for part in parts)
 
 
 def name_of(loc: Loc) -> str:

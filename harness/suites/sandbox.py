@@ -144,7 +144,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         budget: Budget = context[BUDGET]
         if isinstance(left, Undefined) or isinstance(right, Undefined):
             budget.weigh([left, right])
-        budget.spend(_size_after(operator, left, right))
+        if operator == "%" and isinstance(left, str):
+            message = "a text is not formatted with %: write {{ a }} and {{ b }} side by side"
+            raise LimitError(message)
+        if isinstance(left, int) and isinstance(right, int):
+            bits = left.bit_length() * abs(right) if operator == "**" else left.bit_length()
+            if bits + right.bit_length() > MAX_BITS:
+                raise LimitError("the template reckons with a number that is too large")
+            budget.spend(1)
+        else:
+            sizes = [len(side) for side in (left, right) if isinstance(side, str | list | tuple)]
+            times = next((side for side in (left, right) if isinstance(side, int)), 1)
+            budget.spend(sum(sizes) * max(times, 1))
         return budget.weigh(super().call_binop(context, operator, left, right))
 
     def bounded(self, source: str) -> nodes.Template:
@@ -152,7 +163,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         tree = self.parse(source)
         for node in tree.find_all((*_STATEMENTS, nodes.For)):
             if not isinstance(node, nodes.For) or node.recursive:
-                word = "a recursive loop" if isinstance(node, nodes.For) else _word(node)
+                names = {"For": "a recursive loop", "FromImport": "'import'", "CallBlock": "'call'"}
+                kind_of_node = type(node).__name__
+                word = names.get(kind_of_node, f"'{kind_of_node.lower()}'")
                 raise TemplateSyntaxError(f"{word} is not allowed in a suite", node.lineno)
         counted: nodes.Template = _Counting().visit(tree)
         return counted
@@ -175,25 +188,6 @@ class _Counting(NodeTransformer):
 
 def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
-
-
-def _word(node: nodes.Node) -> str:
-    names = {"FromImport": "import", "CallBlock": "call"}
-    return f"'{names.get(type(node).__name__, type(node).__name__.lower())}'"
-
-
-def _size_after(operator: str, left: Any, right: Any) -> int:
-    """Return about how large the result will be, in characters, values or bits."""
-    if operator == "%" and isinstance(left, str):
-        raise LimitError("a text is not formatted with %: write {{ a }} and {{ b }} side by side")
-    if isinstance(left, int) and isinstance(right, int):
-        bits = left.bit_length() * abs(right) if operator == "**" else left.bit_length()
-        if bits + right.bit_length() > MAX_BITS:
-            raise LimitError("the template reckons with a number that is too large")
-        return 1
-    sizes = [len(side) for side in (left, right) if isinstance(side, str | list | tuple)]
-    times = next((side for side in (left, right) if isinstance(side, int)), 1)
-    return sum(sizes) * max(times, 1)
 
 
 def as_text(value: Any) -> str:

@@ -182,9 +182,12 @@ def _said(error: BaseException) -> str:
 def _missing(error: MissingNameError, variables: Mapping[str, Any]) -> TemplateError:
     name = str(error.name)
     if error.is_variable:
+        # A key of a row, or of a haystack, may have been named without it.
+        held = ((key, value) for key, value in variables.items() if isinstance(value, Mapping))
+        inside = next((f"{key}.{name}" for key, value in held if name in value), "")
         return TemplateError(
             f"template variable {name!r} is not defined",
-            did_you_mean=_given(name, variables) or nearest(name, variables),
+            did_you_mean=inside or nearest(name, variables),
             hint=_known("known variables", variables),
         )
     if isinstance(error.obj, Undefined) or not isinstance(error.obj, Mapping):
@@ -196,12 +199,6 @@ def _missing(error: MissingNameError, variables: Mapping[str, Any]) -> TemplateE
         hint=_known("known keys", error.obj),
         row_key=name if is_row else "",
     )
-
-
-def _given(name: str, variables: Mapping[str, Any]) -> str:
-    """Return the key of a row, or of a haystack, that was named without it."""
-    held = ((key, value) for key, value in variables.items() if isinstance(value, Mapping))
-    return next((f"{key}.{name}" for key, value in held if name in value), "")
 
 
 def _known(what: str, names: Mapping[str, Any]) -> str:
