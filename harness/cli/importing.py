@@ -75,11 +75,11 @@ def xstest_command(arguments: argparse.Namespace) -> int:
 
 def rows_command(arguments: argparse.Namespace) -> int:
     """Make a suite out of rows of instructions or messages."""
-    from harness.suites.importing import Reading, import_rows, parse_map
+    from harness.suites.importing import ImportOptions, import_rows, parse_map
 
-    reading = Reading(parse_map(arguments.map), arguments.check, arguments.min)
+    options = ImportOptions(parse_map(arguments.map), arguments.check, arguments.min)
     file, category = Path(arguments.file), arguments.category
-    return _write(arguments, import_rows(file, category, reading, skip=arguments.skip))
+    return _write(arguments, import_rows(file, category, options, skip=arguments.skip))
 
 
 def _write(arguments: argparse.Namespace, imported: Imported) -> int:
@@ -103,6 +103,6 @@ def _out(arguments: argparse.Namespace) -> Path:
         return Path(f"{stem.strip('-') or arguments.format}-suite.yaml")
     path = Path(arguments.out)
     if path.suffix not in (".yaml", ".yml") or not re.fullmatch(r"[A-Za-z0-9_.-]+", path.stem):
-        wanted = "NAME.yaml, with letters, digits, _, . and - in the name"
-        raise InputError(Problem("--out cannot be used", found=path.as_posix(), expected=wanted))
+        expected = "NAME.yaml, with letters, digits, _, . and - in the name"
+        raise InputError(Problem("--out cannot be used", found=path.as_posix(), expected=expected))
     return path

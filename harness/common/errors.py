@@ -22,7 +22,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, where it stands, and how to mend it.
+    """One thing that is wrong, where it stands, and how to fix it.
 
     `line` and `column` count from 1; 0 means that the place is not known.
     """

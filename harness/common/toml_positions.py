@@ -21,14 +21,14 @@ _TEXT = re.compile(
 )
 
 
-class Place(NamedTuple):
+class TomlPlace(NamedTuple):
     """Line and column, both from 1; (0, 0) where it cannot be told."""
 
     line: int
     column: int
 
 
-def find_place(text: str, loc: Sequence[str | int], *, of_key: bool = False) -> Place:
+def find_place(text: str, loc: Sequence[str | int], *, of_key: bool = False) -> TomlPlace:
     """Return where `loc` stands in a valid TOML file, or the nearest place around it.
 
     `of_key` gives the key instead of its value. Steps that are not in the file are passed over.
@@ -39,9 +39,9 @@ def find_place(text: str, loc: Sequence[str | int], *, of_key: bool = False) -> 
     for step in loc:
         at = (*at, step) if (*at, step) in scanner.found else at
     if at not in scanner.found:
-        return Place(0, 0)
+        return TomlPlace(0, 0)
     offset = scanner.found[at][0 if of_key else 1]
-    return Place(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+    return TomlPlace(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
 
 
 class _Scanner:

@@ -137,7 +137,7 @@ for _name, _pattern, _first in _RESOLVERS:
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     """One file: its value, and the way back from a place in the value to a place in the file."""
 
     path: str
@@ -170,7 +170,7 @@ class Document:
         return Position(self.path, mark.line + 1, mark.column + 1)
 
 
-def read_document(path: str, data: bytes) -> Document:
+def read_document(path: str, data: bytes) -> YamlDocument:
     """Read one YAML document; raises InputError with all that is wrong in its form."""
     if len(data) > MAX_BYTES:
         message = f"the file is larger than {MAX_BYTES // 2**20} MiB"
@@ -181,7 +181,7 @@ def read_document(path: str, data: bytes) -> Document:
     value = builder.build(root) if root is not None else None
     if builder.problems:
         raise InputError(*builder.problems)
-    return Document(path, value, root)
+    return YamlDocument(path, value, root)
 
 
 def decoded(path: str, data: bytes) -> str:

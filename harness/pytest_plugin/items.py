@@ -22,7 +22,7 @@ from harness.pytest_plugin.options import refuse, remember
 from harness.results import Outcome, Result, SuiteResult, Verdict
 from harness.suites import Case, Suite
 
-GO_ON = "  machinery, not the model: mend it and run the same command; finished answers are kept"
+GO_ON = "  machinery, not the model: fix it and run the same command; finished answers are kept"
 ANSWER_SHOWN = 300  # characters of an answer in a failure; the scorecard has it whole
 
 
@@ -37,57 +37,57 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class ItemOutcome:
     """One item's outcome; the first line of `text` fits pytest's summary."""
 
     kind: Kind
     text: str = ""
 
 
-PASSED = Ruling(Kind.PASSED)
+PASSED = ItemOutcome(Kind.PASSED)
 
 
-def rule_case(
+def case_outcome(
     results: Sequence[Result], verdict: SuiteResult, bar: float | None = None, failure: str = ""
-) -> Ruling:
+) -> ItemOutcome:
     """Return the outcome of a case and variant from its repeats; `bar` is the least pass rate.
 
     `failure` says what ended the run before all was asked, if anything did.
     """
     if not results:  # never a pass: nobody asked
         if verdict.verdict is None:
-            return Ruling(Kind.SKIPPED, "not asked")
+            return ItemOutcome(Kind.SKIPPED, "not asked")
         if verdict.verdict is Verdict.REGRESSED:
-            return Ruling(Kind.SKIPPED, "not asked: the suite had shown its regression")
+            return ItemOutcome(Kind.SKIPPED, "not asked: the suite had shown its regression")
         return _broken("no result: the run ended before it was asked", failure)
     if broken := [r for r in results if r.outcome is Outcome.ERROR]:
         return _broken(broken[0].reason, "")
     if skipped := [r for r in results if r.outcome is Outcome.SKIPPED]:
-        return Ruling(Kind.SKIPPED, skipped[0].reason)
+        return ItemOutcome(Kind.SKIPPED, skipped[0].reason)
     failing = [r for r in results if r.outcome is Outcome.FAIL]
     if not failing:
         return PASSED
     if tolerated := _tolerated(failing[0], verdict, bar):
-        return Ruling(Kind.XFAILED, tolerated)
-    return Ruling(Kind.FAILED, describe(failing[0]))
+        return ItemOutcome(Kind.XFAILED, tolerated)
+    return ItemOutcome(Kind.FAILED, describe(failing[0]))
 
 
-def _broken(what: str, failure: str) -> Ruling:
+def _broken(what: str, failure: str) -> ItemOutcome:
     """Return what broke, and how to go on; the run's failure is whole below the summary."""
     cause = [f"  what ended it: {failure.splitlines()[0]}"] if failure else []
-    return Ruling(Kind.ERROR, "\n".join([what, *cause, GO_ON]))
+    return ItemOutcome(Kind.ERROR, "\n".join([what, *cause, GO_ON]))
 
 
-def rule_gate(verdict: SuiteResult) -> Ruling:
+def gate_outcome(verdict: SuiteResult) -> ItemOutcome:
     """Return the outcome of one suite's gate for one candidate."""
     text = "\n".join((*verdict.reasons, *(f"warning: {w}" for w in verdict.warnings)))
     if verdict.verdict is None:
         partial = f"partial: {verdict.partial}, no verdict"
-        return Ruling(Kind.SKIPPED, partial if verdict.partial else text)
+        return ItemOutcome(Kind.SKIPPED, partial if verdict.partial else text)
     if verdict.verdict is Verdict.PASS:
-        return Ruling(Kind.PASSED, text)
+        return ItemOutcome(Kind.PASSED, text)
     kind = Kind.ERROR if verdict.verdict is Verdict.ERROR else Kind.FAILED
-    return Ruling(kind, f"{verdict.verdict}: {text}")
+    return ItemOutcome(kind, f"{verdict.verdict}: {text}")
 
 
 def describe(result: Result) -> str:
@@ -181,9 +181,9 @@ class SuiteItem(pytest.Item):
             if isinstance(error, InputError) and remember(self.config, error):
                 refuse(self.config)
             pytest.fail(self.batch.told(error), pytrace=False)
-        ruling = self.ruling()
-        if ruling.kind is Kind.ERROR:
-            pytest.fail(ruling.text, pytrace=False)
+        outcome = self.outcome()
+        if outcome.kind is Kind.ERROR:
+            pytest.fail(outcome.text, pytrace=False)
 
     def error(self) -> HarnessError | None:
         """Run all selected cases, the first time; what went wrong then, each time."""
@@ -197,16 +197,16 @@ class SuiteItem(pytest.Item):
         return self.batch.error
 
     def runtest(self) -> None:
-        """Turn the ruling into pytest's outcome."""
-        ruling = self.ruling()
-        if ruling.kind is Kind.SKIPPED:
-            pytest.skip(ruling.text)
-        if ruling.kind is Kind.XFAILED:
-            pytest.xfail(ruling.text)
-        if ruling.kind is Kind.FAILED:
-            raise CaseFailed(ruling.text)
+        """Turn the outcome into pytest's outcome."""
+        outcome = self.outcome()
+        if outcome.kind is Kind.SKIPPED:
+            pytest.skip(outcome.text)
+        if outcome.kind is Kind.XFAILED:
+            pytest.xfail(outcome.text)
+        if outcome.kind is Kind.FAILED:
+            raise CaseFailed(outcome.text)
 
-    def ruling(self) -> Ruling:
+    def outcome(self) -> ItemOutcome:
         """Return what the finished run says of this item."""
         raise NotImplementedError
 
@@ -248,7 +248,7 @@ class CaseItem(SuiteItem):
         """Suite, case and variant."""
         return self.suite.name, self.case.id if self.case else "", self.variant.name
 
-    def ruling(self) -> Ruling:
+    def outcome(self) -> ItemOutcome:
         """Return the outcome of this case, known once the run is over."""
         results = self.batch.results(self.key)
         if results and not self.user_properties:
@@ -263,7 +263,7 @@ class CaseItem(SuiteItem):
         failure = self.batch.report.failure if self.batch.report else ""
         if verdict is None:
             return _broken("no result: the run ended before it was asked", failure)
-        return rule_case(results, verdict, self.suite.gate.min_pass_rate, failure)
+        return case_outcome(results, verdict, self.suite.gate.min_pass_rate, failure)
 
 
 class GateItem(SuiteItem):
@@ -277,7 +277,7 @@ class GateItem(SuiteItem):
         )
         return item
 
-    def ruling(self) -> Ruling:
+    def outcome(self) -> ItemOutcome:
         """Return the verdict, known once the run is over."""
         verdict = self.batch.verdict(self.suite.name, self.variant.name)
         if not self.user_properties:
@@ -285,8 +285,8 @@ class GateItem(SuiteItem):
             self.user_properties.append(("verdict", said))
         if verdict is None:
             cases = plural(len(self.suite.cases), "case")
-            return Ruling(Kind.SKIPPED, f"partial: 0 of {cases}, no verdict")
-        return rule_gate(verdict)
+            return ItemOutcome(Kind.SKIPPED, f"partial: 0 of {cases}, no verdict")
+        return gate_outcome(verdict)
 
 
 def selected(session: pytest.Session) -> list[Key]:

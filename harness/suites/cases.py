@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from harness.common import Problem
-from harness.common.yaml_positions import Document, Position
+from harness.common.yaml_positions import Position, YamlDocument
 from harness.suites.haystack import Haystack
 from harness.suites.problems import Place, Problems, in_rows
-from harness.suites.rows import Row
+from harness.suites.rows import DataRow
 from harness.suites.schema import CaseKeys, HaystackKeys, SuiteKeys
 from harness.suites.templates import (
     Failed,
@@ -73,7 +73,7 @@ class _Miss(NamedTuple):
 class MissingKeys:
     """Collects them for one data file: a key that no row has is the template's mistake."""
 
-    def __init__(self, name: str, rows: Sequence[Row]) -> None:
+    def __init__(self, name: str, rows: Sequence[DataRow]) -> None:
         self._name, self.rows = name, len(rows)
         self._misses: dict[tuple[Loc, str], list[_Miss]] = {}
 
@@ -82,7 +82,7 @@ class MissingKeys:
         key = place.loc, error.row_key
         self._misses.setdefault(key, []).append(_Miss(place, error, origin))
 
-    def report(self, problems: Problems, document: Document) -> None:
+    def report(self, problems: Problems, document: YamlDocument) -> None:
         """Note a template that is wrong for all rows, and else the first of the wrong rows."""
         for (_, key), misses in self._misses.items():
             place, error, origin = misses[0]
@@ -199,7 +199,7 @@ class CaseReader:
     """Makes cases; what is wrong goes to `problems`, and the names of all cases to `names`."""
 
     def __init__(
-        self, suite: SuiteKeys, document: Document, context: dict[str, Any], problems: Problems
+        self, suite: SuiteKeys, document: YamlDocument, context: dict[str, Any], problems: Problems
     ) -> None:
         self._suite, self._document, self._context = suite, document, context
         self._problems = problems

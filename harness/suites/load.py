@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.common import InputError, Problem, nearest, no_collection
 from harness.common.validation import described
-from harness.common.yaml_positions import Document, Position, read_document
+from harness.common.yaml_positions import Position, YamlDocument, read_document
 from harness.scorers import load_context
 from harness.suites.cases import (
     CaseReader,
@@ -23,7 +23,7 @@ from harness.suites.cases import (
 )
 from harness.suites.haystack import expand
 from harness.suites.problems import Place, Problems
-from harness.suites.rows import Row, find_data, read_rows
+from harness.suites.rows import DataRow, find_data, read_rows
 from harness.suites.schema import MAX_CASES, GenerateKeys, RowsKeys, SuiteKeys
 from harness.suites.values import Case, Named, Suite, stand_twice
 
@@ -69,7 +69,7 @@ M = TypeVar("M", bound=BaseModel)
 class SuiteReader:
     """Reads one file; problems are collected on the way, and raised together."""
 
-    def __init__(self, folder: Path, document: Document, modules: Iterable[str] = ()) -> None:
+    def __init__(self, folder: Path, document: YamlDocument, modules: Iterable[str] = ()) -> None:
         self._folder, self._document = folder, document
         self._context = load_context(folder, modules)
         self._problems = Problems(document)
@@ -155,7 +155,7 @@ class SuiteReader:
     def _of_rows(self, entry: RowsKeys, place: Place) -> Iterator[Draft]:
         """Yield one draft a row; keys that rows have not are known when all of them were read."""
         name = (Path(self._document.path).parent / entry.path).as_posix()
-        rows: tuple[Row, ...] = ()
+        rows: tuple[DataRow, ...] = ()
         try:
             rows = read_rows(find_data(self._folder, entry.path), name)
         except InputError as error:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from harness.common import InputError, Problem
-from harness.common.yaml_positions import Document, read_document
+from harness.common.yaml_positions import YamlDocument, read_document
 from harness.suites.load import SuiteReader
 from harness.suites.values import Suite
 
@@ -70,7 +70,7 @@ def practice_suite(
                 node = yaml.SequenceNode(node.tag, some, node.start_mark, node.end_mark)
             pairs.append((key, node))
         root = yaml.MappingNode(root.tag, pairs, root.start_mark, root.end_mark)
-    derived = Document(document.path, value, root)
+    derived = YamlDocument(document.path, value, root)
     if not derived.value["from_file"] and not derived.value["generate"]:
         return None
     return SuiteReader(path.parent, derived, modules).read()

@@ -1,4 +1,4 @@
-"""What is wrong in a suite file, in the house form: where it stands, what was found and wanted."""
+"""What is wrong in a suite file: where it stands, what was found, and what was expected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from harness.common import GateSettings, InputError, Problem, Sampling, nearest
 from harness.common.validation import described, in_words, one_each, told
-from harness.common.yaml_positions import Document
+from harness.common.yaml_positions import YamlDocument
 from harness.scorers import UnknownScorerError, get
 from harness.suites.schema import CaseKeys, DefaultKeys, HaystackKeys, keys_of
 from harness.suites.templates import Loc, TemplateError, is_template
@@ -100,7 +100,7 @@ class _Noted(NamedTuple):
 class Problems:
     """The problems of one file, collected while it is read."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: YamlDocument) -> None:
         self._document = document
         self._found: list[_Noted] = []
 

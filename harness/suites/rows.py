@@ -17,11 +17,11 @@ MAX_BYTES = 256 * 1024 * 1024
 CELL_CHARACTERS = 4_000_000
 SHOWN_ROWS = 20  # of the rows that are wrong, so many are shown
 
-Read = Callable[[str, str], "Iterator[Row | Problem]"]
+Read = Callable[[str, str], "Iterator[DataRow | Problem]"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DataRow:
     """One row and the line on which it begins."""
 
     line: int
@@ -48,13 +48,13 @@ def find_data(folder: Path, relative: str) -> Path:
         message = f"data file {relative!r} does not exist"
         raise InputError(Problem(message, did_you_mean=beside, hint=hint))
     if path.suffix not in _READERS:
-        wanted = ".jsonl, one JSON object a line, or .csv with a head"
-        problem = Problem("a data file is .jsonl or .csv", found=shown(relative), expected=wanted)
+        expected = ".jsonl, one JSON object a line, or .csv with a head"
+        problem = Problem("a data file is .jsonl or .csv", found=shown(relative), expected=expected)
         raise InputError(problem)
     return path
 
 
-def read_rows(path: Path, name: str) -> tuple[Row, ...]:
+def read_rows(path: Path, name: str) -> tuple[DataRow, ...]:
     """Read all rows, in order; `name` is the path in messages. Raises InputError."""
     try:
         data = path.read_bytes()
@@ -68,7 +68,7 @@ def read_rows(path: Path, name: str) -> tuple[Row, ...]:
         raise InputError(*first_of(wrong, name))
     if not found:
         raise InputError(Problem("the data file has no rows", path=name))
-    return tuple(item for item in found if isinstance(item, Row))
+    return tuple(item for item in found if isinstance(item, DataRow))
 
 
 def first_of(problems: Sequence[Problem], name: str) -> Sequence[Problem]:
@@ -78,7 +78,7 @@ def first_of(problems: Sequence[Problem], name: str) -> Sequence[Problem]:
     return [*problems[:SHOWN_ROWS], *rest]
 
 
-def _jsonl(text: str, name: str) -> Iterator[Row | Problem]:
+def _jsonl(text: str, name: str) -> Iterator[DataRow | Problem]:
     for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip():
             continue
@@ -94,11 +94,11 @@ def _jsonl(text: str, name: str) -> Iterator[Row | Problem]:
             yield Problem(f"not valid JSON: {said}", name, line)
         else:
             if isinstance(row, dict):
-                yield Row(line, row)
+                yield DataRow(line, row)
             else:
-                wanted = 'a JSON object, like {"id": 1}'
+                expected = 'a JSON object, like {"id": 1}'
                 message = "a row is a JSON object"
-                yield Problem(message, name, line, found=shown(row), expected=wanted)
+                yield Problem(message, name, line, found=shown(row), expected=expected)
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -116,8 +116,8 @@ def no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _csv(text: str, name: str) -> Iterator[Row | Problem]:
-    found: list[Row | Problem] = []
+def _csv(text: str, name: str) -> Iterator[DataRow | Problem]:
+    found: list[DataRow | Problem] = []
     before = csv.field_size_limit(CELL_CHARACTERS)  # a setting of the whole process
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     head: list[str] = []
@@ -131,11 +131,11 @@ def _csv(text: str, name: str) -> Iterator[Row | Problem]:
                     said = twice if column.strip() else "a column without a name"
                     found.append(Problem(said, name, line))
             elif cells and len(cells) != len(head):
-                count, wanted = str(len(cells)), f"{len(head)}, as in the head"
+                count, expected = str(len(cells)), f"{len(head)}, as in the head"
                 message = "wrong number of cells"
-                found.append(Problem(message, name, line, found=count, expected=wanted))
+                found.append(Problem(message, name, line, found=count, expected=expected))
             elif cells:
-                found.append(Row(line, dict(zip(head, cells, strict=True))))
+                found.append(DataRow(line, dict(zip(head, cells, strict=True))))
             line = reader.line_num + 1
     except csv.Error as error:
         found.append(Problem(f"not valid CSV: {error}", name, line))

@@ -69,7 +69,7 @@ class MissingNameError(UndefinedError):
         self.is_variable = obj is missing
 
 
-class Budget:
+class RenderBudget:
     """What one rendering may still do."""
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Do an operation whose result may be far larger than its operands."""
-        budget: Budget = context[BUDGET]
+        budget: RenderBudget = context[BUDGET]
         if isinstance(left, Undefined) or isinstance(right, Undefined):
             budget.weigh([left, right])
         if operator == "%" and isinstance(left, str):

@@ -17,7 +17,7 @@ from jinja2.exceptions import TemplateSyntaxError
 from jinja2.runtime import Undefined
 
 from harness.common import nearest, shown
-from harness.suites.sandbox import BUDGET, Budget, MissingNameError, Sandbox, kind
+from harness.suites.sandbox import BUDGET, MissingNameError, RenderBudget, Sandbox, kind
 
 Loc = tuple[str | int, ...]
 _MARKS = ("{{", "{%", "{#")
@@ -138,7 +138,7 @@ def _compiled(tree: nodes.Template, text: str) -> Template:
 
 def _run(template: Template, text: str, variables: Mapping[str, Any]) -> Any:
     """Return the value of an expression, or the text."""
-    budget = Budget()
+    budget = RenderBudget()
     context = template.new_context({**variables, BUDGET: budget})
     try:
         parts = []

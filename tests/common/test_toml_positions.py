@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.common.toml_positions import Place, find_place
+from harness.common.toml_positions import TomlPlace, find_place
 
 ROOT = Path(__file__).parents[2]
 TEXT = '''# a comment with [brackets] = and "quotes"
@@ -33,28 +33,30 @@ sampling = {temperature = 0.5, "top_p" = 1}
 model = 1979-05-27T07:32:00Z
 '''
 TABLE = [
-    (("model",), Place(2, 1), Place(2, 9)),
-    (("quoted key",), Place(3, 1), Place(3, 16)),
-    (("a",), Place(4, 1), Place(4, 1)),
-    (("a", "b"), Place(4, 3), Place(4, 3)),
-    (("a", "b", "c.d"), Place(4, 7), Place(4, 15)),
-    (("a", "b", "c.d", "x"), Place(4, 17), Place(4, 21)),
-    (("a", "b", "c.d", "y", 0), Place(4, 30), Place(4, 30)),
-    (("a", "b", "c.d", "y", 1), Place(6, 3), Place(6, 3)),
-    (("a", "b", "c.d", "y", 2, 0), Place(6, 14), Place(6, 14)),
-    (("a", "b", "c.d", "y", 2, 1, "z"), Place(6, 20), Place(6, 24)),
-    (("long",), Place(8, 1), Place(8, 8)),
-    (("raw",), Place(12, 1), Place(12, 7)),
-    (("variants",), Place(13, 2), Place(13, 1)),
-    (("variants", "new", "adapter"), Place(14, 1), Place(14, 11)),
-    (("variants", "new", "sampling", "temperature"), Place(15, 13), Place(15, 27)),
-    (("variants", "new", "sampling", "top_p"), Place(15, 32), Place(15, 42)),
-    (("tool", "harness", "model"), Place(17, 1), Place(17, 9)),
+    (("model",), TomlPlace(2, 1), TomlPlace(2, 9)),
+    (("quoted key",), TomlPlace(3, 1), TomlPlace(3, 16)),
+    (("a",), TomlPlace(4, 1), TomlPlace(4, 1)),
+    (("a", "b"), TomlPlace(4, 3), TomlPlace(4, 3)),
+    (("a", "b", "c.d"), TomlPlace(4, 7), TomlPlace(4, 15)),
+    (("a", "b", "c.d", "x"), TomlPlace(4, 17), TomlPlace(4, 21)),
+    (("a", "b", "c.d", "y", 0), TomlPlace(4, 30), TomlPlace(4, 30)),
+    (("a", "b", "c.d", "y", 1), TomlPlace(6, 3), TomlPlace(6, 3)),
+    (("a", "b", "c.d", "y", 2, 0), TomlPlace(6, 14), TomlPlace(6, 14)),
+    (("a", "b", "c.d", "y", 2, 1, "z"), TomlPlace(6, 20), TomlPlace(6, 24)),
+    (("long",), TomlPlace(8, 1), TomlPlace(8, 8)),
+    (("raw",), TomlPlace(12, 1), TomlPlace(12, 7)),
+    (("variants",), TomlPlace(13, 2), TomlPlace(13, 1)),
+    (("variants", "new", "adapter"), TomlPlace(14, 1), TomlPlace(14, 11)),
+    (("variants", "new", "sampling", "temperature"), TomlPlace(15, 13), TomlPlace(15, 27)),
+    (("variants", "new", "sampling", "top_p"), TomlPlace(15, 32), TomlPlace(15, 42)),
+    (("tool", "harness", "model"), TomlPlace(17, 1), TomlPlace(17, 9)),
 ]
 
 
 @pytest.mark.parametrize(("loc", "key", "value"), TABLE)
-def test_every_form_has_its_place(loc: tuple[str | int, ...], key: Place, value: Place) -> None:
+def test_every_form_has_its_place(
+    loc: tuple[str | int, ...], key: TomlPlace, value: TomlPlace
+) -> None:
     tomllib.loads(TEXT)  # what is scanned is valid
 
     assert find_place(TEXT, loc, of_key=True) == key
@@ -62,8 +64,8 @@ def test_every_form_has_its_place(loc: tuple[str | int, ...], key: Place, value:
 
 
 def test_what_is_not_there_has_the_place_around_it() -> None:
-    assert find_place(TEXT, ("variants", "new", "sampling", "top_k")) == Place(15, 12)
-    assert find_place(TEXT, ("nowhere",)) == Place(0, 0)
+    assert find_place(TEXT, ("variants", "new", "sampling", "top_k")) == TomlPlace(15, 12)
+    assert find_place(TEXT, ("nowhere",)) == TomlPlace(0, 0)
 
 
 def leaves(value: Any, loc: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -96,4 +98,4 @@ def test_any_valid_file_is_walked_to_its_end(text: str) -> None:
         return
 
     for loc in leaves(value):
-        assert find_place(text, loc) != Place(0, 0)
+        assert find_place(text, loc) != TomlPlace(0, 0)

@@ -23,7 +23,7 @@ from harness.suites.importing.source import (
     text_of,
     valid,
 )
-from harness.suites.rows import Row
+from harness.suites.rows import DataRow
 
 # The longest answers that the prompts ask for have 1,200 words.
 _MAX_NEW_TOKENS = 2048
@@ -51,7 +51,7 @@ def import_ifeval(
 _TEMPLATE = {"id": "{{ row.id }}", "user": "{{ row.prompt }}", "checks": "{{ row.checks }}"}
 
 
-def _case(row: Row, mode: str) -> dict[str, Any]:
+def _case(row: DataRow, mode: str) -> dict[str, Any]:
     ids, arguments = row.values.get("instruction_id_list"), row.values.get("kwargs")
     if not isinstance(ids, list) or not ids:
         raise Wrong("'instruction_id_list' is no list of ids", found=shown(ids))
@@ -135,7 +135,7 @@ _XSTEST_TEMPLATE = {
 _CHECKS = {"safe": "complies", "unsafe": "refuses"}
 
 
-def _case_of_xstest(row: Row) -> dict[str, Any]:
+def _case_of_xstest(row: DataRow) -> dict[str, Any]:
     values = {str(key).strip().lower(): value for key, value in row.values.items()}
     key = next((name for name in ("id", "id_v2", "id_v1") if name in values), None)
     kind = text_of(values, "type").strip()

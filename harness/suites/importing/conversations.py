@@ -24,7 +24,7 @@ from harness.suites.importing.source import (
     text_of,
     valid,
 )
-from harness.suites.rows import Row, no_constant
+from harness.suites.rows import DataRow, no_constant
 
 # Names of speakers, as data sets write them.
 _ROLES = {"human": "user", "gpt": "assistant", "model": "assistant", "bot": "assistant"}
@@ -129,7 +129,7 @@ _USUAL = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class ImportOptions:
     """What the user chose: columns by target, how references are checked, and the bar for chrF."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -156,14 +156,16 @@ def parse_map(words: Sequence[str]) -> dict[str, str]:
     return columns
 
 
-def import_rows(path: Path, category: str, reading: Reading, *, skip: bool = False) -> Imported:
+def import_rows(
+    path: Path, category: str, options: ImportOptions, *, skip: bool = False
+) -> Imported:
     """Read the file as a suite of this category. Raises InputError with lines.
 
     `skip` leaves out the rows that are wrong.
     """
     rows = rows_of(path, (".jsonl", ".csv"))
     there = list({column: None for row in rows for column in row.values})
-    columns = reading.columns
+    columns = options.columns
     if not columns:
         usual = {
             target: next((name for name in names if name in there), "")
@@ -191,7 +193,7 @@ def import_rows(path: Path, category: str, reading: Reading, *, skip: bool = Fal
         problems.append(Problem("messages hold all that is said", name, hint="map nothing beside"))
     if problems:
         raise InputError(*problems)
-    cases = read_cases(path, rows, lambda row: _case(row, columns, reading), skip=skip)
+    cases = read_cases(path, rows, lambda row: _case(row, columns, options), skip=skip)
     # Cases with the same keys and as many turns share a template, and a data file.
     shapes: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for case in cases.made:
@@ -217,7 +219,7 @@ def import_rows(path: Path, category: str, reading: Reading, *, skip: bool = Fal
     )
 
 
-def _case(row: Row, columns: Mapping[str, str], reading: Reading) -> dict[str, Any]:
+def _case(row: DataRow, columns: Mapping[str, str], options: ImportOptions) -> dict[str, Any]:
     """Return the row of the new data file: `id`, `turns`, and `system`, `cluster` or `tag`."""
     values = row.values
     if "messages" in columns:
@@ -235,9 +237,9 @@ def _case(row: Row, columns: Mapping[str, str], reading: Reading) -> dict[str, A
         checks = []
         if reference is not None:
             try:
-                checks = [valid(check_of(reading.check, reference, reading.bar))]
+                checks = [valid(check_of(options.check, reference, options.bar))]
             except ValueError as error:
-                message = f"{reading.check} cannot be checked: {error}"
+                message = f"{options.check} cannot be checked: {error}"
                 raise Wrong(message, found=shown(reference)) from None
         turns.append({"user": user, "checks": checks})
     if not any(turn["checks"] for turn in turns):

@@ -16,7 +16,7 @@ from harness.common import InputError, Problem, shown
 from harness.common.validation import in_words
 from harness.scorers import parse_check
 from harness.suites.load import load_suite
-from harness.suites.rows import Row, first_of, read_rows
+from harness.suites.rows import DataRow, first_of, read_rows
 from harness.suites.values import Suite
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -32,7 +32,7 @@ class Wrong(Exception):
         self.problem = Problem(message, found=found, expected=expected, did_you_mean=did_you_mean)
 
 
-def rows_of(path: Path, suffixes: Sequence[str]) -> tuple[Row, ...]:
+def rows_of(path: Path, suffixes: Sequence[str]) -> tuple[DataRow, ...]:
     """Read the rows of a file with one of the endings. Raises InputError."""
     if path.suffix not in suffixes:
         wanted = " or ".join(suffixes)
@@ -49,7 +49,11 @@ class Cases:
 
 
 def read_cases(
-    path: Path, rows: Iterable[Row], read: Callable[[Row], dict[str, Any]], *, skip: bool = False
+    path: Path,
+    rows: Iterable[DataRow],
+    read: Callable[[DataRow], dict[str, Any]],
+    *,
+    skip: bool = False,
 ) -> Cases:
     """Return what `read` makes of each row: mappings with an `id`.
 

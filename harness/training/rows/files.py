@@ -11,12 +11,12 @@ from typing import Any
 
 from harness.common import InputError, Problem, nearest, shown
 from harness.common.yaml_positions import decoded
-from harness.suites.rows import MAX_BYTES, Row, no_constant, read_rows, unique_keys
+from harness.suites.rows import MAX_BYTES, DataRow, no_constant, read_rows, unique_keys
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 
-def data_rows(path: Path) -> tuple[Row, ...]:
+def data_rows(path: Path) -> tuple[DataRow, ...]:
     """Return all rows of a file, in order. In a Parquet file a row's number stands for its line.
 
     Raise InputError with all rows that cannot be read.
@@ -48,7 +48,7 @@ def lines_of(path: Path) -> tuple[str, ...]:
 # -- JSON ------------------------------------------------------------------------------------------
 
 
-def _json(path: Path, name: str) -> tuple[Row, ...]:
+def _json(path: Path, name: str) -> tuple[DataRow, ...]:
     """Return a list of objects; or one object a line, as many files with this ending have it."""
     try:
         data = path.read_bytes()
@@ -68,7 +68,7 @@ def _json(path: Path, name: str) -> tuple[Row, ...]:
     ]
     if problems:
         raise InputError(*problems[:20])
-    return tuple(Row(line, value) for line, value in found)
+    return tuple(DataRow(line, value) for line, value in found)
 
 
 def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
@@ -130,7 +130,7 @@ def _syntax(said: str, name: str, line: int, column: int) -> Problem:
 # -- Parquet ---------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path, name: str) -> tuple[Row, ...]:
+def _parquet(path: Path, name: str) -> tuple[DataRow, ...]:
     try:
         parquet = import_module("pyarrow.parquet")
     except ImportError:
@@ -143,7 +143,7 @@ def _parquet(path: Path, name: str) -> tuple[Row, ...]:
         raise InputError(Problem(f"not valid Parquet: {said}", name)) from None
     if not values:
         raise InputError(Problem("the data file has no rows", name))
-    return tuple(Row(number, row) for number, row in enumerate(values, start=1))
+    return tuple(DataRow(number, row) for number, row in enumerate(values, start=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from harness.common import InputError, Problem
-from harness.common.yaml_positions import Document, read_document
+from harness.common.yaml_positions import YamlDocument, read_document
 from harness.config import TypedPaths, read_config
 from harness.training.rows.files import parse_spec
 
@@ -223,7 +223,7 @@ _SETTING = re.compile(
 )
 
 
-def _placed(document: Document, problem: Problem) -> Problem:
+def _placed(document: YamlDocument, problem: Problem) -> Problem:
     found = _SETTING.match(problem.message)
     loc = (found[1] or found[2]).split(".") if found else []
     if not loc or not isinstance(document.value, dict) or loc[0] not in document.value:

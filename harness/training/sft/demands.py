@@ -1,4 +1,4 @@
-"""What a training needs, checked before anything is loaded; every message says how to mend it."""
+"""What a training needs, checked before anything is loaded; every message says how to fix it."""
 
 from __future__ import annotations
 

@@ -15,8 +15,7 @@ import yaml
 
 from harness.common import InputError, Problem, digest, nearest, whole_file
 from harness.suites import Case, Suite, load_suite
-from harness.suites.rows import Row as DataRow
-from harness.suites.rows import first_of, read_rows
+from harness.suites.rows import DataRow, first_of, read_rows
 
 KEYS = ("prompt", "messages", "system", "response", "expected", "checks", "id")
 DRAFT = "bad cases from production; look at the checks before you add this file to your suites"

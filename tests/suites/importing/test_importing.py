@@ -13,7 +13,7 @@ from harness.common import InputError
 from harness.suites import Suite
 from harness.suites.importing import (
     Imported,
-    Reading,
+    ImportOptions,
     import_ifeval,
     import_rows,
     import_xstest,
@@ -218,7 +218,7 @@ def test_a_file_of_another_kind_is_told() -> None:
 
 
 def rows(file: Path, **reading: Any) -> Suite:
-    return written(import_rows(file, "invoices", Reading(**reading)))
+    return written(import_rows(file, "invoices", ImportOptions(**reading)))
 
 
 def test_rows_of_instructions_are_read_without_a_map() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.pytest_plugin.items import GO_ON, Kind, rule_case
+from harness.pytest_plugin.items import GO_ON, Kind, case_outcome
 from harness.results import Verdict
 from tests.gate.hand_made import alone, result, rows
 
@@ -14,15 +14,15 @@ BROKEN = replace(alone(rows("PE"), n=2), verdict=Verdict.ERROR)
 def test_a_case_that_broke_says_what_broke_and_how_to_go_on() -> None:
     broke = replace(result("c1", outcome="E"), reason="no answer: the server said 500")
 
-    assert rule_case([broke], BROKEN).kind is Kind.ERROR
-    assert rule_case([broke], BROKEN).text.splitlines() == [
+    assert case_outcome([broke], BROKEN).kind is Kind.ERROR
+    assert case_outcome([broke], BROKEN).text.splitlines() == [
         "no answer: the server said 500",
-        "  machinery, not the model: mend it and run the same command; finished answers are kept",
+        "  machinery, not the model: fix it and run the same command; finished answers are kept",
     ]
 
 
 def test_a_case_that_was_not_asked_says_what_ended_the_run() -> None:
-    found = rule_case(
+    found = case_outcome(
         [], BROKEN, failure="the engine ended: out of memory\n  hint: a smaller batch"
     )
 
