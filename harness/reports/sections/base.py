@@ -77,7 +77,7 @@ class TableSection(Section[Row]):
 
 
 def table(label: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Markup:
-    """Return escaped HTML; the first cell of each row is its heading."""
+    """Return escaped HTML: `label` is for screen readers, a row's first cell is its heading."""
     heads = Markup("").join(Markup('<th scope="col">{}</th>').format(text) for text in head)
     body = Markup("").join(
         Markup('<tr><th scope="row">{}</th>{}</tr>').format(
@@ -87,8 +87,9 @@ def table(label: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Ma
     )
     return Markup(
         '<div class="scroll" tabindex="0" role="region" aria-label="{}">'
-        '<table class="plain"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
-    ).format(label, heads, body)
+        '<table class="plain"><caption class="unseen">{}</caption>'
+        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
+    ).format(label, label, heads, body)
 
 
 def heat_cell(passed: int, n: int, more: Cell = "") -> Markup:
