@@ -67,7 +67,21 @@ def merge(
     """
     base = base_of(adapter, model)
     opened = open_adapter(adapter, base)
-    _refuse(base, opened, out)
+    if base.quantisation:
+        raise InputError(
+            Problem(
+                "the base is quantised: merged into its few bits, an adapter is lost to rounding",
+                base.name,
+                found=base.quantisation,
+                hint="merge into the model that it was made from (--model), then quantise the "
+                "merged one",
+            )
+        )
+    if out.exists():
+        raise InputError(Problem("is there already", str(out), hint="give a new directory"))
+    demand_writable(out, "name another directory: --out DIR")
+    if opened.config.get("layer_replication"):
+        raise InputError(Problem("has layer_replication, which cannot be merged", str(opened.path)))
     # Imports torch, which takes seconds: only now that the paths are right.
     from harness.backends.hf.loading import without_bars
     from harness.backends.hf.placement import place
@@ -79,7 +93,14 @@ def merge(
     with without_bars():
         before = _merge(base, opened, out, tokenizer, ids, device)
         after = _answers(_load(out, device), ids)
-    return _compared(out, before, after)
+    pairs = list(zip(before.logits, after.logits, strict=True))
+    return Merged(
+        path=out,
+        prompts=len(before.tokens),
+        same=sum(a == b for a, b in zip(before.tokens, after.tokens, strict=True)),
+        delta=max(float((a - b).abs().max()) for a, b in pairs),
+        scale=max(float(a.abs().max()) for a, _ in pairs),
+    )
 
 
 def base_of(adapter: str, model: str | None) -> ModelDir:
@@ -94,38 +115,15 @@ def base_of(adapter: str, model: str | None) -> ModelDir:
     try:
         return open_model(str(named))
     except InputError as error:
+        said = error.problems[0].message
         raise InputError(
             Problem(
                 "the base that it names cannot be used",
                 str(adapter),
-                found=_with_name(str(named), error.problems[0].message),
+                found=said if named in said else f"{named}: {said}",
                 hint="give --model BASE",
             )
         ) from None
-
-
-def _with_name(name: str, said: str) -> str:
-    return said if name in said else f"{name}: {said}"
-
-
-def _refuse(base: ModelDir, adapter: AdapterDir, out: Path) -> None:
-    if base.quantisation:
-        raise InputError(
-            Problem(
-                "the base is quantised: merged into its few bits, an adapter is lost to rounding",
-                base.name,
-                found=base.quantisation,
-                hint="merge into the model that it was made from (--model), then quantise the "
-                "merged one",
-            )
-        )
-    if out.exists():
-        raise InputError(Problem("is there already", str(out), hint="give a new directory"))
-    demand_writable(out, "name another directory: --out DIR")
-    if adapter.config.get("layer_replication"):
-        raise InputError(
-            Problem("has layer_replication, which cannot be merged", str(adapter.path))
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,20 +150,18 @@ def _merge(
         merged = model.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise MachineryError(Problem(f"cannot be merged: {error}", str(adapter.path))) from error
-    publish(out, lambda staging: _write(staging, merged, base, adapter, tokenizer))
+
+    def write(staging: Path) -> None:
+        merged.save_pretrained(str(staging))
+        tokenizer.tokenizer.save_pretrained(str(staging))
+        generation = base.path / "generation_config.json"
+        if generation.is_file():  # as transformers saves it, pad tokens turn up among the ends
+            shutil.copyfile(generation, staging / generation.name)
+        told = {"base": base.name, "adapter": str(adapter.path), "rank": adapter.rank}
+        (staging / "merged.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+    publish(out, write)
     return answers
-
-
-def _write(
-    staging: Path, merged: Any, base: ModelDir, adapter: AdapterDir, tokenizer: ChatTokenizer
-) -> None:
-    merged.save_pretrained(str(staging))
-    tokenizer.tokenizer.save_pretrained(str(staging))
-    generation = base.path / "generation_config.json"
-    if generation.is_file():  # as transformers saves it, pad tokens have turned up among the ends
-        shutil.copyfile(generation, staging / generation.name)
-    told = {"base": base.name, "adapter": str(adapter.path), "rank": adapter.rank}
-    (staging / "merged.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def _load(path: Path, device: str) -> Any:
@@ -195,14 +191,3 @@ def _answers(model: Any, prompts: Sequence[list[int]]) -> _Answers:
             )
         tokens.append(said[0, len(ids) :].tolist())
     return _Answers(logits, tokens)
-
-
-def _compared(out: Path, before: _Answers, after: _Answers) -> Merged:
-    pairs = list(zip(before.logits, after.logits, strict=True))
-    return Merged(
-        path=out,
-        prompts=len(before.tokens),
-        same=sum(a == b for a, b in zip(before.tokens, after.tokens, strict=True)),
-        delta=max(float((a - b).abs().max()) for a, b in pairs),
-        scale=max(float(a.abs().max()) for a, _ in pairs),
-    )

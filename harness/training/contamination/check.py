@@ -67,7 +67,14 @@ class Guard:
 
     def hit(self, row: TrainingRow) -> Hit | None:
         """Return the strongest sign that a row holds a piece of a case, or None."""
-        found = list(self._found(row))
+        said = [words(message.content) for message in row.messages]
+        signs = (  # the strongest first
+            self._same_text(row),
+            self._hidden(row, said),
+            self._same_words(said),
+            self._same_letters(row),
+        )
+        found = [sign for each in signs for sign in each]
         if not found:
             return None
         kind, text, cases = found[0]
@@ -76,20 +83,15 @@ class Guard:
         names = tuple(self._index.cases[at].case.id for at in also)
         return Hit(row.source, case.suite, case.id, kind, text[:_SHOWN], names)
 
-    def _found(self, row: TrainingRow) -> Iterator[Found]:
-        """Yield all signs, the strongest first."""
-        yield from self._same_text(row)
-        said = [words(message.content) for message in row.messages]
-        yield from self._hidden(row, said)
-        yield from self._same_words(said)
-        yield from self._same_letters(row)
-
     def _same_text(self, row: TrainingRow) -> Iterator[Found]:
         users = [message.content for message in row.messages if message.role == "user"]
         system = next((m.content for m in row.messages if m.role == "system"), "")
         whole = squeezed("\n".join(users))
         found = self._index.texts.get((squeezed(system), whole), [])
-        found = [*found, *(at for text in _texts(users) for at in self._index.loose.get(text, ()))]
+        # All that the user says, and each turn and each beginning that is no small talk.
+        parts = [*users, *("\n".join(users[:count]) for count in range(2, len(users)))]
+        texts = [whole, *(squeezed(part) for part in parts if length(words(part)) >= OWN_WORDS)]
+        found = [*found, *(at for text in texts for at in self._index.loose.get(text, ()))]
         for at in dict.fromkeys(found):
             case = self._index.cases[at].case
             same = [turn.user for turn in case.turns] == users
@@ -124,13 +126,6 @@ class Guard:
             pieces = self._index.cases[at]
             if len(pieces.shingles & found) / len(pieces.shingles) >= WHOLE:
                 yield "near_duplicate", "\n".join(pieces.asked), [at]
-
-
-def _texts(users: Sequence[str]) -> Iterator[str]:
-    """Yield all that the user says, and each turn and each beginning that is no small talk."""
-    yield squeezed("\n".join(users))
-    parts = [*users, *("\n".join(users[:count]) for count in range(2, len(users)))]
-    yield from (squeezed(part) for part in parts if length(words(part)) >= OWN_WORDS)
 
 
 def _stop_if_too_many(report: GuardReport, settings: GuardSettings) -> None:

@@ -45,7 +45,9 @@ def _problems(settings: Settings, suite: Suite) -> tuple[Problem, ...]:
     if suite.fix is None:
         return ()
     reports = [*_files(settings, suite, suite.fix), *_training(suite.fix)]
-    reports += _teacher(settings, suite.fix)
+    asked = suite.fix.teacher
+    if asked and (problem := unknown_teacher(settings, asked.name)):
+        reports.append(partial(_add, Place(("fix", "teacher", "name")), problem))
     if not reports:
         return ()
     problems = Problems(read_document(suite.path, Path(suite.path).read_bytes()))
@@ -63,21 +65,18 @@ def _files(settings: Settings, suite: Suite, fix: FixSettings) -> Iterator[Repor
     for key, names in (("pools", fix.pools), ("replay", fix.replay.pools)):
         loc = ("fix", key) if key == "pools" else ("fix", key, "pools")
         for index, name in enumerate(names):
-            if problem := _pool_problem(settings, suite, name):
+            try:
+                file = pool_file(settings, suite, name).path
+                problem = None if file.is_file() else _missing(f"pool {name!r}", file)
+            except InputError as error:
+                problem = error.problems[0]
+            if problem:
                 yield partial(_add, Place((*loc, index)), problem)
     for entry, name in (fix.generate.rows if fix.generate else {}).items():
-        file = Path(suite.path).parent / name
-        if not file.is_file():
+        rows = Path(suite.path).parent / name
+        if not rows.is_file():
             place = Place(("fix", "generate", "rows", entry))
-            yield partial(_add, place, _missing(f"file of rows {name!r}", file))
-
-
-def _pool_problem(settings: Settings, suite: Suite, name: str) -> Problem | None:
-    try:
-        file = pool_file(settings, suite, name)
-    except InputError as error:
-        return error.problems[0]
-    return None if file.path.is_file() else _missing(f"pool {name!r}", file.path)
+            yield partial(_add, place, _missing(f"file of rows {name!r}", rows))
 
 
 def _missing(what: str, path: Path) -> Problem:
@@ -100,12 +99,6 @@ def _training(fix: FixSettings) -> Iterator[Report]:
     except ValidationError as error:
         place = Place(("fix", "train"))
         yield partial(Problems.add_invalid, place=place, error=error, model=TrainSettings)
-
-
-def _teacher(settings: Settings, fix: FixSettings) -> Iterator[Report]:
-    problem = unknown_teacher(settings, fix.teacher.name) if fix.teacher else None
-    if problem is not None:
-        yield partial(_add, Place(("fix", "teacher", "name")), problem)
 
 
 def _add(place: Place, problem: Problem, problems: Problems) -> None:

@@ -24,15 +24,9 @@ SAMPLES = tuple(
 
 def check_ready(plan: FixPlan, settings: Settings) -> None:
     """Raise InputError where model, engines, trainer or places are not as a repair needs them."""
-    _check_model(plan)
-    _check_engines(plan, settings)
-    _check_training(plan, settings)
-    demand_writable(plan.home, "let this user write there: the loop keeps there what it has done")
-    demand_writable(plan.place.folder, "name another place for the link: --current PATH")
+    from harness.backends.hf.placement import check_named  # imports torch
 
-
-def _check_model(plan: FixPlan) -> None:
-    """An adapter is trained on weights that are here, with the template they are served with."""
+    # An adapter is trained on weights that are here, with the template they are served with.
     hint = "run the same suites with --model M, and fix that run"
     if models_of(plan.run.backend) is Models.NONE:
         message = f"run {plan.run.id} has no model that could be trained"
@@ -51,12 +45,7 @@ def _check_model(plan: FixPlan) -> None:
                 hint="put that template into the model's directory, and run without it",
             )
         )
-
-
-def _check_engines(plan: FixPlan, settings: Settings) -> None:
-    """The engine that judges must take the new adapter; a teacher's must be there."""
-    from harness.backends.hf.placement import check_named  # imports torch
-
+    # The engine that judges must take the new adapter; a teacher's must be there.
     if models_of(settings.backend) in (Models.NONE, Models.NAMES):
         raise InputError(
             Problem(
@@ -69,12 +58,10 @@ def _check_engines(plan: FixPlan, settings: Settings) -> None:
     teachers = {t.fix.teacher.name: t.fix.teacher for t in plan.targets if t.fix.teacher}
     for name, asked in teachers.items():
         if name != SELF:
-            found = find_teacher(settings, asked, plan.before, plan.home)
-            engine_of(found.settings, [found.variant]).close()
-
-
-def _check_training(plan: FixPlan, settings: Settings) -> None:
-    """As the training will: with two rows of ours, whose length is no matter of the settings."""
+            teacher = find_teacher(settings, asked, plan.before, plan.home)
+            engine_of(teacher.settings, [teacher.variant]).close()
+    # As the training will: with two rows of ours, whose length is no matter of the settings.
     config = train_config(plan, settings, plan.home).model_copy(update={"max_length": None})
-    cache = settings.path(settings.store).parent
-    rehearse(prepare(config, SAMPLES, cache=cache))
+    rehearse(prepare(config, SAMPLES, cache=settings.path(settings.store).parent))
+    demand_writable(plan.home, "let this user write there: the loop keeps there what it has done")
+    demand_writable(plan.place.folder, "name another place for the link: --current PATH")

@@ -49,7 +49,12 @@ class TrainingProgress(Display):
             self._held_out = f"held out {event.loss:.4f}"
             self.print(f"step {event.step}: {self._held_out}{', the best' if event.best else ''}")
         elif isinstance(event, Stepped):
-            self._step(event)
+            self._recent.append(event)
+            if self._bar and self._task is not None:
+                told = encodable(self.details(), self.console.encoding)
+                self._bar.update(self._task, total=event.steps, completed=event.step, details=told)
+            elif self.line_due():
+                self.print(f"step {event.step} of {event.steps} · {self.details()}")
         elif isinstance(event, Saved) and not self._bar:
             self.print(f"step {event.step}: saved as {event.path}")
 
@@ -65,14 +70,6 @@ class TrainingProgress(Display):
         parts.append(f"{tokens / seconds:,.0f} tokens/s" if seconds else "")
         parts.append(f"{duration(left)} left" if left else "")
         return " · ".join(part for part in parts if part)
-
-    def _step(self, event: Stepped) -> None:
-        self._recent.append(event)
-        if self._bar and self._task is not None:
-            details = encodable(self.details(), self.console.encoding)
-            self._bar.update(self._task, total=event.steps, completed=event.step, details=details)
-        elif self.line_due():
-            self.print(f"step {event.step} of {event.steps} · {self.details()}")
 
 
 def _new_bar(console: Console) -> Bar:
