@@ -169,7 +169,21 @@ def markdown_table(answer: Answer, context: Context, args: MarkdownTableArgs) ->
 # Python's parser takes memory in proportion; nobody asks a model for more code than this.
 _CODE_CHARS = 200_000
 # What highlighters know besides the names and file endings of pygments.
-_ALSO = {"plaintext": "text", "plain": "text", "node": "javascript", "shellscript": "bash"}
+_ALSO = {
+    **dict.fromkeys(("jsx", "mjs", "cjs", "node", "nodejs", "ecmascript"), "javascript"),
+    **dict.fromkeys(("tsx", "mts", "cts"), "typescript"),
+    **dict.fromkeys(("jsonc", "json5"), "json"),
+    **dict.fromkeys(("plaintext", "plain"), "text"),
+    "c-sharp": "c#",
+    "cplusplus": "c++",
+    "erl": "erlang",
+    "fs": "f#",
+    "gql": "graphql",
+    "h": "c",
+    "m": "matlab",
+    "mm": "objective-c++",
+    "shellscript": "bash",
+}
 
 
 @cache

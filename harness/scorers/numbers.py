@@ -113,7 +113,7 @@ _VULGAR = "[¼-¾⅐-⅞↉]"
 # digits by three; a line break never does. Times (10:30) are no numbers, nor is a part of a date.
 _NUMBER = regex.compile(
     r"(?=[-+−–﹣.0-9¼-¾⅐-⅞↉])"  # first, since all that follows is slow
-    rf"(?<!{_LETTER})(?<![\p{{Nd}}_])(?<!\^)(?<!\^[+\-−{{(])(?<![\p{{Nd}}][.,:/])"
+    rf"(?<!{_LETTER})(?<![\p{{Nd}}_])(?<!\^)(?<!\^[+\-−{{(])(?<![A-Za-z]\*\*(?=[0-9]{{1,2}}(?![0-9*.,])))(?<![\p{{Nd}}][.,:/])"
     rf"(?P<sign>(?:(?<![\p{{Nd}}\p{{L}})\]%])|(?<={_COPULA}))"
     r"[+\-−–﹣]\p{Sc}?\s?)?"
     r"(?:(?P<digits>[0-9]++(?:[ \u00a0\u2009\u202f'’](?=[0-9]{3}(?![0-9]))[0-9]{3}"
