@@ -25,6 +25,9 @@ from harness.gate.statistics import (
 from harness.results import Comparison, Rate
 
 ROUNDING = 1e-9  # 3 of 100 cases are 0.03, also in binary fractions
+MCNEMAR = "McNemar mid-p"
+SIGN_FLIP = "sign-flip permutation"
+CLUSTER_FLIP = "cluster sign-flip permutation"
 
 
 def regressed(seen: Comparison, settings: GateSettings) -> bool:
@@ -42,11 +45,6 @@ def inconclusive(seen: Comparison, settings: GateSettings) -> bool:
 def reaches(pass_rate: float, minimum: float) -> bool:
     """Return whether the plain rate is at the bar or above it."""
     return pass_rate >= minimum - ROUNDING
-
-
-MCNEMAR = "McNemar mid-p"
-SIGN_FLIP = "sign-flip permutation"
-CLUSTER_FLIP = "cluster sign-flip permutation"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The decision: results in, verdicts out, in one pass."""
+"""The decision: results in, verdicts out, and every rule behind them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ GAIN_ALPHA = 0.01  # after Holm, one-sided
 SEVERITY = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
 Finding = tuple[Verdict, str]
+NOTHING_DEMANDED = "no bar and no baseline: nothing is decided here"
+NOT_KNOWN = "no bar, and the baseline has no result in this suite: nothing is decided here"
+NOT_COMPARED = (
+    "not compared, the baseline has no result in it: save the baseline again from a run of all "
+    "suites, or judge by the bars alone with --baseline none"
+)
+Roles = Mapping[str, VariantRole]
+Environments = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +171,6 @@ def warnings(unit: Unit) -> Iterator[str]:
     tested = unit.tested
     if tested and tested.p_better <= GAIN_ALPHA and tested.comparison.delta > BELIEVABLE_GAIN:
         yield say.gain(tested.comparison, unit.settings)
-
-
-NOTHING_DEMANDED = "no bar and no baseline: nothing is decided here"
-NOT_KNOWN = "no bar, and the baseline has no result in this suite: nothing is decided here"
-NOT_COMPARED = (
-    "not compared, the baseline has no result in it: save the baseline again from a run of all "
-    "suites, or judge by the bars alone with --baseline none"
-)
-Roles = Mapping[str, VariantRole]
-Environments = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,12 @@ from harness.common import InputError, Problem
 from harness.gate.statistics import Floats, Ints
 from harness.results import Outcome, Result, Signature
 
+FINEST_GRID = 1_000  # least common multiple of repeat counts that is still tested exactly
+LONGEST_SHOWN = 40  # of a field that differs: a chat template's hash need not be whole
+CHANGED = 1e-9  # a smaller change of a share or a score is rounding
+PairEnvironments = tuple[Mapping[str, str], Mapping[str, str]]
+UNKNOWN: PairEnvironments = ({}, {})
+
 
 @dataclass(slots=True)
 class Item:
@@ -164,14 +170,6 @@ def _unknown(kind: str, names: set[str], known: Mapping[str, object]) -> list[Pr
         )
         for name in sorted(names)
     ]
-
-
-FINEST_GRID = 1_000  # least common multiple of repeat counts that is still tested exactly
-LONGEST_SHOWN = 40  # of a field that differs: a chat template's hash need not be whole
-CHANGED = 1e-9  # a smaller change of a share or a score is rounding
-
-PairEnvironments = tuple[Mapping[str, str], Mapping[str, str]]
-UNKNOWN: PairEnvironments = ({}, {})
 
 
 @dataclass(frozen=True, slots=True)

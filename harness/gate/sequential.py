@@ -17,6 +17,7 @@ import numpy as np
 from harness.gate.pairs import Items, Pairs
 
 ROUNDING = 1e-9
+METHOD = "e-value, valid whenever one stops"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,6 @@ def balanced_order(strata: Mapping[str, str], seed: int) -> tuple[str, ...]:
 
 
 START = SequentialTest()
-METHOD = "e-value, valid whenever one stops"
 
 
 def sequential_test(pairs: Pairs, items: Items, test: SequentialTest = START) -> SequentialTest:

@@ -1,4 +1,4 @@
-"""Intervals for a pass rate and for a difference of paired items; they know of clusters."""
+"""The gate's statistics: paired tests, intervals that know of clusters, and power."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ SEED = 20_240_501  # fixed: the same results give the same verdict
 MOST_EXACT_STEPS = 100_000  # width of the exact null distribution; beyond it: resampling
 BATCH = 2_000_000  # signs in memory at once
 ROUNDING = 1e-9  # sums of shares that are equal on paper may differ by this
+LEVEL = 0.95
+MANY_CLUSTERS = 50  # from here on a cluster-robust error needs no small-sample correction
+POWER = 0.8
+MOST_MORE_CASES = 1_000_000  # beyond this "how many more" is no advice
+POWER_ROUNDING = 1e-9
 
 
 def group_sums(values: Floats, groups: Ints) -> Floats:
@@ -123,10 +128,6 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
         highest = max(highest, min(1.0, p_values[index] * (len(p_values) - rank)))
         adjusted[index] = highest
     return tuple(adjusted)
-
-
-LEVEL = 0.95
-MANY_CLUSTERS = 50  # from here on a cluster-robust error needs no small-sample correction
 
 
 def normal_quantile(share: float) -> float:
@@ -256,11 +257,6 @@ def spread(changes: Floats, groups: Ints, *, binary: bool) -> Spread:
 
 def _squares(values: Floats, groups: Ints) -> float:
     return float((group_sums(values, groups) ** 2).sum())
-
-
-POWER = 0.8
-MOST_MORE_CASES = 1_000_000  # beyond this "how many more" is no advice
-POWER_ROUNDING = 1e-9
 
 
 def drop_power_needs(drop: float, discordance: float, alpha: float) -> float:

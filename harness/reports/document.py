@@ -21,6 +21,11 @@ from harness.results import RunInfo, SuiteInfo, SuiteResult, Trend, VariantInfo,
 SCHEMA_VERSION: Literal[1] = 1
 # Always among the extras, in this order; those of later sections only where they have rows.
 _FIRST_EXTRAS = ("ifeval", "json_levels", "role", "stability", "second_opinion")
+_FIGURES: dict[str, Any] = {
+    kind.name: (GenericAlias(tuple, (kind.figures, ...)), ()) for kind in SECTIONS if kind.figures
+}
+_ORDER = (*_FIRST_EXTRAS, *(name for name in _FIGURES if name not in _FIRST_EXTRAS))
+T = TypeVar("T")
 
 
 def _finite(value: Any) -> Any:
@@ -183,10 +188,6 @@ class RunSignature(Frozen):
     judges: dict[str, str] = Field(default_factory=dict)
 
 
-_FIGURES: dict[str, Any] = {
-    kind.name: (GenericAlias(tuple, (kind.figures, ...)), ()) for kind in SECTIONS if kind.figures
-}
-_ORDER = (*_FIRST_EXTRAS, *(name for name in _FIGURES if name not in _FIRST_EXTRAS))
 Extras = create_model(
     "Extras",
     __base__=Frozen,
@@ -274,9 +275,6 @@ def _category(row: SuiteResult) -> Category:
     if row.verdict is not None:
         gate = _filled(Gate, row, seen, delta_ci=seen.ci) if seen else _filled(Gate, row)
     return _filled(Category, row, rate, pass_rate=rate.known, gate=gate)
-
-
-T = TypeVar("T")
 
 
 def _filled(kind: type[T], /, *values: object, **more: object) -> T:

@@ -33,6 +33,7 @@ PLAIN = (
     "cluster",
 )
 COLUMNS = (*PLAIN, "outcome", "passed", "response", "failed_checks", "tags")
+AGAIN = "copy the folder again, or write it again: harness show RUN"
 
 
 def to_frame(results: Iterable[Result]) -> pandas.DataFrame:
@@ -60,9 +61,6 @@ def to_frame(results: Iterable[Result]) -> pandas.DataFrame:
         for result in results
     ]
     return pandas.DataFrame(rows, columns=list(COLUMNS))
-
-
-AGAIN = "copy the folder again, or write it again: harness show RUN"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,11 @@ from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.words import COLOUR, answered, because, label, noise, sight
 from harness.results import SuiteResult, Verdict
 
+First = Mapping[tuple[str, str], Sequence[str]]  # as in ReportPaths
+_GAP = 2
+_JUSTIFY: tuple[JustifyMethod, ...] = ("left", "right", "right", "right", "left")
+LINE_EVERY = 30.0  # seconds between plain lines: a nightly log stays readable
+
 
 def print_summary(
     console: Console,
@@ -40,11 +45,6 @@ def print_summary(
     its symbol and its word. Fits 80 columns.
     """
     _Printer(console).everything(scorecard, paths, next_command)
-
-
-First = Mapping[tuple[str, str], Sequence[str]]  # as in ReportPaths
-_GAP = 2
-_JUSTIFY: tuple[JustifyMethod, ...] = ("left", "right", "right", "right", "left")
 
 
 class _Printer:
@@ -182,9 +182,6 @@ def _table(widths: list[int], rows: list[tuple[Text, ...]]) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
-
-
-LINE_EVERY = 30.0  # seconds between plain lines: a nightly log stays readable
 
 
 class Drawn(Protocol):

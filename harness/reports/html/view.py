@@ -23,6 +23,14 @@ from harness.results import Outcome, Result, SuiteInfo, SuiteResult, Verdict
 _NAMED = 3  # candidates that a headline names
 FIRST = 3  # cases to look at first: what a reader takes in within a minute
 LONGEST = 200  # characters of what broke; the case has it whole
+_DECISIONS = {  # the name of the candidate follows
+    "deploy": "Deploy",
+    "refuse": "Do not deploy",
+    "open": "No decision on",
+    "broken": "The run broke, no decision on",
+}
+PACKAGE = "harness.reports.html"
+SCRIPTS = ("data.js", "differences.js", "panel.js", "list.js")
 
 
 class Spotlight:
@@ -84,14 +92,6 @@ class Blocking:
     cases: tuple[CaseLink, ...]
     more: int
     broken: str
-
-
-_DECISIONS = {  # the name of the candidate follows
-    "deploy": "Deploy",
-    "refuse": "Do not deploy",
-    "open": "No decision on",
-    "broken": "The run broke, no decision on",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,10 +274,6 @@ def _suite(suite: SuiteInfo, scorecard: Scorecard) -> SuiteView:
             standing = row.role.value
         rows.append(RowView(row, baseline if row.verdict else None, standing))
     return SuiteView(suite, "; ".join(demands), drawn(suite.sampling), tuple(rows))
-
-
-PACKAGE = "harness.reports.html"
-SCRIPTS = ("data.js", "differences.js", "panel.js", "list.js")
 
 
 class ScorecardPage:
