@@ -15,7 +15,7 @@ from harness.evaluation.keys import (
 from harness.evaluation.noise import noise_key
 from harness.evaluation.plan import Plan, Select, make_plan
 from harness.evaluation.rescore import Rescored, rescore, rescore_run
-from harness.evaluation.run import RunReport, engine_of, reopen, run, run_suites
+from harness.evaluation.run import RunReport, backend_of, reopen, run, run_suites
 from harness.evaluation.scoring import Transcript, score_trial, unscored
 from harness.evaluation.trial import Skip, Trial, messages_of
 from harness.evaluation.variants import NONE, Variants, variants_of
@@ -39,12 +39,12 @@ __all__ = [
     "Variants",
     "asked_of",
     "at_work",
+    "backend_of",
     "compare_runs",
     "completion_key",
     "decide_run",
     "describe_judges",
     "describe_variant",
-    "engine_of",
     "environment_of",
     "execute",
     "exit_code",

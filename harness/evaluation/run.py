@@ -100,7 +100,7 @@ def run(
     wrong in the input.
     """
     check_writable(settings.path(settings.report_dir))
-    backend = engine_of(settings, variants)
+    backend = backend_of(settings, variants)
     try:
         if settings.backend == "replay":
             turns = {case.id: len(case.turns) for suite in suites for case in suite.cases}
@@ -133,8 +133,8 @@ def run(
         backend.close()
 
 
-def engine_of(settings: Settings, variants: Iterable[Variant]) -> Backend:
-    """Open the engine of a run with these variants; it is not started, and its caller closes it.
+def backend_of(settings: Settings, variants: Iterable[Variant]) -> Backend:
+    """Open the backend of a run with these variants; no engine starts, and its caller closes it.
 
     Raises InputError for options, models and adapters that are wrong.
     """

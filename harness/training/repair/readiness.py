@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness.backends import Models, models_of, open_model
 from harness.common import SELF, InputError, Message, Problem, demand_writable
 from harness.config import Settings
-from harness.evaluation import engine_of
+from harness.evaluation import backend_of
 from harness.training.repair.plan import FixPlan
 from harness.training.repair.promotion_checks import variants_in
 from harness.training.repair.rounds import train_config
@@ -54,12 +54,12 @@ def check_ready(plan: FixPlan, settings: Settings) -> None:
             )
         )
     check_named(settings.device, settings.dtype)
-    engine_of(settings, variants_in(plan, None)).close()
+    backend_of(settings, variants_in(plan, None)).close()
     teachers = {t.fix.teacher.name: t.fix.teacher for t in plan.targets if t.fix.teacher}
     for name, asked in teachers.items():
         if name != SELF:
             teacher = find_teacher(settings, asked, plan.before, plan.home)
-            engine_of(teacher.settings, [teacher.variant]).close()
+            backend_of(teacher.settings, [teacher.variant]).close()
     # As the training will: with two rows of ours, whose length is no matter of the settings.
     config = train_config(plan, settings, plan.home).model_copy(update={"max_length": None})
     rehearse(prepare(config, SAMPLES, cache=settings.path(settings.store).parent))

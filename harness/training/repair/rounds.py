@@ -21,7 +21,7 @@ from harness.common import (
     whole_file,
 )
 from harness.config import Settings
-from harness.evaluation import Variants, engine_of, run
+from harness.evaluation import Variants, backend_of, run
 from harness.prompts import load_tokenizer
 from harness.results import Observer, ignore
 from harness.suites import Case, Suite
@@ -99,7 +99,7 @@ class Gathering:
         if not cases:
             return
         # No weights are loaded: it counts tokens.
-        with closing(engine_of(self.settings, [self.plan.before])) as backend:
+        with closing(backend_of(self.settings, [self.plan.before])) as backend:
             practice = practise(suite, cases, backend, self.plan.before)
         yield practice.answered
         if teacher is not None and practice.open and not self.asks:
