@@ -62,7 +62,23 @@ class Guard:
             suites=tuple(suite.name for suite in self.suites),
             hits=tuple(hits.values()),
         )
-        _stop_if_too_many(report, self.settings)
+        count, settings = len(report.hits), self.settings
+        if count > settings.max_hits and count > settings.max_share * report.read:
+            often = Counter((hit.kind, hit.case, hit.text) for hit in report.hits).most_common(3)
+            found = "; ".join(
+                f"{kind} of case {case} in {times} rows: {shown(text)}"
+                for (kind, case, text), times in often
+            )
+            raise InputError(
+                Problem(
+                    f"{count} of {report.read} training rows hold pieces of gating cases",
+                    path=report.hits[0].source,
+                    found=found,
+                    expected=f"at most {settings.max_share:.0%}",
+                    hint="take the rows from elsewhere, or give those cases to the pool with "
+                    "retire:",
+                )
+            )
         return Guarded(kept, report)
 
     def hit(self, row: TrainingRow) -> Hit | None:
@@ -126,26 +142,6 @@ class Guard:
             pieces = self._index.cases[at]
             if len(pieces.shingles & found) / len(pieces.shingles) >= WHOLE:
                 yield "near_duplicate", "\n".join(pieces.asked), [at]
-
-
-def _stop_if_too_many(report: GuardReport, settings: GuardSettings) -> None:
-    hits = len(report.hits)
-    if hits <= settings.max_hits or hits <= settings.max_share * report.read:
-        return
-    often = Counter((hit.kind, hit.case, hit.text) for hit in report.hits).most_common(3)
-    found = "; ".join(
-        f"{kind} of case {case} in {count} rows: {shown(text)}"
-        for (kind, case, text), count in often
-    )
-    raise InputError(
-        Problem(
-            f"{hits} of {report.read} training rows hold pieces of gating cases",
-            path=report.hits[0].source,
-            found=found,
-            expected=f"at most {settings.max_share:.0%}",
-            hint="take the rows from elsewhere, or give those cases to the pool with retire:",
-        )
-    )
 
 
 # So many hits are listed; all of them are in the JSON.

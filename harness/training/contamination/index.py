@@ -293,7 +293,13 @@ class Index:
         own = Counter(self.shingles.values())
         self.sizes = {at: size for at, size in own.items() if size >= OWN_SHINGLES}
         self.values = self._hidden(settings.hidden, settings.ngram)
-        self.given = frozenset(self._given())
+        # Hidden values that a system prompt tells.
+        self.given = frozenset(
+            value
+            for runs in self.values.values()
+            for run, value, _ in runs
+            if any(spaced(run) in text for text in self._systems)
+        )
         self.short = self._short_texts(settings.ngram)
 
     # -- whole texts -------------------------------------------------------------------------------
@@ -325,7 +331,13 @@ class Index:
         )
         own = _own((pieces.grams(n) for pieces in self.cases), shared)
         repeated = _repeated(pieces.pairs for pieces in self.cases)
-        return {gram: at for gram, at in own.items() if not _is_wording(gram, repeated)}
+        # Haystack prose, or a template's wording with its slots in another order, is nobody's own:
+        # each two words of such a template stand in several cases, even where their order is new.
+        return {
+            gram: at
+            for gram, at in own.items()
+            if not (WORDS.issuperset(gram) or repeated.issuperset(pairs(gram)))
+        }
 
     def _own_shingles(self) -> dict[str, int]:
         """Return the shingles that stand in one case alone, and in nothing that everyone uses."""
@@ -370,12 +382,6 @@ class Index:
             return True
         return not any(run in text for text in self._systems) and not self._is_label(said, cases)
 
-    def _given(self) -> Iterator[str]:
-        """Yield the hidden values that a system prompt tells."""
-        for run, value, _ in (one for runs in self.values.values() for one in runs):
-            if any(spaced(run) in text for text in self._systems):
-                yield value
-
     def _is_label(self, said: Words, cases: list[int]) -> bool:
         """Return whether it is one of a few answers that many cases choose from (`positive`)."""
         if len(cases) < 2:
@@ -397,14 +403,6 @@ def runs_in(said: Words, runs: Runs) -> Iterator[tuple[str, list[int]]]:
         for run, text, cases in runs.get(word, ()):
             if said[at : at + len(run)] == run:
                 yield text, cases
-
-
-def _is_wording(gram: Words, repeated: set[Words]) -> bool:
-    """Return whether an n-gram is haystack prose, or a template's with its slots in another order.
-
-    Each two words of such a template stand in several cases, even where their order is new.
-    """
-    return WORDS.issuperset(gram) or repeated.issuperset(pairs(gram))
 
 
 def _own(found: Iterable[set[T]], shared: set[T]) -> dict[T, int]:

@@ -18,8 +18,8 @@ from pydantic import (
     field_validator,
 )
 
-from harness.common import InputError, Problem
-from harness.common.yaml_positions import YamlDocument, read_document
+from harness.common import InputError
+from harness.common.yaml_positions import read_document
 from harness.config import TypedPaths, read_config
 from harness.training.rows.files import parse_spec
 
@@ -139,7 +139,16 @@ class TrainConfig(TrainSettings):
     def _files(cls, value: Any) -> Any:
         """Return one file or a list, each as a text or with its settings."""
         values = [value] if isinstance(value, str | Path | dict) else value
-        return [_file(item) for item in values] if isinstance(values, list | tuple) else values
+        if not isinstance(values, list | tuple):
+            return values
+        files: list[Any] = []
+        for item in values:
+            try:
+                file = parse_spec(item) if isinstance(item, str | Path) else None
+            except InputError as error:
+                raise ValueError(f"{error.problems[0].message}: {item}") from None
+            files.append(item if file is None else {"path": file.path, "count": file.count})
+        return files
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -151,16 +160,6 @@ class TrainConfig(TrainSettings):
         if not self.liger:
             del found["liger"]  # so that adapters from before there was such a setting are known
         return found
-
-
-def _file(item: Any) -> Any:
-    if not isinstance(item, str | Path):
-        return item
-    try:
-        file = parse_spec(item)
-    except InputError as error:
-        raise ValueError(f"{error.problems[0].message}: {item}") from None
-    return {"path": file.path, "count": file.count}
 
 
 # Arguments of from_pretrained that are no matter of `model_args`, and why.
@@ -213,7 +212,14 @@ def placed(path: Path, error: InputError) -> InputError:
         document = read_document(str(path), path.read_bytes())
     except (OSError, InputError):  # changed since it was read: what was found still holds
         return error
-    problems = [_placed(document, problem) for problem in error.problems]
+    problems = []
+    for problem in error.problems:
+        found = _SETTING.match(problem.message)
+        loc = (found[1] or found[2]).split(".") if found else []
+        if loc and isinstance(document.value, dict) and loc[0] in document.value:
+            at = document.position(loc)
+            problem = replace(problem, path=at.path, line=at.line, column=at.column)
+        problems.append(problem)
     return InputError(*sorted(problems, key=lambda problem: (problem.line, problem.column)))
 
 
@@ -221,12 +227,3 @@ def placed(path: Path, error: InputError) -> InputError:
 _SETTING = re.compile(
     r"(?:(device|dtype|liger|lora\.targets|packing|qlora|report_to|template)\b|.*\b(model_args)$)"
 )
-
-
-def _placed(document: YamlDocument, problem: Problem) -> Problem:
-    found = _SETTING.match(problem.message)
-    loc = (found[1] or found[2]).split(".") if found else []
-    if not loc or not isinstance(document.value, dict) or loc[0] not in document.value:
-        return problem
-    at = document.position(loc)
-    return replace(problem, path=at.path, line=at.line, column=at.column)

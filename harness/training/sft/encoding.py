@@ -49,7 +49,9 @@ def encode(
         except InputError as error:
             problems.extend(error.problems)
     if problems:
-        raise InputError(*_first(problems))
+        more = len(problems) - MOST_SHOWN
+        rest = [Problem(f"and {more} more problems")] if more > 0 else []
+        raise InputError(*problems[:MOST_SHOWN], *rest)
     return tuple(samples)
 
 
@@ -154,8 +156,3 @@ class _Row:
                 )
             )
         return tuple(ids[: ended[0] + 1])
-
-
-def _first(problems: list[Problem]) -> list[Problem]:
-    more = len(problems) - MOST_SHOWN
-    return [*problems[:MOST_SHOWN], *([Problem(f"and {more} more problems")] if more > 0 else [])]

@@ -95,7 +95,24 @@ def finish(
     wanted = history.best if prepared.config.keep == "best" else None
     found = {step_of(path): path for path in checkpoints(output)}
     chosen = found.get(wanted, newest) if wanted is not None else newest
-    manifest = {**notes, **_manifest(prepared, history, chosen, newest), "run": dict(facts)}
+    step = step_of(chosen)
+    manifest: dict[str, Any] = {
+        **notes,
+        "schema": SCHEMA,
+        "base": prepared.base_name,
+        "identity": dict(prepared.identity),
+        "data": dict(prepared.counts),
+        "settings": prepared.config.model_dump(mode="json", exclude={"model", "output"}),
+        "versions": versions(),
+        "metrics": {
+            "step": step,
+            "steps": step_of(newest),
+            "held_out_loss": dict(history.held_out).get(step),
+            "losses": [[at, round(loss, 6)] for at, loss in history.steps],
+            "held_out_losses": [[at, round(loss, 6)] for at, loss in history.held_out],
+        },
+        "run": dict(facts),
+    }
     for path in checkpoints(output):
         replace_file(path / CONFIG, _with_base(path, prepared.base_name))
     for name, data in _files(prepared, chosen, history, manifest, work).items():
@@ -168,22 +185,3 @@ def _with_base(checkpoint: Path, base: str) -> bytes:
     if isinstance(config.get("target_modules"), list):
         config["target_modules"].sort()
     return (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()
-
-
-def _manifest(prepared: Prepared, history: History, chosen: Path, newest: Path) -> dict[str, Any]:
-    step = step_of(chosen)
-    return {
-        "schema": SCHEMA,
-        "base": prepared.base_name,
-        "identity": dict(prepared.identity),
-        "data": dict(prepared.counts),
-        "settings": prepared.config.model_dump(mode="json", exclude={"model", "output"}),
-        "versions": versions(),
-        "metrics": {
-            "step": step,
-            "steps": step_of(newest),
-            "held_out_loss": dict(history.held_out).get(step),
-            "losses": [[at, round(loss, 6)] for at, loss in history.steps],
-            "held_out_losses": [[at, round(loss, 6)] for at, loss in history.held_out],
-        },
-    }

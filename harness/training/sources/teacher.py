@@ -22,7 +22,7 @@ from harness.common import (
     Variant,
     nearest,
 )
-from harness.config import JudgeSettings, Settings
+from harness.config import Settings
 from harness.evaluation import RunReport, Variants, run
 from harness.results import Observer, Outcome, ignore
 from harness.suites import Case, Suite
@@ -62,21 +62,7 @@ def find_teacher(settings: Settings, asked: TeacherSettings, own: Variant, home:
         return Teacher(aside(settings, home), replace(own, name=NAME), f"{own.name} itself")
     if problem := unknown_teacher(settings, asked.name):
         raise InputError(problem)
-    return _configured(settings, settings.teachers[asked.name], asked.name, home)
-
-
-def unknown_teacher(settings: Settings, name: str) -> Problem | None:
-    """Return what is wrong with a name that is neither `self` nor configured."""
-    if name == SELF or name in settings.teachers:
-        return None
-    return Problem(
-        f"no teacher is called {name!r}",
-        did_you_mean=nearest(name, [SELF, *settings.teachers]),
-        hint=f"add [tool.harness.teachers.{name}] to pyproject.toml, with backend and model",
-    )
-
-
-def _configured(settings: Settings, table: JudgeSettings, name: str, home: Path) -> Teacher:
+    table = settings.teachers[asked.name]
     adapter = str(settings.path(table.adapter)) if table.adapter else None
     model = settings.model_path(table.model, table.backend)
     changed: dict[str, Any] = {
@@ -89,7 +75,18 @@ def _configured(settings: Settings, table: JudgeSettings, name: str, home: Path)
         "base_url": table.base_url,
     }
     engine = aside(settings, home).model_copy(update=changed)
-    return Teacher(engine, Variant(NAME, model, adapter, sampling=table.sampling), name)
+    return Teacher(engine, Variant(NAME, model, adapter, sampling=table.sampling), asked.name)
+
+
+def unknown_teacher(settings: Settings, name: str) -> Problem | None:
+    """Return what is wrong with a name that is neither `self` nor configured."""
+    if name == SELF or name in settings.teachers:
+        return None
+    return Problem(
+        f"no teacher is called {name!r}",
+        did_you_mean=nearest(name, [SELF, *settings.teachers]),
+        hint=f"add [tool.harness.teachers.{name}] to pyproject.toml, with backend and model",
+    )
 
 
 def teach(
