@@ -71,7 +71,7 @@ class Table:
         return next((n for n, width in enumerate(widths) if width != len(self.header)), None)
 
 
-class Line(NamedTuple):
+class MarkdownLine(NamedTuple):
     """One line; `code`: it is in a code block, `fenced`: in one between fences, or is a fence.
 
     `item`: it is in a list item that began in the line of this number.
@@ -87,7 +87,7 @@ class Line(NamedTuple):
 class Document:
     """An answer as Markdown. `cut`: it is so long that its end was not parsed."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[MarkdownLine, ...]
     fences: tuple[Fence, ...] = ()
     tables: tuple[Table, ...] = ()
     cut: bool = False
@@ -97,7 +97,7 @@ def document(text: str) -> Document:
     """Return the blocks of a text; tables are those of GitHub's Markdown."""
     if _needs_parser(text) or ("|" in text and _DELIMITER.search(text)):
         return _parsed(text)
-    return Document(tuple(map(Line, lines(text))))
+    return Document(tuple(map(MarkdownLine, lines(text))))
 
 
 def _needs_parser(text: str) -> bool:
@@ -129,7 +129,8 @@ def _parsed(text: str) -> Document:
         elif token.type == "table_open":
             tables.append(_table(rows, first, end, nested=token.level > 0))
     found = (
-        Line(row, bool(kinds[n]), kinds[n] == "fence", items.get(n)) for n, row in enumerate(rows)
+        MarkdownLine(row, bool(kinds[n]), kinds[n] == "fence", items.get(n))
+        for n, row in enumerate(rows)
     )
     return Document(tuple(found), tuple(fences), tuple(tables), cut)
 
@@ -173,9 +174,9 @@ def fences(text: str) -> tuple[Fence, ...]:
     return document(text).fences if "```" in text or "~~~" in text else ()
 
 
-def marked_lines(text: str) -> Iterator[Line]:
+def marked_lines(text: str) -> Iterator[MarkdownLine]:
     """Return all lines of a text, with those of code blocks marked."""
-    return iter(_parsed(text).lines if _needs_parser(text) else map(Line, lines(text)))
+    return iter(_parsed(text).lines if _needs_parser(text) else map(MarkdownLine, lines(text)))
 
 
 def paragraphs(text: str) -> list[str]:
