@@ -253,7 +253,7 @@ def where_to_set(settings: Settings, line: str) -> str:
 
 
 def _configuration(root: Path) -> tuple[Path, dict[str, Any], Loc]:
-    """The file, its settings, and the table of the file that they stand in."""
+    """Read the configuration: its file, its settings, and the table that they stand in."""
     own, shared = root / "harness.toml", root / "pyproject.toml"
     if own.is_file():
         return own, _toml(own), ()
@@ -278,7 +278,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _problems(error: ValidationError, path: Path | None, table: Loc = ()) -> Iterator[Problem]:
-    """What is wrong in the configuration (`path`, at `table` in it) or on the command line."""
+    """Say what is wrong in the configuration (`path`, at `table` in it) or on the command line."""
     from harness.common.validation import in_words, one_each, told
 
     text = path.read_text(encoding="utf-8") if path else ""
@@ -290,7 +290,7 @@ def _problems(error: ValidationError, path: Path | None, table: Loc = ()) -> Ite
 
 
 def _name(loc: Loc, path: Path | None) -> str:
-    """What has the wrong value: a setting, or an option of the command line."""
+    """Name what has the wrong value: a setting, or an option of the command line."""
     name = ".".join(map(str, loc))
     return name if path else f"--{name.replace('_', '-')}"
 
@@ -345,7 +345,7 @@ def load_typed(root: Path, given: Mapping[str, Any], here: Path) -> Settings:
 def _missing(
     paths: TypedPaths, models: Models, option: str, form: Form, text: str
 ) -> Iterator[Problem]:
-    """What is wrong where nothing but a path can be meant, one that is read, and it is not there.
+    """Say what is wrong where only a path that is read can be meant, and it is not there.
 
     It says where was looked, and what is meant if that is seen: the same path from the root of the
     project, or a file beside it with its ending and nearly its name.

@@ -3,11 +3,11 @@
 from harness.nightly.config import NightlyConfig, load_config
 from harness.nightly.names import check_named
 from harness.nightly.night import NightReport, run_night
-from harness.nightly.values import Finding, Night, Rival
+from harness.nightly.values import Night, NightFinding, Rival
 
 __all__ = [
-    "Finding",
     "Night",
+    "NightFinding",
     "NightReport",
     "NightlyConfig",
     "Rival",

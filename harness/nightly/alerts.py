@@ -12,21 +12,21 @@ from harness.common import joined, moment, percent, points, whole_file
 from harness.evaluation import exit_code
 from harness.nightly.config import Alerts, Webhook
 from harness.nightly.ranking import matrices_to_markdown
-from harness.nightly.values import Finding, Night, night_to_json
+from harness.nightly.values import Night, NightFinding, night_to_json
 from harness.reports import because, escaped, label
 from harness.results import Verdict
 
 MOST_CASES = 5
 
 
-def alerts_of(night: Night, rules: Alerts) -> tuple[Finding, ...]:
+def alerts_of(night: Night, rules: Alerts) -> tuple[NightFinding, ...]:
     """Return the findings that are told, the most severe first."""
     order = list(Verdict)
     found = [finding for finding in night.findings if finding.verdict in rules.on]
     return tuple(sorted(found, key=lambda f: order.index(f.verdict or Verdict.PASS)))
 
 
-def exit_code_of(night: Night, alerts: Iterable[Finding]) -> int:
+def exit_code_of(night: Night, alerts: Iterable[NightFinding]) -> int:
     """Return 0 when nothing is told; else the exit code of what is told and of what failed."""
     told = (finding.verdict for finding in alerts if finding.verdict)
     return exit_code(told, broken=bool(night.failures))
@@ -36,7 +36,7 @@ def write_alerts(
     path: Path,
     extra: Path | None,
     night: Night,
-    alerts: Sequence[Finding],
+    alerts: Sequence[NightFinding],
     notes: Sequence[str],
 ) -> Path:
     """Write the summary, and once more to `extra`; returns the first path."""
@@ -48,14 +48,14 @@ def write_alerts(
     return path
 
 
-def headline(night: Night, alerts: Sequence[Finding]) -> str:
+def headline(night: Night, alerts: Sequence[NightFinding]) -> str:
     """Tell the night in one line."""
     count = len(alerts) + len(night.failures)
     told = f"{count} alert{'' if count == 1 else 's'}" if count else "no alert"
     return f"{night.series}, {moment(night.started)}: {told}"
 
 
-def to_markdown(night: Night, alerts: Sequence[Finding], notes: Sequence[str]) -> str:
+def to_markdown(night: Night, alerts: Sequence[NightFinding], notes: Sequence[str]) -> str:
     """Write alerts, then rates, then the variants with each other, then what was not compared."""
     parts = [f"## {escaped(headline(night, alerts))}\n"]
     told = [f"- **failed** {escaped(failure)}\n" for failure in night.failures]
@@ -89,7 +89,7 @@ def to_markdown(night: Night, alerts: Sequence[Finding], notes: Sequence[str]) -
 
 
 def post(
-    webhook: Webhook | None, night: Night, alerts: Sequence[Finding], notes: Sequence[str]
+    webhook: Webhook | None, night: Night, alerts: Sequence[NightFinding], notes: Sequence[str]
 ) -> str:
     """Post the alerts as JSON; says what became of it, and raises nothing.
 

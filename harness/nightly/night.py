@@ -24,7 +24,7 @@ from harness.nightly.rivals import (
     rates_of,
 )
 from harness.nightly.trend import write_trend
-from harness.nightly.values import Finding, Night, night_from_json, night_to_json
+from harness.nightly.values import Night, NightFinding, night_from_json, night_to_json
 from harness.reports import check_writable, rates_key
 from harness.results import Observer, ignore
 from harness.store import Store, drop_runs, read_entries, strike_entries, write_entry
@@ -121,7 +121,7 @@ class NightReport:
     """
 
     night: Night
-    alerts: tuple[Finding, ...]
+    alerts: tuple[NightFinding, ...]
     notes: tuple[str, ...]
     page: Path
     markdown: Path

@@ -22,7 +22,7 @@ from harness.gate import (
     compare_pairwise,
     differences,
 )
-from harness.nightly.values import Finding, Night, NightRate, Rival
+from harness.nightly.values import Night, NightFinding, NightRate, Rival
 from harness.results import Comparison, Result, RunInfo, SuiteResult, VariantInfo, Verdict
 from harness.store import Store
 
@@ -33,7 +33,7 @@ MOST_NAMES = 12  # variants in one note
 class RivalFindings:
     """What comparisons found, and what kept others from being made."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[NightFinding, ...]
     notes: tuple[str, ...]
 
 
@@ -68,7 +68,7 @@ def rates_of(report: RunReport) -> Iterator[NightRate]:
             )
 
 
-def own_findings(report: RunReport) -> Iterator[Finding]:
+def own_findings(report: RunReport) -> Iterator[NightFinding]:
     """Yield what the gate of the run says: bars, and the comparison with its baseline, if any."""
     for row in report.gate.suites:
         if row.role is VariantRole.CANDIDATE:
@@ -175,7 +175,7 @@ def _meet(settings: Settings, rival: Rival, meetings: Iterable[Meeting]) -> Riva
 
     A comparison that cannot be made becomes a note.
     """
-    findings: list[Finding] = []
+    findings: list[NightFinding] = []
     left_out: list[Uncompared] = []
     notes: list[str] = []
     for meeting in meetings:
@@ -264,9 +264,9 @@ def uncompared(
         yield f"{plural(len(gone), 'case')} gone since {since} ({joined(gone)})"
 
 
-def _finding(rival: Rival, row: SuiteResult, verdict: Verdict | None, command: str) -> Finding:
+def _finding(rival: Rival, row: SuiteResult, verdict: Verdict | None, command: str) -> NightFinding:
     seen: Comparison | None = row.comparison
-    return Finding(
+    return NightFinding(
         rival=rival,
         suite=row.suite,
         variant=row.variant,

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from harness.common import moment, percent, whole_file
 from harness.nightly.ranking import LEGEND, SPOKEN, matrices_of
-from harness.nightly.values import Finding, Night, NightRate, Rival
+from harness.nightly.values import Night, NightFinding, NightRate, Rival
 from harness.reports import content_policy, page_style, sparkline, template
 from harness.results import Verdict
 
@@ -24,7 +24,7 @@ _AGAINST = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TrendLine:
     """One variant in one suite over the nights."""
 
     variant: str
@@ -32,20 +32,20 @@ class Line:
     drawing: Markup
     spoken: str
     changes: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[NightFinding, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class TrendPanel:
     """One suite: a line per variant."""
 
     suite: str
     category: str
-    lines: tuple[Line, ...]
+    lines: tuple[TrendLine, ...]
 
 
 def write_trend(
-    path: Path, nights: Sequence[Night], alerts: Sequence[Finding], notes: Sequence[str]
+    path: Path, nights: Sequence[Night], alerts: Sequence[NightFinding], notes: Sequence[str]
 ) -> Path:
     """Write the page of a series; the last of `nights` is tonight. Nothing in it is fetched."""
     tonight = nights[-1]
@@ -70,21 +70,21 @@ def write_trend(
     return path
 
 
-def _panels(nights: Sequence[Night]) -> Iterator[Panel]:
+def _panels(nights: Sequence[Night]) -> Iterator[TrendPanel]:
     rates = nights[-1].rates
     for suite in dict.fromkeys(rate.suite for rate in rates):
         mine = [rate for rate in rates if rate.suite == suite]
         lines = tuple(_line(rate, nights) for rate in mine)
-        yield Panel(suite, mine[0].category, lines)
+        yield TrendPanel(suite, mine[0].category, lines)
 
 
-def _line(rate: NightRate, nights: Sequence[Night]) -> Line:
+def _line(rate: NightRate, nights: Sequence[Night]) -> TrendLine:
     rows = [night.rate(rate.suite, rate.variant) for night in nights]
     marks = [_mark(nights, place, rate) for place in range(len(nights))]
     spoken = ", ".join(percent(row.pass_rate if row else None, 0) for row in rows)
     tonight = nights[-1]
     findings = [f for rival in Rival if (f := tonight.finding(rival, rate.suite, rate.variant))]
-    return Line(
+    return TrendLine(
         variant=rate.variant,
         rate=rate,
         drawing=sparkline(

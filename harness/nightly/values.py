@@ -22,7 +22,7 @@ class Rival(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class NightFinding:
     """One variant in one suite against one rival.
 
     `verdict` is None where nothing could be compared; `delta` and the lower end
@@ -94,7 +94,7 @@ class Night:
     runs: Mapping[str, str] = field(default_factory=dict)
     finished: bool = False
     rates: tuple[NightRate, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[NightFinding, ...] = ()
     failures: tuple[str, ...] = ()
     pairwise: tuple[PairwiseComparison, ...] = ()
 
@@ -107,7 +107,7 @@ class Night:
         rows = (row for row in self.rates if (row.suite, row.variant) == (suite, variant))
         return next(rows, None)
 
-    def finding(self, rival: Rival, suite: str, variant: str) -> Finding | None:
+    def finding(self, rival: Rival, suite: str, variant: str) -> NightFinding | None:
         """Return what one comparison found, if it was made."""
         wanted = (rival, suite, variant)
         return next((f for f in self.findings if (f.rival, f.suite, f.variant) == wanted), None)
@@ -134,9 +134,9 @@ def night_to_json(night: Night) -> dict[str, Any]:
 def night_from_json(row: Mapping[str, Any]) -> Night:
     """Return the night that `night_to_json` made; what a newer harness added is passed over."""
     findings = [
-        Finding(
+        NightFinding(
             **{
-                **_known(Finding, found),
+                **_known(NightFinding, found),
                 "rival": Rival(found["rival"]),
                 "verdict": None if found["verdict"] is None else Verdict(found["verdict"]),
                 "reasons": tuple(found["reasons"]),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from harness.nightly import Finding, Night, Rival
+from harness.nightly import Night, NightFinding, Rival
 from harness.nightly.trend import write_trend
 from harness.nightly.values import NightRate
 from tests.nightly.conftest import ALL, CONFIG, WORSE, Sleep
@@ -56,7 +56,7 @@ def test_a_night_that_got_worse_is_marked(sleep: Sleep) -> None:
 
 
 def test_other_weights_are_marked_and_a_better_night_is(tmp_path: Path) -> None:
-    better = Finding(Rival.LAST_NIGHT, "colours", "new", None, 0.3, 0.1)
+    better = NightFinding(Rival.LAST_NIGHT, "colours", "new", None, 0.3, 0.1)
     nights = [night(0, 0.5), night(1, 0.5, "t"), night(2, 0.9, "t", findings=(better,))]
     text = page(write_trend(tmp_path / "trend.html", nights, (), ()))
 
