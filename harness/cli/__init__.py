@@ -82,20 +82,14 @@ def _run(words: Sequence[str]) -> int:
     except _PATHS as error:
         if error.filename is None:
             raise  # not a path: a mistake of ours
-        print(_unusable(error), file=sys.stderr)
+        reason = (error.strerror or "").lower()
+        path, hint = str(error.filename), "name another path"
+        print(InputError(Problem("cannot be used", path, found=reason, hint=hint)), file=sys.stderr)
         return InputError.exit_code
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         return INTERRUPTED
     return code
-
-
-def _unusable(error: OSError) -> InputError:
-    """Return the message for a path that a command was given and could not read or write."""
-    reason = (error.strerror or "").lower()
-    return InputError(
-        Problem("cannot be used", str(error.filename), found=reason, hint="name another path")
-    )
 
 
 @contextmanager

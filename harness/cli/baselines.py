@@ -12,10 +12,7 @@ from harness.common import InputError, Problem
 from harness.config import flags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from harness.gate import Baseline
-    from harness.results import Rate
 
 _ALL_BUT_STORE = frozenset(name for name, _, _ in flags()) - {"store"}
 
@@ -62,7 +59,10 @@ def save_command(arguments: argparse.Namespace) -> int:
     from harness.store import existing_store
 
     settings = read_settings(arguments)
-    path = Path(_json_name(arguments.file))
+    path = Path(arguments.file)
+    if path.suffix != ".json":  # --baseline takes all other names for variants
+        message, close = "the name of a baseline file must end in .json", f"{path}.json"
+        raise InputError(Problem(message, path=arguments.file, did_you_mean=close))
     with existing_store(settings.path(settings.store)) as store:
         info = named_run(store, arguments.run)
         save_baseline(path, info, store.results(info.id), variant=arguments.saved)
@@ -81,21 +81,9 @@ def show_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _json_name(name: str) -> str:
-    """`--baseline` takes names that end in .json for files and all others for variants."""
-    if Path(name).suffix == ".json":
-        return name
-    raise InputError(
-        Problem(
-            "the name of a baseline file must end in .json",
-            path=name,
-            did_you_mean=f"{name}.json",
-        )
-    )
-
-
 def _print(baseline: Baseline) -> None:
-    from harness.common import moment, percent, plural
+    from harness.common import VariantRole, moment, percent, plural
+    from harness.gate import decide
 
     info, variant = baseline.info, baseline.variant
     print(f"baseline {variant.name}: run {info.id}, {moment(info.started)}")
@@ -103,16 +91,7 @@ def _print(baseline: Baseline) -> None:
     print(f"  weights {variant.weights[:12]}, harness {info.harness_version}")
     fields = ", ".join(f"{key} {text[:40]}" for key, text in variant.environment.items() if text)
     print(f"  environment {fields}")
-    for name, rate in _rates(baseline):
-        passed = f"{rate.passed} of {plural(rate.n, 'case')} passed"
-        print(f"  {name}: {passed}, {percent(rate.pass_rate)}")
-
-
-def _rates(baseline: Baseline) -> Iterator[tuple[str, Rate]]:
-    from harness.common import VariantRole
-    from harness.gate import decide
-
-    demands = baseline.info.suites
-    roles = {baseline.variant.name: VariantRole.REFERENCE}
-    report = decide(baseline.results, demands, roles, None)
-    yield from ((row.suite, row.rate) for row in report.suites)
+    roles = {variant.name: VariantRole.REFERENCE}
+    for row in decide(baseline.results, baseline.info.suites, roles, None).suites:
+        passed = f"{row.rate.passed} of {plural(row.rate.n, 'case')} passed"
+        print(f"  {row.suite}: {passed}, {percent(row.rate.pass_rate)}")

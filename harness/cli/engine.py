@@ -8,7 +8,6 @@ from typing import Any
 
 from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
-from harness.config import Settings
 
 IDLE_MINUTES = 30.0
 # Options of a run that say nothing about an engine.
@@ -64,11 +63,24 @@ def add_commands(commands: Any) -> None:
 
 def up_command(arguments: argparse.Namespace) -> int:
     """Start a warm engine for the project's model; returns when it answers."""
-    from harness.backends.vllm.server.starting import start
+    from harness.backends import BackendOptions
+    from harness.backends.vllm.server.starting import base_of, start
     from harness.common.console import Terminal
+    from harness.config import engine_arguments
+    from harness.evaluation import variants_of
 
     settings = read_settings(arguments, backend="vllm")
-    options = _options(settings)
+    # Answers that are recorded for runs are no matter of an engine.
+    variants = variants_of(settings.model_copy(update={"responses": None})).members
+    model = next((v.model for v in variants if v.adapter), variants[0].model)
+    options = BackendOptions(
+        variants=base_of(variants, model),
+        device=settings.device,
+        dtype=settings.dtype,
+        trust_remote_code=settings.trust_remote_code,
+        engine_args=engine_arguments(settings),
+        cache_dir=settings.path(settings.store).parent,
+    )
     console = Terminal(stderr=True)
     with console.status("starting vLLM") as line:
         warm = start(options, 60 * arguments.idle_timeout, lambda text: line.update(text))
@@ -120,26 +132,6 @@ def _print_others() -> None:
 
     for problem in holders():
         print(problem)
-
-
-def _options(settings: Settings) -> Any:
-    """Return the base and the adapters that it is started for."""
-    from harness.backends import BackendOptions
-    from harness.backends.vllm.server.starting import base_of
-    from harness.config import engine_arguments
-    from harness.evaluation import variants_of
-
-    # Answers that are recorded for runs are no matter of an engine.
-    variants = variants_of(settings.model_copy(update={"responses": None})).members
-    model = next((v.model for v in variants if v.adapter), variants[0].model)
-    return BackendOptions(
-        variants=base_of(variants, model),
-        device=settings.device,
-        dtype=settings.dtype,
-        trust_remote_code=settings.trust_remote_code,
-        engine_args=engine_arguments(settings),
-        cache_dir=settings.path(settings.store).parent,
-    )
 
 
 def _place(arguments: argparse.Namespace) -> Path:

@@ -13,9 +13,9 @@ from harness.common import InputError, Problem
 
 if TYPE_CHECKING:
     from harness.config import Settings
-    from harness.training.repair import FixOptions
 
 PARAPHRASES = (0, 3, 4, 5)
+NOTHING_FAILED = "nothing to repair: no candidate of this run failed"
 CURRENT = ".harness/adapters/current"
 # Options of the settings that the failing run has answered already.
 _FROM_THE_RUN = ("model", "adapter", "variant", "baseline", "reference", "responses", "aa")
@@ -89,13 +89,43 @@ def fix_command(arguments: argparse.Namespace) -> int:
     """Repair a run; 0 promoted or nothing to repair, 1 rejected."""
     from harness.common.console import Terminal
     from harness.reports import Progress
-    from harness.training.repair import Watchers, fix, print_report, write_report
+    from harness.training.repair import (
+        FixOptions,
+        Watchers,
+        dry_run,
+        fix,
+        print_plan,
+        print_report,
+        write_report,
+    )
     from harness.training.sft import TrainingProgress
 
     settings = read_settings(arguments)
-    options = _options(arguments, settings)
+    if arguments.paraphrases not in PARAPHRASES:
+        found = str(arguments.paraphrases)
+        raise InputError(Problem("--paraphrases is 3, 4 or 5", found=found))
+    if arguments.paraphrases and not arguments.bad_cases:
+        hint = "give --bad-cases FILE with it"
+        raise InputError(Problem("--paraphrases rewords bad cases: there are none", hint=hint))
+    if arguments.rounds == 0:
+        raise InputError(Problem("--rounds is 1 or more", found="0"))
+    bad_cases = typed_path(settings, arguments.bad_cases) if arguments.bad_cases else None
+    options = FixOptions(
+        run=arguments.run,
+        suites=tuple(arguments.suite),
+        variant=arguments.candidate,
+        rounds=arguments.rounds,
+        bad_cases=bad_cases,
+        paraphrases=arguments.paraphrases,
+        current=_current(arguments, settings),
+    )
     if arguments.dry_run:
-        return _dry_run(settings, options)
+        plan = dry_run(settings, options)
+        if plan is None:
+            print(NOTHING_FAILED)
+        else:
+            print_plan(Terminal(), plan)
+        return 0
     errors = Terminal(stderr=True)
     answers = _Display(lambda: Progress(errors))
     training = _Display(lambda: TrainingProgress(errors))
@@ -111,7 +141,7 @@ def fix_command(arguments: argparse.Namespace) -> int:
         answers.close()
         training.close()
     if report is None:
-        print("nothing to repair: no candidate of this run failed")
+        print(NOTHING_FAILED)
         return 0
     print_report(Terminal(), report, write_report(settings, report))
     return report.exit_code
@@ -133,43 +163,9 @@ def rollback_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _dry_run(settings: Settings, options: FixOptions) -> int:
-    from harness.common.console import Terminal
-    from harness.training.repair import dry_run, print_plan
-
-    plan = dry_run(settings, options)
-    if plan is None:
-        print("nothing to repair: no candidate of this run failed")
-        return 0
-    print_plan(Terminal(), plan)
-    return 0
-
-
 def _current(arguments: argparse.Namespace, settings: Settings) -> Path:
     """Return the link that was typed; else the project's."""
     return typed_path(settings, arguments.current) if arguments.current else Path(CURRENT)
-
-
-def _options(arguments: argparse.Namespace, settings: Settings) -> FixOptions:
-    from harness.training.repair import FixOptions
-
-    if arguments.paraphrases not in PARAPHRASES:
-        found = str(arguments.paraphrases)
-        raise InputError(Problem("--paraphrases is 3, 4 or 5", found=found))
-    if arguments.paraphrases and not arguments.bad_cases:
-        hint = "give --bad-cases FILE with it"
-        raise InputError(Problem("--paraphrases rewords bad cases: there are none", hint=hint))
-    if arguments.rounds == 0:
-        raise InputError(Problem("--rounds is 1 or more", found="0"))
-    return FixOptions(
-        run=arguments.run,
-        suites=tuple(arguments.suite),
-        variant=arguments.candidate,
-        rounds=arguments.rounds,
-        bad_cases=typed_path(settings, arguments.bad_cases) if arguments.bad_cases else None,
-        paraphrases=arguments.paraphrases,
-        current=_current(arguments, settings),
-    )
 
 
 class _Display:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.cli.parser import add_settings, columns, count, new_command
 from harness.cli.running import named_run, read_settings, tell
 from harness.common.console import Terminal
-
-if TYPE_CHECKING:
-    from harness.results import RunInfo, Verdict
 
 
 def add_commands(commands: Any) -> None:
@@ -39,15 +36,24 @@ def add_commands(commands: Any) -> None:
 
 def runs_command(arguments: argparse.Namespace) -> int:
     """Print one line for each run, newest first; what is not finished has no verdict."""
+    from harness.common import duration, plural
     from harness.reports import kept_verdict
+    from harness.reports.words import label
     from harness.store import count_results, existing_store
 
     settings = read_settings(arguments)
+    rows = [("run", "verdict", "took", "answers", "engine", "variants", "suites")]
     with existing_store(settings.path(settings.store)) as store:
-        runs = store.runs()[: arguments.most]
-        rows = [_row(i, kept_verdict(store, i.id), count_results(store, i.id)) for i in runs]
-    heads = ("run", "verdict", "took", "answers", "engine", "variants", "suites")
-    for line in columns([heads, *rows]):
+        for info in store.runs()[: arguments.most]:
+            ended = ("not finished", "–", plural(count_results(store, info.id), "result"))
+            if info.finished:
+                verdict = label(kept_verdict(store, info.id))
+                answers = f"{info.generated} new, {info.cached} stored"
+                ended = (verdict, duration(info.seconds), answers)
+            variants = ", ".join(variant.name for variant in info.variants)
+            suites = ", ".join(suite.name for suite in info.suites)
+            rows.append((info.id, *ended, info.backend, variants, suites))
+    for line in columns(rows):
         print(line)
     return 0
 
@@ -85,19 +91,3 @@ def rescore_command(arguments: argparse.Namespace) -> int:
     for line in again.summary:
         print(f"  {line}")
     return tell(again.exit_code, again.verdict)
-
-
-def _row(info: RunInfo, verdict: Verdict | None, results: int) -> tuple[str, ...]:
-    from harness.common import duration, plural
-    from harness.reports import label
-
-    answers = f"{info.generated} new, {info.cached} stored"
-    return (
-        info.id,
-        label(verdict) if info.finished else "not finished",
-        duration(info.seconds) if info.finished else "–",
-        answers if info.finished else plural(results, "result"),
-        info.backend,
-        ", ".join(variant.name for variant in info.variants),
-        ", ".join(suite.name for suite in info.suites),
-    )

@@ -86,7 +86,16 @@ def _write(arguments: argparse.Namespace, imported: Imported) -> int:
     from harness.common import plural
     from harness.suites.importing import write_suite
 
-    path = _out(arguments)
+    # The stem of the suite file is the suite's name.
+    if arguments.out is None:
+        stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(arguments.file).stem)
+        path = Path(f"{stem.strip('-') or arguments.format}-suite.yaml")
+    else:
+        path = Path(arguments.out)
+        if path.suffix not in (".yaml", ".yml") or not re.fullmatch(r"[A-Za-z0-9_.-]+", path.stem):
+            expected = "NAME.yaml, with letters, digits, _, . and - in the name"
+            found = path.as_posix()
+            raise InputError(Problem("--out cannot be used", found=found, expected=expected))
     suite = write_suite(imported, path, overwrite=arguments.force)
     checks = sum(len(turn.checks) for case in suite.cases for turn in case.turns)
     for problem in imported.left_out:
@@ -94,15 +103,3 @@ def _write(arguments: argparse.Namespace, imported: Imported) -> int:
     held = f"{plural(len(suite.cases), 'case')}, {plural(checks, 'check')}"
     print(f"{path.as_posix()}: {suite.name}, {held}")
     return 0
-
-
-def _out(arguments: argparse.Namespace) -> Path:
-    """Return the suite file; its stem is the suite's name."""
-    if arguments.out is None:
-        stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(arguments.file).stem)
-        return Path(f"{stem.strip('-') or arguments.format}-suite.yaml")
-    path = Path(arguments.out)
-    if path.suffix not in (".yaml", ".yml") or not re.fullmatch(r"[A-Za-z0-9_.-]+", path.stem):
-        expected = "NAME.yaml, with letters, digits, _, . and - in the name"
-        raise InputError(Problem("--out cannot be used", found=path.as_posix(), expected=expected))
-    return path

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.cli.parser import add_settings, new_command
 from harness.cli.running import read_settings
 from harness.common.console import Terminal
-
-if TYPE_CHECKING:
-    from harness.nightly import NightReport
 
 
 def add_commands(commands: Any) -> None:
@@ -29,34 +26,33 @@ def add_commands(commands: Any) -> None:
 
 def nightly_command(arguments: argparse.Namespace) -> int:
     """Run one night; the exit code says whether anything is to be told."""
+    from harness.common import plural
     from harness.nightly import check_named, load_config, run_night
+    from harness.nightly.alerts import headline
+    from harness.nightly.ranking import lines_of
     from harness.reports import Progress
+    from harness.reports.words import because, label
 
     settings = read_settings(arguments)
     config = load_config(Path(arguments.config), settings)
     check_named(Path(arguments.config), config, settings)
     with Progress(Terminal(stderr=True)) as observer:
         report = run_night(settings, config, observer)
-    for line in _lines(report):
-        print(line)
-    return report.exit_code
-
-
-def _lines(report: NightReport) -> list[str]:
-    from harness.common import plural
-    from harness.nightly.alerts import headline
-    from harness.nightly.ranking import lines_of
-    from harness.reports import because, label
-
-    lines = [headline(report.night, report.alerts) + (", resumed" if report.resumed else "")]
-    lines += [f"! failed: {failure}" for failure in report.night.failures]
+    print(headline(report.night, report.alerts) + (", resumed" if report.resumed else ""))
+    for failure in report.night.failures:
+        print(f"! failed: {failure}")
     for found in report.alerts:
         what = f"{found.variant} in {found.suite} against {found.rival.value}"
-        lines += [f"{label(found.verdict)}: {what}: {because(found.reasons)}"]
-        lines += [f"  {found.command}"]
-    lines += lines_of(report.night)
-    lines += [f"note: {note}" for note in report.notes]
+        print(f"{label(found.verdict)}: {what}: {because(found.reasons)}")
+        print(f"  {found.command}")
+    for line in lines_of(report.night):
+        print(line)
+    for note in report.notes:
+        print(f"note: {note}")
     if report.forgotten:
-        lines.append(f"{plural(report.forgotten, 'old night')} removed")
-    lines += [report.posted] if report.posted else []
-    return [*lines, f"trend    {report.page}", f"summary  {report.markdown}"]
+        print(f"{plural(report.forgotten, 'old night')} removed")
+    if report.posted:
+        print(report.posted)
+    print(f"trend    {report.page}")
+    print(f"summary  {report.markdown}")
+    return report.exit_code

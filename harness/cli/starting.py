@@ -63,8 +63,16 @@ def add_commands(commands: Any) -> None:
 
 def init_command(arguments: argparse.Namespace) -> int:
     """Write what is not there yet, and say what to do next."""
+    from harness.config import load_settings
+    from harness.suites import yaml_below
+
     root = Path(arguments.folder)
-    filled = _filled(root)
+    try:
+        named = load_settings(root).suites
+    except InputError:  # what is wrong there, the first `harness validate` says
+        named = ()
+    folders = [root / name for name in (*named, "suites")]
+    filled = next((f for f in folders if f.is_file() or yaml_below(f)), None)
     for name, text in FILES.items():
         if name == "suites/first.yaml" and filled and not (root / name).exists():
             print(f"kept     {filled.as_posix()}: it holds suites, so no example is written")
@@ -77,19 +85,6 @@ def init_command(arguments: argparse.Namespace) -> int:
         print("note: harness.toml wins over [tool.harness] in pyproject.toml")
     print("next: harness validate, then: harness run --model DIR --adapter NAME=DIR")
     return 0
-
-
-def _filled(root: Path) -> Path | None:
-    """Return a folder of suites, configured or the usual one, that holds some already."""
-    from harness.config import load_settings
-    from harness.suites.load import yaml_below
-
-    try:
-        named = load_settings(root).suites
-    except InputError:  # what is wrong there, the first `harness validate` says
-        named = ()
-    folders = [root / name for name in (*named, "suites")]
-    return next((f for f in folders if f.is_file() or yaml_below(f)), None)
 
 
 def _write(path: Path, text: str) -> bool:

@@ -15,7 +15,7 @@ from harness.common.console import Terminal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.common import JsonValue
+    from harness.common import JsonValue, Message
     from harness.training import TrainingRow
     from harness.training.cleaning import CountTokens
 
@@ -53,7 +53,10 @@ def add_commands(commands: Any) -> None:
 
 def rows_command(arguments: argparse.Namespace) -> int:
     """Read, clean, guard; print the reports, write the rows."""
-    from harness.common import plural
+    from harness.common import as_dicts, plural
+    from harness.config import load_selected
+    from harness.training.cleaning import CleaningSettings, clean, print_cleaning
+    from harness.training.contamination import Guard, print_guard
     from harness.training.rows import RowFile, parse_spec, read
 
     problems = []
@@ -65,70 +68,50 @@ def rows_command(arguments: argparse.Namespace) -> int:
     if problems:
         raise InputError(*problems)
     specs = [parse_spec(file) for file in arguments.files]
-    system = arguments.system
-    files = [RowFile(spec.path, spec.count, system) for spec in specs]
+    files = [RowFile(spec.path, spec.count, arguments.system) for spec in specs]
     reading = read(files, arguments.seed, skip=arguments.skip)
     for problem in reading.left_out:
         print(f"left out: {problem}")
     print(f"Read: {plural(len(reading.rows), 'row')} from {plural(len(files), 'file')}.")
-    kept, reports = _checked(reading.rows, arguments)
+
+    kept: Sequence[TrainingRow] = reading.rows
+    reports: dict[str, JsonValue] = {}
+    console = Terminal()
+    if arguments.clean:
+        longest: int | None = arguments.max_tokens
+        count_tokens: CountTokens | None = None
+        if arguments.model:
+            from harness.backends import open_model
+            from harness.prompts import load_tokenizer
+
+            model = open_model(arguments.model)
+            tokenizer = load_tokenizer(model.path)
+            longest = longest or model.context_length
+
+            def tokens_of(messages: tuple[Message, ...]) -> int:
+                return len(tokenizer.token_ids(messages, add_generation_prompt=False))
+
+            count_tokens = tokens_of
+        languages = tuple(filter(None, arguments.languages.split(",")))
+        settings = CleaningSettings(
+            max_tokens=longest, languages=languages, redact=arguments.redact
+        )
+        cleaned = clean(kept, settings, count_tokens)
+        print_cleaning(console, cleaned.report)
+        kept, reports["cleaning"] = cleaned.rows, cleaned.report.as_json()
+    if arguments.guard:
+        guarded = Guard(load_selected(arguments.guard, read_settings(arguments))).check(kept)
+        print_guard(console, guarded.report)
+        kept, reports["guard"] = guarded.rows, guarded.report.as_json()
+
     if arguments.out:
-        _write(arguments.out, _as_lines(kept))
+        lines = ({"messages": as_dicts(row.messages)} for row in kept)
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        _write(arguments.out, text)
         print(f"{arguments.out}: {plural(len(kept), 'row')}")
     if arguments.report:
         _write(arguments.report, json.dumps(reports, indent=1) + "\n")
     return 0
-
-
-def _checked(
-    rows: Sequence[TrainingRow], arguments: argparse.Namespace
-) -> tuple[Sequence[TrainingRow], dict[str, JsonValue]]:
-    """Clean and guard; return the rows that are left, and the reports by name."""
-    from harness.config import load_selected
-    from harness.training.cleaning import CleaningSettings, clean, print_cleaning
-    from harness.training.contamination import Guard, print_guard
-
-    console = Terminal()
-    reports: dict[str, JsonValue] = {}
-    if arguments.clean:
-        settings = CleaningSettings(
-            max_tokens=arguments.max_tokens or _limit(arguments.model),
-            languages=tuple(filter(None, arguments.languages.split(","))),
-            redact=arguments.redact,
-        )
-        cleaned = clean(rows, settings, _counting(arguments.model))
-        print_cleaning(console, cleaned.report)
-        rows, reports["cleaning"] = cleaned.rows, cleaned.report.as_json()
-    if arguments.guard:
-        guarded = Guard(load_selected(arguments.guard, read_settings(arguments))).check(rows)
-        print_guard(console, guarded.report)
-        rows, reports["guard"] = guarded.rows, guarded.report.as_json()
-    return rows, reports
-
-
-def _limit(model: str | None) -> int | None:
-    """Return the longest conversation that a model takes, in tokens."""
-    from harness.backends import open_model
-
-    return open_model(model).context_length if model else None
-
-
-def _counting(model: str | None) -> CountTokens | None:
-    """Return what counts the tokens of a conversation for a model."""
-    if not model:
-        return None
-    from harness.backends import open_model
-    from harness.prompts import load_tokenizer
-
-    tokenizer = load_tokenizer(open_model(model).path)
-    return lambda messages: len(tokenizer.token_ids(messages, add_generation_prompt=False))
-
-
-def _as_lines(rows: Sequence[TrainingRow]) -> str:
-    from harness.common import as_dicts
-
-    said = ({"messages": as_dicts(row.messages)} for row in rows)
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in said)
 
 
 def _write(path: str, text: str) -> None:

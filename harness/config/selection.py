@@ -12,8 +12,7 @@ from pathlib import Path
 
 from harness.common import InputError, Problem
 from harness.config.settings import Settings, where_to_set
-from harness.suites import Suite, load_suites
-from harness.suites.load import SUFFIXES, not_there, yaml_below
+from harness.suites import SUFFIXES, Suite, load_suites, not_there, yaml_below
 
 
 def is_suite(path: Path, named: Sequence[Path], settings: Settings) -> bool:

@@ -2,12 +2,20 @@
 
 from harness.common.yaml_positions import Position
 from harness.suites.haystack import Fitted, Haystack, HaystackSpec, TooLong, fit
-from harness.suites.load import load_suite, load_suites, suite_files
+from harness.suites.load import (
+    SUFFIXES,
+    load_suite,
+    load_suites,
+    not_there,
+    suite_files,
+    yaml_below,
+)
 from harness.suites.practice import practice_suite
 from harness.suites.schema import json_schema
 from harness.suites.values import Case, Suite, Turn
 
 __all__ = [
+    "SUFFIXES",
     "Case",
     "Fitted",
     "Haystack",
@@ -20,6 +28,8 @@ __all__ = [
     "json_schema",
     "load_suite",
     "load_suites",
+    "not_there",
     "practice_suite",
     "suite_files",
+    "yaml_below",
 ]
