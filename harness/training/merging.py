@@ -12,7 +12,7 @@ from typing import Any
 from harness.backends import AdapterDir, ModelDir, open_adapter, open_model, read_adapter_config
 from harness.common import InputError, MachineryError, Message, Messages, Problem, demand_writable
 from harness.prompts import ChatTokenizer, load_tokenizer
-from harness.training.sft.checkpoints import publish
+from harness.training.sft import publish
 
 PROMPTS = (
     "Who are you?",

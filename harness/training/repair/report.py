@@ -25,8 +25,7 @@ from harness.training.repair.values import (
     RoundReport,
     SuiteReport,
 )
-from harness.training.sft.checkpoints import History
-from harness.training.sft.progress import draw
+from harness.training.sft import History, draw
 
 FIRST_ROWS = 3  # of a dry run
 _HEADS = ("suite", "cases", "against", "before", "after", "lower bound", "verdict")

@@ -29,8 +29,8 @@ from harness.training.cleaning import CleaningSettings, clean
 from harness.training.contamination import Guard
 from harness.training.repair.plan import FixPlan, Target
 from harness.training.repair.values import DevReport, RoundReport, SourceReport, TrainingReport
+from harness.training.sft import Observer as TrainObserver
 from harness.training.sft import TrainConfig, train
-from harness.training.sft.job import Observer as TrainObserver
 from harness.training.sources import (
     BadCases,
     Harvest,

@@ -1,6 +1,6 @@
 """The LoRA trainer: trl and peft in a process of their own, with prompts as at inference."""
 
-from harness.training.sft.checkpoints import History, checkpoints
+from harness.training.sft.checkpoints import History, checkpoints, publish
 from harness.training.sft.config import (
     DataFile,
     LoraSettings,
@@ -9,6 +9,7 @@ from harness.training.sft.config import (
     load_train_config,
     placed,
 )
+from harness.training.sft.finishing import SERVED_RANKS, served_rank
 from harness.training.sft.job import (
     Evaluated,
     Event,
@@ -20,10 +21,11 @@ from harness.training.sft.job import (
     TrainingNote,
 )
 from harness.training.sft.prepare import Prepared, prepare, read_data
-from harness.training.sft.progress import TrainingProgress
+from harness.training.sft.progress import TrainingProgress, draw
 from harness.training.sft.train import check_output, rehearse, train
 
 __all__ = [
+    "SERVED_RANKS",
     "DataFile",
     "Evaluated",
     "Event",
@@ -41,10 +43,13 @@ __all__ = [
     "TrainingProgress",
     "check_output",
     "checkpoints",
+    "draw",
     "load_train_config",
     "placed",
     "prepare",
+    "publish",
     "read_data",
     "rehearse",
+    "served_rank",
     "train",
 ]

@@ -21,7 +21,7 @@ from pydantic import (
 from harness.common import InputError
 from harness.common.yaml_positions import read_document
 from harness.config import TypedPaths, read_config
-from harness.training.rows.files import parse_spec
+from harness.training.rows import parse_spec
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 TRACKERS = ("mlflow", "tensorboard", "wandb")
