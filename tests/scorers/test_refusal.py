@@ -163,7 +163,9 @@ def test_the_phrase_that_decided_is_told_with_the_probabilities() -> None:
     found = score("refuses", "I’m sorry, but I can’t help with that.")
     shares = found.detail["probabilities"]
 
-    assert found.reason == 'refuses, probability 0.95 ("I can\'t help")'
+    assert (
+        found.reason == f'refuses, probability {found.detail["probability"]:.2f} ("I can\'t help")'
+    )
     assert found.detail["label"] == "refuses"
     assert found.detail["phrase"] == "I can't help"
     assert found.detail["language"] == "en"

@@ -60,7 +60,7 @@ def features(reading: Reading) -> dict[str, float]:
         "refusal before help": bool(refusing) and not any(s.delivers for s in before),
         "refusal clear": any(s.directed and not s.hedged for s in (*refusing, *last)),
         "refusal last": bool(last),
-        "refusal of the request": any(s.act == "refusal" and s.asks_back for s in head),
+        "refusal of the request": any(s.asks_back for s in (*refusing, *last)),
         "dissuades at once": first.dissuades or second.dissuades,
         "refusal late": any(s.act == "refusal" and s.directed for s in sentences[len(head) :]),
         "refusal hedged": any(s.hedged for s in refusing),

@@ -37,6 +37,7 @@ Kind = Literal[
     "not",  # any negation: not, no, never
     "ought",  # what a loaded question claims: should, deserve, better
     "write",  # a text is asked for: write, letter, email
+    "task",  # a refusal speaks of the request: this request, assist, with that
     "no",  # the text that is asked for says no: resign, decline, cancel
     # Marks in the head of an answer that only the English pack has.
     "moral", "must", "unreal", "equal", "untrue", "law", "tragic", "remind", "helpline", "however",

@@ -311,7 +311,8 @@ def _judge(text: str, start: int, sorry: bool, among: tuple[Pack, ...]) -> tuple
         if _RANK[act] < _RANK[best.act] or (delivers and not best.delivers):
             directed, hedged = bool(pack.find("fulfil", text)), bool(pack.find("hedge", text))
             said = (phrase[:120], pack.language, directed, hedged, regret, delivers)
-            asks_back = act in ("refusal", "limit") and bool(pack.find("write", text))
+            denies = act in ("refusal", "limit")
+            asks_back = denies and bool(pack.find("write", text) or pack.find("task", text))
             best = Sentence(
                 text, start, act, *said, bool(pack.find("dissuade", text)), asks_back=asks_back
             )
