@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 Loc = tuple[str | int, ...]
 
@@ -82,7 +82,10 @@ class _Scanner:
         """Return the way through one key or several with dots."""
         loc = table
         while found := _KEY.match(self._text, self._at):
-            loc = (*loc, _plain(found[1]))
+            name = found[1]
+            if name[0] in "\"'":
+                name = str(tomllib.loads(f"key = {name}")["key"])
+            loc = (*loc, name)
             start = found.start(1)
             self.found.setdefault(loc, (start, start if value is None else value))
             self._at = found.end()
@@ -92,39 +95,20 @@ class _Scanner:
         return loc
 
     def _value(self, loc: Loc) -> None:
-        sign = self._next()
-        if sign == "[":
-            self._array(loc)
-        elif sign == "{":
-            self._inline(loc)
-        elif found := _TEXT.match(self._text, self._at):
-            self._at = found.end()
-
-    def _array(self, loc: Loc) -> None:
+        opening = self._next()
+        if opening not in ("[", "{"):
+            if found := _TEXT.match(self._text, self._at):
+                self._at = found.end()
+            return
         self._at += 1
         index = 0
-        while (sign := self._next()) != "]":
+        while (sign := self._next()) != ("]" if opening == "[" else "}"):
             if sign == ",":
                 self._at += 1
-                continue
-            self.found[*loc, index] = self._at, self._at
-            self._value((*loc, index))
-            index += 1
-        self._at += 1
-
-    def _inline(self, loc: Loc) -> None:
-        self._at += 1
-        while (sign := self._next()) != "}":
-            if sign == ",":
-                self._at += 1
-            else:
+            elif opening == "{":
                 self._pair(loc)
+            else:
+                self.found[*loc, index] = self._at, self._at
+                self._value((*loc, index))
+                index += 1
         self._at += 1
-
-
-def _plain(key: str) -> str:
-    """Return a key without its quotes."""
-    if key[0] not in "\"'":
-        return key
-    table: Mapping[str, Any] = tomllib.loads(f"key = {key}")
-    return str(table["key"])

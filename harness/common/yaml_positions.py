@@ -176,7 +176,23 @@ def read_document(path: str, data: bytes) -> YamlDocument:
         message = f"the file is larger than {MAX_BYTES // 2**20} MiB"
         hint = "keep rows in a JSONL file and name it under from_file"
         raise InputError(Problem(message, path=path, hint=hint))
-    root = _compose(path, _printable(path, decoded(path, data)))
+    text = decoded(path, data)
+    if found := _UNPRINTABLE.search(text):
+        before, code = text[: found.start()], ord(found[0])
+        line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
+        message = f"not valid YAML: the character U+{code:04X} is not allowed"
+        hint = f'write it as "\\u{code:04x}" in double quotes'
+        raise InputError(Problem(message, path, line, column, hint=hint))
+    try:
+        root: yaml.Node | None = _Loader(text).get_single_node()
+    except yaml.MarkedYAMLError as error:
+        raise InputError(_unreadable(path, error)) from None
+    except yaml.YAMLError as error:
+        message = f"not valid YAML: {str(error).partition(chr(10))[0]}"
+        raise InputError(Problem(message, path=path)) from None
+    except RecursionError:
+        message = f"not valid YAML here: more than {MAX_DEPTH} levels"
+        raise InputError(Problem(message, path=path)) from None
     builder = _Builder(path)
     value = builder.build(root) if root is not None else None
     if builder.problems:
@@ -195,31 +211,6 @@ def decoded(path: str, data: bytes) -> str:
             "the file is not UTF-8", path=path, line=line, found=found, hint="save it as UTF-8"
         )
         raise InputError(problem) from None
-
-
-def _printable(path: str, text: str) -> str:
-    found = _UNPRINTABLE.search(text)
-    if not found:
-        return text
-    before = text[: found.start()]
-    line, column = before.count("\n") + 1, found.start() - before.rfind("\n")
-    message = f"not valid YAML: the character U+{ord(found[0]):04X} is not allowed"
-    hint = f'write it as "\\u{ord(found[0]):04x}" in double quotes'
-    raise InputError(Problem(message, path, line, column, hint=hint))
-
-
-def _compose(path: str, text: str) -> yaml.Node | None:
-    try:
-        root: yaml.Node | None = _Loader(text).get_single_node()
-        return root
-    except yaml.MarkedYAMLError as error:
-        raise InputError(_unreadable(path, error)) from None
-    except yaml.YAMLError as error:
-        message = f"not valid YAML: {str(error).partition(chr(10))[0]}"
-        raise InputError(Problem(message, path=path)) from None
-    except RecursionError:
-        message = f"not valid YAML here: more than {MAX_DEPTH} levels"
-        raise InputError(Problem(message, path=path)) from None
 
 
 def _unreadable(path: str, error: yaml.MarkedYAMLError) -> Problem:

@@ -17,7 +17,7 @@ RUN_UID = pytest.StashKey[str]()  # xdist's name for one session with its worker
 BATCH = pytest.StashKey[Batch]()
 FILES = pytest.StashKey[dict[Path, None]]()  # the suites of this session, in order
 SETTINGS = pytest.StashKey["Settings | InputError"]()
-VARIANTS = pytest.StashKey["Variants | InputError"]()
+VARIANTS = pytest.StashKey[Variants | InputError]()
 
 
 def settings(config: pytest.Config) -> Settings:
@@ -37,7 +37,18 @@ def batch_of(config: pytest.Config) -> Batch:
     """Return the run that all items share, not started yet."""
     if BATCH not in config.stash:
         chosen = settings(config)
-        config.stash[BATCH] = Batch(chosen, _variants(config, chosen), shared_file(config, chosen))
+        if VARIANTS not in config.stash:
+            try:
+                config.stash[VARIANTS] = variants_of(chosen)
+            except InputError as error:
+                config.stash[VARIANTS] = error
+        found = config.stash[VARIANTS]
+        if isinstance(found, InputError):
+            if hasattr(config, "workerinput"):  # each file says it; elsewhere the first ends all
+                message = "the variants are wrong: see the first error"
+                config.stash[VARIANTS] = InputError(Problem(message))
+            raise found
+        config.stash[BATCH] = Batch(chosen, found, shared_file(config, chosen))
     return config.stash[BATCH]
 
 
@@ -71,37 +82,17 @@ def collects(config: pytest.Config, path: Path) -> bool:
     """Return whether this file is a suite that this command line means."""
     named = [Path(config.invocation_params.dir, arg.partition("::")[0]) for arg in config.args]
     try:
-        return is_suite(path, named, _known(config))
+        try:
+            chosen = settings(config)
+        except InputError:  # an option is wrong: the file alone says what is a suite
+            chosen = read_configuration(config)
+        return is_suite(path, named, chosen)
     except InputError:
         found = (child for name in named for child in (name.resolve(), *name.resolve().glob("*")))
         return path.suffix == ".yaml" and path in found
-
-
-def _known(config: pytest.Config) -> Settings:
-    """Return the settings, without the options where one is wrong: they say what is a suite."""
-    try:
-        return settings(config)
-    except InputError:
-        return read_configuration(config)
 
 
 def shared_file(config: pytest.Config, chosen: Settings) -> Path | None:
     """Return where xdist's workers tell each other of the run; None without xdist."""
     name = getattr(config, "workerinput", {}).get("testrunuid") or config.stash.get(RUN_UID, None)
     return chosen.path(chosen.store).parent / f"pytest-{name}.json" if name else None
-
-
-def _variants(config: pytest.Config, chosen: Settings) -> Variants:
-    if VARIANTS not in config.stash:
-        try:
-            config.stash[VARIANTS] = variants_of(chosen)
-        except InputError as error:
-            config.stash[VARIANTS] = error
-    found = config.stash[VARIANTS]
-    if isinstance(found, InputError):
-        if hasattr(config, "workerinput"):  # each file says it; elsewhere the first ends all
-            config.stash[VARIANTS] = InputError(
-                Problem("the variants are wrong: see the first error")
-            )
-        raise found
-    return found
