@@ -19,7 +19,7 @@ from bench.alone_and_together import all_requests, variants
 from harness.backends import BackendOptions, Request
 from harness.backends.hf.backend import HfBackend
 from harness.backends.hf.decoding import CPU_LIMITS, Decoder
-from harness.backends.hf.kv_cache import Prefilled, Window
+from harness.backends.hf.kv_cache import Prefilled
 from harness.backends.hf.loading import LoadedModel
 from harness.backends.hf.rows import DecodingRow, Stopping
 
@@ -46,9 +46,9 @@ class MixedDecoder(Decoder):
         self._model.rows = [self.names[row.request.variant.name] for row in group]
         return super()._prefill(group)
 
-    def _decode(self, window: Window, going: Sequence[int]) -> list[DecodingRow]:
+    def _step(self) -> list[DecodingRow]:
         self._model.rows = [self.names[row.request.variant.name] for row in self._rows]
-        return super()._decode(window, going)
+        return super()._step()
 
 
 def main() -> None:
