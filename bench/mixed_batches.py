@@ -101,6 +101,7 @@ def _mixed(
     stopping = Stopping(backend._shelf.tokenizer(variant), backend._shelf.eos(variant))
     decoder = MixedDecoder(Named(loaded._peft, loaded.model), stopping, CPU_LIMITS)
     decoder.names = names
+    decoder._shares = False  # a beginning that variants share is not the same under each adapter
     return {request.key: completion.text for request, completion in decoder.run(requests)}
 
 

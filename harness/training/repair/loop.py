@@ -17,14 +17,13 @@ from harness.config import Settings
 from harness.evaluation import RunReport
 from harness.reports import check_writable
 from harness.suites import Suite
+from harness.training.repair.gathering import UNASKED, Gathering
 from harness.training.repair.plan import FixPlan, make_plan
 from harness.training.repair.promotion import promote
 from harness.training.repair.promotion_checks import Judgement, judge, judgement, reread
 from harness.training.repair.readiness import check_ready
 from harness.training.repair.rounds import (
-    UNASKED,
     Body,
-    Gathering,
     Rounds,
     Stages,
     Watchers,
