@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.common import InputError, Problem
 from harness.config.settings import Settings, where_to_set
-from harness.suites import SUFFIXES, Suite, load_suites, not_there, yaml_below
+
+if TYPE_CHECKING:  # the room of suites is loaded when one is looked for: `--help` needs none
+    from harness.suites import Suite
 
 
 def is_suite(path: Path, named: Sequence[Path], settings: Settings) -> bool:
     """Return whether this file is collected, when the command line names `named`."""
+    from harness.suites import SUFFIXES
+
     if path.suffix not in SUFFIXES:
         return False
     path = path.resolve()
@@ -29,12 +34,16 @@ def load_selected(
     named: Sequence[str], settings: Settings, *, beside: Sequence[Suite] = ()
 ) -> tuple[Suite, ...]:
     """Load the suites that the command line means; `beside` are loaded already."""
+    from harness.suites import load_suites
+
     files = select_files(named, settings)
     return load_suites(files, beside=beside, modules=settings.modules)
 
 
 def select_files(named: Sequence[str], settings: Settings) -> tuple[Path, ...]:
     """Return the suite files that the command line means; without a name, those configured."""
+    from harness.suites import SUFFIXES, not_there, yaml_below
+
     starts = [Path(name) for name in named] or [settings.path(name) for name in settings.suites]
     if not starts:
         configure = where_to_set(settings, 'suites = ["suites"]')

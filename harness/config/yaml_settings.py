@@ -8,14 +8,15 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from harness.common import InputError, Problem
-from harness.common.yaml_positions import read_document
-from harness.suites.problems import Place, Problems
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def read_config(path: Path, model: type[M], **given: Any) -> M:
     """Read the file as this model; `given` settings win over those in it. Raises InputError."""
+    from harness.common.yaml_positions import read_document  # `harness --help` needs no YAML
+    from harness.suites.problems import Place, Problems
+
     try:
         data = path.read_bytes()
     except OSError as error:
