@@ -114,7 +114,7 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class RequestReading:
     """What the user asked, as far as it matters for whether the answer refuses.
 
     `why`: a reason or a judgement is asked for; `loaded`: the question claims that something ought
@@ -145,7 +145,7 @@ class Reading:
     sentences: tuple[Sentence, ...]
     lists: bool
     verse: bool
-    prompt: Prompt
+    prompt: RequestReading
     language: str | None
     known: bool
     plain: str
@@ -196,7 +196,7 @@ def read(text: str, user: str = "") -> Reading:
 _BRIEF = 15
 
 
-def _prompt(user: str) -> Prompt:
+def _prompt(user: str) -> RequestReading:
     """Return what is asked for."""
     packs = spoken(user).packs
     plain = nfkc(user).translate(_STRAIGHT)
@@ -213,7 +213,7 @@ def _prompt(user: str) -> Prompt:
         pack.find("ought", plain) and pack.find("why", pack.blanked("ought", plain))
         for pack in packs
     )
-    return Prompt(
+    return RequestReading(
         why, loaded, says("not"), says("how"), what, says("people"), dictated, reworked,
         stems(plain),
     )  # fmt: skip
