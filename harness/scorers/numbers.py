@@ -172,6 +172,9 @@ def _value(match: regex.Match[str], convention: Convention) -> tuple[Fraction | 
     if digits is None:
         return None, end
     value = Fraction(Decimal(digits))
+    # Most numbers are digits, perhaps with a sign: there is nothing more to compute.
+    if not any(match.group("alone", "glyph", "mixed", "under", "e", "ten", "power")):
+        return (-value if _is_negative(match) else value), end
     if glyph := match["alone"] or match["glyph"]:
         part = Fraction(unicodedata.numeric(glyph)).limit_denominator(10)
     elif match["mixed"]:
