@@ -243,7 +243,8 @@ def code_block(answer: Answer, context: Context, args: CodeBlockArgs) -> Finding
 
     Languages have the names that highlighters know: `rs` is rust, `golang` is go.
     """
-    read = document(answer.text)
+    fenced = "```" in answer.text or "~~~" in answer.text
+    read = document(answer.text) if fenced else Document(())
     found = read.fences
     name = "code block"
     if args.language is not None:

@@ -11,6 +11,7 @@ powers as `10^3`. Then `numbers` reads them, exactly.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -127,6 +128,7 @@ _NUMBER = regex.compile(
     r"|\s?\^\s?(?P<power>[+\-−]?[0-9]++))?",
     regex.VERSION1,
 )
+NUMERAL = re.compile(r"[\d¼-¾⅐-⅞↉]")  # without one of these a text has no number: a quick look
 _NONE = regex.compile(  # dates and addresses
     r"(?<![\d-])\d{4}-\d{1,2}-\d{1,2}(?![\d-])"
     r"|https?://[^\s<>()\[\]]{1,2000}|(?<=\])\([^()\s]{1,2000}\)"
@@ -154,7 +156,10 @@ def numbers(text: str, convention: Convention = "auto") -> Iterator[Number]:
     decimal (1.234; 19,99). Version numbers, dates, times, addresses, exponents of units and
     indices are no numbers, nor are digits behind a leading zero (007).
     """
-    text = _NONE.sub(lambda found: " " * len(found[0]), text)
+    if not NUMERAL.search(text):
+        return
+    if "-" in text or "://" in text or "](" in text:
+        text = _NONE.sub(lambda found: " " * len(found[0]), text)
     match = _NUMBER.search(text)
     while match is not None:
         value, end = _value(match, convention)

@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from harness.common import shown
 from harness.scorers.arguments import Exact, ExactPositive, Words, wrong
-from harness.scorers.numbers import Convention, Number, numbers, plain
+from harness.scorers.numbers import NUMERAL, Convention, Number, numbers, plain
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.values import Answer, Context, Finding, verdict
 
@@ -82,7 +82,7 @@ def numeric(answer: Answer, context: Context, args: NumericArgs) -> Finding:
     Reads 1,234.5, 1.234,5, 1 234.5, 1.5e3, 1.5×10³, 22 1/2, 50 %, LaTeX and the digits of all
     scripts. Of several numbers the last one counts; the exponent of a unit is none (15 m²).
     """
-    text = plain(answer.text)
+    text = plain(answer.text) if NUMERAL.search(answer.text) else ""
     found = list(numbers(text, args.decimal))
     if args.units is not None:
         units = [plain(unit) or unit for unit in args.units]
