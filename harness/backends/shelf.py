@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -15,7 +14,7 @@ from typing import Any
 from harness.backends.adapters import AdapterDir, open_adapter
 from harness.backends.base import Completion, Fingerprint, Prompt, Request
 from harness.backends.models import ModelDir, open_model
-from harness.common import InputError, Messages, Problem, Variant, digest
+from harness.common import InputError, Messages, Problem, Variant, digest, file_sha256
 from harness.prompts import ChatTokenizer, load_tokenizer
 
 CACHE_NAME = "hashes.json"
@@ -47,7 +46,7 @@ class FileHashes:
         new = [file for file, stamp in stamps.items() if stamp not in self._known]
         if new:
             with ThreadPoolExecutor(_THREADS) as pool:
-                for file, value in zip(new, pool.map(_sha256, new), strict=True):
+                for file, value in zip(new, pool.map(file_sha256, new), strict=True):
                     self._known[stamps[file]] = value
             self._save()
         return {file.name: self._known[stamp] for file, stamp in stamps.items()}
@@ -90,11 +89,6 @@ def _content(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(kept.get("target_modules"), list):  # peft saves a set, in any order
         kept["target_modules"] = sorted(kept["target_modules"])
     return kept
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _load(file: Path | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from harness.common.canonical import JsonValue, canonical_json, digest, flat_dict
 from harness.common.errors import HarnessError, InputError, MachineryError, Problem, nearest
-from harness.common.files import alone, demand_writable, whole_file
+from harness.common.files import alone, demand_writable, file_sha256, whole_file
 from harness.common.garbage import no_collection, rare_collection
 from harness.common.limits import (
     ANSWER_CHARS,
@@ -76,6 +76,7 @@ __all__ = [
     "digest",
     "duration",
     "encodable",
+    "file_sha256",
     "first_of",
     "flat_dict",
     "joined",

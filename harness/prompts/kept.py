@@ -7,7 +7,6 @@ the versions that built it, and is used only where it gave the same tokens for o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.common import Message, Messages, as_dicts, digest
+from harness.common import Message, Messages, as_dicts, digest, file_sha256
 from harness.prompts.templates import render
 
 if TYPE_CHECKING:
@@ -159,9 +158,7 @@ def place(model: Path, cache_dir: Path) -> Path | None:
         for folder in (model, model / "additional_chat_templates"):
             for file in sorted(folder.iterdir()) if folder.is_dir() else ():
                 if file.is_file() and file.suffix not in _WEIGHTS:
-                    with file.open("rb") as stream:
-                        hashed = hashlib.file_digest(stream, "sha256").hexdigest()
-                    files[file.relative_to(model).as_posix()] = hashed
+                    files[file.relative_to(model).as_posix()] = file_sha256(file)
     except (OSError, PackageNotFoundError):
         return None
     # transformers looks at the path, too, for models that it knows by name.

@@ -6,7 +6,7 @@ family's place in the file, so that what fails can be practised and the rest lef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,6 @@ from harness.common import InputError, Problem
 from harness.common.yaml_positions import YamlDocument, read_document
 from harness.suites.load import SuiteReader
 from harness.suites.values import Suite
-
-Changed = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 def practice_suite(

@@ -24,7 +24,6 @@ from harness.config import TypedPaths, read_config
 from harness.training.rows import parse_spec
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-TRACKERS = ("mlflow", "tensorboard", "wandb")
 
 Count = Annotated[StrictInt, Field(ge=1)]
 Number = StrictFloat  # whole numbers are taken too
