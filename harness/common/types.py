@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -11,6 +12,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool, as a model wrote it.
+
+    `arguments` is a JSON object; a text where what the model wrote is none: the call is malformed,
+    and this is its text. `id` is the one that a server or a script gave it.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] | str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

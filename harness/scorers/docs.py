@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -13,7 +14,6 @@ import yaml
 from harness.scorers.check import parse_check
 from harness.scorers.published import with_checks
 from harness.scorers.registry import Example, Scorer, all_scorers
-from harness.scorers.values import Answer
 
 _HEAD = """\
 # Checks
@@ -136,10 +136,14 @@ def _example(scorer: Scorer, example: Example) -> Iterator[str]:
         yield from (f"* {_code(example.passes)}: passes", f"* {_code(example.fails)}: fails", "")
         return
     check = parse_check({scorer.name: example.args}, modules=example.modules)
-    for answer in (example.passes, example.fails):
-        finding = check(Answer(answer, answer), example.context)
+    for answer in example.answers:
+        finding = check(answer, example.context)
         word = {True: "passes", False: "fails", None: "cannot tell"}[finding.passed]
-        yield f"* {_code(answer)}: {word} ({finding.reason})"
+        calls = ", ".join(
+            f"{call.name}({json.dumps(call.arguments, ensure_ascii=False)})"
+            for call in answer.calls
+        )
+        yield f"* {_code(calls or answer.text)}: {word} ({finding.reason})"
     yield ""
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.common import InputError, Problem, nearest
+from harness.common import InputError, Problem, ToolCall, nearest
 from harness.scorers.values import Answer, Context, Finding, Question
 
 _NAMES = {
@@ -34,6 +34,10 @@ _NAMES = {
     "numeric": ("number", "is_number", "float", "integer"),
     "no_markdown": ("plain_text", "no-markdown"),
     "length": ("chars", "characters", "max_length", "min_length"),
+    "tool_call": ("function_call", "is-valid-openai-tools-call", "tool_use", "calls_tool"),
+    "tool_calls": ("function_calls", "tool-call-f1", "parallel_calls"),
+    "tool_schema": ("valid_tool_call", "is-valid-openai-function-call", "valid_arguments"),
+    "no_tool_call": ("irrelevance", "no_call", "no_function_call"),
     "bertscore": ("bert_score",),
     "rouge": ("rouge1", "rouge2", "rougeL", "rouge-n", "rouge_l"),
 }
@@ -69,6 +73,7 @@ FAMILIES: tuple[str, ...] = (
     "role",
     "language",
     "switching",
+    "tool_calls",
     "refusal",
     "ifeval",
 )
@@ -93,7 +98,8 @@ class Example:
     `args` is what stands after the check's name in a suite file; `passes` and `fails` are two
     answers; `context` is the conversation before them, where the check looks at it. `modules` are
     those that the user's configuration must allow for it. `requires` says what else must be there,
-    such as a model's folder: such an example is printed, and tested elsewhere.
+    such as a model's folder: such an example is printed, and tested elsewhere. `calls` are those
+    of the two answers, where the check looks at them.
     """
 
     args: Any
@@ -102,6 +108,16 @@ class Example:
     context: Context = field(default_factory=Context)
     modules: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
+    calls: tuple[tuple[ToolCall, ...], tuple[ToolCall, ...]] = ((), ())
+
+    @property
+    def answers(self) -> tuple[Answer, Answer]:
+        """Return the answer that passes, and the one that fails."""
+        passes, fails = self.calls
+        return (
+            Answer(self.passes, self.passes, calls=passes),
+            Answer(self.fails, self.fails, calls=fails),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from harness.common import JsonValue, Messages, as_dicts, digest
+from harness.common import JsonValue, Messages, ToolCall, as_dicts, digest
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer as the user would read it.
 
-    `text` has its reasoning removed; `raw` is what the model wrote. `finish_reason` is "stop",
-    "length" or what the engine says.
+    `text` has its reasoning and its calls of tools removed; `raw` is what the model wrote.
+    `finish_reason` is "stop", "length" or what the engine says. `calls` are those that led to the
+    answer, of all its steps.
     """
 
     text: str
     raw: str = ""
     finish_reason: str = "stop"
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,12 @@ class Context:
     """The conversation that led to the answer: system prompt, user turns, earlier answers.
 
     `asked` holds the replies of other models to what a check asked them (a judge), by
-    `Question.key`.
+    `Question.key`. `tools` are those that the model may call, in OpenAI's form.
     """
 
     messages: Messages = ()
     asked: Mapping[str, str] = field(default_factory=dict)
+    tools: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def system(self) -> str:

@@ -17,7 +17,7 @@ _SCORERS = [
 ]
 
 # Their examples ask for absence or for an upper bound: nothing at all satisfies that.
-_EMPTY_HOLDS = {"length", "no_markdown", "no_prompt_leak", "not", "words"}
+_EMPTY_HOLDS = {"length", "no_markdown", "no_prompt_leak", "no_tool_call", "not", "words"}
 
 
 def _check(scorer: Scorer) -> Check:
@@ -25,16 +25,16 @@ def _check(scorer: Scorer) -> Check:
     return parse_check({scorer.name: scorer.example.args}, modules=scorer.example.modules)
 
 
-def _say(scorer: Scorer, text: str) -> Finding:
+def _say(scorer: Scorer, answer: Answer) -> Finding:
     assert scorer.example is not None
-    return _check(scorer)(Answer(text, text), scorer.example.context)
+    return _check(scorer)(answer, scorer.example.context)
 
 
 @pytest.mark.parametrize("scorer", _SCORERS)
 def test_the_passing_answer_of_the_example_passes(scorer: Scorer) -> None:
     assert scorer.example is not None
 
-    finding = _say(scorer, scorer.example.passes)
+    finding = _say(scorer, scorer.example.answers[0])
 
     assert finding.passed is True, finding.reason
 
@@ -43,7 +43,7 @@ def test_the_passing_answer_of_the_example_passes(scorer: Scorer) -> None:
 def test_the_failing_answer_of_the_example_fails(scorer: Scorer) -> None:
     assert scorer.example is not None
 
-    finding = _say(scorer, scorer.example.fails)
+    finding = _say(scorer, scorer.example.answers[1])
 
     assert finding.passed is False, finding.reason
 
@@ -51,8 +51,8 @@ def test_the_failing_answer_of_the_example_fails(scorer: Scorer) -> None:
 @pytest.mark.parametrize("scorer", _SCORERS)
 def test_reasons_are_one_line_and_findings_are_json(scorer: Scorer) -> None:
     assert scorer.example is not None
-    for text in (scorer.example.passes, scorer.example.fails):
-        finding = _say(scorer, text)
+    for answer in scorer.example.answers:
+        finding = _say(scorer, answer)
 
         assert finding.reason
         assert "\n" not in finding.reason
@@ -67,7 +67,7 @@ def test_an_empty_answer_passes_only_where_absence_was_asked_for(scorer: Scorer)
         questions = _check(scorer).questions(Answer(text), scorer.example.context)
         if questions:
             continue  # another model judges the answer
-        finding = _say(scorer, text)
+        finding = _say(scorer, Answer(text, text))
 
         assert (finding.passed is True) == (scorer.name in _EMPTY_HOLDS), finding.reason
 
@@ -76,7 +76,7 @@ def test_an_empty_answer_passes_only_where_absence_was_asked_for(scorer: Scorer)
 def test_the_same_answer_always_scores_the_same(scorer: Scorer) -> None:
     assert scorer.example is not None
 
-    assert _say(scorer, scorer.example.passes) == _say(scorer, scorer.example.passes)
+    assert _say(scorer, scorer.example.answers[0]) == _say(scorer, scorer.example.answers[0])
 
 
 @pytest.mark.parametrize("scorer", _SCORERS)
@@ -94,7 +94,7 @@ def test_a_check_travels_to_another_process(scorer: Scorer) -> None:
     assert scorer.example is not None
     check: Check = pickle.loads(pickle.dumps(_check(scorer)))
 
-    finding = check(Answer(scorer.example.passes), scorer.example.context)
+    finding = check(scorer.example.answers[0], scorer.example.context)
 
     assert finding.passed is True
 

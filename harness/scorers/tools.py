@@ -1,0 +1,250 @@
+"""Declared tools, and what a suite expects of calls of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from harness.common import JsonValue, canonical_json, nearest, shown
+from harness.scorers.registry import Args
+
+Tool = Mapping[str, Any]  # in OpenAI's form: {"type": "function", "function": {name, ...}}
+_FUNCTION_KEYS = ("name", "description", "parameters", "strict", "return", "response")
+# What other data sets (BFCL among them) call the types of JSON Schema.
+_TYPES = {"dict": "object", "float": "number", "tuple": "array", "list": "array", "int": "integer"}
+_TYPES |= {"str": "string", "bool": "boolean", "any": "(leave type out)"}
+
+
+class ToolProblemError(ValueError):
+    """A declaration is none. `loc` is the way from the declaration to what is wrong."""
+
+    def __init__(self, message: str, *loc: str | int) -> None:
+        super().__init__(message)
+        self.message, self.loc = message, loc
+
+
+def declared_tool(raw: object) -> dict[str, Any]:
+    """Return a tool in OpenAI's form, checked; a bare function `{name, parameters}` will do.
+
+    Raises `ToolProblemError` where it is no tool, or its parameters are no JSON Schema.
+    """
+    if not isinstance(raw, Mapping):
+        message = f"a tool is a mapping with name and parameters, not {shown(raw)}"
+        raise ToolProblemError(message)
+    wrapped = "function" in raw
+    if wrapped and raw.get("type", "function") != "function":
+        raise ToolProblemError(f"a tool of type {shown(raw['type'])} is not known: write function")
+    function = raw["function"] if wrapped else {k: v for k, v in raw.items() if k != "type"}
+    way: tuple[str, ...] = ("function",) if wrapped else ()
+    if not isinstance(function, Mapping):
+        raise ToolProblemError("a function is a mapping with name and parameters", *way)
+    for key in function:
+        if key not in _FUNCTION_KEYS:
+            close = nearest(str(key), _FUNCTION_KEYS)
+            hint = f", did you mean {close!r}?" if close else f": {', '.join(_FUNCTION_KEYS)}"
+            raise ToolProblemError(f"key {str(key)!r} is not known in a tool{hint}", *way, str(key))
+    name = function.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise ToolProblemError("a tool has a name", *way)
+    if not isinstance(function.get("description", ""), str):
+        raise ToolProblemError("a description is a text", *way, "description")
+    schema = function.get("parameters", {"type": "object", "properties": {}})
+    try:
+        text = canonical_json(schema)
+    except (TypeError, ValueError):
+        message = f"the parameters of {name!r} have values that JSON has not"
+        raise ToolProblemError(message, *way, "parameters") from None
+    if problem := _schema_problem(text):
+        raise ToolProblemError(f"the parameters of {name!r}: {problem}", *way, "parameters")
+    checked = {**function, "parameters": schema}
+    return {"type": "function", "function": checked}
+
+
+@lru_cache(maxsize=2048)  # hundreds of cases share their tools
+def _schema_problem(text: str) -> str:
+    from harness.scorers.json_schema import check_schema
+    from harness.scorers.schema_check import SchemaProblemError
+
+    schema = json.loads(text)
+    if not isinstance(schema, dict):
+        return "a JSON Schema of an object is wanted"
+    for part in _parts(schema):
+        kind = part.get("type")
+        if isinstance(kind, str) and kind in _TYPES:
+            return f"type {kind!r} is none of JSON Schema: write {_TYPES[kind]}"
+    if schema.get("type", "object") != "object":
+        return f"arguments are an object, so type is object, not {shown(schema['type'])}"
+    if not {"type", "properties"} & schema.keys() and schema:
+        return "no JSON Schema of an object: it has neither type nor properties"
+    try:
+        check_schema(schema)
+    except SchemaProblemError as error:
+        return str(error)
+    return ""
+
+
+def _parts(schema: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
+    from harness.scorers.schema_check import SchemaProblemError, walk
+
+    try:
+        yield from (part for _, part in walk(schema))
+    except SchemaProblemError:
+        return  # it nests too deep: the check says so
+
+
+def tool_name(tool: Tool) -> str:
+    """Return the name of a declared tool."""
+    return str(tool["function"]["name"])
+
+
+def parameters_of(tool: Tool) -> Mapping[str, Any]:
+    """Return the JSON Schema of its arguments."""
+    found: Mapping[str, Any] = tool["function"]["parameters"]
+    return found
+
+
+def misfit(arguments: Mapping[str, JsonValue], tool: Tool) -> str:
+    """Say how arguments break the tool's own schema; empty where they fit.
+
+    A name that the schema does not list is refused, unless it speaks of `additionalProperties` or
+    `patternProperties`. Raises `patterns.TooSlow` where validation does not end.
+    """
+    from harness.scorers.json_schema import first_violation
+    from harness.scorers.json_text import exact
+
+    schema = parameters_of(tool)
+    listed = schema.get("properties", {})
+    if not {"additionalProperties", "patternProperties", "$ref", "allOf"} & schema.keys():
+        unknown = [name for name in arguments if name not in listed]
+        if unknown:
+            close = nearest(unknown[0], listed)
+            return f"argument {shown(unknown[0])} is not known" + (f", {close} is" if close else "")
+    violation = first_violation(canonical_json(schema), exact(dict(arguments)))
+    return violation.text if violation else ""
+
+
+# -- what is expected of a call --------------------------------------------------------------------
+
+KINDS = ("object", "array", "string", "number", "integer", "boolean", "null")
+# Words of a condition on a value; a mapping of any other keys is an object, compared key by key.
+WORDS = (
+    *("equals", "one_of", "type", "min", "max", "tolerance", "regex", "text", "order"),
+    "optional",
+)
+
+
+def is_condition(expected: object) -> bool:
+    """Return whether a mapping says what a value must meet, not what it is."""
+    return isinstance(expected, Mapping) and bool(expected) and set(expected) <= set(WORDS)
+
+
+def check_expected(expected: Any, place: str) -> None:
+    """Raise pydantic's error for a condition that could not be judged."""
+    try:
+        canonical_json(expected)
+    except (TypeError, ValueError):
+        raise _wrong(f"{place}: {shown(expected)} is no JSON value") from None
+    if isinstance(expected, list):
+        for number, item in enumerate(expected):
+            check_expected(item, f"{place}[{number}]")
+    if not isinstance(expected, Mapping):
+        return
+    words = [word for word in expected if word in WORDS]
+    if words and not is_condition(expected):
+        other = next(str(word) for word in expected if word not in WORDS)
+        close = nearest(other, WORDS)
+        meant = f"did you mean {close!r}? " if close else ""
+        raise _wrong(
+            f"{place}: {words[0]!r} says what a value must meet, and {other!r} does not: {meant}"
+            "an object that has such keys stands under `equals`"
+        )
+    if not words:
+        for name, inner in expected.items():
+            check_expected(inner, f"{place}.{name}")
+        return
+    one_of, kind = expected.get("one_of", [None]), expected.get("type")
+    kinds = kind if isinstance(kind, list) else [kind]
+    if not isinstance(one_of, list) or not one_of:
+        raise _wrong(f"{place}: one_of is a list of values")
+    if kind is not None and any(name not in KINDS for name in kinds):
+        raise _wrong(f"{place}: type {shown(kind)} is none of {', '.join(KINDS)}")
+    for word in ("min", "max", "tolerance"):
+        number = expected.get(word, 0)
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise _wrong(f"{place}: {word} is a number, not {shown(number)}")
+    if expected.get("tolerance", 0) < 0:
+        raise _wrong(f"{place}: tolerance is a number from 0")
+    if expected.get("text", "exact") not in ("exact", "loose"):
+        raise _wrong(f"{place}: text is exact or loose, not {shown(expected['text'])}")
+    if expected.get("order", "kept") not in ("kept", "free"):
+        raise _wrong(f"{place}: order is kept or free, not {shown(expected['order'])}")
+    if not isinstance(expected.get("optional", False), bool):
+        raise _wrong(f"{place}: optional is true or false")
+    if "regex" in expected:
+        from harness.scorers.patterns import compiled
+
+        try:
+            compiled(expected["regex"])
+        except (
+            Exception
+        ) as error:  # of the pattern library: whatever it raises, it does not compile
+            raise _wrong(f"{place}: the pattern does not compile: {error}") from None
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError("tool_call", "{message}", {"message": message})
+
+
+class ExpectedCall(Args):
+    """A call as it is expected: `name`, and its `arguments`.
+
+    Each argument is a value, compared exactly, or what it must meet: `equals`, `one_of` (a list of
+    accepted values), `type`, `min`, `max`, `tolerance`, `regex`, `text: loose`, `order: free` (of
+    a list), `optional: true`. Arguments that are not listed must not be given, unless with the
+    value that the tool's schema has as `default`; without `arguments` none is looked at.
+    """
+
+    name: str = Field(min_length=1)
+    arguments: dict[str, Any] | None = None
+
+    @field_validator("arguments")
+    @classmethod
+    def _judged(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        for name, expected in (value or {}).items():
+            check_expected(expected, name)
+        return value
+
+
+def expected_calls(value: object) -> Iterator[ExpectedCall]:
+    """Yield the calls that a check's arguments expect, those of checks inside it too."""
+    if isinstance(value, ExpectedCall):
+        yield value
+    if isinstance(value, Args):
+        for _, part in value:
+            yield from expected_calls(part)
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from expected_calls(part)
+    elif (inner := getattr(value, "args", None)) is not None:  # a check
+        yield from expected_calls(inner)
+
+
+def undeclared(call: ExpectedCall, tools: Mapping[str, Tool]) -> tuple[str, str]:
+    """Say what of an expected call no declared tool has, and what was probably meant."""
+    if call.name not in tools:
+        return f"tool {call.name!r} is not declared", nearest(call.name, tools)
+    schema = parameters_of(tools[call.name])
+    listed = schema.get("properties", {})
+    if {"additionalProperties", "patternProperties", "$ref", "allOf"} & schema.keys() and (
+        schema.get("additionalProperties") is not False
+    ):
+        return "", ""
+    for name in call.arguments or ():
+        if name not in listed:
+            return f"tool {call.name!r} has no argument {name!r}", nearest(name, listed)
+    return "", ""
