@@ -8,6 +8,7 @@ from harness.backends.adapters import (
 )
 from harness.backends.arguments import EngineArgument, argument_problems
 from harness.backends.base import (
+    PLAIN,
     Address,
     Backend,
     BackendOptions,
@@ -17,6 +18,7 @@ from harness.backends.base import (
     Fingerprint,
     Models,
     Prompt,
+    Rendering,
     Request,
     models_are,
 )
@@ -34,6 +36,7 @@ from harness.backends.replay import check_rows, recorded_variants
 from harness.backends.shelf import FileHashes, model_hash
 
 __all__ = [
+    "PLAIN",
     "AdapterDir",
     "Address",
     "Backend",
@@ -47,6 +50,7 @@ __all__ = [
     "ModelDir",
     "Models",
     "Prompt",
+    "Rendering",
     "Request",
     "adapted_modules",
     "argument_problems",

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from harness.backends.arguments import EngineArgument
-from harness.common import Messages, Sampling, Variant
+from harness.common import (
+    JsonValue,
+    Messages,
+    Sampling,
+    ToolCall,
+    Variant,
+    canonical_json,
+    flat_dict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +36,35 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Rendering:
+    """What becomes a prompt besides the messages.
+
+    `tools` are those that the model may call, in OpenAI's form (JSON Schema).
+    """
+
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+
+PLAIN = Rendering()
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
-    """Which answer of a run a request is for: recorded and scripted answers are found by it."""
+    """Which answer of a run a request is for: recorded and scripted answers are found by it.
+
+    `step` counts the answers within a user turn: with tools, calls come before the last one.
+    """
 
     case: str
     variant: str
     repeat: int = 0
     turn: int = 0
+    step: int = 0
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Return its fields; the first step is not named, so that keys stay what they were."""
+        fields: dict[str, JsonValue] = flat_dict(self)
+        return fields if self.step else {k: v for k, v in fields.items() if k != "step"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +72,8 @@ class Request:
     """One prompt for one variant. `key` is the completion's key in the store.
 
     `json_schema`: the answer is decoded so that it fits (`{}` is any JSON); only backends that say
-    `constrains_json` are given one.
+    `constrains_json` are given one. Where `rendering` declares tools, answers keep the special
+    tokens that mark calls.
     """
 
     key: str
@@ -52,6 +83,7 @@ class Request:
     sampling: Sampling
     time_limit: float | None = None
     json_schema: Mapping[str, Any] | bool | None = None
+    rendering: Rendering = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +91,7 @@ class Completion:
     """One answer. `finish_reason` is "stop", "length" or "error"; `error` then says what broke.
 
     `seconds` is the time from the start of its batch to its end, as far as the backend knows it.
+    `tool_calls` are those that a server read out of the text, or that were recorded.
     """
 
     text: str
@@ -67,6 +100,7 @@ class Completion:
     completion_tokens: int = 0
     seconds: float = 0.0
     error: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +186,13 @@ class Backend(ABC):
     def fingerprint(self, variant: Variant) -> Fingerprint:
         """Return content hashes of the variant's weights."""
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Return the prompt that `generate` will use: by default the messages, with an estimate."""
-        return plain_prompt(messages)
+        return plain_prompt(messages, rendering)
+
+    def chat_template(self, variant: Variant) -> str | None:
+        """Return the chat template that prompts are made with; None where none is at hand."""
+        return None
 
     def expect(self, answers: int) -> None:  # noqa: B027 - most plan nothing
         """Learn, before the first `generate`, how many answers the run may want at most."""
@@ -207,9 +245,16 @@ class _Adopted(Backend):
         found: Fingerprint = self._opened.fingerprint(variant)
         return found
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
-        made: Prompt = self._opened.prompt(messages, variant)
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
+        told = () if rendering == PLAIN else (rendering,)  # those written before it take two
+        made: Prompt = self._opened.prompt(messages, variant, *told)
         return made
+
+    def chat_template(self, variant: Variant) -> str | None:
+        if callable(told := getattr(self._opened, "chat_template", None)):
+            template: str | None = told(variant)
+            return template
+        return None
 
     def expect(self, answers: int) -> None:
         if callable(told := getattr(self._opened, "expect", None)):
@@ -301,9 +346,10 @@ def estimate_tokens(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
-def plain_prompt(messages: Messages) -> Prompt:
+def plain_prompt(messages: Messages, rendering: Rendering = PLAIN) -> Prompt:
     """Return the prompt of a backend that takes messages, with an estimated length."""
     tokens = sum(estimate_tokens(message.content) + TOKENS_PER_TURN for message in messages)
+    tokens += sum(estimate_tokens(canonical_json(tool)) for tool in rendering.tools)
     return Prompt(messages, None, tokens, estimated=True)
 
 

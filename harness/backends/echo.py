@@ -30,7 +30,7 @@ from harness.backends.base import (
     models_are,
 )
 from harness.backends.replay import Recording
-from harness.common import InputError, Problem, Variant, digest
+from harness.common import InputError, Problem, ToolCall, Variant, digest
 
 VERSION = "1"  # goes up when the same input would give other answers
 
@@ -67,7 +67,7 @@ class EchoBackend(Backend):
             started = time.perf_counter()
             if self._delay:
                 time.sleep(self._delay)
-            text = self._scripted(request.address)
+            text, calls = self._scripted(request.address)
             if text is None:
                 users = (m.content for m in reversed(request.prompt.messages) if m.role == "user")
                 text = next(users, "")
@@ -79,6 +79,7 @@ class EchoBackend(Backend):
                     prompt_tokens=request.prompt.tokens,
                     completion_tokens=estimate_tokens(text),
                     seconds=time.perf_counter() - started,
+                    tool_calls=calls,
                 ),
             )
 
@@ -86,18 +87,20 @@ class EchoBackend(Backend):
         """Return the delay, where there is one."""
         return {"delay": f"{self._delay:g} s"} if self._delay else {}
 
-    def _scripted(self, address: Address) -> str | None:
+    def _scripted(self, address: Address) -> tuple[str | None, tuple[ToolCall, ...]]:
+        """Return the text of an answer, None where none is scripted, and its calls."""
         answers = self._script.get(address.case)
         if isinstance(answers, Mapping):
             answers = answers.get(address.variant)
         if isinstance(answers, str):
-            return answers
+            return answers, ()
         if answers is None and self._recording:
             row = self._recording.row(address.case, address.variant, address.repeat)
-            answers = row.responses if row else None
+            step = row.step(address.turn, address.step) if row else None
+            return (step.text, step.calls) if step else (None, ())
         if answers is None or address.turn >= len(answers):
-            return None
-        return str(answers[address.turn])
+            return None, ()
+        return str(answers[address.turn]), ()
 
 
 ARGUMENTS = (

@@ -20,7 +20,7 @@ from harness.backends.base import (
     estimate_tokens,
     models_are,
 )
-from harness.common import BASE, NAME, InputError, Problem, Variant, nearest
+from harness.common import BASE, NAME, InputError, Problem, ToolCall, Variant, nearest
 
 # What a row may hold and is read, with its type in words.
 _FIELDS: Mapping[str, tuple[type, str]] = {
@@ -29,6 +29,8 @@ _FIELDS: Mapping[str, tuple[type, str]] = {
     "repeat": (int, "a number from 0"),
     "response": (str, "a text"),
     "responses": (list, "a list of texts"),
+    "steps": (list, "a list of answers"),
+    "tool_calls": (list, "a list of calls"),
     "outcome": (str, "a text"),
     "reason": (str, "a text"),
     "finish_reason": (str, "a text"),
@@ -57,18 +59,44 @@ class RecordedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedRow:
-    """One row: an answer for each user turn, and what was recorded about them.
+class RecordedStep:
+    """One generation: of which user turn, its text, and the calls of tools in it."""
 
-    `broken` says why there is no answer: recorded errors and skipped cases stay what they were.
+    turn: int
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRow:
+    """One row: the answers to each user turn, and what was recorded about them.
+
+    `steps` are in order; a turn in which tools are called has several. `broken` says why there is
+    no answer: recorded errors and skipped cases stay what they were.
     """
 
     key: RecordedKey
-    responses: tuple[str, ...]
+    steps: tuple[RecordedStep, ...]
     broken: str = ""
     finish_reason: str = "stop"
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+
+    @property
+    def turns(self) -> int:
+        """Return how many user turns are answered."""
+        return len({step.turn for step in self.steps})
+
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """Return the last text of each turn."""
+        return tuple({step.turn: step.text for step in self.steps}.values())
+
+    def step(self, turn: int, number: int) -> RecordedStep | None:
+        """Return answer `number` to a user turn, or None."""
+        found = [step for step in self.steps if step.turn == turn]
+        return found[number] if number < len(found) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +211,10 @@ class Recording:
             named = f"case {key.case!r}, variant {key.variant!r}, repeat {key.repeat}"
             first = f"first in line {self._index[key].line}"
             return [Problem(f"{named} is recorded twice", *where, found=first)]
-        if not row.broken and None in (value.get("response", ""), *value.get("responses", ())):
+        blank = None in (value.get("response", ""), *value.get("responses", ()))
+        if blank and not row.broken and "steps" not in value and not value.get("tool_calls"):
             self._blank.append(line)
-        self._index[key] = _Place(offset, line, None if row.broken else len(row.responses))
+        self._index[key] = _Place(offset, line, None if row.broken else row.turns)
         return []
 
 
@@ -236,9 +265,11 @@ def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     for name, content in value.items():
         if name in ("response", "responses") and _is_null(content):
-            if _holds_call(value):
-                reason = f"{name!r} is null, and the row holds a call of a tool"
-                yield Problem(reason, expected="a text: calls are not scored")
+            if called := _other_call(value):
+                reason = f"{name!r} is null, and the row holds a call of a tool under {called!r}"
+                yield Problem(reason, expected="tool_calls: [{name, arguments}]")
+        elif name in ("steps", "tool_calls") and isinstance(content, list | None):
+            continue  # looked into below
         elif name in _FIELDS and not _fits(content, _FIELDS[name][0]):
             yield Problem(f"{name!r} is wrong", found=_short(content), expected=_FIELDS[name][1])
         elif name not in _KNOWN and (meant := nearest(name, _FIELDS)):
@@ -248,8 +279,11 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("'case' is missing", found=keys, hint=_renamed("case", value))
     if "response" in value and "responses" in value:
         yield Problem("has both 'response' and 'responses'", hint="keep one of them")
-    elif "response" not in value and "responses" not in value and not _is_broken(value):
+    elif not {"response", "responses", "steps", "tool_calls"} & value.keys() and not _is_broken(
+        value
+    ):
         yield Problem("'response' is missing", found=keys, hint=_renamed("response", value))
+    yield from _step_faults(value)
     variant = value.get("variant", BASE)
     if isinstance(variant, str) and not NAME.fullmatch(variant):
         allowed = "letters, digits, '_', '.', '-'"
@@ -263,14 +297,44 @@ def _is_null(content: object) -> bool:
     return None in content and all(item is None or isinstance(item, str) for item in content)
 
 
-def _holds_call(value: Mapping[str, Any]) -> bool:
-    """Return whether the row, or one of its steps, holds the call of a tool."""
-    steps = value.get("steps")
-    parts = [value, *(steps if isinstance(steps, list) else [])]
-    return any(bool(part.get(key)) for part in parts if isinstance(part, Mapping) for key in _CALLS)
+def _other_call(value: Mapping[str, Any]) -> str:
+    """Return the key under which a row holds the call of a tool, where that is not `tool_calls`."""
+    return next((key for key in _CALLS if value.get(key)), "")
 
 
-_CALLS = ("call", "calls", "tool_call", "tool_calls", "function_call")
+_CALLS = ("call", "calls", "tool_call", "function_call")
+
+
+def _step_faults(value: Mapping[str, Any]) -> Iterator[Problem]:
+    """Say what is wrong with steps, and with calls of tools."""
+    steps = value.get("steps") or []
+    last = 0
+    for number, step in enumerate(steps if isinstance(steps, list) else []):
+        where = f"steps[{number}]"
+        if not isinstance(step, Mapping):
+            yield Problem(f"{where} is wrong", found=_short(step), expected="{turn, text}")
+            continue
+        turn, text = step.get("turn", 0), step.get("text", "")
+        if not _fits(turn, int) or turn not in (last, last + 1) or (number == 0 and turn):
+            expected = "turns from 0, in order, none left out"
+            yield Problem(f"{where}: 'turn' is wrong", found=_short(turn), expected=expected)
+        else:
+            last = turn
+        if not isinstance(text, str | None):
+            yield Problem(f"{where}: 'text' is wrong", found=_short(text), expected="a text")
+        yield from _call_faults(step.get("tool_calls") or [], f"{where}: ")
+    if isinstance(value.get("tool_calls") or [], list):
+        yield from _call_faults(value.get("tool_calls") or [], "")
+
+
+def _call_faults(calls: object, where: str) -> Iterator[Problem]:
+    expected = "a list of {name, arguments}, as in OpenAI's API"
+    if not isinstance(calls, list):
+        yield Problem(f"{where}'tool_calls' is wrong", found=_short(calls), expected=expected)
+        return
+    for call in calls:
+        if not isinstance(call, Mapping) or not ("name" in call or "function" in call):
+            yield Problem(f"{where}'tool_calls' is wrong", found=_short(call), expected=expected)
 
 
 def _renamed(wanted: str, value: Mapping[str, Any]) -> str:
@@ -294,9 +358,23 @@ def _is_broken(value: Mapping[str, Any]) -> bool:
 def _row(value: Mapping[str, Any]) -> RecordedRow:
     responses = value["responses"] if "responses" in value else [value.get("response", "")]
     reason = value.get("reason") or "no reason is recorded"
+    rows = value.get("steps") or [
+        {"turn": turn, "text": text} for turn, text in enumerate(responses)
+    ]
+    if value.get("tool_calls") and not value.get("steps"):  # of the last answer
+        rows[-1] = {**rows[-1], "tool_calls": value["tool_calls"]}
+    steps = tuple(
+        RecordedStep(
+            row.get("turn", 0),
+            row.get("text") or "",
+            tuple(ToolCall.read(call) for call in row.get("tool_calls") or ()),
+            row.get("finish_reason") or "stop",
+        )
+        for row in rows
+    )
     return RecordedRow(
         key=RecordedKey(value["case"], value.get("variant", BASE), value.get("repeat", 0)),
-        responses=tuple(text or "" for text in responses),
+        steps=steps,
         broken=f"recorded without an answer: {reason}" if _is_broken(value) else "",
         finish_reason=value.get("finish_reason") or "stop",
         prompt_tokens=value.get("prompt_tokens"),
@@ -351,25 +429,28 @@ class ReplayBackend(Backend):
         for request in requests:
             address = request.address
             row = self.recording.row(address.case, address.variant, address.repeat)
-            error = "" if row else "none is recorded"
-            if row is not None:
-                error = row.broken
-                if not error and address.turn >= len(row.responses):
-                    error = f"none is recorded for turn {address.turn + 1}"
-            if row is None or error:
+            step = row.step(address.turn, address.step) if row else None
+            error = row.broken if row else "none is recorded"
+            if not error and step is None:
+                more = f", step {address.step + 1}" if address.step else ""
+                error = f"none is recorded for turn {address.turn + 1}{more}"
+            if row is None or step is None or error:
                 yield request, Completion("", "error", error=error)
                 continue
-            text = row.responses[address.turn]
-            last = address.turn == len(row.responses) - 1
+            text = step.text
+            last = step is row.steps[-1]
             prompt_tokens, completion_tokens = row.prompt_tokens, row.completion_tokens
-            if len(row.responses) > 1:  # counts of several turns are sums: of no use for one
+            if len(row.steps) > 1:  # counts of several turns are sums: of no use for one
                 prompt_tokens = completion_tokens = None
             if prompt_tokens is None:
                 prompt_tokens = request.prompt.tokens
             if completion_tokens is None:
                 completion_tokens = estimate_tokens(text)
-            reason = row.finish_reason if last else "stop"
-            yield request, Completion(text, reason, prompt_tokens, completion_tokens)
+            reason = row.finish_reason if last else step.finish_reason
+            yield (
+                request,
+                Completion(text, reason, prompt_tokens, completion_tokens, tool_calls=step.calls),
+            )
 
     def execution(self) -> Mapping[str, str]:
         """Return the file that the answers came from."""

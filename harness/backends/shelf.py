@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends.adapters import AdapterDir, open_adapter
-from harness.backends.base import Completion, Fingerprint, Prompt, Request
+from harness.backends.base import (
+    PLAIN,
+    Completion,
+    Fingerprint,
+    Prompt,
+    Rendering,
+    Request,
+)
 from harness.backends.models import ModelDir, open_model
 from harness.common import InputError, Messages, Problem, Variant, digest, file_sha256
 from harness.prompts import ChatTokenizer, load_tokenizer
@@ -159,9 +166,9 @@ class Shelf:
         own = self.tokenizer(variant).eos_token_id
         return tuple(sorted({*self.model(variant).eos_token_ids, *([] if own is None else [own])}))
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Make token ids by the chat template."""
-        ids = self.tokenizer(variant).token_ids(messages)
+        ids = self.tokenizer(variant).token_ids(messages, tools=rendering.tools)
         return Prompt(messages, ids, len(ids))
 
     def fingerprint(self, variant: Variant) -> Fingerprint:

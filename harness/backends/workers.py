@@ -16,12 +16,14 @@ from typing import IO, Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from harness.backends.base import (
+    PLAIN,
     Backend,
     BackendOptions,
     Completion,
     Environment,
     Fingerprint,
     Prompt,
+    Rendering,
     Request,
 )
 from harness.backends.vllm.server import holders
@@ -267,9 +269,13 @@ class ModelByModel(Backend):
         """Ask the planner."""
         return self._planner.fingerprint(variant)
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Ask the planner."""
-        return self._planner.prompt(messages, variant)
+        return self._planner.prompt(messages, variant, rendering)
+
+    def chat_template(self, variant: Variant) -> str | None:
+        """Ask the planner."""
+        return self._planner.chat_template(variant)
 
     def expect(self, answers: int) -> None:
         """Let each engine plan its start for its share of this many answers, at least."""

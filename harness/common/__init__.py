@@ -28,6 +28,7 @@ from harness.common.types import (
     Variant,
     VariantRole,
     as_dicts,
+    from_dicts,
 )
 from harness.common.wording import (
     duration,
@@ -81,6 +82,7 @@ __all__ = [
     "file_sha256",
     "first_of",
     "flat_dict",
+    "from_dicts",
     "joined",
     "listed",
     "moment",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
-Role = Literal["system", "user", "assistant"]
+from harness.common.wording import shown
+
+Role = Literal["system", "user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +29,112 @@ class ToolCall:
     arguments: Mapping[str, Any] | str
     id: str = ""
 
+    def __str__(self) -> str:
+        """Return it in one line for people: `get_weather(city="Paris")`."""
+        if isinstance(self.arguments, str):
+            return f"a malformed call {shown(self.arguments)}"
+        named = (
+            f"{key}={json.dumps(value, ensure_ascii=False)[:100]}"
+            for key, value in self.arguments.items()
+        )
+        line = f"{self.name}({', '.join(named)})"
+        return line if len(line) <= 200 else f"{line[:200]}..."
+
+    @property
+    def malformed(self) -> bool:
+        """Return whether what was written is no call."""
+        return isinstance(self.arguments, str)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as results and recorded answers hold it; `raw` is a malformed one's text."""
+        given = {"raw": self.arguments} if self.malformed else {"arguments": self.arguments}
+        return {**({"id": self.id} if self.id else {}), "name": self.name, **given}
+
+    @classmethod
+    def read(cls, value: object) -> ToolCall:
+        """Return a call in that form, or in OpenAI's: `{id, function: {name, arguments: text}}`."""
+        whole = value if isinstance(value, Mapping) else {}
+        inner = whole.get("function", whole)
+        call = inner if isinstance(inner, Mapping) else {}
+        name, given = call.get("name"), call.get("arguments", call.get("raw"))
+        known = name if isinstance(name, str) else ""
+        call_id = whole.get("id") if isinstance(whole.get("id"), str) else ""
+        if isinstance(given, str) and "raw" not in call:
+            try:
+                parsed = json.loads(given, parse_constant=_no_constant)
+            except (ValueError, RecursionError):
+                parsed = None
+            given = parsed if isinstance(parsed, dict) else given
+        if known and isinstance(given, Mapping):
+            return cls(known, given, call_id or "")
+        written = given if isinstance(given, str) else json.dumps(value, default=str)
+        return cls(known, written, call_id or "")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    `tool_calls` are those of an assistant's turn, `tool_call_id` and `name` say which of them a
+    turn of the role `tool` answers.
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    name: str = ""
 
 
 Messages = tuple[Message, ...]
 
 
-def as_dicts(messages: Messages) -> list[dict[str, str]]:
-    """Return the form that chat templates and OpenAI-compatible servers take."""
-    return [{"role": message.role, "content": message.content} for message in messages]
+def as_dicts(messages: Messages, *, written: bool = False) -> list[dict[str, Any]]:
+    """Return the form that chat templates and OpenAI-compatible servers take.
+
+    written: arguments of calls as JSON text, as servers and a few templates (DeepSeek) want them.
+    """
+    found: list[dict[str, Any]] = []
+    for message in messages:
+        row: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.tool_calls:
+            row["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {
+                        "name": call.name,
+                        "arguments": json.dumps(call.arguments, ensure_ascii=False)
+                        if written
+                        else call.arguments,
+                    },
+                }
+                for call in message.tool_calls
+            ]
+        if message.tool_call_id:
+            row["tool_call_id"] = message.tool_call_id
+        if message.name:
+            row["name"] = message.name
+        found.append(row)
+    return found
+
+
+def from_dicts(rows: Iterable[Mapping[str, Any]]) -> Messages:
+    """Return the messages of which `as_dicts` made these rows."""
+    return tuple(
+        Message(
+            row["role"],
+            row["content"],
+            tuple(ToolCall.read(call) for call in row.get("tool_calls", ())),
+            row.get("tool_call_id", ""),
+            row.get("name", ""),
+        )
+        for row in rows
+    )
 
 
 class Sampling(BaseModel):

@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -78,6 +78,20 @@ class JudgeSettings(BaseModel):
     dtype: str | None = None
     sampling: Sampling | None = None
     engine_args: Mapping[str, Any] = Field(default_factory=dict)
+
+
+ToolParser = Literal[
+    "deepseek",
+    "glm",
+    "harmony",
+    "hermes",
+    "json",
+    "llama3_json",
+    "marked_list",
+    "mistral",
+    "pythonic",
+    "qwen3_coder",
+]
 
 
 class Settings(BaseModel):
@@ -157,6 +171,11 @@ class Settings(BaseModel):
         default=DEFAULT_TAGS,
         description="what of an answer is reasoning and is not scored: families (think, [THINK], "
         "harmony), elements by name, or pairs of an opening and a closing text",
+    )
+    tool_parser: Annotated[ToolParser | None, Flag("--tool-parser", "FORM")] = Field(
+        default=None,
+        description="in which form answers write calls of tools, instead of the one that the chat "
+        "template shows: " + ", ".join(get_args(ToolParser)),
     )
     engine_args: Mapping[str, Any] = Field(default_factory=dict)
     modules: tuple[str, ...] = Field(

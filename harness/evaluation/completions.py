@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from harness.backends import Backend, Completion, Request
-from harness.common import HarnessError, MachineryError, Problem, flat_dict
+from harness.common import HarnessError, MachineryError, Problem
 from harness.results import Completed, Note, Observer, Reused, Waiting
 from harness.store import Entry, Store
 
@@ -200,7 +200,7 @@ class CompletionSource:
         for request, completion in group:
             if not completion.error and completion.finish_reason != "error":
                 of = request.variant
-                origin = {**flat_dict(request.address), "model": of.model, "adapter": of.adapter}
+                origin = {**request.address.as_json(), "model": of.model, "adapter": of.adapter}
                 entries.append(Entry(request.key, completion, origin))
         kept = self._store.put_many(entries)
         self._in_hand = []

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.backends import Address, Backend, Completion, Request
+from harness.backends import PLAIN, Address, Backend, Completion, Request
 from harness.common import Messages, Variant, digest
 from harness.evaluation.judges import JudgeRequests, questions
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
 from harness.evaluation.keys import signature as signature_of
 from harness.evaluation.plan import Plan
 from harness.evaluation.scoring import CheckBrokeError, Transcript
+from harness.evaluation.steps import Step, next_place, rendering_of, steps_of
 from harness.evaluation.trial import (
     Fault,
     Trial,
     is_constrained,
-    messages_of,
+    messages_after,
     misfit,
     no_room,
     sampling_of,
     schema_of,
 )
 from harness.results import Outcome, Signature
-from harness.scorers import DEFAULT_TAGS, Question
+from harness.scorers import DEFAULT_TAGS, Question, Tag
 
 
 @dataclass(slots=True)
@@ -42,11 +44,21 @@ class Conversation:
     questions: tuple[Question, ...] | None = None
     replies: dict[str, str] = field(default_factory=dict)
     settled: bool = False
+    tags: Sequence[Tag] = DEFAULT_TAGS
+    family: str = ""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return its answers, each with its place."""
+        return tuple(steps_of(self.trial.case, self.completions, self.tags, self.family))
 
     @property
     def answered(self) -> bool:
         """Return whether all of its answers are there."""
-        return len(self.completions) == len(self.trial.case.turns)
+        case = self.trial.case
+        if not case.tools:
+            return len(self.completions) == len(case.turns)
+        return next_place(self.steps)[0] == len(case.turns)
 
     @property
     def ended(self) -> bool:
@@ -58,7 +70,7 @@ class Conversation:
     @property
     def transcript(self) -> Transcript:
         """Return what was said."""
-        return Transcript(self.messages, tuple(self.completions), self.replies)
+        return Transcript(self.messages, tuple(self.completions), self.replies, self.family)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +112,34 @@ class RequestBuilder:
         self._judges = JudgeRequests(plan.judges)
         self._tags = plan.reasoning_tags
 
+    def begin(self, trial: Trial) -> Conversation:
+        """Return a trial's conversation, in which nothing is said yet."""
+        family = self._plan.tool_families.get(trial.variant.name, "")
+        return Conversation(trial, tags=self._tags, family=family)
+
     def request(self, conversation: Conversation) -> Request | None:
         """Return the next request; None where it does not fit, which ends the conversation."""
-        trial, turn = conversation.trial, len(conversation.completions)
-        answers = [completion.text for completion in conversation.completions]
-        conversation.messages = messages_of(trial, answers, self._plan.haystacks, self._tags)
-        prompt = self._backend.prompt(conversation.messages, trial.variant)
+        trial, steps = conversation.trial, conversation.steps
+        turn, number = next_place(steps)
+        haystacks, rendering = self._plan.haystacks, rendering_of(trial.case)
+        conversation.messages = messages_after(trial, steps, haystacks, self._tags)
+        told = () if rendering == PLAIN else (rendering,)
+        prompt = self._backend.prompt(conversation.messages, trial.variant, *told)
         sampling = sampling_of(trial)
         room = self._backend.context_length
         if room is not None and prompt.tokens + sampling.max_new_tokens > room:
             reason = no_room(prompt.tokens, sampling.max_new_tokens, room, turn)
             conversation.fault = misfit(trial, reason)
             return None
-        address = Address(trial.case.id, trial.variant.name, trial.repeat, turn)
+        address = Address(trial.case.id, trial.variant.name, trial.repeat, turn, number)
         key = completion_key(self._identity(trial.variant), prompt, sampling, address)
         schema = schema_of(trial.case, turn) if self._backend.constrains_json else None
         if schema is not None:
             key = digest([key, schema])
+        if rendering.tools:
+            key = digest([key, {"tools": [dict(tool) for tool in rendering.tools]}])
         limit = trial.case.time_limit
-        return Request(key, address, trial.variant, prompt, sampling, limit, schema)
+        return Request(key, address, trial.variant, prompt, sampling, limit, schema, rendering)
 
     def questions(self, conversation: Conversation) -> tuple[Question, ...]:
         """Return what the checks ask about the answers; one that breaks ends the conversation."""
@@ -146,6 +167,9 @@ class RequestBuilder:
             scoring.append("constrained")
         if self._tags != DEFAULT_TAGS:
             scoring.append(digest([list(self._tags)], SIGNATURE_DIGITS))
+        if trial.case.tools:
+            family = self._plan.tool_families.get(trial.variant.name, "")
+            scoring.append(digest(["tools", family], SIGNATURE_DIGITS))
         identity = self._identity(trial.variant)
         return signature_of(identity, trial.case.sampling, *filter(None, scoring))
 

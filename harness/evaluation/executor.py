@@ -123,7 +123,7 @@ class _Execution:
             portions.setdefault(trial.variant.model if self._apart else "", []).append(trial)
         for model in sorted(portions, key=lambda model: model != self._model):
             self._model = model
-            conversations = [Conversation(trial) for trial in portions[model]]
+            conversations = [self._requests.begin(trial) for trial in portions[model]]
             while conversations:
                 if unanswered := [each for each in conversations if not each.answered]:
                     self._ask_variants(unanswered)
@@ -229,7 +229,12 @@ class _Execution:
             else:
                 cached, score = not each.generated, next(scores)
                 yield result_of(
-                    each.trial, each.transcript, score, signature=signature, cached=cached
+                    each.trial,
+                    each.transcript,
+                    score,
+                    signature=signature,
+                    cached=cached,
+                    tags=each.tags,
                 )
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 from harness.backends import Address, Backend, Environment, Prompt
-from harness.common import InputError, JsonValue, Sampling, Variant, as_dicts, digest, flat_dict
+from harness.common import InputError, JsonValue, Sampling, Variant, as_dicts, digest
 from harness.results import Signature, VariantInfo
 
 SIGNATURE_DIGITS = 16  # of each half: 64 bits tell a handful of environments apart
@@ -69,7 +69,7 @@ def completion_key(identity: Identity, prompt: Prompt, sampling: Sampling, addre
             "prompt": asked,
             "sampling": _sampling(sampling),
             "repeat": address.repeat,
-            "address": flat_dict(address) if identity.addressed else None,
+            "address": address.as_json() if identity.addressed else None,
         }
     )
 

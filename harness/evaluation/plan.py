@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
-from harness.backends import Backend
+from harness.backends import PLAIN, Backend
 from harness.common import JsonValue, Message, Variant, digest
 from harness.evaluation.judges import Judges
+from harness.evaluation.steps import rendering_of
 from harness.evaluation.trial import (
     Skip,
     Trial,
@@ -77,7 +78,9 @@ def _cut(
     system = system_turn(trial.case, trial.variant)
 
     def count(user: str) -> int:
-        prompt = backend.prompt((*system, Message("user", user)), trial.variant)
+        rendering = rendering_of(trial.case)
+        told = () if rendering == PLAIN else (rendering,)
+        prompt = backend.prompt((*system, Message("user", user)), trial.variant, *told)
         cuts.estimated = cuts.estimated or prompt.estimated
         return prompt.tokens
 
@@ -87,7 +90,10 @@ def _cut(
     said: JsonValue = [message.content for message in system]
     tokenizer = [environment.engine, environment.version, environment.chat_template]
     weights = backend.fingerprint(trial.variant).weights  # they stand for the tokenizer
-    key = digest(["haystack", haystack.as_json(), said, tokenizer, weights])
+    parts: list[JsonValue] = ["haystack", haystack.as_json(), said, [*tokenizer], weights]
+    for tool in trial.case.tools:
+        parts.append(dict(tool))
+    key = digest(parts)
     match memo.recall(key):
         case [int(sentences), int(tokens)]:
             whole = text(haystack, sentences)
@@ -108,7 +114,8 @@ class Plan:
 
     `skipped` are trials whose outcome is known already; `haystacks` holds the first user turn of
     haystack cases, by the id of the case; `notes` are choices made for the user. `judges` are the
-    models that checks may ask; `reasoning_tags` say what of an answer is reasoning.
+    models that checks may ask; `reasoning_tags` say what of an answer is reasoning,
+    `tool_families` in which form each variant's answers may write calls.
     """
 
     trials: tuple[Trial, ...]
@@ -117,6 +124,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     judges: Judges = field(default_factory=dict)
     reasoning_tags: tuple[Tag, ...] = DEFAULT_TAGS
+    tool_families: Mapping[str, str] = field(default_factory=dict)
 
     def characters(self, trial: Trial) -> int:
         """Return how many characters its prompts have, about."""

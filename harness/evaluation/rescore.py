@@ -7,19 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.backends import Completion
-from harness.common import InputError, Message, Messages, Problem, Sampling, Variant
+from harness.common import InputError, Messages, Problem, Sampling, Variant, from_dicts
 from harness.config import Settings, load_selected
 from harness.evaluation.completions import Limits
 from harness.evaluation.judges import JudgeRequests, Judges, open_judges, questions
 from harness.evaluation.reasoning import tags_of
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
-from harness.evaluation.trial import Trial, messages_of
+from harness.evaluation.steps import next_place, steps_of
+from harness.evaluation.trial import Trial, messages_after
 from harness.evaluation.verdict import exit_code, judge_run, recalled_baseline
+from harness.prompts import ANY
 from harness.reports import build_scorecard, label
 from harness.results import Outcome, Result, RunInfo, Verdict
 from harness.scorers import DEFAULT_TAGS, Tag
 from harness.store import Store, existing_store, find_run
-from harness.suites import Suite
+from harness.suites import Case, Suite
 
 GONE = "the case is in none of these suites"
 OTHER = "the case asks something else now: run it again"
@@ -70,7 +72,7 @@ def rescore(
         transcript = _transcript(before)
         if not _same_question(trial, before, tags):
             after = unscored(trial, transcript, Outcome.ERROR, OTHER, signature=signature)
-        elif len(before.responses) < len(case.turns):
+        elif _unfinished(case, transcript, tags):
             after = replace(before, case_hash=case.hash)
         else:
             after = score_trial(
@@ -120,20 +122,32 @@ def _same_question(trial: Trial, result: Result, tags: Sequence[Tag]) -> bool:
         if not users[0].endswith(haystack.question) or any(f not in users[0] for f in facts):
             return False
     haystacks = {trial.case.id: users[0]} if haystack else {}
-    return messages_of(trial, result.responses[: len(users) - 1], haystacks, tags) == asked
+    before = _transcript(result).completions[: sum(m.role == "assistant" for m in asked)]
+    steps = tuple(steps_of(trial.case, before, tags, ANY))
+    return messages_after(trial, steps, haystacks, tags) == asked
+
+
+def _unfinished(case: Case, transcript: Transcript, tags: Sequence[Tag]) -> bool:
+    steps = tuple(steps_of(case, transcript.completions, tags, ANY))
+    return next_place(steps)[0] < len(case.turns)
 
 
 def _messages(result: Result) -> Messages:
-    return tuple(
-        Message(row["role"], row["content"])  # type: ignore[arg-type]
-        for row in result.prompt
-    )
+    return from_dicts(result.prompt)
 
 
 def _transcript(result: Result) -> Transcript:
     """Return the answers again; what was counted over all turns is given to the last one."""
-    completions = [Completion(text, "stop") for text in result.responses]
-    if completions:
+    completions = [
+        Completion(
+            step.text,
+            step.finish_reason,
+            completion_tokens=step.tokens,
+            tool_calls=step.tool_calls,
+        )
+        for step in result.steps
+    ] or [Completion(text, "stop") for text in result.responses]
+    if completions and not result.steps:
         completions[-1] = replace(
             completions[-1],
             finish_reason=result.finish_reason,
@@ -141,7 +155,11 @@ def _transcript(result: Result) -> Transcript:
             completion_tokens=result.completion_tokens,
             seconds=result.seconds,
         )
-    return Transcript(_messages(result), tuple(completions))
+    if completions and result.steps:  # what was counted over all answers is given to the last one
+        completions[-1] = replace(
+            completions[-1], prompt_tokens=result.prompt_tokens, seconds=result.seconds
+        )
+    return Transcript(_messages(result), tuple(completions), family=ANY)
 
 
 @dataclass(frozen=True)

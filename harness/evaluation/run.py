@@ -28,6 +28,7 @@ from harness.evaluation.plan import Plan, Select, make_plan
 from harness.evaluation.reasoning import UnreadMarks, tags_of
 from harness.evaluation.record import begin_record, end_record
 from harness.evaluation.sequential import answer_early, note_stop
+from harness.evaluation.steps import families_of, family_notes
 from harness.evaluation.variants import Variants, recorded_answers, variants_of
 from harness.evaluation.verdict import exit_code, interim_gate, judge_run, recalled_baseline
 from harness.reports import (
@@ -119,7 +120,15 @@ def run(
                 memo=store,
             )
             with open_judges(settings, (trial.case for trial in plan.trials)) as judges:
-                plan = replace(plan, judges=judges, reasoning_tags=tags_of(settings, variants))
+                cases = (trial.case for trial in plan.trials)
+                families = families_of(settings.tool_parser, variants, backend, cases)
+                plan = replace(
+                    plan,
+                    judges=judges,
+                    reasoning_tags=tags_of(settings, variants),
+                    tool_families=families,
+                    notes=(*plan.notes, *family_notes(families)),
+                )
                 unused = unused_notes(settings.backend, _options(settings, ()))
                 info = begin_record(settings, suites, variants, backend, plan, unused)
                 store.start_run(info)

@@ -10,10 +10,11 @@ from types import FrameType
 from typing import TypeVar
 
 from harness.backends import Completion
-from harness.common import MachineryError, Messages, as_dicts
+from harness.common import MachineryError, Messages, ToolCall, as_dicts
 from harness.evaluation.completions import Limits
+from harness.evaluation.steps import steps_of
 from harness.evaluation.trial import Trial
-from harness.results import CheckResult, HaystackCell, Outcome, Result, Signature
+from harness.results import AnswerStep, CheckResult, HaystackCell, Outcome, Result, Signature
 from harness.scorers import (
     DEFAULT_TAGS,
     Answer,
@@ -21,7 +22,6 @@ from harness.scorers import (
     Context,
     Tag,
     combine,
-    strip_reasoning,
     verdict,
 )
 from harness.suites import Case
@@ -86,12 +86,14 @@ def within(seconds: float, work: Callable[[], T]) -> T:
 class Transcript:
     """What was said in a trial: the messages that led to the last answer, and all answers.
 
-    `asked` holds the replies of judges, by `Question.key`.
+    `asked` holds the replies of judges, by `Question.key`; `family` is the form in which answers
+    may write calls of tools.
     """
 
     messages: Messages = ()
     completions: tuple[Completion, ...] = ()
     asked: Mapping[str, str] = field(default_factory=dict)
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +123,27 @@ class CheckBrokeError(Exception):
 def exchanges(
     case: Case, transcript: Transcript, tags: Sequence[Tag] = DEFAULT_TAGS
 ) -> Iterator[Exchange]:
-    """Yield each answer without its reasoning, in the light of what was said before it."""
-    messages = transcript.messages
-    users = [place for place, message in enumerate(messages) if message.role == "user"]
-    pairs = zip(users, transcript.completions, strict=True)
-    for turn, (place, completion) in enumerate(pairs):
-        text = strip_reasoning(completion.text, tags)
-        answer = Answer(text, completion.text, completion.finish_reason)
-        context = Context(messages[: place + 1], transcript.asked)
-        yield Exchange(turn, answer, context, not (case.allow_empty or text.strip()))
+    """Yield the last answer to each turn, without its reasoning, in the light of what led to it.
+
+    It has the calls of tools of all answers to the turn.
+    """
+    messages, completions = transcript.messages, transcript.completions
+    if case.tools:
+        said = [place for place, message in enumerate(messages) if message.role == "assistant"]
+        ends = [*said[len(said) - len(completions) + 1 :], len(messages)]
+    else:
+        ends = [at + 1 for at, message in enumerate(messages) if message.role == "user"]
+    calls: list[ToolCall] = []
+    steps = steps_of(case, completions, tags, transcript.family)
+    for end, step in zip(ends, steps, strict=True):
+        completion, text = step.completion, step.reading.text
+        calls += step.reading.calls
+        if not step.goes_on:
+            answer = Answer(text, completion.text, completion.finish_reason, tuple(calls))
+            context = Context(messages[:end], transcript.asked, case.tools)
+            empty = not (case.allow_empty or text.strip() or calls)
+            yield Exchange(step.turn, answer, context, empty)
+            calls = []
 
 
 def score_transcript(
@@ -182,7 +196,7 @@ def score_trial(
 ) -> Result:
     """Return the result of a trial whose answers are all there: see `score_transcript`."""
     score = score_transcript(trial.case, transcript, check_seconds=check_seconds, tags=tags)
-    return result_of(trial, transcript, score, signature=signature, cached=cached)
+    return result_of(trial, transcript, score, signature=signature, cached=cached, tags=tags)
 
 
 def unscored(
@@ -204,12 +218,14 @@ def result_of(
     *,
     signature: Signature = UNSIGNED,
     cached: bool = False,
+    tags: Sequence[Tag] = DEFAULT_TAGS,
 ) -> Result:
     """Return the result of a trial that was scored so.
 
     Its finish reason is that of the first answer that did not come to its own end, else `stop`.
     """
     case, completions, reason = trial.case, transcript.completions, score.reason
+    steps = list(steps_of(case, completions, tags, transcript.family))
     ends = [completion.finish_reason for completion in completions]
     cut = [completion for completion in completions if completion.finish_reason == "length"]
     if score.outcome is Outcome.FAIL and cut:
@@ -222,7 +238,7 @@ def result_of(
         repeat=trial.repeat,
         outcome=score.outcome,
         score=score.score,
-        responses=tuple(completion.text for completion in completions),
+        responses=tuple({step.turn: step.completion.text for step in steps}.values()),
         checks=score.checks,
         reason=reason,
         finish_reason=next((end for end in ends if end != "stop"), "stop"),
@@ -236,6 +252,18 @@ def result_of(
         tags=case.tags,
         cached=cached,
         prompt=tuple(as_dicts(transcript.messages)),
+        steps=tuple(
+            AnswerStep(
+                step.turn,
+                step.completion.text,
+                step.reading.calls,
+                step.completion.finish_reason,
+                step.completion.completion_tokens,
+            )
+            for step in steps
+        )
+        if case.tools
+        else (),
         cell=HaystackCell(case.haystack.length, case.haystack.depth) if case.haystack else None,
     )
 

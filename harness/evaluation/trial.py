@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.backends import Backend
+from harness.backends import Backend, Completion
 from harness.common import Message, Messages, Sampling, Variant
+from harness.evaluation.steps import Step, answered, steps_of
 from harness.results import Outcome
 from harness.scorers import DEFAULT_TAGS, Check, Tag, strip_reasoning
 from harness.suites import Case
@@ -58,14 +59,34 @@ def messages_of(
 
     Earlier answers go in without their reasoning (in `tags`), as chat templates and servers expect.
     """
-    messages = list(system_turn(trial.case, trial.variant))
-    for turn, answer in zip(trial.case.turns, answers, strict=False):
-        messages.append(Message("user", turn.user))
-        messages.append(Message("assistant", strip_reasoning(answer, tags)))
-    messages.append(Message("user", trial.case.turns[len(answers)].user))
-    if trial.case.id in haystacks:
-        first = next(i for i, message in enumerate(messages) if message.role == "user")
-        messages[first] = Message("user", haystacks[trial.case.id])
+    completions = [Completion(answer, "stop") for answer in answers]
+    steps = tuple(steps_of(trial.case, completions, tags))
+    return messages_after(trial, steps, haystacks, tags)
+
+
+def messages_after(
+    trial: Trial,
+    steps: Sequence[Step],
+    haystacks: Mapping[str, str],
+    tags: Sequence[Tag] = DEFAULT_TAGS,
+) -> Messages:
+    """Return the messages that lead to the answer after these; of a trial that is over, the last's.
+
+    Calls of tools stand in them, with what they give back.
+    """
+    case = trial.case
+    messages = list(system_turn(case, trial.variant))
+    users = [haystacks.get(case.id, case.turns[0].user), *(turn.user for turn in case.turns[1:])]
+    messages.append(Message("user", users[0]))
+    for step in steps:
+        if not step.goes_on and step.turn + 1 == len(users):
+            break  # it was the last
+        if step.reading.calls:
+            messages += answered(step, case.turns[step.turn], case)
+        else:
+            messages.append(Message("assistant", strip_reasoning(step.completion.text, tags)))
+        if not step.goes_on:
+            messages.append(Message("user", users[step.turn + 1]))
     return tuple(messages)
 
 

@@ -7,10 +7,10 @@ no engine tokenises text again: that is how a second BOS token creeps in.
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
@@ -47,6 +47,7 @@ class ChatTokenizer:
                 )
             )
         self.template = chosen
+        self._shows_tools = False
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -55,26 +56,53 @@ class ChatTokenizer:
         return self._backing.tokenizer
 
     def token_ids(
-        self, messages: Messages, *, add_generation_prompt: bool = True
+        self,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> tuple[int, ...]:
         """Return the prompt of these messages, ending where the assistant's answer begins.
 
         Raises `InputError` where the template refuses the messages (roles that do not alternate, a
-        system turn that the model does not know).
+        system turn that the model does not know), and where it shows no tools to the model.
         """
+        if tools and not self._shows_tools:
+            if self.text(messages, tools=tools) == self.text(messages):
+                raise InputError(
+                    Problem(
+                        "the chat template ignores tools: the model would never see them",
+                        path=self.path,
+                        hint="use a model whose chat template takes tools, or give one: "
+                        "chat_template in the variant",
+                    )
+                )
+            self._shows_tools = True
         try:
             ids = self._backing.chat_ids(
-                self.template, messages, add_generation_prompt=add_generation_prompt
+                self.template,
+                messages,
+                add_generation_prompt=add_generation_prompt,
+                tools=tools,
             )
         except TemplateError as error:
             raise InputError(_refusal(self.path, messages, error)) from error
         return tuple(ids)
 
-    def text(self, messages: Messages, *, add_generation_prompt: bool = True) -> str:
+    def text(
+        self,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> str:
         """Return the prompt as text, for people to read; engines get `token_ids`."""
         try:
             return self._backing.render(
-                self.template, messages, add_generation_prompt=add_generation_prompt
+                self.template,
+                messages,
+                add_generation_prompt=add_generation_prompt,
+                tools=tools,
             )
         except TemplateError as error:
             raise InputError(_refusal(self.path, messages, error)) from error
@@ -83,9 +111,9 @@ class ChatTokenizer:
         """Return how many tokens a bare text has, without template and special tokens."""
         return len(self._backing.encode(text))
 
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of generated tokens, without special tokens."""
-        return self._backing.decode(token_ids)
+    def decode(self, token_ids: Sequence[int], *, special: bool = False) -> str:
+        """Return the text of generated tokens, without special tokens unless they are wanted."""
+        return self._backing.decode(token_ids, special=special)
 
     @property
     def eos_token_id(self) -> int | None:

@@ -11,17 +11,41 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness.common import Message, Messages, as_dicts, digest, file_sha256
 from harness.prompts.templates import render
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+Tools = Sequence[Mapping[str, Any]]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Made(Protocol[T_co]):
+    def __call__(self, *, written: bool) -> T_co:
+        """Render; `written`: arguments of calls as JSON text."""
+
+
+def in_either_form(messages: Messages, make: _Made[T]) -> T:
+    """Render with arguments of calls as objects; as texts where the template wants those.
+
+    DeepSeek's templates add them to a text, which an object refuses; most others write objects as
+    JSON, and would quote a text once more.
+    """
+    try:
+        return make(written=False)
+    except TypeError:
+        if not any(message.tool_calls for message in messages):
+            raise
+        return make(written=True)
 
 
 class Backing(Protocol):
@@ -34,19 +58,31 @@ class Backing(Protocol):
     own_template: str | None
     eos_token_id: int | None
 
-    def render(self, template: str, messages: Messages, *, add_generation_prompt: bool) -> str:
+    def render(
+        self,
+        template: str,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool,
+        tools: Tools = (),
+    ) -> str:
         """Return the messages as text."""
 
     def chat_ids(
-        self, template: str, messages: Messages, *, add_generation_prompt: bool
+        self,
+        template: str,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool,
+        tools: Tools = (),
     ) -> list[int]:
         """Return the tokens of that text, and no others."""
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of a bare text, without special tokens around it."""
 
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of tokens, without special tokens and otherwise as it is."""
+    def decode(self, token_ids: Sequence[int], *, special: bool = False) -> str:
+        """Return the text of tokens; `special`: with special tokens, else without."""
 
 
 class Transformers:
@@ -61,38 +97,58 @@ class Transformers:
         token = tokenizer.eos_token_id
         self.eos_token_id = token if isinstance(token, int) else None
 
-    def render(self, template: str, messages: Messages, *, add_generation_prompt: bool) -> str:
+    def render(
+        self,
+        template: str,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool,
+        tools: Tools = (),
+    ) -> str:
         """See `Backing`."""
-        rendered: Any = self.tokenizer.apply_chat_template(
-            as_dicts(messages),
-            chat_template=template,
-            add_generation_prompt=add_generation_prompt,
-            tokenize=False,
-        )
-        return str(rendered)
+
+        def rendered(*, written: bool) -> Any:
+            return self.tokenizer.apply_chat_template(
+                as_dicts(messages, written=written),
+                tools=[dict(tool) for tool in tools] or None,
+                chat_template=template,
+                add_generation_prompt=add_generation_prompt,
+                tokenize=False,
+            )
+
+        return str(in_either_form(messages, rendered))
 
     def chat_ids(
-        self, template: str, messages: Messages, *, add_generation_prompt: bool
+        self,
+        template: str,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool,
+        tools: Tools = (),
     ) -> list[int]:
         """See `Backing`."""
-        encoded: Any = self.tokenizer.apply_chat_template(
-            as_dicts(messages),
-            chat_template=template,
-            add_generation_prompt=add_generation_prompt,
-            tokenize=True,
-            return_dict=True,
-        )
-        return [int(token) for token in encoded["input_ids"]]
+
+        def encoded(*, written: bool) -> Any:
+            return self.tokenizer.apply_chat_template(
+                as_dicts(messages, written=written),
+                tools=[dict(tool) for tool in tools] or None,
+                chat_template=template,
+                add_generation_prompt=add_generation_prompt,
+                tokenize=True,
+                return_dict=True,
+            )
+
+        return [int(token) for token in in_either_form(messages, encoded)["input_ids"]]
 
     def encode(self, text: str) -> list[int]:
         """See `Backing`."""
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return ids
 
-    def decode(self, token_ids: Sequence[int]) -> str:
+    def decode(self, token_ids: Sequence[int], *, special: bool = False) -> str:
         """See `Backing`."""
         text = self.tokenizer.decode(
-            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            list(token_ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False
         )
         return text if isinstance(text, str) else "".join(text)
 
@@ -128,26 +184,47 @@ class Kept:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
-    def render(self, template: str, messages: Messages, *, add_generation_prompt: bool) -> str:
+    def render(
+        self,
+        template: str,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool,
+        tools: Tools = (),
+    ) -> str:
         """See `Backing`."""
-        said = as_dicts(messages)
-        return render(template, said, self._special, add_generation_prompt=add_generation_prompt)
+        return in_either_form(
+            messages,
+            lambda *, written: render(
+                template,
+                as_dicts(messages, written=written),
+                self._special,
+                add_generation_prompt=add_generation_prompt,
+                tools=tools,
+            ),
+        )
 
     def chat_ids(
-        self, template: str, messages: Messages, *, add_generation_prompt: bool
+        self,
+        template: str,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool,
+        tools: Tools = (),
     ) -> list[int]:
         """See `Backing`."""
-        return self.encode(
-            self.render(template, messages, add_generation_prompt=add_generation_prompt)
+        text = self.render(
+            template, messages, add_generation_prompt=add_generation_prompt, tools=tools
         )
+        return self.encode(text)
 
     def encode(self, text: str) -> list[int]:
         """See `Backing`."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
-    def decode(self, token_ids: Sequence[int]) -> str:
+    def decode(self, token_ids: Sequence[int], *, special: bool = False) -> str:
         """See `Backing`."""
-        return self._tokenizer.decode(list(token_ids), skip_special_tokens=True)
+        return self._tokenizer.decode(list(token_ids), skip_special_tokens=not special)
 
 
 def place(model: Path, cache_dir: Path) -> Path | None:

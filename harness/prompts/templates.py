@@ -43,19 +43,20 @@ def template_hash(template: str) -> str:
 
 def render(
     template: str,
-    messages: Sequence[Mapping[str, str]],
+    messages: Sequence[Mapping[str, Any]],
     special_tokens: Mapping[str, str],
     *,
     add_generation_prompt: bool,
+    tools: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Make the text that transformers' `apply_chat_template` makes without tools and documents.
+    """Make the text that transformers' `apply_chat_template` makes without documents.
 
     `special_tokens` are `bos_token` and the like by name. Raises jinja2's `TemplateError`. Held to
     transformers 5.19 (utils/chat_template_utils.py) by the tests.
     """
     return _compiled(template).render(
         messages=messages,
-        tools=None,
+        tools=[*tools] or None,
         documents=None,
         add_generation_prompt=add_generation_prompt,
         **special_tokens,

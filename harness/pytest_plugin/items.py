@@ -93,9 +93,10 @@ def gate_outcome(verdict: SuiteResult) -> ItemOutcome:
 def describe(result: Result) -> str:
     """Return why a case failed: the reason, the checks where several did not hold, the answer."""
     failed = [c for c in result.checks if c.passed is not True]
-    several = len(result.responses) > 1
+    answers = result.said
+    several = len(answers) > 1
     rows = [f"  {f'turn {c.turn + 1}, ' if several else ''}{c.check}: {c.reason}" for c in failed]
-    answer = result.responses[failed[0].turn if failed else -1] if result.responses else ""
+    answer = answers[failed[0].turn if failed else -1] if answers else ""
     shown = answer if len(answer) <= ANSWER_SHOWN else answer[:ANSWER_SHOWN] + " …"
     more = rows if len(rows) > 1 else []
     return "\n".join([result.reason or "failed", *more, f"  answer: {shown!r}"])

@@ -21,6 +21,7 @@ from harness.results.json import (
     signature_to_json,
 )
 from harness.results.values import (
+    AnswerStep,
     CheckResult,
     HaystackCell,
     Outcome,
@@ -42,6 +43,7 @@ from harness.results.verdicts import (
 )
 
 __all__ = [
+    "AnswerStep",
     "CheckResult",
     "Comparison",
     "Completed",

@@ -12,8 +12,9 @@ from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any
 
-from harness.common import GateSettings, JsonValue, VariantRole
+from harness.common import GateSettings, JsonValue, ToolCall, VariantRole
 from harness.results.values import (
+    AnswerStep,
     CheckResult,
     HaystackCell,
     Outcome,
@@ -69,6 +70,7 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
         "tags": list(result.tags),
         "prompt": [dict(message) for message in result.prompt],
         **({"haystack": asdict(result.cell)} if result.cell else {}),
+        **({"steps": [_step_to_json(step) for step in result.steps]} if result.steps else {}),
     }
 
 
@@ -118,9 +120,29 @@ def result_from_json(
         tags=tuple(row["tags"]),
         prompt=tuple(row["prompt"]),
         cell=cell,
+        steps=tuple(
+            AnswerStep(
+                step["turn"],
+                step["text"],
+                tuple(ToolCall.read(call) for call in step.get("tool_calls", ())),
+                step.get("finish_reason", "stop"),
+                step.get("tokens", 0),
+            )
+            for step in row.get("steps", ())
+        ),
         cached=cached,
         seconds=seconds,
     )
+
+
+def _step_to_json(step: AnswerStep) -> dict[str, JsonValue]:
+    return {
+        "turn": step.turn,
+        "text": step.text,
+        "tool_calls": [call.as_json() for call in step.tool_calls],
+        "finish_reason": step.finish_reason,
+        "tokens": step.tokens,
+    }
 
 
 def signature_to_json(signature: Signature) -> str:

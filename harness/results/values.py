@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from harness.common import GateSettings, JsonValue, VariantRole
+from harness.common import GateSettings, JsonValue, ToolCall, VariantRole
+from harness.prompts import ANY, parse_calls
 
 
 class Outcome(StrEnum):
@@ -54,12 +56,26 @@ class HaystackCell:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerStep:
+    """One generation: of user turn `turn`, its text, and the calls of tools that were read in it.
+
+    `tokens` counts those that were generated.
+    """
+
+    turn: int
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: str = "stop"
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """One case, variant and repeat, scored. `responses` holds one answer per user turn.
+    """One case, variant and repeat, scored. `responses` holds the last answer to each user turn.
 
     `reason` says why it failed, broke or was skipped; it is empty for a pass. Results are paired
     where they share `signature` and `case_hash`, which says what was asked. `cell` is None for a
-    case that is no haystack.
+    case that is no haystack. `steps` are all answers of a case that declares tools.
     """
 
     suite: str
@@ -82,8 +98,24 @@ class Result:
     required: bool = False
     tags: tuple[str, ...] = ()
     cached: bool = False
-    prompt: tuple[Mapping[str, str], ...] = ()
+    prompt: tuple[Mapping[str, Any], ...] = ()
     cell: HaystackCell | None = None
+    steps: tuple[AnswerStep, ...] = ()
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Return what was answered to each user turn, for people: calls of tools stand in it."""
+        if not any(step.tool_calls for step in self.steps):
+            return self.responses
+        turns: dict[int, list[str]] = {}
+        for step in self.steps:
+            lines = turns.setdefault(step.turn, [])
+            lines += [f"→ {call}" for call in step.tool_calls]
+            # Without its marks; of the forms that have none, the whole text is the calls.
+            text = parse_calls(ANY, step.text).text if step.tool_calls else step.text
+            is_call = step.tool_calls and text.lstrip()[:1] in ("{", "[")
+            lines += [text] if text.strip() and not is_call else []
+        return tuple("\n".join(lines) for lines in turns.values())
 
 
 @dataclass(frozen=True, slots=True)

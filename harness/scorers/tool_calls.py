@@ -37,17 +37,8 @@ _CONTEXT = Context(tools=(_WEATHER,))
 _PARIS, _ROME = (ToolCall("get_weather", {"city": city}) for city in ("Paris", "Rome"))
 
 
-def called(call: ToolCall) -> str:
-    """Return a call in one line for people: `get_weather(city="Paris")`."""
-    if isinstance(call.arguments, str):
-        return f"a malformed call {shown(call.arguments)}"
-    named = (f"{key}={written(exact(value), 40)}" for key, value in call.arguments.items())
-    line = f"{call.name}({', '.join(named)})"
-    return line if len(line) <= 200 else f"{line[:200]}..."
-
-
 def _all(calls: Sequence[ToolCall]) -> str:
-    told = ", ".join(called(call) for call in calls[:4])
+    told = ", ".join(str(call) for call in calls[:4])
     return f"{told} and {len(calls) - 4} more" if len(calls) > 4 else told
 
 
@@ -229,9 +220,9 @@ def _unfit(
 ) -> str:
     """Say how a call is not the expected one; empty where it is. Raises TooSlow."""
     if isinstance(call.arguments, str):
-        return called(call)
+        return str(call)
     if call.name != expected.name:
-        return f"{expected.name} wanted, it calls {called(call)}"
+        return f"{expected.name} wanted, it calls {call!s}"
     tool = tools.get(call.name)
     if tools and tool is None:
         return f"{call.name} is not declared"
@@ -299,15 +290,15 @@ def tool_call(answer: Answer, context: Context, args: ToolCallArgs) -> Finding:
         unfit = [_unfit(args, call, tools, args) for call in calls]
     except TooSlow:
         return verdict(None, _SLOW)
-    detail: list[JsonValue] = [called(call) for call in calls]
+    detail: list[JsonValue] = [str(call) for call in calls]
     if "" not in unfit:
         meant = [why for why, call in zip(unfit, calls, strict=True) if call.name == args.name]
         return verdict(False, (meant or unfit)[0], calls=detail)
     if len(calls) > 1 and not args.others:
         beside = calls[1 - unfit.index("")] if len(calls) == 2 else None
-        told = called(beside) if beside else f"{len(calls) - 1} more calls"
+        told = str(beside) if beside else f"{len(calls) - 1} more calls"
         return verdict(False, f"beside {args.name} stands {told}", calls=detail)
-    return verdict(True, f"calls {called(calls[unfit.index('')])}", calls=detail)
+    return verdict(True, f"calls {calls[unfit.index('')]}", calls=detail)
 
 
 class ToolCallsArgs(_CallArgs):
@@ -366,7 +357,7 @@ def tool_calls(answer: Answer, context: Context, args: ToolCallsArgs) -> Finding
     left = [call for at, call in enumerate(answer.calls) if at not in taken]
     surplus = left if args.exactly is not None else []
     share = len(taken) / max(len(expected), len(answer.calls) if args.exactly is not None else 0)
-    detail: dict[str, JsonValue] = {"calls": [called(call) for call in calls]}
+    detail: dict[str, JsonValue] = {"calls": [str(call) for call in calls]}
     if not missing and not surplus:
         return Finding(True, 1.0, f"calls {_all(calls)}", detail)
     if not calls:
@@ -416,7 +407,7 @@ def no_tool_call(answer: Answer, context: Context, args: NoToolCallArgs) -> Find
         if args.name is None or call.name == args.name or isinstance(call.arguments, str)
     ]
     if calls:
-        return verdict(False, f"calls {_all(calls)}", calls=[called(call) for call in calls])
+        return verdict(False, f"calls {_all(calls)}", calls=[str(call) for call in calls])
     return verdict(True, f"no call of {args.name}" if args.name else "no tool is called")
 
 
@@ -442,7 +433,7 @@ def tool_schema(answer: Answer, context: Context, args: ToolSchemaArgs) -> Findi
         return verdict(False, "no tool is called")
     for call in answer.calls:
         if isinstance(call.arguments, str):
-            return verdict(False, called(call))
+            return verdict(False, str(call))
         if call.name not in tools:
             return verdict(False, f"{call.name} is not declared")
         try:

@@ -234,6 +234,36 @@ def expected_calls(value: object) -> Iterator[ExpectedCall]:
         yield from expected_calls(inner)
 
 
+def fits_arguments(expected: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+    """Return whether a call's arguments have what is expected; others may stand beside them."""
+    from harness.scorers.json_text import exact
+    from harness.scorers.patterns import Budget, TooSlow
+    from harness.scorers.tool_calls import difference
+
+    try:
+        return all(
+            not difference(want, exact(given[name]), name, loose=False, budget=Budget())
+            if name in given
+            else is_condition(want) and want.get("optional") is True
+            for name, want in expected.items()
+        )
+    except TooSlow:
+        return False
+
+
+READ_CALLS = ("tool_call", "tool_calls", "no_tool_call", "tool_schema")
+
+
+def reads_calls(check: object) -> bool:
+    """Return whether a check, or one inside it, looks at calls of tools."""
+    if getattr(check, "name", "") in READ_CALLS and hasattr(check, "scorer"):
+        return True
+    inner = getattr(check, "args", None)
+    parts = [part for _, part in inner] if isinstance(inner, Args) else []
+    nested = [each for part in parts for each in (part if isinstance(part, tuple) else (part,))]
+    return any(reads_calls(each) for each in nested if hasattr(each, "scorer"))
+
+
 def undeclared(call: ExpectedCall, tools: Mapping[str, Tool]) -> tuple[str, str]:
     """Say what of an expected call no declared tool has, and what was probably meant."""
     if call.name not in tools:

@@ -22,7 +22,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.backends import Completion
-from harness.common import InputError, JsonValue, Problem, canonical_json, flat_dict, nearest
+from harness.common import (
+    InputError,
+    JsonValue,
+    Problem,
+    ToolCall,
+    canonical_json,
+    flat_dict,
+    nearest,
+)
 from harness.results import (
     Result,
     RunInfo,
@@ -129,7 +137,7 @@ class Store:
             created = datetime.now(UTC).isoformat(timespec="seconds")
             rows = []
             for key, entry in new.items():
-                body = canonical_json(flat_dict(entry.completion))
+                body = canonical_json(_completion_to_json(entry.completion))
                 origin = canonical_json(dict(entry.meta))
                 rows.append((key, body, origin, created, checksum_of(key, body)))
             connection.executemany(_PUT, rows)
@@ -239,7 +247,7 @@ class Store:
                 )
                 for key, body, checksum in rows:
                     if checksum_of(key, body) == checksum:
-                        found[key] = Completion(**json.loads(body))
+                        found[key] = _completion_from_json(json.loads(body))
                     else:
                         changed.append(key)
         return found, changed
@@ -442,3 +450,15 @@ def find_run(
             hint="`harness runs` lists them; `latest` is the newest that finished",
         )
     )
+
+
+def _completion_to_json(completion: Completion) -> dict[str, JsonValue]:
+    """Return its fields; without calls they are what they were before there were any."""
+    fields = flat_dict(completion)
+    calls = fields.pop("tool_calls")
+    return {**fields, "tool_calls": [call.as_json() for call in calls]} if calls else fields
+
+
+def _completion_from_json(fields: dict[str, Any]) -> Completion:
+    calls = tuple(ToolCall.read(call) for call in fields.pop("tool_calls", ()))
+    return Completion(**fields, tool_calls=calls)

@@ -12,7 +12,7 @@ from harness.suites.load import (
 )
 from harness.suites.practice import practice_suite
 from harness.suites.schema import json_schema
-from harness.suites.values import Case, Suite, Turn
+from harness.suites.values import Case, Suite, ToolResult, Turn
 
 __all__ = [
     "SUFFIXES",
@@ -23,6 +23,7 @@ __all__ = [
     "Position",
     "Suite",
     "TooLong",
+    "ToolResult",
     "Turn",
     "fit",
     "json_schema",

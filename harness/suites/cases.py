@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,10 +13,11 @@ from pydantic import ValidationError
 
 from harness.common import Problem
 from harness.common.yaml_positions import Position, YamlDocument
+from harness.scorers import ExpectedCall, expected_calls, reads_calls, tool_name, undeclared
 from harness.suites.haystack import Haystack
 from harness.suites.problems import Place, Problems, in_rows
 from harness.suites.rows import DataRow
-from harness.suites.schema import CaseKeys, HaystackKeys, SuiteKeys
+from harness.suites.schema import CaseKeys, HaystackKeys, ResultKeys, SuiteKeys
 from harness.suites.templates import (
     Failed,
     Loc,
@@ -24,9 +26,10 @@ from harness.suites.templates import (
     render_below,
     render_text,
 )
-from harness.suites.values import Case, Named, Turn
+from harness.suites.values import Case, Named, ToolResult, Turn
 
 _TEXTS = ("id", "system", "user", "cluster", "tags")
+_VALUES = ("checks", "tools", "results")  # in which one expression alone keeps its type
 
 
 def render_case(raw: Mapping[str, Any], variables: Mapping[str, Any], failed: Failed) -> Any:
@@ -37,15 +40,15 @@ def render_case(raw: Mapping[str, Any], variables: Mapping[str, Any], failed: Fa
     rendered = dict(raw)
     for key in raw.keys() & set(_TEXTS):
         rendered[key] = render_below(raw[key], variables, failed, (key,), keep_types=False)
-    if "checks" in raw:
-        rendered["checks"] = render_below(raw["checks"], variables, failed, ("checks",))
+    for key in raw.keys() & set(_VALUES):
+        rendered[key] = render_below(raw[key], variables, failed, (key,))
     if isinstance(raw.get("turns"), list):
         rendered["turns"] = turns = [*raw["turns"]]
         for index, turn in enumerate(turns):
             if isinstance(turn, dict):
                 loc: Loc = ("turns", index)
                 turns[index] = {
-                    key: render_below(part, variables, failed, (*loc, key), key == "checks")
+                    key: render_below(part, variables, failed, (*loc, key), key in _VALUES)
                     for key, part in turn.items()
                 }
     return rendered
@@ -112,9 +115,9 @@ def new_case(
     """Return the case; what it does not say itself comes from the suite's defaults."""
     defaults = suite.defaults
     turns = (
-        [Turn(keys.user or "", keys.checks)]
+        [Turn(keys.user or "", keys.checks, _results(keys.results))]
         if keys.turns is None
-        else [Turn(turn.user, turn.checks) for turn in keys.turns]
+        else [Turn(turn.user, turn.checks, _results(turn.results)) for turn in keys.turns]
     )
     return Case(
         id=keys.id,
@@ -133,7 +136,49 @@ def new_case(
         time_limit=_or(keys.time_limit, defaults.time_limit),
         decoding=_or(keys.decoding, suite.decoding),
         haystack=haystack,
+        tools=_or(keys.tools, suite.tools),
     )
+
+
+def _results(written: Sequence[ResultKeys]) -> tuple[ToolResult, ...]:
+    return tuple(
+        ToolResult(
+            one.tool,
+            one.returns
+            if isinstance(one.returns, str)
+            else json.dumps(one.returns, ensure_ascii=False),
+            one.arguments,
+        )
+        for one in written
+    )
+
+
+def check_tools(case: Case, place: Place, problems: Problems, *, turns: bool) -> None:
+    """Note results and checks that speak of tools which the case does not declare."""
+    tools = {tool_name(tool): tool for tool in case.tools}
+    known = f"declared: {', '.join(tools)}" if tools else ""
+    for number, turn in enumerate(case.turns):
+        here = place.below("turns", number) if turns else place
+        for at, result in enumerate(turn.results):
+            where = here.below("results", at)
+            if not tools:
+                message = "a result without a call: the case declares no tools"
+                problems.add(where, message, hint="declare them: `tools: [...]`")
+                continue
+            expected = ExpectedCall(name=result.tool, arguments=dict(result.arguments or {}))
+            message, close = undeclared(expected, tools)
+            if message:
+                problems.add(where, message, did_you_mean=close, hint=known)
+        for at, check in enumerate(turn.checks):
+            where = here.below("checks", at)
+            if not tools and reads_calls(check):
+                message = f"check {check.name!r} reads calls of tools, and the case declares none"
+                problems.add(where, message, hint="declare them: `tools: [...]`")
+                continue
+            for wanted in expected_calls(check) if tools else ():
+                message, close = undeclared(wanted, tools)
+                if message:
+                    problems.add(where, message, did_you_mean=close, hint=known)
 
 
 def haystack_case(keys: HaystackKeys, haystack: Haystack) -> dict[str, Any]:
@@ -201,7 +246,8 @@ class CaseReader:
     def __init__(
         self, suite: SuiteKeys, document: YamlDocument, context: dict[str, Any], problems: Problems
     ) -> None:
-        self._suite, self._document, self._context = suite, document, context
+        self._suite, self._document = suite, document
+        self._context = {**context, "tools": {tool_name(tool): tool for tool in suite.tools}}
         self._problems = problems
         self.names: list[Named] = []
 
@@ -234,8 +280,12 @@ class CaseReader:
             return None
         if not same_id(draft):
             self.names.append(Named(keys.id, draft.origin))
-        position = self._document.position(place.loc)
-        return None if wrong else new_case(self._suite, keys, position, draft.haystack)
+        if wrong:
+            return None
+        case = new_case(self._suite, keys, self._document.position(place.loc), draft.haystack)
+        before = len(self._problems)
+        check_tools(case, place, self._problems, turns=keys.turns is not None)
+        return None if len(self._problems) > before else case
 
     def _noting(self, draft: Draft, base: Place, wrong: set[Loc]) -> Failed:
         """Return a function that notes the templates which cannot be rendered."""

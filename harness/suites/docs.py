@@ -18,7 +18,15 @@ from harness.common import (
     TeacherSettings,
 )
 from harness.scorers.docs import kind_of
-from harness.suites.schema import CaseKeys, DefaultKeys, HaystackKeys, RowsKeys, SuiteKeys, TurnKeys
+from harness.suites.schema import (
+    CaseKeys,
+    DefaultKeys,
+    HaystackKeys,
+    ResultKeys,
+    RowsKeys,
+    SuiteKeys,
+    TurnKeys,
+)
 
 HEAD = """\
 # The suite file
@@ -32,7 +40,8 @@ generated, `harness schema` prints a JSON Schema for editors. All checks: [check
 * Scalars are YAML 1.2: `yes`, `NO` and `12:30` stay texts.
 * Ids and names: letters, digits, `_`, `.` and `-`. An id is unique in a run; `gate` is taken.
 * Templates are Jinja, sandboxed, and need quotes: `user: "Hi {{ name }}"`. They may stand in
-  `system`, `user`, `turns`, `id`, `tags` and in texts inside checks; an unknown name is an error. A
+  `system`, `user`, `turns`, `id`, `tags` and in texts inside checks, `tools` and `results`; an
+  unknown name is an error. A
   text that is exactly one `{{ expression }}` keeps the type of its value.
 * Without `system` the model's chat template decides (and the scorecard says so); `system: ""`
   sends an empty one.
@@ -47,6 +56,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "defaults": "what holds for every case that does not say otherwise",
         "vars": "values for templates in all cases",
         "gate": "the bars",
+        "tools": "what the model may call in all cases: see [tools.md](tools.md)",
         "cases": "the cases",
         "from_file": "one case for each row of a JSONL or CSV file",
         "generate": "seeded families of cases: `- haystack: {...}`",
@@ -71,6 +81,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "system": "system prompt of this case",
         "user": "what is asked; or `turns`",
         "turns": "several scripted user turns; the model's answers stand between them",
+        "tools": "instead of the suite's: names of those, or tools of its own",
+        "results": "what calls of tools give back; with `turns` they stand in each turn",
         "checks": "what must hold for the answer; with `turns` they stand in each turn",
         "vars": "values for the templates of this case",
         "sampling": "overrides single settings",
@@ -83,7 +95,13 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "TurnKeys": {
         "user": "what is asked in this turn",
+        "results": "what calls of tools give back; the model then goes on",
         "checks": "what must hold for the answer to it",
+    },
+    "ResultKeys": {
+        "tool": "whose call it answers",
+        "arguments": "only calls with such arguments, as in the check `tool_call`",
+        "returns": "a text, or a value that is written as JSON",
     },
     "RowsKeys": {
         "path": "JSONL or CSV, from the suite's folder; cells of CSV are texts (filter: `float`)",
@@ -156,6 +174,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`defaults`", DefaultKeys),
     ("A case", CaseKeys),
     ("A turn", TurnKeys),
+    ("`results`", ResultKeys),
     ("`sampling`", Sampling),
     ("`gate`", GateSettings),
     ("`from_file`", RowsKeys),
@@ -166,7 +185,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`fix.replay`", ReplaySettings),
 )
 _WORDS = {"cases": "list of cases", "from_file": "list", "generate": "list", "case": "a case"}
-_WORDS |= {"checks": "list of checks", "turns": "list of turns"}
+_WORDS |= {"checks": "list of checks", "turns": "list of turns", "tools": "list of tools"}
+_WORDS |= {"results": "list of results"}
 
 
 def document() -> str:

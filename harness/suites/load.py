@@ -88,7 +88,7 @@ class SuiteReader:
         except ValidationError as error:
             self._problems.add_invalid(Place(), error, SuiteKeys)
             wrong = {row["loc"][0] for row in error.errors()}
-            if "vars" in wrong:  # every template would be wrong as well
+            if {"vars", "tools"} & wrong:  # what stands in every case would be wrong as well
                 self._problems.raise_any()
             right = {key: part for key, part in value.items() if key not in wrong}
             keys = SuiteKeys.model_validate({"suite": "unnamed", "category": "unnamed", **right})

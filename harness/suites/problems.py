@@ -39,6 +39,10 @@ _NAMES = {
     "required": ("must_pass", "critical"),
     "tags": ("labels", "marks", "markers"),
     "repeats": ("repeat", "samples", "n", "runs"),
+    "tools": ("functions", "function", "tool", "available_tools"),
+    "results": ("tool_results", "tool_outputs", "responses", "mocks", "mock"),
+    "returns": ("result", "output", "content", "value", "return"),
+    "tool": ("name", "function"),
 }
 _CALLED = [(other, name) for name, others in _NAMES.items() for other in others]
 # Parts of a file and what stands in them, the innermost first.

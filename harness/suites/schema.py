@@ -9,12 +9,31 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import models_json_schema
 from pydantic_core import PydanticCustomError
 
-from harness.common import FixSettings, GateSettings, Sampling
-from harness.scorers import CheckField, with_checks
+from harness.common import FixSettings, GateSettings, Sampling, nearest
+from harness.scorers import (
+    CheckField,
+    ToolProblemError,
+    check_expected,
+    declared_tool,
+    tool_name,
+    with_checks,
+)
 from harness.suites.haystack import HaystackSpec
 
 MAX_CASES = 100_000  # of one suite; nobody waits for more answers than that
@@ -43,16 +62,68 @@ Threshold = Annotated[float, Field(ge=0, le=1)]
 TimeLimit = Annotated[float, Field(gt=0)]
 
 
+def _tool(raw: object, info: ValidationInfo) -> dict[str, Any]:
+    """Return a tool in OpenAI's form, or the suite's own of this name."""
+    toolbox: Mapping[str, Any] = (info.context or {}).get("tools", {})
+    if isinstance(raw, str) and (toolbox or info.context is not None):
+        if raw in toolbox:
+            return dict(toolbox[raw])
+        close = nearest(raw, toolbox)
+        hint = f", did you mean {close!r}?" if close else ": tools of the suite stand under `tools`"
+        raise _wrong(f"tool {raw!r} is not declared{hint}")
+    try:
+        return declared_tool(raw)
+    except ToolProblemError as error:
+        raise ValidationError.from_exception_data(
+            "tool", [{"type": _wrong(error.message), "loc": error.loc, "input": raw}]
+        ) from None
+
+
+def _distinct(tools: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    named = [tool_name(tool) for tool in tools]
+    for name in named:
+        if named.count(name) > 1:
+            raise _wrong(f"tool {name!r} stands twice")
+    return tools
+
+
+_TOOL_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "object"}]}
+ToolField = Annotated[dict[str, Any], BeforeValidator(_tool), WithJsonSchema(_TOOL_SCHEMA)]
+Tools = Annotated[tuple[ToolField, ...], Strict(False), AfterValidator(_distinct)]
+
+
 class _Keys(BaseModel):
     """Strict: a text is no number here, and `yes` is a text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+class ResultKeys(_Keys):
+    """What a call of a tool gives back: of `tool`, with `arguments` like these where they are said.
+
+    `returns` is a text, or a value that is written as JSON.
+    """
+
+    tool: str
+    arguments: dict[str, Any] | None = None
+    returns: Any
+
+    @field_validator("arguments")
+    @classmethod
+    def _judged(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        for name, expected in (value or {}).items():
+            check_expected(expected, name)
+        return value
+
+
+Results = Annotated[tuple[ResultKeys, ...], Strict(False)]
+
+
 class TurnKeys(_Keys):
-    """One scripted user turn and the checks on the answer to it."""
+    """One scripted user turn, what tools give back in it, and the checks on the answer to it."""
 
     user: str
+    results: Results = ()
     checks: Checks = ()
 
 
@@ -90,6 +161,8 @@ class CaseKeys(_Keys):
     system: str | None = None
     user: str | None = None
     turns: Annotated[tuple[TurnKeys, ...], Strict(False), Field(min_length=1)] | None = None
+    tools: Tools | None = None
+    results: Results = ()
     checks: Checks = ()
     vars: dict[str, Any] = Field(default_factory=dict)
     sampling: Sampling | None = None
@@ -109,6 +182,8 @@ class CaseKeys(_Keys):
             raise _wrong(f"a case has either user or turns; this has {both}")
         if self.turns is not None and self.checks:
             raise _wrong("with turns, checks stand in the turn whose answer they are about")
+        if self.turns is not None and self.results:
+            raise _wrong("with turns, results stand in the turn in which tools are called")
         if not self.checks and not any(turn.checks for turn in self.turns or ()):
             raise _wrong("the case has no checks")
         return self
@@ -165,7 +240,7 @@ class SuiteKeys(_Keys):
     """A suite: cases of one category, and the bars that a candidate must pass.
 
     `fix` says where training rows for a repair come from, `retire` names cases that moved there:
-    they gate no more. `cluster` and `decoding` hold for cases that do not say otherwise.
+    they gate no more. `cluster`, `decoding` and `tools` hold for cases that do not say otherwise.
     """
 
     model_config = ConfigDict(json_schema_extra=_SOME_CASES)
@@ -176,6 +251,7 @@ class SuiteKeys(_Keys):
     defaults: DefaultKeys = DefaultKeys()
     vars: dict[str, Any] = Field(default_factory=dict)
     gate: GateSettings = GateSettings()
+    tools: Tools = ()
     cases: list[Annotated[Any, WithJsonSchema(CASE_MARK)]] = Field(default_factory=list)
     from_file: list[Annotated[Any, WithJsonSchema(ROWS_MARK)]] = Field(default_factory=list)
     generate: list[Annotated[Any, WithJsonSchema(GENERATE_MARK)]] = Field(default_factory=list)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from harness.common import FixSettings, GateSettings, JsonValue, Problem, Sampling, digest
 from harness.common.yaml_positions import Position
@@ -14,8 +14,24 @@ from harness.suites.haystack import Haystack
 
 
 @dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What calls of `tool` give back, those alone that have such `arguments`, if they are said."""
+
+    tool: str
+    returns: str
+    arguments: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Return it as a file writes it, for hashes."""
+        own: dict[str, JsonValue] = {"tool": self.tool, "returns": self.returns}
+        return own if self.arguments is None else {**own, "arguments": dict(self.arguments)}
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One scripted user turn and the checks on the answer to it.
+
+    With `results`, the model's calls are answered, and it goes on until it calls nothing more.
 
     In a haystack case `user` holds the question alone; the plan adds the filler, cut to length
     with the model's own token count.
@@ -23,6 +39,7 @@ class Turn:
 
     user: str
     checks: tuple[Check, ...] = ()
+    results: tuple[ToolResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,7 @@ class Case:
     time_limit: float | None = None
     decoding: Literal["free", "constrained"] = "free"
     haystack: Haystack | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
 
     @cached_property
     def hash(self) -> str:
@@ -53,7 +71,15 @@ class Case:
         Equal hashes may be paired; tags, gate settings and sampling do not count here.
         """
         turns: list[JsonValue] = [
-            {"user": turn.user, "checks": [check.as_json() for check in turn.checks]}
+            {
+                "user": turn.user,
+                "checks": [check.as_json() for check in turn.checks],
+                **(
+                    {"results": [result.as_json() for result in turn.results]}
+                    if turn.results
+                    else {}
+                ),
+            }
             for turn in self.turns
         ]
         haystack: JsonValue = self.haystack.as_json() if self.haystack else None
@@ -64,6 +90,7 @@ class Case:
                 "haystack": haystack,
                 "threshold": self.threshold,
                 "allow_empty": self.allow_empty,
+                **({"tools": [dict(tool) for tool in self.tools]} if self.tools else {}),
             }
         )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.backends import check_rows, recorded_variants
 from harness.backends.replay import Recording
-from harness.common import InputError
+from harness.common import InputError, ToolCall
 from harness.results import Outcome, Result, result_to_json
 
 
@@ -219,16 +219,58 @@ def test_null_for_a_text_is_an_empty_answer_with_a_note(file: Path) -> None:
     assert recording.notes == (note,)
 
 
-def test_null_beside_steps_without_a_call_is_an_empty_answer(file: Path) -> None:
+def test_steps_say_more_than_a_response(file: Path) -> None:
     row = {"case": "a", "response": None, "steps": [{"text": "hm", "tool_calls": []}]}
 
-    assert Recording(write(file, row)).row("a", "base").responses == ("",)  # type: ignore[union-attr]
+    assert Recording(write(file, row)).row("a", "base").responses == ("hm",)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("more", [{"steps": [{"tool_calls": [{}]}]}, {"tool_calls": [{"id": 1}]}])
-def test_null_beside_a_call_is_refused(more: dict[str, Any], file: Path) -> None:
-    with pytest.raises(InputError, match="'response' is null, and the row holds a call of a tool"):
-        Recording(write(file, {"case": "a", "response": None, **more}))
+@pytest.mark.parametrize("key", ["call", "calls", "tool_call", "function_call"])
+def test_null_beside_a_call_under_another_name_is_refused(key: str, file: Path) -> None:
+    with pytest.raises(InputError, match=f"holds a call of a tool under '{key}'"):
+        Recording(write(file, {"case": "a", "response": None, key: {"name": "f"}}))
+
+
+def test_an_answer_may_be_a_call_alone(file: Path) -> None:
+    opened = [{"id": "1", "function": {"name": "f", "arguments": '{"x": 1}'}}]
+    row = Recording(write(file, {"case": "a", "response": None, "tool_calls": opened})).row(
+        "a", "base"
+    )
+
+    assert row is not None
+    assert row.responses == ("",)
+    assert row.steps[0].calls == (ToolCall("f", {"x": 1}, "1"),)
+
+
+def test_a_turn_may_have_several_steps(file: Path) -> None:
+    steps = [
+        {"turn": 0, "text": "", "tool_calls": [{"name": "f", "arguments": {}}]},
+        {"turn": 0, "text": "Done."},
+        {"turn": 1, "text": "Bye."},
+    ]
+    row = Recording(write(file, {"case": "a", "steps": steps})).row("a", "base")
+
+    assert row is not None
+    assert (row.turns, row.responses) == (2, ("Done.", "Bye."))
+    assert row.step(0, 1) == row.steps[1]
+    assert row.step(0, 2) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"steps": ["x"]}, r"steps\[0\] is wrong"),
+        ({"steps": [{"turn": 1, "text": "x"}]}, r"steps\[0\]: 'turn' is wrong"),
+        ({"steps": [{"turn": 0}, {"turn": 2}]}, r"steps\[1\]: 'turn' is wrong"),
+        ({"steps": [{"text": 3}]}, r"steps\[0\]: 'text' is wrong"),
+        ({"steps": [{"tool_calls": [{}]}]}, r"steps\[0\]: 'tool_calls' is wrong"),
+        ({"tool_calls": ["f"]}, "'tool_calls' is wrong"),
+        ({"steps": {}}, "'steps' is wrong"),
+    ],
+)
+def test_steps_that_are_none_are_refused(more: dict[str, Any], message: str, file: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        Recording(write(file, {"case": "a", "response": "", **more}))
 
 
 def test_texts_have_no_note(file: Path) -> None:

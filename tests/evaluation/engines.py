@@ -9,7 +9,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.backends import Backend, Completion, Environment, Fingerprint, Prompt, Request
+from harness.backends import (
+    PLAIN,
+    Backend,
+    Completion,
+    Environment,
+    Fingerprint,
+    Prompt,
+    Rendering,
+    Request,
+)
 from harness.common import Messages, Variant
 
 
@@ -45,7 +54,7 @@ class ScriptedEngine(Backend):
     def fingerprint(self, variant: Variant) -> Fingerprint:
         return Fingerprint("w", self.weights.get(variant.name, variant.adapter or ""))
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         self.counted += 1
         words = sum(len(message.content.split()) for message in messages)
         return Prompt(messages, None, words * self.words)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends.arguments import argument_problems
 from harness.backends.base import (
+    PLAIN,
     Backend,
     BackendOptions,
     Completion,
     Environment,
     Fingerprint,
     Prompt,
+    Rendering,
     Request,
 )
 from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
@@ -119,9 +121,13 @@ class HfBackend(Backend):
         """Hash the model's and the adapter's files."""
         return self._shelf.fingerprint(variant)
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Make token ids by the chat template of the variant's model."""
-        return self._shelf.prompt(messages, variant)
+        return self._shelf.prompt(messages, variant, rendering)
+
+    def chat_template(self, variant: Variant) -> str | None:
+        """Return the variant's own, else the model's."""
+        return self._shelf.tokenizer(variant).template
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answer variant by variant, as it finishes; weights are loaded on the way."""

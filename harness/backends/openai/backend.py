@@ -7,12 +7,14 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.backends.base import (
+    PLAIN,
     Backend,
     BackendOptions,
     Completion,
     Environment,
     Fingerprint,
     Prompt,
+    Rendering,
     Request,
     plain_prompt,
 )
@@ -115,13 +117,18 @@ class OpenAIBackend(Backend):
         weights = self._identity(variant.model)
         return Fingerprint(weights, self._identity(variant.adapter) if variant.adapter else "")
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Make token ids where they can be sent; else the messages, counted or estimated."""
         tokenizer = self._tokenizer(variant)
         if tokenizer is None:
-            return plain_prompt(messages)
-        ids = tokenizer.token_ids(messages)
+            return plain_prompt(messages, rendering)
+        ids = tokenizer.token_ids(messages, tools=rendering.tools)
         return Prompt(messages, ids, len(ids))
+
+    def chat_template(self, variant: Variant) -> str | None:
+        """Return that of the tokenizer, where prompts go as token ids."""
+        tokenizer = self._tokenizer(variant)
+        return None if tokenizer is None else tokenizer.template
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answer as it arrives, so many requests at a time as the endpoint allows.

@@ -226,6 +226,15 @@ def fatal(
         )
     if error.status in (401, 403):  # they hold for every request: going on would only repeat them
         return InputError(_key_refused(error, endpoint))
+    if "tools" in fields and error.status in (400, 422) and "tool" in error.message.lower():
+        return InputError(
+            Problem(
+                f"the server at {endpoint.url} takes no tools",
+                found=error.message,
+                hint="start it so that it reads calls (vLLM: --enable-auto-tool-choice "
+                "--tool-call-parser NAME), or let them be read here: --engine-arg tokenizer=DIR",
+            )
+        )
     field = _unsupported(error, fields)
     if not field:
         return None

@@ -12,7 +12,15 @@ from harness.backends.openai.arguments import Endpoint
 from harness.backends.openai.replies import AGAIN_LATER, CallError
 from harness.backends.openai.request_pool import Call, Reply, RequestPool
 from harness.backends.openai.server import VLLM
-from harness.common import HarnessError, MachineryError, Messages, Problem, Sampling, as_dicts
+from harness.common import (
+    HarnessError,
+    MachineryError,
+    Messages,
+    Problem,
+    Sampling,
+    ToolCall,
+    as_dicts,
+)
 
 # So many requests failed one after the other, each after all its retries: the server is broken.
 IN_A_ROW = 20
@@ -170,9 +178,11 @@ def chat_body(
     """Write a chat completion: the server renders the prompt."""
     body = {
         "model": model,
-        "messages": as_dicts(request.prompt.messages),
+        "messages": as_dicts(request.prompt.messages, written=True),
         **_sampling(request.sampling, endpoint, program),
     }
+    if request.rendering.tools:
+        body["tools"] = [dict(tool) for tool in request.rendering.tools]
     schema = request.json_schema
     if isinstance(schema, bool) or schema in ({}, {"type": "object"}):
         body["response_format"] = {"type": "json_object"}
@@ -191,6 +201,8 @@ def token_body(request: Request, model: str, endpoint: Endpoint) -> dict[str, An
     }
     if request.json_schema is not None:
         body["structured_outputs"] = {"json": request.json_schema}
+    if request.rendering.tools:
+        body["skip_special_tokens"] = False  # some mark the calls
     return body | dict(endpoint.body)
 
 
@@ -216,6 +228,12 @@ def read_answer(value: Mapping[str, Any], request: Request, seconds: float) -> C
     text = message.get("content") if isinstance(message, dict) else choice.get("text")
     said = choice.get("finish_reason")
     end = _ENDS.get(said) if isinstance(said, str) else None
+    told = message.get("tool_calls") if isinstance(message, dict) else None
+    calls: tuple[ToolCall, ...] = ()
+    if request.rendering.tools and isinstance(told, list):
+        calls = tuple(ToolCall.read(call) for call in told)
+    if said == "tool_calls" and calls:
+        end = "stop"
     if end is None:
         odd = f"the server ended the answer for a reason that is not known: {str(said)[:40]!r}"
         error = _ODD_ENDS.get(said, odd) if isinstance(said, str | None) else odd
@@ -227,12 +245,17 @@ def read_answer(value: Mapping[str, Any], request: Request, seconds: float) -> C
     text = text.encode("utf-8", "replace").decode()  # JSON can hold halves of characters
     usage = value.get("usage")
     counts = usage if isinstance(usage, dict) else {}
+    tokens = _count(counts.get("completion_tokens"), estimate_tokens(text))
+    # vLLM says "tool_calls" also of an answer that was cut off.
+    if said == "tool_calls" and tokens >= request.sampling.max_new_tokens:
+        end = "length"
     return Completion(
         text,
         end,
         prompt_tokens=_count(counts.get("prompt_tokens"), request.prompt.tokens),
-        completion_tokens=_count(counts.get("completion_tokens"), estimate_tokens(text)),
+        completion_tokens=tokens,
         seconds=seconds,
+        tool_calls=calls,
     )
 
 

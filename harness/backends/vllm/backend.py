@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.backends.adapters import AdapterDir
 from harness.backends.base import (
+    PLAIN,
     Backend,
     BackendOptions,
     Completion,
     Environment,
     Fingerprint,
     Prompt,
+    Rendering,
     Request,
 )
 from harness.backends.effect import (
@@ -73,8 +75,13 @@ def longest(requests: Sequence[Request]) -> int:
     return max(request.prompt.tokens + request.sampling.max_new_tokens for request in requests)
 
 
-def sampling_fields(sampling: Sampling, eos: Sequence[int]) -> dict[str, Any]:
-    """Return all that vLLM draws tokens by, each field said, with the tokens that end an answer."""
+def sampling_fields(
+    sampling: Sampling, eos: Sequence[int], *, special: bool = False
+) -> dict[str, Any]:
+    """Return all that vLLM draws tokens by, each field said, with the tokens that end an answer.
+
+    special: texts keep special tokens.
+    """
     is_greedy = sampling.temperature == 0
     return {
         "n": 1,
@@ -92,7 +99,7 @@ def sampling_fields(sampling: Sampling, eos: Sequence[int]) -> dict[str, Any]:
         "stop_token_ids": list(eos),
         "ignore_eos": False,
         "detokenize": bool(sampling.stop),  # else the caller decodes
-        "skip_special_tokens": True,
+        "skip_special_tokens": not special,
         "include_stop_str_in_output": False,
     }
 
@@ -220,9 +227,13 @@ class VllmBackend(Backend):
         """Hash the model's and the adapter's files."""
         return self.shelf.fingerprint(variant)
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Make token ids by the chat template of the variant's model."""
-        return self.shelf.prompt(messages, variant)
+        return self.shelf.prompt(messages, variant, rendering)
+
+    def chat_template(self, variant: Variant) -> str | None:
+        """Return the variant's own, else the model's."""
+        return self.shelf.tokenizer(variant).template
 
     def expect(self, answers: int) -> None:
         """Plan the engine's start for this many answers, at least."""
@@ -267,7 +278,11 @@ class VllmBackend(Backend):
             EngineRequest(
                 str(number),
                 request.prompt.token_ids or (),
-                sampling_fields(request.sampling, self.shelf.eos(request.variant)),
+                sampling_fields(
+                    request.sampling,
+                    self.shelf.eos(request.variant),
+                    special=bool(request.rendering.tools),
+                ),
                 self._lora(request.variant),
                 request.json_schema,
                 request.time_limit,
@@ -283,7 +298,7 @@ class VllmBackend(Backend):
         tokens = list(output.token_ids)
         text = output.text
         if text is None:
-            text = self.text_of(tokens, request.variant)
+            text = self.text_of(tokens, request)
         is_answer = output.finish_reason in ("stop", "length") and not output.error
         error = "" if is_answer else output.error or f"vLLM ended it: {output.finish_reason}"
         return Completion(
@@ -295,11 +310,12 @@ class VllmBackend(Backend):
             error=error,
         )
 
-    def text_of(self, tokens: Sequence[int], variant: Variant) -> str:
+    def text_of(self, tokens: Sequence[int], request: Request) -> str:
         """Return the text of an answer's tokens, without the one that ended it."""
+        variant, special = request.variant, bool(request.rendering.tools)
         ended = tokens[-1:] and tokens[-1] in self.shelf.eos(variant)
         kept = tokens[:-1] if ended else tokens
-        return self.shelf.tokenizer(variant).decode(kept) if kept else ""
+        return self.shelf.tokenizer(variant).decode(kept, special=special) if kept else ""
 
     def _lora(self, variant: Variant) -> EngineAdapter | None:
         """Name an adapter by its content: the same number for the same name, from 1."""

@@ -38,7 +38,7 @@ def asked(result: Result) -> list[tuple[str, str]]:
     What the model answered in between is left out: it is in the responses, and without it the
     prompt is the same for all variants.
     """
-    turns = [(message["role"], message["content"]) for message in result.prompt]
+    turns = [(str(message["role"]), str(message["content"])) for message in result.prompt]
     return [turn for turn in turns if turn[0] != "assistant"]
 
 
@@ -76,7 +76,7 @@ class Shortener:
 
     def see(self, result: Result) -> None:
         """Count one result's texts."""
-        texts, turns = list(result.responses), asked(result)
+        texts, turns = list(result.said), asked(result)
         if self._prompts.see(turns):
             texts += [content for _, content in turns]
         for text in texts:
@@ -129,7 +129,7 @@ def case_row(
         result.repeat,
         result.outcome.value,
         round(result.score, 4),
-        [shortener.cut(text) for text in result.responses],
+        [shortener.cut(text) for text in result.said],
         [_check(check) for check in result.checks],
         result.reason,
         result.finish_reason,

@@ -15,11 +15,11 @@ from harness.common import (
     SELF,
     InputError,
     MachineryError,
-    Message,
     Problem,
     Sampling,
     TeacherSettings,
     Variant,
+    from_dicts,
     nearest,
 )
 from harness.config import Settings
@@ -135,7 +135,7 @@ def _kept(label: str, report: RunReport, replay: bool, source: str) -> Harvest:
         elif key in rows:
             reasons.append("the same answer again")
         else:
-            prompt = [Message(**message) for message in result.prompt]  # type: ignore[arg-type]  # roles
+            prompt = [*from_dicts(result.prompt)]
             where = f"{source} {result.case}"
             rows[key] = as_row(prompt, result.responses[-1], where, result.case, replay)
     kept = tuple(rows.values())

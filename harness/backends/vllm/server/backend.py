@@ -10,12 +10,14 @@ from typing import Any
 import httpx
 
 from harness.backends.base import (
+    PLAIN,
     Backend,
     BackendOptions,
     Completion,
     Environment,
     Fingerprint,
     Prompt,
+    Rendering,
     Request,
 )
 from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
@@ -211,9 +213,13 @@ class WarmBackend(Backend):
         """Ask the planner."""
         return self._planner.fingerprint(variant)
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Ask the planner."""
-        return self._planner.prompt(messages, variant)
+        return self._planner.prompt(messages, variant, rendering)
+
+    def chat_template(self, variant: Variant) -> str | None:
+        """Ask the planner."""
+        return self._planner.chat_template(variant)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answer as it arrives; adapters that the server does not know are added first.
@@ -256,7 +262,9 @@ class WarmBackend(Backend):
         return self._planner.fingerprint(variant).adapter or BASE_NAME
 
     def _write(self, request: Request) -> Written:
-        fields = sampling_fields(request.sampling, self._shelf.eos(request.variant))
+        special = bool(request.rendering.tools)
+        eos = self._shelf.eos(request.variant)
+        fields = sampling_fields(request.sampling, eos, special=special)
         body: dict[str, Any] = {
             name: value
             for name, value in fields.items()
@@ -281,7 +289,7 @@ class WarmBackend(Backend):
         if said not in ("stop", "length"):
             return Completion("", "error", error=f"vLLM ended it: {said}")
         if not request.sampling.stop:
-            text = self._planner.text_of(tokens, request.variant)
+            text = self._planner.text_of(tokens, request)
         return Completion(text, said, request.prompt.tokens, len(tokens), seconds)
 
     def _explain(self, error: CallError, request: Request) -> HarnessError | None:
