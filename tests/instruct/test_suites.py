@@ -16,6 +16,7 @@ NAMES = [
     "multilingual",
     "refusal",
     "role_consistency",
+    "tool_calling",
 ]
 LANGUAGES = {"de", "es", "fr", "zh"}
 

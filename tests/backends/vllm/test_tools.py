@@ -1,0 +1,101 @@
+"""Tools through a real vLLM on a CPU: the engine, and its server with a parser of calls."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+import harness
+from harness.backends import BackendOptions, Rendering, open_backend
+from harness.common import ToolCall, Variant
+from harness.results import Outcome
+from tests.backends.conftest import Ask
+from tests.backends.test_tools import ASKED, HERMES, SUITE, TOOL
+from tests.backends.vllm.conftest import MODEL, Served
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("template") / "tools.jinja"
+    file.write_text(HERMES)
+    return file
+
+
+@pytest.mark.slow
+def test_the_engine_answers_as_hf_does(served: Served, template: Path, ask: Ask) -> None:
+    variant = Variant("base", MODEL, chat_template=str(template))
+    hf = open_backend("hf", BackendOptions((variant,), device="cpu", engine_args={"threads": 1}))
+    rendering = Rendering((TOOL,))
+    prompts = [served.backend.prompt(ASKED[: at + 1], variant, rendering) for at in (0, 2)]
+    requests = [
+        replace(ask(prompt, variant, str(at), max_new_tokens=24), rendering=rendering)
+        for at, prompt in enumerate(prompts)
+    ]
+
+    theirs = {request.key: done.text for request, done in hf.generate(requests)}
+    hf.close()
+
+    assert served.backend.chat_template(variant) == HERMES
+    assert [hf.prompt(ASKED[: at + 1], variant, rendering) for at in (0, 2)] == prompts
+    assert {key: done.text for key, done in served.answers(requests).items()} == theirs
+
+
+@pytest.fixture(scope="module")
+def server(template: Path) -> Iterator[str]:
+    """The address of vLLM's own server, with a parser of calls."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", f"--model={MODEL}"),
+            *("--served-model-name=small", "--host=127.0.0.1", f"--port={port}"),
+            *("--enable-auto-tool-choice", "--tool-call-parser=hermes"),
+            *(f"--chat-template={template}", "--enforce-eager", "--max-model-len=512"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while process.poll() is None:
+            try:
+                if httpx.get(f"{address}/health", timeout=5, trust_env=False).is_success:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.5)
+        assert process.poll() is None, "vLLM did not start"
+        yield f"{address}/v1"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.mark.full
+def test_a_server_with_a_parser(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded model knows no tools: one call that is forced, and answers that are none."""
+    tmp_path.joinpath("s.yaml").write_text(SUITE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VLLM_NO_USAGE_STATS", "1")
+    where = {"backend": "openai", "base_url": server, "model": "small"}
+    schema = {"name": "get_time"}
+    forced = {"tool_choice": {"type": "function", "function": schema}}
+
+    free = harness.run("s.yaml", **where)
+    one = harness.run("s.yaml", **where, engine_args={"body": forced})
+
+    assert all(each.outcome in (Outcome.PASS, Outcome.FAIL) for each in free.results())
+    calls = [call for each in one.results() for step in each.steps for call in step.tool_calls]
+    assert calls
+    assert all(isinstance(call, ToolCall) and call.name == "get_time" for call in calls)
+    assert any("read by the server" in note for note in one.info.notes)
