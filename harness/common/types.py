@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema, model_validator
 
 from harness.common.wording import shown
 
@@ -193,6 +193,27 @@ class Variant:
 
 
 BOUND_WITHOUT_CHANGE = 1.6448536**2
+_TRIES = re.compile(r"pass([@^])([1-9][0-9]{0,3})")
+MEASURE = r"^(passed|score|pass[@^][1-9][0-9]{0,3})$"
+_MEASURES: dict[str, Any] = {
+    "anyOf": [{"enum": ["passed", "score"]}, {"type": "string", "pattern": f"^{_TRIES.pattern}$"}]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """What several tries of a case come to: pass@k, at least one of k passes; pass^k, `every` one.
+
+    `k` counts from 1.
+    """
+
+    k: int
+    every: bool
+
+    @property
+    def name(self) -> str:
+        """Return pass@3 or pass^3."""
+        return f"pass{'^' if self.every else '@'}{self.k}"
 
 
 class GateSettings(BaseModel):
@@ -204,7 +225,7 @@ class GateSettings(BaseModel):
     max_drop: float | None = Field(default=None, ge=0.0, le=1.0)
     policy: Literal["no_regression", "non_inferiority"] = "no_regression"
     alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
-    on: Literal["passed", "score"] = "passed"
+    on: Annotated[str, Field(pattern=MEASURE), WithJsonSchema(_MEASURES)] = "passed"
     max_errors: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -212,6 +233,12 @@ class GateSettings(BaseModel):
         if self.policy == "non_inferiority" and not self.max_drop:
             raise ValueError("policy non_inferiority needs max_drop above 0")
         return self
+
+    @property
+    def tries(self) -> Tries | None:
+        """Return what is compared and held to `min_pass_rate`, where that is pass@k or pass^k."""
+        found = _TRIES.fullmatch(self.on)
+        return Tries(int(found[2]), found[1] == "^") if found else None
 
     @property
     def margin(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from harness.common.types import MEASURE
 from harness.common.wording import shown
 
 _KINDS = {
@@ -38,6 +39,7 @@ _LIMITS = {
 _PATTERNS = {
     "^[A-Za-z0-9_.-]+$": "letters, digits, '_', '.' and '-'",
     "^https?://": "http://... or https://...",
+    MEASURE: "passed, score, pass@K or pass^K (K from 1, at most repeats)",
 }
 _PLAIN = ("str", "int", "float", "bool")
 _PERCENT = ("gate.min_pass_rate", "gate.max_drop")  # what people give in percent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,10 @@ from harness.evaluation.executor import Counts
 from harness.evaluation.judges import describe_judges
 from harness.evaluation.keys import describe_variant
 from harness.evaluation.plan import Plan
-from harness.evaluation.trial import Trial
+from harness.evaluation.trial import Trial, sampling_of
 from harness.evaluation.variants import Variants
 from harness.results import RunInfo, SuiteInfo
-from harness.suites import Suite
+from harness.suites import Suite, same_tries
 
 
 def begin_record(
@@ -64,6 +64,7 @@ def begin_record(
         judges=describe_judges(plan.judges),
         options=given_options(settings),
         source=earlier.source if earlier else "",
+        warnings=tuple(_same_tries(trials)),
     )
 
 
@@ -102,6 +103,18 @@ def _suite_info(settings: Settings, suite: Suite, plan: Plan) -> SuiteInfo:
         # A setting in which its cases differ is null.
         sampling={k: v if all(row[k] == v for row in drawn) else None for k, v in first.items()},
     )
+
+
+def _same_tries(trials: Sequence[Trial]) -> Iterator[str]:
+    """Warn once per suite of tries that are all the same answer, overrides of variants included."""
+    repeated: dict[str, dict[str, bool]] = {}  # whether each case is greedy for some variant
+    for trial in trials:
+        cases = repeated.setdefault(trial.case.suite, {})
+        greedy = trial.case.repeats > 1 and sampling_of(trial).temperature == 0
+        cases[trial.case.id] = cases.get(trial.case.id, False) or greedy
+    for suite, cases in repeated.items():
+        if greedy_cases := sum(cases.values()):
+            yield f"{suite}: {same_tries(greedy_cases, len(cases))}"
 
 
 def _everything(plan: Plan) -> list[Trial]:

@@ -37,7 +37,7 @@ def judge_run(
     """Gate results of a run as it was recorded; `earlier` is its baseline from elsewhere."""
     ledger = collect(results)
     ledger.items.update(_baseline_items(info, earlier).items)
-    return judge_ledger(
+    report = judge_ledger(
         ledger,
         info.suites,
         {variant.name: variant.role for variant in info.variants},
@@ -45,6 +45,7 @@ def judge_run(
         environments={variant.name: variant.environment for variant in info.variants},
         sequential=EARLY_STOP in info.execution,
     )
+    return replace(report, warnings=(*report.warnings, *info.warnings))
 
 
 def interim_gate(info: RunInfo, baseline: str, earlier: StoredVariant | None) -> InterimGate:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.common import GateSettings
-from harness.gate.pairs import Items, Pairs, groups_of
+from harness.common import GateSettings, Tries, plural
+from harness.gate.pairs import Item, Items, Pairs, groups_of
 from harness.gate.sequential import METHOD, SequentialTest
 from harness.gate.statistics import (
     Spread,
@@ -22,7 +22,7 @@ from harness.gate.statistics import (
     smallest_mean_drop,
     spread,
 )
-from harness.results import Comparison, Rate
+from harness.results import Comparison, Rate, TriesRate
 
 ROUNDING = 1e-9  # 3 of 100 cases are 0.03, also in binary fractions
 MCNEMAR = "McNemar mid-p"
@@ -83,6 +83,50 @@ def rate_of(items: Items) -> Rate:
     )
 
 
+MOST_K = 10  # k from 1 to here; of more tries then a few
+LARGER_K = (20, 50, 100, 200, 500, 1000)
+
+
+def tries_of(items: Items, settings: GateSettings) -> tuple[list[TriesRate], list[TriesRate]]:
+    """Return pass@k and pass^k over the cases, for k from 1 up; empty where each was asked once.
+
+    A case without k judged tries is left out and counted, as it has no such figure: to count a lost
+    try as a failure would hold machinery against the model.
+    """
+    counted = [item for item in items.values() if not item.skipped]
+    most = max((item.seen.bit_count() for item in counted), default=0)
+    sizes = {k for k in (*range(1, MOST_K + 1), *LARGER_K) if k < most} | {most}
+    asked = settings.tries
+    if asked:
+        sizes.add(asked.k)
+    elif most < 2:
+        return [], []
+    return (
+        [_tries_rate(counted, Tries(k, every=False)) for k in sorted(sizes) if k],
+        [_tries_rate(counted, Tries(k, every=True)) for k in sorted(sizes) if k],
+    )
+
+
+def _tries_rate(counted: Sequence[Item], tries: Tries) -> TriesRate:
+    """Average the estimates of single cases: draws are never pooled over cases."""
+    known = [(item, share) for item in counted if (share := item.over(tries)) is not None]
+    shares = np.array([share for _, share in known], dtype=np.float64)
+    low, high = rate_interval(shares, groups_of([item for item, _ in known]))
+    left_out, reason = len(counted) - len(known), ""
+    if left_out:
+        who = f"{plural(left_out, 'case')} left out, without" if known else "no case has"
+        reason = f"{who} {tries.k} judged {'try' if tries.k == 1 else 'tries'}"
+    return TriesRate(
+        k=tries.k,
+        n=len(known),
+        undefined=left_out,
+        estimate=float(shares.mean()) if known else None,
+        low=low,
+        high=high,
+        reason=reason,
+    )
+
+
 def compare_family(
     family: Sequence[tuple[Pairs, GateSettings]],
     baseline: str,
@@ -139,7 +183,7 @@ def _comparison(
         method=test.method,
         worse=pairs.changed(-1),
         better=pairs.changed(1),
-        left_out=pairs.left_out,
+        left_out=pairs.left_out + pairs.too_few,
         refused=pairs.refused,
         only_baseline=pairs.only_baseline,
         only_candidate=pairs.only_candidate,

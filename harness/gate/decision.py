@@ -14,10 +14,21 @@ from harness.gate.comparison import (
     rate_of,
     reaches,
     regressed,
+    tries_of,
 )
 from harness.gate.pairs import Items, Ledger, Pairs, collect, known_only, make_pairs
 from harness.gate.sequential import sequential_test
-from harness.results import Comparison, GateReport, Rate, Result, SuiteInfo, SuiteResult, Verdict
+from harness.results import (
+    Comparison,
+    GateReport,
+    Rate,
+    Result,
+    SuiteInfo,
+    SuiteResult,
+    TriesRate,
+    Verdict,
+    chosen,
+)
 
 BELIEVABLE_GAIN = 0.20  # adapters that gain more exist, but a broken check is as likely
 GAIN_ALPHA = 0.01  # after Holm, one-sided
@@ -49,11 +60,23 @@ class Unit:
     rate: Rate
     pairs: Pairs | None = None
     tested: Tested | None = None
+    pass_at_k: tuple[TriesRate, ...] = ()
+    pass_hat_k: tuple[TriesRate, ...] = ()
 
     @property
     def settings(self) -> GateSettings:
         """The suite's bars."""
         return self.suite.gate
+
+    @property
+    def estimate(self) -> TriesRate | None:
+        """The estimate that the gate is on, where that is pass@k or pass^k."""
+        return chosen(self.settings.tries, self.pass_at_k, self.pass_hat_k)
+
+    @property
+    def measured(self) -> float | None:
+        """What `min_pass_rate` is about: that estimate, else the pass rate; None for no case."""
+        return self.estimate.estimate if self.estimate else self.rate.known
 
     @property
     def comparison(self) -> Comparison | None:
@@ -91,16 +114,19 @@ def _findings(unit: Unit) -> Iterator[Finding]:
     if failed:
         noun = "required case" if len(failed) == 1 else "required cases"
         yield Verdict.BELOW_THRESHOLD, f"{noun} failed: {first_of(failed)}"
-    if settings.min_pass_rate is not None and rate.n:
-        at_best = rate.pass_rate
+    if settings.min_pass_rate is not None and unit.measured is not None:
+        at_best = unit.measured
         if errors:
             # Nobody knows what the model would have said, and machinery is not to be held against
             # it: the rate as if all errors had passed.
             counted = [item for item in unit.items.values() if not item.skipped]
             shares = [(i.passes + i.errors) / (i.passes + i.fails + i.errors) for i in counted]
+            if tries := settings.tries:
+                every = (item.over(tries, lost=item.errors) for item in counted)
+                shares = [share for share in every if share is not None]
             at_best = sum(shares) / len(shares)
         if not reaches(at_best, settings.min_pass_rate):
-            bar = say.bar(rate, settings.min_pass_rate)
+            bar = say.bar(rate, unit.estimate, settings)
             yield Verdict.BELOW_THRESHOLD, f"below the bar: {bar}"
     if seen is not None and inconclusive(seen, settings):
         yield Verdict.INCONCLUSIVE, say.not_shown(seen, settings)
@@ -125,6 +151,8 @@ def _errors(unit: Unit) -> Iterator[str]:
         yield f"{missing} of {cases} have no result for {unit.variant}"
     if unit.items and not unit.rate.n:
         yield f"none of {plural(len(unit.items), 'case')} fits into the context"
+    if unit.rate.n and unit.estimate is not None and unit.estimate.estimate is None:
+        yield f"{unit.settings.on} is undefined: {unit.estimate.reason}"
     if not unit.suite.cases:
         yield "the suite has no case"
     for item in sorted(unit.items.values(), key=lambda item: item.case):
@@ -140,8 +168,9 @@ def facts(unit: Unit) -> Iterator[str]:
     """Yield what is true whatever the verdict: a bar that is kept, changes, what can be seen."""
     seen, settings = unit.comparison, unit.settings
     minimum = settings.min_pass_rate
-    if minimum is not None and unit.rate.n and reaches(unit.rate.pass_rate, minimum):
-        yield f"the bar is reached: {say.bar(unit.rate, minimum)}"
+    measured = unit.measured
+    if minimum is not None and measured is not None and reaches(measured, minimum):
+        yield f"the bar is reached: {say.bar(unit.rate, unit.estimate, settings)}"
     if seen is None:
         return
     yield say.change(seen, settings)
@@ -167,7 +196,9 @@ def warnings(unit: Unit) -> Iterator[str]:
                 # The comparison speaks for the smaller part.
                 yield f"only {seen.pairs} of {plural(unit.rate.n, 'case')} could be compared"
             yield from say.unlike(unit.pairs, unit.baseline)
-            yield from say.unpaired(unit.pairs, unit.baseline, unit.variant)
+            yield from say.unpaired(unit.pairs, unit.baseline, unit.variant, unit.settings)
+    if unit.estimate and unit.estimate.n and unit.estimate.reason:
+        yield f"{unit.settings.on}: {unit.estimate.reason}"
     tested = unit.tested
     if tested and tested.p_better <= GAIN_ALPHA and tested.comparison.delta > BELIEVABLE_GAIN:
         yield say.gain(tested.comparison, unit.settings)
@@ -267,11 +298,13 @@ def _units(
             pairs = make_pairs(
                 items,
                 others,
-                on=suite.gate.on,
+                settings=suite.gate,
                 insist=pairing.insist,
                 environments=(known.get(baseline, {}), known.get(variant, {})),
             )
-        units.append(Unit(suite, variant, baseline, items, others, rate_of(items), pairs))
+        at, hat = tries_of(items, suite.gate)
+        unit = Unit(suite, variant, baseline, items, others, rate_of(items), pairs)
+        units.append(replace(unit, pass_at_k=tuple(at), pass_hat_k=tuple(hat)))
     whole = [unit for unit in units if not unit.suite.partial]
     part = [unit for unit in units if unit.suite.partial]
     tested = {**_compared(whole, pairing), **_compared(part, pairing)}
@@ -317,6 +350,9 @@ def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
         against=against,
         uncompared=gated and unit.uncompared and not unit.suite.partial,
         unlike=unit.pairs.unlike if unit.pairs else (),
+        on=unit.settings.on,
+        pass_at_k=unit.pass_at_k,
+        pass_hat_k=unit.pass_hat_k,
     )
 
 

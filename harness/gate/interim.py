@@ -88,7 +88,7 @@ class InterimGate:
         base = self._ledger.of(suite.name, self._baseline)
         items: Items = {case: mine[case] for case in cases}
         others: Items = {case: base[case] for case in cases if case in base}
-        pairs = make_pairs(items, others, on=suite.gate.on, insist=False)
+        pairs = make_pairs(items, others, settings=suite.gate, insist=False)
         before = self._progress.get((suite.name, variant), _Progress())
         self._progress[suite.name, variant] = _Progress(
             test=sequential_test(pairs, items, before.test),

@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from harness.common import InputError, Problem
-from harness.gate.statistics import Floats, Ints
+from harness.common import GateSettings, InputError, Problem, Tries
+from harness.gate.statistics import Floats, Ints, pass_at_k, pass_hat_k
 from harness.results import Outcome, Result, Signature
 
 FINEST_GRID = 1_000  # least common multiple of repeat counts that is still tested exactly
@@ -70,6 +70,14 @@ class Item:
         """Mean score of the judged repeats."""
         judged = self.passes + self.fails
         return self.score / judged if judged else 0.0
+
+    def over(self, tries: Tries, lost: int = 0) -> float | None:
+        """Return pass@k or pass^k of this case; None where fewer than k tries were judged.
+
+        `lost` so many more are taken to have passed.
+        """
+        estimate = pass_hat_k if tries.every else pass_at_k
+        return estimate(self.passes + self.fails + lost, self.passes + lost, tries.k)
 
 
 Items = dict[str, Item]
@@ -178,7 +186,8 @@ class Pairs:
 
     `changes` are candidate − baseline, `groups` number the clusters from 0. All changes are
     multiples of 1/`grid` (None for scores). `binary`: every side is 0 or 1. `differing` counts the
-    pairs that were refused, or taken all the same (`insisted`), by what differs.
+    pairs that were refused, or taken all the same (`insisted`), by what differs. `too_few` counts
+    the pairs of which one side has fewer tries than the gate is on.
     """
 
     cases: tuple[str, ...]
@@ -192,6 +201,7 @@ class Pairs:
     left_out: int = 0
     only_baseline: int = 0
     only_candidate: int = 0
+    too_few: int = 0
 
     @property
     def clustered(self) -> bool:
@@ -219,20 +229,26 @@ def make_pairs(
     candidate: Items,
     baseline: Items,
     *,
-    on: Literal["passed", "score"],
+    settings: GateSettings,
     insist: bool,
     environments: PairEnvironments = UNKNOWN,
 ) -> Pairs:
     """Pair the cases that both sides have, were asked the same and were answered and judged.
 
-    `environments` are the fields of baseline and candidate, to say which of them differ.
+    What is compared is what `settings` say under `on`. `environments` are the fields of baseline
+    and candidate, to say which of them differ.
     """
     both = sorted(candidate.keys() & baseline.keys())
     found = {c: differences(baseline[c], candidate[c], environments) for c in both}
     unlike = {case: what for case, what in found.items() if what}
     comparable = both if insist else [case for case in both if case not in unlike]
-    tested = [c for c in comparable if candidate[c].testable and baseline[c].testable]
-    values = [(_value(candidate[case], on), _value(baseline[case], on)) for case in tested]
+    answered = [c for c in comparable if candidate[c].testable and baseline[c].testable]
+    tested, values = [], []
+    for case in answered:
+        new, old = _value(candidate[case], settings), _value(baseline[case], settings)
+        if new is not None and old is not None:
+            tested.append(case)
+            values.append((new, old))
     groups = groups_of([candidate[case] for case in tested])
     return Pairs(
         cases=tuple(tested),
@@ -240,12 +256,13 @@ def make_pairs(
         groups=groups,
         clusters=int(groups.max()) + 1 if tested else 0,
         binary=all(value in (0.0, 1.0) for pair in values for value in pair),
-        grid=_grid([items[c] for items in (candidate, baseline) for c in tested], on),
+        grid=_grid([items[c] for items in (candidate, baseline) for c in tested], settings),
         differing=tuple(Counter(unlike.values()).most_common()),
         insisted=insist,
-        left_out=len(comparable) - len(tested),
+        left_out=len(comparable) - len(answered),
         only_baseline=len(baseline) - len(both),
         only_candidate=len(candidate) - len(both),
+        too_few=len(answered) - len(tested),
     )
 
 
@@ -287,8 +304,10 @@ def _shown(value: str | None) -> str:
     return (value or "none")[:LONGEST_SHOWN]
 
 
-def _value(item: Item, on: Literal["passed", "score"]) -> float:
-    return item.mean_score if on == "score" else item.share
+def _value(item: Item, settings: GateSettings) -> float | None:
+    if settings.tries:
+        return item.over(settings.tries)
+    return item.mean_score if settings.on == "score" else item.share
 
 
 def groups_of(items: Sequence[Item]) -> Ints:
@@ -298,8 +317,9 @@ def groups_of(items: Sequence[Item]) -> Ints:
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
-def _grid(items: Iterable[Item], on: Literal["passed", "score"]) -> int | None:
-    if on == "score":
+def _grid(items: Iterable[Item], settings: GateSettings) -> int | None:
+    if settings.on == "score":
         return None
-    grid = math.lcm(*{item.passes + item.fails for item in items})
+    k = settings.tries.k if settings.tries else 1
+    grid = math.lcm(*{math.comb(item.passes + item.fails, k) for item in items})
     return grid if grid <= FINEST_GRID else None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.common import GateSettings, first_of, percent, plural
 from harness.gate.pairs import Pairs
 from harness.gate.sequential import METHOD
-from harness.results import Comparison, Rate
+from harness.results import Comparison, Rate, TriesRate
 
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 MOST_REASON = 160  # characters
@@ -113,10 +113,14 @@ def to_decide(comparison: Comparison) -> str:
     return f"about {plural(more, 'more case')} would decide it, if the difference stays as it is"
 
 
-def bar(rate: Rate, minimum: float) -> str:
-    """Say the pass rate beside `min_pass_rate`."""
-    passed = f"{rate.passed} of {plural(rate.n, 'case')}"
-    return f"pass rate {odds(rate.pass_rate)} ({passed}), min_pass_rate {odds(minimum)}"
+def bar(rate: Rate, estimate: TriesRate | None, settings: GateSettings) -> str:
+    """Say the pass rate, or the estimate over several tries, beside `min_pass_rate`."""
+    what, measured = "pass rate", rate.pass_rate
+    of = f"{rate.passed} of {plural(rate.n, 'case')}"
+    if estimate and estimate.estimate is not None:
+        what, measured, of = settings.on, estimate.estimate, plural(estimate.n, "case")
+    minimum = settings.min_pass_rate or 0.0
+    return f"{what} {odds(measured)} ({of}), min_pass_rate {odds(minimum)}"
 
 
 def gain(comparison: Comparison, settings: GateSettings) -> str:
@@ -137,10 +141,12 @@ def unlike(pairs: Pairs, baseline: str) -> list[str]:
     return [f"{plural(count, 'case')} {end}: {what} differs" for what, count in pairs.differing]
 
 
-def unpaired(pairs: Pairs, baseline: str, variant: str) -> list[str]:
+def unpaired(pairs: Pairs, baseline: str, variant: str, settings: GateSettings) -> list[str]:
     """Say what has no partner or could not be tested."""
+    few = f"too few tries for {settings.on} on either side"
     rows = (
         (pairs.left_out, "left out of the comparison: an error or a skip on either side"),
+        (pairs.too_few, f"left out of the comparison: {few}"),
         (pairs.only_baseline, f"not compared: only {baseline} has a result"),
         (pairs.only_candidate, f"not compared: only {variant} has a result"),
     )
@@ -148,6 +154,8 @@ def unpaired(pairs: Pairs, baseline: str, variant: str) -> list[str]:
 
 
 def _measure(settings: GateSettings) -> str:
+    if settings.tries:
+        return settings.on
     return "the mean score" if settings.on == "score" else "the pass rate"
 
 

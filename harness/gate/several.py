@@ -60,7 +60,7 @@ def compare_pairwise(
             mine, other = ledger.of(suite, first), ledger.of(suite, second)
             if mine and other:
                 differ = known.get(second, {}), known.get(first, {})
-                pairs = make_pairs(mine, other, on=gate.on, insist=False, environments=differ)
+                pairs = make_pairs(mine, other, settings=gate, insist=False, environments=differ)
                 plain = PairwiseComparison(
                     suite,
                     first,
@@ -70,7 +70,7 @@ def compare_pairwise(
                 )
                 broken = [*_broken(first, mine, gate), *_broken(second, other, gate)]
                 if broken or not pairs.cases:
-                    apart = [*say.unlike(pairs, second), *say.unpaired(pairs, second, first)]
+                    apart = [*say.unlike(pairs, second), *say.unpaired(pairs, second, first, gate)]
                     found.append(replace(plain, why="; ".join(broken or apart)))
                 else:
                     found.append(_measured(plain, pairs))

@@ -130,6 +130,28 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
+def pass_at_k(tries: int, passed: int, k: int) -> float | None:
+    """Return the chance that at least one of `k` tries of a case passes; None for fewer than `k`.
+
+    1 − C(tries − passed, k) / C(tries, k) is the share of all subsets of `k` tries with a pass in
+    them, and so without bias; 1 − (1 − passed/tries)^k is too low.
+    Source: Chen et al. (2021), arXiv:2107.03374.
+    """
+    if tries < k:
+        return None
+    return 1.0 - math.comb(tries - passed, k) / math.comb(tries, k)
+
+
+def pass_hat_k(tries: int, passed: int, k: int) -> float | None:
+    """Return the chance that all of `k` tries of a case pass; None for fewer than `k` tries.
+
+    C(passed, k) / C(tries, k), without bias. Source: Yao et al. (2024), arXiv:2406.12045.
+    """
+    if tries < k:
+        return None
+    return math.comb(passed, k) / math.comb(tries, k)
+
+
 def normal_quantile(share: float) -> float:
     """Return the standard normal's quantile.
 

@@ -73,12 +73,29 @@ class Gate(Frozen):
     warnings: tuple[str, ...] = ()
 
 
+class TriesCard(Frozen):
+    """pass@k or pass^k over the `n` cases with `k` judged tries, and its 95 % interval.
+
+    `undefined` counts the cases with fewer; `estimate` and `ci` are null where no case has so many,
+    and `reason` says so.
+    """
+
+    k: int
+    estimate: Number
+    ci: Interval
+    n: int
+    undefined: int
+    reason: str = ""
+
+
 class Category(Frozen):
     """One suite and one variant. `gate` is null for a baseline, a reference and part of a suite.
 
     n = passed + failed + errors without repeats; skipped cases are not in n. `pass_rate` and its
     95 % interval `ci` are shares, null where n is 0. `partial` says "7 of 60 cases"; `uncompared`
-    that the baseline has no result in this suite, so that the bars alone decided.
+    that the baseline has no result in this suite, so that the bars alone decided. With repeats,
+    `pass_at_k` (at least one of k tries passes) and `pass_hat_k` (all do) are unbiased estimates,
+    averaged over cases; `pass_rate` stays the mean.
     """
 
     suite: str
@@ -95,6 +112,8 @@ class Category(Frozen):
     gate: Gate | None
     partial: str = ""
     uncompared: bool = False
+    pass_at_k: tuple[TriesCard, ...] = ()
+    pass_hat_k: tuple[TriesCard, ...] = ()
 
 
 class Noise(Frozen):
@@ -274,7 +293,15 @@ def _category(row: SuiteResult) -> Category:
     gate = None
     if row.verdict is not None:
         gate = _filled(Gate, row, seen, delta_ci=seen.ci) if seen else _filled(Gate, row)
-    return _filled(Category, row, rate, pass_rate=rate.known, gate=gate)
+    return _filled(
+        Category,
+        row,
+        rate,
+        pass_rate=rate.known,
+        gate=gate,
+        pass_at_k=tuple(_filled(TriesCard, each) for each in row.pass_at_k),
+        pass_hat_k=tuple(_filled(TriesCard, each) for each in row.pass_hat_k),
+    )
 
 
 def _filled(kind: type[T], /, *values: object, **more: object) -> T:

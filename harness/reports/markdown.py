@@ -13,7 +13,7 @@ from harness.common import (
     span,
 )
 from harness.reports.scorecard import Scorecard, VariantVerdict
-from harness.reports.words import answered, label, noise
+from harness.reports.words import answered, label, noise, several_tries
 from harness.results import SuiteResult
 
 _HEAD = (
@@ -34,7 +34,12 @@ def to_markdown(scorecard: Scorecard) -> str:
         parts.append("**The run did not finish: figures cover what was done.**\n")
     parts.append(_HEAD + "".join(_row(row) for row in gate.suites))
     own = [f"{r.variant}, {r.suite}: {t}" for r in gate.suites for t in scorecard.warnings_of(r)]
-    remarks = [f"- warning: {escaped(text)}\n" for text in (*gate.warnings, *own)]
+    remarks = [
+        f"- {escaped(row.suite)}, {escaped(row.variant)}: {escaped(said)}\n"
+        for row in gate.suites
+        if (said := several_tries(row))
+    ]
+    remarks += [f"- warning: {escaped(text)}\n" for text in (*gate.warnings, *own)]
     remarks += [
         f"- noise floor, {escaped(r.variant)} asked twice: "
         f"{escaped(noise(r.suite, r.flip_rate, r.pairs, r.flaky))}\n"

@@ -23,7 +23,15 @@ from harness.common import (
 )
 from harness.reports.files import ReportPaths
 from harness.reports.scorecard import Scorecard, VariantVerdict
-from harness.reports.words import COLOUR, answered, because, label, noise, sight
+from harness.reports.words import (
+    COLOUR,
+    answered,
+    because,
+    label,
+    noise,
+    several_tries,
+    sight,
+)
 from harness.results import SuiteResult, Verdict
 
 First = Mapping[tuple[str, str], Sequence[str]]  # as in ReportPaths
@@ -78,13 +86,14 @@ class _Printer:
 
     def tables(self, scorecard: Scorecard) -> None:
         """Print one table per suite below its name, all with the same columns."""
-        rows = [(row.suite, self.cells(row)) for row in scorecard.gate.suites]
-        widths = _widths([cells for _, cells in rows], self.console.width)
+        widths = _widths([self.cells(row) for row in scorecard.gate.suites], self.console.width)
         self.console.print(_table(widths, [self.heads()]))
         for suite in scorecard.run.suites:
             self.line(self.text(suite.name, "bold"))
-            own = [cells for name, cells in rows if name == suite.name]
-            self.console.print(_table(widths, own))
+            for row in scorecard.rows(suite=suite.name):
+                self.console.print(_table(widths, [self.cells(row)]))
+                if said := several_tries(row):
+                    self.line(self.text(said, "dim"), indent=4)
 
     def heads(self) -> tuple[Text, ...]:
         names = ("", "passed", "rate (95 %)", "change (95 %)", "verdict")

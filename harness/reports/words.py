@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.common import joined, percent, plural
-from harness.results import RunInfo, Verdict
+from harness.common import joined, percent, plural, span
+from harness.results import RunInfo, SuiteResult, Verdict
 
 SYMBOL = {
     Verdict.PASS: "✓",
@@ -65,6 +65,16 @@ def noise(suite: str, flip_rate: float, pairs: int, flaky: Sequence[str]) -> str
     """Say the noise floor of a suite in one line: "format 2.5 % of 40 cases (a-01)"."""
     named = f" ({joined(flaky)})" if flaky else ""
     return f"{suite} {percent(flip_rate)} of {plural(pairs, 'case')}{named}"
+
+
+def several_tries(row: SuiteResult) -> str:
+    """Say what the gate is on beside the pass rate: "pass@3 95.0 % (86–98) of 60 cases"."""
+    tries = row.tries
+    if tries is None:
+        return ""
+    if tries.estimate is None:
+        return f"{row.on} undefined: {tries.reason}"
+    return f"{row.on} {percent(tries.estimate)} ({span(tries.ci)}) of {plural(tries.n, 'case')}"
 
 
 def drawn(sampling: Mapping[str, Any]) -> str:

@@ -39,7 +39,9 @@ from harness.results.verdicts import (
     Rate,
     SuiteResult,
     Trend,
+    TriesRate,
     Verdict,
+    chosen,
 )
 
 __all__ = [
@@ -66,9 +68,11 @@ __all__ = [
     "SuiteInfo",
     "SuiteResult",
     "Trend",
+    "TriesRate",
     "VariantInfo",
     "Verdict",
     "Waiting",
+    "chosen",
     "ignore",
     "result_from_json",
     "result_to_json",

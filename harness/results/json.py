@@ -169,6 +169,7 @@ def run_to_json(info: RunInfo) -> dict[str, Any]:
         "variants": [asdict(variant) for variant in info.variants],
         "notes": list(info.notes),
         "options": list(info.options),
+        "warnings": list(info.warnings),
     }
 
 
@@ -192,6 +193,7 @@ def run_from_json(row: Mapping[str, Any]) -> RunInfo:
             "variants": tuple(variants),
             "notes": tuple(row["notes"]),
             "options": tuple(row.get("options", ())),
+            "warnings": tuple(row.get("warnings", ())),
         }
     )
 

@@ -171,7 +171,8 @@ class RunInfo:
     the engine was driven; `scorers` maps each check in use to its version, `judges` each model
     that checks asked to its name and a digest of its weights, environment and sampling. `source`
     is where a baseline that did not answer in this run comes from: a file, or `RUN:VARIANT`.
-    `options` are the command line's words for this run's model, variants and engine.
+    `options` are the command line's words for this run's model, variants and engine. `warnings`
+    are what cannot go well and was known before anything was asked.
     """
 
     id: str
@@ -191,6 +192,7 @@ class RunInfo:
     finished: bool = False
     source: str = ""
     options: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def answered(self) -> tuple[VariantInfo, ...]:

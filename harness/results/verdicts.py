@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.common import VariantRole
+from harness.common import GateSettings, Tries, VariantRole
 
 
 class Verdict(StrEnum):
@@ -45,6 +46,38 @@ class Rate:
     def ci(self) -> tuple[float, float] | None:
         """The interval; None without an item."""
         return (self.low, self.high) if self.n else None
+
+
+@dataclass(frozen=True, slots=True)
+class TriesRate:
+    """pass@k or pass^k of one variant on one suite: the mean over the `n` cases that have it.
+
+    `undefined` counts the cases with fewer than `k` judged tries: what was lost to an error or a
+    skip is no failure. `estimate` is None without a case; `reason` says what was left out. `low`
+    and `high` are a 95 % interval that knows of clusters.
+    """
+
+    k: int
+    n: int
+    undefined: int
+    estimate: float | None
+    low: float
+    high: float
+    reason: str = ""
+
+    @property
+    def ci(self) -> tuple[float, float] | None:
+        """The interval; None without a case."""
+        return (self.low, self.high) if self.n else None
+
+
+def chosen(
+    tries: Tries | None, at_k: Iterable[TriesRate], hat_k: Iterable[TriesRate]
+) -> TriesRate | None:
+    """Return the estimate that is asked for, of pass@k and pass^k for several k."""
+    if tries is None:
+        return None
+    return next((rate for rate in (hat_k if tries.every else at_k) if rate.k == tries.k), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +140,9 @@ class SuiteResult:
     `uncompared`: the run has a baseline and it knows nothing of this suite, so that the bars alone
     decided; whether the variant may replace the baseline is open then. `unlike` says in what the
     cases differ that were refused: what was asked, the environment, the sampling.
+
+    `pass_at_k` and `pass_hat_k` are there where cases were tried several times; `on` says what was
+    compared and held to the bar.
     """
 
     suite: str
@@ -122,6 +158,14 @@ class SuiteResult:
     uncompared: bool = False
     against: int = 0
     unlike: tuple[str, ...] = ()
+    on: str = "passed"
+    pass_at_k: tuple[TriesRate, ...] = ()
+    pass_hat_k: tuple[TriesRate, ...] = ()
+
+    @property
+    def tries(self) -> TriesRate | None:
+        """The estimate that the gate is on; None where it is on the mean, or on scores."""
+        return chosen(GateSettings(on=self.on).tries, self.pass_at_k, self.pass_hat_k)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from harness.suites.load import (
     load_suite,
     load_suites,
     not_there,
+    same_tries,
     suite_files,
     yaml_below,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "load_suites",
     "not_there",
     "practice_suite",
+    "same_tries",
     "suite_files",
     "yaml_below",
 ]

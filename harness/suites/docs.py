@@ -130,7 +130,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "policy": "`no_regression`: fails when worse beyond chance and `max_drop`; "
         "`non_inferiority`: passes only when shown to lose less than `max_drop`",
         "alpha": "chance of a false alarm, after Holm over the suites",
-        "on": "compare by cases passed, or by mean scores",
+        "on": "compare by cases passed, by mean scores, or by several tries: `pass@3` (one of "
+        "three passes), `pass^3` (all do); `min_pass_rate` is then about that",
         "max_errors": "cases that may end in an error of the machinery",
     },
     "Sampling": {

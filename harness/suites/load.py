@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from harness.common import InputError, Problem, nearest, no_collection
+from harness.common import InputError, Problem, nearest, no_collection, plural
 from harness.common.validation import described
 from harness.common.yaml_positions import Position, YamlDocument, read_document
 from harness.scorers import load_context
@@ -111,6 +111,9 @@ class SuiteReader:
                 f"max_drop {keys.gate.max_drop:g}, even where nothing changes: {needed} {unit} are "
                 "needed"
             )
+        greedy = [c for c in gating if c.repeats > 1 and c.sampling.temperature == 0]
+        if greedy:
+            warnings.append(same_tries(len(greedy), len(gating)))
         return Suite(
             name=keys.suite,
             category=keys.category,
@@ -190,6 +193,17 @@ class SuiteReader:
             if name not in ids:
                 message, close = f"no case has the id {name!r}", nearest(name, ids)
                 self._problems.add(Place(("retire", index)), message, did_you_mean=close)
+        if tries := keys.gate.tries:
+            few = [case for case in cases if case.repeats < tries.k and case.id not in keys.retire]
+            if few:
+                least = min(few, key=lambda case: case.repeats)
+                self._problems.add(
+                    Place(("gate", "on"), least.id),
+                    f"{tries.name} needs {tries.k} tries of each case",
+                    found=f"repeats: {least.repeats}"
+                    + (f" in {len(few)} of {plural(len(cases), 'case')}" if len(cases) > 1 else ""),
+                    hint=f"set defaults: {{repeats: {tries.k}}} or more, or a smaller number",
+                )
         # Other rows of a repair go through a template of this file: there is none otherwise.
         generate = keys.fix.generate if keys.fix else None
         files = [entry["path"] for entry in keys.from_file]
@@ -198,6 +212,15 @@ class SuiteReader:
                 place = Place(("fix", "generate", "rows", name))
                 message, close = f"no entry under from_file reads {name!r}", nearest(name, files)
                 self._problems.add_key(place, message, did_you_mean=close)
+
+
+def same_tries(greedy: int, cases: int) -> str:
+    """Say of how many cases all tries are one and the same answer."""
+    return (
+        f"{greedy} of {plural(cases, 'case')} {'is' if greedy == 1 else 'are'} asked several times "
+        "at temperature 0: the tries of a case are the same answer, and pass@k and pass^k say no "
+        "more than one try; set sampling: {temperature: 0.7}, say"
+    )
 
 
 def load_suites(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -217,7 +218,7 @@ def test_repeats_that_agree_are_as_good_as_one() -> None:
     letters = {"base": "P" * 7 + "F" + "P" * 52, "new": "F" * 7 + "P" * 53}
     thrice = [r for name in letters for r in rows([x * 3 for x in letters[name]], name)]
 
-    assert judged(iter(thrice), n=60) == once
+    assert replace(judged(iter(thrice), n=60), pass_at_k=(), pass_hat_k=()) == once
 
 
 def test_the_largest_change_comes_first() -> None:

@@ -257,7 +257,11 @@ def _suite(suite: SuiteInfo, scorecard: Scorecard) -> SuiteView:
     """Say what a suite demands, and how each variant stands without a verdict."""
     gate, demands = suite.gate, []
     if gate.min_pass_rate is not None:
-        demands.append(f"at least {gate.min_pass_rate * 100:g} % must pass")
+        what = f"{gate.on} of at least" if gate.tries else "at least"
+        end = "" if gate.tries else " must pass"
+        demands.append(f"{what} {gate.min_pass_rate * 100:g} %{end}")
+    elif gate.tries:
+        demands.append(f"judged by {gate.on}")
     if gate.policy == "non_inferiority":
         demands.append(f"must be shown to lose less than {gate.margin * 100:g} points")
     elif gate.margin:
@@ -295,7 +299,12 @@ class ScorecardPage:
     def write(self, file: TextIO, results: Iterable[Result]) -> None:
         """Write the page; `results` are those that were seen, in the same order."""
         card, style = self._card, page_style()
-        figures: dict[str, tuple[Any, ...]] = {**card.extras, "noise": card.noise}
+        tried = tuple(row for row in card.gate.suites if row.pass_at_k)
+        figures: dict[str, tuple[Any, ...]] = {
+            **card.extras,
+            "noise": card.noise,
+            "tries": tried,
+        }
         parts = template(PACKAGE, "page.html.jinja").generate(
             view=page_view(card, self._spotlight),
             card=card,

@@ -15,6 +15,7 @@ from harness.reports.sections.refusals import RefusalSection
 from harness.reports.sections.role import RoleSection
 from harness.reports.sections.second_opinion import SecondOpinionSection
 from harness.reports.sections.stability import StabilitySection
+from harness.reports.sections.tries import TriesSection
 from harness.results import Result
 
 __all__ = ["SECTIONS", "Extras", "ExtrasCount", "Figures", "Frozen", "Section", "collect_extras"]
@@ -28,6 +29,7 @@ SECTIONS: tuple[type[Section[Any]], ...] = (
     RefusalSection,
     SecondOpinionSection,
     LongContextSection,
+    TriesSection,
     StabilitySection,
     NoiseSection,
 )
