@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from harness.common import GateSettings, JsonValue, ToolCall, VariantRole
+from harness.common import GateSettings, JsonValue, ToolCall, VariantRole, shown
 from harness.prompts import ANY, parse_calls
 
 
@@ -104,17 +104,26 @@ class Result:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """Return what was answered to each user turn, for people: calls of tools stand in it."""
+        """Return what was answered to each user turn, for people.
+
+        Calls of tools stand in it, and what they gave back, each on a line of its own.
+        """
         if not any(step.tool_calls for step in self.steps):
             return self.responses
+        returned = [str(row["content"]) for row in self.prompt if row["role"] == "tool"]
         turns: dict[int, list[str]] = {}
-        for step in self.steps:
+        for number, step in enumerate(self.steps):
             lines = turns.setdefault(step.turn, [])
             lines += [f"→ {call}" for call in step.tool_calls]
             # Without its marks; of the forms that have none, the whole text is the calls.
             text = parse_calls(ANY, step.text).text if step.tool_calls else step.text
             is_call = step.tool_calls and text.lstrip()[:1] in ("{", "[")
             lines += [text] if text.strip() and not is_call else []
+            went_on = number + 1 < len(self.steps)
+            if went_on and not any(call.malformed for call in step.tool_calls):
+                count = len(step.tool_calls)
+                lines += [f"← {shown(result, 200)}" for result in returned[:count]]
+                returned = returned[count:]
         return tuple("\n".join(lines) for lines in turns.values())
 
 

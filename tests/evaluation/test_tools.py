@@ -109,6 +109,7 @@ def test_a_conversation_goes_from_calls_to_results_to_the_answer(project: Path) 
     assert all(len(one) == 9 and one.isalnum() for one in ids)
     assert weather.said == (
         '→ get_weather(city="Paris")\n→ get_weather(city="Rome")\n'
+        "← '{\"degrees\": 21}'\n← 'rain'\n"
         "It has 21 degrees in Paris; rain in Rome.",
     )
 

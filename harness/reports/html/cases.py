@@ -35,11 +35,11 @@ FIELDS = (
 def asked(result: Result) -> list[tuple[str, str]]:
     """Role and text of the system prompt and the user turns.
 
-    What the model answered in between is left out: it is in the responses, and without it the
-    prompt is the same for all variants.
+    What the model answered in between, and what its calls of tools gave back, is left out: it is
+    in the responses, and without it the prompt is the same for all variants.
     """
     turns = [(str(message["role"]), str(message["content"])) for message in result.prompt]
-    return [turn for turn in turns if turn[0] != "assistant"]
+    return [turn for turn in turns if turn[0] not in ("assistant", "tool")]
 
 
 class Prompts:

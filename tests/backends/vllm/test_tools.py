@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -61,6 +62,12 @@ def server(template: Path) -> Iterator[str]:
             *("--enable-auto-tool-choice", "--tool-call-parser=hermes"),
             *(f"--chat-template={template}", "--enforce-eager", "--max-model-len=512"),
         ],
+        env={
+            **os.environ,
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -86,7 +93,6 @@ def test_a_server_with_a_parser(
     """The embedded model knows no tools: one call that is forced, and answers that are none."""
     tmp_path.joinpath("s.yaml").write_text(SUITE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VLLM_NO_USAGE_STATS", "1")
     where = {"backend": "openai", "base_url": server, "model": "small"}
     schema = {"name": "get_time"}
     forced = {"tool_choice": {"type": "function", "function": schema}}
