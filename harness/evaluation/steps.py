@@ -29,18 +29,21 @@ class Reading:
 def read_answer(
     case: Case, completion: Completion, tags: Sequence[Tag] = DEFAULT_TAGS, family: str = ""
 ) -> Reading:
-    """Read one answer; `family` says in which form it may write calls, empty for none.
+    """Read one answer; `family` says in which form it may write calls.
 
-    Calls that a server read, or that were recorded, are taken as they are.
+    Calls that a server read, or that were recorded, are taken as they are. An empty family stands
+    for a server that reads calls: a text that still has the marks of one is a malformed call.
     """
     raw = completion.text
     if not case.tools:
         return Reading(strip_reasoning(raw, tags))
     # gpt-oss calls tools in a channel that is taken for reasoning.
     text = raw if family == "harmony" else strip_reasoning(raw, tags)
-    parsed = parse_calls(family, text, case.tools) if family else None
-    calls = completion.tool_calls or (parsed.calls if parsed else ())
-    said = parsed.text if parsed else text
+    parsed = parse_calls(family or ANY, text, case.tools)
+    calls = completion.tool_calls or parsed.calls
+    if calls and not completion.tool_calls and not family:
+        calls = (ToolCall("", text),)
+    said = parsed.text
     return Reading(strip_reasoning(said, tags) if family == "harmony" else said, calls)
 
 

@@ -184,6 +184,16 @@ def test_calls_of_a_server_are_kept_in_the_store(project: Path) -> None:
     assert second[0].steps == first[0].steps
 
 
+def test_what_a_server_could_not_read_is_a_malformed_call(project: Path) -> None:
+    """No call is seen by a program there, and yet none was wanted."""
+    engine = ScriptedEngine(lambda request: Completion(call(PARIS)[:-4], "stop", 1, 1))
+
+    _, found = go(project / "db", plan_of(engine, only("thanks")), engine)
+
+    assert found[0].outcome is Outcome.FAIL
+    assert found[0].reason.startswith("no_tool_call: calls a malformed call")
+
+
 def test_stored_calls_are_scored_again(project: Path) -> None:
     report = recorded(project, GOOD)
     suite = load_suite("s.yaml")
