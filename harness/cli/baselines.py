@@ -44,6 +44,11 @@ def add_commands(commands: Any) -> None:
         help="the variant to save (default: the baseline if it answered in the run, or the only "
         "variant that did)",
     )
+    save.add_argument(
+        "--with-answers",
+        action="store_true",
+        help="the answers too, for suites that compare answers (`prefer`)",
+    )
     add_settings(save, without=_ALL_BUT_STORE)
     save.set_defaults(act=save_command)
     shown = "baseline show baselines/production.json"
@@ -65,7 +70,13 @@ def save_command(arguments: argparse.Namespace) -> int:
         raise InputError(Problem(message, path=arguments.file, did_you_mean=close))
     with existing_store(settings.path(settings.store)) as store:
         info = named_run(store, arguments.run)
-        save_baseline(path, info, store.results(info.id), variant=arguments.saved)
+        save_baseline(
+            path,
+            info,
+            store.results(info.id),
+            variant=arguments.saved,
+            with_answers=arguments.with_answers,
+        )
     _print(load_baseline(path))
     print(f"saved: {path}")
     print(f"compare against it: harness run --baseline {arguments.file}")

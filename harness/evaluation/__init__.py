@@ -14,6 +14,7 @@ from harness.evaluation.keys import (
 )
 from harness.evaluation.noise import noise_key
 from harness.evaluation.plan import Plan, Select, make_plan
+from harness.evaluation.preferring import preference_key, recalled_preferences
 from harness.evaluation.rescore import Rescored, rescore, rescore_run
 from harness.evaluation.run import RunReport, backend_of, reopen, run, run_suites
 from harness.evaluation.scoring import Transcript, score_trial, unscored
@@ -55,6 +56,8 @@ __all__ = [
     "make_plan",
     "messages_of",
     "noise_key",
+    "preference_key",
+    "recalled_preferences",
     "reopen",
     "rescore",
     "rescore_run",

@@ -136,8 +136,12 @@ SAMPLING = Sampling(max_new_tokens=1024)
 
 
 @contextmanager
-def open_judges(settings: Settings, cases: Iterable[Case]) -> Iterator[Judges]:
+def open_judges(
+    settings: Settings, cases: Iterable[Case], *, preferring: bool = False
+) -> Iterator[Judges]:
     """Open the judges that these cases ask, by the name that they ask for; close them at the end.
+
+    `preferring`: also those that compare answers.
 
     No weights are loaded. Raises InputError for a judge that nobody configured, with the first
     case that asks for it, and for a model or an engine that is wrong.
@@ -146,6 +150,8 @@ def open_judges(settings: Settings, cases: Iterable[Case]) -> Iterator[Judges]:
     for case in {id(case): case for case in cases}.values():
         for question in asked_of(case):
             asking.setdefault(question.backend, case)
+        if preferring and case.prefer:
+            asking.setdefault(case.prefer.backend, case)
     configured: dict[str, JudgeSettings] = dict(settings.judges)
     if settings.judge is not None:
         configured[""] = settings.judge

@@ -92,6 +92,7 @@ def _suite_info(settings: Settings, suite: Suite, plan: Plan) -> SuiteInfo:
             taken.setdefault(trial.variant.name, set()).add(trial.case.id)
     drawn = [{**c.sampling.model_dump(mode="json"), "repeats": c.repeats} for c in suite.cases]
     first: dict[str, JsonValue] = drawn[0] if drawn else {}
+    rubrics = {case.prefer.rubric for case in suite.cases if case.prefer}
     return SuiteInfo(
         name=suite.name,
         category=suite.category,
@@ -102,6 +103,7 @@ def _suite_info(settings: Settings, suite: Suite, plan: Plan) -> SuiteInfo:
         selected=min((len(taken.get(name, ())) for name in names), default=0),
         # A setting in which its cases differ is null.
         sampling={k: v if all(row[k] == v for row in drawn) else None for k, v in first.items()},
+        prefer=next(iter(rubrics), "") if len(rubrics) < 2 else "each case has its own rubric",
     )
 
 

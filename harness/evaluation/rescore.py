@@ -11,6 +11,7 @@ from harness.common import InputError, Messages, Problem, Sampling, Variant, fro
 from harness.config import Settings, load_selected
 from harness.evaluation.completions import Limits
 from harness.evaluation.judges import JudgeRequests, Judges, open_judges, questions
+from harness.evaluation.preferring import recalled_preferences
 from harness.evaluation.reasoning import tags_of
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
 from harness.evaluation.steps import next_place, steps_of
@@ -199,11 +200,12 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
                 )
             )
         earlier, warnings = recalled_baseline(settings, info)
-        before = judge_run(info, store.results(info.id), earlier)
+        pairs = recalled_preferences(store, info.id)  # the answers are the same
+        before = judge_run(info, store.results(info.id), earlier, pairs)
         with open_judges(settings, (case for suite in suites for case in suite.cases)) as judges:
             tags = tags_of(settings, info.variants)
             again = list(rescore(info.id, suites, store, judges=judges, tags=tags))
-        after = judge_run(info, (rescored.after for rescored in again), earlier)
+        after = judge_run(info, (rescored.after for rescored in again), earlier, pairs)
     after = replace(after, warnings=(*after.warnings, *warnings))
     old = {(row.suite, row.variant): row.verdict for row in before.suites}
     verdicts = []

@@ -25,6 +25,11 @@ from harness.evaluation.executor import Counts, Take, execute
 from harness.evaluation.judges import open_judges
 from harness.evaluation.noise import measure_noise, recalled_noise
 from harness.evaluation.plan import Plan, Select, make_plan
+from harness.evaluation.preferring import (
+    check_preferences,
+    judge_preferences,
+    recalled_preferences,
+)
 from harness.evaluation.reasoning import UnreadMarks, tags_of
 from harness.evaluation.record import begin_record, end_record
 from harness.evaluation.sequential import answer_early, note_stop
@@ -119,7 +124,15 @@ def run(
                 select=_with_baseline(select, variants),
                 memo=store,
             )
-            with open_judges(settings, (trial.case for trial in plan.trials)) as judges:
+            answering = [trial.case for trial in plan.trials]
+            check_preferences(
+                {id(case): case for case in answering}.values(),
+                gated=bool(variants.candidates),
+                baseline=variants.baseline is not None,
+                earlier=variants.earlier,
+            )
+            preferring = bool(variants.candidates)
+            with open_judges(settings, answering, preferring=preferring) as judges:
                 cases = (trial.case for trial in plan.trials)
                 families = families_of(settings.tool_parser, variants, backend, cases)
                 plan = replace(
@@ -186,6 +199,8 @@ def _answer(
         info, counts = note_stop(info, stopped), stopped.counts
     else:
         counts = ask(plan, observer, limits)
+    if not counts.broken:
+        counts += judge_preferences(plan, store, info, earlier, observer, limits)
     if not settings.aa or counts.broken:
         return info, counts, str(counts.broken or "")
     noise = measure_noise(plan, backend, store, info, observer, limits)
@@ -202,7 +217,8 @@ def _report(
 ) -> RunReport:
     count, unread = ExtrasCount(), UnreadMarks(tags_of(settings, info.variants))
     results = Recalled(store, info.id)
-    gate = judge_run(info, unread.passing(count.passing(results)), earlier)
+    judgements = recalled_preferences(store, info.id)
+    gate = judge_run(info, unread.passing(count.passing(results)), earlier, judgements)
     gate = replace(gate, warnings=(*gate.warnings, *warnings, *unread.warnings()))
     noise = recalled_noise(store, info.id)
     history = past_rates(store, info.id, info.backend)

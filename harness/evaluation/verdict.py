@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from harness.common import InputError
 from harness.config import Settings
 from harness.evaluation.baseline import StoredVariant, earlier_baseline
 from harness.gate import EARLY_STOP, InterimGate, Ledger, collect, judge_ledger
-from harness.results import GateReport, Result, RunInfo, Verdict
+from harness.results import GateReport, Judgement, Result, RunInfo, Verdict
 
 
 def exit_code(verdicts: Iterable[Verdict], *, broken: bool = False) -> int:
@@ -32,9 +32,15 @@ def exit_code(verdicts: Iterable[Verdict], *, broken: bool = False) -> int:
 
 
 def judge_run(
-    info: RunInfo, results: Iterable[Result], earlier: StoredVariant | None = None
+    info: RunInfo,
+    results: Iterable[Result],
+    earlier: StoredVariant | None = None,
+    judgements: Sequence[Judgement] = (),
 ) -> GateReport:
-    """Gate results of a run as it was recorded; `earlier` is its baseline from elsewhere."""
+    """Gate results of a run as it was recorded; `earlier` is its baseline from elsewhere.
+
+    `judgements` are the pairs of answers that a judge compared in it.
+    """
     ledger = collect(results)
     ledger.items.update(_baseline_items(info, earlier).items)
     report = judge_ledger(
@@ -44,6 +50,7 @@ def judge_run(
         info.baseline,
         environments={variant.name: variant.environment for variant in info.variants},
         sequential=EARLY_STOP in info.execution,
+        judgements=judgements,
     )
     return replace(report, warnings=(*report.warnings, *info.warnings))
 
@@ -82,8 +89,13 @@ def recalled_baseline(
         return None, (f"the baseline {info.source} cannot be read any more: {found}",)
 
 
-def decide_run(settings: Settings, info: RunInfo, results: Iterable[Result]) -> GateReport:
+def decide_run(
+    settings: Settings,
+    info: RunInfo,
+    results: Iterable[Result],
+    judgements: Sequence[Judgement] = (),
+) -> GateReport:
     """Gate results of a recorded run; a warning says where its baseline is gone by now."""
     earlier, warnings = recalled_baseline(settings, info)
-    report = judge_run(info, results, earlier)
+    report = judge_run(info, results, earlier, judgements)
     return replace(report, warnings=(*report.warnings, *warnings))

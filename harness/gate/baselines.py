@@ -1,7 +1,7 @@
 """Baseline files: the results of one variant, small enough to be committed.
 
-One JSON object: what the run was, and one row per case and repeat. Answers are not in it. A digest
-over all of it tells an edited or truncated file from a whole one.
+One JSON object: what the run was, and one row per case and repeat. Answers are in it only
+where that was asked for. A digest over all of it tells an edited file from a whole one.
 """
 
 from __future__ import annotations
@@ -48,9 +48,14 @@ class Baseline:
 
 
 def save_baseline(
-    path: Path, info: RunInfo, results: Iterable[Result], *, variant: str | None = None
+    path: Path,
+    info: RunInfo,
+    results: Iterable[Result],
+    *,
+    variant: str | None = None,
+    with_answers: bool = False,
 ) -> None:
-    """Write the results of one variant of a whole, clean run.
+    """Write the results of one variant of a whole, clean run; `with_answers` the answers too.
 
     `variant` may be left out where the baseline, or one variant only, answered in the run. Raises
     InputError, and writes nothing, for a run that is unfinished, partial or full of errors, for a
@@ -69,7 +74,7 @@ def save_baseline(
         "format": FORMAT,
         "schema_version": VERSION,
         "run": run_to_json(replace(info, variants=(by_name[name],), baseline=None)),
-        "results": [_row(result) for result in rows],
+        "results": [_row(result, with_answers) for result in rows],
     }
     sealed: dict[str, Any] = {"digest": digest(content), **content}
     # One result per line, so that a diff shows the cases that changed.
@@ -152,7 +157,7 @@ def load_baseline(path: Path) -> Baseline:
     return Baseline(info, rows)
 
 
-def _row(result: Result) -> JsonValue:
+def _row(result: Result, with_answers: bool) -> JsonValue:
     row: dict[str, JsonValue] = {
         "suite": result.suite,
         "case": result.case,
@@ -166,6 +171,8 @@ def _row(result: Result) -> JsonValue:
         row["cluster"] = result.cluster
     if result.required:
         row["required"] = True
+    if with_answers:
+        row["responses"] = list(result.responses)
     return row
 
 
@@ -178,7 +185,7 @@ def _result(row: Mapping[str, Any], variant: str, categories: Mapping[str, str])
         repeat=row["repeat"],
         outcome=Outcome(row["outcome"]),
         score=row["score"],
-        responses=(),
+        responses=tuple(row.get("responses", ())),
         case_hash=row["case_hash"],
         signature=signature_from_json(row["environment"]),
         cluster=row.get("cluster"),

@@ -131,8 +131,11 @@ def compare_family(
     family: Sequence[tuple[Pairs, GateSettings]],
     baseline: str,
     looked: Sequence[SequentialTest] = (),
-) -> tuple[Tested, ...]:
+    beside: Sequence[float] = (),
+) -> tuple[tuple[Tested, ...], tuple[float, ...]]:
     """Compare one variant on suites that share one error budget; each has at least one pair.
+
+    `beside` are p values of other tests in the same budget: they come back adjusted.
 
     `looked` holds the sequential test of each suite of a run that may stop early: it replaces the
     final test of every suite of that run.
@@ -141,12 +144,16 @@ def compare_family(
     if looked:
         both = zip(tests, looked, strict=True)
         tests = [PairedTest(seen.p, test.p_better, METHOD) for test, seen in both]
-    worse = holm([test.p_worse for test in tests])
+    worse = holm([*(test.p_worse for test in tests), *beside])
     better = holm([test.p_better for test in tests])
-    return tuple(
-        Tested(_comparison(pairs, settings, test, p, len(family), baseline), p_up)
-        for (pairs, settings), test, p, p_up in zip(family, tests, worse, better, strict=True)
-    )
+    size = len(worse)
+    found = []
+    for (pairs, settings), test, p, p_up in zip(
+        family, tests, worse[: len(tests)], better, strict=True
+    ):
+        seen = _comparison(pairs, settings, test, p, size, baseline)
+        found.append(Tested(replace(seen, preferences=len(beside)), p_up))
+    return tuple(found), worse[len(tests) :]
 
 
 def paired_test(pairs: Pairs) -> PairedTest:

@@ -17,10 +17,13 @@ from harness.gate.comparison import (
     tries_of,
 )
 from harness.gate.pairs import Items, Ledger, Pairs, collect, known_only, make_pairs
+from harness.gate.preference import count_preferences, decide_preference
 from harness.gate.sequential import sequential_test
 from harness.results import (
     Comparison,
     GateReport,
+    Judgement,
+    Preference,
     Rate,
     Result,
     SuiteInfo,
@@ -62,6 +65,7 @@ class Unit:
     tested: Tested | None = None
     pass_at_k: tuple[TriesRate, ...] = ()
     pass_hat_k: tuple[TriesRate, ...] = ()
+    preference: Preference | None = None
 
     @property
     def settings(self) -> GateSettings:
@@ -107,6 +111,8 @@ def _findings(unit: Unit) -> Iterator[Finding]:
     settings, seen, rate = unit.settings, unit.comparison, unit.rate
     errors = list(_errors(unit))
     yield from ((Verdict.ERROR, text) for text in errors)
+    if (row := unit.preference) and row.verdict in (Verdict.ERROR, Verdict.REGRESSED):
+        yield row.verdict, row.reasons[0]
     if seen is not None and regressed(seen, settings):
         yield Verdict.REGRESSED, say.change(seen, settings)
         yield Verdict.REGRESSED, say.fall(seen, settings)
@@ -180,6 +186,8 @@ def facts(unit: Unit) -> Iterator[str]:
     if settings.policy == "non_inferiority" and not worse and not inconclusive(seen, settings):
         yield say.shown(seen, settings)
     yield say.sight(seen)
+    if unit.preference:
+        yield from unit.preference.reasons
 
 
 def warnings(unit: Unit) -> Iterator[str]:
@@ -212,6 +220,7 @@ class Pairing:
     insist: bool
     environments: Environments
     sequential: bool = False
+    judgements: Sequence[Judgement] | None = None
 
 
 def decide(
@@ -255,8 +264,12 @@ def judge_ledger(
     insist: bool = False,
     environments: Environments | None = None,
     sequential: bool = False,
+    judgements: Sequence[Judgement] | None = None,
 ) -> GateReport:
-    """Judge as `decide` does, from results that are already collected."""
+    """Judge as `decide` does, from results that are already collected.
+
+    `judgements` are pairs of answers that a judge compared; None where that is still to come.
+    """
     known_only(ledger, {suite.name: suite for suite in suites}, roles)
     if baseline is not None and baseline not in roles:
         raise InputError(
@@ -266,8 +279,11 @@ def judge_ledger(
                 did_you_mean=nearest(baseline, roles),
             )
         )
-    pairing = Pairing(baseline, insist, environments or {}, sequential)
-    units = {variant: _units(ledger, suites, variant, pairing) for variant in roles}
+    pairing = Pairing(baseline, insist, environments or {}, sequential, judgements)
+    units = {
+        variant: _units(ledger, suites, variant, pairing, gated=role is VariantRole.CANDIDATE)
+        for variant, role in roles.items()
+    }
     rows = tuple(
         _suite_result(units[variant][index], role)
         for index in range(len(suites))
@@ -282,7 +298,7 @@ def judge_ledger(
 
 
 def _units(
-    ledger: Ledger, suites: Sequence[SuiteInfo], variant: str, pairing: Pairing
+    ledger: Ledger, suites: Sequence[SuiteInfo], variant: str, pairing: Pairing, *, gated: bool
 ) -> list[Unit]:
     """Pair a variant with the baseline on each suite, and compare them.
 
@@ -304,20 +320,45 @@ def _units(
             )
         at, hat = tries_of(items, suite.gate)
         unit = Unit(suite, variant, baseline, items, others, rate_of(items), pairs)
-        units.append(replace(unit, pass_at_k=tuple(at), pass_hat_k=tuple(hat)))
+        preference = None
+        if suite.prefer and gated and others and baseline and pairing.judgements is not None:
+            mine = [j for j in pairing.judgements if (j.suite, j.variant) == (suite.name, variant)]
+            preference = count_preferences(mine, baseline, sequential=pairing.sequential)
+        units.append(
+            replace(unit, pass_at_k=tuple(at), pass_hat_k=tuple(hat), preference=preference)
+        )
     whole = [unit for unit in units if not unit.suite.partial]
     part = [unit for unit in units if unit.suite.partial]
-    tested = {**_compared(whole, pairing), **_compared(part, pairing)}
-    return [replace(unit, tested=tested.get(unit.suite.name)) for unit in units]
+    found = {unit.suite.name: unit for some in (whole, part) for unit in _compared(some, pairing)}
+    return [found[unit.suite.name] for unit in units]
 
 
-def _compared(units: Sequence[Unit], pairing: Pairing) -> dict[str, Tested]:
-    """Compare the suites that have a pair, corrected together; by suite."""
+def _compared(units: Sequence[Unit], pairing: Pairing) -> list[Unit]:
+    """Return the units with their comparisons: suites that have a pair, corrected together.
+
+    Preferences are in the same correction. A run that looks before they are known leaves room for
+    them, so that what it stops at stands in the end.
+    """
     having = [(u, u.pairs) for u in units if u.pairs is not None and u.pairs.cases]
     family = [(pairs, unit.settings) for unit, pairs in having]
     looked = [sequential_test(pairs, u.items) for u, pairs in having if pairing.sequential]
-    tested = compare_family(family, pairing.baseline or "", looked)
-    return {unit.suite.name: seen for (unit, _), seen in zip(having, tested, strict=True)}
+    preferred = [(u, u.preference) for u in units if u.preference is not None]
+    beside = [row.p for _, row in preferred if row.pairs]
+    if pairing.judgements is None and pairing.baseline is not None:
+        beside = [1.0 for unit in units if unit.suite.prefer]
+    tested, adjusted = compare_family(family, pairing.baseline or "", looked, beside)
+    seen = {unit.suite.name: one for (unit, _), one in zip(having, tested, strict=True)}
+    left, size = iter(adjusted), len(family) + len(beside)
+    rows = {
+        unit.suite.name: decide_preference(
+            row, unit.settings, next(left) if row.pairs else 1.0, size
+        )
+        for unit, row in preferred
+    }
+    return [
+        replace(unit, tested=seen.get(unit.suite.name), preference=rows.get(unit.suite.name))
+        for unit in units
+    ]
 
 
 def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
@@ -353,6 +394,11 @@ def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
         on=unit.settings.on,
         pass_at_k=unit.pass_at_k,
         pass_hat_k=unit.pass_hat_k,
+        preference=None
+        if unit.preference is None
+        else unit.preference
+        if gated and not unit.suite.partial
+        else replace(unit.preference, verdict=None),
     )
 
 

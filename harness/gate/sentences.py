@@ -37,9 +37,10 @@ def why(case: str, reason: str) -> str:
     )
 
 
-def over_suites(family: int) -> str:
-    """Return "over six suites"."""
-    return f"over {WORDS.get(family, family)} suites"
+def over_suites(comparison: Comparison) -> str:
+    """Return "over six suites"; tests, where comparisons of answers are among them."""
+    noun = "tests" if comparison.preferences else "suites"
+    return f"over {WORDS.get(comparison.family, comparison.family)} {noun}"
 
 
 def change(comparison: Comparison, settings: GateSettings) -> str:
@@ -56,7 +57,7 @@ def change(comparison: Comparison, settings: GateSettings) -> str:
     chance = f"equal models give a result this lopsided in {most}{odds(comparison.p)} of runs"
     if comparison.family > 1:
         adjusted = odds(comparison.p_adjusted)
-        chance += f", {adjusted} after Holm {over_suites(comparison.family)}"
+        chance += f", {adjusted} after Holm {over_suites(comparison)}"
     return f"{what}; {chance}"
 
 
@@ -86,7 +87,7 @@ def sight(comparison: Comparison) -> str:
     if comparison.family > 1:
         strict = comparison.mde_adjusted
         after = in_points(strict) if strict is not None else "none"
-        alone += f" alone, {after} after Holm {over_suites(comparison.family)}"
+        alone += f" alone, {after} after Holm {over_suites(comparison)}"
     return f"{alone} (80 % power, {_pairs(comparison)})"
 
 

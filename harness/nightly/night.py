@@ -12,7 +12,15 @@ from typing import Any
 
 from harness.common import HarnessError, InputError, Problem, alone, digest
 from harness.config import Settings, VariantSettings, load_selected
-from harness.evaluation import RunReport, Variants, noise_key, reopen, run, variants_of
+from harness.evaluation import (
+    RunReport,
+    Variants,
+    noise_key,
+    preference_key,
+    reopen,
+    run,
+    variants_of,
+)
 from harness.gate import load_baseline
 from harness.nightly.alerts import alerts_of, exit_code_of, post, write_alerts
 from harness.nightly.config import NightlyConfig, NightlyVariant
@@ -97,7 +105,8 @@ def forget_nights(store: Store, series: str, keep: int, reports: Path) -> int:
     runs = [run for night in old for run in night.runs.values() if run not in wanted]
     if old:
         drop_runs(store, runs)
-        gone = [*map(_key, old), *map(rates_key, runs), *map(noise_key, runs)]
+        kept = (rates_key, noise_key, preference_key)
+        gone = [*map(_key, old), *(key(run) for key in kept for run in runs)]
         strike_entries(store, gone)
     for run_id in runs:
         if (reports / run_id / "scorecard.json").is_file():

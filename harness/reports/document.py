@@ -88,6 +88,44 @@ class TriesCard(Frozen):
     reason: str = ""
 
 
+class PreferenceCard(Frozen):
+    """A candidate's answers against the baseline's, as a judge preferred them in both orders.
+
+    It is a row of its own in the gate and not in `pass_rate`: `verdict` is its own status, and null
+    for part of a suite. `share` is (wins + ties / 2) / n over cases, with its 95 % interval `ci`.
+    Pairs whose orders disagree are ties: `flips`, with their share `flip_rate` of the pairs that
+    were asked; of flips that named one place both times, `first_slot_share` named the first. `p` is
+    one-sided for losses, `p_adjusted` after Holm over the `family`. `failed` names the cases that
+    could not be judged: they are in no figure.
+    """
+
+    verdict: Verdict | None
+    reasons: tuple[str, ...]
+    baseline: str
+    pairs: int
+    cases: int
+    clusters: int | None
+    wins: int
+    ties: int
+    losses: int
+    identical: int
+    share: Number
+    ci: Interval
+    flips: int
+    flip_rate: Number
+    first_slot_share: Number
+    p: Number
+    p_adjusted: Number
+    family: int
+    method: str
+    errors: int
+    left_out: int
+    won: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    flipped: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
 class Category(Frozen):
     """One suite and one variant. `gate` is null for a baseline, a reference and part of a suite.
 
@@ -114,6 +152,7 @@ class Category(Frozen):
     uncompared: bool = False
     pass_at_k: tuple[TriesCard, ...] = ()
     pass_hat_k: tuple[TriesCard, ...] = ()
+    prefer: PreferenceCard | None = None
 
 
 class Noise(Frozen):
@@ -136,7 +175,7 @@ class SuiteCard(Frozen):
     """A suite as it was run: its bars, its sampling, and how many of its cases took part.
 
     `sampling` is that of the suite before a variant's overrides, with the repeats of a case; a
-    setting that cases share not is null.
+    setting that cases share not is null. `prefer` is the rubric by which answers are compared.
     """
 
     name: str
@@ -147,6 +186,7 @@ class SuiteCard(Frozen):
     cases: int
     selected: int
     sampling: dict[str, Any] = Field(default_factory=dict)
+    prefer: str = ""
 
 
 class Run(Frozen):
@@ -301,6 +341,7 @@ def _category(row: SuiteResult) -> Category:
         gate=gate,
         pass_at_k=tuple(_filled(TriesCard, each) for each in row.pass_at_k),
         pass_hat_k=tuple(_filled(TriesCard, each) for each in row.pass_hat_k),
+        prefer=_filled(PreferenceCard, row.preference) if row.preference else None,
     )
 
 

@@ -13,7 +13,7 @@ from harness.common import (
     span,
 )
 from harness.reports.scorecard import Scorecard, VariantVerdict
-from harness.reports.words import answered, label, noise, several_tries
+from harness.reports.words import answered, label, noise, preferred, several_tries
 from harness.results import SuiteResult
 
 _HEAD = (
@@ -39,6 +39,12 @@ def to_markdown(scorecard: Scorecard) -> str:
         for row in gate.suites
         if (said := several_tries(row))
     ]
+    remarks += [
+        f"- {escaped(row.suite)}, {escaped(row.variant)}, {escaped(preferred(row.preference))}: "
+        f"{label(row.preference.verdict)}\n"
+        for row in gate.suites
+        if row.preference
+    ]
     remarks += [f"- warning: {escaped(text)}\n" for text in (*gate.warnings, *own)]
     remarks += [
         f"- noise floor, {escaped(r.variant)} asked twice: "
@@ -62,8 +68,8 @@ def _verdict(card: VariantVerdict, scorecard: Scorecard) -> str:
     for row in scorecard.rows(variant=card.name):
         if row.suite in card.blocked_by:
             lines += [f"- {escaped(row.suite)}: {escaped(reason)}" for reason in row.reasons]
-            if row.comparison and row.comparison.worse:
-                cases = joined([f"`{case}`" for case in row.comparison.worse])
+            if row.got_worse:
+                cases = joined([f"`{case}`" for case in row.got_worse])
                 lines.append(f"  Got worse: {cases}")
     return "\n".join(lines) + "\n"
 

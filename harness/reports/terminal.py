@@ -29,6 +29,7 @@ from harness.reports.words import (
     because,
     label,
     noise,
+    preferred,
     several_tries,
     sight,
 )
@@ -94,6 +95,10 @@ class _Printer:
                 self.console.print(_table(widths, [self.cells(row)]))
                 if said := several_tries(row):
                     self.line(self.text(said, "dim"), indent=4)
+                if seen := row.preference:
+                    style = COLOUR[seen.verdict] if seen.verdict else "dim"
+                    status = self.text(f"  {label(seen.verdict)}", style)
+                    self.line(self.text(preferred(seen)), status, indent=4)
 
     def heads(self) -> tuple[Text, ...]:
         names = ("", "passed", "rate (95 %)", "change (95 %)", "verdict")
@@ -126,7 +131,7 @@ class _Printer:
                 self.text(because(row.reasons, row.against, row.verdict)),
                 indent=2,
             )
-            worse = row.comparison.worse if row.comparison else ()
+            worse = row.got_worse
             told = worse and row.verdict is not Verdict.ERROR
             self.look_at(worse if told else first.get((card.name, row.suite), ()))
         compared = {s: row.comparison.sees for s, row in rows.items() if row.comparison}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.common import joined, percent, plural, span
-from harness.results import RunInfo, SuiteResult, Verdict
+from harness.results import Preference, RunInfo, SuiteResult, Verdict
 
 SYMBOL = {
     Verdict.PASS: "✓",
@@ -75,6 +75,18 @@ def several_tries(row: SuiteResult) -> str:
     if tries.estimate is None:
         return f"{row.on} undefined: {tries.reason}"
     return f"{row.on} {percent(tries.estimate)} ({span(tries.ci)}) of {plural(tries.n, 'case')}"
+
+
+def preferred(row: Preference) -> str:
+    """Say how a candidate's answers stood against the baseline's, in one line."""
+    share = f", {percent(row.share)} ({span(row.ci)})" if row.share is not None else ""
+    counts = f"{row.wins} won, {row.ties} tied, {row.losses} lost"
+    parts = [f"answers against {row.baseline}: {counts}{share}"]
+    if row.flip_rate is not None:
+        parts.append(f"orders disagree in {percent(row.flip_rate)}")
+    if row.errors:
+        parts.append(f"{plural(row.errors, 'case')} not judged")
+    return "; ".join(parts)
 
 
 def drawn(sampling: Mapping[str, Any]) -> str:

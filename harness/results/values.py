@@ -128,11 +128,36 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge said of a candidate's answer beside the baseline's, in both orders.
+
+    `value` is 1 where the candidate's was preferred in both, −1 where the baseline's was, else 0;
+    None where nobody can tell: `error` then says what broke, or `left_out` why it was not asked.
+    `identical` answers are tied unasked. `flipped`: the orders disagree; `slot` says which place
+    was named both times. `why` are the judge's reasons, the candidate's answer being A.
+    """
+
+    suite: str
+    case: str
+    variant: str
+    repeat: int
+    cluster: str | None = None
+    value: int | None = None
+    identical: bool = False
+    flipped: bool = False
+    slot: str = ""
+    why: str = ""
+    error: str = ""
+    left_out: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteInfo:
     """A suite as it was run. `cases` counts all of its cases, `selected` those of this run.
 
     `sampling` is the suite's own, before a variant's overrides, with `repeats`; a setting in which
-    its cases differ is null.
+    its cases differ is null. `prefer` is the rubric by which answers are compared with the
+    baseline's; empty where none are.
     """
 
     name: str
@@ -143,6 +168,7 @@ class SuiteInfo:
     cases: int
     selected: int
     sampling: Mapping[str, JsonValue] = field(default_factory=dict)
+    prefer: str = ""
 
     @property
     def partial(self) -> str:

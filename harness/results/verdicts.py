@@ -93,7 +93,8 @@ class Comparison:
     Not in `pairs`: `left_out` pairs with an error or a skip, `refused` ones that were not asked the
     same or not in the same environment, and cases that one side alone has. `more_cases` would
     decide an inconclusive suite if the difference stays as it is. `clusters` is None where every
-    case stands alone. `family` counts the suites that Holm corrects for.
+    case stands alone. `family` counts the suites that Holm corrects for,
+    and so many of them as `preferences` says are comparisons of answers.
     """
 
     baseline: str
@@ -116,6 +117,7 @@ class Comparison:
     mde_adjusted: float | None = None
     more_cases: int | None = None
     family: int = 1
+    preferences: int = 0
 
     @property
     def ci(self) -> tuple[float, float]:
@@ -126,6 +128,64 @@ class Comparison:
     def sees(self) -> float | None:
         """The smallest drop that this suite can see as the gate decides: after Holm."""
         return self.mde_adjusted if self.family > 1 else self.mde
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A candidate's answers against the baseline's on one suite: a row of its own in the gate.
+
+    `pairs` counts pairs of answers that were judged, `cases` the cases in the test: one with a pair
+    that broke is in `errors` and not in it. Pairs whose orders disagree are among the `ties`;
+    of such `flips` so many named the first or the second place both times. `share` is
+    (wins + ties / 2) / n, averaged over cases, with a 95 % interval that knows of clusters; None
+    without a pair. `p` is one-sided for "the baseline's are preferred", `p_adjusted` after Holm
+    over the `family` of the candidate's suites and preferences.
+    """
+
+    baseline: str
+    pairs: int
+    cases: int
+    clusters: int | None
+    wins: int
+    ties: int
+    losses: int
+    identical: int
+    flips: int
+    first_slot: int
+    second_slot: int
+    errors: int
+    left_out: int
+    share: float | None
+    low: float
+    high: float
+    p: float
+    p_adjusted: float
+    method: str
+    broken: str = ""
+    won: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    flipped: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    family: int = 1
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def ci(self) -> tuple[float, float] | None:
+        """The interval for `share`; None without a pair."""
+        return (self.low, self.high) if self.cases else None
+
+    @property
+    def flip_rate(self) -> float | None:
+        """The share of the pairs that were asked whose orders disagree; None where none was."""
+        asked = self.pairs - self.identical
+        return self.flips / asked if asked else None
+
+    @property
+    def first_slot_share(self) -> float | None:
+        """Of flips that named one place both times, the share of the first; None without any."""
+        both = self.first_slot + self.second_slot
+        return self.first_slot / both if both else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +221,15 @@ class SuiteResult:
     on: str = "passed"
     pass_at_k: tuple[TriesRate, ...] = ()
     pass_hat_k: tuple[TriesRate, ...] = ()
+    preference: Preference | None = None
+
+    @property
+    def got_worse(self) -> tuple[str, ...]:
+        """The cases that got worse, and those whose answer lost where that is a regression."""
+        worse = self.comparison.worse if self.comparison else ()
+        row = self.preference
+        lost = row.lost if row and row.verdict is Verdict.REGRESSED else ()
+        return tuple(dict.fromkeys((*worse, *lost)))
 
     @property
     def tries(self) -> TriesRate | None:

@@ -1,6 +1,8 @@
 """Checks on answers: pure, versioned, registered by name."""
 
 from harness.scorers.check import Check, CheckField, combine, load_context, parse_check
+from harness.scorers.judge import UnreadableError
+from harness.scorers.prefer import Choice, preference_question, read_preference
 from harness.scorers.published import with_checks
 from harness.scorers.reasoning import (
     DEFAULT_TAGS,
@@ -41,6 +43,7 @@ __all__ = [
     "Args",
     "Check",
     "CheckField",
+    "Choice",
     "Context",
     "Example",
     "ExpectedCall",
@@ -51,6 +54,7 @@ __all__ = [
     "Tool",
     "ToolProblemError",
     "UnknownScorerError",
+    "UnreadableError",
     "all_scorers",
     "check_expected",
     "combine",
@@ -64,6 +68,8 @@ __all__ = [
     "names",
     "parameters_of",
     "parse_check",
+    "preference_question",
+    "read_preference",
     "reads_calls",
     "scorer",
     "strip_reasoning",

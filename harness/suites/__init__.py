@@ -13,7 +13,7 @@ from harness.suites.load import (
 )
 from harness.suites.practice import practice_suite
 from harness.suites.schema import json_schema
-from harness.suites.values import Case, Suite, ToolResult, Turn
+from harness.suites.values import Case, Prefer, Suite, ToolResult, Turn
 
 __all__ = [
     "SUFFIXES",
@@ -22,6 +22,7 @@ __all__ = [
     "Haystack",
     "HaystackSpec",
     "Position",
+    "Prefer",
     "Suite",
     "TooLong",
     "ToolResult",

@@ -26,9 +26,9 @@ from harness.suites.templates import (
     render_below,
     render_text,
 )
-from harness.suites.values import Case, Named, ToolResult, Turn
+from harness.suites.values import Case, Named, Prefer, ToolResult, Turn
 
-_TEXTS = ("id", "system", "user", "cluster", "tags")
+_TEXTS = ("id", "system", "user", "cluster", "tags", "prefer")
 _VALUES = ("checks", "tools", "results")  # in which one expression alone keeps its type
 
 
@@ -57,14 +57,24 @@ def render_case(raw: Mapping[str, Any], variables: Mapping[str, Any], failed: Fa
 def render_inherited(
     raw: Mapping[str, Any], suite: SuiteKeys, variables: Mapping[str, Any], failed: Failed
 ) -> dict[str, Any]:
-    """Return what the case does not say and the suite says for all: `system` and `cluster`."""
+    """Return what the case does not say and the suite says for all.
+
+    That is `system` and `cluster`, and of `prefer` what the case leaves out.
+    """
     inherited = {"system": suite.defaults.system, "cluster": suite.cluster}
     places: Mapping[str, Loc] = {"system": ("defaults", "system"), "cluster": ("cluster",)}
-    return {
+    found: dict[str, Any] = {
         key: render_below(text, variables, failed, places[key], keep_types=False)
         for key, text in inherited.items()
         if text is not None and key not in raw
     }
+    own = raw.get("prefer", {})
+    if suite.prefer and isinstance(own, Mapping):
+        said = suite.prefer.model_dump(exclude_unset=True)
+        missing = {key: text for key, text in said.items() if key not in own}
+        shared = render_below(missing, variables, failed, ("prefer",), keep_types=False)
+        found["prefer"] = {**shared, **own}
+    return found
 
 
 class _Miss(NamedTuple):
@@ -110,7 +120,11 @@ class MissingKeys:
 
 
 def new_case(
-    suite: SuiteKeys, keys: CaseKeys, position: Position, haystack: Haystack | None = None
+    suite: SuiteKeys,
+    keys: CaseKeys,
+    position: Position,
+    haystack: Haystack | None = None,
+    prefer_at: Position | None = None,
 ) -> Case:
     """Return the case; what it does not say itself comes from the suite's defaults."""
     defaults = suite.defaults
@@ -137,6 +151,11 @@ def new_case(
         decoding=_or(keys.decoding, suite.decoding),
         haystack=haystack,
         tools=_or(keys.tools, suite.tools),
+        prefer=Prefer(
+            keys.prefer.rubric, keys.prefer.backend, keys.prefer.reference, prefer_at or position
+        )
+        if keys.prefer
+        else None,
     )
 
 
@@ -272,7 +291,8 @@ class CaseReader:
             rendered = render_case(draft.raw, variables, inside)
             if draft.haystack:
                 rendered["user"] = draft.haystack.question
-            rendered |= render_inherited(draft.raw, self._suite, variables, above)
+            inherited = render_inherited(rendered, self._suite, variables, above)
+            rendered |= inherited
         try:
             keys = CaseKeys.model_validate(rendered, context=self._context)
         except ValidationError as error:
@@ -282,7 +302,11 @@ class CaseReader:
             self.names.append(Named(keys.id, draft.origin))
         if wrong:
             return None
-        case = new_case(self._suite, keys, self._document.position(place.loc), draft.haystack)
+        position = self._document.position(place.loc)
+        own = isinstance(draft.raw, dict) and "prefer" in draft.raw
+        asked = (*place.loc, "prefer") if own else ("prefer",)
+        prefer_at = self._document.position(asked, of_key=True) if keys.prefer else None
+        case = new_case(self._suite, keys, position, draft.haystack, prefer_at)
         before = len(self._problems)
         check_tools(case, place, self._problems, turns=keys.turns is not None)
         return None if len(self._problems) > before else case

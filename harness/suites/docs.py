@@ -22,6 +22,7 @@ from harness.suites.schema import (
     CaseKeys,
     DefaultKeys,
     HaystackKeys,
+    PreferKeys,
     ResultKeys,
     RowsKeys,
     SuiteKeys,
@@ -62,6 +63,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "generate": "seeded families of cases: `- haystack: {...}`",
         "cluster": "cases that share it are tested together: they are no independent evidence",
         "decoding": "`constrained`: engines that can hold answers to the JSON Schema of a check",
+        "prefer": "another model compares the answers with the baseline's: [how](judges.md)",
         "fix": "where training rows for a repair come from",
         "retire": "ids of cases that moved to the training pool: they gate no more",
     },
@@ -92,6 +94,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "allow_empty": "instead of the default",
         "cluster": "instead of the suite's",
         "decoding": "instead of the suite's",
+        "prefer": "instead of the suite's, key by key; `null`: not this case",
     },
     "TurnKeys": {
         "user": "what is asked in this turn",
@@ -102,6 +105,11 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "tool": "whose call it answers",
         "arguments": "only calls with such arguments, as in the check `tool_call`",
         "returns": "a text, or a value that is written as JSON",
+    },
+    "PreferKeys": {
+        "rubric": "by what one answer is better than the other, in words",
+        "backend": "the judge under `[tool.harness.judges]`; by default `[tool.harness.judge]`",
+        "reference": "a right answer, shown to the judge",
     },
     "RowsKeys": {
         "path": "JSONL or CSV, from the suite's folder; cells of CSV are texts (filter: `float`)",
@@ -176,6 +184,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("A case", CaseKeys),
     ("A turn", TurnKeys),
     ("`results`", ResultKeys),
+    ("`prefer`", PreferKeys),
     ("`sampling`", Sampling),
     ("`gate`", GateSettings),
     ("`from_file`", RowsKeys),

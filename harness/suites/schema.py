@@ -139,6 +139,17 @@ class DefaultKeys(_Keys):
     allow_empty: bool = False
 
 
+class PreferKeys(_Keys):
+    """Another model says which of two answers is better: the candidate's or the baseline's.
+
+    In a case, what is left out is what the suite says.
+    """
+
+    rubric: Annotated[str, Field(min_length=1, pattern=r"\S")]
+    backend: str = ""
+    reference: str = ""
+
+
 _ONE_CONVERSATION: dict[str, Any] = {"oneOf": [{"required": ["user"]}, {"required": ["turns"]}]}
 _SOME_CASES: dict[str, Any] = {
     "anyOf": [{"required": [key]} for key in ("cases", "from_file", "generate")]
@@ -172,6 +183,7 @@ class CaseKeys(_Keys):
     allow_empty: bool | None = None
     cluster: Cluster | None = None
     decoding: Decoding | None = None
+    prefer: PreferKeys | None = None
 
     @model_validator(mode="after")
     def _one_conversation(self) -> Self:
@@ -185,7 +197,8 @@ class CaseKeys(_Keys):
         if self.turns is not None and self.results:
             raise _wrong("with turns, results stand in the turn in which tools are called")
         if not self.checks and not any(turn.checks for turn in self.turns or ()):
-            raise _wrong("the case has no checks")
+            more = "; prefer compares two answers and is no check" if self.prefer else ""
+            raise _wrong(f"the case has no checks{more}")
         return self
 
 
@@ -257,6 +270,7 @@ class SuiteKeys(_Keys):
     generate: list[Annotated[Any, WithJsonSchema(GENERATE_MARK)]] = Field(default_factory=list)
     cluster: Cluster | None = None
     decoding: Decoding = "free"
+    prefer: PreferKeys | None = None
     fix: FixSettings | None = None
     retire: list[Name] = Field(default_factory=list)
 

@@ -42,6 +42,20 @@ class Turn:
     results: tuple[ToolResult, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Prefer:
+    """By what a judge says which of two answers to a case is better: candidate's or baseline's.
+
+    `backend` names the judge, `reference` is a right answer to compare with; both may be empty.
+    `position` is where the suite says so.
+    """
+
+    rubric: str
+    backend: str
+    reference: str
+    position: Position
+
+
 @dataclass(frozen=True)
 class Case:
     """One conversation and the checks on its answers."""
@@ -63,6 +77,7 @@ class Case:
     decoding: Literal["free", "constrained"] = "free"
     haystack: Haystack | None = None
     tools: tuple[Mapping[str, Any], ...] = ()
+    prefer: Prefer | None = None
 
     @cached_property
     def hash(self) -> str:

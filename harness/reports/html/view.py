@@ -205,7 +205,7 @@ def _candidate(card: VariantVerdict, scorecard: Scorecard, spotlight: Spotlight)
     for row in (rows[suite] for suite in card.blocked_by):
         assert row.verdict is not None
         told = row.verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE)
-        worse = row.comparison.worse if row.comparison and told else ()
+        worse = row.got_worse if told else ()
         names = worse
         if row.verdict is not Verdict.REGRESSED:
             found = spotlight.cases(row.suite, name, row.verdict, baseline)
@@ -304,6 +304,7 @@ class ScorecardPage:
             **card.extras,
             "noise": card.noise,
             "tries": tried,
+            "prefer": tuple(row for row in card.gate.suites if row.preference),
         }
         parts = template(PACKAGE, "page.html.jinja").generate(
             view=page_view(card, self._spotlight),

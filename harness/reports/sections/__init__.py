@@ -11,6 +11,7 @@ from harness.reports.sections.json_levels import JsonLevelsSection
 from harness.reports.sections.languages import LanguageSection
 from harness.reports.sections.long_context import LongContextSection
 from harness.reports.sections.noise import NoiseSection
+from harness.reports.sections.preferences import PreferenceSection
 from harness.reports.sections.refusals import RefusalSection
 from harness.reports.sections.role import RoleSection
 from harness.reports.sections.second_opinion import SecondOpinionSection
@@ -29,6 +30,7 @@ SECTIONS: tuple[type[Section[Any]], ...] = (
     RefusalSection,
     SecondOpinionSection,
     LongContextSection,
+    PreferenceSection,
     TriesSection,
     StabilitySection,
     NoiseSection,

@@ -1,0 +1,116 @@
+"""A candidate's answers against the baseline's, as a judge preferred them: counts, test, status."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from harness.common import GateSettings, first_of, percent, plural
+from harness.gate.sequential import METHOD, SequentialTest
+from harness.gate.statistics import group_sums, mcnemar_mid_p, rate_interval, sign_flip_p
+from harness.results import Judgement, Preference, Verdict
+
+MOST_GRID = 1_000
+SIGN_TEST = "sign test, mid-p"
+SIGN_FLIP = "sign-flip permutation"
+CLUSTER_FLIP = "cluster sign-flip permutation"
+
+
+def count_preferences(
+    judgements: Sequence[Judgement], baseline: str, *, sequential: bool = False
+) -> Preference:
+    """Count the pairs of one suite and candidate, and test losses against wins.
+
+    The item is the case: its repeats are averaged first, and a case with a pair that could not be
+    judged leaves the test. `sequential`: the pairs are in the order in which one looked, and a test
+    that allows that takes the place of the final one.
+    """
+    cases: dict[str, list[Judgement]] = {}
+    for each in judgements:
+        if not each.left_out:
+            cases.setdefault(each.case, []).append(each)
+    whole = {case: of for case, of in cases.items() if all(one.value is not None for one in of)}
+    judged = [(one, one.value) for of in whole.values() for one in of if one.value is not None]
+    values = np.array(
+        [sum(one.value or 0 for one in of) / len(of) for of in whole.values()], dtype=np.float64
+    )
+    numbers: dict[tuple[bool, str], int] = {}
+    keys = (
+        (True, of[0].cluster) if of[0].cluster is not None else (False, case)
+        for case, of in whole.items()
+    )
+    groups = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+    clustered = len(numbers) < len(whole)
+    wins = sum(value > 0 for _, value in judged)
+    losses = sum(value < 0 for _, value in judged)
+    if sequential:
+        test = SequentialTest()
+        for total in group_sums(values, groups):
+            test = test.observe(float(total))
+        p, method = test.p, METHOD
+    elif not clustered and all(len(of) == 1 for of in whole.values()):
+        p, method = mcnemar_mid_p(losses, wins), SIGN_TEST
+    else:
+        grid = math.lcm(*(len(of) for of in whole.values()))
+        sums = group_sums(values, groups)
+        p = sign_flip_p(sums, grid if grid <= MOST_GRID else None)[0]
+        method = CLUSTER_FLIP if clustered else SIGN_FLIP
+    low, high = rate_interval((values + 1) / 2, groups)
+    flips = [one for one, _ in judged if one.flipped]
+    broken = [one for of in cases.values() for one in of if one.error]
+    return Preference(
+        baseline=baseline,
+        pairs=len(judged),
+        cases=len(whole),
+        clusters=len(numbers) if clustered else None,
+        wins=wins,
+        ties=len(judged) - wins - losses,
+        losses=losses,
+        identical=sum(one.identical for one, _ in judged),
+        flips=len(flips),
+        first_slot=sum(one.slot == "first" for one in flips),
+        second_slot=sum(one.slot == "second" for one in flips),
+        errors=len({one.case for one in broken}),
+        left_out=len({one.case for one in judgements if one.left_out}),
+        share=float((values.mean() + 1) / 2) if whole else None,
+        low=low,
+        high=high,
+        p=p if whole else 1.0,
+        p_adjusted=p if whole else 1.0,
+        method=method,
+        broken=broken[0].error if broken else "",
+        won=tuple(case for case, value in zip(whole, values, strict=True) if value > 0),
+        lost=tuple(case for case, value in zip(whole, values, strict=True) if value < 0),
+        flipped=tuple(dict.fromkeys(one.case for one in flips)),
+        failed=tuple(dict.fromkeys(one.case for one in broken)),
+    )
+
+
+def decide_preference(
+    seen: Preference, settings: GateSettings, p_adjusted: float, family: int
+) -> Preference:
+    """Give the row its status: regressed where losses over wins are beyond chance after Holm."""
+    seen = replace(seen, p_adjusted=p_adjusted, family=family)
+    verdict = Verdict.PASS
+    told = (
+        f"the judge preferred {seen.baseline} in {plural(seen.losses, 'pair')} and the candidate "
+        f"in {seen.wins}, {seen.ties} were tied"
+    )
+    chance = f"equal models lose so often in {percent(p_adjusted)} of runs after Holm"
+    reasons = [f"{told}; {chance}" if seen.losses > seen.wins else told]
+    if p_adjusted <= settings.alpha and seen.share is not None and seen.share < 0.5:
+        verdict = Verdict.REGRESSED
+    if not seen.pairs:
+        verdict, reasons = Verdict.ERROR, ["no pair of answers could be judged"]
+    if seen.errors > settings.max_errors:
+        verdict = Verdict.ERROR
+        what = f"{plural(seen.errors, 'pair of answers')}" if seen.errors == 1 else ""
+        what = what or f"pairs of answers of {plural(seen.errors, 'case')}"
+        limit = f"max_errors is {settings.max_errors}"
+        reasons.insert(
+            0, f"{what} could not be judged ({first_of(seen.failed)}), {limit}: {seen.broken}"
+        )
+    return replace(seen, verdict=verdict, reasons=tuple(reasons))
