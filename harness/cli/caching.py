@@ -1,4 +1,4 @@
-"""`harness cache`: look into the store, prune it, verify and repair it."""
+"""`harness cache`: look into the store, prune it, verify and repair it, split and join it."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import argparse
 from typing import Any
 
 from harness.cli.parser import add_settings, count, new_command
-from harness.cli.running import read_settings
+from harness.cli.running import read_settings, typed_path
 from harness.common import InputError, Problem
 
 KEPT_RUNS = 50
 
 
 def add_commands(commands: Any) -> None:
-    """Register the command with its three acts."""
+    """Register the command with its acts."""
     cache = new_command(
         commands,
         "cache",
-        "show, prune, verify the store",
+        "show, prune, verify, split, join the store",
         "cache",
         "cache prune --keep 20 --dry-run",
         "cache verify --repair",
+        "cache split --into nights/       one store for each night; this one stays",
+        "cache join nights/*.db --store joined.db",
     )
-    cache.add_argument("what", nargs="?", default="show", choices=("show", "prune", "verify"))
+    acts = ("show", "prune", "verify", "split", "join")
+    cache.add_argument("what", nargs="?", default="show", choices=acts)
+    cache.add_argument("files", nargs="*", metavar="FILE", help="join: stores, oldest first")
+    cache.add_argument("--into", metavar="DIR", help="split: the folder of the parts")
     cache.add_argument(
         "--keep", type=count, default=KEPT_RUNS, metavar="N", help="prune: runs to keep (50)"
     )
@@ -37,14 +42,43 @@ def add_commands(commands: Any) -> None:
 def cache_command(arguments: argparse.Namespace) -> int:
     """Do what was asked; exit code 3 where the store is damaged."""
     from harness.common import plural
-    from harness.store import existing_store, prune, repair, stats, verify
+    from harness.store import (
+        existing_store,
+        join_stores,
+        prune,
+        repair,
+        split_by_night,
+        stats,
+        verify,
+    )
 
     settings = read_settings(arguments)
     path = settings.path(settings.store)
-    for name, act in (("repair", "verify"), ("dry-run", "prune")):
+    for name, act in (("repair", "verify"), ("dry-run", "prune"), ("into", "split")):
         if getattr(arguments, name.replace("-", "_")) and arguments.what != act:
             meant = f"harness cache {act} --{name}"
             raise InputError(Problem(f"--{name} goes with `{act}`", did_you_mean=meant))
+
+    if arguments.files and arguments.what != "join":
+        raise InputError(
+            Problem(f"`{arguments.what}` takes no files", found=" ".join(arguments.files))
+        )
+    if arguments.what == "split":
+        if not arguments.into:
+            hint = "harness cache split --into nights/"
+            raise InputError(Problem("split: no folder for the parts", hint=hint))
+        for part in split_by_night(path, typed_path(settings, arguments.into)):
+            held = f"{part.answers:,} answers, {part.runs:,} runs, {part.results:,} results"
+            print(f"{part.path}: {held}")
+        return 0
+    if arguments.what == "join":
+        if not arguments.files:
+            hint = "harness cache join nights/*.db --store joined.db"
+            raise InputError(Problem("join: no store to join", hint=hint))
+        whole = join_stores([typed_path(settings, text) for text in arguments.files], path)
+        held = f"{whole.answers:,} answers, {whole.runs:,} runs, {whole.results:,} results"
+        print(f"{whole.path}: {held}")
+        return 0
 
     if arguments.what == "prune":
         with existing_store(path) as store:

@@ -1,6 +1,7 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
 from harness.reports.document import ScorecardDocument, publish, scorecard_schema
+from harness.reports.export import COLUMNS, TARGETS, Exported, export_results, export_target
 from harness.reports.files import LATEST, ReportPaths, check_writable, write_reports
 from harness.reports.history import keep_rates, kept_verdict, past_rates, rates_key
 from harness.reports.html.drawing import rate_strip, sparkline
@@ -14,9 +15,12 @@ from harness.reports.terminal import LINE_EVERY, Display, print_summary
 from harness.reports.words import because, label
 
 __all__ = [
+    "COLUMNS",
     "LATEST",
     "LINE_EVERY",
+    "TARGETS",
     "Display",
+    "Exported",
     "Extras",
     "ExtrasCount",
     "Progress",
@@ -33,6 +37,8 @@ __all__ = [
     "collect_extras",
     "content_policy",
     "escaped",
+    "export_results",
+    "export_target",
     "keep_rates",
     "kept_verdict",
     "label",

@@ -1,6 +1,7 @@
 """The database of completions, results and history."""
 
 from harness.store.journal import drop_runs, read_entries, read_entry, strike_entries, write_entry
+from harness.store.nights import Part, join_stores, split_by_night
 from harness.store.schema import chunks
 from harness.store.store import (
     Entry,
@@ -26,6 +27,7 @@ from harness.store.upkeep import (
 
 __all__ = [
     "Entry",
+    "Part",
     "Pruned",
     "Recalled",
     "Repair",
@@ -40,10 +42,12 @@ __all__ = [
     "drop_runs",
     "existing_store",
     "find_run",
+    "join_stores",
     "prune",
     "read_entries",
     "read_entry",
     "repair",
+    "split_by_night",
     "stats",
     "strike_entries",
     "verify",

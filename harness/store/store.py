@@ -98,6 +98,11 @@ class Store:
     ) -> None:
         self.close()
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """Return the connection itself, for what no transaction may hold: ATTACH, say."""
+        return self._connection
+
     def close(self) -> None:
         """Close the file; the last process to do so folds the log into it."""
         with translated(self.path):
