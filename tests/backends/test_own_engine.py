@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from harness.backends import (
+    PLAIN,
     BackendOptions,
     Completion,
     Environment,
     Prompt,
+    Rendering,
     Request,
     check_backend,
     open_backend,
@@ -148,7 +150,7 @@ class Sloppy(EchoBackend):
         version = self.number if "environment" in self.faults else "1"
         return Environment("sloppy", version)
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         made = super().prompt(messages, variant)
         return replace(made, estimated="exact" not in self.faults)
 

@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 import harness
 from harness.backends import BackendOptions, Rendering, open_backend
-from harness.common import ToolCall, Variant
+from harness.common import Variant
 from harness.results import Outcome
 from tests.backends.conftest import Ask
 from tests.backends.test_tools import ASKED, HERMES, SUITE, TOOL
@@ -94,7 +95,7 @@ def test_a_server_with_a_parser(
     small = SUITE.replace("zone: {type: string}", "zone: {enum: [UTC]}").replace("24", "160")
     tmp_path.joinpath("s.yaml").write_text(small)
     monkeypatch.chdir(tmp_path)
-    where = {"backend": "openai", "base_url": server, "model": "small"}
+    where: dict[str, Any] = {"backend": "openai", "base_url": server, "model": "small"}
     schema = {"name": "get_time"}
     forced = {"tool_choice": {"type": "function", "function": schema}}
 
@@ -104,5 +105,5 @@ def test_a_server_with_a_parser(
     assert all(each.outcome in (Outcome.PASS, Outcome.FAIL) for each in free.results())
     calls = [call for each in one.results() for step in each.steps for call in step.tool_calls]
     assert calls
-    assert all(isinstance(call, ToolCall) and call.name == "get_time" for call in calls)
+    assert all(call.name == "get_time" for call in calls)
     assert any("read by the server" in note for note in one.info.notes)
