@@ -365,13 +365,18 @@ def tool_calls(answer: Answer, context: Context, args: ToolCallsArgs) -> Finding
     if not missing:
         return Finding(False, share, f"not wanted: {_all(surplus)}", detail)
     one, row = expected[missing[0]], unfit[missing[0]]
-    near = [why for why, call in zip(row, calls, strict=True) if why and call.name == one.name]
-    named = near[0] if near else ""
-    if not named and all(not fits[at] for at in missing):
-        named = f"it calls {_all(calls)}"
+    # What came nearest, of the calls that stand for no other.
+    near = [
+        why
+        for at, (why, call) in enumerate(zip(row, calls, strict=True))
+        if why and at not in taken and call.name == one.name
+    ]
+    why = near[0] if near else f"{one.name}, in {_all(calls)}"
+    if not near and any(fits[at] for at in missing):
+        why = f"{one.name}, in this order or number, in {_all(calls)}"
     more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-    told = f"call {missing[0] + 1} of {len(expected)} is missing{more}: "
-    return Finding(False, share, told + (named or f"{one.name}, in this order or number"), detail)
+    told = f"call {missing[0] + 1} of {len(expected)} is missing{more}: {why}"
+    return Finding(False, share, told, detail)
 
 
 def _in_order(fits: Sequence[Sequence[int]], all_of_them: bool) -> list[int | None]:
