@@ -156,6 +156,8 @@ def _unlike(sides: Sequence[StoredVariant]) -> Iterator[str]:
     for side in sides:
         if not side.info.finished:
             yield f"run {side.info.id} was not finished: {side.name} has only a part of its results"
+    if any(suite.prefer for side in sides for suite in side.info.suites):
+        yield "answers were not compared (prefer): a comparison of stored runs asks no judge"
     for side in sides[1:]:
         names = f"{first.name} and {side.name}"
         if changes := _changes(first.info.scorers, side.info.scorers):

@@ -51,8 +51,9 @@ def count_preferences(
         for total in group_sums(values, groups):
             test = test.observe(float(total))
         p, method = test.p, METHOD
-    elif not clustered and all(len(of) == 1 for of in whole.values()):
-        p, method = mcnemar_mid_p(losses, wins), SIGN_TEST
+    elif not clustered and all(value in (-1.0, 0.0, 1.0) for value in values):  # repeats agree
+        fell, rose = int((values < 0).sum()), int((values > 0).sum())
+        p, method = mcnemar_mid_p(fell, rose), SIGN_TEST
     else:
         grid = math.lcm(*(len(of) for of in whole.values()))
         sums = group_sums(values, groups)

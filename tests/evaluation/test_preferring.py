@@ -301,3 +301,31 @@ def test_a_rubric_is_needed_and_prefer_is_no_check() -> None:
     Path("s.yaml").write_text(SUITE.replace(", checks: [{words: {min: 1}}]", ""))
     with pytest.raises(InputError, match="prefer compares two answers and is no check"):
         load_suite("s.yaml")
+
+
+def test_a_comparison_of_stored_runs_asks_nobody_and_says_so(capsys: Printed) -> None:
+    replies(OLD)
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(["compare", "latest:base", "latest:new"]) == 0
+    assert "answers were not compared (prefer)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_real_model_is_asked_once_and_is_never_believed_beyond_its_words() -> None:
+    """The embedded model is no judge: what it says is read, or is an error with its words."""
+    model = Path(__file__).parents[2] / "fixtures" / "model"
+    Path("harness.toml").write_text(
+        CONFIGURATION.partition("[judge]")[0]
+        + f'[judge]\nbackend = "hf"\nmodel = "{model}"\nsampling = {{max_new_tokens = 12}}\n'
+    )
+
+    code = main(["run"])
+    first = prefer()
+    assert first["pairs"] + len(first["failed"]) == len(CASES)
+    assert (code == 3) is bool(first["failed"])
+    assert main(["run"]) == code
+    assert prefer() == first
+    card = json.loads(Path("reports/latest/scorecard.json").read_text())
+    assert card["run"]["generated"] == 0

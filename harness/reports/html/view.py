@@ -228,6 +228,12 @@ def _candidate(card: VariantVerdict, scorecard: Scorecard, spotlight: Spotlight)
             f"{plural(better, 'case')} got better, {lost:,} got worse.",
             sight({suite: seen.sees for suite, seen in compared.items()}),
         ]
+    facts += [
+        f"{row.suite}: a judge preferred {name} in {plural(seen.wins, 'pair')} of answers and "
+        f"{seen.baseline} in {seen.losses}, {seen.ties} were tied."
+        for row in decided
+        if (seen := row.preference)
+    ]
     doubted = {row.suite for row in decided if row.warnings}
     look = dict.fromkeys(
         [
