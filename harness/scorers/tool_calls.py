@@ -371,9 +371,8 @@ def tool_calls(answer: Answer, context: Context, args: ToolCallsArgs) -> Finding
         for at, (why, call) in enumerate(zip(row, calls, strict=True))
         if why and at not in taken and call.name == one.name
     ]
-    why = near[0] if near else f"{one.name}, in {_all(calls)}"
-    if not near and any(fits[at] for at in missing):
-        why = f"{one.name}, in this order or number, in {_all(calls)}"
+    wanted = f"{one.name} {written(exact(one.arguments), 100)}" if one.arguments else one.name
+    why = near[0] if near else f"{wanted}; it calls {_all(calls)}"
     more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
     told = f"call {missing[0] + 1} of {len(expected)} is missing{more}: {why}"
     return Finding(False, share, told, detail)
