@@ -132,7 +132,11 @@ def judge_preferences(
     observer(Planned(len(pairs), 2 * len(pairs)))
     counts = Counts()
     for name, judge in plan.judges.items():
-        asked = [(at, each) for at, each in pairs if _judge_of(cases[each.row.case]) == name]
+        asked = [
+            (at, each)
+            for at, each in pairs
+            if (prefer := cases[each.row.case].prefer) and prefer.backend == name
+        ]
         if not asked:
             continue
         replies = CompletionSource(judge.backend, store, observer, limits)
@@ -164,10 +168,6 @@ def recalled_preferences(store: Store, run_id: str) -> tuple[Judgement, ...]:
 def preference_key(run_id: str) -> str:
     """Return the key of a run's preferences in the journal."""
     return f"prefer/{run_id}"
-
-
-def _judge_of(case: Case) -> str:
-    return case.prefer.backend if case.prefer else ""
 
 
 def _asked(
