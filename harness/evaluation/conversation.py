@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.backends import PLAIN, Address, Backend, Completion, Request
-from harness.common import Messages, Variant, digest
+from harness.common import InputError, Messages, Variant, digest
 from harness.evaluation.judges import JudgeRequests, questions
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
 from harness.evaluation.keys import signature as signature_of
@@ -124,7 +124,11 @@ class RequestBuilder:
         haystacks, rendering = self._plan.haystacks, rendering_of(trial.case)
         conversation.messages = messages_after(trial, steps, haystacks, self._tags)
         told = () if rendering == PLAIN else (rendering,)
-        prompt = self._backend.prompt(conversation.messages, trial.variant, *told)
+        try:
+            prompt = self._backend.prompt(conversation.messages, trial.variant, *told)
+        except InputError as error:
+            named = (replace(each, case=each.case or trial.case.id) for each in error.problems)
+            raise InputError(*named) from error
         sampling = sampling_of(trial)
         room = self._backend.context_length
         if room is not None and prompt.tokens + sampling.max_new_tokens > room:

@@ -6,6 +6,7 @@ no engine tokenises text again: that is how a second BOS token creeps in.
 
 from __future__ import annotations
 
+import json
 import string
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from harness.common import InputError, Message, Messages, Problem
+from harness.common import InputError, Message, Messages, Problem, shown
 from harness.prompts.kept import Backing, Transformers, keep, place, recall
 from harness.prompts.templates import read_template, template_hash
 
@@ -65,7 +66,8 @@ class ChatTokenizer:
         """Return the prompt of these messages, ending where the assistant's answer begins.
 
         Raises `InputError` where the template refuses the messages (roles that do not alternate, a
-        system turn that the model does not know), and where it shows no tools to the model.
+        system turn that the model does not know) or breaks, where it leaves the content of one out,
+        and where it shows no tools to the model.
         """
         if tools and not self._shows_tools:
             if self.text(messages, tools=tools) == self.text(messages):
@@ -85,8 +87,9 @@ class ChatTokenizer:
                 add_generation_prompt=add_generation_prompt,
                 tools=tools,
             )
-        except TemplateError as error:
+        except Exception as error:  # a template is a program: it may raise anything
             raise InputError(_refusal(self.path, messages, error)) from error
+        self._demand_all(messages, tools, add_generation_prompt=add_generation_prompt)
         return tuple(ids)
 
     def text(
@@ -104,8 +107,33 @@ class ChatTokenizer:
                 add_generation_prompt=add_generation_prompt,
                 tools=tools,
             )
-        except TemplateError as error:
+        except Exception as error:  # a template is a program: it may raise anything
             raise InputError(_refusal(self.path, messages, error)) from error
+
+    def _demand_all(
+        self, messages: Messages, tools: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool
+    ) -> None:
+        """Raise `InputError` unless the content of every message stands in the prompt.
+
+        Space around it may go, and it may be written as JSON. What becomes of earlier answers is
+        the template's own affair: many rewrite them, to leave reasoning out.
+        """
+        text = self.text(messages, add_generation_prompt=add_generation_prompt, tools=tools)
+        for number, message in enumerate(messages, start=1):
+            wanted = message.content.strip()
+            if message.role == "assistant" or wanted in text:
+                continue
+            if any(json.dumps(wanted, ensure_ascii=plain)[1:-1] in text for plain in (True, False)):
+                continue
+            raise InputError(
+                Problem(
+                    f"the chat template leaves out message {number}, of role {message.role}",
+                    path=self.path,
+                    found=f"no {shown(wanted)} in the prompt",
+                    hint="use a template that takes texts as content (some take only lists of "
+                    "parts): chat_template in the variant",
+                )
+            )
 
     def count(self, text: str) -> int:
         """Return how many tokens a bare text has, without template and special tokens."""
@@ -155,8 +183,10 @@ class ChatTokenizer:
 
 
 def _refusal(path: str, messages: Messages, error: Exception) -> Problem:
+    # What a template says itself stands alone; what broke in it has the name of its kind.
+    said = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
     return Problem(
-        f"the chat template refuses these messages: {error}",
+        f"the chat template refuses these messages: {said}",
         path=path,
         found=", ".join(message.role for message in messages),
         hint="give the turns that this model's template knows; many know no system turn",
@@ -186,7 +216,7 @@ def load_tokenizer(
         except TemplateSyntaxError as error:
             message = f"is no chat template: {error.message}"
             raise InputError(Problem(message, str(chat_template), error.lineno)) from error
-        except TemplateError:
+        except Exception:  # what it refuses, it refuses for a case, whose name is then said
             pass
     return tokenizer
 

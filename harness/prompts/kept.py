@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness.common import Message, Messages, as_dicts, digest, file_sha256
-from harness.prompts.templates import render
+from harness.prompts.templates import render, today
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -113,6 +113,7 @@ class Transformers:
                 tools=[dict(tool) for tool in tools] or None,
                 chat_template=template,
                 add_generation_prompt=add_generation_prompt,
+                strftime_now=today,
                 tokenize=False,
             )
 
@@ -134,6 +135,7 @@ class Transformers:
                 tools=[dict(tool) for tool in tools] or None,
                 chat_template=template,
                 add_generation_prompt=add_generation_prompt,
+                strftime_now=today,
                 tokenize=True,
                 return_dict=True,
             )

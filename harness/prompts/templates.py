@@ -51,7 +51,8 @@ def render(
 ) -> str:
     """Make the text that transformers' `apply_chat_template` makes without documents.
 
-    `special_tokens` are `bos_token` and the like by name. Raises jinja2's `TemplateError`. Held to
+    `special_tokens` are `bos_token` and the like by name. `strftime_now` gives a fixed
+    date. Raises jinja2's `TemplateError`, and what an expression in the template raises. Held to
     transformers 5.19 (utils/chat_template_utils.py) by the tests.
     """
     return _compiled(template).render(
@@ -84,7 +85,7 @@ def _compiled(template: str) -> Template:
     )
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _now
+    environment.globals["strftime_now"] = today
     return environment.from_string(template)
 
 
@@ -105,5 +106,11 @@ def _raise(message: str) -> None:
     raise TemplateError(message)
 
 
-def _now(format: str) -> str:
-    return datetime.now().strftime(format)  # local time, as transformers has it
+# What templates take for today: with the real date, no answer could be found again after midnight.
+# Llama's templates have this one where they are told none.
+TODAY = datetime(2024, 7, 26)
+
+
+def today(format: str) -> str:
+    """Return the fixed date, for `strftime_now` in templates."""
+    return TODAY.strftime(format)

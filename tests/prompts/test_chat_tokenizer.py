@@ -194,3 +194,56 @@ def test_a_file_that_is_no_template_is_an_input_error(
         load_tokenizer(tmp_path, chat_template=path)
 
     assert str(caught.value) == message.format(path=path)
+
+
+PARTS_ONLY = (
+    "{%- for message in messages %}{% if message.content is not string %}"
+    "{%- for part in message.content %}{{ part.text }}{% endfor %}{% endif %}{% endfor %}[answer]"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (PARTS_ONLY, "the chat template leaves out message 1, of role user"),
+        (
+            "{% set n = 1 / 0 %}",
+            "the chat template refuses these messages: ZeroDivisionError: division by zero",
+        ),
+        (
+            "{{ messages[0].content + 1 }}",
+            "the chat template refuses these messages: TypeError: "
+            'can only concatenate str (not "int") to str',
+        ),
+    ],
+)
+def test_a_template_that_loses_content_or_breaks_is_an_input_error(
+    template: str, said: str, tmp_path: Path
+) -> None:
+    tokenizer = tokenizer_with(template, tmp_path)
+
+    with pytest.raises(InputError) as raised:
+        tokenizer.token_ids((USER,))
+
+    (problem,) = raised.value.problems
+    assert problem.message == said
+    assert problem.path == str(tmp_path)
+
+
+def test_reasoning_and_space_around_a_content_may_be_left_out(tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m.content.split('</think>')[-1] | trim }};{% endfor %}"
+    tokenizer = tokenizer_with(template, tmp_path)
+    talk = (Message("user", " Hi \n"), Message("assistant", "<think>zzz</think>there"), USER)
+
+    assert tokenizer.text(talk) == "Hi;there;Hi there;"
+    assert tokenizer.token_ids(talk)
+
+
+def test_the_date_in_a_prompt_is_the_same_on_every_day(tmp_path: Path) -> None:
+    template = "{{ strftime_now('%d %b %Y') }} {{ messages[0].content }}"
+    save_tokenizer(tmp_path, template)
+
+    built = load_tokenizer(tmp_path, cache_dir=tmp_path / "cache")
+    kept = load_tokenizer(tmp_path, cache_dir=tmp_path / "cache")
+
+    assert built.text((USER,)) == kept.text((USER,)) == "26 Jul 2024 Hi there"

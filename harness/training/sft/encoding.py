@@ -9,7 +9,7 @@ one sample per answer where they do not: templates that drop earlier reasoning, 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.common import InputError, Messages, Problem
 from harness.prompts import ChatTokenizer
@@ -47,7 +47,7 @@ def encode(
         try:
             samples.extend(_Row(row, index, tokenizer, ends).samples())
         except InputError as error:
-            problems.extend(error.problems)
+            problems.extend(replace(p, case=p.case or row.source) for p in error.problems)
     if problems:
         more = len(problems) - MOST_SHOWN
         rest = [Problem(f"and {more} more problems")] if more > 0 else []
