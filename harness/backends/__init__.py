@@ -20,6 +20,7 @@ from harness.backends.base import (
     Prompt,
     Rendering,
     Request,
+    estimate_tokens,
     models_are,
 )
 from harness.backends.conformance import check_backend
@@ -58,6 +59,7 @@ __all__ = [
     "check_backend",
     "check_name",
     "check_rows",
+    "estimate_tokens",
     "model_hash",
     "models_are",
     "models_of",

@@ -20,6 +20,7 @@ from harness.cli import (
     history,
     importing,
     nightly,
+    planning,
     running,
     starting,
     training,
@@ -30,6 +31,7 @@ from harness.common import HarnessError, InputError, Problem
 
 COMMANDS = (
     starting,
+    planning,
     running,
     comparing,
     nightly,

@@ -68,16 +68,16 @@ def cache_command(arguments: argparse.Namespace) -> int:
             hint = "harness cache split --into nights/"
             raise InputError(Problem("split: no folder for the parts", hint=hint))
         for part in split_by_night(path, typed_path(settings, arguments.into)):
-            held = f"{part.answers:,} answers, {part.runs:,} runs, {part.results:,} results"
-            print(f"{part.path}: {held}")
+            said = f"{part.answers:,} answers, {part.runs:,} runs, {part.results:,} results"
+            print(f"{part.path}: {said}")
         return 0
     if arguments.what == "join":
         if not arguments.files:
             hint = "harness cache join nights/*.db --store joined.db"
             raise InputError(Problem("join: no store to join", hint=hint))
         whole = join_stores([typed_path(settings, text) for text in arguments.files], path)
-        held = f"{whole.answers:,} answers, {whole.runs:,} runs, {whole.results:,} results"
-        print(f"{whole.path}: {held}")
+        said = f"{whole.answers:,} answers, {whole.runs:,} runs, {whole.results:,} results"
+        print(f"{whole.path}: {said}")
         return 0
 
     if arguments.what == "prune":

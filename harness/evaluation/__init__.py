@@ -4,6 +4,14 @@ from harness.evaluation.baseline import StoredVariant, find_stored
 from harness.evaluation.compare import ComparisonReport, compare_runs, judge_stored
 from harness.evaluation.completions import Limits, at_work, leave_now
 from harness.evaluation.executor import Counts, execute
+from harness.evaluation.forecast import (
+    Bill,
+    Forecast,
+    Repeated,
+    SuiteForecast,
+    forecast,
+    hypothetical,
+)
 from harness.evaluation.judges import Judge, Judges, asked_of, describe_judges
 from harness.evaluation.keys import (
     completion_key,
@@ -15,6 +23,7 @@ from harness.evaluation.keys import (
 from harness.evaluation.noise import noise_key
 from harness.evaluation.plan import Plan, Select, make_plan
 from harness.evaluation.preferring import preference_key, recalled_preferences
+from harness.evaluation.rates import Rates, read_rates
 from harness.evaluation.rescore import Rescored, rescore, rescore_run
 from harness.evaluation.run import RunReport, backend_of, reopen, run, run_suites
 from harness.evaluation.scoring import Transcript, score_trial, unscored
@@ -24,17 +33,22 @@ from harness.evaluation.verdict import decide_run, exit_code
 
 __all__ = [
     "NONE",
+    "Bill",
     "ComparisonReport",
     "Counts",
+    "Forecast",
     "Judge",
     "Judges",
     "Limits",
     "Plan",
+    "Rates",
+    "Repeated",
     "Rescored",
     "RunReport",
     "Select",
     "Skip",
     "StoredVariant",
+    "SuiteForecast",
     "Transcript",
     "Trial",
     "Variants",
@@ -50,6 +64,8 @@ __all__ = [
     "execute",
     "exit_code",
     "find_stored",
+    "forecast",
+    "hypothetical",
     "identify",
     "judge_stored",
     "leave_now",
@@ -57,6 +73,7 @@ __all__ = [
     "messages_of",
     "noise_key",
     "preference_key",
+    "read_rates",
     "recalled_preferences",
     "reopen",
     "rescore",

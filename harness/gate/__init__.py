@@ -9,6 +9,14 @@ from harness.gate.baselines import (
     save_baseline,
 )
 from harness.gate.decision import decide, judge_ledger
+from harness.gate.foresight import (
+    ASSUMED_DISCORDANCE,
+    Needed,
+    Sight,
+    all_of,
+    foresee,
+    repeated_drop,
+)
 from harness.gate.interim import InterimGate
 from harness.gate.noise import noise_floor
 from harness.gate.pairs import (
@@ -27,15 +35,19 @@ from harness.gate.several import (
 )
 
 __all__ = [
+    "ASSUMED_DISCORDANCE",
     "EARLY_STOP",
     "METHOD",
     "Baseline",
     "InterimGate",
     "Items",
     "Ledger",
+    "Needed",
     "PairEnvironments",
     "PairwiseComparison",
     "SequentialTest",
+    "Sight",
+    "all_of",
     "balanced_order",
     "collect",
     "compare_ledgers",
@@ -44,9 +56,11 @@ __all__ = [
     "differences",
     "environment_change",
     "flaws",
+    "foresee",
     "judge_ledger",
     "load_baseline",
     "noise_floor",
     "not_here",
+    "repeated_drop",
     "save_baseline",
 ]

@@ -18,10 +18,12 @@ from harness.store.upkeep import (
     Repair,
     Share,
     Stats,
+    Usage,
     Verification,
     prune,
     repair,
     stats,
+    usage_of,
     verify,
 )
 
@@ -36,6 +38,7 @@ __all__ = [
     "Share",
     "Stats",
     "Store",
+    "Usage",
     "Verification",
     "chunks",
     "count_results",
@@ -50,6 +53,7 @@ __all__ = [
     "split_by_night",
     "stats",
     "strike_entries",
+    "usage_of",
     "verify",
     "write_entry",
 ]

@@ -32,6 +32,16 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """The results of one suite in a run, and the tokens that they took."""
+
+    suite: str
+    results: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """What a store holds; `bytes` is the size of the file with its log."""
 
@@ -131,6 +141,20 @@ def stats(store: Store) -> Stats:
         results=results,
         shares=tuple(Share(model or "", adapter, n, size) for model, adapter, n, size in shares),
     )
+
+
+def usage_of(store: Store, run_id: str) -> tuple[Usage, ...]:
+    """Sum up the tokens of a run by suite; results that were not judged are left out."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT json_extract(body, '$.suite'), count(*), "
+            "sum(json_extract(body, '$.prompt_tokens')), "
+            "sum(json_extract(body, '$.completion_tokens')) FROM results "
+            "WHERE run = (SELECT seq FROM runs WHERE id = ?) "
+            "AND json_extract(body, '$.outcome') IN ('pass', 'fail') GROUP BY 1 ORDER BY 1",
+            (run_id,),
+        ).fetchall()
+    return tuple(Usage(*row) for row in rows)
 
 
 class _OnlyTried(Exception):

@@ -1,0 +1,172 @@
+"""`harness plan`: what a run will cost and what it will be able to see, before it begins."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from harness.cli.parser import add_settings, count, new_command
+from harness.cli.running import read_settings, typed_path
+from harness.common import InputError, Problem, duration, encodable
+from harness.common.console import Terminal
+
+USED = ("model", "adapter", "variant", "baseline", "backend", "base_url", "responses", "store")
+
+
+def add_commands(commands: Any) -> None:
+    """Register the command."""
+    plan = new_command(
+        commands,
+        "plan",
+        "what a run will cost and see; generates nothing",
+        "plan suites/ --candidates 20 --rate rates.json --replicas 8",
+        "plan suites/ --adapter new=out/new --repeats 3 --json",
+    )
+    plan.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
+    plan.add_argument(
+        "--candidates", type=count, metavar="N", help="so many that are not there yet"
+    )
+    plan.add_argument("--repeats", type=count, metavar="K", help="answers to each case")
+    plan.add_argument("--rate", metavar="FILE", help="rates that `python -m bench.rates` wrote")
+    plan.add_argument(
+        "--replicas", type=count, default=8, dest="most_replicas", metavar="N", help="up to N (8)"
+    )
+    plan.add_argument("--json", action="store_true", help="print all of it as JSON")
+    add_settings(plan, only=USED)
+    plan.set_defaults(act=plan_command)
+
+
+def plan_command(arguments: argparse.Namespace) -> int:
+    """Print the plan; nothing is generated or stored."""
+    from harness.config import load_selected
+    from harness.evaluation import backend_of, forecast, hypothetical, read_rates, variants_of
+    from harness.store import Store
+
+    settings = read_settings(arguments)
+    for name in ("candidates", "repeats", "most_replicas"):
+        if getattr(arguments, name) == 0:
+            what = f"--{name.removeprefix('most_')} 0: there is nothing to plan"
+            raise InputError(Problem(what, expected="1 or more"))
+    if arguments.candidates and (settings.adapter or settings.variant):
+        raise InputError(
+            Problem(
+                "--candidates counts adapters that are not there yet",
+                found="--adapter or --variant beside it",
+                hint="give one of both",
+            )
+        )
+    rates = read_rates(typed_path(settings, arguments.rate)) if arguments.rate else None
+    variants = variants_of(settings)
+    suites = load_selected(arguments.suites, settings)
+    backend = backend_of(settings, variants)
+    if arguments.candidates:
+        variants = hypothetical(variants, arguments.candidates)
+    path = settings.path(settings.store)
+    store = Store(path) if path.exists() else None
+    try:
+        found = forecast(
+            suites,
+            variants,
+            backend,
+            store,
+            rates=rates,
+            repeats=arguments.repeats,
+            replicas=arguments.most_replicas,
+        )
+    finally:
+        backend.close()
+        if store is not None:
+            store.close()
+    if arguments.json:
+        print(json.dumps(asdict(found), indent=1))
+        return 0
+    console = Terminal()
+
+    def text(said: str) -> Text:
+        return Text(encodable(said, console.encoding))
+
+    def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        table = Table(title=text(title), title_justify="left", box=None, pad_edge=False)
+        for place, name in enumerate(head):
+            table.add_column(text(name), justify="right" if place else "left")
+        for row in rows:
+            table.add_row(*map(text, row))
+        console.print(table)
+        console.print()
+
+    def points(drop: float | None) -> str:
+        return "none" if drop is None else f"{drop * 100:.1f}"
+
+    whole = (found.requests, found.prompt_tokens, found.prompt_tokens_once, found.answer_tokens)
+    counted = [
+        (s.suite, s.requests, s.prompt_tokens, s.prompt_tokens_once, s.answer_tokens)
+        for s in found.suites
+    ]
+    show(
+        f"Asked of {len(found.variants)} variants",
+        ("suite", "requests", "prompt tokens", "shared once", "answer tokens"),
+        [(name, *(f"{n:,}" for n in row)) for name, *row in [*counted, ("in all", *whole)]],
+    )
+    for source in dict.fromkeys(s.answer_source for s in found.suites):
+        names = ", ".join(s.suite for s in found.suites if s.answer_source == source)
+        console.print(text(f"Answer tokens of {names}: from {source}"))
+    console.print(text(f"The store grows by about {found.store_bytes / 1e6:,.1f} MB"))
+    console.print()
+    if rates is None:
+        console.print(text(f"Time and GPU hours: not known, {found.bills[0].reason}"))
+        console.print()
+    else:
+        show(
+            f"On {rates.device} with {rates.engine} ({rates.model}), measured {rates.measured}",
+            ("replicas", "time", "GPU hours"),
+            [
+                (str(b.replicas), duration(b.seconds or 0.0), f"{b.gpu_hours or 0.0:.2f}")
+                for b in found.bills
+            ],
+        )
+    show(
+        "Smallest drop that is seen, in points, and cases that would see 5, 3 and 1 (after Holm)",
+        ("suite", "cases", "alone", "after Holm", "5 points", "3 points", "1 point"),
+        [
+            (
+                s.suite,
+                str(s.sight.units),
+                points(s.sight.mde),
+                points(s.sight.mde_adjusted),
+                *(f"{n.cases_adjusted:,}" for n in s.sight.needed),
+            )
+            for s in found.suites
+        ],
+    )
+    for source in dict.fromkeys(s.discordance_source for s in found.suites):
+        names = ", ".join(s.suite for s in found.suites if s.discordance_source == source)
+        console.print(text(f"Share of pairs that differ, {names}: {source}"))
+    console.print()
+    measured = [s for s in found.suites if s.repeated[0].mde is not None]
+    if measured:
+        show(
+            "With more answers to each case: smallest drop alone, and the share that passes all",
+            ("suite", "repeats", "answers", "points", "pass^k"),
+            [
+                (
+                    s.suite,
+                    str(r.repeats),
+                    f"{r.answers:,}",
+                    points(r.mde),
+                    "not known" if r.pass_all is None else f"{r.pass_all:.1%}",
+                )
+                for s in measured
+                for r in s.repeated
+            ],
+        )
+    elif found.suites:
+        console.print(text(f"Repeats and pass^k: {found.suites[0].repeated[0].reason}"))
+    for note in found.notes:
+        console.print(text(f"note: {note}"))
+    return 0

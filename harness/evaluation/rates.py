@@ -1,0 +1,74 @@
+"""How fast an engine is on a machine: a JSON file that `python -m bench.rates` writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.common import InputError, Problem, nearest
+from harness.common.validation import in_words, one_each, told
+from harness.common.yaml_positions import decoded, read_document
+
+
+class Rates(BaseModel):
+    """Measured rates of one replica.
+
+    `start_seconds` is from the command to the first answer. `answer_tokens_per_second` is that of
+    a full replica; where `prompt_tokens_per_second` is null, prompts are in it. `gpus` is how many
+    one replica takes; 0 for a CPU. The other fields say what was measured, for people.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    version: Literal[1]
+    engine: str
+    device: str
+    model: str
+    command: str
+    measured: str
+    start_seconds: float = Field(ge=0)
+    answer_tokens_per_second: float = Field(gt=0)
+    prompt_tokens_per_second: float | None = Field(default=None, gt=0)
+    gpus: int = Field(default=0, ge=0)
+
+    def seconds(self, prompt_tokens: float, answer_tokens: float, replicas: int) -> float:
+        """Return the time of so many tokens on so many replicas that start at once."""
+        work = answer_tokens / self.answer_tokens_per_second
+        if self.prompt_tokens_per_second is not None:
+            work += prompt_tokens / self.prompt_tokens_per_second
+        return self.start_seconds + work / replicas
+
+
+def read_rates(path: Path) -> Rates:
+    """Read a file of rates; raises InputError with every place where it is wrong."""
+    name = str(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        hint = "python -m bench.rates FILE writes one"
+        raise InputError(Problem("cannot read the rates", name, found=found, hint=hint)) from error
+    try:
+        json.loads(decoded(name, data))
+    except ValueError as error:
+        line, column = getattr(error, "lineno", 0), getattr(error, "colno", 0)
+        what = f"the rates are not JSON: {getattr(error, 'msg', error)}"
+        raise InputError(Problem(what, name, line, column)) from error
+    document = read_document(name, data)
+    try:
+        return Rates.model_validate(document.value)
+    except ValidationError as error:
+        problems = []
+        for row in one_each(error.errors(include_url=False)):
+            loc, unknown = told(row), row["type"] == "extra_forbidden"
+            place = document.position(loc, of_key=unknown)
+            field = str(loc[-1]) if loc else "the file"
+            parts = in_words(row, field)
+            if unknown:
+                close = nearest(field, Rates.model_fields)
+                parts = {"message": f"unknown key {field!r}", "did_you_mean": close}
+            problems.append(Problem(path=name, line=place.line, column=place.column, **parts))
+        raise InputError(*problems) from None

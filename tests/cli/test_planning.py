@@ -1,0 +1,108 @@
+"""`harness plan`: counts, sources of its figures, and files of rates that are wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cli import main
+from tests.recorded_project import Record
+
+Printed = pytest.CaptureFixture[str]
+RATES = {
+    "version": 1,
+    "engine": "vllm",
+    "device": "a GPU",
+    "model": "7B",
+    "command": "python -m bench.rates",
+    "measured": "2026-11-29",
+    "start_seconds": 20.0,
+    "answer_tokens_per_second": 100.0,
+    "prompt_tokens_per_second": 1000.0,
+    "gpus": 2,
+}
+PLAN = ["plan", "--backend", "echo", "--model", "echo"]
+
+
+@pytest.fixture(autouse=True)
+def configured(record: Record) -> None:
+    record({"base": "++++++++++++", "new": "+++++++-----"})
+
+
+def planned(capsys: Printed, *words: str) -> Any:
+    capsys.readouterr()
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_without_a_store_answers_are_as_long_as_they_may_be(capsys: Printed) -> None:
+    found = planned(capsys, *PLAN, "--candidates", "3", "--repeats", "2")
+    assert found["requests"] == 12 * 4 * 2
+    assert found["suites"][0]["answer_source"].startswith("the limits")
+    assert found["suites"][0]["discordance_source"].startswith("assumed")
+    assert 0 < found["prompt_tokens_once"] < found["prompt_tokens"]
+    assert [bill["seconds"] for bill in found["bills"]] == [None] * 4
+    assert "bench.rates" in found["bills"][0]["reason"]
+    assert not Path(".harness/store.db").exists()
+
+
+def test_an_earlier_run_says_how_long_answers_are_and_how_many_differ(capsys: Printed) -> None:
+    main(["run"])
+    found = planned(capsys, "plan")
+    suite = found["suites"][0]
+    assert suite["answer_source"].startswith("run 20")
+    assert suite["sight"]["discordance"] == pytest.approx(5 / 12)
+    assert suite["repeated"][0]["mde"] is None
+    assert "--aa" in suite["repeated"][0]["reason"]
+
+
+def test_rates_give_time_and_gpu_hours(capsys: Printed) -> None:
+    Path("rates.json").write_text(json.dumps(RATES))
+    words = [*PLAN, "--candidates", "1", "--rate", "rates.json", "--replicas", "6"]
+    found = planned(capsys, *words)
+    assert [bill["replicas"] for bill in found["bills"]] == [1, 2, 4, 6]
+    work = found["answer_tokens"] / 100 + found["prompt_tokens_once"] / 1000
+    for bill in found["bills"]:
+        assert bill["seconds"] == pytest.approx(20 + work / bill["replicas"])
+        assert bill["gpu_hours"] == pytest.approx(bill["seconds"] * bill["replicas"] * 2 / 3600)
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert "GPU hours" in shown
+    assert "Smallest drop" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "rates.json:1:2: the rates are not JSON"),
+        ('{\n "gpu": 1}', "rates.json:2:2: unknown key 'gpu'"),
+        (json.dumps({**RATES, "gpus": -1}), "wrong value for 'gpus'"),
+        (json.dumps({**RATES, "start_seconds": "long"}), "expected: a number"),
+        (json.dumps({"version": 1}), "'engine' is missing"),
+        (json.dumps({**RATES, "version": 2}), "wrong value for 'version'"),
+        ("[]", "rates.json:1:1: "),
+    ],
+)
+def test_rates_that_are_wrong_are_said_with_their_place(
+    text: str, said: str, capsys: Printed
+) -> None:
+    Path("rates.json").write_text(text)
+    assert main([*PLAN, "--rate", "rates.json"]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--rate", "gone.json"], "cannot read the rates"),
+        (["--replicas", "0"], "--replicas 0: there is nothing to plan"),
+        (["--repeats", "0"], "--repeats 0: there is nothing to plan"),
+        (["--candidates", "2", "--adapter", "a=x"], "not there yet"),
+    ],
+)
+def test_wrong_words_are_said(words: list[str], said: str, capsys: Printed) -> None:
+    assert main([*PLAN, *words]) == 2
+    assert said in capsys.readouterr().err
