@@ -14,7 +14,14 @@ from harness.evaluation.rates import Rates
 from harness.evaluation.trial import Trial, messages_of, sampling_of
 from harness.evaluation.variants import Variants
 from harness.evaluation.verdict import judge_run
-from harness.gate import ASSUMED_DISCORDANCE, Sight, all_of, foresee, repeated_drop
+from harness.gate import (
+    ASSUMED_DISCORDANCE,
+    Sight,
+    all_of,
+    foresee,
+    likely_discordance,
+    repeated_drop,
+)
 from harness.results import NoiseFloor, RunInfo
 from harness.store import Store, Usage, count_results, usage_of
 from harness.suites import Suite
@@ -261,7 +268,7 @@ def _said(store: Store, info: RunInfo) -> dict[str, Earlier]:
                 rates.setdefault(row.suite, row.rate.pass_rate)
             if row.comparison is not None:
                 differ = len(row.comparison.worse) + len(row.comparison.better)
-                share = differ / row.comparison.pairs
+                share = likely_discordance(differ, row.comparison.pairs)
                 discordance[row.suite] = max(share, discordance.get(row.suite, 0.0))
     return {
         name: Earlier(used, discordance.get(name), rates.get(name), run=info.id)

@@ -15,6 +15,7 @@ from harness.gate.foresight import (
     Sight,
     all_of,
     foresee,
+    likely_discordance,
     repeated_drop,
 )
 from harness.gate.interim import InterimGate
@@ -58,6 +59,7 @@ __all__ = [
     "flaws",
     "foresee",
     "judge_ledger",
+    "likely_discordance",
     "load_baseline",
     "noise_floor",
     "not_here",

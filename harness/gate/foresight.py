@@ -9,7 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.gate.statistics import POWER, drop_power_needs, normal_quantile, smallest_drop
+from harness.gate.statistics import (
+    POWER,
+    drop_power_needs,
+    normal_quantile,
+    smallest_drop,
+    wilson,
+)
 
 DROPS = (0.05, 0.03, 0.01)  # the drops for which the cases are counted
 ASSUMED_DISCORDANCE = 0.10  # of a suite that no earlier run compared
@@ -38,6 +44,14 @@ class Sight:
     mde: float | None
     mde_adjusted: float | None
     needed: tuple[Needed, ...]
+
+
+def likely_discordance(differing: int, pairs: int) -> float:
+    """Return the upper end of the interval for the share that differs.
+
+    The share itself would promise too much: where none of 100 pairs differed, some will.
+    """
+    return wilson(differing, pairs)[1]
 
 
 def foresee(units: int, discordance: float, alpha: float, family: int) -> Sight:
