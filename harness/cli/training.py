@@ -126,7 +126,7 @@ def lint_command(arguments: argparse.Namespace) -> int:
 
 def _plan(config: TrainConfig, rows: Any, held_out: Any) -> int:
     """Check all that a training checks before its first step; print what it would do."""
-    from harness.training.sft import check_output, prepare, rehearse
+    from harness.training.sft import check_output, prepare, rehearse, unserved
 
     prepared = prepare(config, rows, held_out, Path(".harness"))
     done, counts = check_output(prepared), prepared.counts
@@ -137,5 +137,7 @@ def _plan(config: TrainConfig, rows: Any, held_out: Any) -> int:
     print(f"  {counts['tokens']:,} tokens in an epoch, {counts['answer_tokens']:,} in the loss")
     print(f"  longest: {counts['longest']:,} tokens; too long: {counts['dropped_as_too_long']}")
     print(f"  {counts['steps']} steps of {config.batch_size} rows")
+    for told in unserved(config):
+        print(f"  note: {told}")
     print(f"{config.output} holds this adapter already" if done else "nothing was trained")
     return 0

@@ -18,9 +18,8 @@ from harness.backends import (
 )
 from harness.common import InputError, Problem
 from harness.prompts import load_tokenizer
-from harness.training.sft import SERVED_RANKS, served_rank
+from harness.training.sft import DEFAULT_SERVED_RANK, SERVED_RANKS, served_rank
 
-DEFAULT_SERVED_RANK = 16  # vLLM's max_lora_rank where nobody says otherwise
 _RESUME = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin")
 
 

@@ -231,6 +231,11 @@ class Pieces:
         return spaced(self.asked_words)
 
     @cached_property
+    def told(self) -> str:
+        """The words of the user's own turns; a haystack's facts are what it hides."""
+        return spaced(tuple(word for turn in self.case.turns for word in words(turn.user)))
+
+    @cached_property
     def letters(self) -> str:
         """What the user says, as letters and digits alone."""
         return squeezed("\n".join(self.asked))
@@ -375,6 +380,9 @@ class Index:
         """Return whether a value is one that only the cases know: no word that is given to all."""
         run = spaced(said)
         if WORDS.issuperset(said) or any(run in text for text in self._wording):
+            return False
+        # What every one of these cases tells in its own question hides nothing from anybody.
+        if all(run in self.cases[at].told for at in cases):
             return False
         if has_digit(run) or any(
             said == words(one) for at in cases for one in self.cases[at].canaries

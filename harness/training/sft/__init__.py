@@ -9,7 +9,7 @@ from harness.training.sft.config import (
     load_train_config,
     placed,
 )
-from harness.training.sft.finishing import SERVED_RANKS, served_rank
+from harness.training.sft.demands import DEFAULT_SERVED_RANK, SERVED_RANKS, served_rank, unserved
 from harness.training.sft.job import (
     Evaluated,
     Event,
@@ -25,6 +25,7 @@ from harness.training.sft.progress import TrainingProgress, draw
 from harness.training.sft.train import check_output, rehearse, train
 
 __all__ = [
+    "DEFAULT_SERVED_RANK",
     "SERVED_RANKS",
     "DataFile",
     "Evaluated",
@@ -52,4 +53,5 @@ __all__ = [
     "rehearse",
     "served_rank",
     "train",
+    "unserved",
 ]

@@ -25,6 +25,9 @@ from harness.training.rows import parse_spec
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
+# Initialisations of peft that subtract from the base what the adapter begins with.
+_MOVES_THE_BASE = ("pissa", "olora", "corda", "loftq")
+
 Count = Annotated[StrictInt, Field(ge=1)]
 Number = StrictFloat  # whole numbers are taken too
 
@@ -37,7 +40,10 @@ class LoraSettings(_Part):
     """The adapter itself. `alpha` is twice the rank unless it is given.
 
     `targets` are the ends of module names. `rslora` scales by alpha / sqrt(rank) instead of
-    alpha / rank, which keeps high ranks from learning slowly (arXiv 2312.03732).
+    alpha / rank, which keeps high ranks from learning slowly (arXiv 2312.03732). `dora` learns the
+    length of each column apart from its direction (arXiv 2402.09353). `init` is how the first
+    matrix begins: `default` (Kaiming), `gaussian` or `orthogonal`. Initialisations that change the
+    base's own weights (PiSSA, OLoRA, ...) are refused: such an adapter fits no base that is served.
     """
 
     rank: Count = 16
@@ -45,6 +51,19 @@ class LoraSettings(_Part):
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = PROJECTIONS
     rslora: StrictBool = False
+    dora: StrictBool = False
+    init: Literal["default", "gaussian", "orthogonal"] = "default"
+
+    @field_validator("init", mode="before")
+    @classmethod
+    def _keeps_the_base(cls, value: Any) -> Any:
+        """Refuse what would move a part of the base's weights into the adapter."""
+        if isinstance(value, str) and value.lower() in _MOVES_THE_BASE:
+            raise ValueError(
+                f"{value} changes the base's own weights, and the adapter would fit no base that "
+                "is served; say default, gaussian or orthogonal"
+            )
+        return value
 
     @property
     def scale(self) -> int | float:
@@ -158,6 +177,9 @@ class TrainConfig(TrainSettings):
         found = self.model_dump(mode="json", exclude=set(_NOT_RECIPE))
         if not self.liger:
             del found["liger"]  # so that adapters from before there was such a setting are known
+        for name, usual in (("dora", False), ("init", "default")):  # as above
+            if found["lora"][name] == usual:
+                del found["lora"][name]
         return found
 
 

@@ -15,6 +15,8 @@ from harness.training.sft.config import TrainConfig
 from harness.training.values import TrainingRow
 
 MOST_SHOWN = 20
+SERVED_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's max_lora_rank may be
+DEFAULT_SERVED_RANK = 16  # vLLM's max_lora_rank where nobody says otherwise
 _PACKAGES = {"mlflow": ("mlflow",), "tensorboard": ("tensorboard", "tensorboardX")}
 _OUTSIDE = ("embed_tokens", "lm_head", "wte", "wpe")  # matrices that are no linear layers inside
 
@@ -78,6 +80,27 @@ def shortened(problems: Sequence[Problem]) -> list[Problem]:
     """Return the first problems, and how many more there are."""
     more = len(problems) - MOST_SHOWN
     return [*problems[:MOST_SHOWN], *([Problem(f"and {more} more problems")] if more > 0 else [])]
+
+
+def served_rank(rank: int) -> int:
+    """Return the smallest `max_lora_rank` with which vLLM serves this rank; 0 without one."""
+    return next((size for size in SERVED_RANKS if size >= rank), 0)
+
+
+def unserved(config: TrainConfig) -> Iterator[str]:
+    """Yield what vLLM will not load of the adapter that is asked for; nothing where it loads it."""
+    if config.lora.dora:
+        yield (
+            "lora.dora: vLLM loads no DoRA adapters; the backend hf does, and so does a model that "
+            "it is merged into (harness merge)"
+        )
+    if not (served := served_rank(config.lora.rank)):
+        yield (
+            f"lora.rank: vLLM serves rank {SERVED_RANKS[-1]} at most, and this one has "
+            f"{config.lora.rank}; the backend hf takes it"
+        )
+    elif served > DEFAULT_SERVED_RANK:
+        yield f"lora.rank: vLLM needs --max-lora-rank {served} for rank {config.lora.rank}"
 
 
 def _missing_packages(config: TrainConfig) -> Iterator[Problem]:

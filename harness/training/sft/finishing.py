@@ -24,12 +24,11 @@ from harness.training.sft.checkpoints import (
     step_of,
     strip,
 )
+from harness.training.sft.demands import served_rank
 from harness.training.sft.job import TrainedAdapter
 from harness.training.sft.manifest import NAME, SCHEMA, differences, read_manifest, versions
 from harness.training.sft.prepare import Prepared
 from harness.training.sft.progress import draw
-
-SERVED_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's max_lora_rank may be
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
@@ -63,7 +62,8 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             f"{data['held_out']} held out |",
             f"| tokens | {data['tokens']} in an epoch, {data['answer_tokens']} in the loss |",
             f"| LoRA | rank {lora['rank']}, alpha {alpha:g}"
-            f"{', rank-stabilised' if lora['rslora'] else ''}; {', '.join(lora['targets'])} |",
+            f"{', rank-stabilised' if lora['rslora'] else ''}"
+            f"{', DoRA' if lora.get('dora') else ''}; {', '.join(lora['targets'])} |",
             f"| training | learning rate {settings['learning_rate']:g}, {settings['schedule']}, "
             f"{settings['batch_size']} rows a step, seed {settings['seed']} |",
             f"| weights | of step {metrics['step']} of {metrics['steps']} |",
@@ -76,11 +76,6 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "",
         ]
     )
-
-
-def served_rank(rank: int) -> int:
-    """Return the smallest `max_lora_rank` with which vLLM serves this rank; 0 without one."""
-    return next((size for size in SERVED_RANKS if size >= rank), 0)
 
 
 def finish(

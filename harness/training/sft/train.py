@@ -18,6 +18,7 @@ from typing import Any
 from harness.common import InputError, MachineryError, Problem, demand_writable
 from harness.training.sft.checkpoints import checkpoints, replace_file, resumable, step_of
 from harness.training.sft.config import TrainConfig
+from harness.training.sft.demands import unserved
 from harness.training.sft.finishing import finish, finished, tidy
 from harness.training.sft.job import (
     Event,
@@ -249,6 +250,8 @@ def train(
     split = f"{counts['rows']} rows to train on, {counts['held_out']} held out"
     tokens = f"{counts['tokens']:,} tokens in an epoch"
     observer(TrainingNote(f"{split}, {tokens}; the model is being loaded"))
+    for told in unserved(config):
+        observer(TrainingNote(told))
     recorder = Recorder(observer)
     run_attempts(prepared, work, recorder)
     return finish(prepared, work, recorder.facts, notes or {})

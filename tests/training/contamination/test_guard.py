@@ -333,3 +333,14 @@ def test_rows_that_were_kept_are_kept_again(guard: Guard) -> None:
     kept = guard.check(rows).rows
 
     assert guard.check(kept).rows == kept
+
+
+def test_a_value_that_the_question_tells_is_not_hidden() -> None:
+    told = case("told", "Repeat the code KX-4471-Q.", checks=({"contains": "KX-4471-Q"},))
+    kept = case("kept", "Which code was it?", checks=({"contains": "ZB-9902-W"},))
+    guard = Guard([suite(told, kept)])
+
+    assert guard.hit(row("Order KX-4471-Q is late.")) is None
+    found = guard.hit(row("Order ZB-9902-W is late."))
+    assert found is not None
+    assert (found.kind, found.case) == ("hidden_value", "kept")

@@ -8,10 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from harness.backends import open_adapter, open_model
 from harness.common import InputError, Message
 from harness.training import TrainingRow
-from harness.training.sft import LoraSettings, prepare
+from harness.training.sft import Event, LoraSettings, TrainingNote, prepare, train, unserved
 from tests.backends.tiny import TEMPLATE
 from tests.training.sft.made import config_for, pets
 
@@ -152,3 +154,34 @@ def test_dropping_every_row_is_an_error(tiny: Path) -> None:
     assert refused(tiny, max_length=5, long_rows="drop") == (
         "no row is left: none has at most 5 tokens"
     )
+
+
+def test_what_vllm_will_not_load_is_said_before_training(tmp_path: Path) -> None:
+    model, out = tmp_path / "m", tmp_path / "out"
+
+    assert not list(unserved(config_for(model, out)))
+    told = list(unserved(config_for(model, out, lora=LoraSettings(rank=600, dora=True))))
+    assert [line.partition(":")[0] for line in told] == ["lora.dora", "lora.rank"]
+    assert list(unserved(config_for(model, out, lora=LoraSettings(rank=20)))) == [
+        "lora.rank: vLLM needs --max-lora-rank 32 for rank 20"
+    ]
+
+
+def test_an_initialisation_that_changes_the_base_is_refused() -> None:
+    with pytest.raises(ValidationError, match="pissa changes the base's own weights"):
+        LoraSettings.model_validate({"init": "pissa"})
+
+
+def test_a_dora_adapter_with_another_beginning_is_trained_and_known_as_unserved(
+    tiny: Path, tmp_path: Path
+) -> None:
+    lora = LoraSettings(rank=4, dora=True, init="orthogonal")
+    config = config_for(tiny, tmp_path / "out", max_steps=2, held_out_share=0, lora=lora)
+    events: list[Event] = []
+
+    adapter = train(config, pets(16), observer=events.append)
+
+    opened = open_adapter(str(adapter.path), open_model(str(tiny)))
+    assert opened.unserved[0] == "use_dora"
+    assert opened.config["init_lora_weights"] == "orthogonal"
+    assert any(isinstance(e, TrainingNote) and e.text.startswith("lora.dora:") for e in events)

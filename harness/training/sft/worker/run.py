@@ -181,6 +181,8 @@ def new_trainer(
         lora_dropout=config.lora.dropout,
         target_modules=list(config.lora.targets),
         use_rslora=config.lora.rslora,
+        use_dora=config.lora.dora,
+        init_lora_weights=True if config.lora.init == "default" else config.lora.init,
         bias="none",
         task_type="CAUSAL_LM",
     )
