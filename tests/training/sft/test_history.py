@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from harness.training.sft import History
+from harness.training.sft import History, served_rank
 from harness.training.sft.checkpoints import history_of
-from harness.training.sft.finishing import model_card, served_rank
+from harness.training.sft.finishing import model_card
 from harness.training.sft.progress import draw
 from tests.training.sft.conftest import Run
 
