@@ -129,11 +129,40 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Replicas:
+    """How many engines answer beside each other, and where Ray puts them.
+
+    count: None for as many as the cluster holds. address: of a Ray cluster, "auto" for the one
+    that this machine belongs to; empty for a cluster of our own on this machine. cpus, gpus: what
+    one replica takes; None for what its engine needs. resources: of the cluster's own, for each
+    replica. placement: Ray's strategy for a placement group, "" for none. runtime_env: as Ray takes
+    it. deaths: replicas that may die over a request before it is an error. silence, start: seconds
+    without an answer, and for the first one, after which a replica counts as dead. mixed: GPUs and
+    libraries may differ.
+    """
+
+    count: int | None = None
+    address: str = ""
+    cpus: float | None = None
+    gpus: float | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+    placement: str = ""
+    runtime_env: Mapping[str, Any] = field(default_factory=dict)
+    deaths: int = 3
+    silence: float = 600.0
+    start: float = 1800.0
+    mixed: bool = False
+    dashboard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BackendOptions:
     """What a backend may be told. Each takes what it understands; `engine_args` is passed on.
 
     `cache_dir` is where hashes of weights are kept between runs; without it they are not. `warm`:
-    an engine that `harness engine up` keeps beside them may answer.
+    an engine that `harness engine up` keeps beside them may answer. `replicas`: several engines
+    answer. `gpu_share`: how much of a GPU one engine may take, where others share it. `label` comes
+    first in the names of log files, to tell engines apart that work beside each other.
     """
 
     variants: tuple[Variant, ...] = ()
@@ -146,6 +175,9 @@ class BackendOptions:
     cache_dir: Path | None = None
     warm: bool = False
     engine_args: Mapping[str, Any] = field(default_factory=dict)
+    replicas: Replicas | None = None
+    gpu_share: float = 1.0
+    label: str = ""
 
 
 class Backend(ABC):
@@ -159,7 +191,7 @@ class Backend(ABC):
     over several models opens it once for each, in a process of its own. own_process: it generates
     only in a process of its own, also for a single model. one_model_at_a_time: going back to
     another model costs a load, so the requests of each should come together. constrains_json: it
-    decodes under `Request.json_schema`.
+    decodes under `Request.json_schema`. engines: how many answer beside each other.
     """
 
     name: str
@@ -167,6 +199,12 @@ class Backend(ABC):
     own_process: bool = False
     one_model_at_a_time: bool = False
     constrains_json: bool = False
+    engines: int = 1
+
+    @property
+    def gpus(self) -> int:
+        """Return how many GPUs its engine takes; 0 where it runs on a CPU or elsewhere."""
+        return 0
 
     @property
     def context_length(self) -> int | None:
@@ -227,6 +265,10 @@ class _Adopted(Backend):
         self.own_process = bool(getattr(opened, "own_process", False))
         self.one_model_at_a_time = bool(getattr(opened, "one_model_at_a_time", False))
         self.constrains_json = bool(getattr(opened, "constrains_json", False))
+
+    @property
+    def gpus(self) -> int:
+        return int(getattr(self._opened, "gpus", 0))
 
     @property
     def context_length(self) -> int | None:

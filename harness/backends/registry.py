@@ -36,13 +36,18 @@ def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
     """Open the backend of this name, and start nothing.
 
     Where it holds weights and the variants are of several models, each model gets an engine in a
-    process of its own, one after another, so that memory is given back.
+    process of its own, one after another, so that memory is given back. With `options.replicas`
+    several engines answer beside each other, through Ray.
 
     Raises `InputError` for an unknown name, a backend whose packages are not installed, and for
     options, models and adapters that are wrong.
     """
     options = options or BackendOptions()
     backend = open_here(name, options)
+    if options.replicas is not None:
+        from harness.backends.replicas import open_replicas  # Ray is looked for only here
+
+        return open_replicas(backend, name, options)
     several = len({variant.model for variant in options.variants}) > 1
     if backend.holds_weights and (several or backend.own_process):
         return ModelByModel(backend, name, options)

@@ -290,7 +290,7 @@ class ModelByModel(Backend):
             if model not in self._processes:
                 own = tuple(v for v in self._options.variants if v.model == model)
                 options = replace(self._options, variants=own, warm=False)
-                label = f"{self._backend} {Path(model).name}"
+                label = f"{self._options.label} {self._backend} {Path(model).name}".strip()
                 self._processes[model] = BackendProcess(self._backend, options, label)
             self._current = model
             process = self._processes[model]

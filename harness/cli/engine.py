@@ -20,7 +20,7 @@ _NOT_HERE: tuple[str, ...] = (
     "no_warm",
     "reference",
 )
-_NOT_HERE += ("report_dir", "responses", "time_limit", "backend")
+_NOT_HERE += ("ray_address", "replicas", "report_dir", "responses", "time_limit", "backend")
 
 
 def add_commands(commands: Any) -> None:

@@ -4,6 +4,7 @@ from harness.config.paths import Form, PathValue, TypedPaths, project_path
 from harness.config.selection import is_suite, load_selected, select_files
 from harness.config.settings import (
     JudgeSettings,
+    RaySettings,
     Settings,
     VariantSettings,
     configured,
@@ -13,6 +14,7 @@ from harness.config.settings import (
     given_options,
     load_settings,
     load_typed,
+    replicas_of,
     where_to_set,
 )
 from harness.config.yaml_settings import read_config
@@ -21,6 +23,7 @@ __all__ = [
     "Form",
     "JudgeSettings",
     "PathValue",
+    "RaySettings",
     "Settings",
     "TypedPaths",
     "VariantSettings",
@@ -35,6 +38,7 @@ __all__ = [
     "load_typed",
     "project_path",
     "read_config",
+    "replicas_of",
     "select_files",
     "where_to_set",
 ]

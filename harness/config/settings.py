@@ -18,14 +18,25 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.backends import Models, models_of
+from harness.backends import Models, Replicas, models_of
 from harness.common import InputError, Problem, Sampling, nearest
 from harness.common.toml_positions import Loc, find_place
 from harness.config.paths import Form, Kind, TypedPaths, parse_value
 from harness.scorers import DEFAULT_TAGS, Tag
 
 # Options that say how long, how often and whereto, and not who is asked.
-HOW = frozenset({"aa", "early_stop", "no_warm", "report_dir", "store", "time_limit"})
+HOW = frozenset(
+    (
+        "aa",
+        "early_stop",
+        "no_warm",
+        "ray_address",
+        "replicas",
+        "report_dir",
+        "store",
+        "time_limit",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,27 @@ class JudgeSettings(BaseModel):
     dtype: str | None = None
     sampling: Sampling | None = None
     engine_args: Mapping[str, Any] = Field(default_factory=dict)
+    replicas: int | None = Field(default=None, ge=1)
+
+
+class RaySettings(BaseModel):
+    """`[tool.harness.ray]`: where Ray puts replicas, and when it gives one up.
+
+    The fields are those of `harness.backends.Replicas`; `per_replica` is what each one takes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpus_per_replica: float | None = Field(default=None, gt=0)
+    gpus_per_replica: float | None = Field(default=None, ge=0)
+    resources: Mapping[str, float] = Field(default_factory=dict)
+    placement: Literal["", "pack", "spread", "strict_pack", "strict_spread"] = ""
+    runtime_env: Mapping[str, Any] = Field(default_factory=dict)
+    deaths: int = Field(default=3, ge=1)
+    silence: float = Field(default=600.0, gt=0)
+    start: float = Field(default=1800.0, gt=0)
+    mixed: bool = False
+    dashboard: bool = False
 
 
 ToolParser = Literal[
@@ -145,6 +177,12 @@ class Settings(BaseModel):
     engine_arg: Annotated[tuple[str, ...], Flag("--engine-arg", "KEY=VALUE", repeat=True)] = Field(
         default=(), description="passed on to the engine; VALUE is JSON, or else a text"
     )
+    replicas: Annotated[int | None, Flag("--replicas", "N")] = Field(
+        default=None, ge=1, description="engines that answer beside each other, through Ray"
+    )
+    ray_address: Annotated[str, Flag("--ray", "ADDRESS")] = Field(
+        default="", description="a Ray cluster for the replicas: HOST:PORT, or auto for this one"
+    )
     time_limit: Annotated[float | None, Flag("--time-limit", "SECONDS")] = Field(
         default=None, gt=0, description="end the run after this; what is finished is kept"
     )
@@ -178,6 +216,7 @@ class Settings(BaseModel):
         "template shows: " + ", ".join(get_args(ToolParser)),
     )
     engine_args: Mapping[str, Any] = Field(default_factory=dict)
+    ray: RaySettings = Field(default_factory=RaySettings)
     modules: tuple[str, ...] = Field(
         default=(), description="Python modules whose functions `python` checks may call"
     )
@@ -212,6 +251,18 @@ def engine_arguments(settings: Settings) -> dict[str, Any]:
         except ValueError:
             found[key] = value
     return found
+
+
+def replicas_of(settings: Settings, count: int | None = None) -> Replicas | None:
+    """Return how many engines answer and where; None for one in the usual way.
+
+    `count` is a judge's or a teacher's own; without it one engine of theirs is enough.
+    """
+    if count is None or (count == 1 and not settings.ray_address):
+        return None
+    told = settings.ray.model_dump()
+    cpus, gpus = told.pop("cpus_per_replica"), told.pop("gpus_per_replica")
+    return Replicas(count or None, settings.ray_address, cpus=cpus, gpus=gpus, **told)
 
 
 def flags() -> Iterator[tuple[str, Flag, str]]:

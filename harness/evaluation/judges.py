@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from harness.backends import Address, Backend, BackendOptions, Request, open_backend
 from harness.common import InputError, Problem, Sampling, Variant, digest, nearest
-from harness.config import JudgeSettings, Settings
+from harness.config import JudgeSettings, Settings, replicas_of
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
 from harness.evaluation.scoring import CheckBrokeError, Transcript, exchanges
 from harness.evaluation.trial import Trial
@@ -196,6 +196,7 @@ def _open(settings: Settings, judge: JudgeSettings) -> Judge:
         cache_dir=settings.path(settings.store).parent,
         warm=not settings.no_warm,
         engine_args=judge.engine_args,
+        replicas=replicas_of(settings, judge.replicas),
     )
     backend = open_backend(judge.backend, options)
     return Judge(backend, variant, SAMPLING.override(judge.sampling))

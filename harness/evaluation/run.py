@@ -18,7 +18,7 @@ from harness.backends import (
     unused_notes,
 )
 from harness.common import Variant, rare_collection
-from harness.config import Settings, engine_arguments, load_selected
+from harness.config import Settings, engine_arguments, load_selected, replicas_of
 from harness.evaluation.baseline import StoredVariant, check_environment
 from harness.evaluation.completions import Limits
 from harness.evaluation.executor import Counts, Take, execute
@@ -244,6 +244,8 @@ def _with_baseline(select: Select | None, variants: Variants) -> Select | None:
 
 def _options(settings: Settings, variants: tuple[Variant, ...]) -> BackendOptions:
     responses = recorded_answers(settings) if settings.responses else None
+    # With a cluster and no number, as many as it holds.
+    count = settings.replicas or (0 if settings.ray_address else None)
     return BackendOptions(
         variants=variants,
         device=settings.device,
@@ -255,4 +257,5 @@ def _options(settings: Settings, variants: tuple[Variant, ...]) -> BackendOption
         engine_args=engine_arguments(settings),
         cache_dir=settings.path(settings.store).parent,
         warm=not settings.no_warm,
+        replicas=replicas_of(settings, count),
     )

@@ -86,6 +86,11 @@ class HfBackend(Backend):
         return place(self._options.device, self._options.dtype)
 
     @property
+    def gpus(self) -> int:
+        """Return 1 where it computes on a GPU of NVIDIA's or AMD's."""
+        return int(self.placement.device.type == "cuda")
+
+    @property
     def context_length(self) -> int | None:
         """Return the shortest of its models'."""
         return self._shelf.context_length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -196,6 +197,13 @@ class VllmBackend(Backend):
                     problems += unserved_problems(adapter, serves_patterns=patterns)
         if problems:
             raise InputError(*problems)
+
+    @property
+    def gpus(self) -> int:
+        """Return tensor parallel size times pipeline parallel size; 0 for the CPU build."""
+        sizes = ("tensor_parallel_size", "pipeline_parallel_size")
+        told = [self._options.arguments.get(name, 1) for name in sizes]
+        return 0 if self._vllm.is_cpu else math.prod(told)
 
     @property
     def context_length(self) -> int | None:

@@ -12,6 +12,7 @@ from harness.backends.registry import meant
 from harness.backends.vllm.versions import LORA_RANKS, Installed
 from harness.common import InputError, Problem, nearest
 
+MEMORY_SHARE = 0.9  # of a GPU's memory, vLLM's own choice; engines that share it divide this
 BATCH_INVARIANT = "batch_invariant"  # our own: an environment variable of vLLM's
 # Set by the harness, with what is to be used instead.
 _OURS = {
@@ -157,6 +158,8 @@ def read_options(options: BackendOptions, vllm: Installed) -> EngineOptions:
         raise InputError(*problems)
     arguments = dict(options.engine_args)
     invariant = bool(arguments.pop(BATCH_INVARIANT, False))
+    if options.gpu_share < 1:
+        arguments.setdefault("gpu_memory_utilization", MEMORY_SHARE * options.gpu_share)
     return EngineOptions(arguments, invariant, options.device.partition(":")[2])
 
 

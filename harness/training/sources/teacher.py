@@ -73,6 +73,8 @@ def find_teacher(settings: Settings, asked: TeacherSettings, own: Variant, home:
         "engine_args": table.engine_args,
         "engine_arg": (),
         "base_url": table.base_url,
+        "replicas": table.replicas,
+        "ray_address": settings.ray_address if table.replicas else "",
     }
     engine = aside(settings, home).model_copy(update=changed)
     return Teacher(engine, Variant(NAME, model, adapter, sampling=table.sampling), asked.name)
