@@ -20,12 +20,14 @@ from typing import Any
 
 from harness import __version__
 from harness.backends.base import (
+    PLAIN,
     Backend,
     BackendOptions,
     Completion,
     Environment,
     Fingerprint,
     Prompt,
+    Rendering,
     Replicas,
     Request,
 )
@@ -139,9 +141,13 @@ class ReplicatedBackend(Backend):
         """Ask the planner."""
         return self._planner.fingerprint(variant)
 
-    def prompt(self, messages: Messages, variant: Variant) -> Prompt:
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Ask the planner."""
-        return self._planner.prompt(messages, variant)
+        return self._planner.prompt(messages, variant, rendering)
+
+    def chat_template(self, variant: Variant) -> str | None:
+        """Ask the planner."""
+        return self._planner.chat_template(variant)
 
     def expect(self, answers: int) -> None:
         """Let each replica plan its start for its share of this many answers, at least."""

@@ -55,6 +55,16 @@ class Installed:
         return "alpha_pattern" in (self.root / "lora" / "peft_helper.py").read_text("utf-8")
 
 
+# Adding an adapter to a running server below this, on a GPU, can put it into the slot of one that is
+# in use: requests in flight are then answered with the wrong adapter (vllm-project/vllm#47724).
+ADDS_SAFELY = Version("0.26")
+
+
+def adds_safely(text: str, *, is_cpu: bool) -> bool:
+    """Return whether a running server of this version may be given more adapters than slots."""
+    return not is_cpu and Version(text) >= ADDS_SAFELY
+
+
 def installed() -> Installed:
     """Return the vLLM of this environment; raise `InputError` for none or one not supported."""
     spec, found = find_spec("vllm"), None

@@ -36,6 +36,7 @@ from harness.backends.vllm.backend import VllmBackend, in_order, sampling_fields
 from harness.backends.vllm.planning import CPU_SPARE_SLOTS
 from harness.backends.vllm.server.home import READY, Home, Warm
 from harness.backends.vllm.server.starting import BASE_NAME, environment_facts
+from harness.backends.vllm.versions import adds_safely
 from harness.common import HarnessError, JsonValue, MachineryError, Messages, Problem, Variant
 
 
@@ -82,9 +83,13 @@ def load_adapters(warm: Warm, home: Home, adapters: Iterable[tuple[str, Path]]) 
     It reads a copy: a folder that is trained into again must not change what it serves. Raises
     `MachineryError` where it refuses one.
     """
-    with _client(warm) as client:
+    adapters = dict(adapters)
+    # Another run may take the last place at the same moment: one looks and loads at a time.
+    with home.loading(), _client(warm) as client:
+        if reason := full(warm, home, adapters.keys()):
+            raise _broken(warm, reason)
         known = _known(client, warm)
-        for name, path in adapters:
+        for name, path in adapters.items():
             if name in known:
                 continue
             folder = (home.adapters / name).resolve()
@@ -142,19 +147,21 @@ def full(warm: Warm, home: Home, wanted: Set[str]) -> str:
     """Say why these adapters cannot be added, by their names; empty where they can.
 
     vLLM forgets the name of an adapter that is unloaded, and leaves it in its slot: each time that
-    one was loaded counts for good.
+    one was loaded counts for good. On a GPU, from 0.26 on, another one makes room.
     """
-    if not warm.is_cpu:
+    version = str(warm.environment.get("version", "0"))
+    if adds_safely(version, is_cpu=warm.is_cpu):
         return ""
     try:
         there = loaded(warm)
     except HarnessError:
         return "it does not answer"
-    ours, places = home.loads(), warm.slots - CPU_SPARE_SLOTS
+    ours, places = home.loads(), warm.slots - (CPU_SPARE_SLOTS if warm.is_cpu else 0)
     taken = len(ours) + len(there.difference(ours))
     if taken + len(wanted - there) <= places:
         return ""
-    return f"{taken} of its {places} places for adapters are taken"
+    mend = "" if warm.is_cpu else f", and vLLM {version} adds no more safely: install 0.26 or newer"
+    return f"{taken} of its {places} places for adapters are taken{mend}"
 
 
 def check_apart(warm: Warm, effects: Iterable[Effect]) -> None:

@@ -119,6 +119,10 @@ class Home:
         self._loads.unlink(missing_ok=True)
         shutil.rmtree(self.adapters, ignore_errors=True)
 
+    def loading(self) -> FileLock:
+        """Return the lock that a run holds while it adds adapters; to be used with `with`."""
+        return FileLock(self.folder / "loads.lock", mode=0o600)
+
     def count_load(self, name: str) -> None:
         """Remember that the server was given an adapter: its place stays taken, come what may."""
         with self._loads.open("a", encoding="utf-8") as file:

@@ -53,7 +53,27 @@ def test_an_adapter_that_was_unloaded_still_takes_its_place(
     assert before == ""
     assert full(warm, home, {"two"}) == ""
     assert full(warm, home, {"one", "two"}) == "1 of its 2 places for adapters are taken"
-    assert full(replace(warm, is_cpu=False), home, {"one", "two"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"), [("0.25.1", True), ("0.26.0", False), ("0.32.0", False), (None, True)]
+)
+def test_a_gpu_below_026_is_given_no_more_adapters_than_it_has_slots(
+    server: SmallServer, home: Home, tmp_path: Path, version: str | None, refused: bool
+) -> None:
+    facts = {"version": version} if version else {}
+    warm = replace(WARM, port=server.port, is_cpu=False, slots=2, environment=facts)
+    load_adapters(warm, home, [(n, adapter(tmp_path / n)) for n in ("one", "two")])
+
+    reason = full(warm, home, {"three"})
+
+    assert bool(reason) is refused
+    if refused:  # also where two runs have looked before either has loaded
+        assert reason.startswith("2 of its 2 places for adapters are taken, and vLLM ")
+        assert reason.endswith("adds no more safely: install 0.26 or newer")
+        with pytest.raises(MachineryError, match=r"install 0\.26 or newer"):
+            load_adapters(warm, home, [("three", adapter(tmp_path / "three"))])
+        assert home.loads() == ("one", "two")
 
 
 def test_adapters_that_others_loaded_count_too(home: Home) -> None:
