@@ -55,8 +55,8 @@ class Installed:
         return "alpha_pattern" in (self.root / "lora" / "peft_helper.py").read_text("utf-8")
 
 
-# Adding an adapter to a running server below this, on a GPU, can put it into the slot of one that is
-# in use: requests in flight are then answered with the wrong adapter (vllm-project/vllm#47724).
+# Below this, on a GPU, an adapter that is added to a running server can take the slot of one in use:
+# requests in flight are then answered with the wrong adapter (vllm-project/vllm#47724).
 ADDS_SAFELY = Version("0.26")
 
 
