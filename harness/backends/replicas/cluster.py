@@ -15,7 +15,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -274,7 +274,7 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {next(filter(None, lines), '')}"[:300]
 
 
-def room_for(needs: Mapping[str, float], nodes: list[Mapping[str, Any]]) -> int:
+def room_for(needs: Mapping[str, float], nodes: Sequence[Mapping[str, Any]]) -> int:
     """Return how many replicas that each need this much fit on these nodes, as Ray places them.
 
     A share of a GPU lies on one GPU.

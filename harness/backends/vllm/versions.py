@@ -55,7 +55,7 @@ class Installed:
         return "alpha_pattern" in (self.root / "lora" / "peft_helper.py").read_text("utf-8")
 
 
-# Below this, on a GPU, an adapter that is added to a running server can take the slot of one in use:
+# Below this, on a GPU, an adapter added to a running server can take the slot of one in use:
 # requests in flight are then answered with the wrong adapter (vllm-project/vllm#47724).
 ADDS_SAFELY = Version("0.26")
 

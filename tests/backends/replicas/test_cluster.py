@@ -1,4 +1,4 @@
-"""A cluster of two nodes with hf replicas: a worker and a node are killed in the middle of a run."""
+"""Two nodes with hf replicas: a worker and a node are killed in the middle of a run."""
 
 from __future__ import annotations
 

@@ -83,13 +83,13 @@ def load_adapters(warm: Warm, home: Home, adapters: Iterable[tuple[str, Path]]) 
     It reads a copy: a folder that is trained into again must not change what it serves. Raises
     `MachineryError` where it refuses one.
     """
-    adapters = dict(adapters)
+    wanted = dict(adapters)
     # Another run may take the last place at the same moment: one looks and loads at a time.
     with home.loading(), _client(warm) as client:
-        if reason := full(warm, home, adapters.keys()):
+        if reason := full(warm, home, wanted.keys()):
             raise _broken(warm, reason)
         known = _known(client, warm)
-        for name, path in adapters.items():
+        for name, path in wanted.items():
             if name in known:
                 continue
             folder = (home.adapters / name).resolve()
