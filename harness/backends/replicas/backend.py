@@ -402,16 +402,16 @@ class ReplicatedBackend(Backend):
                 for request in work.finished(place.number):
                     yield request.key, Completion("", "error", error="the engine gave no answer")
         elif isinstance(frame, FailedEvent):
-            error = frame.error()
-            if isinstance(error, InputError):
-                raise error
-            said = "; ".join(filter(None, (error.problems[0].message, error.problems[0].found)))
+            broken = frame.error()
+            if isinstance(broken, InputError):
+                raise broken
+            said = "; ".join(filter(None, (broken.problems[0].message, broken.problems[0].found)))
             if not place.has_answered:  # it could not start: no request is to blame
                 self._dismiss(place, f"could not start: {said}")
                 if place.portion is work:
                     work.returned(place.number)
                 if all(other.given_up for other in self._places):
-                    raise error
+                    raise broken
                 return
             yield from self._buried(place, work, said)
 
@@ -420,10 +420,9 @@ class ReplicatedBackend(Backend):
         assert self._connection is not None
         problems: tuple[Problem, ...] = ()
         if isinstance(said, FailedEvent):
-            host = self._host(place)
             hint = (
-                f"this is what the replica on {host} found: models and adapters have to be under "
-                "the same path on every node (a shared file system, or a copy)"
+                f"this is what replica {place.number} found on its node: models and adapters have "
+                "to be under the same path on every node (a shared file system, or a copy)"
             )
             problems = tuple(
                 problem if self._connection.is_own else replace(problem, hint=hint)
@@ -452,18 +451,6 @@ class ReplicatedBackend(Backend):
         if isinstance(said, FailedEvent) and not said.wrong_input:
             raise MachineryError(*problems)
         raise InputError(*problems)
-
-    def _host(self, place: _Place) -> str:
-        """Return where an actor that has said nothing else runs, as far as Ray knows."""
-        assert self._connection is not None
-        with suppress(Exception):
-            from ray.util.state import get_actor
-
-            node = get_actor(place.actor._actor_id.hex()).node_id
-            return next(
-                n["NodeManagerAddress"] for n in self._connection.nodes() if n["NodeID"] == node
-            )
-        return f"place {place.number}"
 
     # -- losses --------------------------------------------------------------------------------
 
