@@ -15,7 +15,8 @@ from harness.results import GateReport, Judgement, Result, RunInfo, Verdict
 def exit_code(verdicts: Iterable[Verdict], *, broken: bool = False) -> int:
     """Return 0 passed, 1 a gate failed, 3 machinery failed, 4 inconclusive.
 
-    Of several, the first in the order 1, 3, 4 counts.
+    Of several, the first in the order 3, 1, 4 counts, as for the verdict of a run: where machinery
+    broke, what failed beside it is not known to be all.
     """
     codes = {3} if broken else set()
     for verdict in verdicts:
@@ -28,7 +29,7 @@ def exit_code(verdicts: Iterable[Verdict], *, broken: bool = False) -> int:
                 codes.add(4)
             case Verdict.PASS:
                 pass
-    return min(codes, default=0)
+    return next((code for code in (3, 1, 4) if code in codes), 0)
 
 
 def judge_run(
