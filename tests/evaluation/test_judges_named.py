@@ -87,7 +87,7 @@ def test_a_wrong_key_of_a_judge_is_named(project: Path) -> None:
         "harness.toml:4:1: unknown setting 'modle'\n"
         "  did you mean: model\n"
         "  hint: known settings: adapter, backend, base_url, device, dtype, engine_args, model, "
-        "responses, sampling"
+        "replicas, responses, sampling"
     )
 
 

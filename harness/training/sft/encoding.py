@@ -47,7 +47,9 @@ def encode(
         try:
             samples.extend(_Row(row, index, tokenizer, ends).samples())
         except InputError as error:
-            problems.extend(replace(p, case=p.case or row.source) for p in error.problems)
+            problems.extend(
+                p if p.path else replace(p, case=p.case or row.source) for p in error.problems
+            )
     if problems:
         more = len(problems) - MOST_SHOWN
         rest = [Problem(f"and {more} more problems")] if more > 0 else []

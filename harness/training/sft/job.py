@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.common import Message, as_dicts
+from harness.common import as_dicts, from_dicts
 from harness.training.sft.checkpoints import History
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.encoding import Sample
@@ -87,7 +87,7 @@ def read_samples(path: Path) -> Samples:
         for line in stream:
             fields = json.loads(line)
             if "messages" in fields:
-                messages = tuple(Message(**message) for message in fields["messages"])
+                messages = from_dicts(fields["messages"])
                 rows.append(TrainingRow(messages, fields["source"]))
             else:
                 ids, labels = tuple(fields["ids"]), tuple(fields["labels"])

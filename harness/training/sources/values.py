@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from harness.common import Message
+from harness.common import from_dicts
 from harness.training.values import TrainingRow
 
 
@@ -45,7 +45,6 @@ def harvest_to_json(harvest: Harvest) -> dict[str, Any]:
 def harvest_from_json(body: Mapping[str, Any]) -> Harvest:
     """Return the harvest that `harvest_to_json` made."""
     rows = tuple(
-        TrainingRow(**{**row, "messages": tuple(Message(**message) for message in row["messages"])})
-        for row in body["rows"]
+        TrainingRow(**{**row, "messages": from_dicts(row["messages"])}) for row in body["rows"]
     )
     return Harvest(**{**body, "rows": rows})
