@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from harness.backends.arguments import EngineArgument
 from harness.common import (
@@ -253,6 +253,43 @@ class Backend(ABC):
 
     def close(self) -> None:  # noqa: B027 - many hold nothing
         """Give the memory back; may be called twice."""
+
+
+Planner = TypeVar("Planner", bound=Backend)
+
+
+class PlannedBackend(Backend, Generic[Planner]):
+    """A backend whose answers come from elsewhere, under the keys of a planner.
+
+    The planner is the backend as opened in this process: it makes prompts and hashes weights, and
+    never generates.
+    """
+
+    def __init__(self, planner: Planner) -> None:
+        self.name = planner.name
+        self.constrains_json = planner.constrains_json
+        self._planner = planner
+
+    @property
+    def context_length(self) -> int | None:
+        """Ask the planner, so that the same cases fit."""
+        return self._planner.context_length
+
+    def environment(self, variant: Variant) -> Environment:
+        """Ask the planner."""
+        return self._planner.environment(variant)
+
+    def fingerprint(self, variant: Variant) -> Fingerprint:
+        """Ask the planner."""
+        return self._planner.fingerprint(variant)
+
+    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
+        """Ask the planner."""
+        return self._planner.prompt(messages, variant, rendering)
+
+    def chat_template(self, variant: Variant) -> str | None:
+        """Ask the planner."""
+        return self._planner.chat_template(variant)
 
 
 class _Adopted(Backend):

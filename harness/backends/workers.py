@@ -16,14 +16,10 @@ from typing import IO, Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from harness.backends.base import (
-    PLAIN,
     Backend,
     BackendOptions,
     Completion,
-    Environment,
-    Fingerprint,
-    Prompt,
-    Rendering,
+    PlannedBackend,
     Request,
 )
 from harness.backends.vllm.server import holders
@@ -31,7 +27,6 @@ from harness.common import (
     HarnessError,
     InputError,
     MachineryError,
-    Messages,
     Problem,
     Variant,
     processes,
@@ -227,30 +222,19 @@ def _opened(log: Path | None) -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-class ModelByModel(Backend):
-    """A backend over models of which one at a time is in memory, in a process of its own.
-
-    `planner` is the backend as opened in this process: it makes prompts and hashes weights, and
-    never generates.
-    """
+class ModelByModel(PlannedBackend[Backend]):
+    """A backend over models of which one at a time is in memory, in a process of its own."""
 
     one_model_at_a_time = True
 
     def __init__(self, planner: Backend, backend: str, options: BackendOptions) -> None:
-        self.name = planner.name
-        self.constrains_json = planner.constrains_json
-        self._planner = planner
+        super().__init__(planner)
         self._backend = backend
         self._options = options
         self._models = _models(options.variants)
         self._processes: dict[str, BackendProcess] = {}
         self._current = ""
         self._expected = 0
-
-    @property
-    def context_length(self) -> int | None:
-        """Return the planner's, who knows all models."""
-        return self._planner.context_length
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -260,22 +244,6 @@ class ModelByModel(Backend):
         first = (several,) if count > 1 else ()
         told = (note for process in self._processes.values() for note in process.notes)
         return tuple(dict.fromkeys((*first, *self._planner.notes, *told)))
-
-    def environment(self, variant: Variant) -> Environment:
-        """Ask the planner."""
-        return self._planner.environment(variant)
-
-    def fingerprint(self, variant: Variant) -> Fingerprint:
-        """Ask the planner."""
-        return self._planner.fingerprint(variant)
-
-    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
-        """Ask the planner."""
-        return self._planner.prompt(messages, variant, rendering)
-
-    def chat_template(self, variant: Variant) -> str | None:
-        """Ask the planner."""
-        return self._planner.chat_template(variant)
 
     def expect(self, answers: int) -> None:
         """Let each engine plan its start for its share of this many answers, at least."""

@@ -20,14 +20,10 @@ from typing import Any
 
 from harness import __version__
 from harness.backends.base import (
-    PLAIN,
     Backend,
     BackendOptions,
     Completion,
-    Environment,
-    Fingerprint,
-    Prompt,
-    Rendering,
+    PlannedBackend,
     Replicas,
     Request,
 )
@@ -50,7 +46,7 @@ from harness.backends.workers import (
     FailedEvent,
     GenerateCommand,
 )
-from harness.common import InputError, MachineryError, Messages, Problem, Variant
+from harness.common import InputError, MachineryError, Problem, Variant
 
 LOOK = 0.5  # seconds that the loop waits at most before it looks at limits
 FETCH = 60.0  # seconds to fetch an answer that is said to be there
@@ -83,22 +79,19 @@ class _Place:
         return self.hello is not None and self.stream is None
 
 
-class ReplicatedBackend(Backend):
-    """Replicas of one backend on Ray; `planner` makes prompts, hashes weights and never generates.
+class ReplicatedBackend(PlannedBackend[Backend]):
+    """Replicas of one backend on Ray.
 
     The cluster and the replicas start with the first `generate`. One that is lost is replaced, and
     what it had not answered is asked again.
     """
 
-    one_model_at_a_time = False
-
     def __init__(self, planner: Backend, name: str, options: BackendOptions) -> None:
         assert options.replicas is not None
-        self.name = planner.name
-        self.constrains_json = planner.constrains_json
+        super().__init__(planner)
         models = {variant.model for variant in options.variants}
         self.one_model_at_a_time = len(models) > 1
-        self._planner, self._backend = planner, name
+        self._backend = name
         self._replicas: Replicas = options.replicas
         self.engines = self._replicas.count or 1
         self._variants = {variant.name: variant for variant in options.variants}
@@ -123,31 +116,10 @@ class ReplicatedBackend(Backend):
         self._at_work = threading.Lock()
 
     @property
-    def context_length(self) -> int | None:
-        """Ask the planner."""
-        return self._planner.context_length
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """Return the planner's, what happened to replicas, and what these note."""
         own = (note for place in self._places for note in place.notes)
         return tuple(dict.fromkeys((*self._planner.notes, *self._told, *self._unlike, *own)))
-
-    def environment(self, variant: Variant) -> Environment:
-        """Ask the planner."""
-        return self._planner.environment(variant)
-
-    def fingerprint(self, variant: Variant) -> Fingerprint:
-        """Ask the planner."""
-        return self._planner.fingerprint(variant)
-
-    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
-        """Ask the planner."""
-        return self._planner.prompt(messages, variant, rendering)
-
-    def chat_template(self, variant: Variant) -> str | None:
-        """Ask the planner."""
-        return self._planner.chat_template(variant)
 
     def expect(self, answers: int) -> None:
         """Let each replica plan its start for its share of this many answers, at least."""

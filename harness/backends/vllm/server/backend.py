@@ -10,14 +10,9 @@ from typing import Any
 import httpx
 
 from harness.backends.base import (
-    PLAIN,
-    Backend,
     BackendOptions,
     Completion,
-    Environment,
-    Fingerprint,
-    Prompt,
-    Rendering,
+    PlannedBackend,
     Request,
 )
 from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
@@ -186,47 +181,23 @@ def check_apart(warm: Warm, effects: Iterable[Effect]) -> None:
 _IN_FLIGHT = 256  # as many as vLLM runs at once on most devices
 
 
-class WarmBackend(Backend):
+class WarmBackend(PlannedBackend[VllmBackend]):
     """What `planner`, whose engine is not started, would answer: the keys are the same."""
-
-    name = "vllm"
-    constrains_json = True
 
     def __init__(self, warm: Warm, planner: VllmBackend, options: BackendOptions) -> None:
         assert options.cache_dir is not None
+        super().__init__(planner)
         self._warm = warm
-        self._planner = planner
         self._shelf = planner.shelf
         self._home = Home(options.cache_dir)
         self._endpoint = Endpoint(warm.url, warm.key, "", in_flight=_IN_FLIGHT, retries=2)
         self._effects: dict[str, Effect] = {}
 
     @property
-    def context_length(self) -> int | None:
-        """Ask the planner, so that the same cases fit."""
-        return self._planner.context_length
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """Say what the planner does, and that nothing had to be started."""
         told = f"answers come from the warm engine, up since {self._warm.started}"
         return (told, *self._planner.notes, *effect_notes(self._effects.values()))
-
-    def environment(self, variant: Variant) -> Environment:
-        """Ask the planner."""
-        return self._planner.environment(variant)
-
-    def fingerprint(self, variant: Variant) -> Fingerprint:
-        """Ask the planner."""
-        return self._planner.fingerprint(variant)
-
-    def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
-        """Ask the planner."""
-        return self._planner.prompt(messages, variant, rendering)
-
-    def chat_template(self, variant: Variant) -> str | None:
-        """Ask the planner."""
-        return self._planner.chat_template(variant)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answer as it arrives; adapters that the server does not know are added first.
