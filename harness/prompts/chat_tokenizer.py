@@ -81,7 +81,7 @@ class ChatTokenizer:
                 )
             self._shows_tools = True
         try:
-            ids = self._backing.chat_ids(
+            text, ids = self._backing.chat(
                 self.template,
                 messages,
                 add_generation_prompt=add_generation_prompt,
@@ -89,7 +89,7 @@ class ChatTokenizer:
             )
         except Exception as error:  # a template is a program: it may raise anything
             raise InputError(_refusal(self.path, messages, error)) from error
-        self._demand_all(messages, tools, add_generation_prompt=add_generation_prompt)
+        self._demand_all(messages, text)
         return tuple(ids)
 
     def text(
@@ -110,15 +110,12 @@ class ChatTokenizer:
         except Exception as error:  # a template is a program: it may raise anything
             raise InputError(_refusal(self.path, messages, error)) from error
 
-    def _demand_all(
-        self, messages: Messages, tools: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool
-    ) -> None:
-        """Raise `InputError` unless the content of every message stands in the prompt.
+    def _demand_all(self, messages: Messages, text: str) -> None:
+        """Raise `InputError` unless the content of every message stands in the prompt's `text`.
 
         Space around it may go, and it may be written as JSON. What becomes of earlier answers is
         the template's own affair: many rewrite them, to leave reasoning out.
         """
-        text = self.text(messages, add_generation_prompt=add_generation_prompt, tools=tools)
         for number, message in enumerate(messages, start=1):
             wanted = message.content.strip()
             if message.role == "assistant" or wanted in text:

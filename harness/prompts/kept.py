@@ -51,8 +51,8 @@ def in_either_form(messages: Messages, make: _Made[T]) -> T:
 class Backing(Protocol):
     """Text to tokens and back, and messages to both by a chat template.
 
-    `render` and `chat_ids` raise jinja2's `TemplateError`. `own_template` is the model's, if it
-    has one.
+    `render` and `chat` raise jinja2's `TemplateError`. `own_template` is the model's, if it has
+    one.
     """
 
     own_template: str | None
@@ -68,15 +68,15 @@ class Backing(Protocol):
     ) -> str:
         """Return the messages as text."""
 
-    def chat_ids(
+    def chat(
         self,
         template: str,
         messages: Messages,
         *,
         add_generation_prompt: bool,
         tools: Tools = (),
-    ) -> list[int]:
-        """Return the tokens of that text, and no others."""
+    ) -> tuple[str, list[int]]:
+        """Return that text with its tokens, and no others."""
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of a bare text, without special tokens around it."""
@@ -106,41 +106,58 @@ class Transformers:
         tools: Tools = (),
     ) -> str:
         """See `Backing`."""
-
-        def rendered(*, written: bool) -> Any:
-            return self.tokenizer.apply_chat_template(
-                as_dicts(messages, written=written),
-                tools=[dict(tool) for tool in tools] or None,
-                chat_template=template,
+        return str(
+            self._applied(
+                template,
+                messages,
                 add_generation_prompt=add_generation_prompt,
-                strftime_now=today,
+                tools=tools,
                 tokenize=False,
             )
+        )
 
-        return str(in_either_form(messages, rendered))
-
-    def chat_ids(
+    def chat(
         self,
         template: str,
         messages: Messages,
         *,
         add_generation_prompt: bool,
         tools: Tools = (),
-    ) -> list[int]:
+    ) -> tuple[str, list[int]]:
         """See `Backing`."""
+        text = self.render(
+            template, messages, add_generation_prompt=add_generation_prompt, tools=tools
+        )
+        made = self._applied(
+            template,
+            messages,
+            add_generation_prompt=add_generation_prompt,
+            tools=tools,
+            tokenize=True,
+        )
+        return text, [int(token) for token in made["input_ids"]]
 
-        def encoded(*, written: bool) -> Any:
-            return self.tokenizer.apply_chat_template(
+    def _applied(
+        self,
+        template: str,
+        messages: Messages,
+        *,
+        add_generation_prompt: bool,
+        tools: Tools,
+        tokenize: bool,
+    ) -> Any:
+        return in_either_form(
+            messages,
+            lambda *, written: self.tokenizer.apply_chat_template(
                 as_dicts(messages, written=written),
                 tools=[dict(tool) for tool in tools] or None,
                 chat_template=template,
                 add_generation_prompt=add_generation_prompt,
                 strftime_now=today,
-                tokenize=True,
-                return_dict=True,
-            )
-
-        return [int(token) for token in in_either_form(messages, encoded)["input_ids"]]
+                tokenize=tokenize,
+                return_dict=tokenize,
+            ),
+        )
 
     def encode(self, text: str) -> list[int]:
         """See `Backing`."""
@@ -206,19 +223,19 @@ class Kept:
             ),
         )
 
-    def chat_ids(
+    def chat(
         self,
         template: str,
         messages: Messages,
         *,
         add_generation_prompt: bool,
         tools: Tools = (),
-    ) -> list[int]:
+    ) -> tuple[str, list[int]]:
         """See `Backing`."""
         text = self.render(
             template, messages, add_generation_prompt=add_generation_prompt, tools=tools
         )
-        return self.encode(text)
+        return text, self.encode(text)
 
     def encode(self, text: str) -> list[int]:
         """See `Backing`."""
@@ -299,7 +316,7 @@ def _seen(backing: Backing, messages: Messages) -> tuple[str | list[int], list[i
     ids = backing.encode(words)
     try:
         template = backing.own_template or ""
-        chat: str | list[int] = backing.chat_ids(template, messages, add_generation_prompt=True)
+        chat: str | list[int] = backing.chat(template, messages, add_generation_prompt=True)[1]
     except Exception as error:  # a template is a program, and may refuse as it likes
         chat = f"{type(error).__name__}: {error}"
     return chat, ids, backing.decode(ids)
