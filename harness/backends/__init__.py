@@ -21,6 +21,7 @@ from harness.backends.base import (
     Rendering,
     Replicas,
     Request,
+    common_prefix,
     estimate_tokens,
     models_are,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "check_backend",
     "check_name",
     "check_rows",
+    "common_prefix",
     "estimate_tokens",
     "model_hash",
     "models_are",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.backends import PLAIN, Address, Backend, Completion, Request
+from harness.backends import Address, Backend, Completion, Request
 from harness.common import InputError, Messages, Variant, digest
 from harness.evaluation.judges import JudgeRequests, questions
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
 from harness.evaluation.keys import signature as signature_of
 from harness.evaluation.plan import Plan
 from harness.evaluation.scoring import CheckBrokeError, Transcript
-from harness.evaluation.steps import Step, next_place, rendering_of, steps_of
+from harness.evaluation.steps import Step, next_place, prompt_of, rendering_of, steps_of
 from harness.evaluation.trial import (
     Fault,
     Trial,
@@ -123,9 +123,8 @@ class RequestBuilder:
         turn, number = next_place(steps)
         haystacks, rendering = self._plan.haystacks, rendering_of(trial.case)
         conversation.messages = messages_after(trial, steps, haystacks, self._tags)
-        told = () if rendering == PLAIN else (rendering,)
         try:
-            prompt = self._backend.prompt(conversation.messages, trial.variant, *told)
+            prompt = prompt_of(self._backend, conversation.messages, trial.variant, trial.case)
         except InputError as error:
             named = (replace(each, case=each.case or trial.case.id) for each in error.problems)
             raise InputError(*named) from error

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.backends import Backend, estimate_tokens
+from harness.backends import Backend, common_prefix, estimate_tokens
 from harness.common import Variant
 from harness.evaluation.noise import recalled_noise
 from harness.evaluation.plan import Plan, make_plan
 from harness.evaluation.rates import Rates
+from harness.evaluation.steps import prompt_of
 from harness.evaluation.trial import Trial, messages_of, sampling_of
 from harness.evaluation.variants import Variants
 from harness.evaluation.verdict import judge_run
@@ -219,7 +220,8 @@ def prompt_tokens(
     for group in firsts.values():
         prompts = []
         for trial in group:
-            prompt = backend.prompt(messages_of(trial, (), plan.haystacks), trial.variant)
+            messages = messages_of(trial, (), plan.haystacks)
+            prompt = prompt_of(backend, messages, trial.variant, trial.case)
             estimated = estimated or prompt.estimated or prompt.token_ids is None
             turns = [estimate_tokens(turn.user) for turn in trial.case.turns[1:]]
             length = prompt.tokens
@@ -233,10 +235,7 @@ def prompt_tokens(
                 prompts.append((prompt.token_ids or tuple(map(ord, said)), prompt.tokens))
         before: tuple[int, ...] = ()
         for ids, tokens in sorted(prompts):
-            unlike = (
-                place for place, (a, b) in enumerate(zip(before, ids, strict=False)) if a != b
-            )
-            shared = next(unlike, min(len(before), len(ids)))
+            shared = common_prefix(before, ids)
             once += round(tokens * (1 - shared / len(ids))) if ids else 0
             before = ids
     return whole, once, estimated

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
-from harness.backends import PLAIN, Backend
+from harness.backends import Backend
 from harness.common import JsonValue, Message, Variant, digest
 from harness.evaluation.judges import Judges
-from harness.evaluation.steps import rendering_of
+from harness.evaluation.steps import prompt_of
 from harness.evaluation.trial import (
     Skip,
     Trial,
@@ -78,9 +78,8 @@ def _cut(
     system = system_turn(trial.case, trial.variant)
 
     def count(user: str) -> int:
-        rendering = rendering_of(trial.case)
-        told = () if rendering == PLAIN else (rendering,)
-        prompt = backend.prompt((*system, Message("user", user)), trial.variant, *told)
+        asked = (*system, Message("user", user))
+        prompt = prompt_of(backend, asked, trial.variant, trial.case)
         cuts.estimated = cuts.estimated or prompt.estimated
         return prompt.tokens
 

@@ -225,7 +225,11 @@ def result_of(
     Its finish reason is that of the first answer that did not come to its own end, else `stop`.
     """
     case, completions, reason = trial.case, transcript.completions, score.reason
-    steps = list(steps_of(case, completions, tags, transcript.family))
+    # Without tools each answer is a turn's, and its text need not be read for this.
+    steps = list(steps_of(case, completions, tags, transcript.family)) if case.tools else []
+    texts = {step.turn: step.completion.text for step in steps} or dict(
+        enumerate(completion.text for completion in completions[: len(case.turns)])
+    )
     ends = [completion.finish_reason for completion in completions]
     cut = [completion for completion in completions if completion.finish_reason == "length"]
     if score.outcome is Outcome.FAIL and cut:
@@ -238,7 +242,7 @@ def result_of(
         repeat=trial.repeat,
         outcome=score.outcome,
         score=score.score,
-        responses=tuple({step.turn: step.completion.text for step in steps}.values()),
+        responses=tuple(texts.values()),
         checks=score.checks,
         reason=reason,
         finish_reason=next((end for end in ends if end != "stop"), "stop"),
@@ -261,9 +265,7 @@ def result_of(
                 step.completion.completion_tokens,
             )
             for step in steps
-        )
-        if case.tools
-        else (),
+        ),
         cell=HaystackCell(case.haystack.length, case.haystack.depth) if case.haystack else None,
     )
 

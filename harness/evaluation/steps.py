@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.backends import PLAIN, Backend, Completion, Rendering
+from harness.backends import PLAIN, Backend, Completion, Prompt, Rendering
 from harness.common import InputError, Message, Messages, Problem, ToolCall, Variant
 from harness.prompts import ANY, call_family, parse_calls
 from harness.scorers import DEFAULT_TAGS, Tag, fits_arguments, strip_reasoning, tool_name
@@ -19,16 +19,21 @@ MOST_STEPS = 8  # answers to one user turn; a model that calls on and on is ende
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class AnswerReading:
     """An answer without its reasoning: what it says, and the calls of tools in it."""
 
     text: str
     calls: tuple[ToolCall, ...] = ()
 
+    @property
+    def is_called(self) -> bool:
+        """Return whether tools can answer it: there are calls, and none is malformed."""
+        return bool(self.calls) and not any(call.malformed for call in self.calls)
+
 
 def read_answer(
     case: Case, completion: Completion, tags: Sequence[Tag] = DEFAULT_TAGS, family: str = ""
-) -> Reading:
+) -> AnswerReading:
     """Read one answer; `family` says in which form it may write calls.
 
     Calls that a server read, or that were recorded, are taken as they are. An empty family stands
@@ -36,7 +41,7 @@ def read_answer(
     """
     raw = completion.text
     if not case.tools:
-        return Reading(strip_reasoning(raw, tags))
+        return AnswerReading(strip_reasoning(raw, tags))
     # gpt-oss calls tools in a channel that is taken for reasoning.
     text = raw if family == "harmony" else strip_reasoning(raw, tags)
     parsed = parse_calls(family or ANY, text, case.tools)
@@ -44,7 +49,7 @@ def read_answer(
     if calls and not completion.tool_calls and not family:
         calls = (ToolCall("", text),)
     said = parsed.text
-    return Reading(strip_reasoning(said, tags) if family == "harmony" else said, calls)
+    return AnswerReading(strip_reasoning(said, tags) if family == "harmony" else said, calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Step:
     turn: int
     number: int
     completion: Completion
-    reading: Reading
+    reading: AnswerReading
     goes_on: bool
 
 
@@ -70,8 +75,7 @@ def steps_of(
         if turn == len(case.turns):
             return  # recorded for another script
         reading = read_answer(case, completion, tags, family)
-        whole = bool(reading.calls) and not any(call.malformed for call in reading.calls)
-        goes_on = whole and bool(case.turns[turn].results) and number + 1 < MOST_STEPS
+        goes_on = reading.is_called and bool(case.turns[turn].results) and number + 1 < MOST_STEPS
         yield Step(turn, number, completion, reading, goes_on)
         turn, number = (turn, number + 1) if goes_on else (turn + 1, 0)
 
@@ -85,14 +89,11 @@ def next_place(steps: Sequence[Step]) -> tuple[int, int]:
 
 
 def answered(step: Step, turn: Turn, case: Case) -> Messages:
-    """Return an answer as the conversation goes on with it: its calls, and what they give back."""
-    calls = step.reading.calls
-    if not calls or any(call.malformed for call in calls):
-        return (Message("assistant", strip_reasoning(step.completion.text)),)
+    """Return the calls of an answer as the conversation goes on with them, and what they give."""
     # Nine letters and digits: templates of Mistral take no other ids.
     named = tuple(
         call if call.id else replace(call, id=f"call{step.turn % 10}{step.number % 10}{at:03d}")
-        for at, call in enumerate(calls)
+        for at, call in enumerate(step.reading.calls)
     )
     declared = {tool_name(tool) for tool in case.tools}
     results = []
@@ -120,6 +121,13 @@ def rendering_of(case: Case) -> Rendering:
     return Rendering(tools=case.tools) if case.tools else PLAIN
 
 
+def prompt_of(backend: Backend, messages: Messages, variant: Variant, case: Case) -> Prompt:
+    """Return the prompt; a case without tools asks backends written before there were any."""
+    rendering = rendering_of(case)
+    told = () if rendering == PLAIN else (rendering,)
+    return backend.prompt(messages, variant, *told)
+
+
 def families_of(
     chosen: str | None, variants: Iterable[Variant], backend: Backend, cases: Iterable[Case]
 ) -> dict[str, str]:
@@ -136,7 +144,7 @@ def families_of(
     found = {}
     for variant in variants:
         probe = (Message("user", case.turns[0].user),)
-        backend.prompt(probe, variant, rendering_of(case))  # a template that ignores tools is told
+        prompt_of(backend, probe, variant, case)  # a template that ignores tools is told
         template = backend.chat_template(variant)
         family = chosen
         if family is None and template is not None:

@@ -81,10 +81,12 @@ def messages_after(
     for step in steps:
         if not step.goes_on and step.turn + 1 == len(users):
             break  # it was the last
-        if step.reading.calls:
+        if step.reading.is_called:
             messages += answered(step, case.turns[step.turn], case)
-        else:
+        elif step.reading.calls:  # the malformed text stays as it was written
             messages.append(Message("assistant", strip_reasoning(step.completion.text, tags)))
+        else:
+            messages.append(Message("assistant", step.reading.text))
         if not step.goes_on:
             messages.append(Message("user", users[step.turn + 1]))
     return tuple(messages)
