@@ -76,6 +76,17 @@ class TableSection(Section[Row]):
         """Return the headings of the columns, and the cells of each row."""
 
 
+class GateSection(Section[Row]):
+    """A section whose rows are there when the results have been judged, and not counted here."""
+
+    def see(self, result: Result) -> None:
+        """Pass over a result."""
+
+    def rows(self) -> Iterator[Row]:
+        """Yield nothing."""
+        yield from ()
+
+
 def table(label: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Markup:
     """Return escaped HTML: `label` is for screen readers, a row's first cell is its heading."""
     heads = Markup("").join(Markup('<th scope="col">{}</th>').format(text) for text in head)

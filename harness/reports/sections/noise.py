@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from harness.common import joined, span
-from harness.reports.sections.base import Section, legend, share, table
-from harness.results import NoiseFloor, Result, RunInfo
+from harness.reports.sections.base import GateSection, legend, share, table
+from harness.results import NoiseFloor, RunInfo
 
 
-class NoiseSection(Section[NoiseFloor]):
+class NoiseSection(GateSection[NoiseFloor]):
     """A row per suite: how many cases changed their outcome, and which.
 
     Its rows are measured by asking everything twice (`--aa`) and not counted from the results.
@@ -19,13 +19,6 @@ class NoiseSection(Section[NoiseFloor]):
 
     name = "noise"
     title = "Noise floor"
-
-    def see(self, result: Result) -> None:
-        """Pass over a result: it was asked once."""
-
-    def rows(self) -> Iterator[NoiseFloor]:
-        """Yield nothing."""
-        yield from ()
 
     @classmethod
     def markup(cls, rows: Sequence[NoiseFloor], run: RunInfo) -> Markup:

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from harness.common import first_of, percent, span
-from harness.reports.sections.base import SHOWN, Cell, Section, legend, share, table
-from harness.results import Result, RunInfo, SuiteResult
+from harness.reports.sections.base import SHOWN, Cell, GateSection, legend, share, table
+from harness.results import RunInfo, SuiteResult
 
 
-class PreferenceSection(Section[SuiteResult]):
-    """A row for each suite and candidate whose answers were compared.
-
-    Its rows are the gate's, and not counted from the results.
-    """
+class PreferenceSection(GateSection[SuiteResult]):
+    """A row for each suite and candidate whose answers were compared."""
 
     name = "prefer"
     title = "Answers against the baseline’s"
-
-    def see(self, result: Result) -> None:
-        """Pass over a result: a judge has compared it."""
-
-    def rows(self) -> Iterator[SuiteResult]:
-        """Yield nothing."""
-        yield from ()
 
     @classmethod
     def markup(cls, rows: Sequence[SuiteResult], run: RunInfo) -> Markup:

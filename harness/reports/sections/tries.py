@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from harness.common import percent, span
-from harness.reports.sections.base import Cell, Section, legend, table
-from harness.results import Result, RunInfo, SuiteResult, TriesRate
+from harness.reports.sections.base import Cell, GateSection, legend, table
+from harness.results import RunInfo, SuiteResult, TriesRate
 
 COLUMNS = 8  # numbers of tries side by side: all of them are in scorecard.json
 
 
-class TriesSection(Section[SuiteResult]):
-    """A row for pass@k and one for pass^k of each suite and variant with repeats.
-
-    Its rows are the gate's, and not counted from the results.
-    """
+class TriesSection(GateSection[SuiteResult]):
+    """A row for pass@k and one for pass^k of each suite and variant with repeats."""
 
     name = "tries"
     title = "Several tries"
-
-    def see(self, result: Result) -> None:
-        """Pass over a result: the gate has counted it."""
-
-    def rows(self) -> Iterator[SuiteResult]:
-        """Yield nothing."""
-        yield from ()
 
     @classmethod
     def markup(cls, rows: Sequence[SuiteResult], run: RunInfo) -> Markup:
