@@ -18,7 +18,7 @@ from harness.evaluation.executor import Counts
 from harness.evaluation.judges import JudgeRequests, asked_of
 from harness.evaluation.plan import Plan
 from harness.evaluation.trial import Trial
-from harness.results import Finished, Judgement, Observer, Planned, Result, RunInfo
+from harness.results import Finished, Observer, PairJudgement, Planned, Result, RunInfo
 from harness.scorers import (
     Choice,
     Question,
@@ -82,7 +82,7 @@ def check_preferences(
 class _Pair:
     """A pair of answers with what is asked about it: the candidate first, then second."""
 
-    row: Judgement
+    row: PairJudgement
     requests: tuple[Request, Request]
 
 
@@ -111,7 +111,7 @@ def judge_preferences(
         if result.variant == wanted and result.case in cases:
             others[result.case, result.repeat] = result
     requests = JudgeRequests(plan.judges)
-    rows: list[Judgement] = []
+    rows: list[PairJudgement] = []
     pairs: list[tuple[int, _Pair]] = []
     for mine in store.results(info.id):
         if mine.variant not in names or mine.case not in cases:
@@ -159,10 +159,10 @@ def judge_preferences(
     return counts
 
 
-def recalled_preferences(store: Store, run_id: str) -> tuple[Judgement, ...]:
+def recalled_preferences(store: Store, run_id: str) -> tuple[PairJudgement, ...]:
     """Return the pairs that were judged with this run; empty where none were."""
     rows: Any = read_entry(store, preference_key(run_id)) or []
-    return tuple(Judgement(**row) for row in rows)
+    return tuple(PairJudgement(**row) for row in rows)
 
 
 def preference_key(run_id: str) -> str:
@@ -177,10 +177,10 @@ def _asked(
     variants: Mapping[str, Variant],
     requests: JudgeRequests,
     tags: Sequence[Tag],
-) -> Judgement | _Pair:
+) -> PairJudgement | _Pair:
     """Return what is asked about a pair; what needs no asking is decided."""
     assert case.prefer is not None
-    row = Judgement(mine.suite, mine.case, mine.variant, mine.repeat, mine.cluster)
+    row = PairJudgement(mine.suite, mine.case, mine.variant, mine.repeat, mine.cluster)
     if other is None:
         return replace(row, left_out="the baseline has no such answer")
     if min(len(mine.responses), len(other.responses)) < len(case.turns):
@@ -216,7 +216,7 @@ def _asked(
     return _Pair(row, (made[0], made[1]))
 
 
-def _decided(pair: _Pair, said: Mapping[str, Completion], broke: str) -> Judgement:
+def _decided(pair: _Pair, said: Mapping[str, Completion], broke: str) -> PairJudgement:
     """Read both replies; two orders that disagree are neither a win nor a loss."""
     choices: list[Choice] = []
     why = ""

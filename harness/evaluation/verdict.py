@@ -9,7 +9,7 @@ from harness.common import InputError
 from harness.config import Settings
 from harness.evaluation.baseline import StoredVariant, earlier_baseline
 from harness.gate import EARLY_STOP, InterimGate, Ledger, collect, judge_ledger
-from harness.results import GateReport, Judgement, Result, RunInfo, Verdict
+from harness.results import GateReport, PairJudgement, Result, RunInfo, Verdict
 
 
 def exit_code(verdicts: Iterable[Verdict], *, broken: bool = False) -> int:
@@ -36,7 +36,7 @@ def judge_run(
     info: RunInfo,
     results: Iterable[Result],
     earlier: StoredVariant | None = None,
-    judgements: Sequence[Judgement] = (),
+    judgements: Sequence[PairJudgement] = (),
 ) -> GateReport:
     """Gate results of a run as it was recorded; `earlier` is its baseline from elsewhere.
 
@@ -94,7 +94,7 @@ def decide_run(
     settings: Settings,
     info: RunInfo,
     results: Iterable[Result],
-    judgements: Sequence[Judgement] = (),
+    judgements: Sequence[PairJudgement] = (),
 ) -> GateReport:
     """Gate results of a recorded run; a warning says where its baseline is gone by now."""
     earlier, warnings = recalled_baseline(settings, info)

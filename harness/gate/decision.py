@@ -22,7 +22,7 @@ from harness.gate.sequential import sequential_test
 from harness.results import (
     Comparison,
     GateReport,
-    Judgement,
+    PairJudgement,
     Preference,
     Rate,
     Result,
@@ -220,7 +220,7 @@ class Pairing:
     insist: bool
     environments: Environments
     sequential: bool = False
-    judgements: Sequence[Judgement] | None = None
+    judgements: Sequence[PairJudgement] | None = None
 
 
 def decide(
@@ -264,7 +264,7 @@ def judge_ledger(
     insist: bool = False,
     environments: Environments | None = None,
     sequential: bool = False,
-    judgements: Sequence[Judgement] | None = None,
+    judgements: Sequence[PairJudgement] | None = None,
 ) -> GateReport:
     """Judge as `decide` does, from results that are already collected.
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -310,7 +310,19 @@ def _value(item: Item, settings: GateSettings) -> float | None:
     return item.mean_score if settings.on == "score" else item.share
 
 
-def groups_of(items: Sequence[Item]) -> Ints:
+class Clustered(Protocol):
+    """What belongs to a case, which may be one of a cluster."""
+
+    @property
+    def case(self) -> str:
+        """The case's id."""
+
+    @property
+    def cluster(self) -> str | None:
+        """The name of its cluster, if it has one."""
+
+
+def groups_of(items: Sequence[Clustered]) -> Ints:
     """Number each item's cluster in order of appearance; a case without one stands alone."""
     numbers: dict[tuple[str, str], int] = {}
     keys = (("", i.case) if i.cluster is None else ("cluster", i.cluster) for i in items)

@@ -9,18 +9,18 @@ from dataclasses import replace
 import numpy as np
 
 from harness.common import GateSettings, first_of, percent, plural
+from harness.gate.pairs import FINEST_GRID, groups_of
 from harness.gate.sequential import METHOD, SequentialTest
 from harness.gate.statistics import group_sums, mcnemar_mid_p, rate_interval, sign_flip_p
-from harness.results import Judgement, Preference, Verdict
+from harness.results import PairJudgement, Preference, Verdict
 
-MOST_GRID = 1_000
 SIGN_TEST = "sign test, mid-p"
 SIGN_FLIP = "sign-flip permutation"
 CLUSTER_FLIP = "cluster sign-flip permutation"
 
 
 def count_preferences(
-    judgements: Sequence[Judgement], baseline: str, *, sequential: bool = False
+    judgements: Sequence[PairJudgement], baseline: str, *, sequential: bool = False
 ) -> Preference:
     """Count the pairs of one suite and candidate, and test losses against wins.
 
@@ -28,7 +28,7 @@ def count_preferences(
     judged leaves the test. `sequential`: the pairs are in the order in which one looked, and a test
     that allows that takes the place of the final one.
     """
-    cases: dict[str, list[Judgement]] = {}
+    cases: dict[str, list[PairJudgement]] = {}
     for each in judgements:
         if not each.left_out:
             cases.setdefault(each.case, []).append(each)
@@ -37,13 +37,9 @@ def count_preferences(
     values = np.array(
         [sum(one.value or 0 for one in of) / len(of) for of in whole.values()], dtype=np.float64
     )
-    numbers: dict[tuple[bool, str], int] = {}
-    keys = (
-        (True, of[0].cluster) if of[0].cluster is not None else (False, case)
-        for case, of in whole.items()
-    )
-    groups = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
-    clustered = len(numbers) < len(whole)
+    groups = groups_of([of[0] for of in whole.values()])
+    clusters = len(set(groups.tolist()))
+    clustered = clusters < len(whole)
     wins = sum(value > 0 for _, value in judged)
     losses = sum(value < 0 for _, value in judged)
     if sequential:
@@ -57,7 +53,7 @@ def count_preferences(
     else:
         grid = math.lcm(*(len(of) for of in whole.values()))
         sums = group_sums(values, groups)
-        p = sign_flip_p(sums, grid if grid <= MOST_GRID else None)[0]
+        p = sign_flip_p(sums, grid if grid <= FINEST_GRID else None)[0]
         method = CLUSTER_FLIP if clustered else SIGN_FLIP
     low, high = rate_interval((values + 1) / 2, groups)
     flips = [one for one, _ in judged if one.flipped]
@@ -66,7 +62,7 @@ def count_preferences(
         baseline=baseline,
         pairs=len(judged),
         cases=len(whole),
-        clusters=len(numbers) if clustered else None,
+        clusters=clusters if clustered else None,
         wins=wins,
         ties=len(judged) - wins - losses,
         losses=losses,

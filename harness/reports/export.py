@@ -180,7 +180,7 @@ def export_results(
 
 
 @export_target("parquet")
-class Parquet:
+class ParquetFile:
     """Parquet with typed columns; an empty shard has them too. Needs pyarrow."""
 
     def __init__(self, path: Path) -> None:
@@ -218,7 +218,7 @@ class Parquet:
 
 
 @export_target("csv")
-class Csv:
+class CsvFile:
     """CSV in UTF-8 with a heading; lists are JSON, null is empty."""
 
     def __init__(self, path: Path) -> None:
@@ -238,7 +238,7 @@ class Csv:
 
 
 @export_target("jsonl")
-class JsonLines:
+class JsonLinesFile:
     """One JSON object for each row."""
 
     def __init__(self, path: Path) -> None:

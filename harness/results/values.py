@@ -128,7 +128,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class PairJudgement:
     """What a judge said of a candidate's answer beside the baseline's, in both orders.
 
     `value` is 1 where the candidate's was preferred in both, −1 where the baseline's was, else 0;

@@ -10,16 +10,16 @@ from harness.common import GateSettings
 from harness.gate import collect, judge_ledger
 from harness.gate.preference import count_preferences
 from harness.gate.statistics import mcnemar_mid_p
-from harness.results import Judgement, SuiteInfo, Verdict
+from harness.results import PairJudgement, SuiteInfo, Verdict
 from tests.gate.hand_made import ROLES, table, verdict_of
 
 SIGN = {"W": 1, "L": -1, "T": 0, "E": None}
 
 
-def pairs(outcomes: Sequence[str], clusters: int = 0) -> list[Judgement]:
+def pairs(outcomes: Sequence[str], clusters: int = 0) -> list[PairJudgement]:
     """One text per case with a letter per repeat: won, lost, tied, error."""
     return [
-        Judgement(
+        PairJudgement(
             suite="s",
             case=f"c{number:03d}",
             variant="new",
