@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +15,9 @@ from harness.cli.parser import add_settings, count, new_command
 from harness.cli.running import read_settings, typed_path
 from harness.common import InputError, Problem, duration, encodable
 from harness.common.console import Terminal
+
+if TYPE_CHECKING:
+    from harness.evaluation import Forecast, Rates
 
 USED = ("model", "adapter", "variant", "baseline", "backend", "base_url", "responses", "store")
 
@@ -85,7 +88,13 @@ def plan_command(arguments: argparse.Namespace) -> int:
             store.close()
     if arguments.json:
         print(json.dumps(asdict(found), indent=1))
-        return 0
+    else:
+        draw_forecast(found, rates)
+    return 0
+
+
+def draw_forecast(found: Forecast, rates: Rates | None) -> None:
+    """Print a forecast as tables; `rates` are those that its times were reckoned with."""
     console = Terminal()
 
     def text(said: str) -> Text:
@@ -169,4 +178,3 @@ def plan_command(arguments: argparse.Namespace) -> int:
         console.print(text(f"Repeats and pass^k: {found.suites[0].repeated[0].reason}"))
     for note in found.notes:
         console.print(text(f"note: {note}"))
-    return 0
