@@ -6,13 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from inspect import signature
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from harness.backends.arguments import EngineArgument
 from harness.common import (
+    InputError,
     JsonValue,
     Messages,
+    Problem,
     Sampling,
     ToolCall,
     Variant,
@@ -39,10 +42,12 @@ class Prompt:
 class Rendering:
     """What becomes a prompt besides the messages.
 
-    `tools` are those that the model may call, in OpenAI's form (JSON Schema).
+    `tools` are those that the model may call, in OpenAI's form (JSON Schema). `template_args` are
+    variables of the chat template, which others call chat_template_kwargs.
     """
 
     tools: tuple[Mapping[str, Any], ...] = ()
+    template_args: Mapping[str, Any] = field(default_factory=dict)
 
 
 PLAIN = Rendering()
@@ -293,7 +298,7 @@ class PlannedBackend(Backend, Generic[Planner]):
 
 
 class _Adopted(Backend):
-    """A backend that has the methods without the class, as plug-ins were written before it."""
+    """A backend as plug-ins were written before: without the class, or a `prompt` of two."""
 
     def __init__(self, opened: Any) -> None:
         self._opened = opened
@@ -302,6 +307,7 @@ class _Adopted(Backend):
         self.own_process = bool(getattr(opened, "own_process", False))
         self.one_model_at_a_time = bool(getattr(opened, "one_model_at_a_time", False))
         self.constrains_json = bool(getattr(opened, "constrains_json", False))
+        self.engines = int(getattr(opened, "engines", 1))
 
     @property
     def gpus(self) -> int:
@@ -325,8 +331,19 @@ class _Adopted(Backend):
         return found
 
     def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
-        told = () if rendering == PLAIN else (rendering,)  # those written before it take two
-        made: Prompt = self._opened.prompt(messages, variant, *told)
+        if rendering == PLAIN:
+            plain: Prompt = self._opened.prompt(messages, variant)
+            return plain
+        if not _takes_rendering(self._opened):
+            raise InputError(
+                Problem(
+                    f"backend {self.name!r} makes prompts of messages alone: it takes neither "
+                    "tools nor chat_template_args",
+                    hint="its method `prompt` takes messages, variant and rendering "
+                    "(docs/backends.md)",
+                )
+            )
+        made: Prompt = self._opened.prompt(messages, variant, rendering)
         return made
 
     def chat_template(self, variant: Variant) -> str | None:
@@ -356,7 +373,16 @@ class _Adopted(Backend):
 
 def adopt(opened: Any) -> Backend:
     """Return what a plug-in's function gave as a `Backend`, whether or not it is of that class."""
-    return opened if isinstance(opened, Backend) else _Adopted(opened)
+    return opened if isinstance(opened, Backend) and _takes_rendering(opened) else _Adopted(opened)
+
+
+def _takes_rendering(opened: Any) -> bool:
+    """Return whether its `prompt` takes more than messages and variant."""
+    try:
+        signature(opened.prompt).bind((), None, PLAIN)
+    except TypeError:
+        return False
+    return True
 
 
 Opener = TypeVar("Opener", bound=Callable[..., Any])

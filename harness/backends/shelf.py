@@ -168,7 +168,9 @@ class Shelf:
 
     def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Make token ids by the chat template."""
-        ids = self.tokenizer(variant).token_ids(messages, tools=rendering.tools)
+        ids = self.tokenizer(variant).token_ids(
+            messages, tools=rendering.tools, arguments=rendering.template_args
+        )
         return Prompt(messages, ids, len(ids))
 
     def fingerprint(self, variant: Variant) -> Fingerprint:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -180,7 +180,8 @@ class Variant:
 
     `model` is a directory or a name that the engine understands; `adapter` a directory in
     peft's format; `system` and `sampling` override what the suites say, where they are set, and
-    `chat_template`, a Jinja file, what the model says.
+    `chat_template`, a Jinja file, what the model says. `template_args` are arguments of the chat
+    template that stand before a suite's, `template_defaults` the run's, which a suite overrides.
     """
 
     name: str
@@ -190,6 +191,8 @@ class Variant:
     sampling: Sampling | None = None
     role: VariantRole = VariantRole.CANDIDATE
     chat_template: str | None = None
+    template_args: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    template_defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 BOUND_WITHOUT_CHANGE = 1.6448536**2

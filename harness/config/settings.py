@@ -66,6 +66,7 @@ class VariantSettings(BaseModel):
     adapter: str | None = None
     system: str | None = None
     chat_template: str | None = None
+    chat_template_args: Mapping[str, Any] = Field(default_factory=dict)
     sampling: Sampling | None = None
 
 
@@ -182,6 +183,10 @@ class Settings(BaseModel):
     )
     ray_address: Annotated[str, Flag("--ray", "ADDRESS")] = Field(
         default="", description="a Ray cluster for the replicas: HOST:PORT, or auto for this one"
+    )
+    chat_template_args: Mapping[str, Any] = Field(
+        default_factory=dict,
+        description="variables of the chat template, such as enable_thinking = false",
     )
     time_limit: Annotated[float | None, Flag("--time-limit", "SECONDS")] = Field(
         default=None, gt=0, description="end the run after this; what is finished is kept"

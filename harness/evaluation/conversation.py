@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from harness.backends import Address, Backend, Completion, Request
-from harness.common import InputError, Messages, Variant, digest
+from harness.common import Messages, Variant, canonical_json, digest
 from harness.evaluation.judges import JudgeRequests, questions
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
 from harness.evaluation.keys import signature as signature_of
 from harness.evaluation.plan import Plan
+from harness.evaluation.rendering import prompt_of, rendering_of
 from harness.evaluation.scoring import CheckBrokeError, Transcript
-from harness.evaluation.steps import Step, next_place, prompt_of, rendering_of, steps_of
+from harness.evaluation.steps import Step, next_place, steps_of
 from harness.evaluation.trial import (
     Fault,
     Trial,
@@ -121,13 +123,9 @@ class RequestBuilder:
         """Return the next request; None where it does not fit, which ends the conversation."""
         trial, steps = conversation.trial, conversation.steps
         turn, number = next_place(steps)
-        haystacks, rendering = self._plan.haystacks, rendering_of(trial.case)
+        haystacks, rendering = self._plan.haystacks, rendering_of(trial.case, trial.variant)
         conversation.messages = messages_after(trial, steps, haystacks, self._tags)
-        try:
-            prompt = prompt_of(self._backend, conversation.messages, trial.variant, trial.case)
-        except InputError as error:
-            named = (replace(each, case=each.case or trial.case.id) for each in error.problems)
-            raise InputError(*named) from error
+        prompt = prompt_of(self._backend, conversation.messages, trial.variant, trial.case)
         sampling = sampling_of(trial)
         room = self._backend.context_length
         if room is not None and prompt.tokens + sampling.max_new_tokens > room:
@@ -135,7 +133,8 @@ class RequestBuilder:
             conversation.fault = misfit(trial, reason)
             return None
         address = Address(trial.case.id, trial.variant.name, trial.repeat, turn, number)
-        key = completion_key(self._identity(trial.variant), prompt, sampling, address)
+        identity = self._identity(trial.variant, rendering.template_args)
+        key = completion_key(identity, prompt, sampling, address)
         schema = schema_of(trial.case, turn) if self._backend.constrains_json else None
         if schema is not None:
             key = digest([key, schema])
@@ -173,10 +172,15 @@ class RequestBuilder:
         if trial.case.tools:
             family = self._plan.tool_families.get(trial.variant.name, "")
             scoring.append(digest(["tools", family], SIGNATURE_DIGITS))
+        of_run = trial.variant.template_defaults
+        if told := {k: v for k, v in of_run.items() if k not in trial.case.template_args}:
+            scoring.append(digest(["chat_template_args", told], SIGNATURE_DIGITS))
         identity = self._identity(trial.variant)
         return signature_of(identity, trial.case.sampling, *filter(None, scoring))
 
-    def _identity(self, variant: Variant) -> Identity:
-        if variant.name not in self._identities:
-            self._identities[variant.name] = identify(variant, self._backend)
-        return self._identities[variant.name]
+    def _identity(self, variant: Variant, arguments: Mapping[str, Any] | None = None) -> Identity:
+        """Return the identity of a variant whose chat template is told these arguments."""
+        name = f"{variant.name} {canonical_json(dict(arguments))}" if arguments else variant.name
+        if name not in self._identities:
+            self._identities[name] = identify(variant, self._backend, arguments)
+        return self._identities[name]

@@ -11,7 +11,7 @@ from harness.common import Variant
 from harness.evaluation.noise import recalled_noise
 from harness.evaluation.plan import Plan, make_plan
 from harness.evaluation.rates import Rates
-from harness.evaluation.steps import prompt_of
+from harness.evaluation.rendering import prompt_of
 from harness.evaluation.trial import Trial, messages_of, sampling_of
 from harness.evaluation.variants import Variants
 from harness.evaluation.verdict import judge_run

@@ -8,11 +8,22 @@ what the suite says about sampling, before a variant's own overrides.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from harness.backends import Address, Backend, Environment, Prompt
-from harness.common import InputError, JsonValue, Sampling, Variant, as_dicts, digest
+from harness.common import (
+    InputError,
+    JsonValue,
+    Sampling,
+    Variant,
+    as_dicts,
+    canonical_json,
+    digest,
+)
 from harness.results import Signature, VariantInfo
 
 SIGNATURE_DIGITS = 16  # of each half: 64 bits tell a handful of environments apart
@@ -27,9 +38,21 @@ class Identity:
     addressed: bool
 
 
-def identify(variant: Variant, backend: Backend) -> Identity:
-    """Return the identity of a variant under this engine; hash its weights."""
-    environment = backend.environment(variant)
+def identify(
+    variant: Variant, backend: Backend, template_args: Mapping[str, Any] | None = None
+) -> Identity:
+    """Return the identity of a variant under this engine; hash its weights.
+
+    `template_args` are what its chat template is told: they stand where a server's
+    `body.chat_template_kwargs` does that says the same.
+    """
+    plain = environment = backend.environment(variant)
+    if template_args:
+        told = json.loads(environment.extra.get("chat_template_kwargs", "{}"))
+        args = canonical_json({**told, **template_args})
+        environment = replace(
+            environment, extra={**environment.extra, "chat_template_kwargs": args}
+        )
     prints, sampling = backend.fingerprint(variant), variant.sampling
     overrides = {
         "system": variant.system,
@@ -43,7 +66,7 @@ def identify(variant: Variant, backend: Backend) -> Identity:
             "overrides": overrides,
         }
     )
-    return Identity(whole, _half(environment, variant, backend), environment.addressed)
+    return Identity(whole, _half(plain, variant, backend), environment.addressed)
 
 
 def environment_of(variant: Variant, backend: Backend) -> tuple[str, dict[str, str]]:
@@ -97,6 +120,8 @@ def describe_variant(variant: Variant, backend: Backend) -> VariantInfo:
         system=variant.system,
         sampling=overrides.model_dump(mode="json", exclude_unset=True) if overrides else {},
         chat_template=variant.chat_template,
+        chat_template_args=variant.template_args,
+        chat_template_defaults=variant.template_defaults,
     )
 
 

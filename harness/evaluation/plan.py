@@ -10,7 +10,7 @@ from typing import Protocol
 from harness.backends import Backend
 from harness.common import JsonValue, Message, Variant, digest
 from harness.evaluation.judges import Judges
-from harness.evaluation.steps import prompt_of
+from harness.evaluation.rendering import prompt_of
 from harness.evaluation.trial import (
     Skip,
     Trial,

@@ -32,8 +32,8 @@ from harness.evaluation.preferring import (
 )
 from harness.evaluation.reasoning import UnreadMarks, tags_of
 from harness.evaluation.record import begin_record, end_record
+from harness.evaluation.rendering import check_arguments, families_of, family_notes
 from harness.evaluation.sequential import answer_early, note_stop
-from harness.evaluation.steps import families_of, family_notes
 from harness.evaluation.variants import Variants, recorded_answers, variants_of
 from harness.evaluation.verdict import exit_code, interim_gate, judge_run, recalled_baseline
 from harness.reports import (
@@ -124,6 +124,7 @@ def run(
                 select=_with_baseline(select, variants),
                 memo=store,
             )
+            check_arguments(plan.trials, plan.haystacks, backend)
             answering = [trial.case for trial in plan.trials]
             check_preferences(
                 {id(case): case for case in answering}.values(),

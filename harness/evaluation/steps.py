@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.backends import PLAIN, Backend, Completion, Prompt, Rendering
-from harness.common import InputError, Message, Messages, Problem, ToolCall, Variant
-from harness.prompts import ANY, call_family, parse_calls
+from harness.backends import Completion
+from harness.common import Message, Messages, ToolCall
+from harness.prompts import ANY, parse_calls
 from harness.scorers import DEFAULT_TAGS, Tag, fits_arguments, strip_reasoning, tool_name
 from harness.suites import Case, Turn
 
@@ -114,67 +114,3 @@ def answered(step: Step, turn: Turn, case: Case) -> Messages:
             returns = json.dumps({"error": reason})
         results.append(Message("tool", returns, tool_call_id=call.id, name=call.name))
     return (Message("assistant", step.reading.text, tool_calls=named), *results)
-
-
-def rendering_of(case: Case) -> Rendering:
-    """Return what becomes a prompt of this case besides its messages."""
-    return Rendering(tools=case.tools) if case.tools else PLAIN
-
-
-def prompt_of(backend: Backend, messages: Messages, variant: Variant, case: Case) -> Prompt:
-    """Return the prompt; a case without tools asks backends written before there were any."""
-    rendering = rendering_of(case)
-    told = () if rendering == PLAIN else (rendering,)
-    return backend.prompt(messages, variant, *told)
-
-
-def families_of(
-    chosen: str | None, variants: Iterable[Variant], backend: Backend, cases: Iterable[Case]
-) -> dict[str, str]:
-    """Return the form in which each variant's answers may write calls, by the variant's name.
-
-    It is the one that is `chosen` in the configuration, else the one that the chat template shows;
-    empty for a server that renders prompts itself, as it reads calls as well. Recorded answers are
-    read in every form that has marks. Nothing is returned where no case declares tools. Raises
-    `InputError` where the template is of no known family, or ignores tools.
-    """
-    case = next((case for case in cases if case.tools), None)
-    if case is None:
-        return {}
-    found = {}
-    for variant in variants:
-        probe = (Message("user", case.turns[0].user),)
-        prompt_of(backend, probe, variant, case)  # a template that ignores tools is told
-        template = backend.chat_template(variant)
-        family = chosen
-        if family is None and template is not None:
-            family = call_family(template)
-            if not family:
-                place = case.position
-                raise InputError(
-                    Problem(
-                        f"nobody knows how {variant.model} writes calls of tools: its chat "
-                        "template is of no known family",
-                        place.path,
-                        place.line,
-                        place.column,
-                        case=case.id,
-                        hint="name the form: --tool-parser, or tool_parser in the configuration",
-                    )
-                )
-        if family is None:
-            family = ANY if backend.environment(variant).addressed else ""
-        found[variant.name] = family
-    return found
-
-
-def family_notes(families: Mapping[str, str]) -> tuple[str, ...]:
-    """Say, for the scorecard, how calls of tools are read."""
-    names: dict[str, list[str]] = {}
-    for variant, family in families.items():
-        names.setdefault(family, []).append(variant)
-    return tuple(
-        f"calls of tools are read {f'as {family}' if family else 'by the server'}: "
-        f"{', '.join(variants)}"
-        for family, variants in names.items()
-    )

@@ -140,9 +140,11 @@ def _declared(settings: Settings) -> list[Variant]:
                 table.system,
                 table.sampling,
                 chat_template=template,
+                template_args=table.chat_template_args,
             )
         )
-    return found
+    told = settings.chat_template_args
+    return [replace(variant, template_defaults=told) for variant in found] if told else found
 
 
 def _adapter_path(settings: Settings, adapter: str) -> str:

@@ -6,7 +6,9 @@ no engine tokenises text again: that is how a second BOS token creeps in.
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import string
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from harness.common import InputError, Message, Messages, Problem, shown
-from harness.prompts.kept import Backing, Transformers, keep, place, recall
+from harness.common import InputError, Message, Messages, Problem, nearest, shown
+from harness.prompts.kept import NO_ARGUMENTS, Backing, Transformers, keep, place, recall
 from harness.prompts.templates import read_template, template_hash
 
 if TYPE_CHECKING:
@@ -25,17 +27,51 @@ if TYPE_CHECKING:
 # Two texts that no template contains, to see where a template puts what it is given.
 _SYSTEM, _USER = "\u2402system\u2403", "\u2402user\u2403"
 
+# Conversations, tools and values that show whether a template knows an argument.
+_PROBES: tuple[Messages, ...] = (
+    (Message("user", "u"),),
+    (Message("system", "s"), Message("user", "u")),
+    (Message("user", "u"), Message("assistant", "<think>\nr\n</think>\n\na"), Message("user", "v")),
+)
+_PROBE_TOOLS: Sequence[Mapping[str, Any]] = (
+    {
+        "type": "function",
+        "function": {
+            "name": "f",
+            "description": "d",
+            "parameters": {"type": "object", "properties": {}},
+        },
+    },
+)
+_PROBE_VALUES: tuple[Any, ...] = (True, False, "high", "low", 1, ["a"])
+# What the renderer gives itself, and what transformers' renderer takes besides variables.
+RESERVED = frozenset(
+    {
+        *("messages", "conversation", "tools", "documents", "chat_template", "tokenize", "padding"),
+        *("add_generation_prompt", "continue_final_message", "truncation", "max_length"),
+        *("return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"),
+        *("processor_kwargs", "strftime_now", "raise_exception"),
+    }
+)
+
 
 class ChatTokenizer:
     """A model's tokenizer together with its chat template.
 
-    `template` takes the place of the model's own; `path` is where the template comes from. Raises
-    `InputError` where there is none.
+    `template` takes the place of the model's own; `path` is where the template comes from.
+    `arguments` are told it in every prompt. Raises `InputError` where there is none.
     """
 
-    def __init__(self, backing: Backing, path: str, template: str | None = None) -> None:
+    def __init__(
+        self,
+        backing: Backing,
+        path: str,
+        template: str | None = None,
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
+    ) -> None:
         self._backing = backing
         self.path = path
+        self._arguments = arguments
         chosen = template or backing.own_template
         if chosen is None:
             raise InputError(
@@ -49,6 +85,7 @@ class ChatTokenizer:
             )
         self.template = chosen
         self._shows_tools = False
+        self._known_arguments: set[str] = set()
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -62,13 +99,18 @@ class ChatTokenizer:
         *,
         add_generation_prompt: bool = True,
         tools: Sequence[Mapping[str, Any]] = (),
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
     ) -> tuple[int, ...]:
         """Return the prompt of these messages, ending where the assistant's answer begins.
 
         Raises `InputError` where the template refuses the messages (roles that do not alternate, a
         system turn that the model does not know) or breaks, where it leaves the content of one out,
-        and where it shows no tools to the model.
+        and where it shows no tools to the model or knows nothing of one of the `arguments`, its
+        variables.
         """
+        arguments = {**self._arguments, **arguments}
+        for name in sorted(RESERVED & arguments.keys()):
+            raise InputError(self._unknown(name))
         if tools and not self._shows_tools:
             if self.text(messages, tools=tools) == self.text(messages):
                 raise InputError(
@@ -86,9 +128,12 @@ class ChatTokenizer:
                 messages,
                 add_generation_prompt=add_generation_prompt,
                 tools=tools,
+                arguments=arguments,
             )
         except Exception as error:  # a template is a program: it may raise anything
             raise InputError(_refusal(self.path, messages, error)) from error
+        for name in arguments.keys() - self._known_arguments:
+            self._demand_known(name)
         self._demand_all(messages, text)
         return tuple(ids)
 
@@ -98,6 +143,7 @@ class ChatTokenizer:
         *,
         add_generation_prompt: bool = True,
         tools: Sequence[Mapping[str, Any]] = (),
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
     ) -> str:
         """Return the prompt as text, for people to read; engines get `token_ids`."""
         try:
@@ -106,9 +152,40 @@ class ChatTokenizer:
                 messages,
                 add_generation_prompt=add_generation_prompt,
                 tools=tools,
+                arguments={**self._arguments, **arguments},
             )
         except Exception as error:  # a template is a program: it may raise anything
             raise InputError(_refusal(self.path, messages, error)) from error
+
+    def _demand_known(self, name: str) -> None:
+        """Raise `InputError` for an argument that changes no prompt, whatever its value."""
+        if re.search(rf"\b{re.escape(name)}\b", self.template):
+            for messages, tools in itertools.product(_PROBES, ((), _PROBE_TOOLS)):
+                seen = [self._probe(messages, tools, {})]
+                seen += [self._probe(messages, tools, {name: value}) for value in _PROBE_VALUES]
+                if any(text != seen[0] for text in seen):
+                    self._known_arguments.add(name)
+                    return
+        raise InputError(self._unknown(name))
+
+    def _unknown(self, name: str) -> Problem:
+        words = sorted(set(re.findall(r"[A-Za-z_]\w+", self.template)) - RESERVED)
+        return Problem(
+            f"the chat template knows no argument {name!r}",
+            path=self.path,
+            did_you_mean=nearest(name, words),
+            hint="chat_template_args holds variables of the model's own template, such as "
+            "enable_thinking",
+        )
+
+    def _probe(
+        self, messages: Messages, tools: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]
+    ) -> str | None:
+        """Return what the template makes of these; None where it breaks."""
+        try:
+            return self.text(messages, tools=tools, arguments=arguments)
+        except InputError:
+            return None
 
     def _demand_all(self, messages: Messages, text: str) -> None:
         """Raise `InputError` unless the content of every message stands in the prompt's `text`.
@@ -196,16 +273,18 @@ def load_tokenizer(
     trust_remote_code: bool = False,
     chat_template: Path | str | None = None,
     cache_dir: Path | None = None,
+    arguments: Mapping[str, Any] = NO_ARGUMENTS,
 ) -> ChatTokenizer:
     """Load the tokenizer of a local model directory; nothing is downloaded.
 
-    `chat_template` is a Jinja file that takes the place of the model's own template. With a
+    `chat_template` is a Jinja file that takes the place of the model's own template, `arguments`
+    are told the template in every prompt. With a
     `cache_dir` the tokenizer is kept there, and found again without transformers. Raises
     `InputError` where there is no tokenizer, none with a chat template, or the file is none.
     """
     template = None if chat_template is None else read_template(chat_template)
     backing = open_backing(path, cache_dir, trust_remote_code=trust_remote_code)
-    tokenizer = ChatTokenizer(backing, str(chat_template or path), template)
+    tokenizer = ChatTokenizer(backing, str(chat_template or path), template, arguments)
     if template is not None:
         # What is no Jinja is found now; what the template refuses is found out later.
         try:

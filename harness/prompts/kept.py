@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness.common import Message, Messages, as_dicts, digest, file_sha256
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 Tools = Sequence[Mapping[str, Any]]
+NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -65,6 +67,7 @@ class Backing(Protocol):
         *,
         add_generation_prompt: bool,
         tools: Tools = (),
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
     ) -> str:
         """Return the messages as text."""
 
@@ -75,6 +78,7 @@ class Backing(Protocol):
         *,
         add_generation_prompt: bool,
         tools: Tools = (),
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
     ) -> tuple[str, list[int]]:
         """Return that text with its tokens, and no others."""
 
@@ -104,6 +108,7 @@ class Transformers:
         *,
         add_generation_prompt: bool,
         tools: Tools = (),
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
     ) -> str:
         """See `Backing`."""
         return str(
@@ -112,6 +117,7 @@ class Transformers:
                 messages,
                 add_generation_prompt=add_generation_prompt,
                 tools=tools,
+                arguments=arguments,
                 tokenize=False,
             )
         )
@@ -123,16 +129,22 @@ class Transformers:
         *,
         add_generation_prompt: bool,
         tools: Tools = (),
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
     ) -> tuple[str, list[int]]:
         """See `Backing`."""
         text = self.render(
-            template, messages, add_generation_prompt=add_generation_prompt, tools=tools
+            template,
+            messages,
+            add_generation_prompt=add_generation_prompt,
+            tools=tools,
+            arguments=arguments,
         )
         made = self._applied(
             template,
             messages,
             add_generation_prompt=add_generation_prompt,
             tools=tools,
+            arguments=arguments,
             tokenize=True,
         )
         return text, [int(token) for token in made["input_ids"]]
@@ -144,6 +156,7 @@ class Transformers:
         *,
         add_generation_prompt: bool,
         tools: Tools,
+        arguments: Mapping[str, Any],
         tokenize: bool,
     ) -> Any:
         return in_either_form(
@@ -153,7 +166,7 @@ class Transformers:
                 tools=[dict(tool) for tool in tools] or None,
                 chat_template=template,
                 add_generation_prompt=add_generation_prompt,
-                strftime_now=today,
+                **{"strftime_now": today, **arguments},
                 tokenize=tokenize,
                 return_dict=tokenize,
             ),
@@ -210,6 +223,7 @@ class Kept:
         *,
         add_generation_prompt: bool,
         tools: Tools = (),
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
     ) -> str:
         """See `Backing`."""
         return in_either_form(
@@ -220,6 +234,7 @@ class Kept:
                 self._special,
                 add_generation_prompt=add_generation_prompt,
                 tools=tools,
+                arguments=arguments,
             ),
         )
 
@@ -230,10 +245,15 @@ class Kept:
         *,
         add_generation_prompt: bool,
         tools: Tools = (),
+        arguments: Mapping[str, Any] = NO_ARGUMENTS,
     ) -> tuple[str, list[int]]:
         """See `Backing`."""
         text = self.render(
-            template, messages, add_generation_prompt=add_generation_prompt, tools=tools
+            template,
+            messages,
+            add_generation_prompt=add_generation_prompt,
+            tools=tools,
+            arguments=arguments,
         )
         return text, self.encode(text)
 

@@ -48,6 +48,7 @@ def render(
     *,
     add_generation_prompt: bool,
     tools: Sequence[Mapping[str, Any]] = (),
+    arguments: Mapping[str, Any] | None = None,
 ) -> str:
     """Make the text that transformers' `apply_chat_template` makes without documents.
 
@@ -60,7 +61,7 @@ def render(
         tools=[*tools] or None,
         documents=None,
         add_generation_prompt=add_generation_prompt,
-        **special_tokens,
+        **{**special_tokens, **(arguments or {})},
     )
 
 

@@ -217,8 +217,9 @@ class VariantCard(Frozen):
     """A variant, and what the gate says about it over all of its suites.
 
     `verdict` is null where nothing was decided; `summary` says the verdict in one sentence and
-    `blocked_by` names the suites that stand in the way. `signature` is a digest of everything
-    that this variant's numbers were made under.
+    `blocked_by` names the suites that stand in the way. `chat_template_args` are the variant's own
+    arguments of its chat template, `chat_template_defaults` those of the run. `signature` is a
+    digest of everything that this variant's numbers were made under.
     """
 
     name: str
@@ -231,6 +232,8 @@ class VariantCard(Frozen):
     system: str | None
     sampling: dict[str, Any]
     chat_template: str | None = None
+    chat_template_args: dict[str, Any] = Field(default_factory=dict)
+    chat_template_defaults: dict[str, Any] = Field(default_factory=dict)
     signature: str
     verdict: Verdict | None
     summary: str

@@ -157,6 +157,12 @@ def _judged(info: VariantInfo, run: RunInfo, rows: tuple[SuiteResult, ...]) -> V
         "environment": dict(info.environment),
         "system": info.system,
         "sampling": dict(info.sampling),
+        **({"template_args": dict(info.chat_template_args)} if info.chat_template_args else {}),
+        **(
+            {"template_defaults": dict(info.chat_template_defaults)}
+            if info.chat_template_defaults
+            else {}
+        ),
         **({"judges": dict(run.judges)} if run.judges else {}),
     }
     return VariantVerdict(

@@ -181,8 +181,9 @@ class SuiteInfo:
 class VariantInfo:
     """A variant as it was run, with the content hashes of its weights and its environment.
 
-    `system`, `sampling` and `chat_template` (a file; its hash is in the environment) are its
-    overrides.
+    `system`, `sampling`, `chat_template` (a file; its hash is in the environment) and
+    `chat_template_args` are its overrides; `chat_template_defaults` are the run's own arguments of
+    chat templates, before which a suite's and a case's stand.
     """
 
     name: str
@@ -195,6 +196,8 @@ class VariantInfo:
     system: str | None = None
     sampling: Mapping[str, JsonValue] = field(default_factory=dict)
     chat_template: str | None = None
+    chat_template_args: Mapping[str, Any] = field(default_factory=dict)
+    chat_template_defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "tags": "added to the tags of each case",
         "threshold": "mean score from which a case passes; without it all checks must hold",
         "time_limit": "seconds for the whole conversation of a case",
+        "chat_template_args": "variables of the chat template, as `{enable_thinking: false}`",
         "allow_empty": "an empty answer goes to the checks instead of failing before them",
     },
     "CaseKeys": {
@@ -91,6 +92,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "repeats": "instead of the default",
         "threshold": "instead of the default",
         "time_limit": "instead of the default",
+        "chat_template_args": "variables of the chat template, as `{enable_thinking: false}`",
         "allow_empty": "instead of the default",
         "cluster": "instead of the suite's",
         "decoding": "instead of the suite's",

@@ -137,6 +137,7 @@ class DefaultKeys(_Keys):
     threshold: Threshold | None = None
     time_limit: TimeLimit | None = None
     allow_empty: bool = False
+    chat_template_args: dict[str, Any] = Field(default_factory=dict)
 
 
 class PreferKeys(_Keys):
@@ -183,6 +184,7 @@ class CaseKeys(_Keys):
     allow_empty: bool | None = None
     cluster: Cluster | None = None
     decoding: Decoding | None = None
+    chat_template_args: dict[str, Any] = Field(default_factory=dict)
     prefer: PreferKeys | None = None
 
     @model_validator(mode="after")

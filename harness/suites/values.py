@@ -77,6 +77,7 @@ class Case:
     decoding: Literal["free", "constrained"] = "free"
     haystack: Haystack | None = None
     tools: tuple[Mapping[str, Any], ...] = ()
+    template_args: Mapping[str, Any] = field(default_factory=dict)
     prefer: Prefer | None = None
 
     @cached_property
@@ -105,6 +106,7 @@ class Case:
                 "haystack": haystack,
                 "threshold": self.threshold,
                 "allow_empty": self.allow_empty,
+                **({"chat_template_args": dict(self.template_args)} if self.template_args else {}),
                 **({"tools": [dict(tool) for tool in self.tools]} if self.tools else {}),
             }
         )

@@ -1,5 +1,5 @@
 """Repair: training rows, the contamination guard, the LoRA trainer, the loop that closes."""
 
-from harness.training.values import LabelledAnswer, Pair, TrainingRow
+from harness.training.values import TrainingRow
 
-__all__ = ["LabelledAnswer", "Pair", "TrainingRow"]
+__all__ = ["TrainingRow"]

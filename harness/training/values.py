@@ -20,32 +20,3 @@ class TrainingRow:
     source: str
     replay: bool = False
     group: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledAnswer:
-    """An answer to a prompt, and whether it is one to give: a KTO row, or a sample that was scored.
-
-    `prompt` are the messages before the answer, the last of them the user's. Answers to one
-    prompt lie on one side of every split; so do those of one `group`.
-    """
-
-    prompt: Messages
-    answer: str
-    good: bool
-    source: str
-    group: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two answers to one prompt, of which `chosen` is the better: a row of DPO.
-
-    `prompt` are the messages before the answers, the last of them the user's.
-    """
-
-    prompt: Messages
-    chosen: str
-    rejected: str
-    source: str
-    group: str = ""

@@ -82,7 +82,8 @@ def test_an_engine_argument_needs_a_value() -> None:
             '  hint: put it in quotes: "3"\n'
             "{path}:6:1: unknown setting 'adaptor'\n"
             "  did you mean: adapter\n"
-            "  hint: known settings: adapter, chat_template, model, sampling, system\n"
+            "  hint: known settings: adapter, chat_template, chat_template_args, model, sampling, "
+            "system\n"
             "{path}:7:27: wrong value for 'variants.new.sampling.temperature'\n"
             "  found: number -1\n"
             "  expected: 0 or more",

@@ -13,7 +13,8 @@ from harness.backends import Completion, Request
 from harness.common import InputError, ToolCall, Variant
 from harness.evaluation import RunReport, rescore
 from harness.evaluation.api import run, score
-from harness.evaluation.steps import MOST_STEPS, families_of
+from harness.evaluation.rendering import families_of
+from harness.evaluation.steps import MOST_STEPS
 from harness.results import Outcome, Result, result_from_json, result_to_json
 from harness.store import Store
 from harness.suites import Suite, load_suite

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from tests.backends.openai.serving import SmallServer, answer
 from tests.recorded_project import Record
 
 ALL = "++++++++++++"
@@ -24,6 +25,21 @@ def test_a_passing_candidate_is_green(project: pytest.Pytester, record: Record) 
     record({"base": ALL, "new": ALL})
 
     project.runpytest("suites").assert_outcomes(passed=25)
+
+
+def test_arguments_of_the_chat_template_are_told_the_server(project: pytest.Pytester) -> None:
+    server = SmallServer(lambda heard: answer("red"))
+    project.path.joinpath("harness.toml").write_text(
+        f'backend = "openai"\nbase_url = "{server.url}"\nmodel = "small"\n'
+        "chat_template_args = {enable_thinking = false}\n"
+    )
+
+    project.runpytest("suites").assert_outcomes(passed=13)
+    server.close()
+
+    assert {str(heard.body["chat_template_kwargs"]) for heard in server.heard} == {
+        "{'enable_thinking': False}"
+    }
 
 
 def test_failing_cases_of_a_passing_suite_are_tolerated(

@@ -52,6 +52,9 @@ ARGUMENTS = (
 )
 
 
+TEMPLATE_ARGS = "chat_template_kwargs"  # what servers call arguments of the chat template
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a server is and how it may be asked. `key` is never printed.
@@ -79,6 +82,20 @@ class Endpoint:
         """Return the settings that answers depend on, for `Environment.extra`."""
         body = {name: canonical_json(value) for name, value in sorted(self.body.items())}
         return {**body, **({"omit": ",".join(sorted(self.omit))} if self.omit else {})}
+
+    def template_args(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `body.chat_template_kwargs` with what is told; `InputError` if they clash."""
+        own = self.body.get(TEMPLATE_ARGS) or {}
+        for name in own.keys() & told.keys():
+            if own[name] != told[name]:
+                raise InputError(
+                    Problem(
+                        f"chat_template_args and body.{TEMPLATE_ARGS} contradict each other",
+                        found=f"{name} is {told[name]!r} and {own[name]!r}",
+                        hint=f"leave {TEMPLATE_ARGS} out of body",
+                    )
+                )
+        return {**own, **told}
 
     @property
     def certified(self) -> bool:

@@ -119,10 +119,11 @@ class OpenAIBackend(Backend):
 
     def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Make token ids where they can be sent; else the messages, counted or estimated."""
+        arguments = self._endpoint.template_args(rendering.template_args)
         tokenizer = self._tokenizer(variant)
         if tokenizer is None:
             return plain_prompt(messages, rendering)
-        ids = tokenizer.token_ids(messages, tools=rendering.tools)
+        ids = tokenizer.token_ids(messages, tools=rendering.tools, arguments=arguments)
         return Prompt(messages, ids, len(ids))
 
     def chat_template(self, variant: Variant) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.backends.base import Completion, Request, estimate_tokens
 from harness.backends.effect import PROBES, Effect, judge_effect, unchecked
-from harness.backends.openai.arguments import Endpoint
+from harness.backends.openai.arguments import TEMPLATE_ARGS, Endpoint
 from harness.backends.openai.replies import AGAIN_LATER, CallError
 from harness.backends.openai.request_pool import Call, Reply, RequestPool
 from harness.backends.openai.server import VLLM
@@ -189,7 +189,10 @@ def chat_body(
     elif schema is not None:
         named = {"name": "answer", "schema": dict(schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": named}
-    return body | dict(endpoint.body)
+    body |= dict(endpoint.body)
+    if arguments := endpoint.template_args(request.rendering.template_args):
+        body[TEMPLATE_ARGS] = arguments
+    return body
 
 
 def token_body(request: Request, model: str, endpoint: Endpoint) -> dict[str, Any]:
@@ -203,7 +206,7 @@ def token_body(request: Request, model: str, endpoint: Endpoint) -> dict[str, An
         body["structured_outputs"] = {"json": request.json_schema}
     if request.rendering.tools:
         body["skip_special_tokens"] = False  # some mark the calls
-    return body | dict(endpoint.body)
+    return body | {name: said for name, said in endpoint.body.items() if name != TEMPLATE_ARGS}
 
 
 def chat_probe(messages: Messages, model: str, program: str) -> dict[str, Any]:

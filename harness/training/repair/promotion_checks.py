@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.common import BASE, GateSettings, Variant, VariantRole
+from harness.common import BASE, GateSettings, Variant, VariantRole, canonical_json
 from harness.config import Settings
 from harness.evaluation import RunReport, Variants, reopen, run
 from harness.gate import decide
@@ -62,10 +62,11 @@ def variants_in(plan: FixPlan, adapter: str | None) -> Variants:
     return Variants((*variants, new))
 
 
-def _weights(variant: Variant) -> tuple[str, Path | None, str | None, str | None]:
+def _weights(variant: Variant) -> tuple[str, Path | None, str | None, str | None, str]:
     """Return what is loaded, whatever it is called; other prompts by an override count."""
     adapter = Path(variant.adapter).resolve() if variant.adapter else None
-    return variant.model, adapter, variant.system, variant.chat_template
+    told = canonical_json(dict(variant.template_args))
+    return variant.model, adapter, variant.system, variant.chat_template, told
 
 
 def judged_suites(plan: FixPlan) -> tuple[Suite, ...]:

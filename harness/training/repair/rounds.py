@@ -226,7 +226,11 @@ def checked_rows(
     that teaches.
     """
     rows = [row for harvest in harvests for row in harvest.rows]
-    tokenizer = load_tokenizer(plan.before.model, trust_remote_code=settings.trust_remote_code)
+    tokenizer = load_tokenizer(
+        plan.before.model,
+        trust_remote_code=settings.trust_remote_code,
+        arguments=_template_args(plan),
+    )
     cleaned = clean(
         rows,
         CleaningSettings(max_tokens=open_model(plan.before.model).context_length),
@@ -252,7 +256,13 @@ def train_config(plan: FixPlan, settings: Settings, home: Path) -> TrainConfig:
         "trust_remote_code": settings.trust_remote_code,
     }
     fixed = {"model": plan.before.model, "output": home / "adapter"}
-    return TrainConfig.model_validate({**engine, **plan.fix.train, **fixed})
+    told = {"chat_template_args": _template_args(plan)}
+    return TrainConfig.model_validate({**engine, **told, **plan.fix.train, **fixed})
+
+
+def _template_args(plan: FixPlan) -> dict[str, Any]:
+    """Return what the chat template is told where no suite says otherwise: so it is trained."""
+    return {**plan.before.template_defaults, **plan.before.template_args}
 
 
 def _name(number: int, part: str) -> str:

@@ -92,7 +92,8 @@ class TrainSettings(_Part):
     once, or as many as fit. `gradient_checkpointing` is chosen by the memory that there is, unless
     it is said. `checkpoint_every` counts steps; without it, once an epoch. The held-out rows are
     evaluated at every checkpoint, and training ends after `patience` evaluations that were no
-    better than the best one. `model_args` go to `from_pretrained`.
+    better than the best one. `model_args` go to `from_pretrained`; `chat_template_args` are
+    variables of the chat template, as the adapter will be asked with.
     """
 
     held_out_share: Annotated[Number, Field(ge=0, le=0.5)] = 0.05
@@ -124,6 +125,7 @@ class TrainSettings(_Part):
     report_to: tuple[Literal["mlflow", "tensorboard", "wandb"], ...] = ()
     run_name: str | None = None
     model_args: dict[str, Any] = Field(default_factory=dict)
+    chat_template_args: dict[str, Any] = Field(default_factory=dict)
 
     def steps(self, sequences: int) -> int:
         """Return optimiser steps in all, for so many sequences in an epoch."""
@@ -175,8 +177,9 @@ class TrainConfig(TrainSettings):
         How the work is cut up for the device, where it is written and who is told is no part.
         """
         found = self.model_dump(mode="json", exclude=set(_NOT_RECIPE))
-        if not self.liger:
-            del found["liger"]  # so that adapters from before there was such a setting are known
+        for name in ("liger", "chat_template_args"):
+            if not found[name]:  # so that adapters from before there was such a setting are known
+                del found[name]
         for name, usual in (("dora", False), ("init", "default")):  # as above
             if found["lora"][name] == usual:
                 del found["lora"][name]

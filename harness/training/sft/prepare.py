@@ -92,7 +92,11 @@ def prepare(
     """Check settings and rows, split off the held-out rows, tokenise. Raise `InputError`."""
     base = open_model(config.model)
     demand(config, base)
-    tokenizer = load_tokenizer(base.path, trust_remote_code=config.trust_remote_code)
+    tokenizer = load_tokenizer(
+        base.path,
+        trust_remote_code=config.trust_remote_code,
+        arguments=config.chat_template_args,
+    )
     demand_template(config, tokenizer)
     demand_rows([*rows, *held_out])
     train, held = list(rows), list(held_out)

@@ -22,6 +22,7 @@ from harness.results import Outcome
 from tests.backends.conftest import Ask
 from tests.backends.test_tools import ASKED, HERMES, SUITE, TOOL
 from tests.backends.vllm.conftest import MODEL, Served
+from tests.prompts.test_template_args import THINKER
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,27 @@ def test_the_engine_answers_as_hf_does(served: Served, template: Path, ask: Ask)
 
     assert served.backend.chat_template(variant) == HERMES
     assert [hf.prompt(ASKED[: at + 1], variant, rendering) for at in (0, 2)] == prompts
+    assert {key: done.text for key, done in served.answers(requests).items()} == theirs
+
+
+@pytest.mark.slow
+def test_the_engine_is_told_arguments_of_the_template_as_hf_is(
+    served: Served, tmp_path: Path, ask: Ask
+) -> None:
+    file = tmp_path / "thinker.jinja"
+    file.write_text(THINKER)
+    variant = Variant("base", MODEL, chat_template=str(file))
+    hf = open_backend("hf", BackendOptions((variant,), device="cpu", engine_args={"threads": 1}))
+    told = Rendering(template_args={"enable_thinking": False})
+    plain, quick = (served.backend.prompt(ASKED[:1], variant, r) for r in (Rendering(), told))
+    requests = [
+        ask(prompt, variant, str(at), max_new_tokens=8) for at, prompt in enumerate((plain, quick))
+    ]
+
+    theirs = {request.key: done.text for request, done in hf.generate(requests)}
+    hf.close()
+
+    assert quick == hf.prompt(ASKED[:1], variant, told) != plain
     assert {key: done.text for key, done in served.answers(requests).items()} == theirs
 
 

@@ -11,6 +11,7 @@ from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training import TrainingRow
 from harness.training.sft.encoding import IGNORED, encode, prove
 from tests.backends.tiny import save_tokenizer
+from tests.prompts.test_template_args import THINKER
 
 END = 2  # <|im_end|> of the tiny tokenizer
 QUESTION, ANSWER = Message("user", "What is 1 2?"), Message("assistant", "3 4 5")
@@ -55,6 +56,19 @@ def test_every_answer_of_a_conversation_is_in_the_loss(tokenizer: ChatTokenizer)
     assert sample.turns == (2, 4)
     for start, turn in zip(sample.starts, sample.turns, strict=True):
         assert sample.ids[:start] == tokenizer.token_ids(messages[:turn])
+
+
+def test_the_prompt_is_the_one_that_these_arguments_give(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path, THINKER)
+    quick = load_tokenizer(tmp_path, arguments={"enable_thinking": False})
+    answer = Message("assistant", "<think>\n\n</think>\n\n3 4 5")
+
+    (sample,) = encode([row(QUESTION, answer)], quick, [END])
+
+    assert sample.ids[: sample.starts[0]] == load_tokenizer(tmp_path).token_ids(
+        (QUESTION,), arguments={"enable_thinking": False}
+    )
+    assert said(quick, sample.labels) == "3 4 5<|im_end|>"
 
 
 def test_what_follows_the_end_of_a_turn_is_not_learnt(tokenizer: ChatTokenizer) -> None:

@@ -62,7 +62,11 @@ def run(job: TrainingJob, send: Observer) -> None:
     use_threads(config.threads)
     samples = read_samples(job.samples)
     job, kernels = on_device(job, samples, placement, send)
-    tokenizer = load_tokenizer(job.base, trust_remote_code=config.trust_remote_code)
+    tokenizer = load_tokenizer(
+        job.base,
+        trust_remote_code=config.trust_remote_code,
+        arguments=config.chat_template_args,
+    )
     try:
         trainer = new_trainer(job, samples, tokenizer, placement, kernels, send)
     except (TypeError, ValueError, ImportError) as error:

@@ -1,0 +1,131 @@
+"""What becomes a prompt besides the messages: tools, and arguments of the chat template.
+
+What a template does not know is found here, before anything is generated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from harness.backends import PLAIN, Backend, Prompt, Rendering
+from harness.common import InputError, Message, Messages, Problem, Variant
+from harness.evaluation.trial import Trial, messages_of
+from harness.prompts import ANY, call_family
+from harness.suites import Case
+
+
+def rendering_of(case: Case, variant: Variant) -> Rendering:
+    """Return what becomes a prompt of this case besides its messages.
+
+    Of the template's arguments the run's come first, then the suite's, the case's, the variant's.
+    """
+    arguments = {**variant.template_defaults, **case.template_args, **variant.template_args}
+    return Rendering(case.tools, arguments) if case.tools or arguments else PLAIN
+
+
+def prompt_of(backend: Backend, messages: Messages, variant: Variant, case: Case) -> Prompt:
+    """Return the prompt; raise `InputError`, with the case's place, where there can be none.
+
+    Where there is nothing to say but the messages, backends written before there was are asked so.
+    """
+    rendering = rendering_of(case, variant)
+    told = () if rendering == PLAIN else (rendering,)
+    try:
+        return backend.prompt(messages, variant, *told)
+    except InputError as error:
+        raise InputError(*(in_case(problem, case) for problem in error.problems)) from error
+
+
+def in_case(problem: Problem, case: Case) -> Problem:
+    """Return the problem of a prompt at the place of its case; the message says whose template."""
+    if problem.case:
+        return problem
+    at = case.position
+    message = f"{problem.place}: {problem.message}" if problem.path else problem.message
+    return replace(
+        problem, message=message, path=at.path, line=at.line, column=at.column, case=case.id
+    )
+
+
+def check_arguments(
+    trials: Iterable[Trial], haystacks: Mapping[str, str], backend: Backend
+) -> None:
+    """Raise `InputError` for all arguments that a chat template does not know.
+
+    Each is tried once for a variant, on the first prompt that has it.
+    """
+    tried: set[tuple[str, str, bool]] = set()
+    problems: dict[Problem, None] = {}
+    for trial in trials:
+        case, variant = trial.case, trial.variant
+        for name, value in rendering_of(case, variant).template_args.items():
+            of_case = name in case.template_args and name not in variant.template_args
+            if (variant.name, name, of_case) in tried:
+                continue
+            tried.add((variant.name, name, of_case))
+            try:
+                messages = messages_of(trial, (), haystacks)
+                backend.prompt(messages, variant, Rendering(case.tools, {name: value}))
+            except InputError as error:
+                said = "variants." + variant.name if name in variant.template_args else "the run"
+                for problem in error.problems:
+                    if of_case:
+                        problems[in_case(problem, case)] = None
+                    else:
+                        message = f"{problem.message} (chat_template_args of {said})"
+                        problems[replace(problem, message=message)] = None
+    if problems:
+        raise InputError(*problems)
+
+
+def families_of(
+    chosen: str | None, variants: Iterable[Variant], backend: Backend, cases: Iterable[Case]
+) -> dict[str, str]:
+    """Return the form in which each variant's answers may write calls, by the variant's name.
+
+    It is the one that is `chosen` in the configuration, else the one that the chat template shows;
+    empty for a server that renders prompts itself, as it reads calls as well. Recorded answers are
+    read in every form that has marks. Nothing is returned where no case declares tools. Raises
+    `InputError` where the template is of no known family, or ignores tools.
+    """
+    case = next((case for case in cases if case.tools), None)
+    if case is None:
+        return {}
+    found = {}
+    for variant in variants:
+        probe = (Message("user", case.turns[0].user),)
+        prompt_of(backend, probe, variant, case)  # a template that ignores tools is told
+        template = backend.chat_template(variant)
+        family = chosen
+        if family is None and template is not None:
+            family = call_family(template)
+            if not family:
+                place = case.position
+                raise InputError(
+                    Problem(
+                        f"nobody knows how {variant.model} writes calls of tools: its chat "
+                        "template is of no known family",
+                        place.path,
+                        place.line,
+                        place.column,
+                        case=case.id,
+                        hint="name the form: --tool-parser, or tool_parser in the configuration",
+                    )
+                )
+        if family is None:
+            family = ANY if backend.environment(variant).addressed else ""
+        found[variant.name] = family
+    return found
+
+
+def family_notes(families: Mapping[str, str]) -> tuple[str, ...]:
+    """Say, for the scorecard, how calls of tools are read."""
+    names: dict[str, list[str]] = {}
+    for variant, family in families.items():
+        names.setdefault(family, []).append(variant)
+    return tuple(
+        f"calls of tools are read {f'as {family}' if family else 'by the server'}: "
+        f"{', '.join(variants)}"
+        for family, variants in names.items()
+    )
