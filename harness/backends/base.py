@@ -96,7 +96,9 @@ class Completion:
     """One answer. `finish_reason` is "stop", "length" or "error"; `error` then says what broke.
 
     `seconds` is the time from the start of its batch to its end, as far as the backend knows it.
-    `tool_calls` are those that a server read out of the text, or that were recorded.
+    `tool_calls` are those that a server read out of the text, or that were recorded; `reasoning` is
+    what it read as such, apart from the text. `reasoning_tokens` counts its tokens, which are among
+    `completion_tokens`; None where the engine does not say.
     """
 
     text: str
@@ -106,6 +108,8 @@ class Completion:
     seconds: float = 0.0
     error: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

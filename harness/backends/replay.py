@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,16 @@ _FIELDS: Mapping[str, tuple[type, str]] = {
     "responses": (list, "a list of texts"),
     "steps": (list, "a list of answers"),
     "tool_calls": (list, "a list of calls"),
+    "reasoning": (str, "a text"),
+    "reasoning_content": (str, "a text"),
     "outcome": (str, "a text"),
     "reason": (str, "a text"),
     "finish_reason": (str, "a text"),
     "prompt_tokens": (int, "a number from 0"),
     "completion_tokens": (int, "a number from 0"),
+    "reasoning_tokens": (int, "a number from 0"),
 }
+_REASONING = ("reasoning", "reasoning_content")  # by whichever name a server gave it
 # Other keys are passed over, unless they look like slips of those above. A run's own rows have
 # these, some of which do: `case_hash`.
 _OTHERS = {"case_hash", "category", "prompt", "repeats", "seconds", "suite", "tags", "variants"}
@@ -60,12 +65,18 @@ class RecordedKey:
 
 @dataclass(frozen=True, slots=True)
 class RecordedStep:
-    """One generation: of which user turn, its text, and the calls of tools in it."""
+    """One generation: of which user turn, its text, and the calls of tools in it.
+
+    `reasoning` is what was recorded apart from the text; `reasoning_tokens` None where nobody
+    counted them.
+    """
 
     turn: int
     text: str
     calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
+    reasoning: str = ""
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +281,8 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(reason, expected="tool_calls: [{name, arguments}]")
         elif name in ("steps", "tool_calls") and isinstance(content, list | None):
             continue  # looked into below
+        elif name in _REASONING and (content is None or isinstance(content, list)):
+            continue  # one for each response, looked into below
         elif name in _FIELDS and not _fits(content, _FIELDS[name][0]):
             yield Problem(f"{name!r} is wrong", found=_short(content), expected=_FIELDS[name][1])
         elif name not in _KNOWN and (meant := nearest(name, _FIELDS)):
@@ -284,6 +297,14 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     ):
         yield Problem("'response' is missing", found=keys, hint=_renamed("response", value))
     yield from _step_faults(value)
+    for name in _REASONING:
+        thoughts = value.get(name)
+        count = len(value.get("responses") or (1,))
+        texts = isinstance(thoughts, list) and all(isinstance(t, str | None) for t in thoughts)
+        one = thoughts is None or (isinstance(thoughts, str) and count == 1)
+        if not (one or (texts and len(thoughts) == count)) and isinstance(thoughts, str | list):
+            expected = "a text for each response"
+            yield Problem(f"{name!r} is wrong", found=_short(thoughts), expected=expected)
     variant = value.get("variant", BASE)
     if isinstance(variant, str) and not NAME.fullmatch(variant):
         allowed = "letters, digits, '_', '.', '-'"
@@ -322,6 +343,10 @@ def _step_faults(value: Mapping[str, Any]) -> Iterator[Problem]:
             last = turn
         if not isinstance(text, str | None):
             yield Problem(f"{where}: 'text' is wrong", found=_short(text), expected="a text")
+        for name in _REASONING:
+            if not isinstance(step.get(name), str | None):
+                found = _short(step[name])
+                yield Problem(f"{where}: {name!r} is wrong", found=found, expected="a text")
         yield from _call_faults(step.get("tool_calls") or [], f"{where}: ")
     if isinstance(value.get("tool_calls") or [], list):
         yield from _call_faults(value.get("tool_calls") or [], "")
@@ -358,8 +383,13 @@ def _is_broken(value: Mapping[str, Any]) -> bool:
 def _row(value: Mapping[str, Any]) -> RecordedRow:
     responses = value["responses"] if "responses" in value else [value.get("response", "")]
     reason = value.get("reason") or "no reason is recorded"
+    told = next((value[name] for name in _REASONING if value.get(name)), "")
+    thoughts = told if isinstance(told, list) else [told]
+    # Counts of several answers are sums: of no use for one.
+    counted = {"reasoning_tokens": value.get("reasoning_tokens")} if len(responses) == 1 else {}
     rows = value.get("steps") or [
-        {"turn": turn, "text": text} for turn, text in enumerate(responses)
+        {"turn": turn, "text": text, "reasoning": thought or "", **counted}
+        for turn, (text, thought) in enumerate(zip_longest(responses, thoughts))
     ]
     if value.get("tool_calls") and not value.get("steps"):  # of the last answer
         rows[-1] = {**rows[-1], "tool_calls": value["tool_calls"]}
@@ -369,6 +399,8 @@ def _row(value: Mapping[str, Any]) -> RecordedRow:
             row.get("text") or "",
             tuple(ToolCall.read(call) for call in row.get("tool_calls") or ()),
             row.get("finish_reason") or "stop",
+            next((row[name] for name in _REASONING if row.get(name)), ""),
+            row.get("reasoning_tokens"),
         )
         for row in rows
     )
@@ -445,11 +477,19 @@ class ReplayBackend(Backend):
             if prompt_tokens is None:
                 prompt_tokens = request.prompt.tokens
             if completion_tokens is None:
-                completion_tokens = estimate_tokens(text)
+                completion_tokens = estimate_tokens(text) + estimate_tokens(step.reasoning)
             reason = row.finish_reason if last else step.finish_reason
             yield (
                 request,
-                Completion(text, reason, prompt_tokens, completion_tokens, tool_calls=step.calls),
+                Completion(
+                    text,
+                    reason,
+                    prompt_tokens,
+                    completion_tokens,
+                    tool_calls=step.calls,
+                    reasoning=step.reasoning,
+                    reasoning_tokens=step.reasoning_tokens,
+                ),
             )
 
     def execution(self) -> Mapping[str, str]:

@@ -44,13 +44,13 @@ def questions(
 ) -> tuple[Question, ...]:
     """Return what the checks ask about these answers, each question once.
 
-    Nothing is asked about an empty answer. Raises CheckBrokeError.
+    Nothing is asked about an answer that is not there. Raises CheckBrokeError.
     """
     found: dict[str, Question] = {}
     if not any(check.scorer.asks for turn in case.turns for check in turn.checks):
         return ()
     for exchange in exchanges(case, transcript, tags):
-        for check in () if exchange.empty else case.turns[exchange.turn].checks:
+        for check in filter(exchange.has, case.turns[exchange.turn].checks):
             try:
                 asked = check.questions(exchange.answer, exchange.context)
             except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from harness.backends import Completion
@@ -145,15 +146,23 @@ def _transcript(result: Result) -> Transcript:
             step.finish_reason,
             completion_tokens=step.tokens,
             tool_calls=step.tool_calls,
+            reasoning=step.reasoning,
+            reasoning_tokens=step.reasoning_tokens if step.reasoning else None,
         )
         for step in result.steps
-    ] or [Completion(text, "stop") for text in result.responses]
+    ] or [
+        Completion(text, "stop", reasoning=reasoning, reasoning_tokens=0 if reasoning else None)
+        for text, reasoning in zip_longest(
+            result.responses, result.reasoning[: len(result.responses)], fillvalue=""
+        )
+    ]
     if completions and not result.steps:
         completions[-1] = replace(
             completions[-1],
             finish_reason=result.finish_reason,
             prompt_tokens=result.prompt_tokens,
             completion_tokens=result.completion_tokens,
+            reasoning_tokens=result.reasoning_tokens if result.reasoning else None,
             seconds=result.seconds,
         )
     if completions and result.steps:  # what was counted over all answers is given to the last one

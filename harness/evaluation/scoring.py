@@ -98,12 +98,19 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One answer with the conversation that led to it. `empty`: it fails whatever is checked."""
+    """One answer with the conversation that led to it.
+
+    `missing` says why there is no answer to check; empty where there is one.
+    """
 
     turn: int
     answer: Answer
     context: Context
-    empty: bool
+    missing: str = ""
+
+    def has(self, check: Check) -> bool:
+        """Return whether what a check reads is there."""
+        return not self.missing or (check.read == "reasoning" and bool(self.answer.reasoning))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +127,16 @@ class CheckBrokeError(Exception):
     """A check raised or was late: that is machinery, not the model's fault."""
 
 
+# Why there is no answer that checks could read.
+EMPTY, UNENDED = "empty answer", "thinking never ended"
+
+
 def exchanges(
     case: Case, transcript: Transcript, tags: Sequence[Tag] = DEFAULT_TAGS
 ) -> Iterator[Exchange]:
     """Yield the last answer to each turn, without its reasoning, in the light of what led to it.
 
-    It has the calls of tools of all answers to the turn.
+    It has the calls of tools of all answers to the turn, and their reasoning.
     """
     messages, completions = transcript.messages, transcript.completions
     if case.tools:
@@ -134,16 +145,26 @@ def exchanges(
     else:
         ends = [at + 1 for at, message in enumerate(messages) if message.role == "user"]
     calls: list[ToolCall] = []
+    thoughts: list[str] = []
     steps = steps_of(case, completions, tags, transcript.family)
     for end, step in zip(ends, steps, strict=True):
         completion, text = step.completion, step.reading.text
         calls += step.reading.calls
+        thoughts += [step.reading.reasoning] if step.reading.reasoning else []
         if not step.goes_on:
-            answer = Answer(text, completion.text, completion.finish_reason, tuple(calls))
+            answer = Answer(
+                text,
+                completion.text,
+                completion.finish_reason,
+                tuple(calls),
+                "\n\n".join(thoughts),
+            )
             context = Context(messages[:end], transcript.asked, case.tools)
             empty = not (case.allow_empty or text.strip() or calls)
-            yield Exchange(step.turn, answer, context, empty)
-            calls = []
+            missing = EMPTY if empty else ""
+            missing = missing if step.reading.ended else UNENDED
+            yield Exchange(step.turn, answer, context, missing)
+            calls, thoughts = [], []
 
 
 def score_transcript(
@@ -156,7 +177,8 @@ def score_transcript(
     """Score answers that are all there with today's checks.
 
     A check that cannot tell fails the case; one that raises, or takes longer than `check_seconds`,
-    makes it an error. An empty answer fails all of its checks unseen, unless the case allows it.
+    makes it an error. An empty answer fails all of its checks unseen, unless the case allows it;
+    so does one whose thinking never ended, but for checks of the reasoning.
     """
     said = list(exchanges(case, transcript, tags))
     found: list[CheckResult] = []
@@ -167,9 +189,8 @@ def score_transcript(
     except CheckBrokeError as error:
         return ScoreResult(Outcome.ERROR, 0.0, str(error), tuple(found))
     checks = tuple(found)
-    empty = next((exchange.turn for exchange in said if exchange.empty), None)
-    if empty is not None:
-        reason = _at_turn("empty answer", empty, len(said))
+    if lacking := next((exchange for exchange in said if exchange.missing), None):
+        reason = _at_turn(lacking.missing, lacking.turn, len(said))
         return ScoreResult(Outcome.FAIL, 0.0, reason, checks)
     passed, score = combine(checks, case.threshold)
     if passed:
@@ -181,7 +202,8 @@ def score_transcript(
             why = result.reason or "does not hold"
             if result.passed is None and not why.startswith(UNKNOWN):
                 why = f"{UNKNOWN}: {why}"
-            reasons.append(_at_turn(f"{result.check}: {why}", result.turn, turns))
+            what = f"{result.check} of the reasoning" if result.read else result.check
+            reasons.append(_at_turn(f"{what}: {why}", result.turn, turns))
     return ScoreResult(Outcome.FAIL, score, "; ".join(reasons) or "there is no check", checks)
 
 
@@ -225,11 +247,9 @@ def result_of(
     Its finish reason is that of the first answer that did not come to its own end, else `stop`.
     """
     case, completions, reason = trial.case, transcript.completions, score.reason
-    # Without tools each answer is a turn's, and its text need not be read for this.
-    steps = list(steps_of(case, completions, tags, transcript.family)) if case.tools else []
-    texts = {step.turn: step.completion.text for step in steps} or dict(
-        enumerate(completion.text for completion in completions[: len(case.turns)])
-    )
+    steps = list(steps_of(case, completions, tags, transcript.family))
+    texts = {step.turn: step.completion.text for step in steps}
+    thoughts = {step.turn: step.reading.reasoning for step in steps}
     ends = [completion.finish_reason for completion in completions]
     cut = [completion for completion in completions if completion.finish_reason == "length"]
     if score.outcome is Outcome.FAIL and cut:
@@ -263,9 +283,14 @@ def result_of(
                 step.reading.calls,
                 step.completion.finish_reason,
                 step.completion.completion_tokens,
+                step.reading.reasoning,
+                step.reading.reasoning_tokens,
             )
-            for step in steps
+            for step in (steps if case.tools else ())
         ),
+        reasoning=tuple(thoughts.values()) if any(thoughts.values()) else (),
+        reasoning_tokens=sum(step.reading.reasoning_tokens for step in steps),
+        unended=sum(not step.reading.ended for step in steps),
         cell=HaystackCell(case.haystack.length, case.haystack.depth) if case.haystack else None,
     )
 
@@ -273,8 +298,8 @@ def result_of(
 def _apply(check: Check, exchange: Exchange, seconds: float) -> CheckResult:
     """Apply one check to one answer. Raises CheckBrokeError."""
     try:
-        if exchange.empty:
-            finding = verdict(False, "empty answer")
+        if not exchange.has(check):
+            finding = verdict(False, exchange.missing)
         else:
             finding = within(seconds, lambda: check(exchange.answer, exchange.context))
     except Overrun:
@@ -300,6 +325,7 @@ def _apply(check: Check, exchange: Exchange, seconds: float) -> CheckResult:
         version=check.scorer.version,
         weight=check.weight,
         detail=finding.detail,
+        read=check.read,
     )
 
 

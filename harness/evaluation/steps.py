@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from harness.backends import Completion
 from harness.common import Message, Messages, ToolCall
 from harness.prompts import ANY, parse_calls
-from harness.scorers import DEFAULT_TAGS, Tag, fits_arguments, strip_reasoning, tool_name
+from harness.scorers import (
+    DEFAULT_TAGS,
+    Tag,
+    fits_arguments,
+    split_reasoning,
+    strip_reasoning,
+    tool_name,
+)
 from harness.suites import Case, Turn
 
 MOST_STEPS = 8  # answers to one user turn; a model that calls on and on is ended there
@@ -20,10 +27,17 @@ MOST_STEPS = 8  # answers to one user turn; a model that calls on and on is ende
 
 @dataclass(frozen=True, slots=True)
 class AnswerReading:
-    """An answer without its reasoning: what it says, and the calls of tools in it."""
+    """An answer in its parts: what it says, the calls of tools in it, and the reasoning before.
+
+    `ended` is False where it reasoned and came to no end; then it says nothing. `reasoning_tokens`
+    are in proportion to the characters where nobody counted them.
+    """
 
     text: str
     calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
+    ended: bool = True
+    reasoning_tokens: int = 0
 
     @property
     def is_called(self) -> bool:
@@ -38,18 +52,27 @@ def read_answer(
 
     Calls that a server read, or that were recorded, are taken as they are. An empty family stands
     for a server that reads calls: a text that still has the marks of one is a malformed call.
+    Reasoning that a server gave apart is taken as it is; with nothing beside it, nobody knows where
+    it would have ended.
     """
     raw = completion.text
-    if not case.tools:
-        return AnswerReading(strip_reasoning(raw, tags))
-    # gpt-oss calls tools in a channel that is taken for reasoning.
-    text = raw if family == "harmony" else strip_reasoning(raw, tags)
-    parsed = parse_calls(family or ANY, text, case.tools)
-    calls = completion.tool_calls or parsed.calls
-    if calls and not completion.tool_calls and not family:
-        calls = (ToolCall("", text),)
-    said = parsed.text
-    return AnswerReading(strip_reasoning(said, tags) if family == "harmony" else said, calls)
+    split = split_reasoning(raw, tags)
+    said, calls = split.text, completion.tool_calls
+    if case.tools:
+        # gpt-oss calls tools in a channel that is taken for reasoning.
+        text = raw if family == "harmony" else said
+        parsed = parse_calls(family or ANY, text, case.tools)
+        said = strip_reasoning(parsed.text, tags) if family == "harmony" else parsed.text
+        if parsed.calls and not calls:
+            calls = parsed.calls if family else (ToolCall("", text),)
+    reasoning = completion.reasoning or split.reasoning
+    apart = bool(completion.reasoning) and not split.reasoning
+    never = not split.ended or (apart and not said.strip())
+    tokens = completion.reasoning_tokens
+    if tokens is None:
+        whole = len(raw) + len(completion.reasoning)
+        tokens = round(completion.completion_tokens * len(reasoning) / whole) if reasoning else 0
+    return AnswerReading(said, calls, reasoning, not never or bool(calls), tokens)
 
 
 @dataclass(frozen=True, slots=True)

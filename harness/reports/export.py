@@ -36,10 +36,12 @@ COLUMNS: Mapping[str, str] = {  # name and kind, in the order of the files
     "reason": "text",
     "response": "text",
     "responses": "texts",
+    "reasoning": "text",
     "checks": "text",
     "finish_reason": "text",
     "prompt_tokens": "integer",
     "completion_tokens": "integer",
+    "reasoning_tokens": "integer",
     "seconds": "number",
     "cached": "boolean",
     "required": "boolean",
@@ -89,7 +91,8 @@ class Exported:
 def row_of(run_id: str, result: Result) -> Row:
     """Return one result as a row with `COLUMNS`.
 
-    `passed` is null for what was not judged, `response` the last answer, `checks` JSON.
+    `passed` is null for what was not judged, `response` the last answer and `reasoning` its own,
+    null where there is none; `checks` is JSON.
     """
     checks: list[JsonValue] = [
         {"check": c.check, "turn": c.turn, "passed": c.passed, "score": c.score, "reason": c.reason}
@@ -109,10 +112,12 @@ def row_of(run_id: str, result: Result) -> Row:
         "reason": result.reason,
         "response": result.responses[-1] if result.responses else None,
         "responses": list(result.responses),
+        "reasoning": (result.reasoning[-1] if result.reasoning else "") or None,
         "checks": json.dumps(checks),
         "finish_reason": result.finish_reason,
         "prompt_tokens": result.prompt_tokens,
         "completion_tokens": result.completion_tokens,
+        "reasoning_tokens": result.reasoning_tokens,
         "seconds": result.seconds,
         "cached": result.cached,
         "required": result.required,

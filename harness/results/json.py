@@ -36,6 +36,13 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
     it: a run that was killed and resumed leaves the same rows as one that was not.
     """
     one = len(result.responses) == 1
+    thought: dict[str, JsonValue] = {}
+    if result.reasoning:
+        thought["reasoning"] = result.reasoning[0] if one else list(result.reasoning)
+    if result.reasoning_tokens:
+        thought["reasoning_tokens"] = result.reasoning_tokens
+    if result.unended:
+        thought["unended"] = result.unended
     checks: list[JsonValue] = [
         {
             "check": check.check,
@@ -46,6 +53,7 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
             "detail": dict(check.detail),
             "version": check.version,
             **({} if check.weight == 1.0 else {"weight": check.weight}),
+            **({"read": check.read} if check.read else {}),
         }
         for check in result.checks
     ]
@@ -59,6 +67,7 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
         "score": result.score,
         "checks": checks,
         **({"response": result.responses[0]} if one else {"responses": list(result.responses)}),
+        **thought,
         "finish_reason": result.finish_reason,
         "prompt_tokens": result.prompt_tokens,
         "completion_tokens": result.completion_tokens,
@@ -87,6 +96,7 @@ def result_from_json(
         cell = HaystackCell(row["haystack"]["length"], row["haystack"]["depth"])
     elif found := _OLD_ID.search(row["case"]):
         cell = HaystackCell(int(found[1]), float(found[2]) / 100)
+    reasoning = row.get("reasoning", ())
     return Result(
         suite=row["suite"],
         category=row["category"],
@@ -106,6 +116,7 @@ def result_from_json(
                 check["version"],
                 check.get("weight", 1.0),
                 check["detail"],
+                check.get("read", ""),
             )
             for check in row["checks"]
         ),
@@ -127,9 +138,14 @@ def result_from_json(
                 tuple(ToolCall.read(call) for call in step.get("tool_calls", ())),
                 step.get("finish_reason", "stop"),
                 step.get("tokens", 0),
+                step.get("reasoning", ""),
+                step.get("reasoning_tokens", 0),
             )
             for step in row.get("steps", ())
         ),
+        reasoning=(reasoning,) if isinstance(reasoning, str) else tuple(reasoning),
+        reasoning_tokens=row.get("reasoning_tokens", 0),
+        unended=row.get("unended", 0),
         cached=cached,
         seconds=seconds,
     )
@@ -142,6 +158,8 @@ def _step_to_json(step: AnswerStep) -> dict[str, JsonValue]:
         "tool_calls": [call.as_json() for call in step.tool_calls],
         "finish_reason": step.finish_reason,
         "tokens": step.tokens,
+        **({"reasoning": step.reasoning} if step.reasoning else {}),
+        **({"reasoning_tokens": step.reasoning_tokens} if step.reasoning_tokens else {}),
     }
 
 

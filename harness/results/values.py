@@ -22,7 +22,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check on one answer; `turn` counts from 0."""
+    """One check on one answer; `turn` counts from 0. `read` is "reasoning" where it read that."""
 
     check: str
     turn: int
@@ -32,6 +32,7 @@ class CheckResult:
     version: int = 1
     weight: float = 1.0
     detail: Mapping[str, JsonValue] = field(default_factory=dict)
+    read: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,7 +60,7 @@ class HaystackCell:
 class AnswerStep:
     """One generation: of user turn `turn`, its text, and the calls of tools that were read in it.
 
-    `tokens` counts those that were generated.
+    `tokens` counts those that were generated, `reasoning_tokens` those of them that are reasoning.
     """
 
     turn: int
@@ -67,6 +68,8 @@ class AnswerStep:
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
     tokens: int = 0
+    reasoning: str = ""
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,10 @@ class Result:
     `reason` says why it failed, broke or was skipped; it is empty for a pass. Results are paired
     where they share `signature` and `case_hash`, which says what was asked. `cell` is None for a
     case that is no haystack. `steps` are all answers of a case that declares tools.
+
+    `reasoning` is that of each response, and empty where none has any; the text of a response is
+    what the model wrote, so that reasoning in marks is in it, too. `reasoning_tokens` are among
+    `completion_tokens`. `unended` counts answers whose thinking never ended.
     """
 
     suite: str
@@ -101,6 +108,9 @@ class Result:
     prompt: tuple[Mapping[str, Any], ...] = ()
     cell: HaystackCell | None = None
     steps: tuple[AnswerStep, ...] = ()
+    reasoning: tuple[str, ...] = ()
+    reasoning_tokens: int = 0
+    unended: int = 0
 
     @property
     def said(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@
 - json_value: {path: $.total, equals: 19.99}
 - not: {contains: "```"}
 - {words: {max: 50}, weight: 2}
+- {no_prompt_leak: {}, read: reasoning}   # reads the reasoning instead of the answer
 
 Everything that a check needs is read and compiled here, at load time: scoring touches no file and
 imports no module. What it may read is said by the caller, in pydantic's validation context: see
@@ -14,9 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from pydantic import (
     BeforeValidator,
@@ -35,11 +36,15 @@ from harness.scorers.values import Answer, Context, Finding, Question, verdict
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One assertion on an answer, with validated arguments."""
+    """One assertion on an answer, with validated arguments.
+
+    `read` is "reasoning" where it reads that instead of the answer.
+    """
 
     scorer: Scorer
     args: Args
     weight: float = 1.0
+    read: Literal["", "reasoning"] = ""
 
     @property
     def name(self) -> str:
@@ -49,7 +54,8 @@ class Check:
     def as_json(self) -> dict[str, JsonValue]:
         """Canonical form, for hashes and reports: the name, the arguments that were given."""
         args = self.args.model_dump(mode="json", exclude_unset=True, by_alias=True)
-        return {self.name: args} if self.weight == 1.0 else {self.name: args, "weight": self.weight}
+        weight = {} if self.weight == 1.0 else {"weight": self.weight}
+        return {self.name: args, **weight, **({"read": self.read} if self.read else {})}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -61,7 +67,15 @@ class Check:
         return (*(f"{self.name}: {text}" for text in own), *nested)
 
     def __call__(self, answer: Answer, context: Context) -> Finding:
-        """Score one answer; cannot tell where it is longer than any model writes."""
+        """Score one answer; cannot tell where it is longer than any model writes.
+
+        Nor can a check of the reasoning where there is none: a model that does not reason, and a
+        server that keeps it to itself, look the same.
+        """
+        if self.read == "reasoning":
+            if not answer.reasoning:
+                return verdict(None, "cannot tell: there is no reasoning")
+            answer = replace(answer, text=answer.reasoning, raw=answer.reasoning)
         if len(answer.text) > ANSWER_CHARS:
             length = f"the answer has {len(answer.text)} characters"
             return verdict(None, f"cannot tell: {length}, checks read {ANSWER_CHARS}")
@@ -69,6 +83,10 @@ class Check:
 
     def questions(self, answer: Answer, context: Context) -> tuple[Question, ...]:
         """Return what this check, or a check inside it, wants to know from another model first."""
+        if self.read == "reasoning":
+            if not answer.reasoning:
+                return ()
+            answer = replace(answer, text=answer.reasoning, raw=answer.reasoning)
         return self.scorer.asks(answer, context, self.args) if self.scorer.asks else ()
 
 
@@ -85,7 +103,7 @@ def load_context(root: Path | None = None, modules: Iterable[str] = ()) -> dict[
 def _parse(raw: object, info: ValidationInfo) -> Check:
     if isinstance(raw, Check):
         return raw
-    name, arguments, weight = _split({raw: None} if isinstance(raw, str) else raw)
+    name, arguments, weight, read = _split({raw: None} if isinstance(raw, str) else raw)
     try:
         found = get(name)
     except UnknownScorerError as error:
@@ -96,16 +114,17 @@ def _parse(raw: object, info: ValidationInfo) -> Check:
     short = _is_short(found, arguments)
     try:
         named = _named(found, arguments, short)
-        return Check(found, found.args.model_validate(named, context=info.context), weight)
+        return Check(found, found.args.model_validate(named, context=info.context), weight, read)
     except RecursionError:
         raise PydanticCustomError("check_depth", "the checks nest too deep") from None
     except ValidationError as error:
         raise _under(name, error, found.shorthand if short else None) from error
 
 
-def _split(raw: object) -> tuple[str, object, float]:
-    """Name, arguments and weight of a check as YAML gives it."""
-    names = [key for key in raw if key != "weight"] if isinstance(raw, Mapping) else []
+def _split(raw: object) -> tuple[str, object, float, Literal["", "reasoning"]]:
+    """Return name, arguments, weight and what is read, of a check as YAML gives it."""
+    beside = ("weight", "read")
+    names = [key for key in raw if key not in beside] if isinstance(raw, Mapping) else []
     if not isinstance(raw, Mapping) or len(names) != 1 or not isinstance(names[0], str):
         raise PydanticCustomError(
             "check_form", "a check is one name with its arguments, like `contains: Lina`"
@@ -114,7 +133,10 @@ def _split(raw: object) -> tuple[str, object, float]:
     number = isinstance(weight, int | float) and not isinstance(weight, bool)
     if not (number and math.isfinite(weight) and weight > 0):
         raise PydanticCustomError("check_weight", "weight must be a number above 0")
-    return names[0], raw[names[0]], float(weight)
+    read = raw.get("read", "answer")
+    if read not in ("answer", "reasoning"):
+        raise PydanticCustomError("check_read", "read must be answer or reasoning")
+    return names[0], raw[names[0]], float(weight), "reasoning" if read == "reasoning" else ""
 
 
 def _is_short(scorer: Scorer, arguments: object) -> bool:

@@ -9,11 +9,15 @@ from harness.scorers.check import CHECK_MARK
 from harness.scorers.registry import Scorer, all_scorers
 
 _REFERENCE = {"$ref": "#/$defs/check"}
-# A check has one name; only `weight` may stand beside it.
+# A check has one name; only these two may stand beside it.
 _ONE_NAME = {
-    "if": {"required": ["weight"]},
-    "then": {"minProperties": 2, "maxProperties": 2},
-    "else": {"minProperties": 1, "maxProperties": 1},
+    "if": {"required": ["weight", "read"]},
+    "then": {"minProperties": 3, "maxProperties": 3},
+    "else": {
+        "if": {"anyOf": [{"required": ["weight"]}, {"required": ["read"]}]},
+        "then": {"minProperties": 2, "maxProperties": 2},
+        "else": {"minProperties": 1, "maxProperties": 1},
+    },
 }
 
 
@@ -30,10 +34,11 @@ def _check(definitions: dict[str, Any]) -> dict[str, Any]:
     scorers = list(all_scorers())
     bare = [scorer.name for scorer in scorers if _is_bare(scorer)]
     weight = {"type": "number", "exclusiveMinimum": 0, "default": 1}
+    read = {"enum": ["answer", "reasoning"], "default": "answer"}
     named = {scorer.name: _arguments(scorer, definitions) for scorer in scorers}
     mapping = {
         "type": "object",
-        "properties": {**named, "weight": weight},
+        "properties": {**named, "weight": weight, "read": read},
         "additionalProperties": False,
         **_ONE_NAME,
     }

@@ -14,14 +14,15 @@ class Answer:
     """One answer as the user would read it.
 
     `text` has its reasoning and its calls of tools removed; `raw` is what the model wrote.
-    `finish_reason` is "stop", "length" or what the engine says. `calls` are those that led to the
-    answer, of all its steps.
+    `finish_reason` is "stop", "length" or what the engine says. `calls` and `reasoning` are those
+    that led to the answer, of all its steps.
     """
 
     text: str
     raw: str = ""
     finish_reason: str = "stop"
     calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -458,10 +458,11 @@ def find_run(
 
 
 def _completion_to_json(completion: Completion) -> dict[str, JsonValue]:
-    """Return its fields; without calls they are what they were before there were any."""
+    """Return its fields; those of calls and reasoning only where there are any."""
     fields = flat_dict(completion)
-    calls = fields.pop("tool_calls")
-    return {**fields, "tool_calls": [call.as_json() for call in calls]} if calls else fields
+    fields["tool_calls"] = [call.as_json() for call in completion.tool_calls]
+    optional = ("tool_calls", "reasoning", "reasoning_tokens")
+    return {k: v for k, v in fields.items() if k not in optional or v not in ([], "", None)}
 
 
 def _completion_from_json(fields: dict[str, Any]) -> Completion:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from harness.scorers import DEFAULT_TAGS, Tag, declared_tags, strip_reasoning, unread_mark
+from harness.scorers import (
+    DEFAULT_TAGS,
+    Answer,
+    Context,
+    SplitAnswer,
+    Tag,
+    declared_tags,
+    opened_by,
+    parse_check,
+    reasoning_family,
+    split_reasoning,
+    strip_reasoning,
+    unread_mark,
+)
 
 
 @pytest.mark.parametrize(
@@ -117,3 +130,102 @@ def test_a_chat_template_declares_its_marks() -> None:
 )
 def test_marks_that_nobody_configured_are_found(raw: str, tags: tuple[Tag, ...], mark: str) -> None:
     assert unread_mark(raw, tags) == mark
+
+
+@pytest.mark.parametrize(
+    ("raw", "split"),
+    [
+        ("Yes.", SplitAnswer("Yes.")),
+        ("<think>Hm.\n</think>\n\nYes.", SplitAnswer("Yes.", "Hm.")),
+        ("<think>\n\n</think>\n\nYes.", SplitAnswer("Yes.")),
+        ("Hm.</think>Yes.", SplitAnswer("Yes.", "Hm.")),
+        ("<think>a</think>Yes<think>b</think>.", SplitAnswer("Yes.", "a\n\nb")),
+        ("<think>a<think>b</think>c</think>Yes.", SplitAnswer("Yes.", "a\n\nb\n\nc")),
+        ("<think>Hm, but", SplitAnswer("", "Hm, but", ended=False)),
+        ("Yes. <think>or", SplitAnswer("", "or", ended=False)),
+        ("<think>a</think>", SplitAnswer("", "a")),
+        ("[THINK]Hm.[/THINK]Yes.", SplitAnswer("Yes.", "Hm.")),
+        (
+            "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>"
+            "Yes.",
+            SplitAnswer("Yes.", "Hm."),
+        ),
+        (
+            "<|channel|>analysis<|message|>Hm, but",
+            SplitAnswer("", "Hm, but", ended=False),
+        ),
+        (
+            "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary "
+            'to=functions.f <|constrain|>json<|message|>{"a": 1}<|call|>',
+            SplitAnswer("", "Hm."),
+        ),
+        ("analysisNot red.assistantfinalBlue", SplitAnswer("Blue", "Not red.")),
+        ("analysisNot re", SplitAnswer("", "Not re", ended=False)),
+    ],
+)
+def test_reasoning_is_kept_apart(raw: str, split: SplitAnswer) -> None:
+    assert split_reasoning(raw) == split
+    assert strip_reasoning(raw) == split.text
+
+
+@pytest.mark.parametrize(
+    ("ending", "opened"),
+    [
+        ("<|im_start|>assistant\n", ""),
+        ("<|im_start|>assistant\n<think>\n", "<think>\n"),
+        ("<|im_start|>assistant\n<think>\n\n</think>\n\n", ""),
+        ("what is <think>?<|im_end|>\n<|im_start|>assistant\n", ""),
+        ("[THINK]", "[THINK]"),
+        (
+            "<|start|>assistant<|channel|>analysis<|message|>",
+            "<|channel|>analysis<|message|>",
+        ),
+        ("<|start|>assistant", ""),
+    ],
+)
+def test_a_prompt_may_open_the_reasoning(ending: str, opened: str) -> None:
+    assert opened_by(ending) == opened
+    assert opened_by(ending, ()) == ""
+
+
+@pytest.mark.parametrize(
+    ("template", "family"),
+    [
+        ("{{ '<think>\\n\\n</think>' }}", "think"),
+        ("{% if '</think>' in content %}", "think"),
+        ("'<|channel|>analysis<|message|>' + message.thinking", "harmony"),
+        ("'[THINK]' + block.thinking", "[THINK]"),
+        ("<thought> {{ content.split('</thought>')[-1] }}", "<thought>"),
+        ("{{ message.content }}", ""),
+    ],
+)
+def test_a_template_shows_its_family(template: str, family: str) -> None:
+    assert reasoning_family(template) == family
+
+
+def test_a_check_may_read_the_reasoning() -> None:
+    check = parse_check({"contains": "secret", "read": "reasoning"})
+    plain = parse_check({"contains": "secret", "read": "answer"})
+    nested = parse_check({"not": {"contains": "secret", "read": "reasoning"}})
+    thinking = Answer("Hello.", reasoning="The secret is 7.")
+
+    assert check(thinking, Context()).passed is True
+    assert plain(thinking, Context()).passed is False
+    assert nested(thinking, Context()).passed is False
+    assert check.as_json() == {"contains": {"text": "secret"}, "read": "reasoning"}
+    assert plain.as_json() == {"contains": {"text": "secret"}}
+    for each in (check, nested):
+        found = each(Answer("The secret is 7."), Context())
+        assert (found.passed, found.reason) == (None, "cannot tell: there is no reasoning")
+
+
+def test_a_judge_of_the_reasoning_is_shown_it_alone() -> None:
+    thinking = Answer("Hello.", reasoning="The user greets.")
+    asked = parse_check({"judge": "polite", "read": "reasoning"})
+    (question,) = asked.questions(thinking, Context())
+    (usual,) = parse_check({"judge": "polite"}).questions(thinking, Context())
+
+    assert "The user greets." in question.messages[1].content
+    assert "Hello." not in question.messages[1].content
+    assert "The user greets." not in usual.messages[1].content
+    assert asked.questions(Answer("Hello."), Context()) == ()

@@ -229,6 +229,13 @@ def read_answer(value: Mapping[str, Any], request: Request, seconds: float) -> C
         return Completion("", "error", error="the server's JSON holds no answer")
     message = choice.get("message")
     text = message.get("content") if isinstance(message, dict) else choice.get("text")
+    reasoning = ""
+    if isinstance(message, dict):
+        text, inside = _parts(text)
+        # vLLM, Ollama and OpenRouter give the first; SGLang, llama.cpp and DeepSeek the second.
+        named = (message.get(name) for name in ("reasoning", "reasoning_content"))
+        reasoning = next((each for each in named if isinstance(each, str) and each), inside)
+        reasoning = reasoning.encode("utf-8", "replace").decode()
     said = choice.get("finish_reason")
     end = _ENDS.get(said) if isinstance(said, str) else None
     told = message.get("tool_calls") if isinstance(message, dict) else None
@@ -248,7 +255,10 @@ def read_answer(value: Mapping[str, Any], request: Request, seconds: float) -> C
     text = text.encode("utf-8", "replace").decode()  # JSON can hold halves of characters
     usage = value.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    tokens = _count(counts.get("completion_tokens"), estimate_tokens(text))
+    estimate = estimate_tokens(text) + estimate_tokens(reasoning)
+    tokens = _count(counts.get("completion_tokens"), estimate)
+    details = counts.get("completion_tokens_details")
+    thought = _count(details.get("reasoning_tokens"), 0) if isinstance(details, dict) else 0
     # vLLM says "tool_calls" also of an answer that was cut off.
     if said == "tool_calls" and tokens >= request.sampling.max_new_tokens:
         end = "length"
@@ -259,7 +269,27 @@ def read_answer(value: Mapping[str, Any], request: Request, seconds: float) -> C
         completion_tokens=tokens,
         seconds=seconds,
         tool_calls=calls,
+        reasoning=reasoning,
+        # Some say 0 of reasoning that they give (vLLM's deepseek_r1, where the prompt opened it).
+        reasoning_tokens=thought or None,
     )
+
+
+def _parts(content: Any) -> tuple[Any, str]:
+    """Return the text and the reasoning of a content in parts, as Mistral's API gives it.
+
+    Anything else is returned as it is.
+    """
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        return content, ""
+    texts = [part.get("text") for part in content if part.get("type") == "text"]
+    thoughts = [part.get("thinking") for part in content if part.get("type") == "thinking"]
+    inner = [
+        p.get("text") for t in thoughts if isinstance(t, list) for p in t if isinstance(p, dict)
+    ]
+    inner += [thought for thought in thoughts if isinstance(thought, str)]
+    said = "".join(text for text in texts if isinstance(text, str))
+    return said, "".join(text for text in inner if isinstance(text, str))
 
 
 def _sampling(sampling: Sampling, endpoint: Endpoint, program: str) -> dict[str, Any]:
