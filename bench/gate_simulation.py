@@ -190,6 +190,7 @@ def draw(kind: Kind, n: int, loss: float, generator: np.random.Generator) -> Pai
         changes = np.where(fate < 0.025 + loss, -1.0, np.where(fate > 0.975, 1.0, 0.0))
     return Pairs(
         cases=tuple(f"c{number:05d}" for number in range(n)),
+        before=np.maximum(-changes, 0.0),  # as low as such changes allow
         changes=changes,
         groups=groups,
         clusters=int(groups.max()) + 1,

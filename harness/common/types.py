@@ -230,6 +230,7 @@ class GateSettings(BaseModel):
     alpha: float = Field(default=0.05, gt=0.0, lt=0.5)
     on: Annotated[str, Field(pattern=MEASURE), WithJsonSchema(_MEASURES)] = "passed"
     max_errors: int = Field(default=0, ge=0)
+    slices: Annotated[tuple[str, ...], Strict(False)] = ()
 
     @model_validator(mode="after")
     def _non_inferiority_needs_a_margin(self) -> Self:
@@ -247,6 +248,11 @@ class GateSettings(BaseModel):
     def margin(self) -> float:
         """Return the drop that is still accepted."""
         return self.max_drop or 0.0
+
+    @property
+    def smallest_slice(self) -> int:
+        """Return the fewest cases whose loss, all of them, is beyond chance: mid-p 2^-(n + 1)."""
+        return math.ceil(math.log2(1 / self.alpha) - 1)
 
     @property
     def smallest_suite(self) -> int:

@@ -132,10 +132,12 @@ def compare_family(
     baseline: str,
     looked: Sequence[SequentialTest] = (),
     beside: Sequence[float] = (),
+    suites: int | None = None,
 ) -> tuple[tuple[Tested, ...], tuple[float, ...]]:
     """Compare one variant on suites that share one error budget; each has at least one pair.
 
-    `beside` are p values of other tests in the same budget: they come back adjusted.
+    From the suite number `suites` on they are declared slices. `beside` are p values of other tests
+    in the same budget: they come back adjusted.
 
     `looked` holds the sequential test of each suite of a run that may stop early: it replaces the
     final test of every suite of that run.
@@ -152,7 +154,8 @@ def compare_family(
         family, tests, worse[: len(tests)], better, strict=True
     ):
         seen = _comparison(pairs, settings, test, p, size, baseline)
-        found.append(Tested(replace(seen, preferences=len(beside)), p_up))
+        others = size - (len(tests) if suites is None else suites)
+        found.append(Tested(replace(seen, beside=others), p_up))
     return tuple(found), worse[len(tests) :]
 
 
@@ -186,7 +189,7 @@ def _comparison(
         high=high,
         p=test.p_worse,
         p_adjusted=p_adjusted,
-        mde=_smallest_drop(pairs, wide, settings.alpha) if final else None,
+        mde=smallest_seen(pairs, wide, settings.alpha) if final else None,
         method=test.method,
         worse=pairs.changed(-1),
         better=pairs.changed(1),
@@ -196,8 +199,9 @@ def _comparison(
         only_candidate=pairs.only_candidate,
         clusters=pairs.clusters if pairs.clustered else None,
         lower_bound=wide.lower(),
-        mde_adjusted=_smallest_drop(pairs, wide, settings.alpha / family) if final else None,
+        mde_adjusted=smallest_seen(pairs, wide, settings.alpha / family) if final else None,
         family=family,
+        shift=pairs.shift,
     )
     if not inconclusive(seen, settings):
         return seen
@@ -205,7 +209,8 @@ def _comparison(
     return replace(seen, more_cases=more)
 
 
-def _smallest_drop(pairs: Pairs, wide: Spread, alpha: float) -> float | None:
+def smallest_seen(pairs: Pairs, wide: Spread, alpha: float) -> float | None:
+    """Return the smallest drop that at least one pair shows with 80 % power; None for none."""
     if pairs.binary and not pairs.clustered:
         changed = len(pairs.changed(-1)) + len(pairs.changed(1))
         return smallest_drop(len(pairs.cases), changed / len(pairs.cases), alpha)

@@ -19,6 +19,7 @@ from harness.gate.comparison import (
 from harness.gate.pairs import Items, Ledger, Pairs, collect, known_only, make_pairs
 from harness.gate.preference import count_preferences, decide_preference
 from harness.gate.sequential import sequential_test
+from harness.gate.slices import NO_SLICES, Sliced, count_slices, decide_slices
 from harness.results import (
     Comparison,
     GateReport,
@@ -26,6 +27,7 @@ from harness.results import (
     Preference,
     Rate,
     Result,
+    Slice,
     SuiteInfo,
     SuiteResult,
     TriesRate,
@@ -66,6 +68,8 @@ class Unit:
     pass_at_k: tuple[TriesRate, ...] = ()
     pass_hat_k: tuple[TriesRate, ...] = ()
     preference: Preference | None = None
+    sliced: Sliced = NO_SLICES
+    slices: tuple[Slice, ...] = ()
 
     @property
     def settings(self) -> GateSettings:
@@ -114,8 +118,17 @@ def _findings(unit: Unit) -> Iterator[Finding]:
     if (row := unit.preference) and row.verdict in (Verdict.ERROR, Verdict.REGRESSED):
         yield row.verdict, row.reasons[0]
     if seen is not None and regressed(seen, settings):
+        first = next(iter(seen.worse))
+        told = say.moved(seen.shift, settings) if seen.shift else ""
+        yield Verdict.REGRESSED, told + say.example(first, unit.items[first].reason)
+        if drivers := [row for row in unit.slices if row.drives]:
+            driver = min(drivers, key=lambda row: row.gathers or 0.0)
+            yield Verdict.REGRESSED, say.driven(driver, len(seen.worse))
         yield Verdict.REGRESSED, say.change(seen, settings)
         yield Verdict.REGRESSED, say.fall(seen, settings)
+    for each in unit.slices:
+        if each.verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE):
+            yield each.verdict, each.reasons[0]
     failed = sorted(i.case for i in unit.items.values() if i.required and i.fails)
     if failed:
         noun = "required case" if len(failed) == 1 else "required cases"
@@ -179,8 +192,10 @@ def facts(unit: Unit) -> Iterator[str]:
         yield f"the bar is reached: {say.bar(unit.rate, unit.estimate, settings)}"
     if seen is None:
         return
-    yield say.change(seen, settings)
     worse = regressed(seen, settings)
+    if seen.shift and not worse and (seen.worse or seen.better):
+        yield say.moved(seen.shift, settings)
+    yield say.change(seen, settings)
     if seen.delta < 0 and not worse:
         yield say.accepted(seen, settings)
     if settings.policy == "non_inferiority" and not worse and not inconclusive(seen, settings):
@@ -188,6 +203,8 @@ def facts(unit: Unit) -> Iterator[str]:
     yield say.sight(seen)
     if unit.preference:
         yield from unit.preference.reasons
+    for each in unit.slices:
+        yield from each.reasons
 
 
 def warnings(unit: Unit) -> Iterator[str]:
@@ -319,7 +336,12 @@ def _units(
                 environments=(known.get(baseline, {}), known.get(variant, {})),
             )
         at, hat = tries_of(items, suite.gate)
-        unit = Unit(suite, variant, baseline, items, others, rate_of(items), pairs)
+        sliced = (
+            NO_SLICES
+            if variant == pairing.baseline
+            else count_slices(items, others, pairs, suite.gate)
+        )
+        unit = Unit(suite, variant, baseline, items, others, rate_of(items), pairs, sliced=sliced)
         preference = None
         if suite.prefer and gated and others and baseline and pairing.judgements is not None:
             mine = [j for j in pairing.judgements if (j.suite, j.variant) == (suite.name, variant)]
@@ -336,18 +358,32 @@ def _units(
 def _compared(units: Sequence[Unit], pairing: Pairing) -> list[Unit]:
     """Return the units with their comparisons: suites that have a pair, corrected together.
 
-    Preferences are in the same correction. A run that looks before they are known leaves room for
-    them, so that what it stops at stands in the end.
+    Declared slices of whole suites and preferences are in the same correction. A run that looks
+    before preferences are known leaves room for them, so that what it stops at stands in the end.
     """
     having = [(u, u.pairs) for u in units if u.pairs is not None and u.pairs.cases]
+    parts = [
+        (unit, tag, pairs)
+        for unit in units
+        if not unit.suite.partial
+        for tag, pairs in unit.sliced.declared.items()
+    ]
     family = [(pairs, unit.settings) for unit, pairs in having]
+    family += [(pairs, unit.settings) for unit, _, pairs in parts]
     looked = [sequential_test(pairs, u.items) for u, pairs in having if pairing.sequential]
+    looked += [sequential_test(pairs, u.items) for u, _, pairs in parts if pairing.sequential]
     preferred = [(u, u.preference) for u in units if u.preference is not None]
     beside = [row.p for _, row in preferred if row.pairs]
     if pairing.judgements is None and pairing.baseline is not None:
         beside = [1.0 for unit in units if unit.suite.prefer]
-    tested, adjusted = compare_family(family, pairing.baseline or "", looked, beside)
-    seen = {unit.suite.name: one for (unit, _), one in zip(having, tested, strict=True)}
+    tested, adjusted = compare_family(
+        family, pairing.baseline or "", looked, beside, suites=len(having)
+    )
+    ordered = iter(tested)
+    seen = {unit.suite.name: next(ordered) for unit, _ in having}
+    by_tag: dict[str, dict[str, Tested]] = {unit.suite.name: {} for unit in units}
+    for unit, tag, _ in parts:
+        by_tag[unit.suite.name][tag] = next(ordered)
     left, size = iter(adjusted), len(family) + len(beside)
     rows = {
         unit.suite.name: decide_preference(
@@ -356,7 +392,20 @@ def _compared(units: Sequence[Unit], pairing: Pairing) -> list[Unit]:
         for unit, row in preferred
     }
     return [
-        replace(unit, tested=seen.get(unit.suite.name), preference=rows.get(unit.suite.name))
+        replace(
+            unit,
+            tested=seen.get(unit.suite.name),
+            preference=rows.get(unit.suite.name),
+            slices=unit.sliced.slices
+            if unit.suite.partial or unit.baseline is None or not unit.baseline_items
+            else decide_slices(
+                unit.sliced,
+                by_tag[unit.suite.name],
+                unit.items,
+                unit.settings,
+                unit.baseline,
+            ),
+        )
         for unit in units
     ]
 
@@ -377,6 +426,8 @@ def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
         drop = unit.settings.max_drop is not None
         if drop or unit.settings.policy == "non_inferiority":
             notes.append("max_drop was not tested: there is no baseline to compare with")
+        if unit.settings.slices:
+            notes.append("slices were not tested: there is no baseline to compare with")
     return SuiteResult(
         suite=unit.suite.name,
         category=unit.suite.category,
@@ -394,6 +445,10 @@ def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
         on=unit.settings.on,
         pass_at_k=unit.pass_at_k,
         pass_hat_k=unit.pass_hat_k,
+        slices=unit.slices
+        if gated
+        else tuple(replace(each, verdict=None, reasons=()) for each in unit.slices),
+        tags=unit.sliced.tags,
         preference=None
         if unit.preference is None
         else unit.preference

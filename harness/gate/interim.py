@@ -8,15 +8,19 @@ from dataclasses import dataclass, replace
 from harness.common import VariantRole
 from harness.gate.comparison import ROUNDING
 from harness.gate.decision import Environments, Roles, judge_ledger
-from harness.gate.pairs import Items, Ledger, make_pairs
+from harness.gate.pairs import Items, Ledger, Pairs, make_pairs
 from harness.gate.sequential import START, SequentialTest, sequential_test
+from harness.gate.slices import count_slices
 from harness.gate.statistics import holm
 from harness.results import Result, SuiteInfo, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class _Progress:
-    """One candidate on one suite so far: its test, and the sum of the changes of its pairs."""
+    """One candidate on one suite, or on a declared slice of it, so far.
+
+    It is the test, and the sum of the changes of the pairs.
+    """
 
     test: SequentialTest = START
     pairs: int = 0
@@ -47,7 +51,7 @@ class InterimGate:
         self._environments = environments
         self._candidates = [n for n, role in roles.items() if role is VariantRole.CANDIDATE]
         self._ledger = Ledger(dict(earlier.items) if earlier else {})
-        self._progress: dict[tuple[str, str], _Progress] = {}
+        self._progress: dict[tuple[str, str, str | None], _Progress] = {}  # the last: a slice
 
     def look(self, results: Iterable[Result], asked: Mapping[str, int]) -> frozenset[str]:
         """Take the results since the last look; return the suites in which all have regressed.
@@ -83,18 +87,21 @@ class InterimGate:
         return frozenset(row.suite for row in rows) - others
 
     def _go_on(self, suite: SuiteInfo, variant: str, cases: Iterable[str]) -> None:
-        """Let the test of one candidate on one suite see the pairs of these cases."""
+        """Let the tests of one candidate on one suite, and on its slices, see these cases."""
         mine = self._ledger.of(suite.name, variant)
         base = self._ledger.of(suite.name, self._baseline)
         items: Items = {case: mine[case] for case in cases}
         others: Items = {case: base[case] for case in cases if case in base}
-        pairs = make_pairs(items, others, settings=suite.gate, insist=False)
-        before = self._progress.get((suite.name, variant), _Progress())
-        self._progress[suite.name, variant] = _Progress(
-            test=sequential_test(pairs, items, before.test),
-            pairs=before.pairs + len(pairs.cases),
-            change=before.change + float(pairs.changes.sum()),
-        )
+        whole = make_pairs(items, others, settings=suite.gate, insist=False)
+        sliced = count_slices(items, others, whole, suite.gate)
+        parts: list[tuple[str | None, Pairs]] = [(None, whole), *sliced.declared.items()]
+        for tag, pairs in parts:
+            before = self._progress.get((suite.name, variant, tag), _Progress())
+            self._progress[suite.name, variant, tag] = _Progress(
+                test=sequential_test(pairs, items, before.test),
+                pairs=before.pairs + len(pairs.cases),
+                change=before.change + float(pairs.changes.sum()),
+            )
 
     def _may_stop(self) -> bool:
         """Return whether the tests alone show a regression of all candidates in some suite."""
@@ -104,8 +111,8 @@ class InterimGate:
                 (suite, seen)
                 for suite in self._suites
                 if not suite.partial
-                and (seen := self._progress.get((suite.name, name)))
-                and seen.pairs
+                for part in (None, *suite.gate.slices)
+                if (seen := self._progress.get((suite.name, name, part))) and seen.pairs
             ]
             # Comparisons of answers come later, and share the error budget.
             later = [1.0 for suite in self._suites if suite.prefer and not suite.partial]

@@ -12,10 +12,11 @@ import numpy as np
 
 from harness.common import GateSettings, InputError, Problem, Tries
 from harness.gate.statistics import Floats, Ints, pass_at_k, pass_hat_k
-from harness.results import Outcome, Result, Signature
+from harness.results import Outcome, Result, Shift, Signature
 
 FINEST_GRID = 1_000  # least common multiple of repeat counts that is still tested exactly
 LONGEST_SHOWN = 40  # of a field that differs: a chat template's hash need not be whole
+LONGEST_REASON = 400  # characters that are kept of why a case failed: messages show less
 CHANGED = 1e-9  # a smaller change of a share or a score is rounding
 PairEnvironments = tuple[Mapping[str, str], Mapping[str, str]]
 UNKNOWN: PairEnvironments = ({}, {})
@@ -27,7 +28,7 @@ class Item:
 
     `seen` has one bit per repeat. `asked` and `signatures` hold what was asked, as hashes, and
     under what: one each, unless something is wrong. `reason` says why the first repeat that ended
-    in an error did so.
+    in an error did so, or else the first that failed. `tags` are those of the case.
     """
 
     case: str
@@ -40,9 +41,10 @@ class Item:
     score: float = 0.0
     seen: int = 0
     reason: str = ""
-    broke: int = -1  # the repeat that `reason` is about
+    told: tuple[bool, int] | None = None  # what `reason` is about: no error, and which repeat
     asked: tuple[str, ...] = ()
     signatures: tuple[Signature, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @property
     def skipped(self) -> bool:
@@ -89,6 +91,9 @@ class Ledger:
 
     items: dict[tuple[str, str], Items] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict, repr=False, compare=False)  # each once
+    tags: dict[tuple[str, ...], tuple[str, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # each once as well
 
     def add(self, result: Result) -> None:
         """Count one result.
@@ -110,6 +115,7 @@ class Ledger:
             raise InputError(Problem(f"{place}: {wrong}", case=result.case, found=found))
         item.seen |= 1 << result.repeat
         item.required = item.required or result.required
+        item.tags = item.tags or self.tags.setdefault(result.tags, result.tags)
         match result.outcome:
             case Outcome.PASS:
                 item.passes += 1
@@ -117,10 +123,13 @@ class Ledger:
                 item.fails += 1
             case Outcome.ERROR:
                 item.errors += 1
-                if item.reason == "" or result.repeat < item.broke:
-                    item.reason, item.broke = result.reason, result.repeat
             case Outcome.SKIPPED:
                 item.skips += 1
+        if result.outcome in (Outcome.FAIL, Outcome.ERROR):
+            about = (result.outcome is Outcome.FAIL, result.repeat)
+            if item.told is None or about < item.told:
+                reason = result.reason[:LONGEST_REASON]
+                item.reason, item.told = self.texts.setdefault(reason, reason), about
         if judged:
             item.score += score
         if result.case_hash not in item.asked:  # equal texts share one object
@@ -184,13 +193,14 @@ def _unknown(kind: str, names: set[str], known: Mapping[str, object]) -> list[Pr
 class Pairs:
     """The pairs of one suite and variant, by case id.
 
-    `changes` are candidate − baseline, `groups` number the clusters from 0. All changes are
-    multiples of 1/`grid` (None for scores). `binary`: every side is 0 or 1. `differing` counts the
-    pairs that were refused, or taken all the same (`insisted`), by what differs. `too_few` counts
-    the pairs of which one side has fewer tries than the gate is on.
+    `before` are the baseline's values, `changes` candidate − baseline, `groups` number the clusters
+    from 0. All changes are multiples of 1/`grid` (None for scores). `binary`: every side is 0 or 1.
+    `differing` counts the pairs that were refused, or taken all the same (`insisted`), by what
+    differs. `too_few` counts the pairs of which one side has fewer tries than the gate is on.
     """
 
     cases: tuple[str, ...]
+    before: Floats
     changes: Floats
     groups: Ints
     clusters: int
@@ -217,6 +227,27 @@ class Pairs:
     def unlike(self) -> tuple[str, ...]:
         """In what the refused pairs differ, the most frequent first."""
         return () if self.insisted else tuple(what for what, _ in self.differing)
+
+    @property
+    def shift(self) -> Shift:
+        """What both sides come to, over at least one pair."""
+        before = float(self.before.mean())
+        after = float((self.before + self.changes).mean())
+        return Shift(len(self.cases), before, after, self.binary)
+
+    def take(self, places: Ints) -> Pairs:
+        """Return some of the pairs, by their places; what is not among the pairs is not counted."""
+        groups = np.unique(self.groups[places], return_inverse=True)[1].astype(np.int64)
+        return Pairs(
+            cases=tuple(self.cases[place] for place in places),
+            before=self.before[places],
+            changes=self.changes[places],
+            groups=groups,
+            clusters=int(groups.max()) + 1 if groups.size else 0,
+            binary=self.binary,
+            grid=self.grid,
+            insisted=self.insisted,
+        )
 
     def changed(self, direction: Literal[-1, 1]) -> tuple[str, ...]:
         """Return the cases that fell (-1) or rose (1), the largest change first."""
@@ -252,6 +283,7 @@ def make_pairs(
     groups = groups_of([candidate[case] for case in tested])
     return Pairs(
         cases=tuple(tested),
+        before=np.array([old for _, old in values], dtype=np.float64),
         changes=np.array([new - old for new, old in values], dtype=np.float64),
         groups=groups,
         clusters=int(groups.max()) + 1 if tested else 0,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.common import GateSettings, first_of, percent, plural
 from harness.gate.pairs import Pairs
 from harness.gate.sequential import METHOD
-from harness.results import Comparison, Rate, TriesRate
+from harness.results import Comparison, Rate, Shift, Slice, TriesRate
 
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 MOST_REASON = 160  # characters
@@ -38,9 +38,31 @@ def why(case: str, reason: str) -> str:
 
 
 def over_suites(comparison: Comparison) -> str:
-    """Return "over six suites"; tests, where comparisons of answers are among them."""
-    noun = "tests" if comparison.preferences else "suites"
+    """Return "over six suites"; tests, where comparisons of answers or slices are among them."""
+    noun = "tests" if comparison.beside else "suites"
     return f"over {WORDS.get(comparison.family, comparison.family)} {noun}"
+
+
+def moved(shift: Shift, settings: GateSettings) -> str:
+    """Say what both sides come to: "30 of 30 → 0 of 30 cases pass"."""
+    if shift.single and settings.on != "score":
+        return f"{shift} cases pass"
+    return f"{_measure(settings).removeprefix('the ')} {shift}"
+
+
+def example(case: str, reason: str) -> str:
+    """Name one case after a sentence, and say why it fails, where that is known."""
+    told = textwrap.shorten(reason.rstrip("."), MOST_REASON, placeholder="...")
+    return f"; for example {case}: {told}" if told else f"; for example {case}"
+
+
+def driven(row: Slice, losses: int) -> str:
+    """Say that more of the losses gather in one slice than chance puts there."""
+    end = "" if row.declared else " (exploratory)"
+    return (
+        f"{len(row.worse)} of the {losses:,} losses are in slice {row.tag} ({row.shift}), "
+        f"more than chance puts there{end}"
+    )
 
 
 def change(comparison: Comparison, settings: GateSettings) -> str:
@@ -77,13 +99,13 @@ def accepted(comparison: Comparison, settings: GateSettings) -> str:
     return f"{what}, within the {in_points(settings.margin)} allowed (max_drop)"
 
 
-def sight(comparison: Comparison) -> str:
-    """Say the smallest drop that the suite can see."""
+def sight(comparison: Comparison, what: str = "suite") -> str:
+    """Say the smallest drop that the suite, or a slice of it, can see."""
     if comparison.method == METHOD:
         return f"the test may stop early: it sees less than a final one ({METHOD})"
     if comparison.mde is None:
         return f"{_pairs(comparison)} are too few to see a drop of any size"
-    alone = f"smallest drop this suite can see: {in_points(comparison.mde)}"
+    alone = f"smallest drop this {what} can see: {in_points(comparison.mde)}"
     if comparison.family > 1:
         strict = comparison.mde_adjusted
         after = in_points(strict) if strict is not None else "none"

@@ -130,6 +130,26 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
+def gathering_p(losses: int, size: int, lost: int, total: int) -> float:
+    """Return the chance that a random choice of `size` of `total` items has `losses` or more.
+
+    `lost` of all items are losses: the upper tail of the hypergeometric distribution, Fisher's
+    exact test of one side. Source: Fisher (1935), JRSS 98, 39-82.
+    """
+    from scipy.special import gammaln
+
+    def log_choose(n: npt.NDArray[Any] | int, k: npt.NDArray[Any] | int) -> Floats:
+        logs: Floats = (
+            gammaln(np.add(n, 1)) - gammaln(np.add(k, 1)) - gammaln(np.subtract(n, k) + 1)
+        )
+        return logs
+
+    least, most = max(losses, size + lost - total, 0), min(size, lost)
+    k = np.arange(least, most + 1)
+    logs = log_choose(lost, k) + log_choose(total - lost, size - k) - log_choose(total, size)
+    return min(1.0, float(np.exp(logs).sum()))
+
+
 def pass_at_k(tries: int, passed: int, k: int) -> float | None:
     """Return the chance that at least one of `k` tries of a case passes; None for fewer than `k`.
 

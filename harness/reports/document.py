@@ -41,7 +41,8 @@ Interval = Annotated[tuple[float, float] | None, BeforeValidator(_finite)]
 class Gate(Frozen):
     """The decision on one suite and candidate. Differences are candidate − baseline, in shares.
 
-    Without a baseline the differences and p values are null. `mde` is the smallest drop that the
+    Over the `pairs` the baseline has the mean `before` and the candidate `after`. Without a
+    baseline the differences and p values are null. `mde` is the smallest drop that the
     suite can see on its own, `mde_adjusted` after Holm over the `family` of suites; null where it
     can see none. `worse` and `better` name the cases that changed, the largest change first.
     Not in `pairs`: `left_out` ones with an error or a skip, `refused` ones that were not asked the
@@ -52,6 +53,8 @@ class Gate(Frozen):
     verdict: Verdict
     reasons: tuple[str, ...]
     against: int = 0
+    before: Number = None
+    after: Number = None
     delta: Number = None
     delta_ci: Interval = None
     p: Number = None
@@ -126,6 +129,40 @@ class PreferenceCard(Frozen):
     failed: tuple[str, ...] = ()
 
 
+class SliceCard(Frozen):
+    """The cases of a suite that have one tag. Without a baseline there is a rate and no change.
+
+    Over its `pairs` the baseline has the mean `before` and the variant `after`, from 0 to 1;
+    `delta` has the 95 % interval `delta_ci`; `losses` and `gains` count the cases that changed.
+    `sees` is the smallest drop that so few pairs show, null where they show none. `gathers` is the
+    chance that so many of the suite's losses, or more, fall into this slice by chance, after Holm
+    over its tags; null where that was not asked. An exploratory slice decides nothing. A `declared`
+    one is tested with the suites: `p_adjusted` is after Holm over the `family`, and `verdict`
+    counts.
+    """
+
+    tag: str
+    declared: bool
+    n: int
+    passed: int
+    errors: int
+    pass_rate: Number
+    pairs: int = 0
+    before: Number = None
+    after: Number = None
+    delta: Number = None
+    delta_ci: Interval = None
+    losses: int = 0
+    gains: int = 0
+    sees: Number = None
+    gathers: Number = None
+    p: Number = None
+    p_adjusted: Number = None
+    family: int = 0
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()
+
+
 class Category(Frozen):
     """One suite and one variant. `gate` is null for a baseline, a reference and part of a suite.
 
@@ -133,7 +170,8 @@ class Category(Frozen):
     95 % interval `ci` are shares, null where n is 0. `partial` says "7 of 60 cases"; `uncompared`
     that the baseline has no result in this suite, so that the bars alone decided. With repeats,
     `pass_at_k` (at least one of k tries passes) and `pass_hat_k` (all do) are unbiased estimates,
-    averaged over cases; `pass_rate` stays the mean.
+    averaged over cases; `pass_rate` stays the mean. `slices` are the cases by tag, of many tags
+    the most frequent; `tags` counts them all.
     """
 
     suite: str
@@ -153,6 +191,8 @@ class Category(Frozen):
     pass_at_k: tuple[TriesCard, ...] = ()
     pass_hat_k: tuple[TriesCard, ...] = ()
     prefer: PreferenceCard | None = None
+    slices: tuple[SliceCard, ...] = ()
+    tags: int = 0
 
 
 class Noise(Frozen):
@@ -335,7 +375,9 @@ def _category(row: SuiteResult) -> Category:
     rate, seen = row.rate, row.comparison
     gate = None
     if row.verdict is not None:
-        gate = _filled(Gate, row, seen, delta_ci=seen.ci) if seen else _filled(Gate, row)
+        gate = _filled(Gate, row)
+        if seen:
+            gate = _filled(Gate, row, seen, seen.shift, delta_ci=seen.ci)
     return _filled(
         Category,
         row,
@@ -345,6 +387,20 @@ def _category(row: SuiteResult) -> Category:
         pass_at_k=tuple(_filled(TriesCard, each) for each in row.pass_at_k),
         pass_hat_k=tuple(_filled(TriesCard, each) for each in row.pass_hat_k),
         prefer=_filled(PreferenceCard, row.preference) if row.preference else None,
+        slices=tuple(
+            _filled(
+                SliceCard,
+                each,
+                each.comparison,
+                each.shift,
+                each.rate,
+                pass_rate=each.rate.known,
+                delta_ci=each.ci,
+                losses=len(each.worse),
+                gains=len(each.better),
+            )
+            for each in row.slices
+        ),
     )
 
 

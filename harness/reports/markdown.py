@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.common import (
     VariantRole,
     duration,
@@ -13,12 +15,24 @@ from harness.common import (
     span,
 )
 from harness.reports.scorecard import Scorecard, VariantVerdict
-from harness.reports.words import answered, label, noise, preferred, several_tries
+from harness.reports.words import (
+    answered,
+    label,
+    noise,
+    preferred,
+    several_tries,
+    slice_sight,
+)
 from harness.results import SuiteResult
 
 _HEAD = (
     "| suite | variant | passed | rate | 95 % | change | 95 % | p (Holm) | verdict |\n"
     "|---|---|--:|--:|:-:|--:|:-:|--:|---|\n"
+)
+_SLICES = 8  # of a suite and variant: all of them are in scorecard.json
+_SLICE_HEAD = (
+    "| suite | variant | tag | baseline → variant | change | 95 % | can see | standing |\n"
+    "|---|---|---|:-:|--:|:-:|---|---|\n"
 )
 _SPECIAL = str.maketrans(
     {char: "\\" + char for char in "\\`*_[]|#"} | {"<": "&lt;", ">": "&gt;", "\n": " "}
@@ -34,6 +48,8 @@ def to_markdown(scorecard: Scorecard) -> str:
         parts.append("**The run did not finish: figures cover what was done.**\n")
     parts.append(_HEAD + "".join(_row(row) for row in gate.suites))
     own = [f"{r.variant}, {r.suite}: {t}" for r in gate.suites for t in scorecard.warnings_of(r)]
+    if sliced := [row for row in gate.suites if row.verdict and any(s.shift for s in row.slices)]:
+        parts.append(_slices(sliced))
     remarks = [
         f"- {escaped(row.suite)}, {escaped(row.variant)}: {escaped(said)}\n"
         for row in gate.suites
@@ -91,6 +107,33 @@ def _row(row: SuiteResult) -> str:
         label(row.verdict) if row.verdict else standing,
     )
     return "| " + " | ".join(cells) + " |\n"
+
+
+def _slices(rows: Sequence[SuiteResult]) -> str:
+    """Return a folded table of the tags that are declared, changed most or lost together."""
+    lines = [
+        "| "
+        + " | ".join(
+            (
+                escaped(row.suite),
+                escaped(row.variant),
+                escaped(each.tag),
+                str(each.shift) if each.shift else "–",
+                points(each.delta),
+                points_span(each.ci),
+                slice_sight(each),
+                (label(each.verdict) if each.declared else "exploratory")
+                + (", losses gather here" if each.drives else ""),
+            )
+        )
+        + " |\n"
+        for row in rows
+        for each in row.slices[: max(_SLICES, sum(s.declared for s in row.slices))]
+    ]
+    return (
+        f"<details><summary>Slices: the cases by tag</summary>\n\n{_SLICE_HEAD}{''.join(lines)}"
+        "\n</details>\n"
+    )
 
 
 def escaped(text: str) -> str:

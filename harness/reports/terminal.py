@@ -27,6 +27,7 @@ from harness.reports.words import (
     COLOUR,
     answered,
     because,
+    by_tag,
     label,
     noise,
     preferred,
@@ -94,6 +95,8 @@ class _Printer:
             for row in scorecard.rows(suite=suite.name):
                 self.console.print(_table(widths, [self.cells(row)]))
                 if said := several_tries(row):
+                    self.line(self.text(said, "dim"), indent=4)
+                if row.verdict and (said := by_tag(row)):
                     self.line(self.text(said, "dim"), indent=4)
                 if seen := row.preference:
                     style = COLOUR[seen.verdict] if seen.verdict else "dim"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.common import joined, percent, plural, span
-from harness.results import Preference, RunInfo, SuiteResult, Verdict
+from harness.results import Preference, RunInfo, Slice, SuiteResult, Verdict
 
 SYMBOL = {
     Verdict.PASS: "✓",
@@ -87,6 +87,31 @@ def preferred(row: Preference) -> str:
     if row.errors:
         parts.append(f"{plural(row.errors, 'case')} not judged")
     return "; ".join(parts)
+
+
+def slice_sight(row: Slice) -> str:
+    """Say what the pairs of a slice can see: "drops above 36 points", or nothing at all."""
+    if row.shift is None or row.sees is None:
+        pairs = plural(row.shift.pairs if row.shift else 0, "pair")
+        return f"{pairs}: too few to see any drop"
+    return f"drops above {row.sees * 100:.0f} points"
+
+
+def by_tag(row: SuiteResult, most: int = 3) -> str:
+    """Say in one line how the tags changed that lost or gained; declared ones have their verdict.
+
+    Empty where no tag changed.
+    """
+    told = [each for each in row.slices if each.verdict or each.worse or each.better]
+    parts = [
+        f"{each.tag} {each.shift}" + (f" {label(each.verdict)}" if each.verdict else "")
+        for each in told[:most]
+    ]
+    if len(told) > most:
+        parts.append(f"{plural(len(told) - most, 'more tag')}")
+    free = any(each.verdict is None for each in told)
+    head = "by tag, exploratory" if free else "by tag"
+    return f"{head}: {', '.join(parts)}" if parts else ""
 
 
 def drawn(sampling: Mapping[str, Any]) -> str:

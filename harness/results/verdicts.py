@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.common import GateSettings, Tries, VariantRole
+from harness.common import GateSettings, Tries, VariantRole, percent
+
+GATHERED = 0.05  # losses that chance puts into one slice more seldom gather there
 
 
 class Verdict(StrEnum):
@@ -81,6 +83,32 @@ def chosen(
 
 
 @dataclass(frozen=True, slots=True)
+class Shift:
+    """What the baseline and the other side come to over the same `pairs`: means from 0 to 1.
+
+    `single`: every case passed or failed as a whole, so that the means are shares of cases.
+    """
+
+    pairs: int
+    before: float
+    after: float
+    single: bool
+
+    def __str__(self) -> str:
+        """Return it as people say it: "30 of 30 → 0 of 30", or "95.0 % → 60.0 %"."""
+        if self.single:
+            ends = (f"{share * self.pairs:,.0f} of {self.pairs:,}" for share in self.ends)
+        else:
+            ends = (percent(share) for share in self.ends)
+        return " → ".join(ends)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The baseline's mean, and the other side's."""
+        return self.before, self.after
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """A candidate against the baseline on one suite. `delta` is candidate − baseline.
 
@@ -93,8 +121,9 @@ class Comparison:
     Not in `pairs`: `left_out` pairs with an error or a skip, `refused` ones that were not asked the
     same or not in the same environment, and cases that one side alone has. `more_cases` would
     decide an inconclusive suite if the difference stays as it is. `clusters` is None where every
-    case stands alone. `family` counts the suites that Holm corrects for,
-    and so many of them as `preferences` says are comparisons of answers.
+    case stands alone. `family` counts the tests that Holm corrects for: so many of them as `beside`
+    says are no suites, but comparisons of answers or declared slices. `shift` is what both sides
+    come to.
     """
 
     baseline: str
@@ -117,7 +146,8 @@ class Comparison:
     mde_adjusted: float | None = None
     more_cases: int | None = None
     family: int = 1
-    preferences: int = 0
+    beside: int = 0
+    shift: Shift | None = None
 
     @property
     def ci(self) -> tuple[float, float]:
@@ -128,6 +158,46 @@ class Comparison:
     def sees(self) -> float | None:
         """The smallest drop that this suite can see as the gate decides: after Holm."""
         return self.mde_adjusted if self.family > 1 else self.mde
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The cases of a suite that have one tag, for one variant.
+
+    `shift`, `delta` with its 95 % interval and the cases that got `worse` or `better` are about the
+    pairs with the baseline; None and empty without one. `sees` is the smallest drop that so few
+    pairs show, None where they show none. `gathers` is the chance that so many of the suite's
+    losses, or more, fall into this slice by chance, after Holm over the suite's tags; None where
+    that was not asked, as there are too few losses.
+
+    An exploratory slice has no test of its own and decides nothing. One that is `declared` by its
+    suite is in the family of tests: `comparison` holds its p values, and `verdict` counts.
+    """
+
+    tag: str
+    rate: Rate
+    shift: Shift | None = None
+    delta: float | None = None
+    low: float | None = None
+    high: float | None = None
+    worse: tuple[str, ...] = ()
+    better: tuple[str, ...] = ()
+    sees: float | None = None
+    gathers: float | None = None
+    declared: bool = False
+    comparison: Comparison | None = None
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def ci(self) -> tuple[float, float] | None:
+        """The interval of the change; None without a pair."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def drives(self) -> bool:
+        """Whether more losses gather here than chance puts into so many cases."""
+        return self.gathers is not None and self.gathers <= GATHERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +272,8 @@ class SuiteResult:
     cases differ that were refused: what was asked, the environment, the sampling.
 
     `pass_at_k` and `pass_hat_k` are there where cases were tried several times; `on` says what was
-    compared and held to the bar.
+    compared and held to the bar. `slices` are the cases by tag: declared ones first, then those
+    that lost most; of many tags the most frequent, and `tags` counts them all.
     """
 
     suite: str
@@ -222,14 +293,20 @@ class SuiteResult:
     pass_at_k: tuple[TriesRate, ...] = ()
     pass_hat_k: tuple[TriesRate, ...] = ()
     preference: Preference | None = None
+    slices: tuple[Slice, ...] = ()
+    tags: int = 0
 
     @property
     def got_worse(self) -> tuple[str, ...]:
-        """The cases that got worse, and those whose answer lost where that is a regression."""
+        """The cases that got worse, and those whose answer lost where that is a regression.
+
+        Those of a declared slice that regressed come first.
+        """
+        sliced = [each.worse for each in self.slices if each.verdict is Verdict.REGRESSED]
         worse = self.comparison.worse if self.comparison else ()
         row = self.preference
         lost = row.lost if row and row.verdict is Verdict.REGRESSED else ()
-        return tuple(dict.fromkeys((*worse, *lost)))
+        return tuple(dict.fromkeys((*(case for its in sliced for case in its), *worse, *lost)))
 
     @property
     def tries(self) -> TriesRate | None:

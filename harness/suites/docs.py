@@ -143,6 +143,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "on": "compare by cases passed, by mean scores, or by several tries: `pass@3` (one of "
         "three passes), `pass^3` (all do); `min_pass_rate` is then about that",
         "max_errors": "cases that may end in an error of the machinery",
+        "slices": "tags whose cases are tested as well: [slices](statistics.md#slices)",
     },
     "Sampling": {
         "temperature": "0 is greedy",

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from harness.common import InputError, Problem, nearest, no_collection, plural
+from harness.common import InputError, Problem, first_of, nearest, no_collection, plural
 from harness.common.validation import described
 from harness.common.yaml_positions import Position, YamlDocument, read_document
 from harness.scorers import load_context
@@ -111,6 +111,15 @@ class SuiteReader:
                 f"max_drop {keys.gate.max_drop:g}, even where nothing changes: {needed} {unit} are "
                 "needed"
             )
+        for tag in keys.gate.slices:
+            having = [case for case in gating if tag in case.tags]
+            alone = len({("cluster", c.cluster) if c.cluster else c.id for c in having})
+            if alone < keys.gate.smallest_slice:
+                noun = "case" if alone == len(having) else "cluster"
+                warnings.append(
+                    f"slice {tag} has {plural(alone, noun)}: even the loss of all is not beyond "
+                    f"chance, {keys.gate.smallest_slice} {noun}s are needed"
+                )
         greedy = [c for c in gating if c.repeats > 1 and c.sampling.temperature == 0]
         if greedy:
             warnings.append(same_tries(len(greedy), len(gating)))
@@ -204,6 +213,22 @@ class SuiteReader:
                     + (f" in {len(few)} of {plural(len(cases), 'case')}" if len(cases) > 1 else ""),
                     hint=f"set defaults: {{repeats: {tries.k}}} or more, or a smaller number",
                 )
+        tags = {tag for case in cases if case.id not in keys.retire for tag in case.tags}
+        for index, tag in enumerate(keys.gate.slices):
+            message, close = f"no case has the tag {tag!r}", nearest(tag, tags)
+            hint = f"tags of this suite: {first_of(sorted(tags), 20)}"
+            if not tags:
+                hint = f"give the cases of this slice the tag: `tags: [{tag}]`"
+            if tag in keys.gate.slices[:index]:
+                message, close, hint = f"the slice {tag!r} stands twice", "", ""
+            elif tag in tags:
+                continue
+            self._problems.add(
+                Place(("gate", "slices", index)),
+                message,
+                did_you_mean=close,
+                hint=hint,
+            )
         # Other rows of a repair go through a template of this file: there is none otherwise.
         generate = keys.fix.generate if keys.fix else None
         files = [entry["path"] for entry in keys.from_file]

@@ -24,6 +24,8 @@ def result(
     required: bool = False,
     case_hash: str = "h",
     environment: str = "e",
+    tags: tuple[str, ...] = (),
+    reason: str = "",
 ) -> Result:
     """One result; `outcome` is one of P, F, E, S."""
     return Result(
@@ -39,6 +41,8 @@ def result(
         required=required,
         case_hash=case_hash,
         signature=signature_from_json(environment),
+        tags=tags,
+        reason=reason,
     )
 
 

@@ -18,6 +18,7 @@ def test_every_reason_of_a_pass() -> None:
     row = judged(table(2, 1, 100), n=100)
 
     assert row.reasons == (
+        "99 of 100 → 98 of 100 cases pass",
         "2 cases got worse, 1 got better; equal models give a result this lopsided in 31.2 % of "
         "runs",
         "the pass rate fell by 1.0 point, which chance may explain (alpha 5.0 %)",
@@ -29,6 +30,7 @@ def test_every_reason_of_a_regression() -> None:
     row = judged(table(30, 0, 300), GateSettings(max_drop=0.03), n=300)
 
     assert row.reasons == (
+        "300 of 300 → 270 of 300 cases pass; for example c000",
         "30 cases got worse, 0 got better; equal models give a result this lopsided in "
         "under 0.1 % of runs",
         "the pass rate fell by 10.0 points, more than the 3.0 points allowed (max_drop)",
@@ -68,7 +70,7 @@ def test_a_real_but_accepted_loss_is_a_pass() -> None:
 
     assert row.verdict is Verdict.PASS
     assert (
-        row.reasons[1]
+        row.reasons[2]
         == "the pass rate fell by 2.0 points, within the 3.0 points allowed (max_drop)"
     )
 
@@ -81,6 +83,7 @@ def test_the_most_severe_reason_comes_first_and_all_are_listed() -> None:
     assert row.verdict is Verdict.ERROR
     assert [reason.split(":")[0].split(";")[0] for reason in row.reasons] == [
         "1 case of new ended in an error (bad), max_errors is 0",
+        "60 of 60 → 40 of 60 cases pass",
         "20 cases got worse, 0 got better",
         "the pass rate fell by 33.3 points",
         "below the bar",
@@ -241,7 +244,8 @@ def test_on_score_compares_scores_and_leaves_the_rate_alone() -> None:
 
     assert row.rate.pass_rate == 1.0
     assert row.verdict is Verdict.REGRESSED
-    assert row.reasons[:2] == (
+    assert row.reasons[:3] == (
+        "mean score 80.5 % → 70.5 %; for example c00",
         "20 cases scored lower, 0 scored higher; equal models give a result this lopsided in "
         "under 0.1 % of runs",
         "the mean score fell by 10.0 points",

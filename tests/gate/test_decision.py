@@ -56,7 +56,8 @@ def test_the_sentence_of_a_regression_says_how_sure_it_is() -> None:
 
     row = verdict_of(decide(results, demands, ROLES, "base"), "s0")
 
-    assert row.reasons[0] == (
+    assert row.reasons[0] == "59 of 60 → 53 of 60 cases pass"
+    assert row.reasons[1] == (
         "7 cases got worse, 1 got better; equal models give a result this lopsided in 2.0 % of "
         "runs, 11.7 % after Holm over six suites"
     )

@@ -68,7 +68,7 @@ def test_the_sentence_says_at_most() -> None:
 
     assert (
         verdict_of(report)
-        .reasons[0]
+        .reasons[1]
         .startswith(
             "9 cases got worse, 0 got better; equal models give a result this lopsided in at most "
         )

@@ -229,6 +229,7 @@ def test_reasons_against_come_before_facts_and_are_counted() -> None:
 
     assert row.verdict is Verdict.REGRESSED
     assert [reason.split(":")[0].split(";")[0] for reason in row.reasons[: row.against]] == [
+        "60 of 60 → 40 of 60 cases pass",
         "20 cases got worse, 0 got better",
         "the pass rate fell by 33.3 points",
         "below the bar",

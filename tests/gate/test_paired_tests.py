@@ -10,12 +10,38 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.gate.statistics import group_sums, holm, mcnemar_mid_p, sign_flip_p
+from harness.gate.statistics import (
+    gathering_p,
+    group_sums,
+    holm,
+    mcnemar_mid_p,
+    sign_flip_p,
+)
 
 counts = st.integers(0, 60)
 few = st.integers(0, 25)  # at 0 of 54 and more, the p value is 1.0 as a float and cannot grow
 p_values = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=6)
 steps = st.lists(st.integers(-3, 3), min_size=1, max_size=9)
+
+
+@settings(deadline=None)
+@given(st.data(), st.integers(1, 400))
+def test_gathering_agrees_with_scipys_hypergeometric_tail(data: st.DataObject, total: int) -> None:
+    from scipy.stats import hypergeom
+
+    size, lost = data.draw(st.integers(0, total)), data.draw(st.integers(0, total))
+    losses = data.draw(st.integers(0, min(size, lost)))
+
+    expected = hypergeom.sf(losses - 1, total, lost, size)
+
+    assert gathering_p(losses, size, lost, total) == pytest.approx(expected, rel=1e-8)
+
+
+def test_gathering_by_hand() -> None:
+    """Both losses of four cases lie in a slice of two: one of the six choices of two cases."""
+    assert gathering_p(2, 2, 2, 4) == pytest.approx(1 / 6)
+    assert gathering_p(0, 2, 2, 4) == pytest.approx(1.0)
+    assert gathering_p(40, 40, 50, 200_000) < 1e-100
 
 
 @pytest.mark.parametrize(

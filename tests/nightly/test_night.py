@@ -269,6 +269,6 @@ def test_the_command(sleep: Sleep, capsys: pytest.CaptureFixture[str]) -> None:
 
     out = capsys.readouterr().out
     assert ": 1 alert\n" in out
-    assert "✗ regressed: new in colours against baseline: 7 cases got worse, 0 got better" in out
+    assert "✗ regressed: new in colours against baseline: 12 of 12 → 5 of 12 cases pass" in out
     assert "trend    reports/nightly/production/trend.html\n" in out
     assert Path("reports/nightly/production/summary.md").is_file()

@@ -311,6 +311,7 @@ class ScorecardPage:
             "noise": card.noise,
             "tries": tried,
             "prefer": tuple(row for row in card.gate.suites if row.preference),
+            "slices": tuple(row for row in card.gate.suites if row.slices),
         }
         parts = template(PACKAGE, "page.html.jinja").generate(
             view=page_view(card, self._spotlight),

@@ -15,6 +15,7 @@ from harness.reports.sections.preferences import PreferenceSection
 from harness.reports.sections.refusals import RefusalSection
 from harness.reports.sections.role import RoleSection
 from harness.reports.sections.second_opinion import SecondOpinionSection
+from harness.reports.sections.slices import SliceSection
 from harness.reports.sections.stability import StabilitySection
 from harness.reports.sections.tries import TriesSection
 from harness.results import Result
@@ -23,6 +24,7 @@ __all__ = ["SECTIONS", "Extras", "ExtrasCount", "Figures", "Frozen", "Section", 
 
 # One file a section, one name a line, in the order of the page.
 SECTIONS: tuple[type[Section[Any]], ...] = (
+    SliceSection,
     IfevalSection,
     JsonLevelsSection,
     RoleSection,
