@@ -49,13 +49,14 @@ from harness.training.sft import TrainConfig
 from harness.training.sft.config import PROJECTIONS
 from harness.training.sft.encoding import IGNORED, Sample
 from harness.training.sft.job import Event, Samples, TrainingJob, TrainingNote
+from harness.training.sft.worker.answers import dataset
 from harness.training.sft.worker.kernels import (
     collate_varlen,
     torch_varlen,
     use_liger,
     use_varlen,
 )
-from harness.training.sft.worker.run import dataset, new_trainer, on_device
+from harness.training.sft.worker.run import new_trainer, on_device
 from harness.training.sft.worker.trainer import StepSampler
 
 EMBEDDED = Path("fixtures/model")

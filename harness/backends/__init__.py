@@ -36,7 +36,7 @@ from harness.backends.registry import (
     unused_notes,
 )
 from harness.backends.replay import check_rows, recorded_variants
-from harness.backends.shelf import FileHashes, model_hash
+from harness.backends.shelf import FileHashes, adapter_hash, model_hash
 
 __all__ = [
     "PLAIN",
@@ -57,6 +57,7 @@ __all__ = [
     "Replicas",
     "Request",
     "adapted_modules",
+    "adapter_hash",
     "argument_problems",
     "backend_names",
     "check_backend",

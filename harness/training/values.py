@@ -20,3 +20,48 @@ class TrainingRow:
     source: str
     replay: bool = False
     group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledAnswer:
+    """An answer to a prompt, and whether it is one to give: a KTO row, or a sample that was scored.
+
+    `prompt` are the messages before the answer, the last of them the user's. Answers to one
+    prompt lie on one side of every split; so do those of one `group`.
+    """
+
+    prompt: Messages
+    answer: str
+    good: bool
+    source: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """An answer that a model gave, with its reward: a row of GRPO.
+
+    `advantage` is how much better it is than the other answers to this prompt, in their standard
+    deviations. `prompt` are the messages before the answer.
+    """
+
+    prompt: Messages
+    answer: str
+    reward: float
+    advantage: float
+    source: str
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two answers to one prompt, of which `chosen` is the better: a row of DPO.
+
+    `prompt` are the messages before the answers, the last of them the user's.
+    """
+
+    prompt: Messages
+    chosen: str
+    rejected: str
+    source: str
+    group: str = ""

@@ -136,6 +136,23 @@ def history_of(log: Sequence[Mapping[str, Any]]) -> History:
     return History(steps, held_out_losses(log))
 
 
+def preferences_at(checkpoint: Path, step: int) -> dict[str, float]:
+    """Return how well pairs are told apart after a step: of that step, and on the held-out pairs.
+
+    `accuracy` is the share of pairs whose chosen answer has gained more than the other since the
+    training began; `margin` is by how much, times beta. Empty where no pairs were learned.
+    """
+    state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+    found = {}
+    for row in state["log_history"]:
+        for prefix, told in (("", ""), ("eval_", "held_out_")):
+            for theirs, ours in (("accuracies", "accuracy"), ("margins", "margin")):
+                key = f"{prefix}rewards/{theirs}"
+                if row["step"] == step and key in row:
+                    found[told + ours] = round(float(row[key]), 6)
+    return found
+
+
 def held_out_losses(log: Sequence[Mapping[str, Any]]) -> tuple[Loss, ...]:
     """Return the held-out losses of a log, one per evaluation."""
     found = ((row["step"], row["eval_loss"]) for row in log if "eval_loss" in row)

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,7 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     field_validator,
+    model_validator,
 )
 
 from harness.common import InputError
@@ -27,6 +28,9 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 
 # Initialisations of peft that subtract from the base what the adapter begins with.
 _MOVES_THE_BASE = ("pissa", "olora", "corda", "loftq")
+
+# Preferences and rewards move a model by so much less than answers to be copied.
+GENTLER = 5
 
 Count = Annotated[StrictInt, Field(ge=1)]
 Number = StrictFloat  # whole numbers are taken too
@@ -72,6 +76,51 @@ class LoraSettings(_Part):
         return int(alpha) if alpha == int(alpha) else alpha
 
 
+class DpoSettings(_Part):
+    """How pairs are learned from: direct preference optimisation (arXiv 2305.18290), its relatives.
+
+    `loss` is trl's name of the loss. `beta`: the higher, the closer to the weights that the
+    training begins with. `sft` weighs the loss of the chosen answers by themselves, which keeps
+    them likely while the others become unlikely (arXiv 2404.19733). `label_smoothing` is the share
+    of pairs that may be the wrong way round, for `robust` and `exo_pair`. `learning_rate`: a
+    fifth of the trainer's own unless it is said.
+    """
+
+    loss: Literal[
+        "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard",
+        "aot", "aot_unpaired", "apo_zero", "apo_down", "discopop", "sigmoid_norm",
+    ] = "sigmoid"  # fmt: skip
+    beta: Annotated[Number, Field(gt=0)] = 0.1
+    sft: Annotated[Number, Field(ge=0)] = 0.0
+    label_smoothing: Annotated[Number, Field(ge=0, lt=0.5)] = 0.0
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _smoothing_where_it_is_needed(self) -> Self:
+        if self.loss == "exo_pair" and not self.label_smoothing:
+            raise ValueError("loss exo_pair needs label_smoothing above 0, such as 0.001")
+        return self
+
+
+class GrpoSettings(_Part):
+    """How scored answers are learned from: group relative policy optimisation (arXiv 2402.03300).
+
+    `loss` is trl's name of the loss: `grpo` means over each answer, `bnpo` over the tokens of a
+    batch, `dr_grpo` over the longest answer (arXiv 2503.20783). `epsilon` bounds how far one update
+    moves the odds of a token, upwards by `epsilon_high` where that is said. `beta` weighs the
+    distance to the weights that the update begins with. `temperature` is that of the answers.
+    `learning_rate`: a fifth of the trainer's
+    own unless it is said.
+    """
+
+    loss: Literal["grpo", "bnpo", "dr_grpo"] = "grpo"
+    epsilon: Annotated[Number, Field(gt=0, lt=1)] = 0.2
+    epsilon_high: Annotated[Number, Field(gt=0)] | None = None
+    beta: Annotated[Number, Field(ge=0)] = 0.0
+    temperature: Annotated[Number, Field(gt=0)] = 1.0
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] | None = None
+
+
 class DataFile(_Part):
     """A file of rows: `count` of them, drawn by the seed, or all.
 
@@ -93,9 +142,13 @@ class TrainSettings(_Part):
     it is said. `checkpoint_every` counts steps; without it, once an epoch. The held-out rows are
     evaluated at every checkpoint, and training ends after `patience` evaluations that were no
     better than the best one. `model_args` go to `from_pretrained`; `chat_template_args` are
-    variables of the chat template, as the adapter will be asked with.
+    variables of the chat template, as the adapter will be asked with. `method` is what is learned
+    from: answers (`sft`), pairs of answers (`dpo`), or answers with a reward (`grpo`).
     """
 
+    method: Literal["sft", "dpo", "grpo"] = "sft"
+    dpo: DpoSettings = DpoSettings()
+    grpo: GrpoSettings = GrpoSettings()
     held_out_share: Annotated[Number, Field(ge=0, le=0.5)] = 0.05
     template: str | None = None
     lora: LoraSettings = LoraSettings()
@@ -131,6 +184,14 @@ class TrainSettings(_Part):
         """Return optimiser steps in all, for so many sequences in an epoch."""
         return self.max_steps or math.ceil(self.epochs * math.ceil(sequences / self.batch_size))
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of this method."""
+        own = {"dpo": self.dpo.learning_rate, "grpo": self.grpo.learning_rate}
+        if self.method == "sft":
+            return self.learning_rate
+        return own[self.method] or self.learning_rate / GENTLER
+
     @field_validator("model_args")
     @classmethod
     def _only_others(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -145,13 +206,14 @@ class TrainConfig(TrainSettings):
     """A training of one LoRA adapter; only `model` and `output` have no default.
 
     `data` and `held_out` are files of rows for `harness train`; from Python, rows are handed over
-    and both stay empty.
+    and both stay empty. `adapter` is one that the training begins with, instead of a new one.
     """
 
     model: str
     output: Path
     data: tuple[DataFile, ...] = ()
     held_out: tuple[DataFile, ...] = ()
+    adapter: Path | None = None
     trust_remote_code: StrictBool = False
 
     @field_validator("data", "held_out", mode="before")
@@ -177,6 +239,11 @@ class TrainConfig(TrainSettings):
         How the work is cut up for the device, where it is written and who is told is no part.
         """
         found = self.model_dump(mode="json", exclude=set(_NOT_RECIPE))
+        own = found.pop(self.method, None)  # of the other methods nothing is used
+        for name in ("method", "dpo", "grpo"):
+            found.pop(name, None)
+        if own is not None:
+            found |= {"method": self.method, self.method: own}
         for name in ("liger", "chat_template_args"):
             if not found[name]:  # so that adapters from before there was such a setting are known
                 del found[name]
@@ -200,7 +267,7 @@ _NOT_ARGUMENTS = {
     "force_download": "nothing is ever downloaded",
 }
 _NOT_RECIPE = (
-    "model", "output", "data", "held_out", "device_batch_size", "gradient_checkpointing",
+    "model", "output", "data", "held_out", "adapter", "device_batch_size", "gradient_checkpointing",
     "keep_checkpoints", "device", "threads", "report_to", "run_name", "template",
 )  # fmt: skip
 
@@ -219,6 +286,7 @@ def load_train_config(path: Path, **given: Any) -> TrainConfig:
         "data": tuple(_located(said, file) for file in config.data),
         "held_out": tuple(_located(said, file) for file in config.held_out),
         "template": said.option("model", config.template) if config.template else None,
+        "adapter": Path(said.option("adapter", str(config.adapter))) if config.adapter else None,
     }
     return config.model_copy(update={**changes, **{key: getattr(config, key) for key in given}})
 
@@ -249,5 +317,5 @@ def placed(path: Path, error: InputError) -> InputError:
 
 # Messages begin with their setting, but for that of the loaded model, which ends with it.
 _SETTING = re.compile(
-    r"(?:(device|dtype|liger|lora\.targets|packing|qlora|report_to|template)\b|.*\b(model_args)$)"
+    r"(?:(adapter|device|dtype|grpo|liger|lora\.targets|packing|qlora|report_to|template)\b|.*\b(model_args)$)"
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.backends import ModelDir
+from harness.backends import AdapterDir, ModelDir
 from harness.common import InputError, Problem, nearest
 from harness.prompts import ChatTokenizer
 from harness.training.rows import check, template_families
@@ -23,7 +23,11 @@ _OUTSIDE = ("embed_tokens", "lm_head", "wte", "wpe")  # matrices that are no lin
 
 def demand(config: TrainConfig, base: ModelDir) -> None:
     """Raise `InputError` for settings that this model, or this machine, cannot be trained with."""
-    problems = [*_missing_packages(config), *_base_problems(config, base)]
+    problems = [
+        *_missing_packages(config),
+        *_method_problems(config),
+        *_base_problems(config, base),
+    ]
     problems = problems or list(_placement_problems(config))
     if problems:
         raise InputError(*problems)
@@ -58,6 +62,31 @@ def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
                 found=_families(template_families(text)),
                 expected=own,
                 hint=hint,
+            )
+        )
+
+
+def demand_adapter(config: TrainConfig, adapter: AdapterDir) -> None:
+    """Raise `InputError` where the training cannot go on from this adapter with these settings."""
+    lora = config.lora
+    wanted = {
+        "r": lora.rank,
+        "lora_alpha": lora.scale,
+        "use_rslora": lora.rslora,
+        "use_dora": lora.dora,
+        "target_modules": sorted(lora.targets),
+    }
+    has = {name: adapter.config.get(name) for name in wanted}
+    if isinstance(has["target_modules"], list):
+        has["target_modules"] = sorted(has["target_modules"])
+    if other := [name for name in wanted if has[name] != wanted[name]]:
+        raise InputError(
+            Problem(
+                "adapter: is of another form than the settings under lora",
+                str(adapter.path),
+                found=", ".join(f"{name} {has[name]}" for name in other),
+                expected=", ".join(f"{name} {wanted[name]}" for name in other),
+                hint="say rank, alpha and targets of that adapter under lora",
             )
         )
 
@@ -124,6 +153,21 @@ def _missing_packages(config: TrainConfig) -> Iterator[Problem]:
         names = _PACKAGES.get(tracker, (tracker,))
         if not any(find_spec(name) for name in names):
             yield Problem(f"report_to: {tracker} is not installed", hint=f"pip install {names[0]}")
+
+
+def _method_problems(config: TrainConfig) -> Iterator[Problem]:
+    """Yield what the method of learning does not go together with."""
+    if config.packing and config.method != "sft":
+        yield Problem(
+            f"packing: rows are packed with method: sft alone, not with {config.method}",
+            hint="leave packing out",
+        )
+    if config.qlora and config.method == "grpo":
+        yield Problem(
+            "grpo: with qlora the answers would come from the full weights, and their rewards "
+            "would teach those in four bits",
+            hint="leave qlora out, or learn from pairs: method: dpo takes qlora",
+        )
 
 
 def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:

@@ -35,17 +35,22 @@ class Sample:
 
 
 def encode(
-    rows: Sequence[TrainingRow], tokenizer: ChatTokenizer, ends: Collection[int]
+    rows: Sequence[TrainingRow],
+    tokenizer: ChatTokenizer,
+    ends: Collection[int],
+    *,
+    last_only: bool = False,
 ) -> tuple[Sample, ...]:
     """Return the samples of all rows, in order; `ends` are the tokens that end an answer.
 
+    `last_only`: only the last answer of a row is in the loss, and each row is one sample.
     Raise `InputError` with all rows that cannot be trained on as inference would see them.
     """
     samples: list[Sample] = []
     problems: list[Problem] = []
     for index, row in enumerate(rows):
         try:
-            samples.extend(_Row(row, index, tokenizer, ends).samples())
+            samples.extend(_Row(row, index, tokenizer, ends).samples(last_only=last_only))
         except InputError as error:
             problems.extend(
                 p if p.path else replace(p, case=p.case or row.source) for p in error.problems
@@ -89,9 +94,10 @@ class _Row:
         self.row, self.index = row, index
         self.tokenizer, self.ends = tokenizer, ends
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self, *, last_only: bool) -> Iterator[Sample]:
         open_sample: Sample | None = None
-        for turn, prompt, answer in self._answers():
+        answers = list(self._answers())
+        for turn, prompt, answer in answers[-1:] if last_only else answers:
             whole = prompt + answer
             start, labels = len(prompt), [IGNORED] * len(prompt) + list(answer)
             starts: tuple[int, ...] = (start,)

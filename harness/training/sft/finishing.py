@@ -18,6 +18,7 @@ from harness.training.sft.checkpoints import (
     WEIGHTS,
     History,
     checkpoints,
+    preferences_at,
     read_history,
     replace_file,
     resumable,
@@ -91,6 +92,7 @@ def finish(
     found = {step_of(path): path for path in checkpoints(output)}
     chosen = found.get(wanted, newest) if wanted is not None else newest
     step = step_of(chosen)
+    told_apart = preferences_at(newest, step)
     manifest: dict[str, Any] = {
         **notes,
         "schema": SCHEMA,
@@ -105,6 +107,7 @@ def finish(
             "held_out_loss": dict(history.held_out).get(step),
             "losses": [[at, round(loss, 6)] for at, loss in history.steps],
             "held_out_losses": [[at, round(loss, 6)] for at, loss in history.held_out],
+            **({"preferences": told_apart} if told_apart else {}),
         },
         "run": dict(facts),
     }

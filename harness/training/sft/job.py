@@ -15,7 +15,7 @@ from harness.common import as_dicts, from_dicts
 from harness.training.sft.checkpoints import History
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.encoding import Sample
-from harness.training.values import TrainingRow
+from harness.training.values import Pair, Rollout, TrainingRow
 
 
 class Exit(IntEnum):
@@ -60,11 +60,16 @@ class TrainingJob(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """All samples of a training with the rows that they come from."""
+    """All samples of a training with the rows that they come from.
+
+    Of a training on pairs, two samples in a row are a pair, the chosen one first. `advantages` are
+    those of the training samples, where these have rewards.
+    """
 
     rows: tuple[TrainingRow, ...]
     train: tuple[Sample, ...]
     held_out: tuple[Sample, ...]
+    advantages: tuple[float, ...] = ()
 
 
 def write_samples(path: Path, samples: Samples) -> None:
@@ -77,23 +82,27 @@ def write_samples(path: Path, samples: Samples) -> None:
             for sample in part:
                 fields = {key: getattr(sample, key) for key in Sample.__slots__}
                 stream.write(json.dumps({"part": name, **fields}) + "\n")
+        stream.write(json.dumps({"advantages": samples.advantages}) + "\n")
 
 
 def read_samples(path: Path) -> Samples:
     """Return what `write_samples` wrote; groups and replay marks of rows are not kept."""
     rows: list[TrainingRow] = []
     parts: dict[str, list[Sample]] = {"train": [], "held_out": []}
+    advantages: tuple[float, ...] = ()
     with path.open(encoding="utf-8") as stream:
         for line in stream:
             fields = json.loads(line)
             if "messages" in fields:
                 messages = from_dicts(fields["messages"])
                 rows.append(TrainingRow(messages, fields["source"]))
+            elif "advantages" in fields:
+                advantages = tuple(fields["advantages"])
             else:
                 ids, labels = tuple(fields["ids"]), tuple(fields["labels"])
                 starts, turns = tuple(fields["starts"]), tuple(fields["turns"])
                 parts[fields["part"]].append(Sample(ids, labels, fields["row"], starts, turns))
-    return Samples(tuple(rows), tuple(parts["train"]), tuple(parts["held_out"]))
+    return Samples(tuple(rows), tuple(parts["train"]), tuple(parts["held_out"]), advantages)
 
 
 def divisor_at_most(batch: int, most: int) -> int:
@@ -101,7 +110,7 @@ def divisor_at_most(batch: int, most: int) -> int:
     return next(size for size in range(min(batch, max(most, 1)), 0, -1) if batch % size == 0)
 
 
-def sources(rows: Sequence[TrainingRow]) -> dict[str, int]:
+def sources(rows: Sequence[TrainingRow | Pair | Rollout]) -> dict[str, int]:
     """Return how many rows came from each file, or from each source that names no line."""
     counts: dict[str, int] = {}
     for row in rows:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.common import InputError, Problem, as_dicts, digest
+from harness.common import InputError, Problem, digest
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.job import Samples, sources
-from harness.training.values import TrainingRow
+from harness.training.sft.lessons import Lesson, content_of
+from harness.training.values import Pair, Rollout, TrainingRow
 
 NAME = "manifest.json"
 SCHEMA = 1
@@ -24,28 +25,48 @@ def identity(
     config: TrainConfig,
     weights: str,
     template: str,
-    train: Sequence[TrainingRow],
-    held_out: Sequence[TrainingRow],
+    train: Sequence[Lesson],
+    held_out: Sequence[Lesson],
+    start: str = "",
 ) -> dict[str, str]:
-    """Hash each part of what decides about the trained weights; a resumed run needs the same."""
+    """Hash each part of what decides about the trained weights; a resumed run needs the same.
+
+    `start` is the hash of the adapter that the training begins with, if there is one.
+    """
     return {
         "model": weights,
         "template": template,
-        "rows": digest([as_dicts(row.messages) for row in train]),
-        "held_out": digest([as_dicts(row.messages) for row in held_out]),
+        "rows": digest([content_of(lesson) for lesson in train]),
+        "held_out": digest([content_of(lesson) for lesson in held_out]),
         "recipe": digest(config.recipe),
+        **({"adapter": start} if start else {}),
     }
 
 
-def counts(
-    train: Sequence[TrainingRow], held_out: Sequence[TrainingRow], samples: Samples
-) -> dict[str, Any]:
-    """Return how many rows and tokens of what."""
-    answers = sum(label >= 0 for sample in samples.train for label in sample.labels)
+def counts(train: Sequence[Lesson], held_out: Sequence[Lesson], samples: Samples) -> dict[str, Any]:
+    """Return how many rows (or pairs, or answers with rewards) and tokens of what."""
+    lengths = [sum(label >= 0 for label in sample.labels) for sample in samples.train]
+    answers = sum(lengths)
+    more: dict[str, Any] = {}
+    if isinstance(train[0], Pair):
+        half = len(lengths) // 2
+        more["pairs"] = {
+            "chosen_tokens": round(sum(lengths[::2]) / half, 1),
+            "rejected_tokens": round(sum(lengths[1::2]) / half, 1),
+        }
+    if isinstance(train[0], Rollout):
+        rewards = [lesson.reward for lesson in train if isinstance(lesson, Rollout)]
+        more["rewards"] = {
+            "prompts": len({lesson.group for lesson in train}),
+            "mean": round(sum(rewards) / len(rewards), 6),
+            "lowest": min(rewards),
+            "highest": max(rewards),
+        }
     return {
         "rows": len(train),
         "held_out": len(held_out),
-        "replay": sum(row.replay for row in train),
+        "replay": sum(isinstance(row, TrainingRow) and row.replay for row in train),
+        **more,
         "samples": len(samples.train),
         "tokens": sum(len(sample.ids) for sample in samples.train),
         "answer_tokens": answers,

@@ -9,16 +9,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.backends import FileHashes, ModelDir, model_hash, open_model
-from harness.common import InputError, Problem, as_dicts, digest
+from harness.backends import (
+    FileHashes,
+    ModelDir,
+    adapter_hash,
+    model_hash,
+    open_adapter,
+    open_model,
+)
+from harness.common import InputError, Problem, digest
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.rows import RowFile, read_rows
 from harness.training.sft.config import DataFile, TrainConfig
-from harness.training.sft.demands import demand, demand_rows, demand_template, shortened
+from harness.training.sft.demands import (
+    demand,
+    demand_adapter,
+    demand_rows,
+    demand_template,
+    shortened,
+)
 from harness.training.sft.encoding import encode
 from harness.training.sft.job import Samples
+from harness.training.sft.lessons import (
+    Lesson,
+    conversations,
+    demand_lessons,
+    group_of,
+    last_answers,
+)
 from harness.training.sft.manifest import counts, identity
-from harness.training.values import TrainingRow
+from harness.training.values import Rollout, TrainingRow
 
 
 def read_data(config: TrainConfig) -> tuple[tuple[TrainingRow, ...], tuple[TrainingRow, ...]]:
@@ -45,17 +65,15 @@ def held_out_count(rows: int, share: float) -> int:
     return max(round(share * rows), min(FEWEST, int(MOST_SHARE * rows)))
 
 
-def split(
-    rows: Sequence[TrainingRow], share: float, seed: int
-) -> tuple[list[TrainingRow], list[TrainingRow]]:
+def split(rows: Sequence[Lesson], share: float, seed: int) -> tuple[list[Lesson], list[Lesson]]:
     """Return rows to train on and rows to hold out, both in their order.
 
-    Rows of one group, and equal conversations, are on one side.
+    Rows of one group, and equal conversations, are on one side; so are all answers to a prompt.
     """
     wanted = held_out_count(len(rows), share)
     groups: dict[str, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
-        groups[row.group or digest(as_dicts(row.messages))].append(index)
+        groups[group_of(row)].append(index)
     held: set[int] = set()
     for name in sorted(groups, key=lambda name: digest([seed, name])):
         if len(held) + len(groups[name]) <= wanted:
@@ -85,11 +103,12 @@ class Prepared:
 
 def prepare(
     config: TrainConfig,
-    rows: Sequence[TrainingRow],
-    held_out: Sequence[TrainingRow] = (),
+    rows: Sequence[Lesson],
+    held_out: Sequence[Lesson] = (),
     cache: Path | None = None,
 ) -> Prepared:
     """Check settings and rows, split off the held-out rows, tokenise. Raise `InputError`."""
+    demand_lessons(config, [*rows, *held_out])
     base = open_model(config.model)
     demand(config, base)
     tokenizer = load_tokenizer(
@@ -98,15 +117,20 @@ def prepare(
         arguments=config.chat_template_args,
     )
     demand_template(config, tokenizer)
-    demand_rows([*rows, *held_out])
+    demand_rows(conversations([*rows, *held_out]))
     train, held = list(rows), list(held_out)
-    if not held:
+    if not held and config.method != "grpo":  # of answers with rewards no loss tells anything
         train, held = split(rows, float(config.held_out_share), config.seed)
     own = tokenizer.eos_token_id
     # The tokens that end an answer, as the engines have them.
     ends = tuple(sorted({*base.eos_token_ids, *([] if own is None else [own])}))
     samples, dropped = _samples(config, base, tokenizer, ends, train, held)
-    weights = model_hash(base, FileHashes(cache))
+    hashes = FileHashes(cache)
+    weights, start = model_hash(base, hashes), ""
+    if config.adapter is not None:
+        adapter = open_adapter(str(config.adapter), base)
+        demand_adapter(config, adapter)
+        start = adapter_hash(adapter, hashes)
     return Prepared(
         config=config,
         base=base,
@@ -116,9 +140,9 @@ def prepare(
         counts={
             **counts(train, held, samples),
             "dropped_as_too_long": dropped,
-            "steps": config.steps(len(samples.train)),
+            "steps": config.steps(len(samples.train) // (2 if config.method == "dpo" else 1)),
         },
-        identity=identity(config, weights, tokenizer.template_hash, train, held),
+        identity=identity(config, weights, tokenizer.template_hash, train, held, start),
     )
 
 
@@ -127,12 +151,12 @@ def _samples(
     base: ModelDir,
     tokenizer: ChatTokenizer,
     ends: tuple[int, ...],
-    train: Sequence[TrainingRow],
-    held: Sequence[TrainingRow],
+    train: Sequence[Lesson],
+    held: Sequence[Lesson],
 ) -> tuple[Samples, int]:
-    """Return the samples that fit, and how many rows did not."""
-    rows = (*train, *held)
-    found = encode(rows, tokenizer, ends)
+    """Return the samples that fit, and how many rows or pairs did not."""
+    first, rows = conversations(train), conversations([*train, *held])
+    found = encode(rows, tokenizer, ends, last_only=last_answers(train))
     limit = min(config.max_length or 2**31, base.context_length or 2**31)
     long = {sample.row for sample in found if len(sample.ids) > limit}
     if long and config.long_rows == "error":
@@ -149,14 +173,19 @@ def _samples(
                 )
             )
         raise InputError(*shortened(problems))
+    if config.method == "dpo":  # with one answer goes the other
+        long |= {row ^ 1 for row in long}
     kept = [sample for sample in found if sample.row not in long]
     parts = (
-        tuple(sample for sample in kept if sample.row < len(train)),
-        tuple(sample for sample in kept if sample.row >= len(train)),
+        tuple(sample for sample in kept if sample.row < len(first)),
+        tuple(sample for sample in kept if sample.row >= len(first)),
     )
     if not parts[0]:
         raise InputError(Problem(f"no row is left: none has at most {limit} tokens"))
-    return Samples(rows, *parts), len(long)
+    advantages = tuple(lesson.advantage for lesson in train if isinstance(lesson, Rollout))
+    if advantages:
+        advantages = tuple(advantages[sample.row] for sample in parts[0])
+    return Samples(rows, *parts, advantages), len(long) // (2 if config.method == "dpo" else 1)
 
 
 STEPS_AT_ONCE = 50  # so many steps of samples are sorted together

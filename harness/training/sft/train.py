@@ -34,10 +34,10 @@ from harness.training.sft.job import (
     from_line,
     write_samples,
 )
+from harness.training.sft.lessons import Lesson
 from harness.training.sft.manifest import differences
 from harness.training.sft.memory import described, known_footing, remember, smaller
 from harness.training.sft.prepare import Prepared, prepare
-from harness.training.values import TrainingRow
 
 PATIENCE = 10.0  # seconds that a worker is given to end once its stdin is closed
 RUNS = "runs"  # below the output: what TensorBoard shows
@@ -221,15 +221,16 @@ def ending_error(output: Path, ending: Ending) -> InputError | MachineryError:
 
 def train(
     config: TrainConfig,
-    rows: Sequence[TrainingRow],
+    rows: Sequence[Lesson],
     *,
-    held_out: Sequence[TrainingRow] = (),
+    held_out: Sequence[Lesson] = (),
     notes: Mapping[str, Any] | None = None,
     observer: Observer = lambda event: None,
     cache: Path | None = None,
 ) -> TrainedAdapter:
     """Train a LoRA adapter on these rows; interrupted, the same call goes on where it was.
 
+    What the rows are depends on `config.method`: conversations, pairs, or answers with rewards.
     Without `held_out` rows, `config.held_out_share` of the rows are held out, whole groups at a
     time. `notes` go into the manifest as they are (the findings of the contamination guard, say).
     `cache` is a directory that remembers hashes of weights. The training runs in processes of its

@@ -73,6 +73,8 @@ def choose_kernels(config: TrainConfig, placement: Placement, model: Any) -> Ker
     padding = reason_to_pad(model, placement) if on_gpu else "on a CPU"
     if "attn_implementation" in config.model_args:
         padding = "model_args names another attention"
+    if config.method != "sft":
+        padding = padding or f"trl computes method: {config.method} so"
     return Kernels(fused, config.liger, padding)
 
 

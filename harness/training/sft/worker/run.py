@@ -1,26 +1,25 @@
-"""One attempt at a training: trl's SFTTrainer on samples that are tokenised already."""
+"""One attempt at a training: a trainer of trl on samples that are tokenised already."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
-from peft import LoraConfig
+from peft import LoraConfig, set_peft_model_state_dict
+from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig
-from trl.trainer.sft_config import SFTConfig
 
 from harness.backends import ModelDir, open_model
 from harness.backends.hf.placement import Placement, place, use_threads
 from harness.common import InputError, MachineryError, Problem
 from harness.prompts import ChatTokenizer, load_tokenizer
-from harness.training.sft.checkpoints import read_history, step_of
+from harness.training.sft.checkpoints import WEIGHTS, read_history, step_of
 from harness.training.sft.config import TrainConfig
-from harness.training.sft.encoding import Sample, prove
+from harness.training.sft.encoding import prove
 from harness.training.sft.job import (
     Footing,
     Observer,
@@ -44,10 +43,8 @@ from harness.training.sft.worker.kernels import (
     use_liger,
     use_varlen,
 )
-from harness.training.sft.worker.trainer import AdapterTrainer, Watch, exhausted
+from harness.training.sft.worker.trainer import AdapterTraining, Watch, exhausted
 
-COLUMNS = ("input_ids", "labels")
-PACKED = 2048  # tokens of a packed sequence; each row in it has positions of its own
 FOUR_BITS = 0.56  # bytes of a number in four bits, with its share of the scales
 
 
@@ -152,6 +149,9 @@ def model_load(
         packed = config.qlora and len(tensor.shape) == 2 and ".layers." in name
         weights += prod(tensor.shape) * (FOUR_BITS if packed else size)
         trained += config.lora.rank * sum(tensor.shape) if target else 0
+    lengths = [len(sample.ids) for sample in samples.train]
+    if config.method == "dpo":  # both halves of a pair are computed at once
+        lengths = [2 * max(pair) for pair in zip(lengths[::2], lengths[1::2], strict=True)]
     experts = getattr(text, "moe_intermediate_size", 0) * getattr(text, "num_experts_per_tok", 0)
     return Load(
         weights=weights,
@@ -160,7 +160,7 @@ def model_load(
         hidden=text.hidden_size,
         inner=max(experts, getattr(text, "intermediate_size", 4 * text.hidden_size)),
         bytes_a_number=size,
-        lengths=[len(sample.ids) for sample in samples.train],
+        lengths=lengths,
         padded=bool(kernels.padding),
         fused=kernels.fused,
         lean=kernels.liger,
@@ -175,10 +175,9 @@ def new_trainer(
     kernels: Kernels,
     send: Observer,
     model: Any = None,
-) -> AdapterTrainer:
+) -> AdapterTraining:
     """Return the trainer before its first step; for measurements `model` stands in for the base."""
     config = job.config
-    held_out = sorted(samples.held_out, key=lambda sample: len(sample.ids))
     lora = LoraConfig(
         r=config.lora.rank,
         lora_alpha=config.lora.scale,  # type: ignore[arg-type]  # peft divides it, whole or not
@@ -190,23 +189,56 @@ def new_trainer(
         bias="none",
         task_type="CAUSAL_LM",
     )
-    trainer = AdapterTrainer(
+    kind = trainer_of(config.method)
+    train, held_out = kind.datasets(samples)
+    trainer = kind(
         job,
         send,
         model=model if model is not None else str(job.base),
-        args=trl_arguments(job, placement, kernels, samples),
-        train_dataset=dataset(samples.train),
-        eval_dataset=dataset(held_out) if held_out else None,
+        args=kind.arguments(config, samples, trl_arguments(job, placement, kernels)),
+        train_dataset=train,
+        eval_dataset=held_out,
         processing_class=tokenizer.tokenizer,
         quantization_config=four_bits(placement.dtype) if config.qlora and model is None else None,
         peft_config=lora,
     )
     if config.qlora and trainer.model is not None:
         send(TrainingNote(settle(trainer.model)))
+    if config.adapter is not None:
+        begin_with(trainer.model, config.adapter)
     install(kernels, trainer, placement, samples, send)
+    trainer.remember_start()
     every = config.checkpoint_every or trainer.steps_per_epoch
-    trainer.add_callback(Watch(send, every, config.patience, evaluates=bool(held_out)))
+    trainer.add_callback(Watch(send, every, config.patience, evaluates=held_out is not None))
     return trainer
+
+
+def trainer_of(method: str) -> type[AdapterTraining]:
+    """Return the trainer of a method; trl's others are not imported."""
+    if method == "dpo":
+        from harness.training.sft.worker.pairs import PairTrainer
+
+        return PairTrainer
+    if method == "grpo":
+        from harness.training.sft.worker.rewards import RewardTrainer
+
+        return RewardTrainer
+    from harness.training.sft.worker.answers import AnswerTrainer
+
+    return AnswerTrainer
+
+
+def begin_with(model: Any, adapter: Path) -> None:
+    """Give the new adapter the weights of another one; its form is the same."""
+    found: Any = set_peft_model_state_dict(model, load_file(adapter / WEIGHTS))
+    if found.unexpected_keys:
+        raise MachineryError(
+            Problem(
+                "adapter: some of its weights belong to no module of the model",
+                str(adapter),
+                found=", ".join(found.unexpected_keys[:3]),
+            )
+        )
 
 
 def install(
@@ -245,10 +277,11 @@ def install(
         )
 
 
-def trl_arguments(
-    job: TrainingJob, placement: Placement, kernels: Kernels, samples: Samples
-) -> SFTConfig:
-    """Spell our settings for trl. What is due when is decided by `Watch`: every strategy is off."""
+def trl_arguments(job: TrainingJob, placement: Placement, kernels: Kernels) -> dict[str, Any]:
+    """Spell for trl what all methods share.
+
+    What is due when is decided by `Watch`: every strategy is off.
+    """
     config, footing = job.config, footing_of(job)
     cpu = placement.device.type == "cpu"
     # trl alone would load in float32, all over the devices.
@@ -259,37 +292,32 @@ def trl_arguments(
         "use_safetensors": True,
         **config.model_args,
     }
-    lengths = [len(sample.ids) for sample in (*samples.train, *samples.held_out)]
-    return SFTConfig(
-        output_dir=str(job.work / "trl"),
-        model_init_kwargs=loading,
-        trust_remote_code=config.trust_remote_code,
-        per_device_train_batch_size=footing.device_batch,
-        per_device_eval_batch_size=footing.device_batch,
-        gradient_accumulation_steps=config.batch_size // footing.device_batch,
-        gradient_checkpointing=footing.checkpointing,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type=config.schedule,
-        warmup_steps=config.warmup,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        max_length=max([*lengths, PACKED if config.packing else 0]),
-        packing=config.packing,
-        eval_packing=False,
-        dataset_kwargs=None if config.packing else {"skip_prepare_dataset": True},
-        bf16=placement.dtype is torch.bfloat16 and not kernels.fused,  # these need no autocast
-        fp16=placement.dtype is torch.float16,
-        use_cpu=cpu,
-        dataloader_pin_memory=not cpu,
-        seed=config.seed,
-        eval_strategy="no",
-        save_strategy="no",
-        logging_strategy="no",
-        logging_nan_inf_filter=False,  # it would put the last loss in place of a NaN
-        disable_tqdm=True,
-        report_to=list(config.report_to) or "none",
-        run_name=config.run_name or config.output.name,
-    )
+    return {
+        "output_dir": str(job.work / "trl"),
+        "model_init_kwargs": loading,
+        "trust_remote_code": config.trust_remote_code,
+        "per_device_train_batch_size": footing.device_batch,
+        "per_device_eval_batch_size": footing.device_batch,
+        "gradient_accumulation_steps": config.batch_size // footing.device_batch,
+        "gradient_checkpointing": footing.checkpointing,
+        "learning_rate": config.rate,
+        "lr_scheduler_type": config.schedule,
+        "warmup_steps": config.warmup,
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "bf16": placement.dtype is torch.bfloat16 and not kernels.fused,  # these need no autocast
+        "fp16": placement.dtype is torch.float16,
+        "use_cpu": cpu,
+        "dataloader_pin_memory": not cpu,
+        "seed": config.seed,
+        "eval_strategy": "no",
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "logging_nan_inf_filter": False,  # it would put the last loss in place of a NaN
+        "disable_tqdm": True,
+        "report_to": list(config.report_to) or "none",
+        "run_name": config.run_name or config.output.name,
+    }
 
 
 def footing_of(job: TrainingJob) -> Footing:
@@ -297,21 +325,10 @@ def footing_of(job: TrainingJob) -> Footing:
     return job.footing or usual_footing(job.config)
 
 
-def dataset(samples: Sequence[Sample]) -> Dataset:
-    """Return samples as trl takes rows that are tokenised already."""
-    ids, labels = [list(s.ids) for s in samples], [list(s.labels) for s in samples]
-    return Dataset.from_dict(dict(zip(COLUMNS, (ids, labels), strict=True)))
-
-
-def prove_samples(trainer: AdapterTrainer, samples: Samples, tokenizer: ChatTokenizer) -> int:
+def prove_samples(trainer: AdapterTraining, samples: Samples, tokenizer: ChatTokenizer) -> int:
     """Prove that what trl trains on, packed or not, is what inference sees; count the answers."""
     known = {(sample.ids, sample.labels) for sample in samples.train}
-    found = set()
-    for row in trainer.sequences:
-        at = 0
-        for length in row.get("seq_lengths") or [len(row["input_ids"])]:
-            found.add(tuple(tuple(row[name][at : at + length]) for name in COLUMNS))
-            at += length
+    found = set(trainer.as_trained())
     if known != found:
         raise MachineryError(
             Problem(

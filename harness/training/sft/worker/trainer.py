@@ -1,16 +1,16 @@
-"""trl's trainer with our order of samples and our way of writing checkpoints."""
+"""What all trainers share: our order of samples, our way of writing checkpoints, the watch."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from torch.utils.data import Sampler
-from transformers import Trainer, TrainerCallback
-from trl.trainer.sft_trainer import SFTTrainer
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from harness.training.sft.checkpoints import (
     best_of,
@@ -20,7 +20,8 @@ from harness.training.sft.checkpoints import (
     publish,
     rotate,
 )
-from harness.training.sft.job import Evaluated, Observer, Saved, Stepped, TrainingJob
+from harness.training.sft.config import TrainConfig
+from harness.training.sft.job import Evaluated, Observer, Samples, Saved, Stepped, TrainingJob
 from harness.training.sft.prepare import epoch_order
 from harness.training.sft.worker.failures import Diverged
 from harness.training.sft.worker.kernels import FusedLora
@@ -47,8 +48,13 @@ class StepSampler(Sampler[int]):
         return iter(epoch_order(self.lengths, self.batch, self.seed, self.epoch))
 
 
-class AdapterTrainer(SFTTrainer):
-    """SFTTrainer for one `Job`."""
+class AdapterTraining(Trainer):
+    """What the trainers of one `Job` share, whatever they learn from; stands before a trl trainer.
+
+    The training set has a row for each sequence, or each pair, of a step.
+    """
+
+    _metrics: Any  # trl's: by `train` and `eval`
 
     def __init__(self, job: TrainingJob, send: Observer, **arguments: Any) -> None:
         self.job, self.send = job, send
@@ -73,36 +79,24 @@ class AdapterTrainer(SFTTrainer):
         """Tokens of every sequence."""
         return [len(ids) for ids in self.sequences["input_ids"]]
 
-    def compute_loss(
-        self,
-        model: Any,
-        inputs: Any,
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """Return the mean loss of the answers' tokens.
+    @staticmethod
+    def arguments(
+        config: TrainConfig, samples: Samples, shared: Mapping[str, Any]
+    ) -> TrainingArguments:
+        """Spell the settings of this method for trl; `shared` are those of all methods."""
+        raise NotImplementedError
 
-        As trl's, but what is counted beside it stays on the device until it is told: the host would
-        wait for the device in the middle of each step.
-        """
-        if self.fused is not None:
-            self.fused.refresh()
-        if return_outputs or self.aux_loss_enabled:
-            theirs: Any = super().compute_loss  # trl leaves it untyped
-            return theirs(model, inputs, return_outputs, num_items_in_batch)
-        mode = "train" if model.training else "eval"
-        outputs = model(**inputs, use_cache=False, fused_lm_head=True)
-        answered = outputs.label_mask.sum().clamp(min=1)
-        items = answered if num_items_in_batch is None else num_items_in_batch
-        metrics = self._metrics[mode]
-        metrics["entropy"].append(outputs.entropy.detach().sum() / answered)
-        metrics["mean_token_accuracy"].append(outputs.is_top1.sum() / answered)
-        if mode == "train":
-            mask = inputs.get("attention_mask")
-            tokens = inputs["input_ids"].numel() if mask is None else int(mask.sum())
-            self._total_train_tokens += tokens
-        metrics["num_tokens"] = [self._total_train_tokens]
-        return -outputs.log_probs.sum() / items
+    @staticmethod
+    def datasets(samples: Samples) -> tuple[Dataset, Dataset | None]:
+        """Return what is trained on and what is held out, as trl takes samples with ids."""
+        raise NotImplementedError
+
+    def remember_start(self) -> None:
+        """Compute what depends on the weights that the training begins with, and will change."""
+
+    def as_trained(self) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Yield ids and labels of every sample, as trl has them now."""
+        raise NotImplementedError
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Go forwards and backwards once; the modules are told only once that they are trained."""
@@ -110,7 +104,7 @@ class AdapterTrainer(SFTTrainer):
             model.train()
         with self.compute_loss_context_manager():
             inputs = self._prepare_inputs(inputs)
-            loss = self.compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
+            loss: Any = self.compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
         if num_items_in_batch is None:
             loss = loss / self.current_gradient_accumulation_steps
         self.accelerator.backward(loss)

@@ -1,0 +1,197 @@
+"""Trainings on pairs and on answers with rewards, of a tiny model in real processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from harness.common import InputError, Message
+from harness.training import Pair, Rollout, TrainingRow
+from harness.training.sft import (
+    Event,
+    LoraSettings,
+    Stepped,
+    TrainConfig,
+    TrainedAdapter,
+    prepare,
+    train,
+)
+from tests.training.sft.made import ANIMALS, config_for, pets
+
+GROUP = 4  # answers to each prompt
+
+
+def pairs(count: int) -> tuple[Pair, ...]:
+    """Pairs that prefer an animal to doubts about it."""
+    return tuple(
+        Pair(
+            (Message("user", f"Animal {number}?"),),
+            f"It is the {ANIMALS[number % 5]}.",
+            f"Perhaps the {ANIMALS[(number + 1) % 5]}?",
+            f"pairs.jsonl:{number + 1}",
+        )
+        for number in range(count)
+    )
+
+
+def rollouts(count: int) -> tuple[Rollout, ...]:
+    """Answers of which one in four is right."""
+    return tuple(
+        Rollout(
+            (Message("user", f"Animal {number // GROUP}?"),),
+            f"It is the {ANIMALS[number % GROUP]}.",
+            reward=float(number % GROUP == 0),
+            advantage=1.5 if number % GROUP == 0 else -0.5,
+            source=f"answers.jsonl:{number + 1}",
+            group=str(number // GROUP),
+        )
+        for number in range(count)
+    )
+
+
+@pytest.fixture(scope="module")
+def preferring(
+    tiny: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainedAdapter, tuple[Event, ...]]:
+    events: list[Event] = []
+    config = config_for(tiny, tmp_path_factory.mktemp("pairs") / "out", method="dpo")
+    return train(config, pairs(40), observer=events.append), tuple(events)
+
+
+def test_pairs_are_told_apart_by_what_was_learned(
+    preferring: tuple[TrainedAdapter, tuple[Event, ...]],
+) -> None:
+    adapter, events = preferring
+    losses = [event.loss for event in events if isinstance(event, Stepped)]
+    told = adapter.manifest["metrics"]["preferences"]
+
+    assert losses[0] == pytest.approx(0.693147, abs=1e-5)  # nothing is preferred yet: log 2
+    assert losses[-1] < losses[0]
+    assert told["held_out_accuracy"] > 0.5
+    assert told["held_out_margin"] > 0
+
+
+def test_the_manifest_counts_pairs_and_the_lengths_of_their_halves(
+    preferring: tuple[TrainedAdapter, tuple[Event, ...]],
+) -> None:
+    data = preferring[0].manifest["data"]
+
+    assert (data["rows"], data["held_out"], data["samples"]) == (32, 8, 64)
+    assert data["pairs"]["chosen_tokens"] < data["pairs"]["rejected_tokens"]
+
+
+@pytest.fixture(scope="module")
+def rewarded(
+    tiny: Path,
+    preferring: tuple[TrainedAdapter, tuple[Event, ...]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[TrainedAdapter, tuple[Event, ...]]:
+    """Goes on from the adapter that prefers."""
+    events: list[Event] = []
+    output = tmp_path_factory.mktemp("rewards") / "out"
+    config = config_for(tiny, output, method="grpo", adapter=preferring[0].path, max_steps=2)
+    return train(config, rollouts(16), observer=events.append), tuple(events)
+
+
+def test_answers_with_rewards_are_learned_from_another_adapter(
+    rewarded: tuple[TrainedAdapter, tuple[Event, ...]],
+    preferring: tuple[TrainedAdapter, tuple[Event, ...]],
+) -> None:
+    manifest = rewarded[0].manifest
+
+    assert manifest["data"]["rewards"] == {"prompts": 4, "mean": 0.25, "lowest": 0, "highest": 1}
+    assert manifest["identity"]["adapter"]
+    assert "adapter" not in preferring[0].manifest["identity"]
+
+
+def test_an_adapter_of_another_form_is_no_beginning(
+    tiny: Path, preferring: tuple[TrainedAdapter, tuple[Event, ...]], tmp_path: Path
+) -> None:
+    start, lora = preferring[0].path, LoraSettings(rank=8)
+    with pytest.raises(InputError) as caught:
+        prepare(config_for(tiny, tmp_path / "out", adapter=start, lora=lora), pets(12))
+
+    assert str(caught.value) == (
+        f"{start}: adapter: is of another form than the settings under lora\n"
+        "  found: r 4, lora_alpha 8\n"
+        "  expected: r 8, lora_alpha 16\n"
+        "  hint: say rank, alpha and targets of that adapter under lora"
+    )
+
+
+def refused(
+    model: Path,
+    rows: tuple[Pair, ...] | tuple[Rollout, ...] | tuple[TrainingRow, ...],
+    **said: object,
+) -> str:
+    with pytest.raises(InputError) as caught:
+        prepare(config_for(model, Path("out"), **said), rows)
+    return str(caught.value)
+
+
+def test_a_pair_of_equal_answers(tiny: Path) -> None:
+    same = replace(pairs(1)[0], rejected="It is the cat. ")
+
+    assert refused(tiny, (*pairs(12), same), method="dpo") == (
+        "pairs.jsonl:1: the chosen answer and the rejected one are the same\n"
+        "  found: It is the cat.\n"
+        "  hint: take the row out, or give it an answer that is worse"
+    )
+
+
+def test_a_reward_that_is_constant(tiny: Path) -> None:
+    same = tuple(replace(answer, reward=1.0, advantage=0.0) for answer in rollouts(8))
+
+    assert refused(tiny, same, method="grpo") == (
+        "answers.jsonl:1: the reward is constant: no answer is better than another to the same "
+        "prompt\n"
+        "  found: 8 answers\n"
+        "  hint: raise the temperature or the number of answers, or let checks grade them"
+    )
+
+
+def test_rows_without_a_rejected_answer_are_no_pairs(tiny: Path) -> None:
+    assert refused(tiny, pets(12), method="dpo") == (
+        "pets.jsonl:1: method: dpo learns from pairs, and these are rows\n"
+        "  hint: answers without a rejected one are trained with method: sft"
+    )
+
+
+def test_pairs_are_no_rows(tiny: Path) -> None:
+    assert refused(tiny, pairs(12)) == (
+        "pairs.jsonl:1: method: sft learns from rows, and these are pairs\n"
+        "  hint: rows with `chosen` and `rejected` are pairs: train them with method: dpo"
+    )
+
+
+def test_rewards_of_full_weights_do_not_teach_those_in_four_bits(tiny: Path) -> None:
+    told = refused(tiny, rollouts(16), method="grpo", qlora=True)
+
+    assert told.splitlines()[-1] == (
+        "  hint: leave qlora out, or learn from pairs: method: dpo takes qlora"
+    )
+
+
+def test_pairs_are_not_packed(tiny: Path) -> None:
+    assert refused(tiny, pairs(12), method="dpo", packing=True) == (
+        "packing: rows are packed with method: sft alone, not with dpo\n  hint: leave packing out"
+    )
+
+
+def test_a_loss_that_needs_smoothing_says_so() -> None:
+    with pytest.raises(ValidationError, match="exo_pair needs label_smoothing above 0"):
+        TrainConfig.model_validate({"model": "m", "output": "o", "dpo": {"loss": "exo_pair"}})
+
+
+def test_settings_of_other_methods_are_no_part_of_a_recipe() -> None:
+    plain = TrainConfig(model="m", output=Path("o"))
+    other = TrainConfig.model_validate(
+        {"model": "m", "output": "o", "dpo": {"beta": 0.5}, "grpo": {"epsilon": 0.1}}
+    )
+
+    assert plain.recipe == other.recipe
+    assert not {"method", "dpo", "grpo", "adapter"} & set(plain.recipe)
+    assert other.model_copy(update={"method": "dpo"}).recipe["dpo"]["beta"] == 0.5
