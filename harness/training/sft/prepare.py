@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.backends import (
     FileHashes,
@@ -65,7 +65,12 @@ def held_out_count(rows: int, share: float) -> int:
     return max(round(share * rows), min(FEWEST, int(MOST_SHARE * rows)))
 
 
-def split(rows: Sequence[Lesson], share: float, seed: int) -> tuple[list[Lesson], list[Lesson]]:
+AnyLesson = TypeVar("AnyLesson", bound=Lesson)
+
+
+def split(
+    rows: Sequence[AnyLesson], share: float, seed: int
+) -> tuple[list[AnyLesson], list[AnyLesson]]:
     """Return rows to train on and rows to hold out, both in their order.
 
     Rows of one group, and equal conversations, are on one side; so are all answers to a prompt.
