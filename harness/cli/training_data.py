@@ -15,7 +15,7 @@ from harness.common.console import Terminal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.common import JsonValue, Message
+    from harness.common import JsonValue
     from harness.training import TrainingRow
     from harness.training.cleaning import CountTokens
 
@@ -53,7 +53,7 @@ def add_commands(commands: Any) -> None:
 
 def rows_command(arguments: argparse.Namespace) -> int:
     """Read, clean, guard; print the reports, write the rows."""
-    from harness.common import as_dicts, plural
+    from harness.common import plural
     from harness.config import load_selected
     from harness.training.cleaning import CleaningSettings, clean, print_cleaning
     from harness.training.contamination import Guard, print_guard
@@ -88,8 +88,11 @@ def rows_command(arguments: argparse.Namespace) -> int:
             tokenizer = load_tokenizer(model.path)
             longest = longest or model.context_length
 
-            def tokens_of(messages: tuple[Message, ...]) -> int:
-                return len(tokenizer.token_ids(messages, add_generation_prompt=False))
+            def tokens_of(row: TrainingRow) -> int:
+                ids = tokenizer.token_ids(
+                    row.messages, add_generation_prompt=False, tools=row.tools
+                )
+                return len(ids)
 
             count_tokens = tokens_of
         languages = tuple(filter(None, arguments.languages.split(",")))
@@ -105,7 +108,7 @@ def rows_command(arguments: argparse.Namespace) -> int:
         kept, reports["guard"] = guarded.rows, guarded.report.as_json()
 
     if arguments.out:
-        lines = ({"messages": as_dicts(row.messages)} for row in kept)
+        lines = (row.as_json() for row in kept)
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         _write(arguments.out, text)
         print(f"{arguments.out}: {plural(len(kept), 'row')}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from harness.common import Messages
+from harness.common import Messages, as_dicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +15,30 @@ class TrainingRow:
 
     `source` says where it came from, for people: `pool.jsonl:12`, or the generator and its seed.
     `replay` rows keep what the model can do; the others teach what it cannot. Rows of one `group`
-    stay on one side of every split.
+    stay on one side of every split. Answers whose places are in `untaught` are read, and not
+    learned. `tools` are those that the model may call, as the prompt declares them.
     """
 
     messages: Messages
     source: str
     replay: bool = False
     group: str = ""
+    untaught: tuple[int, ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the row says, in OpenAI's form: what is read again as the same row."""
+        messages = as_dicts(self.messages)
+        for place in self.untaught:
+            messages[place]["weight"] = 0
+        tools = {"tools": [dict(tool) for tool in self.tools]} if self.tools else {}
+        return {"messages": messages, **tools}
+
+    @property
+    def content(self) -> Any:
+        """Return what hashes of rows are made of: the messages alone where there is no more."""
+        plain = not (self.untaught or self.tools)
+        return as_dicts(self.messages) if plain else self.as_json()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.common import InputError, Messages, Problem, encodable, plural
+from harness.common import InputError, Problem, digest, encodable, plural
 from harness.training.cleaning.faults import first_fault, leading_script, twins, without_private
 from harness.training.cleaning.values import (
     Cleaned,
@@ -80,19 +80,23 @@ class _Cleaning:
 
     def without_twins(self, rows: dict[int, TrainingRow]) -> list[TrainingRow]:
         """Return the rows that no earlier row is the same as, or nearly."""
-        first: dict[Messages, TrainingRow] = {}
+        first: dict[str, TrainingRow] = {}
         left: dict[int, TrainingRow] = {}
         for at, row in rows.items():
-            same = first.get(row.messages)
+            content = digest(row.content)
+            same = first.get(content)
             if same is None or "duplicate" in self.settings.off:
-                first[row.messages] = left[at] = row
+                first[content] = left[at] = row
             else:
                 self._dropped[at] = Dropped(row.source, "duplicate", f"as {same.source}")
         if "near_duplicate" in self.settings.off:
             return list(left.values())
         numbers = list(left)
         texts = [
-            "\n".join(f"{message.role}: {message.content}" for message in row.messages)
+            "\n".join(
+                f"{message.role}: {message.content} {' '.join(map(str, message.tool_calls))}"
+                for message in row.messages
+            )
             for row in left.values()
         ]
         near = twins(texts, self.settings.near)

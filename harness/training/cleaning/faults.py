@@ -59,7 +59,7 @@ def first_fault(
         if reason not in settings.off and (detail := find(row, settings)):
             return reason, detail
     if "too_long" not in settings.off and settings.max_tokens and count_tokens:
-        tokens = count_tokens(row.messages)
+        tokens = count_tokens(row)
         if tokens > settings.max_tokens:
             return "too_long", f"{tokens} tokens, and the model takes {settings.max_tokens}"
     return None
@@ -70,7 +70,8 @@ def _empty(row: TrainingRow, settings: CleaningSettings) -> str:
     for number, message in enumerate(turns, start=1):
         if message.role == "user" and not message.content.strip():
             return f"turn {number}: the user says nothing"
-        if message.role == "assistant" and not _SAYS.search(message.content):
+        says = _SAYS.search(message.content) or message.tool_calls
+        if message.role == "assistant" and not says:
             return f"turn {number}: the answer is {shown(message.content)}"
     return ""
 
@@ -105,7 +106,9 @@ def _broken_json(row: TrainingRow, settings: CleaningSettings) -> str:
             asked = message.content
         elif message.role == "user":
             last = message.content
-        elif _ASKS_JSON.search(f"{asked}\n{last}"):
+        elif message.role == "assistant" and message.tool_calls:
+            continue
+        elif message.role == "assistant" and _ASKS_JSON.search(f"{asked}\n{last}"):
             blocks = fences(message.content)
             text = blocks[0].code if len(blocks) == 1 else message.content
             try:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from harness.common import InputError, JsonValue, Messages, Problem
+from harness.common import InputError, JsonValue, Problem
 from harness.scorers.languages import LANGUAGES
 from harness.training.values import TrainingRow
 
-CountTokens = Callable[[Messages], int]
+CountTokens = Callable[[TrainingRow], int]
 
 Reason = Literal[
     "empty",

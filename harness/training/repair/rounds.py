@@ -234,7 +234,9 @@ def checked_rows(
     cleaned = clean(
         rows,
         CleaningSettings(max_tokens=open_model(plan.before.model).context_length),
-        count_tokens=lambda m: len(tokenizer.token_ids(m, add_generation_prompt=False)),
+        count_tokens=lambda row: len(
+            tokenizer.token_ids(row.messages, add_generation_prompt=False, tools=row.tools)
+        ),
     )
     guarded = Guard(plan.suites).check(cleaned.rows)
     if must_teach and not any(not row.replay for row in guarded.rows):

@@ -1,18 +1,24 @@
 """Training rows out of files in any of the usual shapes; one converter, one validator."""
 
 from harness.training.rows.files import RowFile, parse_spec
-from harness.training.rows.reading import RowReading, read, read_rows
-from harness.training.rows.shapes import (
-    Mark,
-    check,
-    converted,
-    foreign,
-    marks_in,
-    template_families,
+from harness.training.rows.meaning import RowError
+from harness.training.rows.preferences import preference, rated
+from harness.training.rows.reading import (
+    PreferenceReading,
+    RowReading,
+    read,
+    read_preferences,
+    read_rows,
 )
+from harness.training.rows.shapes import converted
+from harness.training.rows.spoken import Conversation
+from harness.training.rows.valid import Mark, check, foreign, marks_in, template_families
 
 __all__ = [
+    "Conversation",
     "Mark",
+    "PreferenceReading",
+    "RowError",
     "RowFile",
     "RowReading",
     "check",
@@ -20,7 +26,10 @@ __all__ = [
     "foreign",
     "marks_in",
     "parse_spec",
+    "preference",
+    "rated",
     "read",
+    "read_preferences",
     "read_rows",
     "template_families",
 ]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from harness.common import InputError, Message, Problem
 from harness.suites.rows import first_of
 from harness.training.rows.files import RowFile, data_rows, lines_of, parse_spec
-from harness.training.rows.shapes import check, converted, group_of, marks_in
-from harness.training.values import TrainingRow
+from harness.training.rows.meaning import RowError
+from harness.training.rows.preferences import preference, prefers, rated
+from harness.training.rows.shapes import converted, group_of
+from harness.training.rows.valid import check, marks_in
+from harness.training.values import LabelledAnswer, Pair, TrainingRow
 
 Spec = str | Path | RowFile
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,15 @@ class RowReading:
     """The rows, and what is wrong with those that were left out."""
 
     rows: tuple[TrainingRow, ...]
+    left_out: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class PreferenceReading:
+    """Pairs of answers, answers that are rated one by one, and what is wrong with other rows."""
+
+    pairs: tuple[Pair, ...]
+    answers: tuple[LabelledAnswer, ...]
     left_out: tuple[Problem, ...] = ()
 
 
@@ -36,52 +49,91 @@ def read_rows(specs: Iterable[Spec], seed: int = 0) -> tuple[TrainingRow, ...]:
 
 def read(specs: Iterable[Spec], seed: int = 0, *, skip: bool = False) -> RowReading:
     """Read as `read_rows` does; `skip` leaves out rows that are wrong, as long as one is left."""
-    rows: list[TrainingRow] = []
+
+    def make(values: Mapping[str, Any], source: str, file: RowFile) -> TrainingRow:
+        found = converted(values)
+        messages, untaught = found.messages, found.untaught
+        if file.system is not None and (not messages or messages[0].role != "system"):
+            messages = (Message("system", file.system), *messages)
+            untaught = tuple(at + 1 for at in untaught)
+        check(messages, found.tools)
+        if untaught and not any(
+            message.role == "assistant" and at not in untaught
+            for at, message in enumerate(messages)
+        ):
+            raise RowError(Problem("no answer of the row is to be learned", hint="take it out"))
+        group = group_of(values)
+        return TrainingRow(messages, source, file.replay, group, untaught, found.tools)
+
+    return RowReading(*_read(specs, seed, make, skip=skip))
+
+
+def read_preferences(
+    specs: Iterable[Spec], seed: int = 0, *, skip: bool = False
+) -> PreferenceReading:
+    """Read files of pairs of answers, and of rated answers, as `read` does those of rows."""
+
+    def make(values: Mapping[str, Any], source: str, file: RowFile) -> Pair | LabelledAnswer:
+        return (preference if prefers(values) else rated)(values, source, file.system)
+
+    found, left_out = _read(specs, seed, make, skip=skip)
+    pairs = tuple(one for one in found if isinstance(one, Pair))
+    answers = tuple(one for one in found if isinstance(one, LabelledAnswer))
+    return PreferenceReading(pairs, answers, left_out)
+
+
+def _read(
+    specs: Iterable[Spec],
+    seed: int,
+    make: Callable[[Mapping[str, Any], str, RowFile], T],
+    *,
+    skip: bool,
+) -> tuple[tuple[T, ...], tuple[Problem, ...]]:
+    """Return what `make` makes of all rows of all files, and what is wrong with those left out."""
+    made: list[T] = []
     left_out: list[Problem] = []
     problems: list[Problem] = []
     for spec in specs:
         try:
-            found = _read_file(spec if isinstance(spec, RowFile) else parse_spec(spec), seed, skip)
-            rows += found.rows
-            left_out += found.left_out
+            file = spec if isinstance(spec, RowFile) else parse_spec(spec)
+            found, wrong = _read_file(file, seed, make, skip=skip)
+            made += found
+            left_out += wrong
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(*problems)
-    return RowReading(tuple(rows), tuple(left_out))
+    return tuple(made), tuple(left_out)
 
 
-# What a problem is about, where it has a place in the line: a key, or a template's mark.
-_KEY = re.compile(r"^(?:key )?'(\w+)' is n")
-
-
-def _read_file(file: RowFile, seed: int, skip: bool) -> RowReading:
+def _read_file(
+    file: RowFile,
+    seed: int,
+    make: Callable[[Mapping[str, Any], str, RowFile], T],
+    *,
+    skip: bool,
+) -> tuple[list[T], list[Problem]]:
     name = file.path.as_posix()
-    rows: list[TrainingRow] = []
+    made: list[T] = []
     problems: list[Problem] = []
+    lines: tuple[str, ...] = ()
     for row in data_rows(file.path):
         try:
-            messages = converted(row.values)
-            if file.system is not None and (not messages or messages[0].role != "system"):
-                messages = (Message("system", file.system), *messages)
-            check(messages)
+            made.append(make(row.values, f"{name}:{row.line}", file))
         except InputError as error:
-            problems.append(replace(error.problems[0], path=name, line=row.line))
-        else:
-            source, group = f"{name}:{row.line}", group_of(row.values)
-            rows.append(TrainingRow(messages, source, replay=file.replay, group=group))
-    lines = lines_of(file.path) if problems else ()
-    for at, problem in enumerate(problems):  # their columns, as far as a JSONL file shows them
-        key = _KEY.match(problem.message)
-        text = f'"{key[1]}"' if key else problem.found if marks_in(problem.found) else ""
-        if lines and text:
-            problems[at] = replace(problem, column=lines[problem.line - 1].find(text) + 1)
-    if problems and not (skip and rows):
+            (problem,) = error.problems
+            # A key, or a template's mark: a JSONL file shows in which column it stands.
+            key = error.key if isinstance(error, RowError) else ""
+            text = f'"{key}"' if key else problem.found if marks_in(problem.found) else ""
+            lines = lines or lines_of(file.path)
+            column = lines[row.line - 1].find(text) + 1 if lines and text else 0
+            problems.append(replace(problem, path=name, line=row.line, column=column))
+    if problems and not (skip and made):
         raise InputError(*first_of(problems, name))
     if file.count is not None:
-        if file.count > len(rows):
+        if file.count > len(made):
             message = f"{file.count} rows are asked for"
-            raise InputError(Problem(message, name, found=f"{len(rows)} rows"))
+            raise InputError(Problem(message, name, found=f"{len(made)} rows"))
         rng = random.Random(f"rows/{file.path.name}/{seed}")
-        rows = [rows[at] for at in sorted(rng.sample(range(len(rows)), file.count))]
-    return RowReading(tuple(rows), tuple(problems))
+        made = [made[at] for at in sorted(rng.sample(range(len(made)), file.count))]
+    return made, problems

@@ -96,7 +96,7 @@ def demand_rows(rows: Sequence[TrainingRow]) -> None:
     problems: list[Problem] = []
     for row in rows:
         try:
-            check(row.messages)
+            check(row.messages, row.tools)
         except InputError as error:
             problems += [replace(problem, path=row.source) for problem in error.problems]
     if not rows:

@@ -8,10 +8,11 @@ one sample per answer where they do not: templates that drop earlier reasoning, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.common import InputError, Messages, Problem
+from harness.common import InputError, Message, Messages, Problem, shown
 from harness.prompts import ChatTokenizer
 from harness.training.values import TrainingRow
 
@@ -52,9 +53,8 @@ def encode(
         try:
             samples.extend(_Row(row, index, tokenizer, ends).samples(last_only=last_only))
         except InputError as error:
-            problems.extend(
-                p if p.path else replace(p, case=p.case or row.source) for p in error.problems
-            )
+            # What the template says of the messages is said of the row that has them.
+            problems.extend(replace(problem, path=row.source) for problem in error.problems)
     if problems:
         more = len(problems) - MOST_SHOWN
         rest = [Problem(f"and {more} more problems")] if more > 0 else []
@@ -71,7 +71,7 @@ def prove(samples: Sequence[Sample], rows: Sequence[TrainingRow], tokenizer: Cha
     for sample in samples:
         row = rows[sample.row]
         for start, turn in zip(sample.starts, sample.turns, strict=True):
-            if tokenizer.token_ids(row.messages[:turn]) != sample.ids[:start]:
+            if tokenizer.token_ids(row.messages[:turn], tools=row.tools) != sample.ids[:start]:
                 raise InputError(
                     Problem(
                         "the prompt in training is not the prompt at inference",
@@ -83,6 +83,27 @@ def prove(samples: Sequence[Sample], rows: Sequence[TrainingRow], tokenizer: Cha
                 )
             proven += 1
     return proven
+
+
+def _left_out(answer: Message, rendered: str) -> str:
+    """Return what an answer says and its rendered text does not; empty where all is there.
+
+    Space does not count, and calls may be written as JSON or in any other form: looked for are
+    their names and the texts in their arguments.
+    """
+    said = "".join(rendered.split())
+    wanted = [answer.content]
+    for call in answer.tool_calls:
+        values = list(call.arguments.values()) if isinstance(call.arguments, Mapping) else []
+        wanted += [call.name, *(value for value in values if isinstance(value, str))]
+    for text in wanted:
+        plain = "".join(text.split())
+        escaped = (
+            "".join(json.dumps(text, ensure_ascii=one)[1:-1].split()) for one in (True, False)
+        )
+        if plain not in said and not any(form in said for form in escaped):
+            return text
+    return ""
 
 
 class _Row:
@@ -123,13 +144,14 @@ class _Row:
                 )
             )
         for turn, message in enumerate(messages):
-            if message.role == "assistant":
-                prompt = self.tokenizer.token_ids(messages[:turn])
+            if message.role == "assistant" and turn not in self.row.untaught:
+                prompt = self.tokenizer.token_ids(messages[:turn], tools=self.row.tools)
                 yield turn, prompt, self._answer(messages, turn)
 
     def _answer(self, messages: Messages, turn: int) -> tuple[int, ...]:
-        before = self.tokenizer.text(messages[:turn])
-        after = self.tokenizer.text(messages[: turn + 1], add_generation_prompt=False)
+        tools = self.row.tools
+        before = self.tokenizer.text(messages[:turn], tools=tools)
+        after = self.tokenizer.text(messages[: turn + 1], add_generation_prompt=False, tools=tools)
         if not after.startswith(before):
             raise InputError(
                 Problem(
@@ -139,6 +161,19 @@ class _Row:
                     found=f"at inference the prompt ends in {before[-40:]!r}",
                     hint="write the answer as the model gives it, reasoning included; or train "
                     "another model",
+                )
+            )
+        # What a template opens before the answer (`<think>`) may be a part of it.
+        asked = self.tokenizer.text(messages[:turn], add_generation_prompt=False, tools=tools)
+        rendered = after[len(asked if after.startswith(asked) else before) :]
+        if lost := _left_out(messages[turn], rendered):
+            raise InputError(
+                Problem(
+                    "the chat template leaves out what the answer says, and the model would learn "
+                    "another one",
+                    self.row.source,
+                    found=f"no {shown(lost)} in {shown(rendered)}",
+                    hint="write the answer as the model gives it; or train another model",
                 )
             )
         ids = self.tokenizer.tokenizer.encode(after[len(before) :], add_special_tokens=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.common import as_dicts, from_dicts
+from harness.common import from_dicts
 from harness.training.sft.checkpoints import History
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.encoding import Sample
@@ -76,7 +76,7 @@ def write_samples(path: Path, samples: Samples) -> None:
     """One line per row and per sample; read back by `read_samples`."""
     with path.open("w", encoding="utf-8") as stream:
         for row in samples.rows:
-            fields = {"messages": as_dicts(row.messages), "source": row.source}
+            fields = {**row.as_json(), "source": row.source}
             stream.write(json.dumps(fields) + "\n")
         for name, part in (("train", samples.train), ("held_out", samples.held_out)):
             for sample in part:
@@ -95,7 +95,8 @@ def read_samples(path: Path) -> Samples:
             fields = json.loads(line)
             if "messages" in fields:
                 messages = from_dicts(fields["messages"])
-                rows.append(TrainingRow(messages, fields["source"]))
+                tools = tuple(fields.get("tools", ()))
+                rows.append(TrainingRow(messages, fields["source"], tools=tools))
             elif "advantages" in fields:
                 advantages = tuple(fields["advantages"])
             else:

@@ -42,7 +42,7 @@ def group_of(lesson: Lesson) -> str:
 def content_of(lesson: Lesson) -> Any:
     """Return all of a lesson that the trained weights depend on, as JSON."""
     if isinstance(lesson, TrainingRow):
-        return as_dicts(lesson.messages)
+        return lesson.content
     if isinstance(lesson, Pair):
         return [as_dicts(lesson.prompt), lesson.chosen, lesson.rejected]
     return [as_dicts(lesson.prompt), lesson.answer, lesson.advantage]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.backends import Backend
-from harness.common import GenerateSettings, Message, Variant
+from harness.common import GenerateSettings, Variant
 from harness.evaluation import make_plan
 from harness.suites import Case, Position, Suite, practice_suite
 from harness.training.sources.references import reference_conversation
@@ -61,16 +61,15 @@ def practise(
             still_open.append(case)
         else:
             rows.append(
-                TrainingRow(messages, f"{suite.path} {case.id}", replay=replay, group=case.id)
+                TrainingRow(
+                    messages,
+                    f"{suite.path} {case.id}",
+                    replay=replay,
+                    group=case.id,
+                    tools=case.tools,
+                )
             )
     reasons = ["longer than the model takes"] * (len(cases) - len(fits))
     reasons += ["no check gives the answer away"] * len(still_open)
     harvest = Harvest(f"generators of {suite.name}", len(cases), tuple(rows), counted(reasons))
     return Practice(harvest, tuple(still_open))
-
-
-def as_row(
-    prompt: Sequence[Message], answer: str, source: str, group: str, replay: bool
-) -> TrainingRow:
-    """Return a row out of the messages that led to an answer, and the answer."""
-    return TrainingRow((*prompt, Message("assistant", answer)), source, replay=replay, group=group)

@@ -15,6 +15,7 @@ from harness.common import (
     SELF,
     InputError,
     MachineryError,
+    Message,
     Problem,
     Sampling,
     TeacherSettings,
@@ -26,7 +27,6 @@ from harness.config import Settings
 from harness.evaluation import RunReport, Variants, run
 from harness.results import Observer, Outcome, ignore
 from harness.suites import Case, Suite
-from harness.training.sources.generated import as_row
 from harness.training.sources.values import Harvest, counted
 from harness.training.values import TrainingRow
 
@@ -119,10 +119,13 @@ def teach(
     report = run(teacher.settings, [replace(suite, cases=asked)], variants, observer=observer)
     if report.failure:
         raise MachineryError(Problem(f"the teacher broke: {report.failure}"))
-    return _kept(label, report, replay, f"{teacher.label}, {suite.path}")
+    return _kept(label, report, asked, replay, f"{teacher.label}, {suite.path}")
 
 
-def _kept(label: str, report: RunReport, replay: bool, source: str) -> Harvest:
+def _kept(
+    label: str, report: RunReport, asked: Sequence[Case], replay: bool, source: str
+) -> Harvest:
+    tools = {case.id: case.tools for case in asked}
     rows: dict[tuple[str, tuple[str, ...]], TrainingRow] = {}
     reasons: list[str] = []
     tokens, offered = 0, 0
@@ -137,8 +140,12 @@ def _kept(label: str, report: RunReport, replay: bool, source: str) -> Harvest:
         elif key in rows:
             reasons.append("the same answer again")
         else:
-            prompt = [*from_dicts(result.prompt)]
-            where = f"{source} {result.case}"
-            rows[key] = as_row(prompt, result.responses[-1], where, result.case, replay)
+            rows[key] = TrainingRow(
+                (*from_dicts(result.prompt), Message("assistant", result.responses[-1])),
+                f"{source} {result.case}",
+                replay=replay,
+                group=result.case,
+                tools=tools[result.case],
+            )
     kept = tuple(rows.values())
     return Harvest(label, offered, kept, counted(reasons), tokens, report.info.seconds)

@@ -45,6 +45,14 @@ def harvest_to_json(harvest: Harvest) -> dict[str, Any]:
 def harvest_from_json(body: Mapping[str, Any]) -> Harvest:
     """Return the harvest that `harvest_to_json` made."""
     rows = tuple(
-        TrainingRow(**{**row, "messages": from_dicts(row["messages"])}) for row in body["rows"]
+        TrainingRow(
+            **{
+                **row,
+                "messages": from_dicts(row["messages"]),
+                "untaught": tuple(row.get("untaught", ())),
+                "tools": tuple(row.get("tools", ())),
+            }
+        )
+        for row in body["rows"]
     )
     return Harvest(**{**body, "rows": rows})

@@ -105,7 +105,7 @@ def test_rows_are_measured_with_the_count_that_is_given() -> None:
     cleaned = clean(
         [long, short],
         CleaningSettings(max_tokens=3),
-        lambda said: sum(len(m.content.split()) for m in said),
+        lambda row: sum(len(m.content.split()) for m in row.messages),
     )
 
     assert cleaned.rows == (short,)

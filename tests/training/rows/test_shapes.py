@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.common import InputError, Message, Messages, as_dicts
-from harness.training.rows import converted
+from harness.common import InputError, Message, Messages, ToolCall, as_dicts
+from harness.training.rows import Conversation, converted
 
 ASKED = (Message("user", "Hi"), Message("assistant", "Hello"))
 LED = (Message("system", "Be kind."), *ASKED)
@@ -35,6 +36,9 @@ SHAPES: tuple[tuple[dict[str, Any], Messages], ...] = (
       "completion": [{"role": "assistant", "content": "Hello"}]}, ASKED),
     ({"prompt": "Hi", "response": "Hello"}, ASKED),
     ({"question": "Hi", "answer": "Hello"}, ASKED),
+    ({"system_prompt": "Be kind.", "question": "Hi", "response": "Hello"}, LED),  # OpenOrca
+    ({"prompt": "Hi", "messages": [*as_dicts(ASKED)]}, ASKED),  # UltraChat says its prompt twice
+    ({"instruction": "Hi", "input": "", "output": "Hello", "text": "### Instruction: Hi"}, ASKED),
     ({"prompt": '[{"a": 1}]', "completion": '[{"a": 2}]'},
      (Message("user", '[{"a": 1}]'), Message("assistant", '[{"a": 2}]'))),
 )  # fmt: skip
@@ -42,7 +46,7 @@ SHAPES: tuple[tuple[dict[str, Any], Messages], ...] = (
 
 @pytest.mark.parametrize(("values", "expected"), SHAPES)
 def test_every_usual_shape_becomes_messages(values: dict[str, Any], expected: Messages) -> None:
-    assert converted(values) == expected
+    assert converted(values) == Conversation(expected)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -59,10 +63,9 @@ def test_messages_survive_the_way_through_other_shapes(
     *earlier, (query, response) = turns
     history = [list(pair) for pair in earlier]
 
-    assert converted({"messages": as_dicts(said)}) == said
-    assert converted({"conversations": sharegpt}) == said
     asked = {"query": query, "response": response, "history": history, "system": system}
-    assert converted(asked) == said
+    for values in ({"messages": as_dicts(said)}, {"conversations": sharegpt}, asked):
+        assert converted(values).messages == said
 
 
 WRONG: tuple[tuple[dict[str, Any], str], ...] = (
@@ -91,26 +94,38 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
         {"conversations": [{"from": "humann", "value": "a"}]},
         "the speaker of a message is not known\n"
         "  found: 'humann'\n"
-        "  expected: system, user or assistant (human, gpt)\n"
+        "  expected: system, user, assistant (human, gpt) or tool\n"
         "  did you mean: human",
     ),
     (
-        {"messages": [{"role": "tool", "content": "a"}]},
-        "tool calls are not supported\n"
-        "  found: 'tool'\n"
-        "  hint: take the rows with tool calls out: only system, user and assistant are trained",
-    ),
-    (
-        {"messages": [{"role": "assistant", "content": "a", "weight": 0}]},
-        "a message is marked as not to be learned, or not as it stands\n"
-        "  found: weight: 0\n"
-        "  hint: every answer of a row is learned whole: make one row for each that should be",
-    ),
-    (
         {"prompt": "a", "completion": "b", "label": False},
-        "the row is marked as not to be learned, or not as it stands\n"
+        "the row is marked as an answer that is not to be given\n"
         "  found: label: False\n"
-        "  hint: every answer of a row is learned whole: make one row for each that should be",
+        "  hint: method: dpo learns from such rows (docs/repair.md); to learn right answers alone,"
+        " take it out",
+    ),
+    (
+        {"messages": [{"role": "assistant", "content": "a", "weight": 0.5}]},
+        "a message is to be learned in part\n"
+        "  found: weight: 0.5\n"
+        "  hint: answers of the assistant are learned whole, or with weight: 0 not at all",
+    ),
+    (
+        {"messages": [{"role": "user", "content": "a", "train": True}]},
+        "a message that is no answer is to be learned\n"
+        "  found: train: True\n"
+        "  hint: answers of the assistant are learned whole, or with weight: 0 not at all",
+    ),
+    (
+        {"messages": [{"role": "assistant", "content": "a", "weight": 1, "train": False}]},
+        "a message is to be learned, and is not\n  found: train: False, weight: 1",
+    ),
+    (
+        {"messages": [{"role": "assistant", "content": "a",
+                       "train_detail": [{"begin_offset": 0, "end_offset": 2, "train": False}]}]},
+        "a message is to be learned in part\n"
+        "  found: train_detail: [{'begin_offset': 0, 'end_offset': 2, 'train': False}]\n"
+        "  hint: answers are learned whole, or with weight: 0 in their message not at all",
     ),
     (
         {"messages": [{"role": "assistant", "content": "a", "reasoning_content": "b"}]},
@@ -125,10 +140,17 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
         "  hint: take rows with images, videos or sound out: only texts are trained",
     ),
     (
-        {"messages": [{"role": "user", "content": "a"}], "rejected": "b"},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+        "a message has more than text, and would be trained on without it\n"
+        "  found: 'image_url'\n"
+        "  hint: take rows with images, videos or sound out: only texts are trained",
+    ),
+    (
+        {"prompt": "a", "chosen": "b", "rejected": "c"},
         "the row prefers one answer to another, and would be trained on without its preference\n"
-        "  found: rejected\n"
-        "  hint: keep the question and the answer to be learned, under keys of one shape",
+        "  found: chosen\n"
+        "  hint: method: dpo learns from such rows (docs/repair.md); or keep the question and the"
+        " answer to be learned, under keys of one shape",
     ),
     (
         {"instruction": "a", "output": "b", "response": "c"},
@@ -137,16 +159,42 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
         "  hint: take out the keys that are not to be learned",
     ),
     (
-        {"messages": [{"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}]},
-        "tool calls are not supported\n"
-        "  found: 'tool_call'\n"
-        "  hint: take the rows with tool calls out: only system, user and assistant are trained",
+        {"messages": [*as_dicts(ASKED)], "history": [["a", "b"]]},
+        "'history' stands beside messages, and would be left out\n"
+        "  found: [['a', 'b']]\n"
+        "  hint: write it into the question, or take the key out",
+    ),
+    (
+        {"question": "a", "answer": "b", "choices": ["b", "c"]},
+        "'choices' stands beside question, answer, and would be left out\n"
+        "  found: ['b', 'c']\n"
+        "  hint: write it into the question, or take the key out",
+    ),
+    (
+        {"query": "a", "response": "b", "Label": False},
+        "key 'Label' is not known\n"
+        "  did you mean: label\n  hint: rename the key, or take it out",
     ),
     (
         {"messages": [{"role": "system", "content": "a"}], "system": "b"},
         "the row has two system prompts\n  expected: 'system' or a system message",
     ),
-)
+    (
+        {"messages": [*as_dicts(ASKED)], "tools": [{"name": ""}]},
+        "tools: a tool has a name",
+    ),
+    (
+        {"messages": [{"role": "tool_call", "content": "get_time"}]},
+        "a call of a tool is no JSON\n  found: 'get_time'",
+    ),
+    (
+        {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "get_time",
+                                                                         "arguments": "{"}}]}]},
+        "a call of a tool is malformed\n"
+        "  found: {'function': {'name': 'get_time', 'arguments': '{'}}\n"
+        '  expected: {"name": "...", "arguments": {...}}',
+    ),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("values", "message"), WRONG)
@@ -161,25 +209,133 @@ def test_what_is_wrong_with_a_row_is_said(values: dict[str, Any], message: str) 
     "mark",
     [
         {"kto_tag": False},
+        {"label": "False"},  # as a table writes it
+        {"label": 0},
         {"train": False},
+        {"train": "false"},
         {"loss": False},
         {"weight": 0.5},
-        {"train_detail": [{"begin_offset": 0, "end_offset": 2, "train": False}]},
+        {"weight": "0"},
         {"loss_scale": 0},
+        {"loss_mask": [1, 0]},
+        {"labels": [-100, 5]},
+        {"train_detail": [{"begin_offset": 0, "end_offset": 2, "train": False}]},
     ],
 )
-def test_what_is_not_to_be_learned_is_refused(mark: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="the row is marked as not to be learned"):
+def test_a_row_that_is_not_to_be_learned_is_refused(mark: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"the row is (marked as|to be learned in part)"):
         converted({"query": "a", "response": "b", **mark})
-    with pytest.raises(InputError, match="a message is marked as not to be learned"):
-        converted({"messages": [{"role": "assistant", "content": "a", **mark}]})
+
+
+@pytest.mark.parametrize("mark", [{"train": False}, {"weight": 0}, {"loss": "false"}])
+def test_an_answer_that_is_not_to_be_learned_is_read_alone(mark: dict[str, Any]) -> None:
+    messages = as_dicts((*LED, *ASKED))
+    messages[2] |= mark
+
+    assert converted({"messages": messages}) == Conversation((*LED, *ASKED), untaught=(2,))
+    assert converted({"messages": messages[1:], "system": "Be kind."}).untaught == (2,)
 
 
 def test_marks_that_change_nothing_are_left_alone() -> None:
     row = {"query": "a", "response": "b"}
-    marks = {"label": True, "train": True, "weight": 1, "images": [], "reasoning_content": None}
+    marks = {
+        "label": True, "train": True, "weight": 1, "images": [], "reasoning_content": None,
+        "videos": "[]", "loss_mask": [1, 1], "labels": ["short", "math"], "tools": "",
+    }  # fmt: skip
 
     assert converted({**row, **marks}) == converted(row)
     assert converted({**row, "label": "positive"}) == converted(row)  # a class, no lesson
     said = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
     assert converted({**row, **said}) == converted(row)  # twice the same
+
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_time",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+CALL = ToolCall("get_time", {"city": "Oslo"})
+TIMES = (
+    Message("user", "What time is it in Oslo?"),
+    Message("assistant", "", (CALL,)),
+    Message("tool", "12:30"),
+    Message("assistant", "Half past twelve."),
+)
+WRITTEN = '{"name": "get_time", "arguments": {"city": "Oslo"}}'
+# One conversation in the public formats of tool calls.
+CALLED: tuple[dict[str, Any], ...] = (
+    {  # OpenAI's and trl's; arguments as text or as an object
+        "messages": [
+            {"role": "user", "content": "What time is it in Oslo?"},
+            {"role": "assistant", "content": None,
+             "tool_calls": [{"type": "function",
+                             "function": {"name": "get_time", "arguments": '{"city": "Oslo"}'}}]},
+            {"role": "tool", "content": "12:30"},
+            {"role": "assistant", "content": "Half past twelve."},
+        ],
+        "tools": [TOOL],
+    },
+    {  # LLaMA-Factory's
+        "conversations": [
+            {"from": "human", "value": "What time is it in Oslo?"},
+            {"from": "function_call", "value": WRITTEN},
+            {"from": "observation", "value": "12:30"},
+            {"from": "gpt", "value": "Half past twelve."},
+        ],
+        "tools": json.dumps([TOOL["function"]]),
+    },
+    {  # ms-swift's
+        "messages": [
+            {"role": "user", "content": "What time is it in Oslo?"},
+            {"role": "tool_call", "content": WRITTEN},
+            {"role": "tool_response", "content": "12:30"},
+            {"role": "assistant", "content": "Half past twelve."},
+        ],
+        "tools": json.dumps([TOOL]),
+    },
+    {  # OpenAI's older form
+        "messages": [
+            {"role": "user", "content": "What time is it in Oslo?"},
+            {"role": "assistant", "content": "",
+             "function_call": {"name": "get_time", "arguments": '{"city": "Oslo"}'}},
+            {"role": "function", "content": "12:30"},
+            {"role": "assistant", "content": "Half past twelve."},
+        ],
+        "functions": [TOOL["function"]],
+    },
+    {  # as Parquet gives it: every key is there
+        "messages": [
+            {"role": "user", "content": "What time is it in Oslo?", "tool_calls": None},
+            {"role": "assistant", "content": None, "weight": None,
+             "tool_calls": [{"id": None, "function": {
+                 "name": "get_time", "arguments": {"city": "Oslo", "zone": None}}}]},
+            {"role": "tool", "content": "12:30", "tool_calls": []},
+            {"role": "assistant", "content": "Half past twelve.", "tool_calls": None},
+        ],
+        "tools": [{**TOOL, "extra": None}],
+    },
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("values", CALLED)
+def test_calls_of_tools_are_read_in_the_usual_formats(values: dict[str, Any]) -> None:
+    found = converted(values)
+
+    assert found.messages == TIMES
+    assert [tool["function"]["name"] for tool in found.tools] == ["get_time"]
+    assert found.tools[0]["function"]["parameters"] == TOOL["function"]["parameters"]  # type: ignore[index]
+
+
+def test_calls_in_a_row_are_one_turn() -> None:
+    other = '{"name": "get_time", "arguments": {"city": "Rome"}}'
+    said = [("user", "Times?"), ("assistant", "I look."), ("tool_call", WRITTEN),
+            ("tool_call", other), ("tool", "12:30"), ("tool", "13:30"),
+            ("assistant", "Here.")]  # fmt: skip
+
+    found = converted({"messages": [{"role": role, "content": text} for role, text in said]})
+
+    calls = (CALL, ToolCall("get_time", {"city": "Rome"}))
+    assert found.messages[1] == Message("assistant", "I look.", calls)
+    assert [message.role for message in found.messages[2:]] == ["tool", "tool", "assistant"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.common import InputError, Message, Messages, Role
+from harness.common import InputError, Message, Messages, Role, ToolCall
 from harness.training.rows import check
 
 
@@ -55,4 +55,52 @@ def test_a_text_in_a_chat_template_is_refused_by_name() -> None:
         "  found: [INST]\n"
         "  expected: plain texts as messages: the model's own chat template is put around them\n"
         "  hint: take the marks out; give the turns as messages with role and content"
+    )
+
+
+TOOLS = ({"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}},)
+LOOK = Message("assistant", "", (ToolCall("look", {}, "c1"),))
+ASK, SEEN, SAYS = Message("user", "a"), Message("tool", "b"), Message("assistant", "c")
+
+
+def test_calls_with_and_without_what_they_give_back_are_right() -> None:
+    check((ASK, LOOK, SEEN, SAYS), TOOLS)
+    check((ASK, LOOK, SEEN, LOOK, SEEN, SAYS, ASK, LOOK), TOOLS)
+    check((ASK, LOOK, Message("tool", "b", tool_call_id="c1"), SAYS), TOOLS)
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ((ASK, SEEN, SAYS), "a tool answers that was not called\n  found: user, tool, assistant"),
+        ((ASK, LOOK, SEEN, SEEN, SAYS), "a tool answers that was not called"),
+        (
+            (ASK, LOOK, Message("tool", "b", tool_call_id="c2"), SAYS),
+            "a tool answers a call that was not made\n  found: 'c2'\n  expected: c1",
+        ),
+        ((ASK, LOOK, SAYS), "user and assistant do not take turns"),
+        ((ASK, LOOK, SEEN), "the conversation ends with a tool: there is no answer to learn"),
+        (
+            (ASK, Message("assistant", "", (ToolCall("lok", {}),))),
+            "the row calls 'lok', and declares no such tool\n"
+            "  expected: look\n  did you mean: look",
+        ),
+        (
+            (ASK, Message("assistant", "", (ToolCall("look", "{"),))),
+            "a call of a tool is malformed\n  found: '{'\n"
+            '  expected: {"name": "...", "arguments": {...}}',
+        ),
+    ],
+)
+def test_calls_and_what_tools_give_back_belong_together(messages: Messages, said: str) -> None:
+    with pytest.raises(InputError) as error:
+        check(messages, TOOLS)
+
+    assert str(error.value).startswith(said)
+
+
+def test_a_call_without_declared_tools_says_where_to_declare_them() -> None:
+    assert says((ASK, LOOK)) == (
+        "the row calls 'look', and declares no such tool\n"
+        "  hint: declare in the column tools what the model may call"
     )

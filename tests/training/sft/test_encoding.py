@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.common import InputError, Message, Messages
+from harness.common import InputError, Message, Messages, ToolCall
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training import TrainingRow
 from harness.training.sft.encoding import IGNORED, encode, prove
@@ -173,3 +173,69 @@ def test_at_most_twenty_problems_are_shown(tokenizer: ChatTokenizer) -> None:
 
     assert len(caught.value.problems) == 21
     assert str(caught.value.problems[-1]) == "and 5 more problems"
+
+
+def test_an_answer_that_is_not_to_be_learned_is_part_of_the_prompt(
+    tokenizer: ChatTokenizer,
+) -> None:
+    messages = (QUESTION, Message("assistant", "7 7 7"), QUESTION, ANSWER)
+
+    (sample,) = encode([TrainingRow(messages, "r", untaught=(1,))], tokenizer, [END])
+
+    assert said(tokenizer, sample.labels) == "3 4 5<|im_end|>"
+    assert "7 7 7" in tokenizer.decode(sample.ids)
+    assert sample.turns == (3,)
+    assert prove([sample], [row(*messages)], tokenizer) == 1
+
+
+WITH_TOOLS = (  # in the form of Hermes, as Qwen2.5 writes calls
+    "{% if tools %}<|im_start|>system\n{{ tools | tojson }}<|im_end|>\n{% endif %}"
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
+    "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+TOOLS = ({"type": "function", "function": {"name": "sum", "parameters": {"type": "object"}}},)
+CALLS = (
+    QUESTION,
+    Message("assistant", "", (ToolCall("sum", {"of": "1 2"}),)),
+    Message("tool", "3"),
+    Message("assistant", "It is 3"),
+)
+
+
+def test_calls_are_learned_in_the_models_own_form_behind_the_declared_tools(tmp_path: Path) -> None:
+    tokenizer = with_template(tmp_path, WITH_TOOLS)
+    calling = TrainingRow(CALLS, "r", tools=TOOLS)
+
+    (sample,) = encode([calling], tokenizer, [END])
+
+    assert said(tokenizer, sample.labels) == (
+        '<tool_call>{"name": "sum", "arguments": {"of": "1 2"}}</tool_call><|im_end|>'
+        "It is 3<|im_end|>"
+    )
+    assert sample.ids[: sample.starts[0]] == tokenizer.token_ids((QUESTION,), tools=TOOLS)
+    assert prove([sample], [calling], tokenizer) == 2
+
+
+# Templates that lose what a row says, and what is said of it.
+LOSES = {
+    "leaves out what the answer says": WITH_TOOLS.replace("{{ m.content }}", "{{ m.content[:1] }}"),
+    "leaves out message 1, of role user": WITH_TOOLS.replace("{{ m.content }}", ""),
+    "ignores tools": WITH_TOOLS.replace("{% if tools %}", "{% if 0 %}"),
+    "no 'sum' in": WITH_TOOLS.replace("{{ c.function | tojson }}", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", LOSES)
+def test_a_template_that_loses_what_a_row_says_is_refused_with_its_line(
+    tmp_path: Path, lost: str
+) -> None:
+    tokenizer = with_template(tmp_path, LOSES[lost])
+    hi = Message("user", "a") if "answer" in lost else QUESTION
+
+    with pytest.raises(InputError) as error:
+        encode([TrainingRow((hi, *CALLS[1:]), "rows.jsonl:7", tools=TOOLS)], tokenizer, [END])
+
+    (problem,) = error.value.problems
+    assert problem.path == "rows.jsonl:7"
+    assert lost in f"{problem.message} {problem.found}"
