@@ -236,8 +236,8 @@ def _decided(pair: _Pair, said: Mapping[str, Completion], broke: str) -> PairJud
             problem = error.problems[0]
             text = f"{problem.message} (found: {problem.found}; expected: {problem.expected})"
             return replace(pair.row, error=text)
+        why = why if choices else reasons  # of the first reply, in which the candidate is A
         choices.append(choice)
-        why = why or reasons
     first = {"A": 1, "B": -1, "TIE": 0}[choices[0]]  # the candidate is A
     second = {"A": -1, "B": 1, "TIE": 0}[choices[1]]  # the candidate is B
     slot = {("A", "A"): "first", ("B", "B"): "second"}.get((choices[0], choices[1]), "")

@@ -226,7 +226,7 @@ def _report(
     scorecard = build_scorecard(info, gate, noise=noise, history=history, extras=count.extras())
     keep_rates(store, scorecard)
     directory = settings.path(settings.report_dir)
-    paths = write_reports(directory, info.id, scorecard, lambda: results)
+    paths = write_reports(directory, info.id, scorecard, lambda: results, judgements=judgements)
     return RunReport(info, gate, scorecard, paths, store.path, failure, results.kept)
 
 

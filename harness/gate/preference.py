@@ -14,6 +14,7 @@ from harness.gate.sequential import METHOD, SequentialTest
 from harness.gate.statistics import group_sums, mcnemar_mid_p, rate_interval, sign_flip_p
 from harness.results import PairJudgement, Preference, Verdict
 
+MOST_EXAMPLES = 5  # of pairs lost, won and flipped each: the page has all beside the answers
 SIGN_TEST = "sign test, mid-p"
 SIGN_FLIP = "sign-flip permutation"
 CLUSTER_FLIP = "cluster sign-flip permutation"
@@ -58,6 +59,9 @@ def count_preferences(
     low, high = rate_interval((values + 1) / 2, groups)
     flips = [one for one, _ in judged if one.flipped]
     broken = [one for of in cases.values() for one in of if one.error]
+    lost = [one for one, value in judged if value < 0]
+    won = [one for one, value in judged if value > 0]
+    told = [each for some in (lost, won, flips) for each in some[:MOST_EXAMPLES] if each.why]
     return Preference(
         baseline=baseline,
         pairs=len(judged),
@@ -83,6 +87,7 @@ def count_preferences(
         lost=tuple(case for case, value in zip(whole, values, strict=True) if value < 0),
         flipped=tuple(dict.fromkeys(one.case for one in flips)),
         failed=tuple(dict.fromkeys(one.case for one in broken)),
+        examples=tuple(told),
     )
 
 

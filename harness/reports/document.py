@@ -91,6 +91,20 @@ class TriesCard(Frozen):
     reason: str = ""
 
 
+class PairCard(Frozen):
+    """What the judge said of one pair: `value` is 1 where the candidate's answer was preferred.
+
+    −1 where the baseline's was, 0 for a tie, as where the orders disagree (`flipped`). In `why` the
+    candidate's answer is A.
+    """
+
+    case: str
+    repeat: int
+    value: int | None
+    flipped: bool
+    why: str
+
+
 class PreferenceCard(Frozen):
     """A candidate's answers against the baseline's, as a judge preferred them in both orders.
 
@@ -99,7 +113,7 @@ class PreferenceCard(Frozen):
     Pairs whose orders disagree are ties: `flips`, with their share `flip_rate` of the pairs that
     were asked; of flips that named one place both times, `first_slot_share` named the first. `p` is
     one-sided for losses, `p_adjusted` after Holm over the `family`. `failed` names the cases that
-    could not be judged: they are in no figure.
+    could not be judged: they are in no figure. `examples` are some pairs with the judge's reasons.
     """
 
     verdict: Verdict | None
@@ -127,6 +141,7 @@ class PreferenceCard(Frozen):
     lost: tuple[str, ...] = ()
     flipped: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    examples: tuple[PairCard, ...] = ()
 
 
 class SliceCard(Frozen):
@@ -386,7 +401,13 @@ def _category(row: SuiteResult) -> Category:
         gate=gate,
         pass_at_k=tuple(_filled(TriesCard, each) for each in row.pass_at_k),
         pass_hat_k=tuple(_filled(TriesCard, each) for each in row.pass_hat_k),
-        prefer=_filled(PreferenceCard, row.preference) if row.preference else None,
+        prefer=_filled(
+            PreferenceCard,
+            row.preference,
+            examples=tuple(_filled(PairCard, each) for each in row.preference.examples),
+        )
+        if row.preference
+        else None,
         slices=tuple(
             _filled(
                 SliceCard,

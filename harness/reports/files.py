@@ -13,7 +13,7 @@ from harness.reports.document import dumps, publish
 from harness.reports.html import ScorecardPage
 from harness.reports.markdown import to_markdown
 from harness.reports.scorecard import Scorecard
-from harness.results import Result, result_to_json
+from harness.results import PairJudgement, Result, result_to_json
 
 LATEST = "latest"
 
@@ -70,12 +70,14 @@ def write_reports(
     results: Callable[[], Iterable[Result]],
     *,
     point: bool = True,
+    judgements: Iterable[PairJudgement] = (),
 ) -> ReportPaths:
     """Write `directory/run_id/` and, with `point`, let `directory/latest` point to it.
 
     `results` is called several times and each time gives all results from the start: they are
-    never all in memory. Raises InputError where the directory cannot be written, MachineryError
-    where writing fails on the way (a full disk); files of a report that stood there before stay.
+    never all in memory. `judgements` are the pairs of answers that a judge compared. Raises
+    InputError where the directory cannot be written, MachineryError where writing fails on the way
+    (a full disk); files of a report that stood there before stay.
     """
     check_writable(directory)
     home = directory / run_id
@@ -87,7 +89,7 @@ def write_reports(
         markdown=home / "summary.md",
     )
     document = publish(scorecard)
-    page = ScorecardPage(scorecard, document)
+    page = ScorecardPage(scorecard, document, judgements)
     try:
         home.mkdir(exist_ok=True)
         with whole_file(paths.results) as file:

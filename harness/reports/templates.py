@@ -20,11 +20,13 @@ from harness.common import (
     probability,
     span,
 )
+from harness.reports.terms import TERMS, explained, term
 from harness.reports.words import because, label
 
 FILTERS = {
     "because": because,
     "duration": duration,
+    "explained": explained,
     "joined": joined,
     "label": label,
     "moment": moment,
@@ -59,6 +61,7 @@ def template(package: str, name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
+    environment.globals.update(term=term, terms=TERMS)
     return environment.get_template(name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.common import joined, percent, plural, span
-from harness.results import Preference, RunInfo, Slice, SuiteResult, Verdict
+from harness.results import PairJudgement, Preference, RunInfo, Slice, SuiteResult, Verdict
 
 SYMBOL = {
     Verdict.PASS: "✓",
@@ -87,6 +87,17 @@ def preferred(row: Preference) -> str:
     if row.errors:
         parts.append(f"{plural(row.errors, 'case')} not judged")
     return "; ".join(parts)
+
+
+def told_of(pair: PairJudgement) -> str:
+    """Say how one pair of answers was judged: "won", "lost", "tied: the orders disagree"."""
+    if pair.value is None:
+        return f"not judged: {pair.error or pair.left_out}"
+    if pair.identical:
+        return "tied: the same answer"
+    if pair.flipped:
+        return "tied: the orders disagree"
+    return {1: "won", 0: "tied", -1: "lost"}[pair.value]
 
 
 def slice_sight(row: Slice) -> str:

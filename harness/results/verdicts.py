@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.common import GateSettings, Tries, VariantRole, percent
+from harness.results.values import PairJudgement
 
 GATHERED = 0.05  # losses that chance puts into one slice more seldom gather there
 
@@ -208,7 +209,8 @@ class Preference:
     that broke is in `errors` and not in it. Pairs whose orders disagree are among the `ties`;
     of such `flips` so many named the first or the second place both times. `share` is
     (wins + ties / 2) / n, averaged over cases, with a 95 % interval that knows of clusters; None
-    without a pair. `p` is one-sided for "the baseline's are preferred", `p_adjusted` after Holm
+    without a pair. `examples` are the first pairs that were lost, won and flipped, with what the
+    judge said. `p` is one-sided for "the baseline's are preferred", `p_adjusted` after Holm
     over the `family` of the candidate's suites and preferences.
     """
 
@@ -236,6 +238,7 @@ class Preference:
     lost: tuple[str, ...] = ()
     flipped: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    examples: tuple[PairJudgement, ...] = ()
     family: int = 1
     verdict: Verdict | None = None
     reasons: tuple[str, ...] = ()

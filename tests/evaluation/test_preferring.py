@@ -124,6 +124,19 @@ def test_both_orders_decide(
         assert row["lost"] == CASES
 
 
+def test_the_page_shows_what_the_judge_said() -> None:
+    """In the section, and beside each answer; the candidate is A, as in the judge's first reply."""
+    replies(("A is cold <b>.\nVerdict: B", "B is cold, B being the candidate.\nVerdict: A"))
+
+    assert main(["run"]) == 1
+    assert [pair["why"] for pair in prefer()["examples"]] == ["A is cold <b>."] * 5
+    page = Path("reports/latest/scorecard.html").read_text()
+    assert "A is the answer of new, B that of base." in page
+    assert page.count('<span class="quiet">lost:</span> A is cold &lt;b&gt;.</li>') == 5
+    assert page.count('["lost","A is cold \\u003cb>."]') == 8
+    assert "B being the candidate" not in page
+
+
 def test_four_losses_are_too_few_after_holm() -> None:
     """Mid-p 2^-5 alone, twice that in a family of two: not beyond chance."""
     replies({case: OLD if case < "p04" else TIE for case in CASES})

@@ -131,6 +131,37 @@ def test_search_finds_answers_in_any_language(story_page: Browser) -> None:
     assert {case[:2] for case in ids(story_page)} == {"ja"}
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_term_explains_itself_on_focus_and_escape_puts_it_away(
+    story_page: Browser, width: int
+) -> None:
+    story_page.size(width, 844)
+    shown = "return getComputedStyle(arguments[0], '::after').content"
+    seen = set()
+    for term in story_page.all("#suites .term"):
+        if not term.is_displayed():
+            continue
+        assert story_page.run(shown, term) == "none"
+        story_page.run("arguments[0].focus()", term)
+        said = story_page.run(shown, term)
+        assert story_page.one(f"#{term.get_attribute('aria-describedby')}").text in said
+        assert story_page.run("return document.documentElement.scrollWidth") <= width
+        term.send_keys("\ue00c")  # Escape
+        assert story_page.run(shown, term) == "none"
+        seen.add(term.text)
+        if len(seen) == 3:
+            break
+    assert {"p", "Holm"} < seen
+
+
+def test_a_slice_leads_to_its_cases(story_page: Browser) -> None:
+    link = story_page.one("a[href='#slice/languages/ja/forgetful']")
+    link.click()
+    story_page.wait("document.getElementById('count').textContent.startsWith('8 of')")
+    assert {case[:2] for case in ids(story_page)} == {"ja"}
+    assert story_page.one("#filter-right").get_attribute("value") == "forgetful"
+
+
 def test_pages_hold_fifty_cases(story_page: Browser) -> None:
     assert len(story_page.all("#list > li")) == 50
     assert story_page.one("#page").text == "1–50 of 240"

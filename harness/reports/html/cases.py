@@ -7,7 +7,8 @@ from array import array
 from collections.abc import Sequence
 
 from harness.common import JsonValue, canonical_json
-from harness.results import CheckResult, Result
+from harness.reports.words import told_of
+from harness.results import CheckResult, PairJudgement, Result
 
 # A browser opens some 50 MB of text without complaint; a page that large can still be mailed round.
 BUDGET = 48_000_000
@@ -28,6 +29,7 @@ FIELDS = (
     "tokens",
     "tags",
     "flags",
+    "judged",
     "prompt",
 )
 
@@ -117,8 +119,12 @@ def case_row(
     variants: Sequence[str],
     earlier: int | None,
     shortener: Shortener,
+    judged: PairJudgement | None = None,
 ) -> list[JsonValue]:
-    """Return a row in the order of `FIELDS`; suites, variants and earlier prompts by number."""
+    """Return a row in the order of `FIELDS`; suites, variants and earlier prompts by number.
+
+    `judged` is what a judge said of this answer beside the baseline's.
+    """
     prompt: JsonValue = earlier
     if earlier is None:
         prompt = [[role, shortener.cut(content)] for role, content in asked(result)]
@@ -136,6 +142,7 @@ def case_row(
         [result.prompt_tokens, result.completion_tokens],
         list(result.tags),
         (1 if result.required else 0) | (2 if result.cached else 0),
+        [told_of(judged), shortener.cut(judged.why)] if judged else None,
         prompt,
     ]
 

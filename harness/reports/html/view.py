@@ -18,7 +18,7 @@ from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.sections import SECTIONS
 from harness.reports.templates import asset, content_policy, page_style, template
 from harness.reports.words import answered, drawn, sight
-from harness.results import Outcome, Result, SuiteInfo, SuiteResult, Verdict
+from harness.results import Outcome, PairJudgement, Result, SuiteInfo, SuiteResult, Verdict
 
 _NAMED = 3  # candidates that a headline names
 FIRST = 3  # cases to look at first: what a reader takes in within a minute
@@ -289,8 +289,14 @@ def _suite(suite: SuiteInfo, scorecard: Scorecard) -> SuiteView:
 class ScorecardPage:
     """The page of a run: sees all results, then writes them; it never holds them all."""
 
-    def __init__(self, scorecard: Scorecard, document: ScorecardDocument | None = None) -> None:
+    def __init__(
+        self,
+        scorecard: Scorecard,
+        document: ScorecardDocument | None = None,
+        judgements: Iterable[PairJudgement] = (),
+    ) -> None:
         self._card, self._document = scorecard, document or publish(scorecard)
+        self._judged = {(j.suite, j.case, j.variant, j.repeat): j for j in judgements}
         self._spotlight, self._shortener = Spotlight(), Shortener()
 
     def see(self, result: Result) -> None:
@@ -341,8 +347,14 @@ class ScorecardPage:
         variants = [variant.name for variant in self._card.variants]
         yield Markup('{"fields":' + embedded(list(FIELDS)) + ',"rows":[\n')
         for number, result in enumerate(results):
+            place = (result.suite, result.case, result.variant, result.repeat)
             row = case_row(
-                result, suites, variants, self._shortener.earlier(number), self._shortener
+                result,
+                suites,
+                variants,
+                self._shortener.earlier(number),
+                self._shortener,
+                self._judged.get(place),
             )
             yield Markup((",\n" if number else "") + embedded(row))
         yield Markup("\n]}")

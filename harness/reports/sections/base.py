@@ -87,7 +87,7 @@ class GateSection(Section[Row]):
         yield from ()
 
 
-def table(label: str, head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Markup:
+def table(label: str, head: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> Markup:
     """Return escaped HTML: `label` is for screen readers, a row's first cell is its heading."""
     heads = Markup("").join(Markup('<th scope="col">{}</th>').format(text) for text in head)
     body = Markup("").join(

@@ -8,7 +8,8 @@ from markupsafe import Markup
 
 from harness.common import first_of, percent, span
 from harness.reports.sections.base import SHOWN, Cell, GateSection, legend, share, table
-from harness.results import RunInfo, SuiteResult
+from harness.reports.words import told_of
+from harness.results import Preference, RunInfo, SuiteResult
 
 
 class PreferenceSection(GateSection[SuiteResult]):
@@ -48,4 +49,20 @@ class PreferenceSection(GateSection[SuiteResult]):
             if suite.prefer
         )
         grid = table("Answers compared", (*head, "Lost in", "Not judged"), cells)
-        return legend(intro) + rubrics + grid
+        said = Markup("").join(_said(row, row.preference) for row in rows if row.preference)
+        return legend(intro) + rubrics + grid + said
+
+
+def _said(row: SuiteResult, seen: Preference) -> Markup:
+    """Return what the judge said of some pairs; the cases have it beside the answers."""
+    lines = []
+    for pair in seen.examples:
+        place = "/".join((row.suite, pair.case, row.variant))
+        line = '<li><a href="#case/{}">{}</a> <span class="quiet">{}:</span> {}</li>'
+        lines.append(Markup(line).format(place, pair.case, told_of(pair), pair.why))
+    if not lines:
+        return Markup("")
+    return Markup(
+        '<details class="why"><summary>What the judge said<span class="unseen"> in {}, {}</span>'
+        '</summary><p class="quiet">A is the answer of {}, B that of {}.</p><ul>{}</ul></details>'
+    ).format(row.suite, row.variant, row.variant, seen.baseline, Markup("").join(lines))

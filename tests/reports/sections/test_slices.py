@@ -51,17 +51,37 @@ def test_json_has_the_test_and_the_verdict_of_a_declared_slice() -> None:
     assert fr.p < fr.p_adjusted < 0.05
 
 
-def test_the_page_marks_where_losses_gather_and_folds_what_is_left() -> None:
+def test_the_page_marks_where_losses_gather_and_folds_what_lost_nothing() -> None:
     rows = [row for row in card().gate.suites if row.slices]
     text = str(SliceSection.markup(rows, card().run))
 
     first, _, rest = text.partition("<details")
-    assert '<a href="#slice/s/fr/new">fr</a>' in first
-    assert '<a href="#slice/s/de%7Cx/new">de|x</a>' in first
-    assert "10 of 10 → 2 of 10" in first
-    assert first.count("losses gather here") == 1
+    assert '<a href="#slice/s/fr/new">10 of 10 → 2 of 10</a>' in first
+    assert '<a href="#slice/s/de%7Cx/new">39 of 40 → 39 of 40</a>' in first
+    assert first.count("losses gather here, exploratory") == 1
     assert "2 pairs: too few to see any drop" in first
     assert "3 more tags" in rest
+    assert "✗ regressed" not in text
+
+
+def test_the_page_has_the_verdict_of_a_declared_slice() -> None:
+    rows = [row for row in card(slices=["fr"]).gate.suites if row.slices]
+    text = str(SliceSection.markup(rows, card().run))
+
+    assert '<span class="regressed"><span class="word">✗ regressed</span></span>' in text
+    assert "losses gather here</strong>" in text
+
+
+def test_a_tag_of_every_case_is_no_slice_of_the_page() -> None:
+    demand = SuiteInfo("s", "format", "", "", GateSettings(), 4, 4)
+    run = info(suites=(demand,), variants=(variant("base"), variant("new")))
+    roles = {each.name: each.role for each in run.variants}
+    report = decide(
+        tagged({"all+a": cases(1, 0, 1), "all+b": cases(0, 0, 2)}), [demand], roles, "base"
+    )
+    text = str(SliceSection.markup([r for r in report.suites if r.slices], run))
+
+    assert "#slice/s/a/new" in text and "#slice/s/all/new" not in text
 
 
 def test_a_pull_request_has_the_slices_folded() -> None:

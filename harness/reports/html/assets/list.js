@@ -120,9 +120,21 @@ function marks(item) {
   return parts;
 }
 
+/** Show the cases of one suite with one tag, as a variant answered them. */
+function showSlice(suite, tag, variant) {
+  clear();
+  control.suite.value = suite;
+  control.tag.value = tag;
+  control.right.value = variant;
+  filter();
+  at("cases").scrollIntoView();
+  return true;
+}
+
 /** Open the case that the address names; true if there is one. */
 function follow() {
   const [kind, suite, id, variant] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  if (kind === "slice") return showSlice(suite, id, variant);
   if (kind !== "case") return false;
   const item = all.find((each) => each.suite.name === suite && each.id === id);
   if (!item) return false;
@@ -163,5 +175,15 @@ for (const [name, node] of Object.entries(control)) {
 at("previous").addEventListener("click", () => turn(-1));
 at("next").addEventListener("click", () => turn(1));
 window.addEventListener("hashchange", follow);
+/** A term's explanation stays inside the window, and Escape puts it away. */
+for (const kind of ["pointerover", "focusin"]) {
+  document.addEventListener(kind, ({ target }) => {
+    if (!target.classList?.contains("term")) return;
+    target.classList.toggle("end", target.getBoundingClientRect().left > window.innerWidth / 2);
+  });
+}
+document.addEventListener("keydown", ({ key: name }) => {
+  if (name === "Escape" && document.activeElement?.classList.contains("term")) document.activeElement.blur();
+});
 document.documentElement.dataset.ready = "true";
 if (!follow()) draw();

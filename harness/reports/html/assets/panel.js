@@ -63,6 +63,7 @@ function side(item, name, run, turn, turns, texts, marked, place) {
     el("p", { class: "head" }, el("strong", null, name), last ? standing(item, name, run) : []),
     answer(run, turn, texts, marked, place),
     checks(run, turn, last),
+    last ? judged(name, run) : null,
     last ? foot(run, texts, marked) : null,
   );
 }
@@ -97,6 +98,14 @@ function checks(run, turn, last) {
     rows.unshift(el("li", { class: "no" }, sign, run.reason)); // no check says it: an error, say
   }
   return rows.length ? el("ul", { class: "checks", "aria-label": "Checks" }, rows) : null;
+}
+
+/** What a judge said of this answer beside the baseline's. */
+function judged(name, run) {
+  if (!run.judged) return null;
+  const [told, why] = run.judged;
+  const note = why ? el("span", { class: "quiet" }, ` (A: ${name}, B: ${baseline})`) : null;
+  return el("p", { class: "judged" }, el("strong", null, `Against the baseline: ${told}`), why ? `. ${why}` : "", note);
 }
 
 function foot(run, texts, marked) {
