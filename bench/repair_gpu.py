@@ -1,0 +1,223 @@
+"""A whole repair in a large model's shape: each stage timed, and two trainings compared.
+
+    python -m bench.repair_gpu --out repair.json                       Qwen2.5-7B's shape, on a GPU
+    python -m bench.repair_gpu --shape tiny --rows 64 --cases 44 --device cpu --out repair.json
+
+The model has random weights and the embedded model's tokenizer. Its suite asks for a fixed answer
+to messages of about 400 tokens, which random weights never give; a second suite must lose nothing.
+A run fails, `harness fix` makes rows out of a pool, trains, judges and decides, whatever the
+decision is; `--methods` does the same for each method from the start. Last, the same training is
+done twice, and the bytes of the two adapters are compared. Every step is a process of its own with
+its own limit, and the file of results is written anew after each, so that what ran out of time is
+not lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.dummy_7b import FIXTURE, SEVEN_B
+from harness.prompts import load_tokenizer
+
+TINY = {
+    **SEVEN_B, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 4096,
+}  # fmt: skip
+SHAPES = {"7b": SEVEN_B, "tiny": TINY}
+ANSWER = '{"status": "received"}'
+ASKED = "Confirm that the message above has arrived. Answer with a JSON object and nothing else."
+WORDS = (
+    "apple", "bread", "chair", "door", "engine", "flower", "garden", "house", "island", "jacket",
+    "kettle", "lamp", "mirror", "needle", "orange", "paper", "queen", "river", "silver", "table",
+    "umbrella", "village", "window", "yellow", "zebra", "anchor", "basket", "candle", "desert",
+    "feather", "guitar", "hammer",
+)  # fmt: skip
+
+
+def save_model(shape: str, folder: Path, device: str) -> None:
+    """Write a model of random numbers; on the device, where that is quick."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.bfloat16)
+    build: Any = Qwen2ForCausalLM
+    settings: Any = Qwen2Config
+    kept = {k: v for k, v in SHAPES[shape].items() if k not in ("architectures", "dtype")}
+    with torch.device(device):
+        model = build(settings(**kept, bos_token_id=None))
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(FIXTURE / name, folder / name)
+
+
+def message(draw: random.Random, tokens: int, tokenizer: Any) -> str:
+    """Return words of so many tokens, and what is asked."""
+    said = ""
+    while tokenizer.count(said) < tokens:
+        said += " ".join(draw.choices(WORDS, k=12)) + f" {draw.randrange(10**6)}.\n"
+    return f"{said}\n{ASKED}"
+
+
+def make_project(folder: Path, method: str, rows: int, cases: int, tokens: int) -> None:
+    """Write the suites, the pool of rows and the settings of a repair by this method."""
+    tokenizer = load_tokenizer(FIXTURE)
+    draw = random.Random(1)
+    size = tokens - tokenizer.count(ASKED) - tokenizer.count(ANSWER) - 20
+    asked = [message(draw, size, tokenizer) for _ in range(rows + cases)]
+    if method == "dpo":
+        wrong = "Sorry, I cannot read this."
+        pool = [{"prompt": text, "chosen": ANSWER, "rejected": wrong} for text in asked[:rows]]
+    else:
+        pool = [{"prompt": text, "completion": ANSWER} for text in asked[:rows]]
+    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pool))
+    fix: dict[str, Any] = {
+        "pools": ["pool.jsonl"], "rows": rows, "replay": {"share": 0},
+        "train": {"epochs": 1, "held_out_share": 0.02},
+    }  # fmt: skip
+    if method != "sft":
+        fix["method"] = method
+    checks = [{"equals": ANSWER}, {"chrf": {"reference": ANSWER, "min": 50}}][
+        : 2 if method == "grpo" else 1
+    ]
+    sampling = {"sampling": {"temperature": 0, "max_new_tokens": 24}}
+    suites: dict[str, Any] = {
+        "intake": {
+            "suite": "intake", "category": "format", "defaults": sampling, "fix": fix,
+            "gate": {"min_pass_rate": 0.8},
+            "cases": [{"id": f"m-{at}", "user": text, "checks": checks}
+                      for at, text in enumerate(asked[rows:])],
+        },
+        "brief": {
+            "suite": "brief", "category": "length", "defaults": sampling,
+            "cases": [{"id": f"b-{at}", "user": f"Name something like {' and '.join(pair)}.",
+                       "checks": [{"words": {"max": 1000}}]}
+                      for at, pair in enumerate(zip(WORDS, (*WORDS[5:], *WORDS[:5]), strict=True))],
+        },
+    }  # fmt: skip
+    for name, suite in suites.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(suite, sort_keys=False))
+    (folder / "pyproject.toml").write_text("[tool.harness]\n")
+
+
+class Steps:
+    """Does steps one after another, each with its limit, and keeps what is known on the disk."""
+
+    def __init__(self, out: Path, told: dict[str, Any]) -> None:
+        self.out, self.found = out, {**told, "steps": []}
+        self.began = time.monotonic()
+
+    def run(self, name: str, limit: float, command: list[str], folder: Path) -> int | None:
+        """Run a command; return its exit code, None where it ran past its limit."""
+        began = time.monotonic()
+        log = self.out.with_name(f"{self.out.stem}-{name}.log")
+        path = os.pathsep.join([str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])])
+        with log.open("w") as stream:
+            try:
+                code: int | None = subprocess.run(
+                    command, cwd=folder, stdout=stream, stderr=subprocess.STDOUT, timeout=limit,
+                    env={**os.environ, "PYTHONPATH": path}, check=False,
+                ).returncode  # fmt: skip
+            except subprocess.TimeoutExpired:
+                code = None
+        seconds = round(time.monotonic() - began, 1)
+        tail = log.read_text(errors="replace").splitlines()[-12:]
+        self.add({"step": name, "seconds": seconds, "exit": code, "tail": tail})
+        print(f"{name}: exit {code} after {seconds} s", flush=True)
+        return code
+
+    def add(self, step: dict[str, Any]) -> None:
+        """Remember a step, and write all that is known."""
+        self.found["steps"].append(step)
+        self.found["seconds"] = round(time.monotonic() - self.began, 1)
+        self.out.write_text(json.dumps(self.found, indent=1) + "\n")
+
+
+def harness(*words: str) -> list[str]:
+    """Return a command line of this harness."""
+    return [sys.executable, "-m", "harness", *words]
+
+
+def main() -> None:
+    """Do all steps and print what each took."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--shape", choices=SHAPES, default="7b")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--backend", default="hf")
+    parser.add_argument(
+        "--methods", nargs="+", default=["sft"], choices=["sft", "dpo", "grpo", "auto"]
+    )
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--cases", type=int, default=60)
+    parser.add_argument("--tokens", type=int, default=400)
+    parser.add_argument("--twice", type=int, default=10, metavar="STEPS", help="0: not")
+    parser.add_argument("--limit", type=float, default=300, metavar="SECONDS", help="of one step")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--make-model", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.make_model:
+        save_model(given.shape, given.make_model, given.device)
+        return
+    given.out = given.out.resolve()
+    steps = Steps(
+        given.out, {k: v for k, v in vars(given).items() if k not in ("out", "make_model")}
+    )
+    with tempfile.TemporaryDirectory(prefix="repair-") as name:
+        folder = Path(name)
+        model = folder / "model"
+        make = [sys.executable, "-m", "bench.repair_gpu", "--out", "x", "--make-model", str(model)]
+        steps.run(
+            "model", 150, [*make, "--shape", given.shape, "--device", given.device], Path.cwd()
+        )
+        where = ["--backend", given.backend, "--device", given.device]
+        for method in given.methods:
+            project = folder / method
+            project.mkdir()
+            make_project(project, method, given.rows, given.cases, given.tokens)
+            ask = harness("run", "intake.yaml", "brief.yaml", "--model", str(model), *where)
+            steps.run(f"{method}-failing-run", given.limit, ask, project)
+            steps.run(f"{method}-fix", given.limit, harness("fix", *where), project)
+            for file in project.glob("reports/fix-*/fix.json"):
+                report = json.loads(file.read_text())
+                names = ("decision", "reasons", "cost", "suites")
+                steps.add({"method": method, **{key: report[key] for key in names}})
+        if given.twice:
+            pool = folder / "sft" / "pool.jsonl"
+            if not pool.is_file():
+                pool.parent.mkdir(exist_ok=True)
+                make_project(pool.parent, "sft", given.rows, given.cases, given.tokens)
+            settings = {
+                "model": str(model), "data": [str(pool)], "max_steps": given.twice,
+                "device": given.device,
+            }  # fmt: skip
+            hashes = []
+            for name in ("first", "second"):
+                file = folder / f"{name}.yaml"
+                file.write_text(yaml.safe_dump({**settings, "output": str(folder / name)}))
+                steps.run(f"train-{name}", given.limit, harness("train", str(file)), folder)
+                weights = folder / name / "adapter_model.safetensors"
+                if weights.is_file():
+                    hashes.append(hashlib.sha256(weights.read_bytes()).hexdigest()[:16])
+            same = len(hashes) == 2 and hashes[0] == hashes[1]
+            steps.add({"trained_twice": hashes, "same": same})
+            print(f"two trainings of {given.twice} steps: {hashes}, same: {same}")
+    print(f"{given.out}: {steps.found['seconds']} s in all")
+
+
+if __name__ == "__main__":
+    main()
