@@ -26,7 +26,7 @@ from harness.backends.base import (
     models_are,
 )
 from harness.backends.conformance import check_backend
-from harness.backends.models import ModelDir, open_model, pickles_in, read_json
+from harness.backends.models import ModelDir, open_model, pickles_in
 from harness.backends.registry import (
     backend_names,
     check_name,
@@ -73,7 +73,6 @@ __all__ = [
     "open_model",
     "pickles_in",
     "read_adapter_config",
-    "read_json",
     "recorded_variants",
     "require",
     "unused_notes",

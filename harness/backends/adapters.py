@@ -7,23 +7,25 @@ alone cannot serve is only listed, for that engine to refuse.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import regex
+from pydantic import Field
 
 from harness.backends.models import (
     ModelDir,
     Tensor,
     pickles_in,
-    read_json,
     read_tensors,
     refuse_pickles,
 )
 from harness.common import InputError, Problem
+from harness.common.reading import fitting, read_object, read_text
 
 _SECONDS = 1.0  # for one pattern of an adapter's configuration, which nobody has looked at
 _ALL = "all-linear"
@@ -129,7 +131,7 @@ class AdapterDir:
     def chat_template(self) -> str | None:
         """Return the template saved beside the adapter, if it was trained with one."""
         file = self.path / "chat_template.jinja"
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+        return read_text(file) if file.is_file() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,33 @@ class _Pair:
 
     a: Tensor | None
     b: Tensor | None
+
+
+_Names = str | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """What is read of `adapter_config.json`, with the types that peft writes; it holds more."""
+
+    r: Annotated[int, Field(ge=1)] = 8
+    lora_alpha: float | None = None
+    bias: str = "none"
+    base_model_name_or_path: str | None = None
+    task_type: str | None = None
+    target_modules: _Names = None
+    exclude_modules: _Names = None
+    modules_to_save: _Names = None
+    target_parameters: _Names = None
+    layers_to_transform: int | tuple[int, ...] | None = None
+    layers_pattern: _Names = None
+    rank_pattern: Mapping[str, int] | None = None
+    alpha_pattern: Mapping[str, float] | None = None
+    init_lora_weights: bool | str | None = True
+    fan_in_fan_out: bool | None = False
+    use_dora: bool | None = False
+    use_rslora: bool | None = False
+    lora_bias: bool | None = False
 
 
 def open_adapter(directory: str, base: ModelDir | None) -> AdapterDir:
@@ -169,7 +198,7 @@ def adapted_modules(path: Path) -> tuple[str, ...]:
 
 def read_adapter_config(path: Path) -> dict[str, Any]:
     """Read `adapter_config.json` of a LoRA adapter; raise `InputError` for what is none."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise InputError(
             Problem(
                 "there is no such adapter directory",
@@ -186,7 +215,7 @@ def read_adapter_config(path: Path) -> dict[str, Any]:
                 hint="give the directory that peft's save_pretrained wrote",
             )
         )
-    config = read_json(file)
+    config = read_object(file)
     if config.get("peft_type") != "LORA":
         raise InputError(
             Problem(
@@ -195,6 +224,7 @@ def read_adapter_config(path: Path) -> dict[str, Any]:
                 hint="merge it into its base: --variant NAME=model:DIR",
             )
         )  # fmt: skip
+    fitting(_Config, config, str(file))
     return config
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import math
+import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from harness.common import InputError, Problem
+from pydantic import Field
+
+from harness.common import InputError, Problem, listed, shown
+from harness.common.reading import decoded, fitting, parse_json, read_object
 
 HEADER_LIMIT = 100_000_000  # the format's own limit on a header, in bytes
 
@@ -32,6 +36,19 @@ class Tensor:
             return stream.read(self.end - self.start)
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One tensor in the header of a safetensors file."""
+
+    dtype: str
+    shape: tuple[Annotated[int, Field(ge=0)], ...]
+    data_offsets: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+
+
+# Of the kinds that are a whole number of bytes wide; others are not reckoned with.
+_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1, "U8": 1}
+
+
 def read_tensors(*files: Path) -> dict[str, Tensor]:
     """Return all tensors of these files by name; raise `InputError` for a file that is none."""
     tensors: dict[str, Tensor] = {}
@@ -42,19 +59,20 @@ def read_tensors(*files: Path) -> dict[str, Tensor]:
                 length = int.from_bytes(head, "little")
                 if len(head) < 8 or length > HEADER_LIMIT:
                     raise ValueError("no header")
-                header = json.loads(stream.read(length))
-            if not isinstance(header, dict):
-                raise ValueError("no object")
+                text = decoded(str(file), stream.read(length))
+            header = parse_json(text, str(file))
+            if isinstance(header, dict):
+                header.pop("__metadata__", None)
             size = file.stat().st_size
-            for name, entry in header.items():
-                if name == "__metadata__":
-                    continue
-                start, end = (8 + length + offset for offset in entry["data_offsets"])
-                if end > size:
+            for name, entry in fitting(dict[str, _Entry], header, str(file)).items():
+                start, end = (8 + length + offset for offset in entry.data_offsets)
+                width = _BYTES.get(entry.dtype)
+                if not start <= end <= size:
                     raise ValueError("cut off")
-                shape = tuple(int(each) for each in entry["shape"])
-                tensors[name] = Tensor(file, entry["dtype"], shape, start, end)
-        except (ValueError, KeyError, TypeError) as error:
+                if width and math.prod(entry.shape) * width != end - start:
+                    raise ValueError("shape and bytes do not fit together")
+                tensors[name] = Tensor(file, entry.dtype, entry.shape, start, end)
+        except (ValueError, InputError) as error:
             with file.open("rb") as stream:
                 pointer = stream.read(11) == b"version htt"
             what = "is a Git LFS pointer, not the weights"
@@ -105,7 +123,7 @@ class ModelDir:
         Only these are read from `generation_config.json`: no sampling setting is.
         """
         file = self.path / "generation_config.json"
-        generation = read_json(file) if file.is_file() else {}
+        generation = read_object(file) if file.is_file() else {}
         found: set[int] = set()
         for source in (self.config, _text_config(self.config), generation):
             told = source.get("eos_token_id")
@@ -125,17 +143,17 @@ def open_model(name: str) -> ModelDir:
     Raises `InputError` for a directory that is no model, for pickled weights and for files missing.
     """
     path = Path(name).expanduser()
-    if not path.is_dir() and HUB_NAME.fullmatch(name) and not path.exists():
+    if HUB_NAME.fullmatch(name) and not path.exists():
         path = _cached_snapshot(name)
-    if not path.is_dir():
-        message = (
-            "is a file, not a model's directory" if path.exists() else "there is no such model"
-        )
+    if not os.path.isdir(path):
+        message = "there is no such model"
+        if os.path.exists(path):
+            message = "is a file, not a model's directory"
         hint = "give the directory with config.json and *.safetensors"
         raise InputError(Problem(message, name, hint=hint))
     config_file = path / "config.json"
     if config_file.is_file():
-        return ModelDir(name, path, read_json(config_file), _weight_files(path))
+        return ModelDir(name, path, read_object(config_file), _weight_files(path))
     if (path / "adapter_config.json").is_file():
         raise InputError(
             Problem(
@@ -153,21 +171,6 @@ def open_model(name: str) -> ModelDir:
             hint="give the directory that save_pretrained wrote",
         )
     )
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """Return the JSON object in a file; raise `InputError` with the place where it is broken."""
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            Problem(f"is not JSON: {error.msg}", str(file), error.lineno, error.colno)
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(Problem(f"cannot be read: {error}", str(file))) from error
-    if not isinstance(value, dict):
-        raise InputError(Problem("is not a JSON object", str(file)))
-    return value
 
 
 def pickles_in(path: Path) -> list[str]:
@@ -211,19 +214,29 @@ def _listing(path: Path) -> str:
     return f"{shown}, ..." if len(names) > 5 else shown
 
 
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Which file holds each tensor of a model."""
+
+    weight_map: Mapping[str, str] = field(default_factory=dict)
+
+
 def _weight_files(path: Path) -> tuple[Path, ...]:
     """Return the safetensors files, those of the index where there is one."""
     index = path / "model.safetensors.index.json"
     if index.is_file():
-        weight_map = read_json(index).get("weight_map")
-        names = sorted({str(name) for name in weight_map.values()}) if weight_map else []
-        missing = [name for name in names if not (path / name).is_file()]
+        weight_map = fitting(_Index, read_object(index), str(index)).weight_map
+        names = sorted(set(weight_map.values()))
+        if outside := [name for name in names if Path(name).name != name]:
+            problem = Problem("names a file outside of its directory", str(index))
+            raise InputError(replace(problem, found=shown(outside[0])))
+        missing = [name for name in names if not os.path.isfile(path / name)]
         if missing or not names:
             raise InputError(
                 Problem(
                     f"names {len(missing)} of {len(names)} weight files that are not there",
                     str(index),
-                    found=f"missing: {', '.join(missing[:3]) or 'weight_map is empty'}",
+                    found=f"missing: {listed(missing, 3) or 'weight_map is empty'}",
                     hint="copy the missing files: the download was cut off",
                 )
             )

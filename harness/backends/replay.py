@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -21,7 +19,17 @@ from harness.backends.base import (
     estimate_tokens,
     models_are,
 )
-from harness.common import BASE, NAME, InputError, Problem, ToolCall, Variant, nearest
+from harness.common import (
+    BASE,
+    NAME,
+    InputError,
+    Problem,
+    ToolCall,
+    Variant,
+    file_sha256,
+    nearest,
+)
+from harness.common.reading import MAX_PROBLEMS, JsonLine, first_problems, read_json_lines
 
 # What a row may hold and is read, with its type in words.
 _FIELDS: Mapping[str, tuple[type, str]] = {
@@ -51,7 +59,6 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "response": ("answer", "output", "completion", "prediction", "text", "content", "generation"),
 }
 _KNOWN = {*_FIELDS, *_OTHERS, *(name for names in _ALIASES.values() for name in names)}
-_MOST_PROBLEMS = 20  # a file of the wrong kind is wrong in every line
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +134,20 @@ class Recording:
         self.path = path
         self._index: dict[RecordedKey, _Place] = {}
         self._blank: list[int] = []  # lines without a text, of which `null` was made an empty one
-        digest, problems = hashlib.sha256(), []
-        for line, offset, raw in _lines(path):
-            digest.update(raw)
-            problems += self._add(line, offset, raw)
+        problems: list[Problem] = []
+        left_out = 0
+        hint = "give a JSONL file: --responses FILE"
+        for row in read_json_lines(
+            path, "recorded answers", hint=hint, unique=True, surrogates=True
+        ):
+            found = [row] if isinstance(row, Problem) else self._add(row)
+            left_out += len(found) if len(problems) >= MAX_PROBLEMS else 0
+            problems += found if len(problems) < MAX_PROBLEMS else ()
         if not self._index and not problems:
             problems.append(Problem("holds no recorded answers", str(path)))
-        _raise(problems)
-        self.digest = digest.hexdigest()[:32]
+        if problems:
+            raise InputError(*first_problems(problems, str(path), left_out))
+        self.digest = file_sha256(path)[:32]
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -158,7 +171,7 @@ class Recording:
             return None
         with self.path.open("rb") as stream:
             stream.seek(place.offset)
-            return _row(json.loads(stream.readline()))
+            return _row(json.loads(stream.readline()))  # read and checked before
 
     def check(self, cases: Mapping[str, int], variants: tuple[str, ...] = ()) -> None:
         """Raise `InputError` for rows that do not fit these cases (id -> number of user turns).
@@ -198,20 +211,13 @@ class Recording:
             for name in variants
             if name not in self.variants
         ]
-        _raise(problems)
+        if problems:
+            raise InputError(*first_problems(problems, str(self.path)))
 
-    def _add(self, line: int, offset: int, raw: bytes) -> list[Problem]:
+    def _add(self, found: JsonLine) -> list[Problem]:
         """Take one row into the index; return what is wrong with it."""
+        line, value = found.number, found.value
         where = (str(self.path), line)
-        try:
-            value = json.loads(raw.rstrip(b"\r\n"), object_pairs_hook=_once)
-        except _RepeatedKeyError as error:
-            hint = "which of them counts is nowhere written: keep one"
-            return [Problem(f"the key {error.args[0]!r} stands twice", *where, hint=hint)]
-        except json.JSONDecodeError as error:
-            return [Problem(f"is not JSON: {error.msg}", *where, error.colno)]
-        except UnicodeDecodeError:
-            return [Problem("is not UTF-8", *where)]
         if not isinstance(value, dict):
             return [Problem("is not a JSON object", *where, hint="write one object per line")]
         if faults := list(_faults(value)):
@@ -225,19 +231,8 @@ class Recording:
         blank = None in (value.get("response", ""), *value.get("responses", ()))
         if blank and not row.broken and "steps" not in value and not value.get("tool_calls"):
             self._blank.append(line)
-        self._index[key] = _Place(offset, line, None if row.broken else row.turns)
+        self._index[key] = _Place(found.offset, line, None if row.broken else row.turns)
         return []
-
-
-class _RepeatedKeyError(ValueError):
-    """An object has the key twice; readers differ in which of the values they keep."""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _RepeatedKeyError(Counter(key for key, _ in pairs).most_common(1)[0][0])
-    return found
 
 
 def recorded_variants(path: Path) -> tuple[str, ...]:
@@ -252,25 +247,6 @@ def check_rows(path: Path, cases: Mapping[str, int], variants: tuple[str, ...] =
     turns; `variants` names those of the run, each of which must have a row.
     """
     Recording(path).check(cases, variants)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Yield line number from 1, offset in bytes, and the line, without blank lines."""
-    offset = 0
-    try:
-        with path.open("rb") as stream:
-            for number, raw in enumerate(stream, start=1):
-                if raw.strip():
-                    yield number, offset, raw
-                offset += len(raw)
-    except OSError as error:
-        raise InputError(
-            Problem(
-                f"recorded answers cannot be read: {error.strerror}",
-                str(path),
-                hint="give a JSONL file: --responses FILE",
-            )
-        ) from error
 
 
 def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
@@ -421,15 +397,6 @@ def _counted(number: int, noun: str) -> str:
 def _short(content: object) -> str:
     text = json.dumps(content, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _raise(problems: list[Problem]) -> None:
-    if len(problems) > _MOST_PROBLEMS:
-        rest = len(problems) - _MOST_PROBLEMS
-        more = Problem(f"{_counted(rest, 'more problem')} of this file", problems[0].path)
-        problems = [*problems[:_MOST_PROBLEMS], more]
-    if problems:
-        raise InputError(*problems)
 
 
 VERSION = "1"  # goes up when the same file would give other answers

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import errno
+import os
 import signal
 import sys
 import threading
@@ -26,8 +29,8 @@ from harness.cli import (
     training,
     training_data,
 )
-from harness.cli.parser import INTERRUPTED, leave, new_parser, parse, silence
-from harness.common import HarnessError, InputError, Problem
+from harness.cli.parser import INTERRUPTED, crash_report, leave, new_parser, parse, silence
+from harness.common import HarnessError, InputError, MachineryError, Problem, shown, visible
 
 COMMANDS = (
     starting,
@@ -46,12 +49,10 @@ COMMANDS = (
     fixing,
     engine,
 )
-_PATHS = (
-    FileExistsError,
-    FileNotFoundError,
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
+# What the system says of a path that the user should name otherwise.
+_PATHS = frozenset(
+    (errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT)
+    + (errno.ENOTDIR, errno.EPERM, errno.EROFS)
 )
 STOPPED = "stopped; what was finished is kept: run the same command again"
 
@@ -61,10 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Without `argv` this is the program itself: its words are those of the command line.
     """
-    return leave(_run(sys.argv[1:])) if argv is None else _run(argv)
+    if argv is not None:
+        return _run(argv)
+    # Python has no stream for a descriptor that is closed (`>&-`); what is said then goes nowhere.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
+    return leave(_run(sys.argv[1:]))
 
 
 def _run(words: Sequence[str]) -> int:
+    arguments = argparse.Namespace()
     parser, commands = new_parser()
     for family in COMMANDS:
         family.add_commands(commands)
@@ -77,22 +84,35 @@ def _run(words: Sequence[str]) -> int:
             code: int = arguments.act(arguments)
         sys.stdout.flush()
     except HarnessError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         if len(error.problems) > 1:
             print(f"{len(error.problems)} problems", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
-        return silence()
-    except _PATHS as error:
-        if error.filename is None:
-            raise  # not a path: a mistake of ours
-        reason = (error.strerror or "").lower()
-        path, hint = str(error.filename), "name another path"
-        print(InputError(Problem("cannot be used", path, found=reason, hint=hint)), file=sys.stderr)
-        return InputError.exit_code
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        if error.errno in _PATHS and error.filename is not None:
+            path, hint = str(error.filename), "name another path"
+            problem = Problem("cannot be used", path, found=reason, hint=hint)
+            print(visible(str(InputError(problem))), file=sys.stderr)
+            return InputError.exit_code
+        # What a command decided is written before it is printed: its verdict stands.
+        decided: int | None = getattr(arguments, "decided", None)
+        closed = silence()
+        if decided is None and not isinstance(error, BrokenPipeError):
+            place = str(error.filename or "")
+            print(MachineryError(Problem(f"cannot go on: {reason}", place)), file=sys.stderr)
+            return MachineryError.exit_code
+        return closed if decided is None else decided
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:  # a mistake of ours: 1 would say that a gate failed
+        details = crash_report(words)
+        said = f"{type(error).__name__}: {shown(str(error), 200)}"
+        message = f"this is a mistake of the harness, not of yours: {said}"
+        where = f"the details are in {details}; please report them" if details else ""
+        print(MachineryError(Problem(message, hint=where)), file=sys.stderr)
+        return MachineryError.exit_code
     return code
 
 

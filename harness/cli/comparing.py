@@ -44,5 +44,6 @@ def compare_command(arguments: argparse.Namespace) -> int:
 
     settings = read_settings(arguments)
     report = compare_runs(settings, arguments.sides, insist=arguments.insist)
+    arguments.decided = report.exit_code
     print_summary(Terminal(), report.scorecard, report.paths)
     return report.exit_code

@@ -68,6 +68,7 @@ def show_command(arguments: argparse.Namespace) -> int:
     with existing_store(settings.path(settings.store)) as store:
         found = named_run(store, arguments.run)
     report = reopen(settings, found.id)
+    arguments.decided = report.exit_code
     print_summary(Terminal(), report.scorecard, report.paths)
     return tell(report.exit_code, report.gate.verdict)
 
@@ -78,6 +79,7 @@ def rescore_command(arguments: argparse.Namespace) -> int:
 
     settings = read_settings(arguments)
     again = rescore_run(settings, arguments.run, arguments.suites)
+    arguments.decided = again.exit_code
     counts = Counter((str(r.before.outcome), str(r.after.outcome)) for r in again.changed)
     print(f"run {again.info.id}: {again.total} results, {len(again.changed)} outcomes change")
     for (before, after), times in sorted(counts.items()):

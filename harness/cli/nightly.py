@@ -38,6 +38,7 @@ def nightly_command(arguments: argparse.Namespace) -> int:
     check_named(Path(arguments.config), config, settings)
     with Progress(Terminal(stderr=True)) as observer:
         report = run_night(settings, config, observer)
+    arguments.decided = report.exit_code
     print(headline(report.night, report.alerts) + (", resumed" if report.resumed else ""))
     for failure in report.night.failures:
         print(f"! failed: {failure}")

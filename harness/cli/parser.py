@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from harness import __version__
@@ -205,6 +209,19 @@ def _unknown(word: str, parser: Parser) -> Problem:
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as shells see programs that end by it
+
+
+def crash_report(words: Sequence[str]) -> Path | None:
+    """Write what happened into a file of its own; return None where nothing can be written."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="backslashreplace", prefix="harness-", suffix=".txt",
+            delete=False,
+        ) as file:  # fmt: skip
+            file.write(f"harness {shlex.join(words)}\n\n{traceback.format_exc()}")
+        return Path(file.name)
+    except OSError:
+        return None
 
 
 def silence() -> int:

@@ -44,13 +44,13 @@ def add_commands(commands: Any) -> None:
 def run_command(arguments: argparse.Namespace) -> int:
     """Run the suites on all variants; returns the exit code."""
     settings = read_settings(arguments)
-    return _run(settings, arguments.suites)
+    return _run(settings, arguments)
 
 
 def score_command(arguments: argparse.Namespace) -> int:
     """Score, gate and report what was recorded in `--responses FILE`."""
     settings = read_settings(arguments, backend="replay")
-    return _run(settings, arguments.suites)
+    return _run(settings, arguments)
 
 
 def read_settings(arguments: argparse.Namespace, **fixed: Any) -> Settings:
@@ -77,13 +77,14 @@ def named_run(store: Store, text: str) -> RunInfo:
     return found
 
 
-def _run(settings: Settings, named: list[str]) -> int:
+def _run(settings: Settings, arguments: argparse.Namespace) -> int:
     from harness.evaluation import run_suites
     from harness.reports import Progress, print_summary
 
     console = Terminal(stderr=True)
     with Progress(console) as observer:
-        report = run_suites(settings, named, observer=observer)
+        report = run_suites(settings, arguments.suites, observer=observer)
+    arguments.decided = report.exit_code
     print_summary(Terminal(), report.scorecard, report.paths)
     if report.failure:
         console.print(report.failure, markup=False, highlight=False)

@@ -45,6 +45,7 @@ from harness.common.wording import (
     probability,
     shown,
     span,
+    visible,
 )
 
 __all__ = [
@@ -98,5 +99,6 @@ __all__ = [
     "rare_collection",
     "shown",
     "span",
+    "visible",
     "whole_file",
 ]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, TypeAlias
+from typing import Any
 
-JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
-
+from pydantic import JsonValue
 
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
@@ -30,3 +29,6 @@ def flat_dict(value: Any) -> dict[str, Any]:
 def digest(value: object, length: int = 32) -> str:
     """Return the first `length` hexadecimal digits of the SHA-256 of the canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+__all__ = ["JsonValue", "canonical_json", "digest", "flat_dict"]

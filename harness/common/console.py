@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from harness.common.wording import visible
 
 PIPE_WIDTH = 120  # of tables where nobody watches; COLUMNS says otherwise
 
@@ -25,6 +29,13 @@ class Terminal(Console):
         self.soft_wrap = True
         if options.get("width") is None and not os.environ.get("COLUMNS", "").isdigit():
             self.width = PIPE_WIDTH
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render it with all that would act on the terminal made visible; colours are ours."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text), style, control)
 
     def on_broken_pipe(self) -> None:
         """Raise what rich would swallow: a pipe closed by its reader is an error as any other.

@@ -42,6 +42,20 @@ def _escaped(found: regex.Match[str]) -> str:
     )
 
 
+# Line breaks and tabs are layout; what else is not printable could move the cursor, or turn the
+# direction of what follows.
+_ACTING = regex.compile(r"[[\p{Cc}\p{Cs}\p{Bidi_C}\p{Zl}\p{Zp}]--[\n\t]]", regex.VERSION1)
+
+
+def visible(text: str) -> str:
+    """Return a text as it may be shown: what would act on a terminal or page stands as an escape.
+
+    The edge of every output calls it: escape sequences, carriage returns, bidirectional controls
+    and lone surrogates come out as `\\x1b`, `\\u202e` and `\\ud800`.
+    """
+    return text if text.isascii() and text.isprintable() else _ACTING.sub(_escaped, text)
+
+
 def listed(values: object, limit: int = 5) -> str:
     """Show several values in one line: the first `limit` of them, and how many more there are."""
     items = list(values) if isinstance(values, list | tuple) else [values]

@@ -29,12 +29,14 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from harness.common.errors import InputError, Problem
+from harness.common.limits import NUMBER_DIGITS
+from harness.common.reading import decoded
 from harness.common.wording import shown
 
 MAX_BYTES = 32 * 1024 * 1024
-MAX_VALUES = 1_000_000  # after aliases are followed: a few lines of YAML can stand for billions
+MAX_VALUES = 1_000_000
+MAX_ALIASED = 100_000  # that aliases repeat: a few lines of YAML can stand for billions
 MAX_DEPTH = 100
-MAX_DIGITS = 4_000  # Python refuses to read longer numbers
 
 _TAG = "tag:yaml.org,2002:"
 _BOOLS = ("true", "True", "TRUE", "false", "False", "FALSE")
@@ -200,19 +202,6 @@ def read_document(path: str, data: bytes) -> YamlDocument:
     return YamlDocument(path, value, root)
 
 
-def decoded(path: str, data: bytes) -> str:
-    """Return the text of a file in UTF-8, with or without a byte order mark; raises InputError."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        found = f"byte 0x{data[error.start]:02x}"
-        problem = Problem(
-            "the file is not UTF-8", path=path, line=line, found=found, hint="save it as UTF-8"
-        )
-        raise InputError(problem) from None
-
-
 def _unreadable(path: str, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     said, context = str(error.problem or error.context), str(error.context or "")
@@ -237,13 +226,17 @@ class _Builder:
     def __init__(self, path: str) -> None:
         self.path = path
         self.problems: list[Problem] = []
-        self._left = MAX_VALUES
+        self._left, self._aliased_left = MAX_VALUES, MAX_ALIASED
+        self._seen: set[int] = set()
 
     def build(self, node: yaml.Node, depth: int = 0) -> Any:
         """Return the value of a node and all below it; raises InputError where that has no end."""
         self._left -= 1
-        if self._left < 0 or depth > MAX_DEPTH:
-            limit = f"{MAX_VALUES} values" if self._left < 0 else f"{MAX_DEPTH} levels"
+        self._aliased_left -= id(node) in self._seen
+        self._seen.add(id(node))
+        if self._left < 0 or self._aliased_left < 0 or depth > MAX_DEPTH:
+            limit = f"{MAX_VALUES:,} values" if self._left < 0 else f"{MAX_DEPTH} levels"
+            limit = f"{MAX_ALIASED:,} values" if self._aliased_left < 0 else limit
             self._problem(node, f"more than {limit}, with aliases followed")
             raise InputError(*self.problems)
         if isinstance(node, yaml.ScalarNode):
@@ -298,8 +291,8 @@ def _bool(text: str) -> bool:
 
 
 def _int(text: str) -> int:
-    if len(text) > MAX_DIGITS:
-        raise ValueError(f"more than {MAX_DIGITS} digits")
+    if len(text) > NUMBER_DIGITS:
+        raise ValueError(f"more than {NUMBER_DIGITS:,} digits")
     try:
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     except ValueError:  # only an explicit `!!int` comes here

@@ -9,8 +9,6 @@ from __future__ import annotations
 import glob
 import json
 import os
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.backends import Models, Replicas, models_of
 from harness.common import InputError, Problem, Sampling, nearest
+from harness.common.reading import read_toml
 from harness.common.toml_positions import Loc, find_place
 from harness.config.paths import Form, Kind, TypedPaths, parse_value
 from harness.scorers import DEFAULT_TAGS, Tag
@@ -331,25 +330,13 @@ def _configuration(root: Path) -> tuple[Path, dict[str, Any], Loc]:
     """Read the configuration: its file, its settings, and the table that they stand in."""
     own, shared = root / "harness.toml", root / "pyproject.toml"
     if own.is_file():
-        return own, _toml(own), ()
-    tools = _toml(shared).get("tool", {}) if shared.is_file() else {}
+        return own, read_toml(own), ()
+    tools = read_toml(shared).get("tool", {}) if shared.is_file() else {}
     table = tools.get("harness", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
         problem = Problem("tool.harness is no table", str(shared), expected="[tool.harness]")
         raise InputError(problem)
     return shared, table, ("tool", "harness")
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise InputError(Problem("not valid TOML: too many levels", path=str(path))) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise InputError(
-            Problem(f"not valid TOML: {error}", path=str(path), line=int(line[1]) if line else 0)
-        ) from None
 
 
 def _problems(error: ValidationError, path: Path | None, table: Loc = ()) -> Iterator[Problem]:

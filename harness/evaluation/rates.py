@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.common import InputError, Problem, nearest
+from harness.common.reading import decoded, parse_json, read_bytes
 from harness.common.validation import in_words, one_each, told
-from harness.common.yaml_positions import decoded, read_document
+from harness.common.yaml_positions import read_document
 
 
 class Rates(BaseModel):
@@ -45,19 +45,9 @@ class Rates(BaseModel):
 def read_rates(path: Path) -> Rates:
     """Read a file of rates; raises InputError with every place where it is wrong."""
     name = str(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        found = (error.strerror or str(error)).lower()
-        hint = "python -m bench.rates FILE writes one"
-        raise InputError(Problem("cannot read the rates", name, found=found, hint=hint)) from error
-    try:
-        json.loads(decoded(name, data))
-    except ValueError as error:
-        line, column = getattr(error, "lineno", 0), getattr(error, "colno", 0)
-        what = f"the rates are not JSON: {getattr(error, 'msg', error)}"
-        raise InputError(Problem(what, name, line, column)) from error
-    document = read_document(name, data)
+    data = read_bytes(path, "the rates", hint="python -m bench.rates FILE writes one")
+    parse_json(decoded(name, data), name, what="the file of rates")
+    document = read_document(name, data)  # which knows the place of each field
     try:
         return Rates.model_validate(document.value)
     except ValidationError as error:

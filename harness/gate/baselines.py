@@ -7,19 +7,30 @@ where that was asked for. A digest over all of it tells an edited file from a wh
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from harness.common import InputError, JsonValue, Problem, digest, nearest, plural, whole_file
+from pydantic import Field
+
+from harness.common import (
+    InputError,
+    JsonValue,
+    Problem,
+    digest,
+    nearest,
+    plural,
+    shown,
+    whole_file,
+)
+from harness.common.reading import first_problems, fitting, read_json
 from harness.gate.pairs import Ledger, collect, renamed
 from harness.results import (
     Outcome,
     Result,
     RunInfo,
     VariantInfo,
-    run_from_json,
     run_to_json,
     signature_from_json,
     signature_to_json,
@@ -136,7 +147,23 @@ def flaws(info: RunInfo, variant: str, ledger: Ledger) -> list[Problem]:
 
 def load_baseline(path: Path) -> Baseline:
     """Read a baseline file; raises InputError for anything that is not one, or not whole."""
-    content = _read(path)
+    content = read_json(path, "the baseline")
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        wanted = "a file that `harness baseline save` wrote"
+        raise InputError(Problem("this is not a baseline file", path=str(path), expected=wanted))
+    version = content.get("schema_version")
+    if version != VERSION:
+        raise InputError(
+            Problem(
+                "the baseline has another format version",
+                path=str(path),
+                found=shown(version),
+                expected=str(VERSION),
+                hint="save it again with this version of the harness",
+            )
+        )
+    if not isinstance(content.get("digest"), str):
+        raise InputError(Problem("the baseline has no digest", path=str(path)))
     sealed = {key: value for key, value in content.items() if key != "digest"}
     if digest(sealed) != content["digest"]:
         raise InputError(
@@ -146,15 +173,56 @@ def load_baseline(path: Path) -> Baseline:
                 hint="save it again from the run, or restore the file",
             )
         )
-    try:
-        info = run_from_json(content["run"])
-        categories = {suite.name: suite.category for suite in info.suites}
-        name = info.variants[0].name
-        rows = tuple(_result(row, name, categories) for row in content["results"])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        problem = Problem(f"the baseline cannot be understood: {error!r}", path=str(path))
-        raise InputError(problem) from error
-    return Baseline(info, rows)
+    info = fitting(RunInfo, content.get("run"), str(path), what="the record of the run")
+    rows = fitting(tuple[_Row, ...], content.get("results"), str(path), what="results")
+    suites = {suite.name: suite.category for suite in info.suites}
+    faults = [
+        Problem(
+            f"results.{number}: suite {shown(row.suite)} is not in the record of the run", str(path)
+        )
+        for number, row in enumerate(rows)
+        if row.suite not in suites
+    ]
+    if len(info.variants) != 1:
+        found = plural(len(info.variants), "variant")
+        faults.append(Problem("a baseline is of one variant", str(path), found=found))
+    if faults:
+        raise InputError(*first_problems(faults, str(path)))
+    name = info.variants[0].name
+    return Baseline(info, tuple(row.result(name, suites[row.suite]) for row in rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One result as a baseline file holds it: what the gate needs, without answers as a rule."""
+
+    suite: str
+    case: str
+    repeat: Annotated[int, Field(ge=0)]
+    outcome: Outcome
+    score: Annotated[float, Field(ge=0, le=1)]
+    case_hash: str
+    environment: str
+    cluster: str | None = None
+    required: bool = False
+    responses: tuple[str, ...] = ()
+
+    def result(self, variant: str, category: str) -> Result:
+        """Return the result of this variant, in a suite of this category."""
+        return Result(
+            suite=self.suite,
+            category=category,
+            case=self.case,
+            variant=variant,
+            repeat=self.repeat,
+            outcome=self.outcome,
+            score=self.score,
+            responses=self.responses,
+            case_hash=self.case_hash,
+            signature=signature_from_json(self.environment),
+            cluster=self.cluster,
+            required=self.required,
+        )
 
 
 def _row(result: Result, with_answers: bool) -> JsonValue:
@@ -174,57 +242,3 @@ def _row(result: Result, with_answers: bool) -> JsonValue:
     if with_answers:
         row["responses"] = list(result.responses)
     return row
-
-
-def _result(row: Mapping[str, Any], variant: str, categories: Mapping[str, str]) -> Result:
-    return Result(
-        suite=row["suite"],
-        category=categories[row["suite"]],
-        case=row["case"],
-        variant=variant,
-        repeat=row["repeat"],
-        outcome=Outcome(row["outcome"]),
-        score=row["score"],
-        responses=tuple(row.get("responses", ())),
-        case_hash=row["case_hash"],
-        signature=signature_from_json(row["environment"]),
-        cluster=row.get("cluster"),
-        required=row.get("required", False),
-    )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Read the file's object, if it is a baseline of this version."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(Problem(f"cannot read the baseline: {reason}", path=str(path))) from error
-    except UnicodeDecodeError as error:
-        raise InputError(Problem("the baseline is not UTF-8 text", path=str(path))) from error
-    except json.JSONDecodeError as error:
-        raise InputError(
-            Problem(
-                f"the baseline is not whole JSON: {error.msg}",
-                path=str(path),
-                line=error.lineno,
-                column=error.colno,
-            )
-        ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        wanted = "a file that `harness baseline save` wrote"
-        raise InputError(Problem("this is not a baseline file", path=str(path), expected=wanted))
-    version = content.get("schema_version")
-    if version != VERSION:
-        raise InputError(
-            Problem(
-                "the baseline has another format version",
-                path=str(path),
-                found=str(version),
-                expected=str(VERSION),
-                hint="save it again with this version of the harness",
-            )
-        )
-    if not isinstance(content.get("digest"), str):
-        raise InputError(Problem("the baseline has no digest", path=str(path)))
-    return content

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from harness.common import InputError, Problem
+from harness.common import InputError, Problem, shown
+from harness.common.reading import fitting, read_json_lines, read_object
 from harness.reports.document import SCHEMA_VERSION, ScorecardDocument
-from harness.results import Outcome, Result, RunInfo, result_from_json
+from harness.results import Outcome, Result, RunInfo, read_result
 
 if TYPE_CHECKING:
     import pandas
@@ -83,17 +82,12 @@ class SavedRun:
         """
         path = self.directory / "results.jsonl"
         seen: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        try:
-            with path.open(encoding="utf-8") as file:
-                for number, line in enumerate(file, start=1):
-                    result = _result(path, number, line)
-                    seen[result.suite, result.variant].add(result.case)
-                    yield result
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise InputError(
-                Problem(f"cannot read the results: {reason}", path=str(path))
-            ) from None
+        for row in read_json_lines(path, "the results", hint=AGAIN, surrogates=True):
+            if isinstance(row, Problem):
+                raise InputError(replace(row, hint=AGAIN))
+            result = read_result(row.value, str(path), row.number)
+            seen[result.suite, result.variant].add(result.case)
+            yield result
         answered = {variant.name for variant in self.info.answered}
         missing = [
             f"suite {row.suite}, variant {row.variant}: {there} of {row.n + row.skipped} cases"
@@ -123,69 +117,21 @@ def load_run(path: str | Path) -> SavedRun:
         name = directory.read_text(encoding="utf-8", errors="replace").strip()
         directory = directory.parent / name
     file = directory / "scorecard.json"
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise InputError(
-            Problem(
-                f"this is no report of a run: cannot read the scorecard: {reason}",
-                path=str(file),
-                expected="a folder under reports/, as a run leaves it",
-            )
-        ) from None
-    except json.JSONDecodeError as error:
-        problem = Problem(
-            f"the scorecard is not whole JSON: {error.msg}",
-            path=str(file),
-            line=error.lineno,
-            column=error.colno,
-            hint=AGAIN,
-        )
-        raise InputError(problem) from None
-    version = content.get("schema_version") if isinstance(content, dict) else None
+    if not os.path.isfile(file):
+        expected = "a folder under reports/, as a run leaves it"
+        message = "this is no report of a run: there is no scorecard"
+        raise InputError(Problem(message, str(file), expected=expected))
+    content = read_object(file, "the scorecard", hint=AGAIN)
+    version = content.get("schema_version")
     if version != SCHEMA_VERSION:
         problem = Problem(
             "the scorecard has another format version",
             path=str(file),
-            found=str(version),
+            found=shown(version),
             expected=str(SCHEMA_VERSION),
         )
         raise InputError(problem)
-    try:
-        return SavedRun(directory, ScorecardDocument.model_validate(content))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        problem = Problem(f"the scorecard is wrong at {place}: {first['msg']}", path=str(file))
-        raise InputError(problem) from None
-
-
-def _result(path: Path, number: int, line: str) -> Result:
-    """Read one row; its number counts from 1."""
-    expected = "a score is a number from 0 to 1"
-    more: dict[str, Any] = {}
-    try:
-        result = result_from_json(json.loads(line, parse_constant=_no_number))
-    except json.JSONDecodeError:
-        cut = not line.endswith("\n")
-        message = "the file ends in the middle of a row" if cut else "this row is not JSON"
-        more = {"hint": AGAIN}
-    except _NoNumberError as error:
-        message, more = f"{error} is no number", {"expected": expected}
-    except (KeyError, TypeError, ValueError) as error:
-        message = f"this row is no result: {error!r}"
-    else:
-        score: object = result.score  # the row may hold anything
-        if isinstance(score, int | float) and not isinstance(score, bool):
-            return result
-        message, more = f"{score!r} is no number", {"expected": expected}
-    raise InputError(Problem(message, path=str(path), line=number, **more)) from None
-
-
-class _NoNumberError(Exception):
-    """NaN or an infinity, which JSON does not have."""
-
-
-def _no_number(text: str) -> NoReturn:
-    raise _NoNumberError(text)
+    return SavedRun(
+        directory,
+        fitting(ScorecardDocument, content, str(file), what="the scorecard", strict=False),
+    )

@@ -13,6 +13,7 @@ from harness.results.events import (
     ignore,
 )
 from harness.results.json import (
+    read_result,
     result_from_json,
     result_to_json,
     run_from_json,
@@ -82,6 +83,7 @@ __all__ = [
     "Waiting",
     "chosen",
     "ignore",
+    "read_result",
     "result_from_json",
     "result_to_json",
     "run_from_json",

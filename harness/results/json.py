@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
-from harness.common import GateSettings, JsonValue, ToolCall, VariantRole
+from pydantic import BaseModel, Field, create_model
+from typing_extensions import TypedDict
+
+from harness.common import InputError, JsonValue, Problem, ToolCall
+from harness.common.reading import fitting
 from harness.results.values import (
     AnswerStep,
     CheckResult,
@@ -21,8 +25,6 @@ from harness.results.values import (
     Result,
     RunInfo,
     Signature,
-    SuiteInfo,
-    VariantInfo,
 )
 
 # The ids of haystacks in rows of earlier versions, which have no `haystack` of their own.
@@ -191,30 +193,60 @@ def run_to_json(info: RunInfo) -> dict[str, Any]:
     }
 
 
-def run_from_json(row: Mapping[str, Any]) -> RunInfo:
+def run_from_json(row: Mapping[str, Any], path: str = "") -> RunInfo:
     """Return the record that `run_to_json` made; what a newer harness added is passed over.
 
-    Raises KeyError, TypeError or ValueError for anything else.
+    Raises InputError for anything else, with the file's `path`.
     """
-    suites = (
-        SuiteInfo(**{**_known(SuiteInfo, each), "gate": GateSettings.model_validate(each["gate"])})
-        for each in row["suites"]
-    )
-    variants = (
-        VariantInfo(**{**_known(VariantInfo, each), "role": VariantRole(each["role"])})
-        for each in row["variants"]
-    )
-    return RunInfo(
-        **{
-            **_known(RunInfo, row),
-            "suites": tuple(suites),
-            "variants": tuple(variants),
-            "notes": tuple(row["notes"]),
-            "options": tuple(row.get("options", ())),
-            "warnings": tuple(row.get("warnings", ())),
-        }
-    )
+    return fitting(RunInfo, row, path, what="the record of the run")
 
 
-def _known(kind: type[RunInfo | SuiteInfo | VariantInfo], row: Mapping[str, Any]) -> dict[str, Any]:
-    return {field.name: row[field.name] for field in fields(kind) if field.name in row}
+class _PromptRow(BaseModel):
+    """What is read of a message that was sent: a turn may have more."""
+
+    role: str
+    content: JsonValue
+
+
+_NATURAL = Annotated[int, Field(ge=0)]
+_OTHERWISE: Mapping[str, Any] = {  # fields of a result that its row holds in another form, or not
+    "score": Annotated[float, Field(ge=0, le=1)],
+    "repeat": _NATURAL,
+    "prompt_tokens": _NATURAL,
+    "completion_tokens": _NATURAL,
+    "responses": tuple[str, ...],
+    "prompt": tuple[_PromptRow, ...],
+    "steps": tuple[
+        TypedDict(  # type: ignore[misc]  # made from the fields of a step
+            "StepRow",
+            {**get_type_hints(AnswerStep), "tool_calls": tuple[JsonValue, ...]},
+            total=False,
+        ),
+        ...,
+    ],
+    "signature": None,
+    "cell": None,
+    "seconds": None,
+    "cached": None,
+}
+_ROW = create_model(
+    "ResultRow",
+    environment=(str, ...),
+    response=(str, ""),
+    haystack=(HaystackCell | None, None),
+    **{
+        field.name: (kind, ... if field.default is MISSING and field.name != "responses" else None)
+        for field in fields(Result)
+        if (kind := _OTHERWISE.get(field.name, get_type_hints(Result)[field.name])) is not None
+    },
+)
+
+
+def read_result(value: object, path: str, line: int) -> Result:
+    """Return the result of a row from outside; raises InputError with all that is wrong in it."""
+    fitting(_ROW, value, path, line=line, what="this row is no result")
+    try:
+        return result_from_json(value)  # type: ignore[arg-type]  # an object, as the schema says
+    except KeyError as error:
+        message = f"this row is no result: {error} is missing"
+        raise InputError(Problem(message, path, line)) from None

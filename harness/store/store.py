@@ -267,7 +267,7 @@ class Store:
     def _record(self, run_id: str, body: str, checksum: str) -> RunInfo:
         if checksum_of(run_id, body) != checksum:
             raise damaged(self.path, f"the record of run {run_id} has changed")
-        return run_from_json(json.loads(body))
+        return run_from_json(json.loads(body), str(self.path))
 
     def _sequence(self, run_id: str) -> int:
         with translated(self.path):

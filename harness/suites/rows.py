@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.common import InputError, Problem, nearest, shown
-from harness.common.yaml_positions import decoded
+from harness.common import NUMBER_DIGITS, InputError, Problem, nearest, shown
+from harness.common.reading import decoded, parse_json, read_bytes, unusable
 
-MAX_BYTES = 256 * 1024 * 1024
 CELL_CHARACTERS = 4_000_000
 SHOWN_ROWS = 20  # of the rows that are wrong, so many are shown
 
@@ -34,8 +32,15 @@ def find_data(folder: Path, relative: str) -> Path:
     A suite may come from somebody else: it reads nothing outside of its own folder.
     """
     path = folder / relative
-    if not path.resolve().is_relative_to(folder.resolve()):
-        message = f"data file {relative!r} is outside of the suite's folder"
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+        path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
+        reason = "its links go in a circle" if isinstance(error, RuntimeError) else unusable(error)
+        message = f"data file {shown(relative)} cannot be used: {reason}"
+        raise InputError(Problem(message)) from None
+    if not inside:
+        message = f"data file {shown(relative)} is outside of the suite's folder"
         raise InputError(Problem(message, hint="put it beside the suite file, or below"))
     if not path.is_file():
         # Perhaps its name is wrong, perhaps it was said from another folder.
@@ -45,7 +50,7 @@ def find_data(folder: Path, relative: str) -> Path:
         if (folder / path.name).is_file():
             beside = path.name
         hint = "" if close else "the path is that from the suite file's own folder"
-        message = f"data file {relative!r} does not exist"
+        message = f"data file {shown(relative)} does not exist"
         raise InputError(Problem(message, did_you_mean=beside, hint=hint))
     if path.suffix not in _READERS:
         expected = ".jsonl, one JSON object a line, or .csv with a head"
@@ -57,11 +62,9 @@ def find_data(folder: Path, relative: str) -> Path:
 def read_rows(path: Path, name: str) -> tuple[DataRow, ...]:
     """Read all rows, in order; `name` is the path in messages. Raises InputError."""
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(Problem(f"cannot be read: {error.strerror}", path=name)) from None
-    if len(data) > MAX_BYTES:
-        raise InputError(Problem(f"the file is larger than {MAX_BYTES // 2**20} MiB", path=name))
+        data = read_bytes(path)
+    except InputError as error:
+        raise InputError(*(replace(problem, path=name) for problem in error.problems)) from None
     found = list(_READERS[path.suffix](decoded(name, data), name))
     wrong = [item for item in found if isinstance(item, Problem)]
     if wrong:
@@ -83,15 +86,9 @@ def _jsonl(text: str, name: str) -> Iterator[DataRow | Problem]:
         if not content.strip():
             continue
         try:
-            row = json.loads(content, object_pairs_hook=unique_keys, parse_constant=no_constant)
-            json.dumps(row, ensure_ascii=False).encode()
-        except json.JSONDecodeError as error:
-            yield Problem(f"not valid JSON: {error.msg}", name, line, error.colno)
-        except UnicodeEncodeError:
-            yield Problem("not valid text: half of a surrogate pair", name, line)
-        except (ValueError, RecursionError) as error:
-            said = "too many levels" if isinstance(error, RecursionError) else str(error)
-            yield Problem(f"not valid JSON: {said}", name, line)
+            row = parse_json(content, name, line=line, unique=True, digits=NUMBER_DIGITS)
+        except InputError as error:
+            yield error.problems[0]
         else:
             if isinstance(row, dict):
                 yield DataRow(line, row)
@@ -99,21 +96,6 @@ def _jsonl(text: str, name: str) -> Iterator[DataRow | Problem]:
                 expected = 'a JSON object, like {"id": 1}'
                 message = "a row is a JSON object"
                 yield Problem(message, name, line, found=shown(row), expected=expected)
-
-
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of JSON; raise ValueError for a key that stands twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {twice!r} stands twice")
-    return found
-
-
-def no_constant(name: str) -> float:
-    """Raise ValueError for NaN and the infinities of a JSON reader."""
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _csv(text: str, name: str) -> Iterator[DataRow | Problem]:

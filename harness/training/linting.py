@@ -14,9 +14,9 @@ from harness.backends import (
     open_adapter,
     open_model,
     pickles_in,
-    read_json,
 )
 from harness.common import InputError, Problem
+from harness.common.reading import read_object
 from harness.prompts import load_tokenizer
 from harness.training.sft import DEFAULT_SERVED_RANK, SERVED_RANKS, served_rank
 
@@ -74,7 +74,7 @@ def lint_adapter(directory: str, model: str | None = None) -> LintReport:
 
 def _named_base(path: Path) -> tuple[ModelDir | None, Problem | None]:
     """Return the base that the adapter names; where it is not here, that is worth a warning."""
-    named = str(read_json(path / "adapter_config.json").get("base_model_name_or_path") or "")
+    named = str(read_object(path / "adapter_config.json").get("base_model_name_or_path") or "")
     if not named:
         said = Problem("does not say which base it belongs to", str(path), hint="give --model BASE")
         return None, said

@@ -127,7 +127,7 @@ def test_shards_that_are_missing(tmp_path: Path) -> None:
 
     assert refusal(tmp_path) == (
         f"{index}: names 1 of 2 weight files that are not there\n"
-        "  found: missing: 2.safetensors\n"
+        "  found: missing: '2.safetensors'\n"
         "  hint: copy the missing files: the download was cut off"
     )
 
@@ -135,7 +135,7 @@ def test_shards_that_are_missing(tmp_path: Path) -> None:
 def test_a_broken_configuration(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{\n  "a": 1,,\n}')
 
-    assert refusal(tmp_path).startswith(f"{tmp_path}/config.json:2:10: is not JSON: ")
+    assert refusal(tmp_path).startswith(f"{tmp_path}/config.json:2:10: not valid JSON: ")
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_any_text_comes_back_as_it_was(texts: list[str], file: Path) -> None:
 
 
 WRONG = [
-    ('{"case": "a", "response": "x"', 'FILE:1:30: is not JSON: Expecting \',\' delimiter'),
+    ('{"case": "a", "response": "x"', 'FILE:1:30: not valid JSON: Expecting \',\' delimiter'),
     ("[1, 2]", "FILE:1: is not a JSON object\n  hint: write one object per line"),
     ('{"response": "x"}', "FILE:1: 'case' is missing\n  found: response"),
     ('{"case": "a"}', "FILE:1: 'response' is missing\n  found: case"),
@@ -130,7 +130,9 @@ def test_bytes_that_are_no_utf8_are_named(file: Path) -> None:
     with pytest.raises(InputError) as caught:
         Recording(file)
 
-    assert str(caught.value) == f"{file}:1: is not UTF-8"
+    assert str(caught.value) == (
+        f"{file}:1: the file is not UTF-8\n  found: byte 0xff\n  hint: save it as UTF-8"
+    )
 
 
 def test_an_empty_file_is_refused(file: Path) -> None:
@@ -145,7 +147,7 @@ def test_a_missing_file_is_refused(file: Path) -> None:
         Recording(file)
 
     assert str(caught.value) == (
-        f"{file}: recorded answers cannot be read: No such file or directory\n"
+        f"{file}: cannot read recorded answers: No such file or directory\n"
         "  hint: give a JSONL file: --responses FILE"
     )
 
@@ -203,7 +205,7 @@ def test_rows_that_fit_pass(file: Path) -> None:
     ],
 )
 def test_a_key_that_stands_twice_is_refused(line: str, key: str, file: Path) -> None:
-    with pytest.raises(InputError, match=f"the key '{key}' stands twice") as caught:
+    with pytest.raises(InputError, match=f"key '{key}' stands twice") as caught:
         Recording(write(file, {"case": "z", "response": "x"}, line))
 
     assert [problem.line for problem in caught.value.problems] == [2]

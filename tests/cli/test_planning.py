@@ -77,7 +77,7 @@ def test_rates_give_time_and_gpu_hours(capsys: Printed) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "rates.json:1:2: the rates are not JSON"),
+        ("{", "rates.json:1:2: the file of rates is not whole JSON"),
         ('{\n "gpu": 1}', "rates.json:2:2: unknown key 'gpu'"),
         (json.dumps({**RATES, "gpus": -1}), "wrong value for 'gpus'"),
         (json.dumps({**RATES, "start_seconds": "long"}), "expected: a number"),

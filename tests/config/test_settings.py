@@ -103,7 +103,7 @@ def test_an_engine_argument_needs_a_value() -> None:
             "model = \n",
             "{path}:1: not valid TOML: Invalid value (at line 1, column 9)",
         ),
-        ("x = " + 2_000 * "[" + 2_000 * "]", "{path}: not valid TOML: too many levels"),
+        ("x = " + 2_000 * "[" + 2_000 * "]", "{path}: not valid TOML: more than 100 levels"),
     ],
 )
 def test_a_wrong_configuration_is_an_input_error(tmp_path: Path, text: str, message: str) -> None:

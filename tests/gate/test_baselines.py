@@ -190,7 +190,10 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "b.json"
     path.write_bytes(b"\xff\xfe\x00")
 
-    assert broken(path) == "FILE: the baseline is not UTF-8 text"
+    assert (
+        broken(path)
+        == "FILE:1: the file is not UTF-8\n  found: byte 0xff\n  hint: save it as UTF-8"
+    )
 
 
 def test_a_result_that_was_improved_by_hand(tmp_path: Path) -> None:
@@ -235,4 +238,4 @@ def test_a_sealed_file_with_other_content(tmp_path: Path) -> None:
     path = tmp_path / "b.json"
     path.write_text(json.dumps({**content, "digest": digest(content)}))
 
-    assert broken(path) == "FILE: the baseline cannot be understood: KeyError('suites')"
+    assert "FILE: the record of the run: 'suites' is missing\n" in broken(path)

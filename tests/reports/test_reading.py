@@ -76,8 +76,7 @@ def test_a_folder_that_is_no_report(tmp_path: Path) -> None:
         load_run(tmp_path)
 
     assert str(caught.value) == (
-        f"{tmp_path}/scorecard.json: this is no report of a run: cannot read the scorecard: "
-        "No such file or directory\n"
+        f"{tmp_path}/scorecard.json: this is no report of a run: there is no scorecard\n"
         "  expected: a folder under reports/, as a run leaves it"
     )
 
@@ -111,15 +110,19 @@ def no_score(text: str) -> str:
     ("change", "message"),
     [
         (cut_last_row, f":4: the file ends in the middle of a row\n{AGAIN}"),
-        (cut_second_row, f":2: this row is not JSON\n{AGAIN}"),
+        (cut_second_row, f":2:436: not valid JSON: Unterminated string starting at\n{AGAIN}"),
         (
             drop_last_row,
             ": results are missing\n"
             f"  found: suite invoices, variant repaired: 1 of 2 cases\n{AGAIN}",
         ),
-        (nan_score, ":1: NaN is no number\n  expected: a score is a number from 0 to 1"),
-        (text_score, ":1: 'high' is no number\n  expected: a score is a number from 0 to 1"),
-        (no_score, ":1: this row is no result: KeyError('score')"),
+        (nan_score, f":1: not valid JSON: NaN is no JSON number\n{AGAIN}"),
+        (
+            text_score,
+            ":1: this row is no result: wrong value for 'score'\n"
+            "  found: text 'high'\n  expected: a number",
+        ),
+        (no_score, ":1: this row is no result: 'score' is missing"),
     ],
 )
 def test_results_that_are_not_whole(
@@ -135,7 +138,7 @@ def test_missing_results(folder: Path) -> None:
     (folder / "results.jsonl").unlink()
 
     assert said(folder) == (
-        f"{folder}/results.jsonl: cannot read the results: No such file or directory"
+        f"{folder}/results.jsonl: cannot read the results: No such file or directory\n{AGAIN}"
     )
 
 
@@ -150,8 +153,8 @@ def test_missing_results(folder: Path) -> None:
         (
             '"finished": true',
             '"finished": "soon"',
-            ": the scorecard is wrong at run.finished: "
-            "Input should be a valid boolean, unable to interpret input",
+            ": the scorecard: wrong value for 'run.finished'\n"
+            "  found: text 'soon'\n  expected: true or false",
         ),
     ],
 )

@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.common import InputError, Problem, nearest, shown
+from harness.common import NUMBER_DIGITS, InputError, Problem, nearest, shown
+from harness.common.reading import parse_json
 from harness.suites.importing.source import (
     Imported,
     Rows,
@@ -24,7 +24,7 @@ from harness.suites.importing.source import (
     text_of,
     valid,
 )
-from harness.suites.rows import DataRow, no_constant
+from harness.suites.rows import DataRow
 
 # Names of speakers, as data sets write them.
 _ROLES = {"human": "user", "gpt": "assistant", "model": "assistant", "bot": "assistant"}
@@ -108,13 +108,10 @@ def check_of(name: str, reference: str, bar: float) -> dict[str, Any]:
 def _json(text: str) -> Any:
     """Return the value of a JSON text that a data file can hold. Raises ValueError."""
     try:
-        value = json.loads(text, parse_constant=no_constant)
-        json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        raise ValueError("the reference has too many levels") from None
-    except ValueError:
-        raise ValueError("the reference is no JSON text") from None
-    return value
+        return parse_json(text, "", digits=NUMBER_DIGITS)
+    except InputError as error:
+        reason = "has too many levels" if "levels" in str(error) else "is no JSON text"
+        raise ValueError(f"the reference {reason}") from None
 
 
 TARGETS = ("messages", "system", "user", "input", "reference", "id", "cluster", "tag")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.common import InputError, Problem, nearest, shown
-from harness.common.yaml_positions import decoded
-from harness.suites.rows import MAX_BYTES, DataRow, no_constant, read_rows, unique_keys
+from harness.common.reading import no_constant, read_text, unique_keys
+from harness.suites.rows import DataRow, read_rows
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
@@ -42,7 +42,7 @@ def lines_of(path: Path) -> tuple[str, ...]:
     """Return the lines of a JSONL file, to find columns in; nothing for other files."""
     if path.suffix != ".jsonl":
         return ()
-    return tuple(decoded(path.as_posix(), path.read_bytes()).split("\n"))
+    return tuple(read_text(path).split("\n"))
 
 
 # -- JSON ------------------------------------------------------------------------------------------
@@ -50,13 +50,7 @@ def lines_of(path: Path) -> tuple[str, ...]:
 
 def _json(path: Path, name: str) -> tuple[DataRow, ...]:
     """Return a list of objects; or one object a line, as many files with this ending have it."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(Problem(f"cannot be read: {error.strerror}", name)) from None
-    if len(data) > MAX_BYTES:
-        raise InputError(Problem(f"the file is larger than {MAX_BYTES // 2**20} MiB", name))
-    found = list(_values(decoded(name, data), name))
+    found = list(_values(read_text(path), name))
     if not found:
         raise InputError(Problem("the data file has no rows", name))
     problems = [

@@ -1,0 +1,324 @@
+"""The one reader of files from outside: bytes under a bound, JSON under bounds, fields by a schema.
+
+Whatever comes from somebody else (a baseline, a scorecard, a model's or an adapter's directory,
+recorded answers, rows of data) goes through here before a field of it is used. Each way in which a
+file can be wrong is an InputError with its place: missing, no file, unreadable, too large, no
+UTF-8, no JSON, nested too deep, numbers that Python or JSON cannot hold, half a surrogate pair,
+other fields or types than its schema has.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterator, Sequence, ValuesView
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.common.errors import InputError, Problem
+from harness.common.limits import NESTING
+from harness.common.validation import in_words, one_each, told
+from harness.common.wording import plural, shown
+
+MAX_BYTES = 256 * 2**20  # of a file that is read whole
+MAX_CONFIG = 8 * 2**20  # of a configuration
+MAX_LINE = 64 * 2**20  # of a line of JSONL: sixteen answers of the longest that checks read
+MAX_DIGITS = 19  # of a whole number in a file of ours: those of 2**63
+MAX_PROBLEMS = 20  # that are shown of one file; the rest is counted
+T = TypeVar("T")
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLine:
+    """One line of JSONL: its number from 1, its offset in bytes, and the value that it holds."""
+
+    number: int
+    offset: int
+    value: Any
+
+
+def read_bytes(path: Path, what: str = "", *, limit: int = MAX_BYTES, hint: str = "") -> bytes:
+    """Return the content of a regular file of at most `limit` bytes.
+
+    `what` is what messages call it ("the baseline"). Raises InputError, also for a name that the
+    system does not take, and for a pipe or a device, which could hold a reader for ever.
+    """
+    reason = ""
+    try:
+        with open(path, "rb", opener=_without_waiting) as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                reason = "Is a directory" if stat.S_ISDIR(status.st_mode) else "it is no file"
+            elif status.st_size > limit:
+                reason = f"it is larger than {_size(limit)}"
+            else:
+                data = stream.read(limit + 1)
+                if len(data) <= limit:
+                    return data
+                reason = f"it is larger than {_size(limit)}"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = unusable(error)
+    raise InputError(Problem(f"cannot read {what or 'it'}: {reason}", str(path), hint=hint))
+
+
+def read_text(path: Path, what: str = "", *, limit: int = MAX_BYTES, hint: str = "") -> str:
+    """Return the text of a file in UTF-8, with or without a byte order mark; raises InputError."""
+    return decoded(str(path), read_bytes(path, what, limit=limit, hint=hint))
+
+
+def read_json(path: Path, what: str = "", *, limit: int = MAX_BYTES, hint: str = "") -> Any:
+    """Return the JSON value in a file; raises InputError with the place where it is broken."""
+    text = read_text(path, what, limit=limit, hint=hint)
+    return parse_json(text, str(path), what=what, hint=hint)
+
+
+def read_object(path: Path, what: str = "", *, hint: str = "") -> dict[str, Any]:
+    """Return the JSON object in a file; raises InputError, also for any other value."""
+    value = read_json(path, what, hint=hint)
+    if not isinstance(value, dict):
+        found = f"{what or 'it'} is not a JSON object".removeprefix("it ")
+        raise InputError(Problem(found, str(path), hint=hint))
+    return value
+
+
+def read_json_lines(
+    path: Path,
+    what: str = "",
+    *,
+    hint: str = "",
+    unique: bool = False,
+    surrogates: bool = False,
+    digits: int = MAX_DIGITS,
+) -> Iterator[JsonLine | Problem]:
+    """Yield each line that is not blank: its value, or what is wrong with it.
+
+    The file is read line by line. unique, surrogates, digits: see `parse_json`. Raises InputError
+    where the file cannot be read.
+    """
+    offset = 0
+    try:
+        with open(path, "rb", opener=_without_waiting) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                problem = Problem(f"cannot read {what or 'it'}: it is no file", str(path))
+                raise InputError(problem)
+            number = 0
+            while raw := stream.readline(MAX_LINE + 1):
+                number += 1
+                if len(raw) > MAX_LINE:
+                    message = f"the line is longer than {_size(MAX_LINE)}"
+                    raise InputError(Problem(message, str(path), number))
+                if raw.strip():
+                    try:
+                        value = parse_json(
+                            decoded(str(path), raw.rstrip(b"\r\n"), number),
+                            str(path),
+                            line=number,
+                            unique=unique,
+                            surrogates=surrogates,
+                            digits=digits,
+                        )
+                    except InputError as error:
+                        problem = error.problems[0]
+                        if not raw.endswith(b"\n"):
+                            message = "the file ends in the middle of a row"
+                            problem = replace(problem, message=message, column=0)
+                        yield problem
+                    else:
+                        yield JsonLine(number, offset, value)
+                offset += len(raw)
+    except (OSError, ValueError) as error:
+        reason = unusable(error)
+        message = f"cannot read {what or 'it'}: {reason}"
+        raise InputError(Problem(message, str(path), hint=hint)) from error
+
+
+def parse_json(
+    text: str,
+    path: str,
+    *,
+    line: int = 0,
+    what: str = "",
+    hint: str = "",
+    unique: bool = False,
+    surrogates: bool = False,
+    digits: int = MAX_DIGITS,
+) -> Any:
+    """Return the value of a JSON text; raises InputError with its place.
+
+    line: of a text that is one line of the file. unique: refuse a key that stands twice.
+    surrogates: let half a surrogate pair pass, which a model's answer may end in. digits: the most
+    that a whole number may have.
+    """
+
+    def whole(written: str) -> int:
+        if len(written) > digits:
+            raise ValueError(f"a number of more than {digits:,} digits")
+        return int(written)
+
+    def wrong(reason: str, at: int = 0, column: int = 0) -> InputError:
+        message = f"{what} is not whole JSON: {reason}" if what else f"not valid JSON: {reason}"
+        return InputError(Problem(message, path, line or at, column, hint=hint))
+
+    try:
+        if text.count("[") + text.count("{") > NESTING and _depth(text) > NESTING:
+            raise wrong(f"more than {NESTING} levels")
+        value = json.loads(
+            text,
+            object_pairs_hook=unique_keys if unique else None,
+            parse_int=whole,
+            parse_float=_finite,
+            parse_constant=no_constant,
+        )
+        if not surrogates and _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise wrong(error.msg, error.lineno, error.colno) from None
+    except UnicodeEncodeError:
+        raise wrong("half of a surrogate pair is no text") from None
+    except RecursionError:
+        raise wrong(f"more than {NESTING} levels") from None
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    return value
+
+
+def read_toml(path: Path, what: str = "") -> dict[str, Any]:
+    """Return the tables of a TOML file; raises InputError with the line where it is broken."""
+    text = read_text(path, what, limit=MAX_CONFIG)
+    reason = ""
+    try:
+        found = tomllib.loads(text)
+        stack: list[tuple[Any, int]] = [(found, 0)]
+        while stack:
+            value, depth = stack.pop()
+            if depth > NESTING:
+                raise RecursionError
+            if isinstance(value, int) and value.bit_length() > MAX_DIGITS * math.log2(10):
+                raise ValueError(f"a number of more than {MAX_DIGITS} digits")
+            inner = value.values() if isinstance(value, dict) else value
+            stack += (
+                [(each, depth + 1) for each in inner]
+                if isinstance(inner, list | ValuesView)
+                else []
+            )
+        return found
+    except RecursionError:
+        reason = f"more than {NESTING} levels"
+    except ValueError as error:  # a TOMLDecodeError, or Python's own on a long number
+        reason = str(error).partition(": value has")[0]
+    line = re.search(r"line (\d+)", reason)
+    raise InputError(Problem(f"not valid TOML: {reason}", str(path), int(line[1]) if line else 0))
+
+
+def fitting(
+    kind: type[T] | TypeAdapter[T],
+    value: object,
+    path: str,
+    *,
+    line: int = 0,
+    what: str = "",
+    hint: str = "",
+    strict: bool = True,
+) -> T:
+    """Return a value from JSON as the type that it should have; raises InputError for any other.
+
+    strict: take no text for a number. At most `MAX_PROBLEMS` fields are told.
+    """
+    try:
+        # As JSON, in which a list is a tuple's form, an object a dataclass's, a text an enum's.
+        return _schema(kind).validate_json(json.dumps(value), strict=strict)
+    except ValidationError as error:
+        problems = []
+        for row in one_each(error.errors(include_url=False)):
+            place = ".".join(map(str, told(row)))
+            parts = in_words(row, place or "it")
+            message = f"{what}: {parts.pop('message')}" if what else parts.pop("message")
+            problems.append(Problem(message, path, line, **{"hint": hint, **parts}))
+        raise InputError(*first_problems(problems, path)) from None
+
+
+def first_problems(problems: Sequence[Problem], path: str, left_out: int = 0) -> list[Problem]:
+    """Return the first problems of a file, and how many there are more, with those left out."""
+    rest = max(len(problems) - MAX_PROBLEMS, 0) + left_out
+    more = [Problem(f"{plural(rest, 'more problem')} of this file", path)] if rest else []
+    return [*problems[:MAX_PROBLEMS], *more]
+
+
+def decoded(path: str, data: bytes, line: int = 0) -> str:
+    """Return the text of a file in UTF-8, with or without a byte order mark; raises InputError.
+
+    line: where `data` is that line of the file alone.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        at = line or data.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{data[error.start]:02x}"
+        hint = "save it as UTF-8"
+        raise InputError(
+            Problem("the file is not UTF-8", path, at, found=found, hint=hint)
+        ) from None
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON; raise ValueError for a key that stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # None is false
+        raise ValueError(f"key {shown(twice)} stands twice")
+    return found
+
+
+def no_constant(name: str) -> float:
+    """Raise ValueError for NaN and the infinities of a JSON reader."""
+    raise ValueError(f"{name} is no JSON number")
+
+
+def unusable(error: OSError | ValueError) -> str:
+    """Say why a path cannot be used; Python has a ValueError for a NUL in a name."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "the name holds a character that no file name may have"
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer would hang
+
+
+def _size(limit: int) -> str:
+    return f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit:,} bytes"
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{shown(text)} is a number too large")
+    return number
+
+
+def _depth(text: str) -> int:
+    """Return how deep the brackets of a JSON text nest; those in its texts do not count."""
+    deepest = depth = 0
+    for found in _BRACKETS.finditer(text):
+        sign = found[0][0]
+        if sign != '"':
+            depth += 1 if sign in "[{" else -1
+            deepest = max(deepest, depth)
+    return deepest
+
+
+@lru_cache(maxsize=64)
+def _schema(kind: Any) -> TypeAdapter[Any]:
+    return kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
