@@ -25,6 +25,7 @@ from harness.backends.models import (
     refuse_pickles,
 )
 from harness.common import InputError, Problem
+from harness.common.patterns import compile_pattern
 from harness.common.reading import fitting, read_object, read_text
 
 _SECONDS = 1.0  # for one pattern of an adapter's configuration, which nobody has looked at
@@ -88,7 +89,7 @@ def _named(names: Any, module: str) -> bool:
 
 def _search(pattern: str, module: str) -> Any:
     try:
-        return regex.match(pattern, module, timeout=_SECONDS)
+        return compile_pattern(pattern).match(module, timeout=_SECONDS)
     except (regex.error, TimeoutError) as error:
         reason = str(error) or f"it takes more than {_SECONDS:g} s"
         raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
+import io
 import signal
 import sys
 import threading
@@ -51,8 +51,10 @@ COMMANDS = (
 )
 # What the system says of a path that the user should name otherwise.
 _PATHS = frozenset(
-    (errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT)
-    + (errno.ENOTDIR, errno.EPERM, errno.EROFS)
+    {
+        *(errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT),
+        *(errno.ENOTDIR, errno.EPERM, errno.EROFS),
+    }
 )
 STOPPED = "stopped; what was finished is kept: run the same command again"
 
@@ -65,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _run(argv)
     # Python has no stream for a descriptor that is closed (`>&-`); what is said then goes nowhere.
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
+    sys.stdout = sys.stdout or io.StringIO()
+    sys.stderr = sys.stderr or io.StringIO()
     return leave(_run(sys.argv[1:]))
 
 

@@ -25,13 +25,14 @@ from pydantic import (
 )
 
 from harness.common import SCHEMA_SECONDS, JsonValue, canonical_json, shown
+from harness.common.patterns import compile_pattern
 from harness.scorers.arguments import FILLED, Count, Exact, ExactPositive, Text, filled, wrong
 from harness.scorers.json_path import Location, PathError, parse_path, place_text, select
 from harness.scorers.json_schema import check_schema, first_violation
 from harness.scorers.json_text import Exact as ExactJson
 from harness.scorers.json_text import NotJsonError, exact, extract, kind, parse, same, written
 from harness.scorers.numbers import numbers, plain
-from harness.scorers.patterns import Budget, Pattern, TooSlow, compiled, too_slow
+from harness.scorers.patterns import Budget, Pattern, TooSlow, too_slow
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.schema_check import SchemaProblemError, contradictions
 from harness.scorers.values import Answer, Context, Finding, verdict
@@ -329,7 +330,7 @@ def _problem(value: ExactJson, args: JsonValueArgs, budget: Budget) -> str:
     if args.regex is not None:
         if not isinstance(value, str):
             return f"a text wanted, found {said}"
-        if not budget.search(compiled(args.regex), value):
+        if not budget.search(compile_pattern(args.regex), value):
             return f"{written(value)} does not match {shown(args.regex)}"
     if args.read_numbers and isinstance(value, str):
         numbers_in = list(numbers(plain(value)))

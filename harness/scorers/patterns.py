@@ -11,6 +11,7 @@ import regex
 from pydantic import AfterValidator
 
 from harness.common import REGEX_SECONDS, shown
+from harness.common.patterns import compile_pattern
 from harness.scorers.arguments import Text, wrong
 
 
@@ -19,18 +20,12 @@ class TooSlow(Exception):
 
 
 @lru_cache(maxsize=4096)
-def compiled(pattern: str, flags: int = 0) -> regex.Pattern[str]:
-    """Return the compiled pattern; raises `regex.error`."""
-    return regex.compile(pattern, flags)
-
-
-@lru_cache(maxsize=4096)
 def ecma(pattern: str) -> regex.Pattern[str]:
     """Return a pattern of JSON Schema (ECMA-262, flag u) in this engine; raises `regex.error`.
 
     There `$` matches at the very end only, \\d and \\w are ASCII, and \\u{1F600} is a character.
     """
-    return regex.compile("".join(_translated(pattern)))
+    return compile_pattern("".join(_translated(pattern)))
 
 
 _ECMA_TOKEN = regex.compile(
@@ -73,8 +68,8 @@ def _escape(letter: str, inside: bool) -> str:
 
 def _checked(pattern: str) -> str:
     try:
-        compiled(pattern)
-    except (regex.error, RecursionError, OverflowError) as error:
+        compile_pattern(pattern)
+    except regex.error as error:
         raise wrong("regex", f"the pattern does not compile: {_where(error, pattern)}") from None
     return pattern
 

@@ -12,9 +12,10 @@ import regex as regex_engine
 from pydantic import Field, model_validator
 
 from harness.common import JsonValue, listed, shown
+from harness.common.patterns import compile_pattern
 from harness.scorers.arguments import Count, Share, Text, Word, Words, wrong
 from harness.scorers.counting import words
-from harness.scorers.patterns import Budget, Pattern, TooSlow, compiled, too_slow
+from harness.scorers.patterns import Budget, Pattern, TooSlow, too_slow
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.unicode_text import find, folded, nfc, occurrences
 from harness.scorers.values import Answer, Context, Finding, verdict
@@ -233,7 +234,7 @@ class RegexArgs(Args):
         """Return the compiled pattern."""
         flags = regex_engine.IGNORECASE * self.ignore_case
         flags |= regex_engine.MULTILINE * self.multiline | regex_engine.DOTALL * self.dotall
-        return compiled(nfc(self.pattern), int(flags))
+        return compile_pattern(nfc(self.pattern), int(flags))
 
 
 @scorer(

@@ -15,9 +15,10 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.common import NUMBER_DIGITS, SCHEMA_SECONDS, JsonValue, ToolCall, shown
+from harness.common.patterns import compile_pattern
 from harness.scorers.arguments import wrong
 from harness.scorers.json_text import Exact, exact, kind, same, size, written
-from harness.scorers.patterns import Budget, TooSlow, compiled
+from harness.scorers.patterns import Budget, TooSlow
 from harness.scorers.registry import Args, Example, scorer
 from harness.scorers.tools import ExpectedCall, Tool, is_condition, misfit, parameters_of, tool_name
 from harness.scorers.values import Answer, Context, Finding, verdict
@@ -129,7 +130,7 @@ def _unmet(
     if "regex" in condition:
         if not isinstance(found, str):
             return said % "a text wanted"
-        if not budget.search(compiled(condition["regex"]), found):
+        if not budget.search(compile_pattern(condition["regex"]), found):
             return said % f"{shown(condition['regex'])} does not match"
     return ""
 

@@ -186,10 +186,10 @@ def check_expected(expected: Any, place: str) -> None:
     if not isinstance(expected.get("optional", False), bool):
         raise _wrong(f"{place}: optional is true or false")
     if "regex" in expected:
-        from harness.scorers.patterns import compiled
+        from harness.common.patterns import compile_pattern
 
         try:
-            compiled(expected["regex"])
+            compile_pattern(expected["regex"])
         except (
             Exception
         ) as error:  # of the pattern library: whatever it raises, it does not compile

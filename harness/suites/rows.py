@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,7 +109,7 @@ def _csv(text: str, name: str) -> Iterator[DataRow | Problem]:
         for cells in reader:
             if cells and not head:
                 head = cells
-                for column in sorted({c for c in head if not c.strip() or head.count(c) > 1}):
+                for column in sorted(c for c, n in Counter(head).items() if n > 1 or not c.strip()):
                     twice = f"column {column!r} stands twice"
                     said = twice if column.strip() else "a column without a name"
                     found.append(Problem(said, name, line))

@@ -121,7 +121,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         super().__init__(undefined=_Missing, keep_trailing_newline=True, finalize=as_text)
         self.globals = {"range": _range}
         plain = {name: self.filters[name] for name in _FILTERS}
-        self.filters = {**plain, **_OWN_FILTERS}
+        self.filters = {name: _metered(each) for name, each in {**plain, **_OWN_FILTERS}.items()}
+        self.filters |= _COUNTERS
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`row.items` is the key `items` where there is one, else the method."""
@@ -138,6 +139,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         """Offer no `str.format`: Jinja would let it through, and its widths have no bound."""
         return None
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **named: Any) -> Any:
+        """Call a method or `range`; what it reads and what it makes is spent."""
+        budget: RenderBudget = __context[BUDGET]
+        owner = getattr(__obj, "__self__", None)
+        if isinstance(owner, str | list | tuple | Mapping):
+            budget.weigh(owner)
+        found = super().call(__context, __obj, *args, **named)
+        return budget.weigh(found) if isinstance(found, str | list | tuple) else found
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Do an operation whose result may be far larger than its operands."""
@@ -184,6 +194,16 @@ class _Counting(NodeTransformer):
         return node if getattr(node, "ctx", "load") == "store" else _filtered(node, _COUNT)
 
     visit_Concat = visit_List = visit_Dict = visit_Tuple = _made
+
+    def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:
+        self.generic_visit(node)
+        node.filter = nodes.Filter(node.filter, _COUNT, [], [], None, None, lineno=node.lineno)
+        return node
+
+    def visit_FilterBlock(self, node: nodes.FilterBlock) -> nodes.Node:
+        self.generic_visit(node)
+        node.filter = nodes.Filter(node.filter, _COUNT, [], [], None, None, lineno=node.lineno)
+        return node
 
 
 def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
@@ -249,9 +269,30 @@ def _round(number: float, precision: int = 0) -> float:
     return round(number, max(-20, min(20, precision)))
 
 
+def _metered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a filter that spends for what goes in and what comes out."""
+    needs = getattr(function, "jinja_pass_arg", None)
+
+    @pass_context
+    def filtered(context: Context, value: Any, *args: Any, **named: Any) -> Any:
+        budget: RenderBudget = context[BUDGET]
+        if isinstance(value, str | list | tuple | Mapping):
+            budget.weigh(value)
+        elif isinstance(value, Iterable) and not isinstance(value, Undefined):
+            value = _count_loop(context, value)
+        first = {
+            "context": (context,),
+            "eval_context": (context.eval_ctx,),
+            "environment": (context.environment,),
+        }.get(needs.name if needs else "", ())
+        found = function(*first, value, *args, **named)
+        return budget.weigh(found) if isinstance(found, str | list | tuple) else found
+
+    return filtered
+
+
+_COUNTERS: Mapping[str, Callable[..., Any]] = {_LOOP: _count_loop, _COUNT: _count_value}
 _OWN_FILTERS: Mapping[str, Callable[..., Any]] = {
-    _LOOP: _count_loop,
-    _COUNT: _count_value,
     "join": _join,
     "replace": _replace,
     "round": _round,

@@ -235,8 +235,7 @@ def test_all_that_is_wrong_with_the_sides_is_said_at_once(runs: list[str], capsy
         "  expected: base, new\n"
         "  did you mean: new\n"
         "reports/none: there is no such file or folder\n"
-        "suites/scorecard.json: this is no report of a run: there is no scorecard"
-        "No such file or directory\n"
+        "suites/scorecard.json: this is no report of a run: there is no scorecard\n"
         "  expected: a folder under reports/, as a run leaves it\n"
         "3 problems\n"
     )

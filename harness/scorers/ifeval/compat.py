@@ -12,18 +12,19 @@ import json
 import regex
 
 from harness.common import NESTING, listed
+from harness.common.patterns import compile_pattern
 from harness.scorers.ifeval import arguments as given
 from harness.scorers.ifeval import reference
 from harness.scorers.ifeval.arguments import Ruling, at_least, exactly, related, wanted
-from harness.scorers.patterns import Budget, compiled
+from harness.scorers.patterns import Budget
 
 
 def _found(pattern: str, text: str, flags: int = regex.IGNORECASE) -> int:
     """How often a pattern matches; one that does not compile is taken as text."""
     try:
-        engine = compiled(pattern, int(flags))
+        engine = compile_pattern(pattern, int(flags))
     except regex.error:
-        engine = compiled(regex.escape(pattern), int(flags))
+        engine = compile_pattern(regex.escape(pattern), int(flags))
     return Budget().count(engine, text)
 
 
