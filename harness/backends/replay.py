@@ -275,10 +275,12 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _step_faults(value)
     for name in _REASONING:
         thoughts = value.get(name)
-        count = len(value.get("responses") or (1,))
-        texts = isinstance(thoughts, list) and all(isinstance(t, str | None) for t in thoughts)
+        answers = value.get("responses")
+        count = len(answers) if isinstance(answers, list) and answers else 1
+        many = thoughts if isinstance(thoughts, list) else []
+        texts = len(many) == count and all(isinstance(t, str | None) for t in many)
         one = thoughts is None or (isinstance(thoughts, str) and count == 1)
-        if not (one or (texts and len(thoughts) == count)) and isinstance(thoughts, str | list):
+        if not (one or texts) and isinstance(thoughts, str | list):
             expected = "a text for each response"
             yield Problem(f"{name!r} is wrong", found=_short(thoughts), expected=expected)
     variant = value.get("variant", BASE)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence, ValuesView
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -222,7 +222,7 @@ def read_toml(path: Path, what: str = "") -> dict[str, Any]:
 
 
 def fitting(
-    kind: type[T] | TypeAdapter[T],
+    kind: type[T],
     value: object,
     path: str,
     *,
@@ -237,14 +237,16 @@ def fitting(
     """
     try:
         # As JSON, in which a list is a tuple's form, an object a dataclass's, a text an enum's.
-        return _schema(kind).validate_json(json.dumps(value), strict=strict)
+        found: T = _schema(cast(Any, kind)).validate_json(json.dumps(value), strict=strict)
+        return found
     except ValidationError as error:
         problems = []
         for row in one_each(error.errors(include_url=False)):
             place = ".".join(map(str, told(row)))
             parts = in_words(row, place or "it")
             message = f"{what}: {parts.pop('message')}" if what else parts.pop("message")
-            problems.append(Problem(message, path, line, **{"hint": hint, **parts}))
+            said: dict[str, Any] = {"hint": hint, **parts}
+            problems.append(Problem(message, path, line, **said))
         raise InputError(*first_problems(problems, path)) from None
 
 
@@ -321,4 +323,4 @@ def _depth(text: str) -> int:
 
 @lru_cache(maxsize=64)
 def _schema(kind: Any) -> TypeAdapter[Any]:
-    return kind if isinstance(kind, TypeAdapter) else TypeAdapter(kind)
+    return TypeAdapter(kind)

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
-from typing_extensions import TypedDict
 
 from harness.common import InputError, JsonValue, Problem, ToolCall
 from harness.common.reading import fitting
@@ -209,37 +208,37 @@ class _PromptRow(BaseModel):
 
 
 _NATURAL = Annotated[int, Field(ge=0)]
-_OTHERWISE: Mapping[str, Any] = {  # fields of a result that its row holds in another form, or not
+_OTHERWISE: dict[str, Any] = {  # fields of a result that its row holds in another form, or not
     "score": Annotated[float, Field(ge=0, le=1)],
     "repeat": _NATURAL,
     "prompt_tokens": _NATURAL,
     "completion_tokens": _NATURAL,
     "responses": tuple[str, ...],
     "prompt": tuple[_PromptRow, ...],
-    "steps": tuple[
-        TypedDict(  # type: ignore[misc]  # made from the fields of a step
-            "StepRow",
-            {**get_type_hints(AnswerStep), "tool_calls": tuple[JsonValue, ...]},
-            total=False,
-        ),
-        ...,
-    ],
+    "environment": str,  # the signature
     "signature": None,
+    "haystack": HaystackCell | None,
     "cell": None,
+    "response": str,
     "seconds": None,
     "cached": None,
 }
-_ROW = create_model(
-    "ResultRow",
-    environment=(str, ...),
-    response=(str, ""),
-    haystack=(HaystackCell | None, None),
-    **{
-        field.name: (kind, ... if field.default is MISSING and field.name != "responses" else None)
-        for field in fields(Result)
-        if (kind := _OTHERWISE.get(field.name, get_type_hints(Result)[field.name])) is not None
-    },
-)
+
+
+def _row_of(kind: type[Result | AnswerStep], **more: Any) -> type[BaseModel]:
+    """Return the schema of a row: the fields and types of a value, but for those given here."""
+    hints = {**get_type_hints(kind), **more}
+    demanded = {field.name for field in fields(kind) if field.default is MISSING} - {"responses"}
+    rows: dict[str, Any] = {
+        name: (hint, ... if name in demanded or name == "environment" else None)
+        for name, hint in hints.items()
+        if hint is not None
+    }
+    return create_model(f"{kind.__name__}Row", **rows)
+
+
+_STEP: Any = _row_of(AnswerStep, tool_calls=tuple[JsonValue, ...])
+_ROW = _row_of(Result, **_OTHERWISE, steps=tuple[_STEP, ...])
 
 
 def read_result(value: object, path: str, line: int) -> Result:
