@@ -29,13 +29,15 @@ class Prompt:
     """One prompt as the backend takes it.
 
     `token_ids` is None where the backend takes messages only; `tokens` is then an estimate
-    (`estimated`), counted with the chat template where there is one.
+    (`estimated`), counted with the chat template where there is one. `ending` is the end of the
+    rendered text, which may open the reasoning of the answer; empty where it is rendered elsewhere.
     """
 
     messages: Messages
     token_ids: tuple[int, ...] | None
     tokens: int
     estimated: bool = False
+    ending: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,7 @@ class Request:
     """One prompt for one variant. `key` is the completion's key in the store.
 
     `json_schema`: the answer is decoded so that it fits (`{}` is any JSON); only backends that say
-    `constrains_json` are given one. Where `rendering` declares tools, answers keep the special
-    tokens that mark calls.
+    `constrains_json` are given one. `marked`: special tokens mark what is reasoning.
     """
 
     key: str
@@ -89,6 +90,12 @@ class Request:
     time_limit: float | None = None
     json_schema: Mapping[str, Any] | bool | None = None
     rendering: Rendering = PLAIN
+    marked: bool = False
+
+    @property
+    def keeps_special(self) -> bool:
+        """Return whether the text keeps special tokens: some mark calls of tools, or reasoning."""
+        return self.marked or bool(self.rendering.tools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +207,9 @@ class Backend(ABC):
     over several models opens it once for each, in a process of its own. own_process: it generates
     only in a process of its own, also for a single model. one_model_at_a_time: going back to
     another model costs a load, so the requests of each should come together. constrains_json: it
-    decodes under `Request.json_schema`. engines: how many answer beside each other.
+    decodes under `Request.json_schema`. limits_reasoning: it ends reasoning at
+    `Sampling.max_reasoning_tokens`, or makes no answers of its own. engines: how many answer beside
+    each other.
     """
 
     name: str
@@ -208,6 +217,7 @@ class Backend(ABC):
     own_process: bool = False
     one_model_at_a_time: bool = False
     constrains_json: bool = False
+    limits_reasoning: bool = False
     engines: int = 1
 
     @property
@@ -239,6 +249,10 @@ class Backend(ABC):
 
     def chat_template(self, variant: Variant) -> str | None:
         """Return the chat template that prompts are made with; None where none is at hand."""
+        return None
+
+    def count_tokens(self, text: str, variant: Variant) -> int | None:
+        """Return how many tokens a bare text has; None where no tokenizer is at hand."""
         return None
 
     def expect(self, answers: int) -> None:  # noqa: B027 - most plan nothing
@@ -277,6 +291,7 @@ class PlannedBackend(Backend, Generic[Planner]):
     def __init__(self, planner: Planner) -> None:
         self.name = planner.name
         self.constrains_json = planner.constrains_json
+        self.limits_reasoning = planner.limits_reasoning
         self._planner = planner
 
     @property
@@ -300,6 +315,10 @@ class PlannedBackend(Backend, Generic[Planner]):
         """Ask the planner."""
         return self._planner.chat_template(variant)
 
+    def count_tokens(self, text: str, variant: Variant) -> int | None:
+        """Ask the planner."""
+        return self._planner.count_tokens(text, variant)
+
 
 class _Adopted(Backend):
     """A backend as plug-ins were written before: without the class, or a `prompt` of two."""
@@ -311,6 +330,7 @@ class _Adopted(Backend):
         self.own_process = bool(getattr(opened, "own_process", False))
         self.one_model_at_a_time = bool(getattr(opened, "one_model_at_a_time", False))
         self.constrains_json = bool(getattr(opened, "constrains_json", False))
+        self.limits_reasoning = bool(getattr(opened, "limits_reasoning", False))
         self.engines = int(getattr(opened, "engines", 1))
 
     @property
@@ -355,6 +375,10 @@ class _Adopted(Backend):
             template: str | None = told(variant)
             return template
         return None
+
+    def count_tokens(self, text: str, variant: Variant) -> int | None:
+        counted = getattr(self._opened, "count_tokens", None)
+        return int(counted(text, variant)) if callable(counted) else None
 
     def expect(self, answers: int) -> None:
         if callable(told := getattr(self._opened, "expect", None)):

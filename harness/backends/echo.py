@@ -39,6 +39,7 @@ class EchoBackend(Backend):
     """Answers from a script, else the last user message."""
 
     name = "echo"
+    limits_reasoning = True
 
     def __init__(
         self,

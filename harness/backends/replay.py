@@ -275,12 +275,12 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _step_faults(value)
     for name in _REASONING:
         thoughts = value.get(name)
+        if not isinstance(thoughts, str | list):
+            continue
+        each = thoughts if isinstance(thoughts, list) else [thoughts]
+        texts = all(isinstance(thought, str | None) for thought in each)
         answers = value.get("responses")
-        count = len(answers) if isinstance(answers, list) and answers else 1
-        many = thoughts if isinstance(thoughts, list) else []
-        texts = len(many) == count and all(isinstance(t, str | None) for t in many)
-        one = thoughts is None or (isinstance(thoughts, str) and count == 1)
-        if not (one or texts) and isinstance(thoughts, str | list):
+        if not texts or len(each) != (len(answers) if isinstance(answers, list) and answers else 1):
             expected = "a text for each response"
             yield Problem(f"{name!r} is wrong", found=_short(thoughts), expected=expected)
     variant = value.get("variant", BASE)
@@ -408,6 +408,7 @@ class ReplayBackend(Backend):
     """Answers from a file. Token counts are the recorded ones, or estimates."""
 
     name = "replay"
+    limits_reasoning = True
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording

@@ -168,10 +168,11 @@ class Shelf:
 
     def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Make token ids by the chat template."""
-        ids = self.tokenizer(variant).token_ids(
+        tokenizer = self.tokenizer(variant)
+        ids = tokenizer.token_ids(
             messages, tools=rendering.tools, arguments=rendering.template_args
         )
-        return Prompt(messages, ids, len(ids))
+        return Prompt(messages, ids, len(ids), ending=tokenizer.ending(ids))
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
         """Hash the model's and the adapter's files."""

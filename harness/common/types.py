@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 
 from harness.common.wording import shown
 
@@ -80,7 +89,8 @@ class Message:
     """One turn of a conversation.
 
     `tool_calls` are those of an assistant's turn, `tool_call_id` and `name` say which of them a
-    turn of the role `tool` answers.
+    turn of the role `tool` answers. `reasoning` is that of an assistant's turn, for templates that
+    read it.
     """
 
     role: Role
@@ -88,6 +98,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     name: str = ""
+    reasoning: str = ""
 
 
 Messages = tuple[Message, ...]
@@ -101,6 +112,8 @@ def as_dicts(messages: Messages, *, written: bool = False) -> list[dict[str, Any
     found: list[dict[str, Any]] = []
     for message in messages:
         row: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.reasoning:
+            row["reasoning_content"] = message.reasoning
         if message.tool_calls:
             row["tool_calls"] = [
                 {
@@ -132,6 +145,7 @@ def from_dicts(rows: Iterable[Mapping[str, Any]]) -> Messages:
             tuple(ToolCall.read(call) for call in row.get("tool_calls", ())),
             row.get("tool_call_id", ""),
             row.get("name", ""),
+            row.get("reasoning_content", ""),
         )
         for row in rows
     )
@@ -140,7 +154,9 @@ def from_dicts(rows: Iterable[Mapping[str, Any]]) -> Messages:
 class Sampling(BaseModel):
     """Settings of one generation, as a suite or a variant declares them.
 
-    `temperature: 0` is greedy. `top_k: 0` is off. `max_new_tokens` counts tokens of the answer.
+    `temperature: 0` is greedy. `top_k: 0` is off. `max_new_tokens` counts tokens of the answer,
+    `max_reasoning_tokens` those of its reasoning, which the engine then ends; without it, it does
+    not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a text is no number
@@ -150,8 +166,17 @@ class Sampling(BaseModel):
     top_k: int = Field(default=0, ge=0)
     repetition_penalty: float = Field(default=1.0, gt=0.0, le=10.0)
     max_new_tokens: int = Field(default=256, ge=1)
+    max_reasoning_tokens: int | None = Field(default=None, ge=0)
     seed: int = Field(default=0, ge=0, lt=2**63)
     stop: Annotated[tuple[str, ...], Strict(False)] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a limit that is not set: keys of answers stay what they were before it."""
+        fields: dict[str, Any] = write(self)
+        if self.max_reasoning_tokens is None:
+            fields.pop("max_reasoning_tokens", None)
+        return fields
 
     def override(self, other: Sampling | None) -> Sampling:
         """This, with the fields that `other` sets itself."""
@@ -182,6 +207,7 @@ class Variant:
     peft's format; `system` and `sampling` override what the suites say, where they are set, and
     `chat_template`, a Jinja file, what the model says. `template_args` are arguments of the chat
     template that stand before a suite's, `template_defaults` the run's, which a suite overrides.
+    `reasoning_parser` says how reasoning is marked, where that is not the run's way.
     """
 
     name: str
@@ -193,6 +219,7 @@ class Variant:
     chat_template: str | None = None
     template_args: Mapping[str, Any] = field(default_factory=dict, hash=False)
     template_defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    reasoning_parser: str | None = None
 
 
 BOUND_WITHOUT_CHANGE = 1.6448536**2

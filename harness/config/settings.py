@@ -53,6 +53,21 @@ class Flag:
     holds: Form | None = None
 
 
+ToolParser = Literal[
+    "deepseek",
+    "glm",
+    "harmony",
+    "hermes",
+    "json",
+    "llama3_json",
+    "marked_list",
+    "mistral",
+    "pythonic",
+    "qwen3_coder",
+]
+ReasoningParser = Literal["auto", "none", "think", "[THINK]", "harmony", "kimi", "seed", "command"]
+
+
 class VariantSettings(BaseModel):
     """One table `[tool.harness.variants.NAME]`: an A/B test of prompts or sampling, say.
 
@@ -67,6 +82,7 @@ class VariantSettings(BaseModel):
     chat_template: str | None = None
     chat_template_args: Mapping[str, Any] = Field(default_factory=dict)
     sampling: Sampling | None = None
+    reasoning_parser: ReasoningParser | None = None
 
 
 class JudgeSettings(BaseModel):
@@ -110,20 +126,6 @@ class RaySettings(BaseModel):
     start: float = Field(default=1800.0, gt=0)
     mixed: bool = False
     dashboard: bool = False
-
-
-ToolParser = Literal[
-    "deepseek",
-    "glm",
-    "harmony",
-    "hermes",
-    "json",
-    "llama3_json",
-    "marked_list",
-    "mistral",
-    "pythonic",
-    "qwen3_coder",
-]
 
 
 class Settings(BaseModel):
@@ -218,6 +220,11 @@ class Settings(BaseModel):
         default=None,
         description="in which form answers write calls of tools, instead of the one that the chat "
         "template shows: " + ", ".join(get_args(ToolParser)),
+    )
+    reasoning_parser: Annotated[ReasoningParser, Flag("--reasoning-parser", "NAME")] = Field(
+        default="auto",
+        description="how reasoning is marked that is kept apart from answers: "
+        + ", ".join(get_args(ReasoningParser)),
     )
     engine_args: Mapping[str, Any] = Field(default_factory=dict)
     ray: RaySettings = Field(default_factory=RaySettings)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.backends import Address, Backend, Completion, Request
@@ -12,6 +12,7 @@ from harness.evaluation.judges import JudgeRequests, questions
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
 from harness.evaluation.keys import signature as signature_of
 from harness.evaluation.plan import Plan
+from harness.evaluation.reasoning import ReasoningForm
 from harness.evaluation.rendering import prompt_of, rendering_of
 from harness.evaluation.scoring import CheckBrokeError, Transcript
 from harness.evaluation.steps import Step, next_place, steps_of
@@ -26,7 +27,9 @@ from harness.evaluation.trial import (
     schema_of,
 )
 from harness.results import Outcome, Signature
-from harness.scorers import DEFAULT_TAGS, Question, Tag
+from harness.scorers import DEFAULT_TAGS, Question, Tag, opened_by, split_reasoning
+
+TokenCount = Callable[[str, Variant], int | None]
 
 
 @dataclass(slots=True)
@@ -46,8 +49,30 @@ class Conversation:
     questions: tuple[Question, ...] | None = None
     replies: dict[str, str] = field(default_factory=dict)
     settled: bool = False
-    tags: Sequence[Tag] = DEFAULT_TAGS
+    reasoning: ReasoningForm = field(default_factory=ReasoningForm)
     family: str = ""
+
+    def add(self, completion: Completion, request: Request, count: TokenCount) -> None:
+        """Take the next answer: with what the prompt opened of it, its reasoning counted."""
+        opened = opened_by(request.prompt.ending, self.reasoning.tags)
+        again = completion.text.lstrip().startswith(opened.strip())  # some models repeat it
+        if opened and not again and not completion.reasoning:
+            completion = replace(completion, text=opened + completion.text)
+        thought = completion.reasoning
+        if not thought:
+            thought = split_reasoning(completion.text, self.reasoning.tags).reasoning
+        if thought and completion.reasoning_tokens is None:
+            tokens = count(thought, self.trial.variant)
+            if tokens is not None:
+                tokens = min(tokens, completion.completion_tokens)
+                completion = replace(completion, reasoning_tokens=tokens)
+        self.completions.append(completion)
+        self.keys.append(request.key)
+
+    @property
+    def tags(self) -> Sequence[Tag]:
+        """Return the marks of reasoning that are taken out of its answers."""
+        return self.reasoning.tags
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -77,11 +102,15 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A request of a conversation: its next turn, or a question of its checks to a judge."""
+    """A request of a conversation: its next turn, or a question of its checks to a judge.
+
+    `count` counts the tokens of what the variant wrote.
+    """
 
     conversation: Conversation
     request: Request
     question: Question | None = None
+    count: TokenCount = lambda text, variant: None
 
     def take(self, completion: Completion, *, generated: bool = False) -> None:
         """Hand the answer to the conversation; one that broke or is no reply ends it."""
@@ -92,8 +121,7 @@ class Pending:
             said = said or "the engine gave no reason"
             conversation.fault = (Outcome.ERROR, f"{what}: {said}")
         elif self.question is None:
-            conversation.completions.append(completion)
-            conversation.keys.append(key)
+            conversation.add(completion, self.request, self.count)
             conversation.generated = conversation.generated or generated
         elif completion.finish_reason == "length":
             tokens = completion.completion_tokens
@@ -112,19 +140,29 @@ class RequestBuilder:
         self._backend = backend
         self._identities: dict[str, Identity] = {}
         self._judges = JudgeRequests(plan.judges)
-        self._tags = plan.reasoning_tags
 
     def begin(self, trial: Trial) -> Conversation:
         """Return a trial's conversation, in which nothing is said yet."""
-        family = self._plan.tool_families.get(trial.variant.name, "")
-        return Conversation(trial, tags=self._tags, family=family)
+        name = trial.variant.name
+        family = self._plan.tool_families.get(name, "")
+        return Conversation(trial, reasoning=self._plan.reasoning_of(name), family=family)
+
+    def pending(self, conversation: Conversation) -> Pending | None:
+        """Return the next request as it is on its way; None as for `request`."""
+        request = self.request(conversation)
+        if request is None:
+            return None
+        return Pending(conversation, request, count=self._backend.count_tokens)
 
     def request(self, conversation: Conversation) -> Request | None:
         """Return the next request; None where it does not fit, which ends the conversation."""
         trial, steps = conversation.trial, conversation.steps
         turn, number = next_place(steps)
         haystacks, rendering = self._plan.haystacks, rendering_of(trial.case, trial.variant)
-        conversation.messages = messages_after(trial, steps, haystacks, self._tags)
+        form = conversation.reasoning
+        conversation.messages = messages_after(
+            trial, steps, haystacks, form.tags, pass_on=form.passed_on
+        )
         prompt = prompt_of(self._backend, conversation.messages, trial.variant, trial.case)
         sampling = sampling_of(trial)
         room = self._backend.context_length
@@ -140,13 +178,24 @@ class RequestBuilder:
             key = digest([key, schema])
         if rendering.tools:
             key = digest([key, {"tools": [dict(tool) for tool in rendering.tools]}])
-        limit = trial.case.time_limit
-        return Request(key, address, trial.variant, prompt, sampling, limit, schema, rendering)
+        elif form.marked:  # with special tokens the text is another one; with tools it had them
+            key = digest([key, "special tokens"])
+        return Request(
+            key,
+            address,
+            trial.variant,
+            prompt,
+            sampling,
+            trial.case.time_limit,
+            schema,
+            rendering,
+            form.marked,
+        )
 
     def questions(self, conversation: Conversation) -> tuple[Question, ...]:
         """Return what the checks ask about the answers; one that breaks ends the conversation."""
         try:
-            return questions(conversation.trial.case, conversation.transcript, self._tags)
+            return questions(conversation.trial.case, conversation.transcript, conversation.tags)
         except CheckBrokeError as error:
             conversation.fault = (Outcome.ERROR, str(error))
             return ()
@@ -167,8 +216,9 @@ class RequestBuilder:
         scoring = [self._judges.signature(trial.case)]
         if self._backend.constrains_json and is_constrained(trial.case):
             scoring.append("constrained")
-        if self._tags != DEFAULT_TAGS:
-            scoring.append(digest([list(self._tags)], SIGNATURE_DIGITS))
+        # A variant's own parser is what it declares: it keeps no results from being paired.
+        if self._plan.reasoning_tags != DEFAULT_TAGS:
+            scoring.append(digest([list(self._plan.reasoning_tags)], SIGNATURE_DIGITS))
         if trial.case.tools:
             family = self._plan.tool_families.get(trial.variant.name, "")
             scoring.append(digest(["tools", family], SIGNATURE_DIGITS))

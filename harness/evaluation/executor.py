@@ -151,8 +151,8 @@ class _Execution:
         """Take one turn of each."""
         asked = []
         for conversation in conversations:
-            if request := self._requests.request(conversation):
-                asked.append(Pending(conversation, request))
+            if pending := self._requests.pending(conversation):
+                asked.append(pending)
         self.settle(each for each in conversations if each.fault)
         self._obtain(self._variants, asked)
 
@@ -225,7 +225,13 @@ class _Execution:
         for each in conversations:
             signature = self._requests.signature(each.trial)
             if each.fault is not None:
-                yield unscored(each.trial, each.transcript, *each.fault, signature=signature)
+                yield unscored(
+                    each.trial,
+                    each.transcript,
+                    *each.fault,
+                    signature=signature,
+                    tags=each.tags,
+                )
             else:
                 cached, score = not each.generated, next(scores)
                 yield result_of(

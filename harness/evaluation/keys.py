@@ -122,6 +122,7 @@ def describe_variant(variant: Variant, backend: Backend) -> VariantInfo:
         chat_template=variant.chat_template,
         chat_template_args=variant.template_args,
         chat_template_defaults=variant.template_defaults,
+        reasoning_parser=variant.reasoning_parser,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from harness.backends import Backend
 from harness.common import JsonValue, Message, Variant, digest
 from harness.evaluation.judges import Judges
+from harness.evaluation.reasoning import ReasoningForm
 from harness.evaluation.rendering import prompt_of
 from harness.evaluation.trial import (
     Skip,
@@ -113,8 +114,9 @@ class Plan:
 
     `skipped` are trials whose outcome is known already; `haystacks` holds the first user turn of
     haystack cases, by the id of the case; `notes` are choices made for the user. `judges` are the
-    models that checks may ask; `reasoning_tags` say what of an answer is reasoning,
-    `tool_families` in which form each variant's answers may write calls.
+    models that checks may ask; `reasoning_tags` say what of an answer is reasoning in this run, and
+    `reasoning` how that of each variant is marked; `tool_families` in which form each variant's
+    answers may write calls.
     """
 
     trials: tuple[Trial, ...]
@@ -123,7 +125,12 @@ class Plan:
     notes: tuple[str, ...] = ()
     judges: Judges = field(default_factory=dict)
     reasoning_tags: tuple[Tag, ...] = DEFAULT_TAGS
+    reasoning: Mapping[str, ReasoningForm] = field(default_factory=dict)
     tool_families: Mapping[str, str] = field(default_factory=dict)
+
+    def reasoning_of(self, variant: str) -> ReasoningForm:
+        """Return how the reasoning of the variant with this name is marked."""
+        return self.reasoning.get(variant) or ReasoningForm(self.reasoning_tags)
 
     def characters(self, trial: Trial) -> int:
         """Return how many characters its prompts have, about."""

@@ -6,7 +6,7 @@ other reply, under a key that holds both answers, the rubric and the judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,7 +22,6 @@ from harness.results import Finished, Observer, PairJudgement, Planned, Result, 
 from harness.scorers import (
     Choice,
     Question,
-    Tag,
     UnreadableError,
     preference_question,
     read_preference,
@@ -123,7 +122,7 @@ def judge_preferences(
             others.get((mine.case, mine.repeat)),
             variants,
             requests,
-            plan.reasoning_tags,
+            plan,
         )
         if isinstance(found, _Pair):
             pairs.append((len(rows), found))
@@ -176,7 +175,7 @@ def _asked(
     other: Result | None,
     variants: Mapping[str, Variant],
     requests: JudgeRequests,
-    tags: Sequence[Tag],
+    plan: Plan,
 ) -> PairJudgement | _Pair:
     """Return what is asked about a pair; what needs no asking is decided."""
     assert case.prefer is not None
@@ -189,6 +188,7 @@ def _asked(
         return replace(row, left_out="the two were not asked the same in the same environment")
     texts = []
     for result in (mine, other):
+        tags = plan.reasoning_of(result.variant).tags
         plain = [strip_reasoning(text, tags).strip() for text in result.responses]
         numbered = [f"[answer to turn {n}]\n{text}" for n, text in enumerate(plain, start=1)]
         texts.append(plain[0] if len(plain) == 1 else "\n\n".join(numbered))

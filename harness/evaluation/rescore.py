@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -13,7 +13,7 @@ from harness.config import Settings, load_selected
 from harness.evaluation.completions import Limits
 from harness.evaluation.judges import JudgeRequests, Judges, open_judges, questions
 from harness.evaluation.preferring import recalled_preferences
-from harness.evaluation.reasoning import tags_of
+from harness.evaluation.reasoning import variant_tags
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
 from harness.evaluation.steps import next_place, steps_of
 from harness.evaluation.trial import Trial, messages_after
@@ -48,10 +48,11 @@ def rescore(
     store: Store,
     limits: Limits | None = None,
     judges: Judges | None = None,
-    tags: Sequence[Tag] = DEFAULT_TAGS,
+    reasoning: Mapping[str, Sequence[Tag]] | None = None,
 ) -> Iterator[Rescored]:
     """Score the results of a run again, in their order; nothing is stored or asked.
 
+    `reasoning`: the marks that are taken out of each variant's answers; the usual ones without it.
     Raises InputError for a run that is not in the store. A case that is gone, or that asks
     something else than it did, becomes an error, as does one whose judge never replied to what its
     checks ask today; a trial that was never answered stays as it was.
@@ -70,10 +71,13 @@ def rescore(
             after = replace(before, outcome=Outcome.ERROR, score=0.0, checks=(), reason=GONE)
             yield Rescored(before, after)
             continue
+        tags = (reasoning or {}).get(before.variant, DEFAULT_TAGS)
         trial, signature = Trial(case, variants[before.variant], before.repeat), before.signature
         transcript = _transcript(before)
         if not _same_question(trial, before, tags):
-            after = unscored(trial, transcript, Outcome.ERROR, OTHER, signature=signature)
+            after = unscored(
+                trial, transcript, Outcome.ERROR, OTHER, signature=signature, tags=tags
+            )
         elif _unfinished(case, transcript, tags):
             after = replace(before, case_hash=case.hash)
         else:
@@ -126,7 +130,9 @@ def _same_question(trial: Trial, result: Result, tags: Sequence[Tag]) -> bool:
     haystacks = {trial.case.id: users[0]} if haystack else {}
     before = _transcript(result).completions[: sum(m.role == "assistant" for m in asked)]
     steps = tuple(steps_of(trial.case, before, tags, ANY))
-    return messages_after(trial, steps, haystacks, tags) == asked
+    # Whether reasoning was passed on is the template's affair, and asks nothing else.
+    said = tuple(replace(message, reasoning="") for message in asked)
+    return messages_after(trial, steps, haystacks, tags) == said
 
 
 def _unfinished(case: Case, transcript: Transcript, tags: Sequence[Tag]) -> bool:
@@ -212,8 +218,8 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
         pairs = recalled_preferences(store, info.id)  # the answers are the same
         before = judge_run(info, store.results(info.id), earlier, pairs)
         with open_judges(settings, (case for suite in suites for case in suite.cases)) as judges:
-            tags = tags_of(settings, info.variants)
-            again = list(rescore(info.id, suites, store, judges=judges, tags=tags))
+            tags = variant_tags(settings, info.variants)
+            again = list(rescore(info.id, suites, store, judges=judges, reasoning=tags))
         after = judge_run(info, (rescored.after for rescored in again), earlier, pairs)
     after = replace(after, warnings=(*after.warnings, *warnings))
     old = {(row.suite, row.variant): row.verdict for row in before.suites}

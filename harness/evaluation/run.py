@@ -30,7 +30,14 @@ from harness.evaluation.preferring import (
     judge_preferences,
     recalled_preferences,
 )
-from harness.evaluation.reasoning import UnreadMarks, tags_of
+from harness.evaluation.reasoning import (
+    UnreadMarks,
+    check_limits,
+    reasoning_forms,
+    reasoning_notes,
+    tags_of,
+    variant_tags,
+)
 from harness.evaluation.record import begin_record, end_record
 from harness.evaluation.rendering import check_arguments, families_of, family_notes
 from harness.evaluation.sequential import answer_early, note_stop
@@ -136,12 +143,15 @@ def run(
             with open_judges(settings, answering, preferring=preferring) as judges:
                 cases = (trial.case for trial in plan.trials)
                 families = families_of(settings.tool_parser, variants, backend, cases)
+                forms = reasoning_forms(settings, variants, backend)
+                check_limits(plan.trials, backend)
                 plan = replace(
                     plan,
                     judges=judges,
                     reasoning_tags=tags_of(settings, variants),
+                    reasoning=forms,
                     tool_families=families,
-                    notes=(*plan.notes, *family_notes(families)),
+                    notes=(*plan.notes, *family_notes(families), *reasoning_notes(forms)),
                 )
                 unused = unused_notes(settings.backend, _options(settings, ()))
                 info = begin_record(settings, suites, variants, backend, plan, unused)
@@ -216,7 +226,7 @@ def _report(
     warnings: Sequence[str] = (),
     failure: str = "",
 ) -> RunReport:
-    count, unread = ExtrasCount(), UnreadMarks(tags_of(settings, info.variants))
+    count, unread = ExtrasCount(), UnreadMarks(variant_tags(settings, info.variants))
     results = Recalled(store, info.id)
     judgements = recalled_preferences(store, info.id)
     gate = judge_run(info, unread.passing(count.passing(results)), earlier, judgements)

@@ -228,9 +228,11 @@ def unscored(
     reason: str,
     *,
     signature: Signature = UNSIGNED,
+    tags: Sequence[Tag] = DEFAULT_TAGS,
 ) -> Result:
     """Return the result of a trial that was skipped or broke; `reason` says why."""
-    return result_of(trial, transcript, ScoreResult(outcome, 0.0, reason), signature=signature)
+    score = ScoreResult(outcome, 0.0, reason)
+    return result_of(trial, transcript, score, signature=signature, tags=tags)
 
 
 def result_of(

@@ -122,10 +122,10 @@ class _Scoring:
     def __init__(self, plan: Plan, check_seconds: float) -> None:
         self.trials = plan.trials
         self.places = {trial.position: place for place, trial in enumerate(plan.trials)}
-        self._tags, self._seconds = plan.reasoning_tags, check_seconds
+        self._plan, self._seconds = plan, check_seconds
 
     def __call__(self, trial: Trial, transcript: Transcript) -> ScoreResult:
-        seconds, tags = self._seconds, self._tags
+        seconds, tags = self._seconds, self._plan.reasoning_of(trial.variant.name).tags
         return score_transcript(trial.case, transcript, check_seconds=seconds, tags=tags)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.backends import Backend, Completion
@@ -69,10 +69,13 @@ def messages_after(
     steps: Sequence[Step],
     haystacks: Mapping[str, str],
     tags: Sequence[Tag] = DEFAULT_TAGS,
+    *,
+    pass_on: bool = False,
 ) -> Messages:
     """Return the messages that lead to the answer after these; of a trial that is over, the last's.
 
-    Calls of tools stand in them, with what they give back.
+    Calls of tools stand in them, with what they give back. `pass_on`: so does the reasoning of
+    earlier answers, beside their text.
     """
     case = trial.case
     messages = list(system_turn(case, trial.variant))
@@ -82,11 +85,14 @@ def messages_after(
         if not step.goes_on and step.turn + 1 == len(users):
             break  # it was the last
         if step.reading.is_called:
-            messages += answered(step, case.turns[step.turn], case)
-        elif step.reading.calls:  # the malformed text stays as it was written
-            messages.append(Message("assistant", strip_reasoning(step.completion.text, tags)))
-        else:
-            messages.append(Message("assistant", step.reading.text))
+            said, *returned = answered(step, case.turns[step.turn], case)
+        else:  # a malformed call stays as it was written
+            malformed = bool(step.reading.calls)
+            whole = strip_reasoning(step.completion.text, tags) if malformed else step.reading.text
+            said, returned = Message("assistant", whole), []
+        if pass_on:
+            said = replace(said, reasoning=step.reading.reasoning)
+        messages += [said, *returned]
         if not step.goes_on:
             messages.append(Message("user", users[step.turn + 1]))
     return tuple(messages)

@@ -141,6 +141,7 @@ def _declared(settings: Settings) -> list[Variant]:
                 table.sampling,
                 chat_template=template,
                 template_args=table.chat_template_args,
+                reasoning_parser=table.reasoning_parser,
             )
         )
     told = settings.chat_template_args

@@ -55,6 +55,9 @@ RESERVED = frozenset(
 )
 
 
+ENDING_TOKENS = 40  # the longest mark of reasoning has 30 bytes
+
+
 class ChatTokenizer:
     """A model's tokenizer together with its chat template.
 
@@ -216,6 +219,10 @@ class ChatTokenizer:
     def decode(self, token_ids: Sequence[int], *, special: bool = False) -> str:
         """Return the text of generated tokens, without special tokens unless they are wanted."""
         return self._backing.decode(token_ids, special=special)
+
+    def ending(self, token_ids: Sequence[int]) -> str:
+        """Return the end of a prompt as text: where it opens the answer's reasoning, say."""
+        return self._backing.decode(token_ids[-ENDING_TOKENS:], special=True)
 
     @property
     def eos_token_id(self) -> int | None:

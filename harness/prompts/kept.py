@@ -50,6 +50,20 @@ def in_either_form(messages: Messages, make: _Made[T]) -> T:
         return make(written=True)
 
 
+def rows_of(template: str, messages: Messages, *, written: bool) -> list[dict[str, Any]]:
+    """Return messages as this template reads them: gpt-oss has another name for reasoning.
+
+    Beside a call it takes either a text or the reasoning, and refuses both.
+    """
+    rows = as_dicts(messages, written=written)
+    if "reasoning_content" not in template and ".thinking" in template:
+        for row in rows:
+            reasoning = row.pop("reasoning_content", "")
+            if reasoning and not (row.get("tool_calls") and row["content"]):
+                row["thinking"] = reasoning
+    return rows
+
+
 class Backing(Protocol):
     """Text to tokens and back, and messages to both by a chat template.
 
@@ -162,7 +176,7 @@ class Transformers:
         return in_either_form(
             messages,
             lambda *, written: self.tokenizer.apply_chat_template(
-                as_dicts(messages, written=written),
+                rows_of(template, messages, written=written),
                 tools=[dict(tool) for tool in tools] or None,
                 chat_template=template,
                 add_generation_prompt=add_generation_prompt,
@@ -230,7 +244,7 @@ class Kept:
             messages,
             lambda *, written: render(
                 template,
-                as_dicts(messages, written=written),
+                rows_of(template, messages, written=written),
                 self._special,
                 add_generation_prompt=add_generation_prompt,
                 tools=tools,

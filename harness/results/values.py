@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Any
 
 from harness.common import GateSettings, JsonValue, ToolCall, VariantRole, shown
 from harness.prompts import ANY, parse_calls
+from harness.scorers import strip_reasoning
 
 
 class Outcome(StrEnum):
@@ -114,19 +116,23 @@ class Result:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """Return what was answered to each user turn, for people.
+        """Return what was answered to each user turn, for people: without reasoning.
 
         Calls of tools stand in it, and what they gave back, each on a line of its own.
         """
         if not any(step.tool_calls for step in self.steps):
-            return self.responses
+            return tuple(
+                strip_reasoning(text) if thought else text
+                for text, thought in zip_longest(self.responses, self.reasoning, fillvalue="")
+            )
         returned = [str(row["content"]) for row in self.prompt if row["role"] == "tool"]
         turns: dict[int, list[str]] = {}
         for number, step in enumerate(self.steps):
             lines = turns.setdefault(step.turn, [])
             lines += [f"→ {call}" for call in step.tool_calls]
+            whole = strip_reasoning(step.text) if step.reasoning else step.text
             # Without its marks; of the forms that have none, the whole text is the calls.
-            text = parse_calls(ANY, step.text).text if step.tool_calls else step.text
+            text = parse_calls(ANY, whole).text if step.tool_calls else whole
             is_call = step.tool_calls and text.lstrip()[:1] in ("{", "[")
             lines += [text] if text.strip() and not is_call else []
             went_on = number + 1 < len(self.steps)
@@ -135,6 +141,17 @@ class Result:
                 lines += [f"← {shown(result, 200)}" for result in returned[:count]]
                 returned = returned[count:]
         return tuple("\n".join(lines) for lines in turns.values())
+
+    @property
+    def thought(self) -> tuple[str, ...]:
+        """Return the reasoning before each response, of all steps of its turn; none is empty."""
+        if not self.steps:
+            return self.reasoning
+        turns: dict[int, list[str]] = {}
+        for step in self.steps:
+            turns.setdefault(step.turn, []).extend([step.reasoning] if step.reasoning else [])
+        texts = tuple("\n\n".join(parts) for parts in turns.values())
+        return texts if any(texts) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +223,7 @@ class VariantInfo:
     system: str | None = None
     sampling: Mapping[str, JsonValue] = field(default_factory=dict)
     chat_template: str | None = None
+    reasoning_parser: str | None = None
     chat_template_args: Mapping[str, Any] = field(default_factory=dict)
     chat_template_defaults: Mapping[str, Any] = field(default_factory=dict)
 

@@ -6,10 +6,13 @@ from harness.scorers.prefer import Choice, preference_question, read_preference
 from harness.scorers.published import with_checks
 from harness.scorers.reasoning import (
     DEFAULT_TAGS,
+    SPECIAL,
     SplitAnswer,
     Tag,
     declared_tags,
+    limited_marks,
     opened_by,
+    reads_reasoning,
     reasoning_family,
     split_reasoning,
     strip_reasoning,
@@ -43,6 +46,7 @@ from harness.scorers.values import Answer, Context, Finding, Question, verdict
 
 __all__ = [
     "DEFAULT_TAGS",
+    "SPECIAL",
     "Answer",
     "Args",
     "Check",
@@ -69,6 +73,7 @@ __all__ = [
     "fits_arguments",
     "forget",
     "get",
+    "limited_marks",
     "load_context",
     "names",
     "opened_by",
@@ -77,6 +82,7 @@ __all__ = [
     "preference_question",
     "read_preference",
     "reads_calls",
+    "reads_reasoning",
     "reasoning_family",
     "scorer",
     "split_reasoning",

@@ -31,6 +31,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from harness.common import ANSWER_CHARS, JsonValue
 from harness.scorers.registry import Args, Scorer, UnknownScorerError, get
+from harness.scorers.tools import reads_calls
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
 
 
@@ -114,11 +115,16 @@ def _parse(raw: object, info: ValidationInfo) -> Check:
     short = _is_short(found, arguments)
     try:
         named = _named(found, arguments, short)
-        return Check(found, found.args.model_validate(named, context=info.context), weight, read)
+        check = Check(found, found.args.model_validate(named, context=info.context), weight, read)
     except RecursionError:
         raise PydanticCustomError("check_depth", "the checks nest too deep") from None
     except ValidationError as error:
         raise _under(name, error, found.shorthand if short else None) from error
+    if read and reads_calls(check):
+        raise PydanticCustomError(
+            "check_read", "check '{name}' reads calls of tools, and no reasoning", {"name": name}
+        )
+    return check
 
 
 def _split(raw: object) -> tuple[str, object, float, Literal["", "reasoning"]]:

@@ -23,6 +23,8 @@ Generated from the code by `python -m harness.scorers.docs docs/checks.md`; do n
 A check stands in a suite file as a name with its arguments: `{words: {max: 50}, weight: 2}`.
 A scalar or a list is the check's first argument, shown in **bold** below: `contains: Lina`.
 A check passes, fails, or cannot tell; a case whose check cannot tell fails, with the reason.
+`read: reasoning` beside the name reads the reasoning in place of the answer, and cannot tell where
+there is none ([thinking](thinking.md)): `{not: {contains: heron}, read: reasoning}`.
 Texts are compared in Unicode normal form C. An empty answer fails a case before any check, unless
 the case has `allow_empty`.
 
@@ -32,7 +34,8 @@ all channels but the final one, also where a server left out the special tokens 
 `analysis…assistantfinal…`), `kimi` (`◁think▷`), `seed` (`<seed:think>`) and `command`
 (`<|START_THINKING|>`); and the marks at which the model's own chat template splits an answer.
 `reasoning_tags` in the configuration names others instead: families, elements, or pairs of an
-opening and a closing text; an empty list leaves answers as they are. Answers that begin with a mark
+opening and a closing text; an empty list leaves answers as they are. `reasoning_parser` names one
+family, or `none`. Answers that begin with a mark
 that is known and not configured (`<thinking>`, say) are a warning in the scorecard.
 
 All checks of a case must pass. With `threshold` in the case, the weighted mean of their scores must

@@ -26,6 +26,8 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "command": ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A Reasoning
 }
 DEFAULT_TAGS: tuple[Tag, ...] = tuple(FAMILIES)
+# Families whose marks are special tokens: an answer without those has lost them.
+SPECIAL = frozenset(("[THINK]", "command", "harmony"))
 # Elements in which other models reason, and which suites ask for too.
 _OTHERS = ("thinking", "thought", "thoughts", "reasoning", "reflection", "analysis", "scratchpad")
 
@@ -192,6 +194,23 @@ def reasoning_family(template: str) -> str:
             return name
     own = declared_tags(template)
     return own[0][0] if own else ""
+
+
+def limited_marks(template: str) -> tuple[str, str] | None:
+    """Return the marks between which a model with this chat template reasons, and may be ended.
+
+    None where nobody knows them, and for gpt-oss, whose channels are more than a pair of marks.
+    """
+    family = reasoning_family(template)
+    if family in FAMILIES:
+        return None if family == "harmony" else FAMILIES[family]
+    own = declared_tags(template)
+    return own[0] if own and isinstance(own[0], tuple) else None
+
+
+def reads_reasoning(template: str) -> bool:
+    """Return whether a chat template reads the reasoning of earlier answers beside their text."""
+    return "reasoning_content" in template or ".thinking" in template
 
 
 def opened_by(ending: str, tags: Sequence[Tag] = DEFAULT_TAGS) -> str:

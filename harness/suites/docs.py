@@ -151,6 +151,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "top_k": "0 is off",
         "repetition_penalty": "1 is off",
         "max_new_tokens": "most tokens of one answer",
+        "max_reasoning_tokens": "most of them for reasoning, where the engine can end it "
+        "([thinking](thinking.md))",
         "seed": "of the draws; each repeat has its own",
         "stop": "texts that end an answer",
     },

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from harness.common import InputError
 from harness.config import Settings, engine_arguments, find_root, flags, load_settings, where_to_set
+from harness.config import settings as settings_module
+from harness.prompts import ANY
+from harness.prompts import FAMILIES as CALLS
+from harness.scorers import DEFAULT_TAGS
 
 
 def test_the_configuration_gives_defaults_and_the_command_line_wins(tmp_path: Path) -> None:
@@ -82,8 +87,8 @@ def test_an_engine_argument_needs_a_value() -> None:
             '  hint: put it in quotes: "3"\n'
             "{path}:6:1: unknown setting 'adaptor'\n"
             "  did you mean: adapter\n"
-            "  hint: known settings: adapter, chat_template, chat_template_args, model, sampling, "
-            "system\n"
+            "  hint: known settings: adapter, chat_template, chat_template_args, model, "
+            "reasoning_parser, sampling, system\n"
             "{path}:7:27: wrong value for 'variants.new.sampling.temperature'\n"
             "  found: number -1\n"
             "  expected: 0 or more",
@@ -170,3 +175,11 @@ def test_a_message_names_the_configuration_that_is_there(tmp_path: Path) -> None
     )
     (tmp_path / "harness.toml").touch()
     assert where_to_set(settings, "a = 1") == f"a = 1 at the top of {tmp_path}/harness.toml"
+
+
+def test_the_parsers_to_choose_from_are_those_that_there_are() -> None:
+    tools = set(get_args(settings_module.ToolParser))
+    reasoning = get_args(settings_module.ReasoningParser)
+
+    assert tools == CALLS.keys() - {ANY}
+    assert set(reasoning) == {"auto", "none", *DEFAULT_TAGS}

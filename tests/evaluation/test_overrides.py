@@ -130,14 +130,14 @@ def test_another_override_is_another_answer_and_the_rest_is_in_the_store(
             "[variants.hot]\nsampling = {temprature = 0.7}",
             "{path}:2:13: unknown setting 'temprature'\n"
             "  did you mean: temperature\n"
-            "  hint: known settings: max_new_tokens, repetition_penalty, seed, stop, temperature, "
-            "top_k, top_p",
+            "  hint: known settings: max_new_tokens, max_reasoning_tokens, repetition_penalty, "
+            "seed, stop, temperature, top_k, top_p",
         ),
         (
             "[variants.hot]\nprompt = 'x'",
             "{path}:2:1: unknown setting 'prompt'\n"
-            "  hint: known settings: adapter, chat_template, chat_template_args, model, sampling, "
-            "system",
+            "  hint: known settings: adapter, chat_template, chat_template_args, model, "
+            "reasoning_parser, sampling, system",
         ),
         (
             "[variants.hot]\nsampling = {temperature = 'hot'}",

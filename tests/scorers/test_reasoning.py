@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from harness.scorers import (
     DEFAULT_TAGS,
@@ -229,3 +230,18 @@ def test_a_judge_of_the_reasoning_is_shown_it_alone() -> None:
     assert "Hello." not in question.messages[1].content
     assert "The user greets." not in usual.messages[1].content
     assert asked.questions(Answer("Hello."), Context()) == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"contains": "a", "read": "thoughts"}, "read must be answer or reasoning"),
+        ({"contains": "a", "read": ["reasoning"]}, "read must be answer or reasoning"),
+        ({"tool_call": "f", "read": "reasoning"}, "check 'tool_call' reads calls of tools"),
+        ({"not": "no_tool_call", "read": "reasoning"}, "check 'not' reads calls of tools"),
+        ({"read": "reasoning"}, "a check is one name with its arguments"),
+    ],
+)
+def test_what_cannot_be_read_is_told(written: object, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        parse_check(written)

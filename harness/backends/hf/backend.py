@@ -134,6 +134,10 @@ class HfBackend(Backend):
         """Return the variant's own, else the model's."""
         return self._shelf.tokenizer(variant).template
 
+    def count_tokens(self, text: str, variant: Variant) -> int | None:
+        """Count with the model's tokenizer."""
+        return self._shelf.tokenizer(variant).count(text)
+
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answer variant by variant, as it finishes; weights are loaded on the way."""
         refused, fitting = sifted(

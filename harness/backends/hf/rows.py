@@ -64,7 +64,7 @@ class Stopping:
             reason, error = "error", f"over its time limit of {limit:g} s"
         if not reason:
             return
-        text = self._tokenizer.decode(ids, special=bool(row.request.rendering.tools))
+        text = self._tokenizer.decode(ids, special=row.request.keeps_special)
         ends = [text.find(stop) for stop in sampling.stop if stop in text]
         row.finished = Completion(
             text[: min(ends)] if ends and not error else text,

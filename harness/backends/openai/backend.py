@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from harness.backends.base import (
     PLAIN,
@@ -55,6 +56,9 @@ class OpenAIBackend(Backend):
         self._endpoint = read_endpoint(options)
         self._options = options
         self._server = look_at(self._endpoint)
+        # OpenRouter passes a limit on to whoever has one.
+        router = (urlsplit(self._endpoint.url).hostname or "").endswith("openrouter.ai")
+        self.limits_reasoning = self._server.program == VLLM or router
         self._tokenizers: dict[str, ChatTokenizer] = {}  # by the path of a template of one's own
         self._effects: dict[str, Effect] = {}
         problems = []
@@ -124,12 +128,17 @@ class OpenAIBackend(Backend):
         if tokenizer is None:
             return plain_prompt(messages, rendering)
         ids = tokenizer.token_ids(messages, tools=rendering.tools, arguments=arguments)
-        return Prompt(messages, ids, len(ids))
+        return Prompt(messages, ids, len(ids), ending=tokenizer.ending(ids))
 
     def chat_template(self, variant: Variant) -> str | None:
         """Return that of the tokenizer, where prompts go as token ids."""
         tokenizer = self._tokenizer(variant)
         return None if tokenizer is None else tokenizer.template
+
+    def count_tokens(self, text: str, variant: Variant) -> int | None:
+        """Count with the tokenizer, where there is one."""
+        tokenizer = self._tokenizer(variant)
+        return None if tokenizer is None else tokenizer.count(text)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answer as it arrives, so many requests at a time as the endpoint allows.

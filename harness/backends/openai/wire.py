@@ -204,8 +204,8 @@ def token_body(request: Request, model: str, endpoint: Endpoint) -> dict[str, An
     }
     if request.json_schema is not None:
         body["structured_outputs"] = {"json": request.json_schema}
-    if request.rendering.tools:
-        body["skip_special_tokens"] = False  # some mark the calls
+    if request.keeps_special:
+        body["skip_special_tokens"] = False
     return body | {name: said for name, said in endpoint.body.items() if name != TEMPLATE_ARGS}
 
 
@@ -312,6 +312,12 @@ def _sampling(sampling: Sampling, endpoint: Endpoint, program: str) -> dict[str,
             fields["top_k"] = sampling.top_k
         if sampling.repetition_penalty != 1.0:
             fields["repetition_penalty"] = sampling.repetition_penalty
+    if (limit := sampling.max_reasoning_tokens) is not None:
+        fields |= (
+            {"thinking_token_budget": limit}
+            if program == VLLM
+            else {"reasoning": {"max_tokens": limit}}
+        )
     kept = {name: value for name, value in fields.items() if name not in endpoint.omit}
     if endpoint.limit_field not in kept and "max_tokens" in kept:
         kept[endpoint.limit_field] = kept.pop("max_tokens")

@@ -39,6 +39,7 @@ from harness.backends.vllm.planning import (
 )
 from harness.backends.vllm.versions import LORA_RANKS, installed, lora_rank
 from harness.common import InputError, Messages, Problem, Sampling, Variant
+from harness.scorers import limited_marks
 
 if TYPE_CHECKING:  # vLLM takes many seconds to import: only where it generates
     from harness.backends.vllm.engine import Engine, EngineAdapter, EngineOutput
@@ -83,7 +84,7 @@ def sampling_fields(
 
     special: texts keep special tokens.
     """
-    is_greedy = sampling.temperature == 0
+    is_greedy, limit = sampling.temperature == 0, sampling.max_reasoning_tokens
     return {
         "n": 1,
         "temperature": sampling.temperature,
@@ -102,6 +103,7 @@ def sampling_fields(
         "detokenize": bool(sampling.stop),  # else the caller decodes
         "skip_special_tokens": not special,
         "include_stop_str_in_output": False,
+        **({} if limit is None else {"thinking_token_budget": limit}),
     }
 
 
@@ -175,6 +177,7 @@ class VllmBackend(Backend):
     holds_weights = True
     own_process = True
     constrains_json = True
+    limits_reasoning = True
 
     def __init__(self, options: BackendOptions) -> None:
         self._variants = options.variants
@@ -243,6 +246,10 @@ class VllmBackend(Backend):
         """Return the variant's own, else the model's."""
         return self.shelf.tokenizer(variant).template
 
+    def count_tokens(self, text: str, variant: Variant) -> int | None:
+        """Count with the model's tokenizer."""
+        return self.shelf.tokenizer(variant).count(text)
+
     def expect(self, answers: int) -> None:
         """Plan the engine's start for this many answers, at least."""
         self._expected = max(self._expected, answers)
@@ -289,7 +296,7 @@ class VllmBackend(Backend):
                 sampling_fields(
                     request.sampling,
                     self.shelf.eos(request.variant),
-                    special=bool(request.rendering.tools),
+                    special=request.keeps_special,
                 ),
                 self._lora(request.variant),
                 request.json_schema,
@@ -320,7 +327,7 @@ class VllmBackend(Backend):
 
     def text_of(self, tokens: Sequence[int], request: Request) -> str:
         """Return the text of an answer's tokens, without the one that ended it."""
-        variant, special = request.variant, bool(request.rendering.tools)
+        variant, special = request.variant, request.keeps_special
         ended = tokens[-1:] and tokens[-1] in self.shelf.eos(variant)
         kept = tokens[:-1] if ended else tokens
         return self.shelf.tokenizer(variant).decode(kept, special=special) if kept else ""
@@ -350,7 +357,10 @@ class VllmBackend(Backend):
 
         variant = requests[0].variant
         engine = self._engine if self._model == variant.model else None
-        if engine is not None and longest(requests) <= engine.max_model_len:
+        limits = any(request.sampling.max_reasoning_tokens is not None for request in requests)
+        marks = limited_marks(self.shelf.tokenizer(variant).template) if limits else None
+        fits = engine is not None and longest(requests) <= engine.max_model_len
+        if engine is not None and fits and (engine.reasoning or not limits):
             return engine
         self.close()
         model, dtype = self.shelf.model(variant), self._format(variant)[0]
@@ -375,7 +385,7 @@ class VllmBackend(Backend):
             **({} if "seed" in self._options.arguments else {"seed": 0}),
         }
         is_cpu = self._vllm.is_cpu
-        engine = Engine(str(model.path), self._start, is_cpu=is_cpu, fixed=fixed)
+        engine = Engine(str(model.path), self._start, is_cpu=is_cpu, fixed=fixed, reasoning=marks)
         self._engine, self._model = engine, variant.model
         if not tuned.keys() <= self._effects.keys():
             first = next(iter(tuned.values()))

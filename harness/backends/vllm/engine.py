@@ -66,11 +66,18 @@ class EngineOutput:
 class Engine:
     """A started vLLM with one base model; adapters are loaded when a request first names them.
 
+    `reasoning`: the marks around it, where requests limit it (`thinking_token_budget`).
     Raises `InputError` or `MachineryError` with vLLM's own last words where it cannot start.
     """
 
     def __init__(
-        self, model: str, start: EngineStart, *, is_cpu: bool, fixed: Mapping[str, Any]
+        self,
+        model: str,
+        start: EngineStart,
+        *,
+        is_cpu: bool,
+        fixed: Mapping[str, Any],
+        reasoning: tuple[str, str] | None = None,
     ) -> None:
         for name, value in {**_QUIET, **(_CPU if is_cpu else {}), **start.environment}.items():
             os.environ.setdefault(name, value)
@@ -80,8 +87,16 @@ class Engine:
         begun = time.perf_counter()
         try:
             from vllm import LLM
+            from vllm.config.reasoning import ReasoningConfig
 
-            self.llm: Any = LLM(model=model, **fixed, **start.arguments)
+            own = "reasoning_config" in start.arguments or "reasoning_parser" in start.arguments
+            limits: dict[str, Any] = {}
+            if reasoning and not own:
+                first, last = reasoning
+                config = ReasoningConfig(reasoning_start_str=first, reasoning_end_str=last)
+                limits["reasoning_config"] = config
+            self.reasoning = bool(limits) or own
+            self.llm: Any = LLM(model=model, **fixed, **limits, **start.arguments)
         except Exception as error:
             raise explain(error, "vLLM could not start") from error
         self._engine = self.llm.llm_engine

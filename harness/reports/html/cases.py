@@ -30,7 +30,8 @@ FIELDS = (
     "tags",
     "flags",
     "judged",
-    "prompt",
+    "reasoning",
+    "prompt",  # the last: the page finds it there
 )
 
 
@@ -78,7 +79,7 @@ class Shortener:
 
     def see(self, result: Result) -> None:
         """Count one result's texts."""
-        texts, turns = list(result.said), asked(result)
+        texts, turns = [*result.said, *result.thought], asked(result)
         if self._prompts.see(turns):
             texts += [content for _, content in turns]
         for text in texts:
@@ -139,17 +140,18 @@ def case_row(
         [_check(check) for check in result.checks],
         result.reason,
         result.finish_reason,
-        [result.prompt_tokens, result.completion_tokens],
+        [result.prompt_tokens, result.completion_tokens, result.reasoning_tokens],
         list(result.tags),
         (1 if result.required else 0) | (2 if result.cached else 0),
         [told_of(judged), shortener.cut(judged.why)] if judged else None,
+        [shortener.cut(text) for text in result.thought],
         prompt,
     ]
 
 
 def _check(check: CheckResult) -> list[JsonValue]:
     row: list[JsonValue] = [
-        check.check,
+        f"{check.check} of the reasoning" if check.read else check.check,
         check.turn,
         check.passed,
         round(check.score, 4),

@@ -17,6 +17,7 @@ from harness.reports.sections.role import RoleSection
 from harness.reports.sections.second_opinion import SecondOpinionSection
 from harness.reports.sections.slices import SliceSection
 from harness.reports.sections.stability import StabilitySection
+from harness.reports.sections.thinking import ThinkingSection
 from harness.reports.sections.tries import TriesSection
 from harness.results import Result
 
@@ -32,6 +33,7 @@ SECTIONS: tuple[type[Section[Any]], ...] = (
     RefusalSection,
     SecondOpinionSection,
     LongContextSection,
+    ThinkingSection,
     PreferenceSection,
     TriesSection,
     StabilitySection,

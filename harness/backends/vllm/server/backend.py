@@ -187,6 +187,7 @@ class WarmBackend(PlannedBackend[VllmBackend]):
     def __init__(self, warm: Warm, planner: VllmBackend, options: BackendOptions) -> None:
         assert options.cache_dir is not None
         super().__init__(planner)
+        self.limits_reasoning = False  # an engine is told of the marks when it starts
         self._warm = warm
         self._shelf = planner.shelf
         self._home = Home(options.cache_dir)
@@ -240,9 +241,8 @@ class WarmBackend(PlannedBackend[VllmBackend]):
         return self._planner.fingerprint(variant).adapter or BASE_NAME
 
     def _write(self, request: Request) -> Written:
-        special = bool(request.rendering.tools)
         eos = self._shelf.eos(request.variant)
-        fields = sampling_fields(request.sampling, eos, special=special)
+        fields = sampling_fields(request.sampling, eos, special=request.keeps_special)
         body: dict[str, Any] = {
             name: value
             for name, value in fields.items()

@@ -90,7 +90,7 @@ function haystack(item) {
     const parts = [item.id, item.suite.name, ...item.tags];
     for (const runs of Object.values(item.by)) {
       for (const run of runs) {
-        parts.push(run.reason, ...run.responses);
+        parts.push(run.reason, ...run.responses, ...run.reasoning);
         for (const check of run.checks) parts.push(check[0], check[4]);
       }
     }

@@ -61,6 +61,7 @@ function side(item, name, run, turn, turns, texts, marked, place) {
     "section",
     { class: "side", "aria-label": `Answer of ${name}` },
     el("p", { class: "head" }, el("strong", null, name), last ? standing(item, name, run) : []),
+    thinking(run, turn),
     answer(run, turn, texts, marked, place),
     checks(run, turn, last),
     last ? judged(name, run) : null,
@@ -69,6 +70,20 @@ function side(item, name, run, turn, turns, texts, marked, place) {
 }
 
 const standing = (item, name, run) => [mark(run.outcome, run.outcome), changed(item, name)];
+
+/** The reasoning before an answer, folded away. */
+function thinking(run, turn) {
+  const text = run.reasoning[turn];
+  if (!text) return null;
+  const title = `Thinking (${text.length.toLocaleString("en")} characters)`;
+  const long = text.length > 1500;
+  return el(
+    "details",
+    { class: "thinking" },
+    el("summary", null, title),
+    el("p", { class: "text", dir: "auto", tabindex: long ? "0" : undefined }, text),
+  );
+}
 
 function answer(run, turn, texts, marked, place) {
   const text = run.responses[turn];
@@ -109,7 +124,9 @@ function judged(name, run) {
 }
 
 function foot(run, texts, marked) {
-  const notes = [`score ${run.score}`, `${run.tokens[0]} tokens asked, ${run.tokens[1]} answered`];
+  const [asked, answered, thought] = run.tokens;
+  const part = thought ? `, ${thought} of them thinking` : "";
+  const notes = [`score ${run.score}`, `${asked} tokens asked, ${answered} answered${part}`];
   if (run.finish === "length") notes.push("cut off at the token limit");
   else if (run.finish !== "stop") notes.push(`ended by ${run.finish}`);
   if (run.flags & 2) notes.push("from the store");
