@@ -98,6 +98,11 @@ def _named_device(name: str) -> torch.device:
     return device
 
 
+def visible_gpus() -> int:
+    """Count the CUDA GPUs that this process may use; none of them is touched."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def check_named(device: str, dtype: str) -> None:
     """Raise `InputError` for what is named and not there; `auto` is left to be chosen later.
 

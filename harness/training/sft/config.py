@@ -144,6 +144,10 @@ class TrainSettings(_Part):
     better than the best one. `model_args` go to `from_pretrained`; `chat_template_args` are
     variables of the chat template, as the adapter will be asked with. `method` is what is learned
     from: answers (`sft`), pairs of answers (`dpo`), or answers with a reward (`grpo`).
+
+    `gpus` train together, one process each, and share the rows of every step; with `device: cpu`
+    they are processes on the CPU. `shard` splits the base's weights among them (FSDP2), else each
+    has all of them (DDP); unless it is said, where the weights do not fit on one.
     """
 
     method: Literal["sft", "dpo", "grpo"] = "sft"
@@ -175,10 +179,17 @@ class TrainSettings(_Part):
     device: str = "auto"
     dtype: str = "auto"
     threads: Count | None = None
+    gpus: Count = 1
+    shard: StrictBool | None = None
     report_to: tuple[Literal["mlflow", "tensorboard", "wandb"], ...] = ()
     run_name: str | None = None
     model_args: dict[str, Any] = Field(default_factory=dict)
     chat_template_args: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def share(self) -> int:
+        """Rows of one optimiser step for each process."""
+        return self.batch_size // self.gpus
 
     def steps(self, sequences: int) -> int:
         """Return optimiser steps in all, for so many sequences in an epoch."""
@@ -268,7 +279,7 @@ _NOT_ARGUMENTS = {
 }
 _NOT_RECIPE = (
     "model", "output", "data", "held_out", "adapter", "device_batch_size", "gradient_checkpointing",
-    "keep_checkpoints", "device", "threads", "report_to", "run_name", "template",
+    "keep_checkpoints", "device", "threads", "gpus", "shard", "report_to", "run_name", "template",
 )  # fmt: skip
 
 

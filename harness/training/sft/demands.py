@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -27,6 +28,7 @@ def demand(config: TrainConfig, base: ModelDir) -> None:
         *_missing_packages(config),
         *_method_problems(config),
         *_base_problems(config, base),
+        *_sharing(config),
     ]
     problems = problems or list(_placement_problems(config))
     if problems:
@@ -194,10 +196,52 @@ def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:
             )
 
 
+def _sharing(config: TrainConfig) -> Iterator[Problem]:
+    """Yield what several processes cannot share, and what is said of several where there is one."""
+    kind, _, number = config.device.partition(":")
+    if config.batch_size % config.gpus:
+        more = math.ceil(config.batch_size / config.gpus) * config.gpus
+        yield Problem(
+            "gpus: the rows of a step cannot be shared evenly",
+            found=f"batch_size {config.batch_size}, gpus {config.gpus}",
+            hint=f"say batch_size: {more}, or another number of gpus",
+        )
+    if config.gpus > 1 and number:
+        yield Problem(
+            f"gpus: {config.gpus} are to train together, and device names one",
+            found=f"device {config.device}",
+            hint=f"say device: {kind}; CUDA_VISIBLE_DEVICES chooses among GPUs",
+        )
+    if config.gpus > 1 and config.method != "sft":
+        yield Problem(
+            "gpus: several processes share the rows of a step, and pairs and rewards are not shared",
+            found=f"method {config.method}, gpus {config.gpus}",
+            expected="method sft",
+            hint="leave gpus out",
+        )
+    if config.shard and config.gpus == 1:
+        yield Problem(
+            "shard: there is one process, and it needs the whole base",
+            hint="say gpus: 2 or more, or leave shard out",
+        )
+    if config.shard and config.qlora:
+        yield Problem(
+            "shard: a base in 4 bits is not split among processes",
+            hint="leave one of shard and qlora out",
+        )
+
+
 def _placement_problems(config: TrainConfig) -> Iterator[Problem]:
     """Yield what is named must be there; what is chosen is chosen in the training process."""
-    from harness.backends.hf.placement import check_named  # imports torch
+    from harness.backends.hf.placement import check_named, visible_gpus  # imports torch
 
+    there = visible_gpus()
+    if config.gpus > 1 and not config.device.startswith("cpu") and config.gpus > there:
+        hint = f"say gpus: {there}" if there > 1 else "leave gpus out"
+        yield Problem(
+            f"gpus: {config.gpus} are asked for, and torch sees {there or 'none'}",
+            hint=f"{hint}; with device: cpu, they are processes on the CPU",
+        )
     try:
         check_named(config.device, config.dtype)
     except InputError as error:

@@ -25,7 +25,6 @@ class Exit(IntEnum):
     OUT_OF_MEMORY = 81
     DIVERGED = 82
     DISK_FULL = 83
-    ORPHANED = 84
     NOT_DETERMINISTIC = 85
 
 
@@ -33,12 +32,14 @@ class Exit(IntEnum):
 class Footing:
     """Rows computed at once, and whether activations are computed twice instead of kept.
 
-    `strict`: an operation that has no deterministic kernel on the device is an error.
+    `strict`: an operation that has no deterministic kernel on the device is an error. `sharded`:
+    each process holds a part of the base.
     """
 
     device_batch: int
     checkpointing: bool
     strict: bool = True
+    sharded: bool = False
 
 
 class TrainingJob(BaseModel):
@@ -125,7 +126,9 @@ def sources(rows: Sequence[TrainingRow | Pair | Rollout]) -> dict[str, int]:
 class Started:
     """The first step is about to be taken, in the process `pid`.
 
-    `step` is above 0 where a training goes on that was interrupted.
+    `step` is above 0 where a training goes on that was interrupted. Each of `processes` computes
+    `device_batch` rows at once, `accumulation` times a step; where they are `sharded`, each holds
+    a part of the base.
     """
 
     pid: int
@@ -140,6 +143,8 @@ class Started:
     accumulation: int
     checkpointing: bool
     trained_parameters: int
+    processes: int = 1
+    sharded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +186,12 @@ class TrainingNote:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFailed:
-    """The worker gives up; its exit code says why, and this the rest."""
+    """A worker gives up; its exit code `code` says why, and this the rest."""
 
     message: str
     found: str = ""
     hint: str = ""
+    code: int = 1
 
 
 Event = Started | Stepped | Evaluated | Saved | TrainingNote | TrainingFailed

@@ -1,8 +1,9 @@
 """How much is computed at once: chosen by an estimate, and made smaller where memory runs out.
 
 The rows of one step stay the same: half of them at once means twice as many rounds. After single
-rows comes gradient checkpointing, which keeps fewer activations and computes them again. Each try
-is a fresh process: memory that was lost to the last one is not given back by any other means.
+rows comes gradient checkpointing, which keeps fewer activations and computes them again; then, of
+several processes, each keeps only its part of the base. Each try is made by fresh processes: memory
+that was lost to the last ones is not given back by any other means.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Load:
 
     `lengths` are the tokens of every row. `padded`: rows of a batch are padded to the longest.
     `fused`: one kernel computes a norm, and a projection with its adapter; `lean`: one computes the
-    activation of an MLP too (liger).
+    activation of an MLP too (liger). `outside` are the bytes of embeddings and head.
     """
 
     weights: float
@@ -44,10 +45,12 @@ class Load:
     padded: bool
     fused: bool
     lean: bool
+    outside: float = 0.0
 
-    def bytes_at(self, device_batch: int, *, checkpointing: bool) -> float:
+    def bytes_at(self, device_batch: int, *, checkpointing: bool, shards: int = 1) -> float:
         """Estimate the most bytes that are in use with so many of the longest rows at once.
 
+        Of a base in several `shards`, two layers and what is outside of them are whole at a time.
         A layer keeps for each token the inputs of its matrices, norms and activation; how many
         numbers that is was measured on models of Llama's shape (docs/benchmarks.md).
         """
@@ -58,24 +61,34 @@ class Load:
         activations = layer * self.layers
         if checkpointing:
             activations = layer + tokens * self.hidden * self.bytes_a_number * self.layers
-        return self.weights + self.trained * TRAINED + APART + activations
+        weights = self.weights
+        if shards > 1:
+            inside = (weights - self.outside) / self.layers
+            weights = weights / shards + self.outside + 2 * inside
+        return weights + self.trained * TRAINED + APART + activations
 
 
 def estimated_footing(config: TrainConfig, load: Load, free: float) -> tuple[Footing, str]:
     """Choose as many rows at once as fit into `free` bytes, and say so.
 
     Activations are kept where at least a GPU's worth of tokens, or as many rows as with gradient
-    checkpointing, fit so. What the user says holds.
+    checkpointing, fit so. Several processes share the base where a whole one leaves no room for a
+    single row. What the user says holds.
     """
-    most = config.device_batch_size or config.batch_size
-    sizes = [size for size in range(1, most + 1) if config.batch_size % size == 0]
+    most = config.device_batch_size or config.share
+    sizes = [size for size in range(1, most + 1) if config.share % size == 0]
 
-    def fitting(*, checkpointing: bool) -> int:
-        room = free * USABLE
-        fit = [n for n in sizes if load.bytes_at(n, checkpointing=checkpointing) <= room]
+    def fitting(shards: int, *, checkpointing: bool) -> int:
+        fit = (
+            size
+            for size in sizes
+            if load.bytes_at(size, checkpointing=checkpointing, shards=shards) <= free * USABLE
+        )
         return max(fit, default=0)
 
-    keeping, twice = fitting(checkpointing=False), fitting(checkpointing=True)
+    sharded = can_shard(config) and (config.shard or not fitting(1, checkpointing=True))
+    shards = config.gpus if sharded else 1
+    keeping, twice = fitting(shards, checkpointing=False), fitting(shards, checkpointing=True)
     mean = sum(load.lengths) / len(load.lengths)
     checkpointing = config.gradient_checkpointing
     if checkpointing is None:
@@ -83,16 +96,22 @@ def estimated_footing(config: TrainConfig, load: Load, free: float) -> tuple[Foo
     rows = max(twice if checkpointing else keeping, 1)
     if config.device_batch_size:
         rows = sizes[-1]
-    found = Footing(rows, checkpointing)
-    taken = load.bytes_at(rows, checkpointing=checkpointing)
+    found = Footing(rows, checkpointing, sharded=sharded)
+    taken = load.bytes_at(rows, checkpointing=checkpointing, shards=shards)
     return found, f"{described(config, found)}: about {taken / 1e9:.1f} of {free / 1e9:.1f} GB"
+
+
+def can_shard(config: TrainConfig) -> bool:
+    """Return whether several processes may each hold a part of the base: not of one in 4 bits."""
+    return config.gpus > 1 and config.shard is not False and not config.qlora
 
 
 def usual_footing(config: TrainConfig) -> Footing:
     """Return what is computed at once where memory is not estimated: on a CPU."""
     wanted = config.device_batch_size or AT_ONCE
-    rows = divisor_at_most(config.batch_size, wanted)
-    return Footing(rows, bool(config.gradient_checkpointing))
+    rows = divisor_at_most(config.share, wanted)
+    sharded = can_shard(config) and bool(config.shard)
+    return Footing(rows, bool(config.gradient_checkpointing), sharded=sharded)
 
 
 def known_footing(config: TrainConfig, work: Path) -> Footing | None:
@@ -111,16 +130,18 @@ def remember(config: TrainConfig, work: Path, footing: Footing) -> None:
 
 
 def _wish(config: TrainConfig) -> list[int | bool | None]:
-    return [config.device_batch_size, config.gradient_checkpointing]
+    return [config.device_batch_size, config.gradient_checkpointing, config.gpus, config.shard]
 
 
 def smaller(config: TrainConfig, footing: Footing, reason: str) -> Footing:
     """Return the next thing to try; raise `MachineryError` at the end."""
     if footing.device_batch > 1:
-        half = divisor_at_most(config.batch_size, footing.device_batch // 2)
+        half = divisor_at_most(config.share, footing.device_batch // 2)
         return replace(footing, device_batch=half)
     if not footing.checkpointing:
         return replace(footing, checkpointing=True)
+    if can_shard(config) and not footing.sharded:
+        return replace(footing, sharded=True)
     ways = ["shorter rows (max_length with long_rows: drop)", "a smaller model", "a larger device"]
     if not config.qlora:
         ways.insert(0, "qlora: true")
@@ -136,7 +157,9 @@ def smaller(config: TrainConfig, footing: Footing, reason: str) -> Footing:
 
 def described(config: TrainConfig, footing: Footing) -> str:
     """Say for people: `2 rows at once, 8 times a step`."""
-    times = config.batch_size // footing.device_batch
+    times = config.share // footing.device_batch
     rows = "1 row" if footing.device_batch == 1 else f"{footing.device_batch} rows"
+    each = f" in each of {config.gpus} processes" if config.gpus > 1 else ""
     again = ", with gradient checkpointing" if footing.checkpointing else ""
-    return f"{rows} at once, {times} times a step{again}"
+    split = ", each with a part of the base" if footing.sharded else ""
+    return f"{rows} at once{each}, {times} times a step{again}{split}"

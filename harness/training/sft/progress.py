@@ -86,9 +86,11 @@ def _new_bar(console: Console) -> Bar:
 def _beginning(event: Started) -> str:
     going = f"goes on at step {event.step} of" if event.step else "training:"
     again = ", gradient checkpointing" if event.checkpointing else ""
+    together = f", {event.processes} processes" if event.processes > 1 else ""
+    together += ", each with a part of the base" if event.sharded else ""
     return (
         f"{going} {plural(event.steps, 'step')} over {plural(event.samples, 'sample')} "
-        f"({event.held_out} held out) on {event.device} in {event.dtype}; "
+        f"({event.held_out} held out) on {event.device} in {event.dtype}{together}; "
         f"{event.device_batch} at once, {event.accumulation} times a step{again}; "
         f"{event.trained_parameters:,} parameters; "
         f"{plural(event.proven, 'prompt')} proven to be as at inference"

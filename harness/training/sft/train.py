@@ -6,16 +6,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 from harness.common import InputError, MachineryError, Problem, demand_writable
+from harness.common.processes import end, start
 from harness.training.sft.checkpoints import checkpoints, replace_file, resumable, step_of
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.demands import unserved
@@ -60,58 +60,47 @@ def attempt(job: TrainingJob, observer: Observer) -> Ending:
     """
     path = job.work / "job.json"
     replace_file(path, job.model_dump_json(indent=1).encode())
-    reading, writing = os.pipe()
-    command = [sys.executable, "-m", "harness.training.sft.worker", str(path), str(writing)]
-    try:
-        worker = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=(writing,),
-            env=worker_environment(job),
-            start_new_session=True,  # Ctrl-C is for us: we end the worker
-        )
-    finally:
-        os.close(writing)
+    worker = start(  # Ctrl-C is for us: we end the worker
+        "harness.training.sft.worker",
+        str(path),
+        output=subprocess.PIPE,
+        errors=subprocess.PIPE,
+        environment=worker_environment(job),
+    )
+    assert worker.stdin and worker.stdout and worker.stderr
     said: deque[str] = deque(maxlen=TAIL)
 
-    def collect() -> None:
-        for line in worker.stdout or ():
+    def collect(stream: IO[bytes]) -> None:
+        for line in stream:
             said.append(line.decode(errors="replace"))
 
-    listener = threading.Thread(target=collect, daemon=True)
+    listener = threading.Thread(target=collect, args=(worker.stderr,), daemon=True)
     listener.start()
     failures: list[TrainingFailed] = []
     try:
-        with os.fdopen(reading, encoding="utf-8") as events:
-            for line in events:
-                try:
-                    event = from_line(line)
-                except ValueError:  # a worker that was killed leaves half a line
-                    continue
-                if isinstance(event, TrainingFailed):
-                    failures.append(event)
-                else:
-                    observer(event)
+        for line in worker.stdout:
+            try:
+                event = from_line(line.decode(errors="replace"))
+            except ValueError:  # a worker that was killed leaves half a line
+                continue
+            if isinstance(event, TrainingFailed):
+                failures.append(event)
+            else:
+                observer(event)
         code = worker.wait()
         listener.join()
-        return Ending(code, tuple(failures), "".join(said))
+        # Where one of several failed, the others lost it, and say so.
+        told = [failed for failed in failures if failed.code == code] or failures
+        return Ending(code, tuple(dict.fromkeys(told)), "".join(said))
     finally:
-        if worker.stdin:
-            worker.stdin.close()  # a worker whose parent is gone ends by itself
-        try:
-            worker.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait()
-        if worker.stdout:
-            worker.stdout.close()
+        worker.stdin.close()  # a worker whose parent is gone ends by itself
+        end(worker, PATIENCE)
         listener.join()
+        worker.stderr.close()
 
 
 def worker_environment(job: TrainingJob) -> dict[str, str]:
-    """Return our environment without Hugging Face's network and telemetry, with one GPU at most."""
+    """Return what the worker's environment has beside ours: no network, no telemetry, its GPUs."""
     changes = {
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -124,14 +113,16 @@ def worker_environment(job: TrainingJob) -> dict[str, str]:
         # Else it would lie where the trainer works, which is removed at the end.
         "TENSORBOARD_LOGGING_DIR": str(job.config.output.resolve() / RUNS),
     }
-    # trl refuses to see several GPUs in one process; the wanted one becomes number 0.
+    # trl refuses to see several GPUs in one process; the first of the wanted ones becomes number 0.
     kind, _, number = job.config.device.partition(":")
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
     if kind in ("auto", "cuda") and shown != "":
-        names, index = (shown or "").split(","), int(number or 0)
-        known = shown and index < len(names)
-        changes["CUDA_VISIBLE_DEVICES"] = names[index] if known else str(index)
-    return {**usual, **os.environ, **changes}
+        first = int(number or 0)
+        wanted = range(first, first + job.config.gpus)
+        names = (shown or "").split(",")
+        known = shown and wanted[-1] < len(names)
+        changes["CUDA_VISIBLE_DEVICES"] = ",".join(names[n] if known else str(n) for n in wanted)
+    return {**{k: v for k, v in usual.items() if k not in os.environ}, **changes}
 
 
 WORK = ".training"  # inside the output: what only an unfinished training needs
@@ -269,6 +260,7 @@ class Recorder:
         """Take one event."""
         if isinstance(event, Started):
             names = ("device", "dtype", "device_batch", "accumulation", "checkpointing", "proven")
+            names += ("processes", "sharded")
             self.facts |= {name: getattr(event, name) for name in names}
             self.facts |= {"resumed_from": event.step, "planned_steps": event.steps}
         elif isinstance(event, Stepped):

@@ -1,39 +1,58 @@
-"""Entry of the training process: reads its job, tells what happens on a pipe, ends with a code."""
+"""Entry of the training process: reads its job, tells what happens on a pipe, ends with a code.
+
+Its standard output is the pipe; what libraries print goes to standard error. Where several train
+together, this process starts them and waits, and they tell on the same pipe.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from harness.common import InputError
+from harness.common.processes import end_with_parent
 from harness.training.sft.job import Event, Exit, Observer, TrainingFailed, TrainingJob, to_line
 
 LOCK_WAIT = 60.0  # seconds that an orphan of a killed run is given to notice and end
 
 
 def main(arguments: list[str]) -> int:
-    """Train as the job says; return the exit code."""
-    job = TrainingJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
-    pipe = os.fdopen(int(arguments[1]), "w", encoding="utf-8", buffering=1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-    def send(event: Event) -> None:
-        pipe.write(to_line(event))
-
+    """Train as the job says, alone or as one of several; return the exit code."""
+    path = Path(arguments[0])
+    job = TrainingJob.model_validate_json(path.read_text(encoding="utf-8"))
+    end_with_parent()
+    if arguments[1:]:
+        return _train(job, _pipe())
     try:
         with FileLock(job.work / "lock", timeout=LOCK_WAIT):
-            return _train(job, send)
+            if job.config.gpus == 1:
+                return _train(job, _pipe())
+            from harness.training.sft.worker.sharing import launch
+
+            return launch(path, job.config.gpus)
     except Timeout:
-        send(
-            TrainingFailed(
-                "another process is training into this directory", hint="wait for it to end"
-            )
+        failed = TrainingFailed(
+            "another process is training into this directory",
+            hint="wait for it to end",
+            code=Exit.REFUSED,
         )
+        _pipe()(failed)
         return Exit.REFUSED
+
+
+def _pipe() -> Observer:
+    """Take our standard output for events. A line is one write: several processes tell on it."""
+    pipe = os.dup(1)
+    os.dup2(2, 1)
+
+    def send(event: Event) -> None:
+        os.write(pipe, to_line(event).encode())
+
+    return send
 
 
 def _train(job: TrainingJob, send: Observer) -> int:
@@ -44,20 +63,13 @@ def _train(job: TrainingJob, send: Observer) -> int:
         run(job, send)
     except InputError as error:
         for problem in error.problems:
-            send(TrainingFailed(problem.message, problem.found, problem.hint))
+            send(TrainingFailed(problem.message, problem.found, problem.hint, Exit.REFUSED))
         return Exit.REFUSED
     except Exception as error:
         code, failed = explain(error, job)
-        send(failed)
+        send(replace(failed, code=code))
         return code
     return 0
-
-
-def _end_with_parent() -> None:
-    """The parent holds the other end of stdin: when it is gone, nobody waits for this work."""
-    while os.read(0, 1024):
-        pass
-    os._exit(Exit.ORPHANED)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,9 @@ class AnswerTrainer(AdapterTraining, SFTTrainer):
             tokens = inputs["input_ids"].numel() if mask is None else int(mask.sum())
             self._total_train_tokens += tokens
         metrics["num_tokens"] = [self._total_train_tokens]
-        return -outputs.log_probs.sum() / items
+        loss = -outputs.log_probs.sum() / items
+        # Gradients are averaged over the processes, and these are shares of one sum.
+        return loss if num_items_in_batch is None else loss * self.world.size
 
 
 def dataset(samples: Sequence[Sample]) -> Dataset:

@@ -21,6 +21,7 @@ from harness.training.sft.checkpoints import WEIGHTS, read_history, step_of
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.encoding import prove
 from harness.training.sft.job import (
+    Event,
     Footing,
     Observer,
     Samples,
@@ -43,6 +44,7 @@ from harness.training.sft.worker.kernels import (
     use_liger,
     use_varlen,
 )
+from harness.training.sft.worker.sharing import World, sharded_loading
 from harness.training.sft.worker.trainer import AdapterTraining, Watch, exhausted
 
 FOUR_BITS = 0.56  # bytes of a number in four bits, with its share of the scales
@@ -55,8 +57,12 @@ def run(job: TrainingJob, send: Observer) -> None:
     loaded.
     """
     config = job.config
-    placement = place(config.device.partition(":")[0], config.dtype)  # the only GPU is number 0
-    use_threads(config.threads)
+    world = World.here()
+    placement = place(world.device(config.device), config.dtype)
+    use_threads(world.threads(config.threads))
+    world.join(placement.device)
+    if world.rank:  # what all would tell, the first tells; each says what broke it by its exit code
+        send = _silent
     samples = read_samples(job.samples)
     job, kernels = on_device(job, samples, placement, send)
     tokenizer = load_tokenizer(
@@ -96,9 +102,11 @@ def run(job: TrainingJob, send: Observer) -> None:
             step=step_of(job.resume) if job.resume else 0,
             steps=trainer.steps,
             device_batch=footing.device_batch,
-            accumulation=config.batch_size // footing.device_batch,
+            accumulation=config.share // footing.device_batch,
             checkpointing=footing.checkpointing,
             trained_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+            processes=world.size,
+            sharded=footing.sharded,
         )
     )
     if job.resume:
@@ -106,6 +114,10 @@ def run(job: TrainingJob, send: Observer) -> None:
         if step_of(job.resume) >= trainer.steps or exhausted(losses, config.patience):
             return  # it was over at this checkpoint already
     trainer.train(resume_from_checkpoint=str(job.resume) if job.resume else None)
+
+
+def _silent(event: Event) -> None:
+    """Tell nothing."""
 
 
 def on_device(
@@ -119,12 +131,13 @@ def on_device(
     kernels = choose_kernels(config, placement, model)
     footing = job.footing
     if footing is None and placement.device.type == "cuda":
-        free, _total = torch.cuda.mem_get_info(placement.device)
+        free = World.here().least(torch.cuda.mem_get_info(placement.device)[0], placement.device)
         load = model_load(config, placement, kernels, model, open_model(str(job.base)), samples)
         footing, said = estimated_footing(config, load, free)
         send(TrainingNote(said))
     footing = footing or usual_footing(config)
-    remember(config, job.work, footing)
+    if World.here().rank == 0:
+        remember(config, job.work, footing)
     if kernels.padding and placement.device.type == "cuda":
         send(TrainingNote(f"rows are padded: {kernels.padding}"))
     be_deterministic(placement, strict=footing.strict)
@@ -142,12 +155,13 @@ def model_load(
     """Return what memory depends on; `model` is transformers' configuration of the model."""
     text = model.get_text_config()
     size = placement.dtype.itemsize
-    weights, trained = 0.0, 0
+    weights, outside, trained = 0.0, 0.0, 0
     for name, tensor in files.tensors.items():
         module, _, kind = name.rpartition(".")
         target = kind == "weight" and module.rpartition(".")[2] in config.lora.targets
         packed = config.qlora and len(tensor.shape) == 2 and ".layers." in name
         weights += prod(tensor.shape) * (FOUR_BITS if packed else size)
+        outside += 0 if ".layers." in name else prod(tensor.shape) * size
         trained += config.lora.rank * sum(tensor.shape) if target else 0
     lengths = [len(sample.ids) for sample in samples.train]
     if config.method == "dpo":  # both halves of a pair are computed at once
@@ -164,6 +178,7 @@ def model_load(
         padded=bool(kernels.padding),
         fused=kernels.fused,
         lean=kernels.liger,
+        outside=outside,
     )
 
 
@@ -283,7 +298,7 @@ def trl_arguments(job: TrainingJob, placement: Placement, kernels: Kernels) -> d
     What is due when is decided by `Watch`: every strategy is off.
     """
     config, footing = job.config, footing_of(job)
-    cpu = placement.device.type == "cpu"
+    cpu, world = placement.device.type == "cpu", World.here()
     # trl alone would load in float32, all over the devices.
     loading = {
         "dtype": placement.dtype_name,
@@ -292,13 +307,19 @@ def trl_arguments(job: TrainingJob, placement: Placement, kernels: Kernels) -> d
         "use_safetensors": True,
         **config.model_args,
     }
+    if footing.sharded:
+        del loading["device_map"]
+        loading |= sharded_loading(world)
     return {
         "output_dir": str(job.work / "trl"),
         "model_init_kwargs": loading,
         "trust_remote_code": config.trust_remote_code,
         "per_device_train_batch_size": footing.device_batch,
         "per_device_eval_batch_size": footing.device_batch,
-        "gradient_accumulation_steps": config.batch_size // footing.device_batch,
+        "gradient_accumulation_steps": config.share // footing.device_batch,
+        "ddp_backend": None if world.size == 1 else "gloo" if cpu else "nccl",
+        "ddp_find_unused_parameters": False,
+        "ddp_broadcast_buffers": False,
         "gradient_checkpointing": footing.checkpointing,
         "learning_rate": config.rate,
         "lr_scheduler_type": config.schedule,

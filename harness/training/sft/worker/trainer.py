@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -22,30 +23,12 @@ from harness.training.sft.checkpoints import (
 )
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.job import Evaluated, Observer, Samples, Saved, Stepped, TrainingJob
-from harness.training.sft.prepare import epoch_order
 from harness.training.sft.worker.failures import Diverged
 from harness.training.sft.worker.kernels import FusedLora
+from harness.training.sft.worker.sharing import InOrder, Reseed, StepSampler, WithBlank, World
 
 # What transformers adds to a checkpoint that no adapter needs; the first is a pickle.
 _SUPERFLUOUS = ("training_args.bin", "README.md")
-
-
-class StepSampler(Sampler[int]):
-    """The order of `epoch_order`; accelerate tells it the epoch, also when a training resumes."""
-
-    def __init__(self, lengths: list[int], batch: int, seed: int) -> None:
-        self.lengths, self.batch, self.seed = lengths, batch, seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Take the order of another epoch, counted from 0."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(epoch_order(self.lengths, self.batch, self.seed, self.epoch))
 
 
 class AdapterTraining(Trainer):
@@ -58,9 +41,12 @@ class AdapterTraining(Trainer):
 
     def __init__(self, job: TrainingJob, send: Observer, **arguments: Any) -> None:
         self.job, self.send = job, send
+        self.world = World.here()
         self.fused: FusedLora | None = None
         self._staging: Path | None = None
         super().__init__(**arguments)
+        if self.world.size > 1:
+            self.add_callback(Reseed(self.world, self.args.seed))
         self.sequences: Any = self.train_dataset  # packed, if it was to be
         self.args.max_steps = self.steps
 
@@ -117,24 +103,54 @@ class AdapterTraining(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Fetch what was counted on the device, and tell of it."""
         for metrics in self._metrics.values():
-            for values in metrics.values():
+            for name, values in metrics.items():
                 values[:] = [float(value) for value in values]
+                if self.world.size > 1 and values:
+                    mean = torch.tensor(sum(values) / len(values), device=self.args.device)
+                    values[:] = [float(self.accelerator.reduce(mean, "mean"))]
+                    if name == "num_tokens":
+                        values[0] *= self.world.size
         super().log(logs, start_time)
 
+    @property
+    def at_once(self) -> int:
+        """Rows that all processes compute together at once; alone, a short step is no matter."""
+        each: int = self.args.per_device_train_batch_size
+        return each * self.world.size if self.world.size > 1 else 1
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        return StepSampler(self.lengths, self.job.config.batch_size, self.args.seed)
+        return StepSampler(self.lengths, self.job.config.batch_size, self.args.seed, self.at_once)
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Sampler[int]:
+        return InOrder(len(eval_dataset), self.at_once)
+
+    def _get_dataloader(self, dataset: Any, *arguments: Any, **named: Any) -> Any:
+        rows = WithBlank(dataset) if self.world.size > 1 else dataset
+        return super()._get_dataloader(rows, *arguments, **named)
 
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._staging) if self._staging else str(super()._get_output_dir(trial))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Write the checkpoint elsewhere and rename it when it is complete."""
-        step, output = self.state.global_step, self.job.config.output
-        target = output / checkpoint_name(step, self.steps)
-        publish(target, lambda staging: self._write(staging, model, trial))
-        best = history_of(self.state.log_history).best
-        rotate(output, self.job.config.keep_checkpoints, best)
-        self.send(Saved(step, str(target)))
+        """Write the checkpoint elsewhere and rename it when it is complete.
+
+        Of several processes the first writes; the others take part in what all have to say for it.
+        """
+        if self.world.rank:
+            Trainer._save_checkpoint(self, model, trial)
+        else:
+            step, output = self.state.global_step, self.job.config.output
+            target = output / checkpoint_name(step, self.steps)
+            publish(target, lambda staging: self._write(staging, model, trial))
+            best = history_of(self.state.log_history).best
+            rotate(output, self.job.config.keep_checkpoints, best)
+            self.send(Saved(step, str(target)))
+        self.world.wait()
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Save the state of the first process alone: with several, each step draws anew."""
+        if self.world.rank == 0:
+            super()._save_rng_state(output_dir)
 
     def _write(self, staging: Path, model: Any, trial: Any) -> None:
         self._staging = staging
@@ -144,7 +160,8 @@ class AdapterTraining(Trainer):
             self._staging = None
         inner = staging / f"checkpoint-{self.state.global_step}"
         for file in sorted(inner.iterdir()):
-            file.rename(staging / file.name)
+            name = "rng_state.pth" if file.name == "rng_state_0.pth" else file.name
+            file.rename(staging / name)
         inner.rmdir()
         for name in _SUPERFLUOUS:
             (staging / name).unlink(missing_ok=True)
@@ -152,6 +169,9 @@ class AdapterTraining(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """The adapter alone: the tokenizer is saved once, beside the finished adapter."""
         processing, self.processing_class = self.processing_class, None
+        if self.job.footing and self.job.footing.sharded and self.model is not None:
+            # peft looks through all weights, which would ask the other processes for their parts.
+            state_dict = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         try:
             super()._save(output_dir, state_dict)
         finally:

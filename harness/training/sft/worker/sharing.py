@@ -1,0 +1,209 @@
+"""Several processes that train one adapter together, one for each GPU.
+
+They are started by torchrun's agent, which ends all where one fails. What is trained does not
+depend on their number: `epoch_order` says which rows make a step, each process takes its share of
+them, and gradients are averaged before the step. A step with too few rows is filled with rows that
+teach nothing. Each has the whole base, and accelerate wraps the model in DDP; or each has a part
+of it (FSDP2, by transformers), and the adapter alone is there everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed
+from torch.utils.data import Dataset, Sampler
+from transformers import TrainerCallback
+
+from harness.common import InputError, Problem
+from harness.training.sft.encoding import IGNORED
+from harness.training.sft.job import Exit
+from harness.training.sft.prepare import epoch_order
+
+RANK = "rank"  # argument of the worker that is one of several
+GRACE = 5  # seconds that the others have to end where one has failed
+BLANK_TOKENS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Which process of how many this is: `rank` of `size`, `local` on this machine."""
+
+    rank: int = 0
+    local: int = 0
+    size: int = 1
+
+    @classmethod
+    def here(cls) -> World:
+        """Return what the agent says; a process that it did not start is alone."""
+        if RANK not in sys.argv[1:]:
+            return cls()
+        names = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+        return cls(*(int(os.environ[name]) for name in names))
+
+    def device(self, named: str) -> str:
+        """Return the device of this process, where `named` is of all; alone, the first GPU."""
+        kind = named.partition(":")[0]
+        if self.size > 1 and kind in ("auto", "cuda") and torch.cuda.is_available():
+            return f"cuda:{self.local}"
+        return kind
+
+    def threads(self, wanted: int | None) -> int | None:
+        """Return the threads of this process: its part of the processors, unless it is said."""
+        if wanted or self.size == 1 or "OMP_NUM_THREADS" in os.environ:
+            return wanted
+        return max(1, len(os.sched_getaffinity(0)) // self.size)
+
+    def join(self, device: torch.device) -> None:
+        """Meet the other processes; returns when all are there."""
+        if self.size == 1:
+            return
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+    def least(self, number: float, device: torch.device) -> float:
+        """Return the smallest of the numbers that all processes give."""
+        if self.size == 1:
+            return number
+        found = torch.tensor(number, dtype=torch.float64, device=device)
+        distributed.all_reduce(found, distributed.ReduceOp.MIN)
+        return float(found)
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+def launch(job: Path, count: int) -> int:
+    """Run `count` workers of a job on this machine; return the exit code that tells most.
+
+    They inherit our standard streams, so that they end when whoever started us is gone. Where one
+    was killed by a signal, this process ends by the same.
+    """
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    # They meet on this machine alone, whatever its name resolves to.
+    loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
+    for library in ("GLOO", "NCCL"):
+        os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=job.parent.name,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+        shutdown_timeout=GRACE,
+    )
+    command = ("-P", "-m", "harness.training.sft.worker", str(job), RANK)
+    try:
+        elastic_launch(config, sys.executable)(*command)
+    except ChildFailedError as error:
+        codes = [failure.exitcode for failure in error.failures.values()]
+    else:
+        return 0
+    # One that fails takes the others with it: they die of a lost connection.
+    told = [code for code in codes if code in set(Exit)]
+    killed = [code for code in codes if code < 0]
+    if killed and not told:
+        signal.signal(-killed[0], signal.SIG_DFL) if -killed[0] != signal.SIGKILL else None
+        os.kill(os.getpid(), -killed[0])
+    return [*told, *codes][0]
+
+
+def sharded_loading(world: World) -> dict[str, Any]:
+    """Return the arguments of `from_pretrained` with which each process loads its part alone."""
+    try:
+        from transformers.distributed import DistributedConfig
+    except ImportError as error:
+        raise InputError(
+            Problem(
+                "shard: this transformers does not load a model in parts",
+                hint="pip install --upgrade transformers, or leave shard out",
+            )
+        ) from error
+    return {"distributed_config": DistributedConfig(fsdp_size=world.size)}
+
+
+class StepSampler(Sampler[int]):
+    """The order of `epoch_order`; accelerate tells it the epoch, also when a training resumes.
+
+    With several processes the order goes to all of them in turn, `at_once` rows to each: a step
+    that does not come out even is filled with the number behind the last row, a blank one.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int, at_once: int = 1) -> None:
+        self.lengths, self.batch, self.seed = lengths, batch, seed
+        self.epoch = 0
+        self.blanks = -(len(lengths) % batch) % at_once
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of another epoch, counted from 0."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths) + self.blanks
+
+    def __iter__(self) -> Iterator[int]:
+        yield from epoch_order(self.lengths, self.batch, self.seed, self.epoch)
+        yield from [len(self.lengths)] * self.blanks
+
+
+class InOrder(Sampler[int]):
+    """Rows as they lie, filled up with blank ones to a multiple of `at_once`."""
+
+    def __init__(self, rows: int, at_once: int) -> None:
+        self.rows, self.length = rows, rows + -rows % at_once
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[int]:
+        return (min(row, self.rows) for row in range(self.length))
+
+
+class WithBlank(Dataset[Any]):
+    """Rows, and behind the last one a row that teaches nothing; it is not counted."""
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+        shortest: Mapping[str, Any] = min(rows, key=lambda row: len(row["input_ids"]))
+        tokens = list(shortest["input_ids"][:BLANK_TOKENS])
+        self._blank = {"input_ids": tokens, "labels": [IGNORED] * len(tokens)}
+        if "seq_lengths" in shortest:
+            self._blank["seq_lengths"] = [len(tokens)]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._rows[index] if index < len(self._rows) else self._blank
+
+
+class Reseed(TrainerCallback):
+    """Draws random numbers (for dropout) anew in each step, others in each process.
+
+    So a training goes on as it would have, with any number of processes, without the states of
+    their generators.
+    """
+
+    def __init__(self, world: World, seed: int) -> None:
+        self._world, self._seed = world, seed
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Seed torch's generators, of the CPU and of GPUs."""
+        place = (self._seed << 24) + state.global_step * self._world.size + self._world.rank
+        torch.manual_seed(place)
