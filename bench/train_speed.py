@@ -57,7 +57,7 @@ from harness.training.sft.worker.kernels import (
     use_varlen,
 )
 from harness.training.sft.worker.run import new_trainer, on_device
-from harness.training.sft.worker.trainer import StepSampler
+from harness.training.sft.worker.sharing import StepSampler
 
 EMBEDDED = Path("fixtures/model")
 BATCH = 16

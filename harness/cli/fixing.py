@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import add_settings, count, new_command
+from harness.cli.parser import add_gpus, add_settings, count, new_command
 from harness.cli.running import read_settings, typed_path
 from harness.common import InputError, Problem
 
@@ -58,6 +58,7 @@ def add_commands(commands: Any) -> None:
         "--paraphrases", type=count, default=0, metavar="N", help="rewordings of each: 3 to 5"
     )
     fix.add_argument("--dry-run", action="store_true", help="show the plan and the first rows")
+    add_gpus(fix)
     _add_current(fix)
     add_settings(fix, without=(*_FROM_THE_RUN, "early_stop"))
     fix.set_defaults(act=fix_command)
@@ -117,6 +118,7 @@ def fix_command(arguments: argparse.Namespace) -> int:
         rounds=arguments.rounds,
         bad_cases=bad_cases,
         paraphrases=arguments.paraphrases,
+        gpus=arguments.gpus,
         current=_current(arguments, settings),
     )
     if arguments.dry_run:

@@ -108,6 +108,23 @@ def count(text: str) -> int:
     return int(text)
 
 
+def at_least_one(text: str) -> int:
+    """Read a whole number from 1."""
+    if not (found := count(text)):
+        raise argparse.ArgumentTypeError("0 is no whole number from 1")
+    return found
+
+
+def add_gpus(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says on how many GPUs a training runs."""
+    parser.add_argument(
+        "--gpus",
+        metavar="N",
+        type=at_least_one,
+        help="train on so many GPUs of this machine (with device cpu: in so many processes)",
+    )
+
+
 def new_parser() -> tuple[Parser, Any]:
     """Return the parser of `harness`, and what commands are added to."""
     parser = Parser(

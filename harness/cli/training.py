@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import OTHER_CODES, new_command
+from harness.cli.parser import OTHER_CODES, add_gpus, new_command
 from harness.common import InputError
 
 if TYPE_CHECKING:
@@ -34,11 +34,13 @@ def add_commands(commands: Any) -> None:
         "train a LoRA adapter",
         "train train.yaml --dry-run        check everything, count rows, tokens and steps",
         "train train.yaml --output out/new",
+        "train train.yaml --gpus 4         on four GPUs of this machine, with the steps of one",
         about=TRAIN,
         codes=OTHER_CODES,
     )
     train.add_argument("config", metavar="CONFIG.yaml", help="see docs/training.md")
     train.add_argument("--output", metavar="DIR", help="where the adapter goes, instead of there")
+    add_gpus(train)
     train.add_argument(
         "--dry-run", action="store_true", help="check everything and count; train nothing"
     )
@@ -76,7 +78,8 @@ def train_command(arguments: argparse.Namespace) -> int:
     from harness.training.sft import load_train_config, placed, read_data
 
     path = Path(arguments.config)
-    given = {"output": arguments.output} if arguments.output else {}
+    given = {"output": arguments.output, "gpus": arguments.gpus}
+    given = {name: value for name, value in given.items() if value}
     config = load_train_config(path, **given)
     rows, held_out = read_data(config)
     try:

@@ -257,7 +257,8 @@ def train_config(plan: FixPlan, settings: Settings, home: Path) -> TrainConfig:
         "dtype": settings.dtype,
         "trust_remote_code": settings.trust_remote_code,
     }
-    fixed = {"model": plan.before.model, "output": home / "adapter"}
+    fixed: dict[str, Any] = {"model": plan.before.model, "output": home / "adapter"}
+    fixed |= {"gpus": plan.options.gpus} if plan.options.gpus else {}
     told = {"chat_template_args": _template_args(plan)}
     return TrainConfig.model_validate({**engine, **told, **plan.fix.train, **fixed})
 

@@ -16,7 +16,8 @@ class FixOptions:
     """What the command line says. Paths are relative to the project.
 
     `suites`: names of failing suites; without any, all that have `fix:`. `variant`: which candidate
-    of the run is repaired, where several failed. `current`: the link to the adapter in use.
+    of the run is repaired, where several failed. `current`: the link to the adapter in use. `gpus`:
+    on how many an adapter is trained, instead of what the suites' `train` says.
     """
 
     run: str = "latest"
@@ -26,6 +27,7 @@ class FixOptions:
     bad_cases: Path | None = None
     paraphrases: int = 0
     current: Path = CURRENT
+    gpus: int | None = None
 
 
 class RepairDecision(StrEnum):

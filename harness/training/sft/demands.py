@@ -214,9 +214,8 @@ def _sharing(config: TrainConfig) -> Iterator[Problem]:
         )
     if config.gpus > 1 and config.method != "sft":
         yield Problem(
-            "gpus: several processes share the rows of a step, and pairs and rewards are not shared",
-            found=f"method {config.method}, gpus {config.gpus}",
-            expected="method sft",
+            f"gpus: several share the rows of a step with method: sft alone, not with "
+            f"{config.method}",
             hint="leave gpus out",
         )
     if config.shard and config.gpus == 1:

@@ -259,8 +259,10 @@ class Recorder:
     def __call__(self, event: Event) -> None:
         """Take one event."""
         if isinstance(event, Started):
-            names = ("device", "dtype", "device_batch", "accumulation", "checkpointing", "proven")
-            names += ("processes", "sharded")
+            names = (
+                "device", "dtype", "device_batch", "accumulation", "checkpointing", "proven",
+                "processes", "sharded",
+            )  # fmt: skip
             self.facts |= {name: getattr(event, name) for name in names}
             self.facts |= {"resumed_from": event.step, "planned_steps": event.steps}
         elif isinstance(event, Stepped):

@@ -267,7 +267,7 @@ def install(
     base = trainer.model.get_base_model()
     if kernels.liger:
         use_liger(base)
-    elif kernels.fused:
+    elif kernels.fused and not footing_of(trainer.job).sharded:  # it keeps the weights of norms
         fuse_norms(base)
     if kernels.fused:
         trainer.fused = FusedLora(trainer.model, placement.dtype)

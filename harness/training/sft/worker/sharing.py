@@ -127,7 +127,7 @@ def launch(job: Path, count: int) -> int:
 def sharded_loading(world: World) -> dict[str, Any]:
     """Return the arguments of `from_pretrained` with which each process loads its part alone."""
     try:
-        from transformers.distributed import DistributedConfig
+        from transformers.distributed.configuration_utils import DistributedConfig
     except ImportError as error:
         raise InputError(
             Problem(
