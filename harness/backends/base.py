@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from inspect import signature
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -20,6 +22,7 @@ from harness.common import (
     ToolCall,
     Variant,
     canonical_json,
+    digest,
     flat_dict,
 )
 
@@ -102,10 +105,15 @@ class Request:
 class Completion:
     """One answer. `finish_reason` is "stop", "length" or "error"; `error` then says what broke.
 
-    `seconds` is the time from the start of its batch to its end, as far as the backend knows it.
     `tool_calls` are those that a server read out of the text, or that were recorded; `reasoning` is
     what it read as such, apart from the text. `reasoning_tokens` counts its tokens, which are among
-    `completion_tokens`; None where the engine does not say.
+    `completion_tokens`; None where the engine does not say. `counted`: the engine counted prompt
+    and answer; else both numbers of tokens are estimates.
+
+    `seconds` is the time that it was worked on, others beside it, without the time that it waited
+    for its turn; of a server, from the request to the reply. `first_token` is the part of it up to
+    the first token, None where nobody knows. `machine` is a digest of what times depend on (see
+    `machine_of`); empty where none was measured.
     """
 
     text: str
@@ -117,6 +125,19 @@ class Completion:
     tool_calls: tuple[ToolCall, ...] = ()
     reasoning: str = ""
     reasoning_tokens: int | None = None
+    first_token: float | None = None
+    machine: str = ""
+    counted: bool = True
+
+
+@lru_cache(maxsize=256)  # asked for each answer
+def machine_of(engine: str, *driven: Hashable) -> str:
+    """Return a digest of what the times of answers depend on: two are compared where it is one.
+
+    engine: with its version. driven: the device's kind, and how many answers are worked on at once.
+    The name of this host is in it.
+    """
+    return digest([engine, platform.node(), *map(str, driven)], 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +199,9 @@ class BackendOptions:
     `cache_dir` is where hashes of weights are kept between runs; without it they are not. `warm`:
     an engine that `harness engine up` keeps beside them may answer. `replicas`: several engines
     answer. `gpu_share`: how much of a GPU one engine may take, where others share it. `label` comes
-    first in the names of log files, to tell engines apart that work beside each other.
+    first in the names of log files, to tell engines apart that work beside each other. `apart`: the
+    answers of two variants are never worked on beside each other, so that their times may be
+    compared.
     """
 
     variants: tuple[Variant, ...] = ()
@@ -194,6 +217,24 @@ class BackendOptions:
     replicas: Replicas | None = None
     gpu_share: float = 1.0
     label: str = ""
+    apart: bool = False
+
+
+def in_batches(requests: Sequence[Request], *, apart: bool) -> list[list[Request]]:
+    """Return what may be worked on together: all requests, or those of each variant by itself."""
+    groups: dict[str, list[Request]] = {}
+    for request in requests:
+        groups.setdefault(request.variant.name if apart else "", []).append(request)
+    return list(groups.values())
+
+
+def beside(requests: Sequence[Request], variant: Variant) -> tuple[str, ...]:
+    """Return, for `machine_of`, who shared batches with a variant, its own name first.
+
+    Empty where it had them to itself: only such times say something of the variant alone.
+    """
+    others = sorted({request.variant.name for request in requests} - {variant.name})
+    return (variant.name, *others) if others else ()
 
 
 class Backend(ABC):

@@ -27,6 +27,7 @@ from harness.backends.base import (
     Fingerprint,
     Request,
     estimate_tokens,
+    machine_of,
     models_are,
 )
 from harness.backends.replay import Recording
@@ -63,7 +64,11 @@ class EchoBackend(Backend):
         return Fingerprint(weights, digest(variant.adapter) if variant.adapter else "")
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answer in order; sampling settings and time limits change nothing."""
+        """Answer in order; sampling settings and time limits change nothing.
+
+        It has tokens of four characters.
+        """
+        machine = machine_of(f"echo {VERSION}", self._delay)
         for request in requests:
             started = time.perf_counter()
             if self._delay:
@@ -81,6 +86,7 @@ class EchoBackend(Backend):
                     completion_tokens=estimate_tokens(text),
                     seconds=time.perf_counter() - started,
                     tool_calls=calls,
+                    machine=machine,
                 ),
             )
 

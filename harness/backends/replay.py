@@ -53,6 +53,7 @@ _REASONING = ("reasoning", "reasoning_content")  # by whichever name a server ga
 # Other keys are passed over, unless they look like slips of those above. A run's own rows have
 # these, some of which do: `case_hash`.
 _OTHERS = {"case_hash", "category", "prompt", "repeats", "seconds", "suite", "tags", "variants"}
+_OTHERS |= {"tokens_estimated"}  # the counts of such a row were not the engine's
 # What others call them.
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "case": ("id", "case_id", "name", "key"),
@@ -387,8 +388,8 @@ def _row(value: Mapping[str, Any]) -> RecordedRow:
         steps=steps,
         broken=f"recorded without an answer: {reason}" if _is_broken(value) else "",
         finish_reason=value.get("finish_reason") or "stop",
-        prompt_tokens=value.get("prompt_tokens"),
-        completion_tokens=value.get("completion_tokens"),
+        prompt_tokens=None if value.get("tokens_estimated") else value.get("prompt_tokens"),
+        completion_tokens=None if value.get("tokens_estimated") else value.get("completion_tokens"),
     )
 
 
@@ -442,8 +443,9 @@ class ReplayBackend(Backend):
             text = step.text
             last = step is row.steps[-1]
             prompt_tokens, completion_tokens = row.prompt_tokens, row.completion_tokens
-            if len(row.steps) > 1:  # counts of several turns are sums: of no use for one
-                prompt_tokens = completion_tokens = None
+            counted = prompt_tokens is not None and completion_tokens is not None
+            if len(row.steps) > 1 and not (last and counted):  # counts are those of all steps
+                prompt_tokens = completion_tokens = 0 if counted else None
             if prompt_tokens is None:
                 prompt_tokens = request.prompt.tokens
             if completion_tokens is None:
@@ -459,6 +461,7 @@ class ReplayBackend(Backend):
                     tool_calls=step.calls,
                     reasoning=step.reasoning,
                     reasoning_tokens=step.reasoning_tokens,
+                    counted=counted,
                 ),
             )
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.cli.parser import add_settings, count, new_command
 from harness.cli.running import read_settings, typed_path
-from harness.common import InputError, Problem, duration, encodable
+from harness.common import InputError, Problem, duration, encodable, joined
 from harness.common.console import Terminal
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def plan_command(arguments: argparse.Namespace) -> int:
             rates=rates,
             repeats=arguments.repeats,
             replicas=arguments.most_replicas,
+            prices={v.name: p for v in variants if (p := settings.prices_of(v.name))},
         )
     finally:
         backend.close()
@@ -126,6 +127,11 @@ def draw_forecast(found: Forecast, rates: Rates | None) -> None:
         names = ", ".join(s.suite for s in found.suites if s.answer_source == source)
         console.print(text(f"Answer tokens of {names}: from {source}"))
     console.print(text(f"The store grows by about {found.store_bytes / 1e6:,.1f} MB"))
+    for currency, cost in found.costs.items():
+        left_out = f", without {joined(found.unpriced)}: no prices" if found.unpriced else ""
+        console.print(
+            text(f"Tokens cost about {cost:,.2f} {currency}, judges' not in it{left_out}")
+        )
     console.print()
     if rates is None:
         console.print(text(f"Time and GPU hours: not known, {found.bills[0].reason}"))

@@ -247,7 +247,11 @@ class Tries:
 
 
 class GateSettings(BaseModel):
-    """Bars of one suite. Rates and drops are shares: 0.03 is three percentage points."""
+    """Bars of one suite. Rates and drops are shares: 0.03 is three percentage points.
+
+    `max_length_growth` and `max_latency_growth` are relative: 0.3 allows answers that are 30 %
+    longer than the baseline's, or take 30 % more time.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a text is no number
 
@@ -258,6 +262,8 @@ class GateSettings(BaseModel):
     on: Annotated[str, Field(pattern=MEASURE), WithJsonSchema(_MEASURES)] = "passed"
     max_errors: int = Field(default=0, ge=0)
     slices: Annotated[tuple[str, ...], Strict(False)] = ()
+    max_length_growth: float | None = Field(default=None, ge=0.0, le=100.0)
+    max_latency_growth: float | None = Field(default=None, ge=0.0, le=100.0)
 
     @model_validator(mode="after")
     def _non_inferiority_needs_a_margin(self) -> Self:
@@ -290,6 +296,23 @@ class GateSettings(BaseModel):
         if self.policy != "non_inferiority" or not self.max_drop:
             return 1
         return math.floor(BOUND_WITHOUT_CHANGE / self.max_drop) + 1
+
+
+class Prices(BaseModel):
+    """What a million tokens of prompts (`input`) and of answers (`output`) cost.
+
+    Reasoning is a part of the answer. `currency` is for people: nothing is converted.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a text is no number
+
+    input: float = Field(ge=0.0, allow_inf_nan=False)
+    output: float = Field(ge=0.0, allow_inf_nan=False)
+    currency: str = Field(default="USD", min_length=1, max_length=8)
+
+    def cost(self, prompt_tokens: float, answer_tokens: float) -> float:
+        """Return what so many tokens cost, in the currency."""
+        return (prompt_tokens * self.input + answer_tokens * self.output) / 1e6
 
 
 SELF = "self"  # the teacher that is the model under repair

@@ -111,6 +111,16 @@ def points_span(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{points(interval[0], 0)} to {points(interval[1], 0)}"
 
 
+def relative(growth: float | None) -> str:
+    """Return a relative change in whole percent, with its sign: "+43 %", "−8 %", "0 %"."""
+    return "–" if growth is None else f"{points(growth, 0)} %"
+
+
+def relative_span(interval: Sequence[float] | None) -> str:
+    """Return an interval of relative changes: "+31 to +57 %"."""
+    return "" if interval is None else f"{points_span(interval)} %"
+
+
 def probability(p: float | None) -> str:
     """Return a p value as a reader needs it: "0.020", "< 0.001"."""
     if p is None:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.backends import Models, Replicas, models_of
-from harness.common import InputError, Problem, Sampling, nearest
+from harness.common import InputError, Prices, Problem, Sampling, nearest
 from harness.common.reading import read_toml
 from harness.common.toml_positions import Loc, find_place
 from harness.config.paths import Form, Kind, TypedPaths, parse_value
@@ -71,7 +71,8 @@ ReasoningParser = Literal["auto", "none", "think", "[THINK]", "harmony", "kimi",
 class VariantSettings(BaseModel):
     """One table `[tool.harness.variants.NAME]`: an A/B test of prompts or sampling, say.
 
-    `chat_template` is a Jinja file that takes the place of the model's own template.
+    `chat_template` is a Jinja file that takes the place of the model's own template. `prices` take
+    the place of `[tool.harness.prices]` for this variant.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,6 +83,7 @@ class VariantSettings(BaseModel):
     chat_template: str | None = None
     chat_template_args: Mapping[str, Any] = Field(default_factory=dict)
     sampling: Sampling | None = None
+    prices: Prices | None = None
     reasoning_parser: ReasoningParser | None = None
 
 
@@ -228,6 +230,7 @@ class Settings(BaseModel):
     )
     engine_args: Mapping[str, Any] = Field(default_factory=dict)
     ray: RaySettings = Field(default_factory=RaySettings)
+    prices: Prices | None = None
     modules: tuple[str, ...] = Field(
         default=(), description="Python modules whose functions `python` checks may call"
     )
@@ -235,6 +238,11 @@ class Settings(BaseModel):
     def path(self, relative: str | Path) -> Path:
         """Return a path of the configuration, from the working directory."""
         return self.root / os.path.expanduser(relative)
+
+    def prices_of(self, variant: str) -> Prices | None:
+        """Return what a variant's tokens cost: its own prices, else those of the project."""
+        own = self.variants.get(variant)
+        return (own.prices if own else None) or self.prices
 
     def model_path(self, name: str, backend: str | None = None) -> str:
         """Return a model's directory as a path; any other name as it is, for the engine.

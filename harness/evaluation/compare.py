@@ -12,7 +12,7 @@ from harness import __version__
 from harness.common import GateSettings, InputError, Problem, VariantRole
 from harness.config import Settings
 from harness.evaluation.baseline import StoredVariant, check_common, find_stored
-from harness.evaluation.verdict import exit_code
+from harness.evaluation.verdict import exit_code, prices_of
 from harness.gate import compare_ledgers
 from harness.reports import (
     ReportPaths,
@@ -108,6 +108,7 @@ def judge_stored(
         settings=bars,
         insist=insist,
         environments={side.name: side.variant.environment for side in sides},
+        prices=prices_of(replace(side.variant, name=side.name) for side in sides),
     )
     warnings = [
         *gate.warnings,

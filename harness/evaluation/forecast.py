@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from harness.backends import Backend, common_prefix, estimate_tokens
-from harness.common import Variant
+from harness.common import Prices, Variant
 from harness.evaluation.noise import recalled_noise
 from harness.evaluation.plan import Plan, make_plan
 from harness.evaluation.rates import Rates
@@ -78,7 +78,11 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """A whole run. `store_bytes` is what it adds to the store."""
+    """A whole run. `store_bytes` is what it adds to the store.
+
+    `costs` is what its tokens cost, by currency; empty where no variant has prices. `unpriced` are
+    the variants without, which are not in it.
+    """
 
     variants: tuple[str, ...]
     suites: tuple[SuiteForecast, ...]
@@ -89,6 +93,8 @@ class Forecast:
     store_bytes: int
     bills: tuple[Bill, ...]
     notes: tuple[str, ...]
+    costs: Mapping[str, float] = field(default_factory=dict)
+    unpriced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +117,12 @@ def forecast(
     rates: Rates | None = None,
     repeats: int | None = None,
     replicas: int = 8,
+    prices: Mapping[str, Prices] | None = None,
 ) -> Forecast:
     """Plan as a run does, and count. `store` is looked into, and not written.
+
+    `prices` are those of variants; a prompt costs the same whether or not its beginning was seen
+    before, and whether or not its answer is in the store.
 
     `repeats` overrides those of all cases. Loads a tokenizer at most, and generates nothing.
     """
@@ -127,6 +137,7 @@ def forecast(
         trials[trial.case.suite].append(trial)
     earlier = earlier_of(store, [suite.name for suite in suites]) if store else {}
     estimated = False
+    costs: defaultdict[str, float] = defaultdict(float)
     rows = []
     for suite in suites:
         known, mine = earlier.get(suite.name, Earlier()), trials[suite.name]
@@ -136,8 +147,13 @@ def forecast(
             mean = known.usage.completion_tokens / known.usage.results
             answers, source = round(mean * len(mine)), f"run {known.run}"
         each = answers / max(len(mine), 1)
-        whole, once, guessed = prompt_tokens(plan, mine, backend, each)
-        estimated = estimated or guessed
+        whole = once = 0
+        for variant in variants:
+            asked = [trial for trial in mine if trial.variant.name == variant.name]
+            own, own_once, guessed = prompt_tokens(plan, asked, backend, each)
+            whole, once, estimated = whole + own, once + own_once, estimated or guessed
+            if price := (prices or {}).get(variant.name):
+                costs[price.currency] += price.cost(own, each * len(asked))
         clusters = {case.cluster or ("", case.id) for case in suite.cases}
         discordance, of = known.discordance, f"run {known.run}"
         if discordance is None:
@@ -199,6 +215,8 @@ def forecast(
         store_bytes=texts + ROW_BYTES * len(plan.trials),
         bills=tuple(bills),
         notes=tuple(dict.fromkeys(notes)),
+        costs=dict(costs),
+        unpriced=tuple(v.name for v in variants if prices and v.name not in prices),
     )
 
 

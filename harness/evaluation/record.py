@@ -45,6 +45,10 @@ def begin_record(
         described.insert(0, replace(earlier.variant, name=baseline, role=role))
         place = f"{earlier.text}, " if earlier.in_file else ""
         borrowed = (f"{baseline}: answers of {place}{earlier.whole}",)
+    for at, each in enumerate(described):
+        prices = settings.prices_of(each.name)
+        if prices and not each.prices:  # a baseline from elsewhere keeps its own
+            described[at] = replace(each, prices=prices)
     present_suites = {trial.case.suite for trial in trials}
     turns = [turn for suite in suites for case in suite.cases for turn in case.turns]
     checks = sorted((c for turn in turns for c in turn.checks), key=lambda check: check.name)
@@ -76,6 +80,7 @@ def end_record(info: RunInfo, backend: Backend, counts: Counts, seconds: float) 
         notes=tuple(dict.fromkeys((*backend.notes, *info.notes))),
         execution={**backend.execution(), **info.execution},
         generated=counts.generated,
+        tokens=counts.tokens,
         cached=counts.cached,
         finished=counts.broken is None,
     )

@@ -154,10 +154,21 @@ def _transcript(result: Result) -> Transcript:
             tool_calls=step.tool_calls,
             reasoning=step.reasoning,
             reasoning_tokens=step.reasoning_tokens if step.reasoning else None,
+            first_token=result.first_token,
+            machine=result.machine,
+            counted=result.counted,
         )
         for step in result.steps
     ] or [
-        Completion(text, "stop", reasoning=reasoning, reasoning_tokens=0 if reasoning else None)
+        Completion(
+            text,
+            "stop",
+            reasoning=reasoning,
+            reasoning_tokens=0 if reasoning else None,
+            first_token=result.first_token,
+            machine=result.machine,
+            counted=result.counted,
+        )
         for text, reasoning in zip_longest(
             result.responses, result.reasoning[: len(result.responses)], fillvalue=""
         )

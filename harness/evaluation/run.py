@@ -42,7 +42,13 @@ from harness.evaluation.record import begin_record, end_record
 from harness.evaluation.rendering import check_arguments, families_of, family_notes
 from harness.evaluation.sequential import answer_early, note_stop
 from harness.evaluation.variants import Variants, recorded_answers, variants_of
-from harness.evaluation.verdict import exit_code, interim_gate, judge_run, recalled_baseline
+from harness.evaluation.verdict import (
+    check_times,
+    exit_code,
+    interim_gate,
+    judge_run,
+    recalled_baseline,
+)
 from harness.reports import (
     ExtrasCount,
     ReportPaths,
@@ -113,11 +119,14 @@ def run(
     wrong in the input.
     """
     check_writable(settings.path(settings.report_dir))
-    backend = backend_of(settings, variants)
+    apart = any(suite.gate.max_latency_growth is not None for suite in suites)
+    backend = backend_of(settings, variants, apart=apart)
     try:
         if settings.backend == "replay":
             turns = {case.id: len(case.turns) for suite in suites for case in suite.cases}
             check_rows(recorded_answers(settings), turns)
+            if variants.baseline or variants.earlier:
+                check_times(suites)
         if variants.earlier and not allow_unlike:
             names = {suite.name for suite in suites}
             check_environment(variants.earlier, names, variants, backend)
@@ -166,12 +175,15 @@ def run(
         backend.close()
 
 
-def backend_of(settings: Settings, variants: Iterable[Variant]) -> Backend:
+def backend_of(settings: Settings, variants: Iterable[Variant], *, apart: bool = False) -> Backend:
     """Open the backend of a run with these variants; no engine starts, and its caller closes it.
+
+    `apart`: the answers of two variants are not worked on beside each other, for their times.
 
     Raises InputError for options, models and adapters that are wrong.
     """
-    return open_backend(settings.backend, _options(settings, tuple(variants)))
+    options = replace(_options(settings, tuple(variants)), apart=apart)
+    return open_backend(settings.backend, options)
 
 
 def reopen(settings: Settings, run_id: str) -> RunReport:

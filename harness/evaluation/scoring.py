@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from types import FrameType
 from typing import TypeVar
 
@@ -254,6 +255,8 @@ def result_of(
     thoughts = {step.turn: step.reading.reasoning for step in steps}
     ends = [completion.finish_reason for completion in completions]
     cut = [completion for completion in completions if completion.finish_reason == "length"]
+    machines = {completion.machine for completion in completions}
+    firsts = [c.first_token for c in completions if c.first_token is not None]
     if score.outcome is Outcome.FAIL and cut:
         reason = f"{reason} (cut off after {cut[0].completion_tokens} tokens, at max_new_tokens)"
     return Result(
@@ -294,6 +297,9 @@ def result_of(
         reasoning_tokens=sum(step.reading.reasoning_tokens for step in steps),
         unended=sum(not step.reading.ended for step in steps),
         cell=HaystackCell(case.haystack.length, case.haystack.depth) if case.haystack else None,
+        first_token=fmean(firsts) if firsts and len(firsts) == len(completions) else None,
+        machine=machines.pop() if len(machines) == 1 else "",
+        counted=all(completion.counted for completion in completions),
     )
 
 

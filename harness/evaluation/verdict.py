@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from harness.common import InputError
+from harness.common import InputError, Prices, Problem
 from harness.config import Settings
 from harness.evaluation.baseline import StoredVariant, earlier_baseline
 from harness.gate import EARLY_STOP, InterimGate, Ledger, collect, judge_ledger
-from harness.results import GateReport, PairJudgement, Result, RunInfo, Verdict
+from harness.results import GateReport, PairJudgement, Result, RunInfo, VariantInfo, Verdict
+from harness.suites import Suite
 
 
 def exit_code(verdicts: Iterable[Verdict], *, broken: bool = False) -> int:
@@ -52,8 +53,33 @@ def judge_run(
         environments={variant.name: variant.environment for variant in info.variants},
         sequential=EARLY_STOP in info.execution,
         judgements=judgements,
+        prices=prices_of(info.variants),
     )
     return replace(report, warnings=(*report.warnings, *info.warnings))
+
+
+def check_times(suites: Iterable[Suite]) -> None:
+    """Raise InputError for a bar on the latency of recorded answers, which hold no times."""
+    problems = []
+    for suite in suites:
+        if place := suite.bars.get("max_latency_growth"):
+            problems.append(
+                Problem(
+                    "max_latency_growth cannot be judged: recorded answers hold no times",
+                    place.path,
+                    place.line,
+                    place.column,
+                    found="backend 'replay'",
+                    hint="run the suite on the engine itself, or take the bar out of it",
+                )
+            )
+    if problems:
+        raise InputError(*problems)
+
+
+def prices_of(variants: Iterable[VariantInfo]) -> dict[str, Prices]:
+    """Return what the tokens of these variants cost, where that was said."""
+    return {each.name: each.prices for each in variants if each.prices}
 
 
 def interim_gate(info: RunInfo, baseline: str, earlier: StoredVariant | None) -> InterimGate:

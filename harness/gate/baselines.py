@@ -192,13 +192,16 @@ def load_baseline(path: Path) -> Baseline:
     return Baseline(info, tuple(row.result(name, suites[row.suite]) for row in rows))
 
 
+_Natural = Annotated[int, Field(ge=0)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """One result as a baseline file holds it: what the gate needs, without answers as a rule."""
 
     suite: str
     case: str
-    repeat: Annotated[int, Field(ge=0)]
+    repeat: _Natural
     outcome: Outcome
     score: Annotated[float, Field(ge=0, le=1)]
     case_hash: str
@@ -206,6 +209,7 @@ class _Row:
     cluster: str | None = None
     required: bool = False
     responses: tuple[str, ...] = ()
+    tokens: tuple[_Natural, _Natural] | None = None  # of prompts and answers, where counted
 
     def result(self, variant: str, category: str) -> Result:
         """Return the result of this variant, in a suite of this category."""
@@ -222,6 +226,9 @@ class _Row:
             signature=signature_from_json(self.environment),
             cluster=self.cluster,
             required=self.required,
+            prompt_tokens=self.tokens[0] if self.tokens else 0,
+            completion_tokens=self.tokens[1] if self.tokens else 0,
+            counted=self.tokens is not None,
         )
 
 
@@ -239,6 +246,8 @@ def _row(result: Result, with_answers: bool) -> JsonValue:
         row["cluster"] = result.cluster
     if result.required:
         row["required"] = True
+    if result.counted:  # seconds are not in it: they would change with each save
+        row["tokens"] = [result.prompt_tokens, result.completion_tokens]
     if with_answers:
         row["responses"] = list(result.responses)
     return row

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.common import GateSettings, Tries, plural
-from harness.gate.pairs import Item, Items, Pairs, groups_of
+from harness.gate.pairs import Item, Items, Pairs
 from harness.gate.sequential import METHOD, SequentialTest
 from harness.gate.statistics import (
     Spread,
     cases_to_decide,
     group_sums,
+    groups_of,
     holm,
     mcnemar_mid_p,
     rate_interval,

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from harness.common import GateSettings, InputError, Problem, VariantRole, first_of, nearest, plural
+from harness.common import (
+    GateSettings,
+    InputError,
+    Prices,
+    Problem,
+    VariantRole,
+    first_of,
+    nearest,
+    plural,
+)
 from harness.gate import sentences as say
+from harness.gate.behaviour import Rival, behaviour_of, drift
 from harness.gate.comparison import (
     Tested,
     compare_family,
@@ -21,6 +31,7 @@ from harness.gate.preference import count_preferences, decide_preference
 from harness.gate.sequential import sequential_test
 from harness.gate.slices import NO_SLICES, Sliced, count_slices, decide_slices
 from harness.results import (
+    Behaviour,
     Comparison,
     GateReport,
     PairJudgement,
@@ -48,6 +59,7 @@ NOT_COMPARED = (
 )
 Roles = Mapping[str, VariantRole]
 Environments = Mapping[str, Mapping[str, str]]
+PricesOf = Mapping[str, Prices]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,7 @@ class Unit:
     preference: Preference | None = None
     sliced: Sliced = NO_SLICES
     slices: tuple[Slice, ...] = ()
+    behaviour: tuple[Behaviour, ...] = ()
 
     @property
     def settings(self) -> GateSettings:
@@ -147,6 +160,11 @@ def _findings(unit: Unit) -> Iterator[Finding]:
         if not reaches(at_best, settings.min_pass_rate):
             bar = say.bar(rate, unit.estimate, settings)
             yield Verdict.BELOW_THRESHOLD, f"below the bar: {bar}"
+    for figure in unit.behaviour:
+        if figure.growth and figure.growth.exceeds:
+            yield Verdict.BELOW_THRESHOLD, say.against_bar(figure)
+        elif figure.growth and figure.growth.is_open:
+            yield Verdict.INCONCLUSIVE, say.not_known(figure)
     if seen is not None and inconclusive(seen, settings):
         yield Verdict.INCONCLUSIVE, say.not_shown(seen, settings)
         yield Verdict.INCONCLUSIVE, say.to_decide(seen)
@@ -201,6 +219,10 @@ def facts(unit: Unit) -> Iterator[str]:
     if settings.policy == "non_inferiority" and not worse and not inconclusive(seen, settings):
         yield say.shown(seen, settings)
     yield say.sight(seen)
+    for figure in unit.behaviour:
+        grown = figure.growth
+        if grown and grown.bar is not None and not (grown.exceeds or grown.is_open):
+            yield say.against_bar(figure)
     if unit.preference:
         yield from unit.preference.reasons
     for each in unit.slices:
@@ -224,6 +246,9 @@ def warnings(unit: Unit) -> Iterator[str]:
             yield from say.unpaired(unit.pairs, unit.baseline, unit.variant, unit.settings)
     if unit.estimate and unit.estimate.n and unit.estimate.reason:
         yield f"{unit.settings.on}: {unit.estimate.reason}"
+    drifted = drift(unit.behaviour)
+    if drifted and drifted.growth and not drifted.growth.exceeds:  # else it is a reason
+        yield say.drifted(drifted)
     tested = unit.tested
     if tested and tested.p_better <= GAIN_ALPHA and tested.comparison.delta > BELIEVABLE_GAIN:
         yield say.gain(tested.comparison, unit.settings)
@@ -238,6 +263,7 @@ class Pairing:
     environments: Environments
     sequential: bool = False
     judgements: Sequence[PairJudgement] | None = None
+    prices: PricesOf = field(default_factory=dict)
 
 
 def decide(
@@ -282,10 +308,12 @@ def judge_ledger(
     environments: Environments | None = None,
     sequential: bool = False,
     judgements: Sequence[PairJudgement] | None = None,
+    prices: PricesOf | None = None,
 ) -> GateReport:
     """Judge as `decide` does, from results that are already collected.
 
     `judgements` are pairs of answers that a judge compared; None where that is still to come.
+    `prices` are those of the variants whose tokens have some.
     """
     known_only(ledger, {suite.name: suite for suite in suites}, roles)
     if baseline is not None and baseline not in roles:
@@ -296,7 +324,8 @@ def judge_ledger(
                 did_you_mean=nearest(baseline, roles),
             )
         )
-    pairing = Pairing(baseline, insist, environments or {}, sequential, judgements)
+    known = environments or {}
+    pairing = Pairing(baseline, insist, known, sequential, judgements, prices or {})
     units = {
         variant: _units(ledger, suites, variant, pairing, gated=role is VariantRole.CANDIDATE)
         for variant, role in roles.items()
@@ -346,8 +375,18 @@ def _units(
         if suite.prefer and gated and others and baseline and pairing.judgements is not None:
             mine = [j for j in pairing.judgements if (j.suite, j.variant) == (suite.name, variant)]
             preference = count_preferences(mine, baseline, sequential=pairing.sequential)
+        rival = None
+        if pairs is not None and baseline is not None and others:
+            rival = Rival(baseline, others, pairs.cases, pairing.prices.get(baseline))
+        bars = suite.gate if gated and not suite.partial else None
         units.append(
-            replace(unit, pass_at_k=tuple(at), pass_hat_k=tuple(hat), preference=preference)
+            replace(
+                unit,
+                pass_at_k=tuple(at),
+                pass_hat_k=tuple(hat),
+                preference=preference,
+                behaviour=behaviour_of(items, pairing.prices.get(variant), rival, bars),
+            )
         )
     whole = [unit for unit in units if not unit.suite.partial]
     part = [unit for unit in units if unit.suite.partial]
@@ -428,6 +467,9 @@ def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
             notes.append("max_drop was not tested: there is no baseline to compare with")
         if unit.settings.slices:
             notes.append("slices were not tested: there is no baseline to compare with")
+        for name in ("max_length_growth", "max_latency_growth"):
+            if getattr(unit.settings, name) is not None:
+                notes.append(f"{name} was not tested: there is no baseline to compare with")
     return SuiteResult(
         suite=unit.suite.name,
         category=unit.suite.category,
@@ -449,6 +491,7 @@ def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
         if gated
         else tuple(replace(each, verdict=None, reasons=()) for each in unit.slices),
         tags=unit.sliced.tags,
+        behaviour=unit.behaviour,
         preference=None
         if unit.preference is None
         else unit.preference

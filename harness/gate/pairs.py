@@ -6,12 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
 from harness.common import GateSettings, InputError, Problem, Tries
-from harness.gate.statistics import Floats, Ints, pass_at_k, pass_hat_k
+from harness.gate.behaviour import Taken
+from harness.gate.statistics import Floats, Ints, groups_of, pass_at_k, pass_hat_k
 from harness.results import Outcome, Result, Shift, Signature
 
 FINEST_GRID = 1_000  # least common multiple of repeat counts that is still tested exactly
@@ -28,7 +29,8 @@ class Item:
 
     `seen` has one bit per repeat. `asked` and `signatures` hold what was asked, as hashes, and
     under what: one each, unless something is wrong. `reason` says why the first repeat that ended
-    in an error did so, or else the first that failed. `tags` are those of the case.
+    in an error did so, or else the first that failed. `tags` are those of the case. `taken` is what
+    its judged answers took: tokens, time.
     """
 
     case: str
@@ -45,6 +47,7 @@ class Item:
     asked: tuple[str, ...] = ()
     signatures: tuple[Signature, ...] = ()
     tags: tuple[str, ...] = ()
+    taken: Taken = field(default_factory=Taken)
 
     @property
     def skipped(self) -> bool:
@@ -132,6 +135,7 @@ class Ledger:
                 item.reason, item.told = self.texts.setdefault(reason, reason), about
         if judged:
             item.score += score
+            item.taken.add(result)
         if result.case_hash not in item.asked:  # equal texts share one object
             asked = self.texts.setdefault(result.case_hash, result.case_hash)
             item.asked = tuple(sorted((*item.asked, asked)))
@@ -340,25 +344,6 @@ def _value(item: Item, settings: GateSettings) -> float | None:
     if settings.tries:
         return item.over(settings.tries)
     return item.mean_score if settings.on == "score" else item.share
-
-
-class Clustered(Protocol):
-    """What belongs to a case, which may be one of a cluster."""
-
-    @property
-    def case(self) -> str:
-        """The case's id."""
-
-    @property
-    def cluster(self) -> str | None:
-        """The name of its cluster, if it has one."""
-
-
-def groups_of(items: Sequence[Clustered]) -> Ints:
-    """Number each item's cluster in order of appearance; a case without one stands alone."""
-    numbers: dict[tuple[str, str], int] = {}
-    keys = (("", i.case) if i.cluster is None else ("cluster", i.cluster) for i in items)
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
 def _grid(items: Iterable[Item], settings: GateSettings) -> int | None:

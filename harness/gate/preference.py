@@ -9,9 +9,15 @@ from dataclasses import replace
 import numpy as np
 
 from harness.common import GateSettings, first_of, percent, plural
-from harness.gate.pairs import FINEST_GRID, groups_of
+from harness.gate.pairs import FINEST_GRID
 from harness.gate.sequential import METHOD, SequentialTest
-from harness.gate.statistics import group_sums, mcnemar_mid_p, rate_interval, sign_flip_p
+from harness.gate.statistics import (
+    group_sums,
+    groups_of,
+    mcnemar_mid_p,
+    rate_interval,
+    sign_flip_p,
+)
 from harness.results import PairJudgement, Preference, Verdict
 
 MOST_EXAMPLES = 5  # of pairs lost, won and flipped each: the page has all beside the answers

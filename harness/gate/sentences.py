@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from harness.common import GateSettings, first_of, percent, plural
+from harness.common import GateSettings, first_of, percent, plural, relative, relative_span
 from harness.gate.pairs import Pairs
 from harness.gate.sequential import METHOD
-from harness.results import Comparison, Rate, Shift, Slice, TriesRate
+from harness.results import Behaviour, Comparison, Measure, Rate, Shift, Slice, TriesRate
 
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 MOST_REASON = 160  # characters
@@ -153,6 +153,47 @@ def gain(comparison: Comparison, settings: GateSettings) -> str:
         f"like a broken check; read some of these answers before trusting it: "
         f"{first_of(comparison.better)}"
     )
+
+
+def against_bar(row: Behaviour) -> str:
+    """Say how far a measure grew, beside what its bar allows."""
+    seen = row.growth
+    assert seen is not None
+    bound, bar = relative(seen.lower_bound), relative(seen.bar)
+    return f"{grown(row)}; one-sided 95 % bound {bound}, {bar} allowed ({bar_name(row)})"
+
+
+def not_known(row: Behaviour) -> str:
+    """Say why nobody can tell whether a bar on growth is kept."""
+    assert row.growth is not None
+    return f"{bar_name(row)} could not be judged: {row.growth.reason}"
+
+
+def grown(row: Behaviour) -> str:
+    """Say how a length or a time changed: "answers are 43 % longer than base's: ..."."""
+    seen = row.growth
+    assert seen is not None and seen.growth is not None
+    is_time = row.measure is Measure.SECONDS
+    more, less = ("take more time", "take less time") if is_time else ("are longer", "are shorter")
+    how = more if seen.growth >= 0 else less
+    means = f"{row.amount(seen.after)} in the mean, {row.amount(seen.before)} before"
+    return (
+        f"answers {how} than {seen.baseline}'s: {means}, {relative(seen.growth)} "
+        f"({relative_span(seen.ci)})"
+    )
+
+
+def bar_name(row: Behaviour) -> str:
+    """Name the bar that a measure is held to."""
+    return "max_latency_growth" if row.measure is Measure.SECONDS else "max_length_growth"
+
+
+def drifted(row: Behaviour) -> str:
+    """Warn of answers that are clearly longer or shorter."""
+    assert row.growth is not None and row.growth.growth is not None
+    longer = "it may ramble, or miss its end"
+    meaning = longer if row.growth.growth > 0 else "it may stop early, or leave things out"
+    return f"{grown(row)}; {meaning}"
 
 
 def unlike(pairs: Pairs, baseline: str) -> list[str]:

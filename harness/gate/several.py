@@ -9,7 +9,7 @@ from itertools import combinations
 from harness.common import GateSettings, InputError, Problem, VariantRole, plural
 from harness.gate import sentences as say
 from harness.gate.comparison import paired_test
-from harness.gate.decision import Environments, judge_ledger
+from harness.gate.decision import Environments, PricesOf, judge_ledger
 from harness.gate.pairs import Items, Ledger, Pairs, collect, make_pairs
 from harness.gate.statistics import holm, spread
 from harness.results import GateReport, Result, SuiteInfo
@@ -115,6 +115,7 @@ def compare_ledgers(
     settings: Mapping[str, GateSettings] | None = None,
     insist: bool = False,
     environments: Environments | None = None,
+    prices: PricesOf | None = None,
 ) -> GateReport:
     """Compare runs, each the counted results of one variant, under names of their own.
 
@@ -157,6 +158,7 @@ def compare_ledgers(
         first,
         insist=insist,
         environments=environments,
+        prices=prices,
     )
     missing = []
     for suite in sorted(set.union(*held.values()) - set(common)):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,18 @@ MANY_CLUSTERS = 50  # from here on a cluster-robust error needs no small-sample 
 POWER = 0.8
 MOST_MORE_CASES = 1_000_000  # beyond this "how many more" is no advice
 POWER_ROUNDING = 1e-9
+
+
+class Clustered(Protocol):
+    """What belongs to a case, which may be one of a cluster."""
+
+    @property
+    def case(self) -> str:
+        """The case's id."""
+
+    @property
+    def cluster(self) -> str | None:
+        """The name of its cluster, if it has one."""
 
 
 def group_sums(values: Floats, groups: Ints) -> Floats:
@@ -299,6 +311,33 @@ def spread(changes: Floats, groups: Ints, *, binary: bool) -> Spread:
 
 def _squares(values: Floats, groups: Ints) -> float:
     return float((group_sums(values, groups) ** 2).sum())
+
+
+def ratio_bounds(before: Floats, after: Floats, quantile: float) -> tuple[float, float] | None:
+    """Return the ratios of mean `after` to mean `before` that the data do not rule out.
+
+    before, after: sums of independent units (cases or clusters), not negative, of one shape; at
+    least two. A ratio r is ruled out where the mean of after − r · before, divided by its standard
+    error, is beyond `quantile`, a Student quantile with units − 1 degrees of freedom: (1 + level) /
+    2 gives a two-sided interval, `level` one-sided bounds. None where no end is known: `before`
+    varies so much that its mean might be zero.
+    Source: Fieller (1954), Journal of the Royal Statistical Society B 16, 175-185.
+    """
+    old, new = float(before.mean()), float(after.mean())
+    spread = np.cov(before, after) * (quantile**2 / before.size)
+    a = old * old - spread[0, 0]
+    if a <= ROUNDING * old * old:
+        return None
+    half = old * new - spread[0, 1]
+    root = math.sqrt(max(0.0, half * half - a * (new * new - spread[1, 1])))
+    return max(0.0, (half - root) / a), (half + root) / a
+
+
+def groups_of(items: Sequence[Clustered]) -> Ints:
+    """Number each item's cluster in order of appearance; a case without one stands alone."""
+    numbers: dict[tuple[str, str], int] = {}
+    keys = (("", i.case) if i.cluster is None else ("cluster", i.cluster) for i in items)
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
 def drop_power_needs(drop: float, discordance: float, alpha: float) -> float:

@@ -195,6 +195,8 @@ def _meet(settings: Settings, rival: Rival, meetings: Iterable[Meeting]) -> Riva
             verdict = row.verdict
             if row.comparison is None:
                 verdict = None
+            elif row.outgrown and verdict is Verdict.BELOW_THRESHOLD:
+                pass  # longer or slower than that night: a bar on the pair itself
             elif verdict not in (Verdict.REGRESSED, Verdict.INCONCLUSIVE):
                 verdict = Verdict.PASS
             findings.append(_finding(rival, row, verdict, command))

@@ -1,10 +1,10 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
 from harness.reports.document import ScorecardDocument, publish, scorecard_schema
+from harness.reports.drawing import rate_strip, sparkline
 from harness.reports.export import COLUMNS, TARGETS, Exported, export_results, export_target
 from harness.reports.files import LATEST, ReportPaths, check_writable, write_reports
 from harness.reports.history import keep_rates, kept_verdict, past_rates, rates_key
-from harness.reports.html.drawing import rate_strip, sparkline
 from harness.reports.markdown import escaped, to_markdown
 from harness.reports.progress import Progress
 from harness.reports.reading import SavedRun, load_run

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, create_model
 
-from harness.common import GateSettings, JsonValue, VariantRole
+from harness.common import GateSettings, JsonValue, Prices, VariantRole
 from harness.reports.scorecard import Scorecard
 from harness.reports.sections import SECTIONS, Frozen
-from harness.results import RunInfo, SuiteInfo, SuiteResult, Trend, VariantInfo, Verdict
+from harness.results import Measure, RunInfo, SuiteInfo, SuiteResult, Trend, VariantInfo, Verdict
 
 SCHEMA_VERSION: Literal[1] = 1
 # Always among the extras, in this order; those of later sections only where they have rows.
@@ -178,6 +178,42 @@ class SliceCard(Frozen):
     reasons: tuple[str, ...] = ()
 
 
+class GrowthCard(Frozen):
+    """How a measure changed from the baseline: mean `after` / mean `before` − 1, in the same cases.
+
+    `ci` is a 95 % interval and `lower_bound` a one-sided 95 % bound by Fieller's method over
+    `clusters` independent units; a suite that allows no more than `bar` is below_threshold where
+    the bound is above it. Figures are null where nobody can tell, and `reason` says why.
+    """
+
+    baseline: str
+    pairs: int
+    clusters: int
+    before: Number
+    after: Number
+    growth: Number
+    ci: Interval
+    lower_bound: Number
+    bar: Number
+    reason: str
+
+
+class BehaviourCard(Frozen):
+    """What answers take: a mean over the `n` cases that have it; null with a `reason` for none.
+
+    Tokens are all that were generated, reasoning included. Seconds are those in which an answer was
+    worked on, without waiting in a queue; of a server, from the request to the reply. The cost is
+    that of a thousand cases, in `unit`.
+    """
+
+    measure: Measure
+    unit: str
+    n: int
+    mean: Number
+    reason: str = ""
+    growth: GrowthCard | None = None
+
+
 class Category(Frozen):
     """One suite and one variant. `gate` is null for a baseline, a reference and part of a suite.
 
@@ -186,7 +222,7 @@ class Category(Frozen):
     that the baseline has no result in this suite, so that the bars alone decided. With repeats,
     `pass_at_k` (at least one of k tries passes) and `pass_hat_k` (all do) are unbiased estimates,
     averaged over cases; `pass_rate` stays the mean. `slices` are the cases by tag, of many tags
-    the most frequent; `tags` counts them all.
+    the most frequent; `tags` counts them all. `behaviour` is how long and how fast answers are.
     """
 
     suite: str
@@ -208,6 +244,7 @@ class Category(Frozen):
     prefer: PreferenceCard | None = None
     slices: tuple[SliceCard, ...] = ()
     tags: int = 0
+    behaviour: tuple[BehaviourCard, ...] = ()
 
 
 class Noise(Frozen):
@@ -249,7 +286,7 @@ class Run(Frozen):
 
     A comparison of earlier runs is a run that generates nothing: its variants are the sides.
     `source` says where a baseline that did not answer in this run comes from, `options` how the
-    command line names this run's model and variants.
+    command line names this run's model and variants. `tokens` were generated in it.
     """
 
     kind: Literal["run", "comparison"] = "run"
@@ -266,6 +303,7 @@ class Run(Frozen):
     suites: tuple[SuiteCard, ...] = ()
     source: str = ""
     options: tuple[str, ...] = ()
+    tokens: int = 0
 
 
 class VariantCard(Frozen):
@@ -288,6 +326,7 @@ class VariantCard(Frozen):
     sampling: dict[str, Any]
     chat_template: str | None = None
     chat_template_args: dict[str, Any] = Field(default_factory=dict)
+    prices: Prices | None = None
     chat_template_defaults: dict[str, Any] = Field(default_factory=dict)
     signature: str
     verdict: Verdict | None
@@ -421,6 +460,14 @@ def _category(row: SuiteResult) -> Category:
                 gains=len(each.better),
             )
             for each in row.slices
+        ),
+        behaviour=tuple(
+            _filled(
+                BehaviourCard,
+                each,
+                growth=_filled(GrowthCard, each.growth) if each.growth else None,
+            )
+            for each in row.behaviour
         ),
     )
 

@@ -17,6 +17,7 @@ from harness.common import (
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.words import (
     answered,
+    behaved,
     label,
     noise,
     preferred,
@@ -53,7 +54,8 @@ def to_markdown(scorecard: Scorecard) -> str:
     remarks = [
         f"- {escaped(row.suite)}, {escaped(row.variant)}: {escaped(said)}\n"
         for row in gate.suites
-        if (said := several_tries(row))
+        for said in (several_tries(row), behaved(row))
+        if said
     ]
     remarks += [
         f"- {escaped(row.suite)}, {escaped(row.variant)}, {escaped(preferred(row.preference))}: "

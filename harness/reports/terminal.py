@@ -27,6 +27,7 @@ from harness.reports.words import (
     COLOUR,
     answered,
     because,
+    behaved,
     by_tag,
     label,
     noise,
@@ -94,7 +95,7 @@ class _Printer:
             self.line(self.text(suite.name, "bold"))
             for row in scorecard.rows(suite=suite.name):
                 self.console.print(_table(widths, [self.cells(row)]))
-                if said := several_tries(row):
+                for said in filter(None, (several_tries(row), behaved(row))):
                     self.line(self.text(said, "dim"), indent=4)
                 if row.verdict and (said := by_tag(row)):
                     self.line(self.text(said, "dim"), indent=4)

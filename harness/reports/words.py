@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.common import joined, percent, plural, span
-from harness.results import PairJudgement, Preference, RunInfo, Slice, SuiteResult, Verdict
+from harness.common import joined, percent, plural, relative, relative_span, span
+from harness.results import (
+    Measure,
+    PairJudgement,
+    Preference,
+    RunInfo,
+    Slice,
+    SuiteResult,
+    Verdict,
+)
 
 SYMBOL = {
     Verdict.PASS: "✓",
@@ -123,6 +131,26 @@ def by_tag(row: SuiteResult, most: int = 3) -> str:
     free = any(each.verdict is None for each in told)
     head = "by tag, exploratory" if free else "by tag"
     return f"{head}: {', '.join(parts)}" if parts else ""
+
+
+def behaved(row: SuiteResult) -> str:
+    """Say how much longer or slower answers are than the baseline's, where that matters.
+
+    Where the suite has a bar on it, or where the length has clearly changed by more than a tenth.
+    Times without a bar are left out: what else the machine did is in them.
+    """
+    parts = []
+    tokens, characters = row.measured(Measure.TOKENS), row.measured(Measure.CHARACTERS)
+    length = tokens if tokens and tokens.growth and tokens.growth.pairs else characters
+    for each in (length, row.measured(Measure.SECONDS)):
+        seen = each.growth if each else None
+        if each is None or seen is None or seen.growth is None:
+            continue
+        clear = seen.ci is not None and (seen.ci[0] > 0 or seen.ci[1] < 0)
+        if seen.bar is not None or (each is length and clear and abs(seen.growth) > 0.1):
+            change = f"{relative(seen.growth)} ({relative_span(seen.ci)})"
+            parts.append(f"{each.amount(seen.after)}, {change}")
+    return f"answers of {'; '.join(parts)}" if parts else ""
 
 
 def drawn(sampling: Mapping[str, Any]) -> str:

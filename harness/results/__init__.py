@@ -20,6 +20,7 @@ from harness.results.json import (
     run_to_json,
     signature_from_json,
     signature_to_json,
+    timing_of,
 )
 from harness.results.values import (
     AnswerStep,
@@ -34,8 +35,11 @@ from harness.results.values import (
     VariantInfo,
 )
 from harness.results.verdicts import (
+    Behaviour,
     Comparison,
     GateReport,
+    Growth,
+    Measure,
     NoiseFloor,
     Past,
     Preference,
@@ -51,13 +55,16 @@ from harness.results.verdicts import (
 
 __all__ = [
     "AnswerStep",
+    "Behaviour",
     "CheckResult",
     "Comparison",
     "Completed",
     "Event",
     "Finished",
     "GateReport",
+    "Growth",
     "HaystackCell",
+    "Measure",
     "NoiseFloor",
     "Note",
     "Observer",
@@ -90,4 +97,5 @@ __all__ = [
     "run_to_json",
     "signature_from_json",
     "signature_to_json",
+    "timing_of",
 ]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from functools import lru_cache
+from sys import intern
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
@@ -33,8 +34,9 @@ _OLD_ID = re.compile(r"-(\d+)-d(\d+(?:\.\d+)?)-s\d+$")
 def result_to_json(result: Result) -> dict[str, JsonValue]:
     """Return the row of one result: `response` for one answer, `responses` for several or none.
 
-    Whether an answer came from the store (`cached`) and how long it took (`seconds`) are not in
-    it: a run that was killed and resumed leaves the same rows as one that was not.
+    Whether an answer came from the store (`cached`), how long it took and where (`seconds`,
+    `first_token`, `machine`) are not in it: a run that was killed and resumed leaves the same rows
+    as one that was not.
     """
     one = len(result.responses) == 1
     thought: dict[str, JsonValue] = {}
@@ -79,6 +81,7 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
         "required": result.required,
         "tags": list(result.tags),
         "prompt": [dict(message) for message in result.prompt],
+        **({} if result.counted else {"tokens_estimated": True}),
         **({"haystack": asdict(result.cell)} if result.cell else {}),
         **({"steps": [_step_to_json(step) for step in result.steps]} if result.steps else {}),
     }
@@ -89,15 +92,15 @@ def result_from_json(
 ) -> Result:
     """Return the result of a row that `result_to_json` made.
 
-    `cached` and `seconds` are not in the row. Raises KeyError, TypeError or ValueError for
-    anything else.
+    `cached` and `seconds` are not in the row; that of a store has `timing` besides. Raises
+    KeyError, TypeError or ValueError for anything else.
     """
     cell = None
     if "haystack" in row:
         cell = HaystackCell(row["haystack"]["length"], row["haystack"]["depth"])
     elif found := _OLD_ID.search(row["case"]):
         cell = HaystackCell(int(found[1]), float(found[2]) / 100)
-    reasoning = row.get("reasoning", ())
+    reasoning, timing = row.get("reasoning", ()), row.get("timing", {})
     return Result(
         suite=row["suite"],
         category=row["category"],
@@ -149,7 +152,17 @@ def result_from_json(
         unended=row.get("unended", 0),
         cached=cached,
         seconds=seconds,
+        first_token=timing.get("first_token"),
+        machine=intern(timing.get("machine", "")),  # one for all of a run
+        counted=not row.get("tokens_estimated", False),
     )
+
+
+def timing_of(result: Result) -> dict[str, JsonValue]:
+    """Return what a store keeps beside a result's row: how fast it was, and where; or nothing."""
+    if not result.machine:
+        return {}
+    return {"timing": {"machine": result.machine, "first_token": result.first_token}}
 
 
 def _step_to_json(step: AnswerStep) -> dict[str, JsonValue]:
@@ -185,7 +198,10 @@ def run_to_json(info: RunInfo) -> dict[str, Any]:
             {**asdict(suite), "gate": suite.gate.model_dump(mode="json", exclude_unset=True)}
             for suite in info.suites
         ],
-        "variants": [asdict(variant) for variant in info.variants],
+        "variants": [
+            {**asdict(each), "prices": each.prices.model_dump() if each.prices else None}
+            for each in info.variants
+        ],
         "notes": list(info.notes),
         "options": list(info.options),
         "warnings": list(info.warnings),
@@ -198,6 +214,13 @@ def run_from_json(row: Mapping[str, Any], path: str = "") -> RunInfo:
     Raises InputError for anything else, with the file's `path`.
     """
     return fitting(RunInfo, row, path, what="the record of the run")
+
+
+class _TimingRow(BaseModel):
+    """How fast an answer was, and where: a store's rows have it, those of a report do not."""
+
+    machine: str
+    first_token: float | None = None
 
 
 class _PromptRow(BaseModel):
@@ -222,6 +245,11 @@ _OTHERWISE: dict[str, Any] = {  # fields of a result that its row holds in anoth
     "response": str,
     "seconds": None,
     "cached": None,
+    "first_token": None,
+    "machine": None,
+    "counted": None,
+    "tokens_estimated": bool,
+    "timing": _TimingRow,
 }
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import Any
 
-from harness.common import GateSettings, JsonValue, ToolCall, VariantRole, shown
+from harness.common import GateSettings, JsonValue, Prices, ToolCall, VariantRole, shown
 from harness.prompts import ANY, parse_calls
 from harness.scorers import strip_reasoning
 
@@ -85,6 +85,10 @@ class Result:
     `reasoning` is that of each response, and empty where none has any; the text of a response is
     what the model wrote, so that reasoning in marks is in it, too. `reasoning_tokens` are among
     `completion_tokens`. `unended` counts answers whose thinking never ended.
+
+    `seconds` sums up its answers, `first_token` is the mean over them; `machine` is a digest of
+    what times depend on, empty where they were not measured, or not all on one. `counted`: the
+    engine counted the tokens; else they are estimates.
     """
 
     suite: str
@@ -113,6 +117,23 @@ class Result:
     reasoning: tuple[str, ...] = ()
     reasoning_tokens: int = 0
     unended: int = 0
+    first_token: float | None = None
+    machine: str = ""
+    counted: bool = True
+
+    @property
+    def characters(self) -> int | None:
+        """Return the length of its answers without their reasoning; None where none is kept.
+
+        Calls of tools are a part of it, and so are the marks around reasoning.
+        """
+        said = [(step.text, step.reasoning) for step in self.steps] or list(
+            zip_longest(self.responses, self.reasoning[: len(self.responses)], fillvalue="")
+        )
+        if not said:
+            return None
+        # What a server gives apart is in no text.
+        return sum(len(text) - (len(why) if why and why in text else 0) for text, why in said)
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -210,7 +231,8 @@ class VariantInfo:
 
     `system`, `sampling`, `chat_template` (a file; its hash is in the environment) and
     `chat_template_args` are its overrides; `chat_template_defaults` are the run's own arguments of
-    chat templates, before which a suite's and a case's stand.
+    chat templates, before which a suite's and a case's stand. `prices` are what its tokens cost,
+    where that was said.
     """
 
     name: str
@@ -226,6 +248,7 @@ class VariantInfo:
     reasoning_parser: str | None = None
     chat_template_args: Mapping[str, Any] = field(default_factory=dict)
     chat_template_defaults: Mapping[str, Any] = field(default_factory=dict)
+    prices: Prices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +261,7 @@ class RunInfo:
     that checks asked to its name and a digest of its weights, environment and sampling. `source`
     is where a baseline that did not answer in this run comes from: a file, or `RUN:VARIANT`.
     `options` are the command line's words for this run's model, variants and engine. `warnings`
-    are what cannot go well and was known before anything was asked.
+    are what cannot go well and was known before anything was asked. `tokens` were generated.
     """
 
     id: str
@@ -259,6 +282,7 @@ class RunInfo:
     source: str = ""
     options: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    tokens: int = 0
 
     @property
     def answered(self) -> tuple[VariantInfo, ...]:

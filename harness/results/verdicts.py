@@ -261,6 +261,83 @@ class Preference:
         return self.first_slot / both if both else None
 
 
+class Measure(StrEnum):
+    """What answers take: each is a mean over cases, of a case over its repeats.
+
+    Of a conversation, all answers together. Tokens are all that were generated, reasoning included;
+    characters those of the answers without it. Seconds are those in which an answer was worked
+    on. Cost is that of a thousand cases.
+    """
+
+    TOKENS = "tokens"
+    CHARACTERS = "characters"
+    REASONING = "reasoning_tokens"
+    SECONDS = "seconds"
+    FIRST_TOKEN = "first_token_seconds"
+    TOKENS_PER_SECOND = "tokens_per_second"
+    COST = "cost_of_thousand"
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How a measure changed from the baseline to a candidate, over cases that both answered.
+
+    `growth` is mean after / mean before − 1, `low` and `high` its 95 % interval and `lower_bound`
+    its one-sided 95 % bound, by Fieller's method over `clusters` independent units. Where they are
+    None, `reason` says why. `bar` is the growth that the suite allows, if it says so.
+    """
+
+    baseline: str
+    pairs: int
+    clusters: int
+    before: float | None = None
+    after: float | None = None
+    growth: float | None = None
+    low: float | None = None
+    high: float | None = None
+    lower_bound: float | None = None
+    reason: str = ""
+    bar: float | None = None
+
+    @property
+    def ci(self) -> tuple[float, float] | None:
+        """The interval for `growth`, where there is one."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def exceeds(self) -> bool:
+        """The growth is shown to be above the bar."""
+        bound = self.lower_bound
+        return self.bar is not None and bound is not None and bound > self.bar
+
+    @property
+    def is_open(self) -> bool:
+        """There is a bar, and nobody can tell on which side of it the growth is."""
+        return self.bar is not None and self.lower_bound is None
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """One measure of one variant on one suite: its mean over the `n` cases that have it.
+
+    `mean` is None where nobody can tell, and `reason` says why. `growth` is there for what is
+    compared with a baseline.
+    """
+
+    measure: Measure
+    n: int
+    mean: float | None
+    unit: str
+    reason: str = ""
+    growth: Growth | None = None
+
+    def amount(self, value: float | None) -> str:
+        """Return a value with its unit: "112 tokens", "0.84 s"; a dash for none."""
+        if value is None:
+            return "–"
+        return f"{value:,.0f} {self.unit}" if value >= 100 else f"{value:.3g} {self.unit}"
+
+
 @dataclass(frozen=True, slots=True)
 class SuiteResult:
     """A suite's result for one variant.
@@ -276,7 +353,8 @@ class SuiteResult:
 
     `pass_at_k` and `pass_hat_k` are there where cases were tried several times; `on` says what was
     compared and held to the bar. `slices` are the cases by tag: declared ones first, then those
-    that lost most; of many tags the most frequent, and `tags` counts them all.
+    that lost most; of many tags the most frequent, and `tags` counts them all. `behaviour` is how
+    long and how fast the answers are.
     """
 
     suite: str
@@ -298,6 +376,16 @@ class SuiteResult:
     preference: Preference | None = None
     slices: tuple[Slice, ...] = ()
     tags: int = 0
+    behaviour: tuple[Behaviour, ...] = ()
+
+    @property
+    def outgrown(self) -> bool:
+        """Answers are shown to be longer, or slower, than the suite allows."""
+        return any(each.growth and each.growth.exceeds for each in self.behaviour)
+
+    def measured(self, measure: Measure) -> Behaviour | None:
+        """Return what is known of one measure; None where nothing was looked at."""
+        return next((each for each in self.behaviour if each.measure is measure), None)
 
     @property
     def got_worse(self) -> tuple[str, ...]:

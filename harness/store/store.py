@@ -38,6 +38,7 @@ from harness.results import (
     result_to_json,
     run_from_json,
     run_to_json,
+    timing_of,
 )
 from harness.store.schema import chunks, damaged, migrate, translated
 
@@ -194,7 +195,8 @@ class Store:
         """Keep results in one commit; one at the same position of the run is replaced."""
         sequence, written = self._sequence(run_id), []
         for row in rows:
-            body, result = _ROW.encode(result_to_json(row.result)), row.result
+            result = row.result
+            body = _ROW.encode({**result_to_json(result), **timing_of(result)})
             place = (sequence, row.position, result.cached, result.seconds)
             checksum = checksum_of(row.position, body)
             written.append((*place, json.dumps(row.keys), body, checksum))
@@ -458,11 +460,25 @@ def find_run(
 
 
 def _completion_to_json(completion: Completion) -> dict[str, JsonValue]:
-    """Return its fields; those of calls and reasoning only where there are any."""
-    fields = flat_dict(completion)
-    fields["tool_calls"] = [call.as_json() for call in completion.tool_calls]
-    optional = ("tool_calls", "reasoning", "reasoning_tokens")
-    return {k: v for k, v in fields.items() if k not in optional or v not in ([], "", None)}
+    """Return its fields; those that came later are left out where they say nothing."""
+    kept = {
+        name: value
+        for name, value in flat_dict(completion).items()
+        if name not in _LATER or value != _LATER[name]
+    }
+    if completion.tool_calls:
+        kept["tool_calls"] = [call.as_json() for call in completion.tool_calls]
+    return kept
+
+
+_LATER: Mapping[str, object] = {
+    "tool_calls": (),
+    "reasoning": "",
+    "reasoning_tokens": None,
+    "first_token": None,
+    "machine": "",
+    "counted": True,
+}
 
 
 def _completion_from_json(fields: dict[str, Any]) -> Completion:

@@ -144,6 +144,9 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "three passes), `pass^3` (all do); `min_pass_rate` is then about that",
         "max_errors": "cases that may end in an error of the machinery",
         "slices": "tags whose cases are tested as well: [slices](statistics.md#slices)",
+        "max_length_growth": "how much longer answers may be than the baseline's: 0.3 is 30 % "
+        "([behaviour](behaviour.md))",
+        "max_latency_growth": "how much more time they may take, on the same engine and machine",
     },
     "Sampling": {
         "temperature": "0 is greedy",

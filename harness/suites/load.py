@@ -134,6 +134,9 @@ class SuiteReader:
             warnings=tuple(warnings),
             retired=tuple(case for case in cases if case.id in gone),
             line=self._document.position(("suite",)).line,
+            bars={
+                name: self._document.position(("gate", name)) for name in keys.gate.model_fields_set
+            },
         )
 
     def _valid(self, raw: Any, place: Place, model: type[M]) -> M | None:

@@ -118,7 +118,8 @@ class Suite:
 
     `path` is as the user wrote it, with forward slashes. `fix` says where training rows for a
     repair come from; the trainer reads it. `retired` are cases that moved to the training pool:
-    they gate no more. `line` is that of the suite's name; `warnings` say what cannot go well.
+    they gate no more. `line` is that of the suite's name, `bars` say where each setting under
+    `gate` stands; `warnings` say what cannot go well.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Suite:
     warnings: tuple[str, ...] = ()
     retired: tuple[Case, ...] = ()
     line: int = 1
+    bars: Mapping[str, Position] = field(default_factory=dict, compare=False)
 
 
 SHOWN = 5

@@ -38,7 +38,7 @@ def answer(backend: Backend, case: str, variant: str = "base", **more: int) -> C
 
 
 def test_an_answer_comes_back_with_estimated_counts(backend: Backend) -> None:
-    assert answer(backend, "one") == Completion("twelve chars", "stop", 5, 3)
+    assert answer(backend, "one") == Completion("twelve chars", "stop", 5, 3, counted=False)
 
 
 def test_what_was_recorded_about_an_answer_holds(backend: Backend) -> None:
@@ -46,8 +46,10 @@ def test_what_was_recorded_about_an_answer_holds(backend: Backend) -> None:
 
 
 def test_turns_are_answered_in_order_and_the_last_one_ended_as_recorded(backend: Backend) -> None:
-    assert answer(backend, "chat", "tuned", turn=0) == Completion("first", "stop", 5, 2)
-    assert answer(backend, "chat", "tuned", turn=1) == Completion("second", "length", 5, 2)
+    first = Completion("first", "stop", 5, 2, counted=False)
+    assert answer(backend, "chat", "tuned", turn=0) == first
+    second = Completion("second", "length", 5, 2, counted=False)
+    assert answer(backend, "chat", "tuned", turn=1) == second
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_an_engine_argument_needs_a_value() -> None:
             '  hint: put it in quotes: "3"\n'
             "{path}:6:1: unknown setting 'adaptor'\n"
             "  did you mean: adapter\n"
-            "  hint: known settings: adapter, chat_template, chat_template_args, model, "
+            "  hint: known settings: adapter, chat_template, chat_template_args, model, prices, "
             "reasoning_parser, sampling, system\n"
             "{path}:7:27: wrong value for 'variants.new.sampling.temperature'\n"
             "  found: number -1\n"
@@ -103,6 +103,32 @@ def test_an_engine_argument_needs_a_value() -> None:
             "  found: number 3\n"
             "  expected: a text\n"
             '  hint: put it in quotes: "3"',
+        ),
+        (
+            '[prices]\ninput = -1\noutput = "0.6"\nouput = 1\n[variants.new]\n'
+            "prices = {input = 1.0, currency = ''}\n",
+            "{path}:2:9: wrong value for 'prices.input'\n"
+            "  found: number -1\n"
+            "  expected: 0 or more\n"
+            "{path}:3:10: wrong value for 'prices.output'\n"
+            "  found: text '0.6'\n"
+            "  expected: a number\n"
+            "{path}:4:1: unknown setting 'ouput'\n"
+            "  did you mean: output\n"
+            "  hint: known settings: currency, input, output\n"
+            "{path}:6:10: 'variants.new.prices.output' is missing\n"
+            "{path}:6:35: wrong value for 'variants.new.prices.currency'\n"
+            "  found: text ''\n"
+            "  expected: a text that is not empty",
+        ),
+        (
+            "[prices]\ninput = inf\noutput = nan\n",
+            "{path}:2:9: wrong value for 'prices.input'\n"
+            "  found: number inf\n"
+            "  expected: a finite number\n"
+            "{path}:3:10: wrong value for 'prices.output'\n"
+            "  found: number nan\n"
+            "  expected: a finite number",
         ),
         (
             "model = \n",

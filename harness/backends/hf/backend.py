@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -19,6 +20,8 @@ from harness.backends.base import (
     Prompt,
     Rendering,
     Request,
+    beside,
+    machine_of,
 )
 from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
 from harness.backends.hf import ARGUMENTS
@@ -144,10 +147,10 @@ class HfBackend(Backend):
             requests, lambda request: self._shelf.model(request.variant).context_length
         )
         yield from refused
-        groups: dict[tuple[str, str], list[Request]] = {}  # of one model and adapter
+        groups: dict[tuple[str, str, str], list[Request]] = {}  # of one model and adapter
         for request in fitting:
-            variant = request.variant
-            groups.setdefault((variant.model, variant.adapter or ""), []).append(request)
+            variant, own = request.variant, request.variant.name if self._options.apart else ""
+            groups.setdefault((variant.model, variant.adapter or "", own), []).append(request)
         current = self._loaded.directory.name if self._loaded else ""
         for key in sorted(groups, key=lambda key: (key[0] != current, key[0])):
             self._check_effects(key[0], fitting)
@@ -191,7 +194,18 @@ class HfBackend(Backend):
         limits = self._limits or choose_limits(loaded.model)
         decoder = Decoder(loaded.model, stopping, limits, loaded.directory.context_length)
         try:
-            yield from decoder.run(requests)
+            for request, completion in decoder.run(requests):
+                limits = decoder.limits
+                machine = machine_of(
+                    f"transformers {version('transformers')}",
+                    f"torch {version('torch')}",
+                    self.placement.kind,
+                    self._threads,
+                    limits.rows,
+                    limits.tokens,
+                    *beside(requests, request.variant),
+                )
+                yield request, replace(completion, machine=machine)
         except RuntimeError as error:
             raise MachineryError(Problem(f"transformers failed: {error}")) from error
         finally:

@@ -26,6 +26,12 @@ class Placement:
         """`float32`, `bfloat16` or `float16`."""
         return str(self.dtype).removeprefix("torch.")
 
+    @property
+    def kind(self) -> str:
+        """Return what computes: the GPU's name, else `cpu` or `mps`."""
+        is_gpu = self.device.type == "cuda"
+        return torch.cuda.get_device_name(self.device) if is_gpu else self.device.type
+
 
 def place(device: str, dtype: str) -> Placement:
     """Choose device and format for these options, where they say `auto`. Raises `InputError`.

@@ -19,6 +19,7 @@ class DecodingRow:
     request: Request
     prompt: tuple[int, ...]
     began: float = 0.0
+    first: float = 0.0  # when the first token was there
     ids: list[int] = field(default_factory=list)
     random: Random = field(default_factory=Random)
     finished: Completion | None = None
@@ -54,6 +55,8 @@ class Stopping:
         """
         sampling, limit = row.request.sampling, row.request.time_limit
         ids, reason, error = row.ids, "", ""
+        if len(ids) == 1:
+            row.first = time.perf_counter()
         if ids[-1] in self._eos:
             ids, reason = ids[:-1], "stop"
         elif sampling.stop and self._has_stop(row, sampling.stop):
@@ -73,6 +76,7 @@ class Stopping:
             completion_tokens=len(row.ids),
             seconds=time.perf_counter() - row.began,
             error=error,
+            first_token=row.first - row.began,
         )
 
     def _has_stop(self, row: DecodingRow, stops: Sequence[str]) -> bool:

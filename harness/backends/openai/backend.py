@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from harness.backends.base import (
     Prompt,
     Rendering,
     Request,
+    beside,
+    in_batches,
+    machine_of,
     plain_prompt,
 )
 from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
@@ -157,7 +161,14 @@ class OpenAIBackend(Backend):
             self._effects.update(found)
             effects = [(found[name], served[name]) for name in mine]
             require_effects(self.name, effects, served=True)
-        yield from answers(self._endpoint, requests, Dialect(self._write, read_answer, self._fatal))
+        # Nobody sees the machine behind an address.
+        program = " ".join(filter(None, (self._server.program, self._server.version)))
+        driven = f"openai {program}", self._endpoint.url, self._endpoint.in_flight
+        dialect = Dialect(self._write, read_answer, self._fatal)
+        for batch in in_batches(requests, apart=self._options.apart):
+            for request, completion in answers(self._endpoint, batch, dialect):
+                machine = machine_of(*driven, *beside(batch, request.variant))
+                yield request, replace(completion, machine=machine)
 
     def execution(self) -> Mapping[str, str]:
         """Return address, requests at a time, and what the adapters do."""

@@ -117,16 +117,14 @@ class RequestPool:
 
     async def _work_off(self, client: httpx.AsyncClient) -> None:
         for call in self._waiting:
-            started = time.perf_counter()
             try:
-                value = await self._persist(client, call)
-                reply = Reply(call, value, seconds=time.perf_counter() - started)
+                reply = await self._persist(client, call)
             except CallError as error:
                 reply = Reply(call, error=error)
             self._arrived.put(reply)
 
-    async def _persist(self, client: httpx.AsyncClient, call: Call) -> Mapping[str, Any]:
-        """Send a call, and again while that may help.
+    async def _persist(self, client: httpx.AsyncClient, call: Call) -> Reply:
+        """Send a call, and again while that may help; the seconds are those of the last try.
 
         Where the server names the time to come back (`Retry-After`), every request waits for it.
         """
@@ -134,7 +132,9 @@ class RequestPool:
             while (left := self._open_at - time.monotonic()) > 0:
                 await asyncio.sleep(left)
             try:
-                return await self._send(client, call)
+                started = time.perf_counter()
+                value = await self._send(client, call)
+                return Reply(call, value, seconds=time.perf_counter() - started)
             except Later as later:
                 if tries > self._endpoint.retries:
                     raise later.error from None

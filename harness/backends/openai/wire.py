@@ -272,6 +272,8 @@ def read_answer(value: Mapping[str, Any], request: Request, seconds: float) -> C
         reasoning=reasoning,
         # Some say 0 of reasoning that they give (vLLM's deepseek_r1, where the prompt opened it).
         reasoning_tokens=thought or None,
+        counted=_is_count(counts.get("completion_tokens"))
+        and _is_count(counts.get("prompt_tokens")),
     )
 
 
@@ -326,5 +328,8 @@ def _sampling(sampling: Sampling, endpoint: Endpoint, program: str) -> dict[str,
 
 def _count(value: Any, otherwise: int) -> int:
     """Return a count of tokens that the server gave, if it is one."""
-    good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return int(value) if good else otherwise
+    return int(value) if _is_count(value) else otherwise
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -166,7 +166,8 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 for place in ready:
                     for key, completion in self._heard(place, work):
                         row = 0
-                        yield asked[key], completion
+                        # Portions differ, and machines may: their times are not comparable.
+                        yield asked[key], replace(completion, machine="")
                 lost = [place for place in self._places if self._is_lost(place)]
                 for place in lost:
                     row += 1
@@ -237,9 +238,9 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 name: sum(float(node["Resources"].get(name, 0)) for node in nodes) for name in kinds
             }
             have = ", ".join(f"{value:g} {name}" for name, value in there.items())
-            mend = f"--replicas {room}" if room else "ask for less in [tool.harness.ray]"
+            hint = f"--replicas {room}" if room else "ask for less in [tool.harness.ray]"
             if self._gpus == 1 and room:
-                mend += ", or let replicas share: gpus_per_replica = 0.5 in [tool.harness.ray]"
+                hint += ", or let replicas share: gpus_per_replica = 0.5 in [tool.harness.ray]"
             machines = "1 node has" if len(nodes) == 1 else f"{len(nodes)} nodes have"
             raise InputError(
                 Problem(
@@ -247,7 +248,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                     if count != 1
                     else f"a replica does not fit: it takes {each}",
                     found=f"{machines} {have}: room for {room}",
-                    hint=mend,
+                    hint=hint,
                 )
             )
         self.engines = count

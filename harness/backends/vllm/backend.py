@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.backends.adapters import AdapterDir
@@ -18,6 +19,9 @@ from harness.backends.base import (
     Prompt,
     Rendering,
     Request,
+    beside,
+    in_batches,
+    machine_of,
 )
 from harness.backends.effect import (
     PROBES,
@@ -134,6 +138,8 @@ def measure_effects(
     ]
 
 
+# Of the engine's facts, those on which the time of an answer depends.
+_DRIVEN = ("device", "torch", "max_num_seqs", "mode", "tensor_parallel_size")
 _PATTERNS = ("rank_pattern", "alpha_pattern")
 _MEND = "use --backend hf, or merge it into its base: --variant NAME=model:DIR"
 
@@ -184,7 +190,7 @@ class VllmBackend(Backend):
         self._trust = options.trust_remote_code
         self._vllm = installed()
         self._options = read_options(options, self._vllm)
-        self._dtype = options.dtype
+        self._dtype, self._apart = options.dtype, options.apart
         self.shelf = Shelf(options.cache_dir, trust_remote_code=self._trust)
         self.told = ""
         self._expected = 0
@@ -288,25 +294,32 @@ class VllmBackend(Backend):
         from harness.backends.vllm.engine import EngineRequest
 
         engine = self._ready(requests)
-        ordered = in_order(requests)
-        asked = [
-            EngineRequest(
-                str(number),
-                request.prompt.token_ids or (),
-                sampling_fields(
-                    request.sampling,
-                    self.shelf.eos(request.variant),
-                    special=request.keeps_special,
-                ),
-                self._lora(request.variant),
-                request.json_schema,
-                request.time_limit,
-            )
-            for number, request in enumerate(ordered)
-        ]
-        for output in engine.run(asked):
-            request = ordered[int(output.id)]
-            yield request, self._completion(request, output)
+        facts = engine.facts()
+        driven = [facts.get(name, "") for name in _DRIVEN]
+        for ordered in in_batches(in_order(requests), apart=self._apart):
+            asked = [
+                EngineRequest(
+                    str(number),
+                    request.prompt.token_ids or (),
+                    sampling_fields(
+                        request.sampling,
+                        self.shelf.eos(request.variant),
+                        special=request.keeps_special,
+                    ),
+                    self._lora(request.variant),
+                    request.json_schema,
+                    request.time_limit,
+                )
+                for number, request in enumerate(ordered)
+            ]
+            for output in engine.run(asked):
+                request = ordered[int(output.id)]
+                made = self._completion(request, output)
+                if output.timed:
+                    mates = beside(ordered, request.variant)
+                    machine = machine_of(f"vllm {self._vllm.version}", *driven, *mates)
+                    made = replace(made, machine=machine)
+                yield request, made
 
     def _completion(self, request: Request, output: EngineOutput) -> Completion:
         """Make text of tokens as the backend hf does, so that equal tokens are equal text."""
@@ -323,6 +336,7 @@ class VllmBackend(Backend):
             completion_tokens=len(tokens),
             seconds=output.seconds,
             error=error,
+            first_token=output.first_token,
         )
 
     def text_of(self, tokens: Sequence[int], request: Request) -> str:
@@ -381,7 +395,7 @@ class VllmBackend(Backend):
             "dtype": dtype,
             "trust_remote_code": self._trust,
             "generation_config": "vllm",
-            "disable_log_stats": True,
+            "disable_log_stats": False,  # else it does not say when it began with a request
             **({} if "seed" in self._options.arguments else {"seed": 0}),
         }
         is_cpu = self._vllm.is_cpu

@@ -53,7 +53,12 @@ class EngineRequest:
 
 @dataclass(frozen=True, slots=True)
 class EngineOutput:
-    """What became of a request; `text` is None where the caller decodes the tokens."""
+    """What became of a request; `text` is None where the caller decodes the tokens.
+
+    `seconds` go from when the engine began with it to its last token, and `first_token` to its
+    first, without the time that it waited in the queue. Where the engine does not say (`timed` is
+    false), `seconds` has the wait in it.
+    """
 
     id: str
     token_ids: Sequence[int] = ()
@@ -61,6 +66,8 @@ class EngineOutput:
     finish_reason: str = "error"
     seconds: float = 0.0
     error: str = ""
+    first_token: float | None = None
+    timed: bool = False
 
 
 class Engine:
@@ -100,6 +107,8 @@ class Engine:
         except Exception as error:
             raise explain(error, "vLLM could not start") from error
         self._engine = self.llm.llm_engine
+        # Times of answers are wanted, and with them come meters that nobody reads here.
+        self._engine.logger_manager = None
         self.seconds_to_start = time.perf_counter() - begun
 
     @property
@@ -144,13 +153,19 @@ class Engine:
                 for output in self._step():
                     if output.finished and output.request_id in self._began:
                         first = output.outputs[0]
-                        began = self._forget(output.request_id)
+                        seconds = time.perf_counter() - self._forget(output.request_id)
+                        times = output.metrics  # on the engine's own clock
+                        timed = times is not None and 0 < times.scheduled_ts <= times.first_token_ts
                         yield EngineOutput(
                             output.request_id,
                             tuple(first.token_ids),
                             first.text if output.request_id in texts else None,
                             first.finish_reason or "error",
-                            time.perf_counter() - began,
+                            times.last_token_ts - times.scheduled_ts if timed else seconds,
+                            first_token=times.first_token_ts - times.scheduled_ts
+                            if timed
+                            else None,
+                            timed=timed,
                         )
                 yield from self._late()
         finally:

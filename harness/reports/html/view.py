@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from harness.common import VariantRole, joined, plural
 from harness.reports.document import ScorecardDocument, embedded, publish
+from harness.reports.drawing import DeltaScale, delta_strip, rate_strip, sparkline
 from harness.reports.html.cases import FIELDS, Shortener, case_row
-from harness.reports.html.drawing import DeltaScale, delta_strip, rate_strip, sparkline
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.sections import SECTIONS
 from harness.reports.templates import asset, content_policy, page_style, template
@@ -161,7 +161,7 @@ def page_view(scorecard: Scorecard, spotlight: Spotlight) -> PageView:
         headline=_headline(candidates, scorecard.run.baseline),
         candidates=candidates,
         suites=tuple(_suite(suite, scorecard) for suite in suites),
-        scale=DeltaScale.of(scorecard),
+        scale=DeltaScale.of(scorecard.gate.suites),
     )
 
 
@@ -318,6 +318,7 @@ class ScorecardPage:
             "tries": tried,
             "prefer": tuple(row for row in card.gate.suites if row.preference),
             "slices": tuple(row for row in card.gate.suites if row.slices),
+            "behaviour": tuple(row for row in card.gate.suites if row.behaviour),
         }
         parts = template(PACKAGE, "page.html.jinja").generate(
             view=page_view(card, self._spotlight),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from harness.reports.sections.base import Figures, Frozen, Section
+from harness.reports.sections.behaviour import BehaviourSection
 from harness.reports.sections.ifeval import IfevalSection
 from harness.reports.sections.json_levels import JsonLevelsSection
 from harness.reports.sections.languages import LanguageSection
@@ -36,6 +37,7 @@ SECTIONS: tuple[type[Section[Any]], ...] = (
     ThinkingSection,
     PreferenceSection,
     TriesSection,
+    BehaviourSection,
     StabilitySection,
     NoiseSection,
 )

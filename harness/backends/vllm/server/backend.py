@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from harness.backends.base import (
     Completion,
     PlannedBackend,
     Request,
+    beside,
+    in_batches,
+    machine_of,
 )
 from harness.backends.effect import Effect, effect_facts, effect_notes, require_effects
 from harness.backends.openai.arguments import Endpoint
@@ -155,8 +159,8 @@ def full(warm: Warm, home: Home, wanted: Set[str]) -> str:
     taken = len(ours) + len(there.difference(ours))
     if taken + len(wanted - there) <= places:
         return ""
-    mend = "" if warm.is_cpu else f", and vLLM {version} adds no more safely: install 0.26 or newer"
-    return f"{taken} of its {places} places for adapters are taken{mend}"
+    hint = "" if warm.is_cpu else f", and vLLM {version} adds no more safely: install 0.26 or newer"
+    return f"{taken} of its {places} places for adapters are taken{hint}"
 
 
 def check_apart(warm: Warm, effects: Iterable[Effect]) -> None:
@@ -193,6 +197,7 @@ class WarmBackend(PlannedBackend[VllmBackend]):
         self._home = Home(options.cache_dir)
         self._endpoint = Endpoint(warm.url, warm.key, "", in_flight=_IN_FLIGHT, retries=2)
         self._effects: dict[str, Effect] = {}
+        self._apart = options.apart
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -225,7 +230,12 @@ class WarmBackend(PlannedBackend[VllmBackend]):
             found = [(self._effects[name], str(v.adapter)) for name, v in tuned.items()]
             require_effects(self.name, found)
         dialect = Dialect(self._write, self._read, self._explain)
-        yield from answers(self._endpoint, in_order(fitting), dialect)
+        version = self._warm.environment.get("version")
+        driven = f"warm vllm {version}", self._warm.is_cpu, _IN_FLIGHT
+        for batch in in_batches(in_order(fitting), apart=self._apart):
+            for request, completion in answers(self._endpoint, batch, dialect):
+                machine = machine_of(*driven, *beside(batch, request.variant))
+                yield request, replace(completion, machine=machine)
 
     def execution(self) -> Mapping[str, str]:
         """Say that it was a warm engine, and what the adapters do."""

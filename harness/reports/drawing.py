@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.reports.scorecard import Scorecard
+from harness.results import SuiteResult
 
 WIDTH, HEIGHT = 148.0, 18.0
 _EDGE = 5.0  # room for a dot at either end
@@ -25,15 +25,19 @@ class DeltaScale:
     reach: float
 
     @classmethod
-    def of(cls, scorecard: Scorecard) -> DeltaScale:
-        """Return the smallest of a few round reaches that holds every interval of the run."""
-        ends = [
-            abs(end)
-            for row in scorecard.gate.suites
+    def of(cls, rows: Iterable[SuiteResult]) -> DeltaScale:
+        """Return a scale that holds the changes of every suite and variant that was gated."""
+        return cls.holding(
+            end
+            for row in rows
             if row.verdict and row.comparison
             for end in (*row.comparison.ci, row.comparison.delta)
-        ]
-        most = max(ends, default=0.0)
+        )
+
+    @classmethod
+    def holding(cls, ends: Iterable[float]) -> DeltaScale:
+        """Return the smallest of a few round reaches that holds all of these, at most 100 %."""
+        most = max(map(abs, ends), default=0.0)
         return cls(next((scale for scale in _SCALES if most <= scale), 1.0))
 
     def x(self, delta: float) -> float:
@@ -68,7 +72,10 @@ def delta_strip(
     *,
     margin: float = 0.0,
 ) -> Markup:
-    """Draw a difference with its interval around zero; `margin` is the drop that is accepted."""
+    """Draw a difference with its interval around zero.
+
+    `margin` is the drop that is accepted; of a growth, below zero.
+    """
     parts = [_line("axis", _x(0), _x(1), _MIDDLE), _tick("zero", scale.x(0), 1)]
     if margin:
         parts.append(_tick("bar", scale.x(-margin), 1))
