@@ -19,7 +19,7 @@ from jinja2 import TemplateError, TemplateSyntaxError
 
 from harness.common import InputError, Message, Messages, Problem, nearest, shown
 from harness.prompts.kept import NO_ARGUMENTS, Backing, Transformers, keep, place, recall
-from harness.prompts.templates import read_template, template_hash
+from harness.prompts.templates import WORK, read_template, template_hash
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -44,6 +44,8 @@ _PROBE_TOOLS: Sequence[Mapping[str, Any]] = (
     },
 )
 _PROBE_VALUES: tuple[Any, ...] = (True, False, "high", "low", 1, ["a"])
+_PROBE_WORK = WORK // 20  # there are 42 of them
+_SHOWN = 300  # characters of what a template says
 # What the renderer gives itself, and what transformers' renderer takes besides variables.
 RESERVED = frozenset(
     {
@@ -106,6 +108,7 @@ class ChatTokenizer:
     ) -> tuple[int, ...]:
         """Return the prompt of these messages, ending where the assistant's answer begins.
 
+        Where the last message is the assistant's, it is the beginning of the answer, to go on with.
         Raises `InputError` where the template refuses the messages (roles that do not alternate, a
         system turn that the model does not know) or breaks, where it leaves the content of one out,
         and where it shows no tools to the model or knows nothing of one of the `arguments`, its
@@ -147,6 +150,7 @@ class ChatTokenizer:
         add_generation_prompt: bool = True,
         tools: Sequence[Mapping[str, Any]] = (),
         arguments: Mapping[str, Any] = NO_ARGUMENTS,
+        work: int = WORK,
     ) -> str:
         """Return the prompt as text, for people to read; engines get `token_ids`."""
         try:
@@ -156,6 +160,7 @@ class ChatTokenizer:
                 add_generation_prompt=add_generation_prompt,
                 tools=tools,
                 arguments={**self._arguments, **arguments},
+                work=work,
             )
         except Exception as error:  # a template is a program: it may raise anything
             raise InputError(_refusal(self.path, messages, error)) from error
@@ -186,7 +191,7 @@ class ChatTokenizer:
     ) -> str | None:
         """Return what the template makes of these; None where it breaks."""
         try:
-            return self.text(messages, tools=tools, arguments=arguments)
+            return self.text(messages, tools=tools, arguments=arguments, work=_PROBE_WORK)
         except InputError:
             return None
 
@@ -266,6 +271,8 @@ class ChatTokenizer:
 def _refusal(path: str, messages: Messages, error: Exception) -> Problem:
     # What a template says itself stands alone; what broke in it has the name of its kind.
     said = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
+    said = " ".join(said.split())
+    said = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."
     return Problem(
         f"the chat template refuses these messages: {said}",
         path=path,

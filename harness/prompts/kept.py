@@ -16,16 +16,15 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
 
 from harness.common import Message, Messages, as_dicts, digest, file_sha256
-from harness.prompts.templates import render, today
+from harness.prompts.templates import Asked, continues, render, today
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-Tools = Sequence[Mapping[str, Any]]
 NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -67,32 +66,18 @@ def rows_of(template: str, messages: Messages, *, written: bool) -> list[dict[st
 class Backing(Protocol):
     """Text to tokens and back, and messages to both by a chat template.
 
-    `render` and `chat` raise jinja2's `TemplateError`. `own_template` is the model's, if it has
-    one.
+    `render` and `chat` raise jinja2's `TemplateError`, and whatever a template raises.
+    `own_template` is the model's, if it has one.
     """
 
     own_template: str | None
     eos_token_id: int | None
 
-    def render(
-        self,
-        template: str,
-        messages: Messages,
-        *,
-        add_generation_prompt: bool,
-        tools: Tools = (),
-        arguments: Mapping[str, Any] = NO_ARGUMENTS,
-    ) -> str:
+    def render(self, template: str, messages: Messages, **asked: Unpack[Asked]) -> str:
         """Return the messages as text."""
 
     def chat(
-        self,
-        template: str,
-        messages: Messages,
-        *,
-        add_generation_prompt: bool,
-        tools: Tools = (),
-        arguments: Mapping[str, Any] = NO_ARGUMENTS,
+        self, template: str, messages: Messages, **asked: Unpack[Asked]
     ) -> tuple[str, list[int]]:
         """Return that text with its tokens, and no others."""
 
@@ -104,9 +89,15 @@ class Backing(Protocol):
 
 
 class Transformers:
-    """transformers' own tokenizer."""
+    """transformers' own tokenizer.
+
+    Templates are rendered here, where their work is bounded, unless its class renders in a way of
+    its own (Mistral's, without any template).
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        from transformers import PreTrainedTokenizerBase
+
         self.tokenizer = tokenizer
         template: Any = tokenizer.chat_template
         # Of several named templates, transformers renders "default".
@@ -114,73 +105,40 @@ class Transformers:
         self.own_template = found if isinstance(found, str) and found else None
         token = tokenizer.eos_token_id
         self.eos_token_id = token if isinstance(token, int) else None
+        plain: Any = PreTrainedTokenizerBase.apply_chat_template
+        self._renders_itself = type(tokenizer).apply_chat_template is not plain
 
-    def render(
-        self,
-        template: str,
-        messages: Messages,
-        *,
-        add_generation_prompt: bool,
-        tools: Tools = (),
-        arguments: Mapping[str, Any] = NO_ARGUMENTS,
-    ) -> str:
+    def render(self, template: str, messages: Messages, **asked: Unpack[Asked]) -> str:
         """See `Backing`."""
-        return str(
-            self._applied(
-                template,
-                messages,
-                add_generation_prompt=add_generation_prompt,
-                tools=tools,
-                arguments=arguments,
-                tokenize=False,
-            )
-        )
+        if self._renders_itself:
+            return str(self._applied(template, messages, tokenize=False, **asked))
+        return rendered(template, messages, self.tokenizer.special_tokens_map, **asked)
 
     def chat(
-        self,
-        template: str,
-        messages: Messages,
-        *,
-        add_generation_prompt: bool,
-        tools: Tools = (),
-        arguments: Mapping[str, Any] = NO_ARGUMENTS,
+        self, template: str, messages: Messages, **asked: Unpack[Asked]
     ) -> tuple[str, list[int]]:
         """See `Backing`."""
-        text = self.render(
-            template,
-            messages,
-            add_generation_prompt=add_generation_prompt,
-            tools=tools,
-            arguments=arguments,
-        )
-        made = self._applied(
-            template,
-            messages,
-            add_generation_prompt=add_generation_prompt,
-            tools=tools,
-            arguments=arguments,
-            tokenize=True,
-        )
+        text = self.render(template, messages, **asked)
+        if self._renders_itself:
+            made = self._applied(template, messages, tokenize=True, **asked)
+        else:
+            made = self.tokenizer(text, add_special_tokens=False)
         return text, [int(token) for token in made["input_ids"]]
 
     def _applied(
-        self,
-        template: str,
-        messages: Messages,
-        *,
-        add_generation_prompt: bool,
-        tools: Tools,
-        arguments: Mapping[str, Any],
-        tokenize: bool,
+        self, template: str, messages: Messages, *, tokenize: bool, **asked: Unpack[Asked]
     ) -> Any:
+        generates = asked.get("add_generation_prompt", True)
+        last = bool(messages) and continues(messages[-1].role, generates)
         return in_either_form(
             messages,
             lambda *, written: self.tokenizer.apply_chat_template(
                 rows_of(template, messages, written=written),
-                tools=[dict(tool) for tool in tools] or None,
+                tools=[dict(tool) for tool in asked.get("tools", ())] or None,
                 chat_template=template,
-                add_generation_prompt=add_generation_prompt,
-                **{"strftime_now": today, **arguments},
+                add_generation_prompt=generates and not last,
+                continue_final_message=last,
+                **{"strftime_now": today, **asked.get("arguments", {})},
                 tokenize=tokenize,
                 return_dict=tokenize,
             ),
@@ -197,6 +155,18 @@ class Transformers:
             list(token_ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False
         )
         return text if isinstance(text, str) else "".join(text)
+
+
+def rendered(
+    template: str, messages: Messages, special: Mapping[str, Any], **asked: Unpack[Asked]
+) -> str:
+    """Return the messages as text, by the renderer of this project."""
+    return in_either_form(
+        messages,
+        lambda *, written: render(
+            template, rows_of(template, messages, written=written), special, **asked
+        ),
+    )
 
 
 FOLDER = "tokenizers"
@@ -230,45 +200,15 @@ class Kept:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
-    def render(
-        self,
-        template: str,
-        messages: Messages,
-        *,
-        add_generation_prompt: bool,
-        tools: Tools = (),
-        arguments: Mapping[str, Any] = NO_ARGUMENTS,
-    ) -> str:
+    def render(self, template: str, messages: Messages, **asked: Unpack[Asked]) -> str:
         """See `Backing`."""
-        return in_either_form(
-            messages,
-            lambda *, written: render(
-                template,
-                rows_of(template, messages, written=written),
-                self._special,
-                add_generation_prompt=add_generation_prompt,
-                tools=tools,
-                arguments=arguments,
-            ),
-        )
+        return rendered(template, messages, self._special, **asked)
 
     def chat(
-        self,
-        template: str,
-        messages: Messages,
-        *,
-        add_generation_prompt: bool,
-        tools: Tools = (),
-        arguments: Mapping[str, Any] = NO_ARGUMENTS,
+        self, template: str, messages: Messages, **asked: Unpack[Asked]
     ) -> tuple[str, list[int]]:
         """See `Backing`."""
-        text = self.render(
-            template,
-            messages,
-            add_generation_prompt=add_generation_prompt,
-            tools=tools,
-            arguments=arguments,
-        )
+        text = self.render(template, messages, **asked)
         return text, self.encode(text)
 
     def encode(self, text: str) -> list[int]:

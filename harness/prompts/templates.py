@@ -7,15 +7,30 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypedDict, Unpack
 
-from jinja2 import Template, nodes
+from jinja2 import Template, nodes, pass_context
 from jinja2.exceptions import TemplateError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.runtime import Context
 
 from harness.common import InputError, Problem, digest
+from harness.common.bounded_jinja import (
+    BUDGET,
+    READING_METHODS,
+    TEXT_METHODS,
+    UNBOUNDED,
+    BoundedEnvironment,
+    LimitError,
+    RenderBudget,
+)
+
+MAX_TEMPLATE = 100_000  # characters; the longest of today's have 40,000
+MAX_INPUT = 2_000_000_000  # characters of messages, tools and arguments; nobody has so many
+WORK = 2_000_000  # characters that a template may make or look at of itself
+PASSES = 40  # and so often all of its input
+MAX_TEXT, MOST_COPIES = 300_000, 20  # of a prompt beside its input, and how often that may stand
 
 
 def read_template(path: Path | str) -> str:
@@ -41,28 +56,66 @@ def template_hash(template: str) -> str:
     return digest(template, 16)
 
 
+class Asked(TypedDict, total=False):
+    """How a conversation is rendered.
+
+    Without `add_generation_prompt` it ends with its last message; with it, where an answer begins,
+    or within the last message where that is the assistant's: then it is one to go on with.
+    `arguments` are variables of the template; `work` is what it may do besides its input.
+    """
+
+    add_generation_prompt: bool
+    tools: Sequence[Mapping[str, Any]]
+    arguments: Mapping[str, Any]
+    work: int
+
+
+_GOES_ON = "CONTINUE_FINAL_MESSAGE_TAG "  # with its space, as in transformers
+
+
 def render(
     template: str,
     messages: Sequence[Mapping[str, Any]],
-    special_tokens: Mapping[str, str],
-    *,
-    add_generation_prompt: bool,
-    tools: Sequence[Mapping[str, Any]] = (),
-    arguments: Mapping[str, Any] | None = None,
+    special_tokens: Mapping[str, Any],
+    **asked: Unpack[Asked],
 ) -> str:
     """Make the text that transformers' `apply_chat_template` makes without documents.
 
-    `special_tokens` are `bos_token` and the like by name. `strftime_now` gives a fixed
-    date. Raises jinja2's `TemplateError`, and what an expression in the template raises. Held to
-    transformers 5.19 (utils/chat_template_utils.py) by the tests.
+    `special_tokens` are `bos_token` and the like by name. `strftime_now` gives a fixed date. Raises
+    jinja2's `TemplateError`, and what an expression in the template raises. Held to transformers
+    5.19 (utils/chat_template_utils.py) by the tests.
     """
-    return _compiled(template).render(
-        messages=messages,
-        tools=[*tools] or None,
-        documents=None,
-        add_generation_prompt=add_generation_prompt,
-        **{**special_tokens, **(arguments or {})},
-    )
+    generates = asked.get("add_generation_prompt", True)
+    last = messages[-1] if messages and continues(messages[-1]["role"], generates) else None
+    if last is not None:
+        messages = [*messages[:-1], {**last, "content": last["content"] + _GOES_ON}]
+    variables = {
+        "messages": messages,
+        "tools": [*asked.get("tools", ())] or None,
+        "documents": None,
+        "add_generation_prompt": generates and last is None,
+        **special_tokens,
+        **asked.get("arguments", {}),
+    }
+    whole = RenderBudget(MAX_INPUT)
+    whole.weigh(variables)
+    size = MAX_INPUT - whole.left
+    budget = RenderBudget(asked.get("work", WORK) + PASSES * size)
+    text = _compiled(template).render({**variables, BUDGET: budget})
+    if len(text) > MAX_TEXT + MOST_COPIES * size:
+        raise LimitError(f"the template makes {len(text)} characters of {size}")
+    if last is None:
+        return text
+    tag = _GOES_ON.strip()
+    if tag not in text or last["content"].strip() not in text:
+        raise TemplateError("the answer to go on with does not stand in the prompt as it is")
+    before, _, after = text.rpartition(tag)
+    return before if after.startswith(" ") else before.rstrip()
+
+
+def continues(last_role: str, add_generation_prompt: bool) -> bool:
+    """Return whether a prompt ends within its last message: an answer to go on with."""
+    return add_generation_prompt and last_role == "assistant"
 
 
 class _Generation(Extension):
@@ -79,15 +132,47 @@ class _Generation(Extension):
         return caller()
 
 
+class ChatEnvironment(BoundedEnvironment):
+    """Jinja as chat templates take it: with macros, formats and all filters that have a bound."""
+
+    methods: ClassVar = {
+        **READING_METHODS,
+        str: TEXT_METHODS
+        | {
+            *("center", "format", "format_map", "isascii", "isdecimal", "isidentifier"),
+            *("isprintable", "istitle", "join", "ljust", "replace", "rindex", "rjust", "zfill"),
+        },
+        dict: frozenset({"copy", "get", "items", "keys", "values"}),
+        list: frozenset({"copy", "count", "index"}),
+        float: frozenset({"is_integer"}),
+        int: frozenset({"bit_length"}),
+    }
+    formats = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=[_Generation, loopcontrols],
+            finalize=_said,
+        )
+        self.filters["tojson"] = _to_json
+        self.globals["raise_exception"] = _raise
+        self.globals["strftime_now"] = today
+        self.count_filters(UNBOUNDED)
+
+
+@pass_context
+def _said(context: Context, value: Any) -> Any:
+    return context.parent[BUDGET].weigh(value)
+
+
 @lru_cache(maxsize=64)
 def _compiled(template: str) -> Template:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = today
-    return environment.from_string(template)
+    if len(template) > MAX_TEMPLATE:
+        raise LimitError(f"a template has {MAX_TEMPLATE} characters at most, not {len(template)}")
+    code = _JINJA.compile(_JINJA.bounded(template))
+    return Template.from_code(_JINJA, code, _JINJA.make_globals(None))
 
 
 def _to_json(
@@ -115,3 +200,6 @@ TODAY = datetime(2024, 7, 26)
 def today(format: str) -> str:
     """Return the fixed date, for `strftime_now` in templates."""
     return TODAY.strftime(format)
+
+
+_JINJA = ChatEnvironment()

@@ -17,7 +17,8 @@ from jinja2.exceptions import TemplateSyntaxError
 from jinja2.runtime import Undefined
 
 from harness.common import nearest, shown
-from harness.suites.sandbox import BUDGET, MissingNameError, RenderBudget, Sandbox, kind
+from harness.common.bounded_jinja import BUDGET, RenderBudget
+from harness.suites.sandbox import MAX_WORK, MissingNameError, Sandbox, kind
 
 Loc = tuple[str | int, ...]
 _MARKS = ("{{", "{%", "{#")
@@ -117,7 +118,7 @@ def _expression(text: str) -> Template | None:
 
 def _parsed(text: str) -> nodes.Template:
     try:
-        return _JINJA.bounded(text)
+        return _JINJA.read(text)
     except TemplateSyntaxError as error:
         lines = text.splitlines()
         line = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else text
@@ -138,12 +139,11 @@ def _compiled(tree: nodes.Template, text: str) -> Template:
 
 def _run(template: Template, text: str, variables: Mapping[str, Any]) -> Any:
     """Return the value of an expression, or the text."""
-    budget = RenderBudget()
+    budget = RenderBudget(MAX_WORK)
     context = template.new_context({**variables, BUDGET: budget})
     try:
         parts = []
         for part in template.root_render_func(context):
-            budget.spend(len(part))
             parts.append(part)
         if template is _expression(text):
             return _plain(budget.weigh(context.vars[_RESULT]))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.common import Message
+from harness.common import Message, Messages, as_dicts
 from harness.prompts.chat_tokenizer import open_backing
+from harness.prompts.kept import Transformers
+from harness.prompts.templates import today
 from tests.backends.tiny import save_tokenizer
 
 TALK = (
@@ -57,21 +61,34 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def applied(built: Transformers, template: str, talk: Messages, **more: Any) -> str:
+    """What transformers itself renders."""
+    return str(
+        built.tokenizer.apply_chat_template(
+            as_dicts(talk), chat_template=template, tokenize=False, strftime_now=today, **more
+        )
+    )
+
+
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_the_text_is_that_of_transformers(model: Path, template: str) -> None:
     built, kept = open_backing(model / "model"), open_backing(model / "model", model)
+    assert isinstance(built, Transformers)
 
     for asked in (True, False):
-        theirs = built.render(template, TALK, add_generation_prompt=asked)
+        theirs = applied(built, template, TALK, add_generation_prompt=asked)
         assert kept.render(template, TALK, add_generation_prompt=asked) == theirs
+        assert built.render(template, TALK, add_generation_prompt=asked) == theirs
 
 
 @pytest.mark.parametrize("template", REFUSALS)
 def test_what_transformers_refuses_is_refused_alike(model: Path, template: str) -> None:
+    built, kept = open_backing(model / "model"), open_backing(model / "model", model)
+    assert isinstance(built, Transformers)
     said = []
-    for backing in (open_backing(model / "model"), open_backing(model / "model", model)):
+    for render in (partial(applied, built, template), partial(kept.render, template)):
         with pytest.raises(Exception, match=r".") as caught:
-            backing.render(template, TALK, add_generation_prompt=True)
+            render(TALK, add_generation_prompt=True)
         said.append((caught.type, str(caught.value)))
 
     assert said[0] == said[1]
