@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.request
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import httpx
+
 from harness.common import joined, moment, percent, points, whole_file
+from harness.common.web import ReplyTooLarge, link_local, one_reply
 from harness.evaluation import exit_code
 from harness.nightly.config import Alerts, Webhook
 from harness.nightly.ranking import matrices_to_markdown
@@ -17,6 +18,7 @@ from harness.reports import because, escaped, label
 from harness.results import Verdict
 
 MOST_CASES = 5
+WEBHOOK_REPLY = 2**20  # bytes; what it says is not read
 
 
 def alerts_of(night: Night, rules: Alerts) -> tuple[NightFinding, ...]:
@@ -100,6 +102,11 @@ def post(
     url = webhook.address()
     if not url:
         return f"webhook not called: {webhook.url_env} holds no web address"
+    if not webhook.link_local and (address := link_local(url)):
+        return (
+            f"webhook not called: {address} is an address of this link alone, where clouds keep "
+            "credentials; alerts.webhook.link_local: true allows it"
+        )
     row = night_to_json(night)
     told = {(f.rival, f.suite, f.variant) for f in alerts}
     payload = {
@@ -117,8 +124,17 @@ def post(
     headers = {"Content-Type": "application/json", "User-Agent": "harness"}
     try:
         body = json.dumps(payload).encode()
-        request = urllib.request.Request(url, body, headers, method="POST")
-        with urllib.request.urlopen(request, timeout=webhook.timeout) as answer:
-            return f"webhook called: {answer.status}"
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        return f"webhook failed: {error}"
+        answer = one_reply(
+            "POST", url, webhook.timeout, limit=WEBHOOK_REPLY, content=body, headers=headers
+        )
+    except ReplyTooLarge:
+        return "webhook called: its reply was too long, and was not read"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        slow = f"no answer within {webhook.timeout:g} s"
+        reason = slow if isinstance(error, httpx.TimeoutException) else str(error)
+        return f"webhook failed: {reason or type(error).__name__}"
+    if answer.is_redirect:
+        return f"webhook failed: HTTP {answer.status_code}: redirects are not followed"
+    if not answer.is_success:
+        return f"webhook failed: HTTP {answer.status_code} {answer.reason_phrase}"
+    return f"webhook called: {answer.status_code}"

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness.backends import Models, models_of
 from harness.config import Form, PathValue, Settings, TypedPaths, VariantSettings, read_config
 from harness.results import Verdict
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=200)]
 
 
 class _Part(BaseModel):
@@ -26,12 +26,17 @@ class NightlyVariant(VariantSettings):
 
 
 class Webhook(_Part):
-    """Where alerts are posted as JSON. `url_env` names an environment variable with the URL."""
+    """Where alerts are posted as JSON. `url_env` names an environment variable with the URL.
+
+    `timeout` is that of the whole reply, in seconds. `link_local` allows addresses such as
+    169.254.169.254, where clouds keep a machine's credentials.
+    """
 
     url: str | None = Field(default=None, pattern=r"^https?://")
     url_env: str | None = None
     timeout: float = Field(default=10.0, gt=0, le=300)
     always: bool = False
+    link_local: bool = False
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Webhook:
@@ -69,6 +74,13 @@ class NightlyConfig(_Part):
     variants: dict[Name, NightlyVariant] = Field(default_factory=dict)
     alerts: Alerts = Alerts()
     keep: int = Field(default=60, ge=2)
+
+    @field_validator("name")
+    @classmethod
+    def _no_way_up(cls, name: str) -> str:
+        if set(name) == {"."}:
+            raise ValueError("it names a folder: letters or digits are wanted, not dots alone")
+        return name
 
 
 def load_config(path: Path, settings: Settings | None = None) -> NightlyConfig:

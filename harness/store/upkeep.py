@@ -18,6 +18,7 @@ from harness.store.store import Store, checksum_of
 FAULTS_SHOWN = 20
 STEPS = 10_000  # ids tried one by one behind a damaged page; then in ever larger steps
 LAST_ID = 2**62
+SMALLEST_ROW = 16  # bytes; each holds a checksum
 ROWS_PER_COMMIT = 500
 
 
@@ -194,15 +195,19 @@ def verify(path: Path) -> Verification:
             faults = [" ".join(text.split()) for (text,) in found if text != "ok"]
         except sqlite3.DatabaseError as error:
             faults = [str(error)]
-        rows = 0
+        whole = 0
         for table in _TABLES:
             for row in _readable(connection, table):
-                rows += 1
-                if isinstance(row, int):
-                    faults.append(f"{table.name}: row {row} cannot be read")
-                elif not _whole(row):
-                    faults.append(f"{table.name}: row {row[0]} has changed")
-    return Verification(rows - len(faults), tuple(faults[:FAULTS_SHOWN]))
+                if not isinstance(row, int) and _whole(row):
+                    whole += 1
+                elif len(faults) < FAULTS_SHOWN:
+                    fault = (
+                        f"row {row} cannot be read"
+                        if isinstance(row, int)
+                        else f"row {row[0]} has changed"
+                    )
+                    faults.append(f"{table.name}: {fault}")
+    return Verification(whole, tuple(faults[:FAULTS_SHOWN]))
 
 
 def repair(path: Path) -> Repair:
@@ -246,21 +251,31 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _readable(connection: sqlite3.Connection, table: _Table) -> Iterator[tuple[Any, ...] | int]:
-    """Yield all rows that can be read, and the ids where one was, or may have been, that cannot."""
+    """Yield all rows that can be read, and the ids where one was, or may have been, that cannot.
+
+    It ends on any file: ids only rise, and no more rows come than the file has room for.
+    """
     query = "SELECT 1 FROM sqlite_master WHERE name = ?"
     with suppress(sqlite3.DatabaseError):  # a damaged file may hold any table
         if connection.execute(query, (table.name,)).fetchone() is None:
             return  # not in this version of the schema
+    page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
+    pages = int(connection.execute("PRAGMA page_count").fetchone()[0])
+    most = page_size * pages // SMALLEST_ROW
     last = 0
     while True:
         try:
             for row in connection.execute(table.query, (last,)):
+                most -= 1
+                if most < 0:
+                    return  # pages that point at each other
                 yield row
-                last = row[0]
+                # Never back: on a damaged page rows may stand in any order.
+                last = max(last, row[0]) if isinstance(row[0], int) else last
             return
         except sqlite3.DatabaseError:
             beyond = _beyond(connection, table, last)
-            yield from range(last + 1, (beyond or last + 1) + 1)
+            yield from range(last + 1, min(beyond or last + 1, last + STEPS) + 1)
             if beyond is None:
                 return
             last = beyond

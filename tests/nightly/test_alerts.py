@@ -33,6 +33,8 @@ def listener() -> Iterator[Listener]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             found.heard.append(json.loads(body))
             self.send_response(found.status)
+            if found.status == 302:
+                self.send_header("Location", found.url)
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -74,7 +76,7 @@ def test_a_webhook_that_fails_is_said(sleep: Sleep, listener: Listener) -> None:
     listener.status = 500
     report = sleep()
 
-    assert report.posted == "webhook failed: HTTP Error 500: Internal Server Error"
+    assert report.posted == "webhook failed: HTTP 500 Internal Server Error"
     assert report.exit_code == 0
 
 
@@ -83,6 +85,23 @@ def test_a_webhook_that_cannot_be_reached_is_said(sleep: Sleep, url: str) -> Non
     changed(alerts=f"{{webhook: {{url: '{url}', always: true, timeout: 2}}}}")
 
     assert sleep().posted.startswith("webhook failed: ")
+
+
+def test_a_webhook_does_not_reach_for_credentials(sleep: Sleep) -> None:
+    changed(alerts="{webhook: {url: 'http://169.254.169.254/latest', always: true}}")
+
+    assert sleep().posted == (
+        "webhook not called: 169.254.169.254 is an address of this link alone, where clouds keep "
+        "credentials; alerts.webhook.link_local: true allows it"
+    )
+
+
+def test_a_webhook_is_not_followed_elsewhere(sleep: Sleep, listener: Listener) -> None:
+    changed(alerts=f"{{webhook: {{url: '{listener.url}', always: true}}}}")
+    listener.status = 302
+
+    assert sleep().posted == "webhook failed: HTTP 302: redirects are not followed"
+    assert len(listener.heard) == 1
 
 
 def test_the_address_may_stand_in_the_environment(
@@ -104,7 +123,9 @@ def test_the_summary_says_alerts_first(sleep: Sleep) -> None:
     assert text == report.markdown.read_text()
     lines = text.splitlines()
     assert lines[0] == "## production, 22 Nov 2026, 02:00 UTC: 2 alerts"
-    assert lines[2].startswith("- **✗ regressed** new in colours against baseline: 7 cases got")
+    assert lines[2].startswith(
+        "- **✗ regressed** new in colours against baseline: 12 of 12 → 5 of 12 cases pass"
+    )
     assert lines[3] == "  Got worse: `c00`, `c01`, `c02`, `c03` and 3 more"
     assert "| colours | new | 41.7 % | last night | −58.3 | ✗ regressed |" in lines
 

@@ -57,6 +57,11 @@ def test_an_empty_mapping_is_enough(tmp_path: Path) -> None:
             "  expected: letters, digits, '_', '.' and '-'",
         ),
         (
+            "name: ..\n",
+            "nightly.yaml:1:7: name: it names a folder: letters or digits are wanted, "
+            "not dots alone",
+        ),
+        (
             "alerts:\n  webhook: {timeout: 5}\n",
             "nightly.yaml:2:12: alerts.webhook: exactly one of url and url_env is wanted",
         ),

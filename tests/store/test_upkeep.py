@@ -98,6 +98,21 @@ def test_a_corrupt_page_is_said_and_the_rest_is_saved(tmp_path: Path) -> None:
         assert [result.case for result in store.results("run")] == ["a"]
 
 
+def test_rows_out_of_order_do_not_hold_the_reader(tmp_path: Path) -> None:
+    """Leaves that stand in each other's place, and one behind them that cannot be read."""
+    path = tmp_path / "db"
+    filled(path)
+    first, second, third = (page_with(path, f"answer {n} ") for n in (100, 200, 300))
+    whole = path.read_bytes()
+    damage(path, first, whole[second : second + PAGE])
+    damage(path, second, whole[first : first + PAGE])
+    damage(path, third, b"\xa5" * PAGE)
+
+    assert verify(path).faults
+    assert repair(path).kept["completions"] > ANSWERS // 2
+    assert verify(path).faults == ()
+
+
 def test_a_file_that_was_cut_off_is_said_and_its_beginning_is_saved(tmp_path: Path) -> None:
     path = tmp_path / "db"
     answers = filled(path)

@@ -31,8 +31,8 @@ from harness.backends.openai.replies import (
     read_failure,
     read_reply,
 )
+from harness.common.web import CONNECT_SECONDS, one_reply, reply_within
 
-CONNECT_SECONDS = 10.0
 _JOIN_SECONDS = 5.0  # for connections to close after the last answer was taken
 
 
@@ -149,38 +149,36 @@ class RequestPool:
         raise AssertionError("unreachable")
 
     async def _send(self, client: httpx.AsyncClient, call: Call) -> Mapping[str, Any]:
-        timeout = httpx.Timeout(call.timeout, connect=CONNECT_SECONDS, pool=None)
         try:
-            reply = await asyncio.wait_for(
-                client.post(
-                    self._endpoint.url + call.path,
-                    content=json.dumps(call.body),  # escapes all but ASCII, lone surrogates too
-                    headers={"Content-Type": "application/json"},
-                    timeout=timeout,
-                ),
-                call.timeout,  # httpx limits each read, and a server can trickle
+            reply = await reply_within(
+                client,
+                "POST",
+                self._endpoint.url + call.path,
+                call.timeout,
+                content=json.dumps(call.body),  # escapes all but ASCII, lone surrogates too
+                headers={"Content-Type": "application/json"},
             )
         except httpx.HTTPError as error:
             raise read_failure(error, self._endpoint, call.timeout) from None
-        except TimeoutError:
-            raise read_failure(httpx.ReadTimeout(""), self._endpoint, call.timeout) from None
         return read_reply(reply, self._endpoint)
 
 
 def fetch(endpoint: Endpoint, url: str) -> dict[str, Any]:
     """Return the JSON object at a URL; raise a `CallError`. A busy server is asked three times."""
-    with httpx.Client(
-        headers=headers(endpoint), trust_env=not endpoint.is_local, verify=endpoint.certified
-    ) as client:
-        for tries in (1, 2, 3):
-            try:
-                return read_reply(client.get(url, timeout=CONNECT_SECONDS), endpoint)
-            except httpx.HTTPError as error:
-                failure = read_failure(error, endpoint, CONNECT_SECONDS)
-                raise failure.error if isinstance(failure, Later) else failure from None
-            except Later as later:
-                wait = back_off(tries) if later.wait is None else later.wait
-                if tries == 3 or wait > CONNECT_SECONDS or isinstance(later.error, WebPage):
-                    raise later.error from None
-                time.sleep(wait)
+    client = {
+        "headers": headers(endpoint),
+        "trust_env": not endpoint.is_local,
+        "verify": endpoint.certified,
+    }
+    for tries in (1, 2, 3):
+        try:
+            return read_reply(one_reply("GET", url, CONNECT_SECONDS, settings=client), endpoint)
+        except httpx.HTTPError as error:
+            failure = read_failure(error, endpoint, CONNECT_SECONDS)
+            raise failure.error if isinstance(failure, Later) else failure from None
+        except Later as later:
+            wait = back_off(tries) if later.wait is None else later.wait
+            if tries == 3 or wait > CONNECT_SECONDS or isinstance(later.error, WebPage):
+                raise later.error from None
+            time.sleep(wait)
     raise AssertionError("unreachable")

@@ -1,0 +1,118 @@
+"""Replies of servers that trickle, flood, unpack to more than they are, or point elsewhere."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from harness.common.web import ReplyTooLarge, link_local, one_reply
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+Send = Callable[[socket.socket], None]
+Serve = Callable[[Send], str]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Serve one connection by what a test writes into it; return the URL."""
+    listeners: list[socket.socket] = []
+    threads: list[threading.Thread] = []
+
+    def start(send: Send) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def answer() -> None:
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    send(connection)
+
+        threads.append(threading.Thread(target=answer, daemon=True))
+        threads[-1].start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    yield start
+    for listener in listeners:
+        listener.close()
+    for thread in threads:
+        thread.join(5)
+
+
+def dripping_head(connection: socket.socket) -> None:
+    connection.sendall(HEAD)
+    for _ in range(200):
+        connection.sendall(b"X-A: b\r\n")
+        time.sleep(0.05)
+
+
+def dripping_body(connection: socket.socket) -> None:
+    connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
+    for _ in range(200):
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("send", [dripping_head, dripping_body])
+def test_a_reply_that_trickles_ends_with_its_time(serve: Serve, send: Send) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        one_reply("GET", serve(send), 0.5)
+
+
+def test_a_reply_without_an_end_is_cut(serve: Serve) -> None:
+    def flood(connection: socket.socket) -> None:
+        connection.sendall(HEAD + b"Content-Length: 99999999999\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65536)
+
+    with pytest.raises(ReplyTooLarge, match="larger than 1 MiB"):
+        one_reply("GET", serve(flood), 20, limit=2**20)
+
+
+def test_what_is_counted_is_the_unpacked_reply(serve: Serve) -> None:
+    packed = gzip.compress(b"x" * 2**24)
+
+    def bomb(connection: socket.socket) -> None:
+        head = f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+        connection.sendall(HEAD + head.encode() + packed)
+
+    with pytest.raises(ReplyTooLarge):
+        one_reply("GET", serve(bomb), 20, limit=2**20)
+
+
+def test_a_whole_reply_is_unpacked_and_redirects_are_not_followed(serve: Serve) -> None:
+    packed = gzip.compress(b"good")
+
+    def good(connection: socket.socket) -> None:
+        head = f"Content-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+        connection.sendall(HEAD + head.encode() + packed)
+
+    def elsewhere(connection: socket.socket) -> None:
+        head = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n"
+        connection.sendall(head + b"Content-Length: 0\r\n\r\n")
+
+    assert one_reply("GET", serve(good), 20).text == "good"
+    assert one_reply("GET", serve(elsewhere), 20).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://169.254.169.254/latest/meta-data", "169.254.169.254"),
+        ("http://[fe80::1]/", "fe80::1"),
+        ("http://[::ffff:169.254.169.254]/", "::ffff:a9fe:a9fe"),
+        ("http://127.0.0.1:8000/", ""),
+        ("http://[", ""),
+        ("http://no-such-host.invalid/", ""),
+    ],
+)
+def test_addresses_of_the_link_are_known(url: str, address: str) -> None:
+    assert link_local(url) == address
