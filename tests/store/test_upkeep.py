@@ -99,14 +99,14 @@ def test_a_corrupt_page_is_said_and_the_rest_is_saved(tmp_path: Path) -> None:
 
 
 def test_rows_out_of_order_do_not_hold_the_reader(tmp_path: Path) -> None:
-    """Leaves that stand in each other's place, and one behind them that cannot be read."""
+    """Old rows stand before a page that cannot be read: going on behind them came here again."""
     path = tmp_path / "db"
     filled(path)
-    first, second, third = (page_with(path, f"answer {n} ") for n in (100, 200, 300))
-    whole = path.read_bytes()
-    damage(path, first, whole[second : second + PAGE])
-    damage(path, second, whole[first : first + PAGE])
-    damage(path, third, b"\xa5" * PAGE)
+    broken = page_with(path, "answer 300 ")
+    before = next(at for n in range(299, 0, -1) if (at := page_with(path, f"answer {n} ")) != broken)
+    early = page_with(path, "answer 100 ")
+    damage(path, before, path.read_bytes()[early : early + PAGE])
+    damage(path, broken, b"\xa5" * PAGE)
 
     assert verify(path).faults
     assert repair(path).kept["completions"] > ANSWERS // 2
