@@ -29,8 +29,8 @@ from harness.cli import (
     training,
     training_data,
 )
-from harness.cli.parser import INTERRUPTED, crash_report, leave, new_parser, parse, silence
-from harness.common import HarnessError, InputError, MachineryError, Problem, shown, visible
+from harness.cli.parser import INTERRUPTED, crash_report, leave, new_parser, parse, say, silence
+from harness.common import HarnessError, InputError, MachineryError, Problem, shown
 
 COMMANDS = (
     starting,
@@ -86,34 +86,34 @@ def _run(words: Sequence[str]) -> int:
             code: int = arguments.act(arguments)
         sys.stdout.flush()
     except HarnessError as error:
-        print(visible(str(error)), file=sys.stderr)
+        say(error, file=sys.stderr)
         if len(error.problems) > 1:
-            print(f"{len(error.problems)} problems", file=sys.stderr)
+            say(f"{len(error.problems)} problems", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         if error.errno in _PATHS and error.filename is not None:
             path, hint = str(error.filename), "name another path"
             problem = Problem("cannot be used", path, found=reason, hint=hint)
-            print(visible(str(InputError(problem))), file=sys.stderr)
+            say(InputError(problem), file=sys.stderr)
             return InputError.exit_code
         # What a command decided is written before it is printed: its verdict stands.
         decided: int | None = getattr(arguments, "decided", None)
         closed = silence()
         if decided is None and not isinstance(error, BrokenPipeError):
             place = str(error.filename or "")
-            print(MachineryError(Problem(f"cannot go on: {reason}", place)), file=sys.stderr)
+            say(MachineryError(Problem(f"cannot go on: {reason}", place)), file=sys.stderr)
             return MachineryError.exit_code
         return closed if decided is None else decided
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+        say(STOPPED, file=sys.stderr)
         return INTERRUPTED
     except Exception as error:  # a mistake of ours: 1 would say that a gate failed
         details = crash_report(words)
         said = f"{type(error).__name__}: {shown(str(error), 200)}"
         message = f"this is a mistake of the harness, not of yours: {said}"
         where = f"the details are in {details}; please report them" if details else ""
-        print(MachineryError(Problem(message, hint=where)), file=sys.stderr)
+        say(MachineryError(Problem(message, hint=where)), file=sys.stderr)
         return MachineryError.exit_code
     return code
 

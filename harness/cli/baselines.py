@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import add_settings, new_command
+from harness.cli.parser import add_settings, new_command, say
 from harness.cli.running import named_run, read_settings
 from harness.common import InputError, Problem
 from harness.config import flags
@@ -78,8 +78,8 @@ def save_command(arguments: argparse.Namespace) -> int:
             with_answers=arguments.with_answers,
         )
     _print(load_baseline(path))
-    print(f"saved: {path}")
-    print(f"compare against it: harness run --baseline {arguments.file}")
+    say(f"saved: {path}")
+    say(f"compare against it: harness run --baseline {arguments.file}")
     return 0
 
 
@@ -97,12 +97,12 @@ def _print(baseline: Baseline) -> None:
     from harness.gate import decide
 
     info, variant = baseline.info, baseline.variant
-    print(f"baseline {variant.name}: run {info.id}, {moment(info.started)}")
-    print(f"  model {variant.model}" + (f" + {variant.adapter}" if variant.adapter else ""))
-    print(f"  weights {variant.weights[:12]}, harness {info.harness_version}")
+    say(f"baseline {variant.name}: run {info.id}, {moment(info.started)}")
+    say(f"  model {variant.model}" + (f" + {variant.adapter}" if variant.adapter else ""))
+    say(f"  weights {variant.weights[:12]}, harness {info.harness_version}")
     fields = ", ".join(f"{key} {text[:40]}" for key, text in variant.environment.items() if text)
-    print(f"  environment {fields}")
+    say(f"  environment {fields}")
     roles = {variant.name: VariantRole.REFERENCE}
     for row in decide(baseline.results, baseline.info.suites, roles, None).suites:
         passed = f"{row.rate.passed} of {plural(row.rate.n, 'case')} passed"
-        print(f"  {row.suite}: {passed}, {percent(row.rate.pass_rate)}")
+        say(f"  {row.suite}: {passed}, {percent(row.rate.pass_rate)}")

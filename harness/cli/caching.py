@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from harness.cli.parser import add_settings, count, new_command
+from harness.cli.parser import add_settings, count, new_command, say
 from harness.cli.running import read_settings, typed_path
 from harness.common import InputError, Problem
 
@@ -69,7 +69,7 @@ def cache_command(arguments: argparse.Namespace) -> int:
             raise InputError(Problem("split: no folder for the parts", hint=hint))
         for part in split_by_night(path, typed_path(settings, arguments.into)):
             said = f"{part.answers:,} answers, {part.runs:,} runs, {part.results:,} results"
-            print(f"{part.path}: {said}")
+            say(f"{part.path}: {said}")
         return 0
     if arguments.what == "join":
         if not arguments.files:
@@ -77,7 +77,7 @@ def cache_command(arguments: argparse.Namespace) -> int:
             raise InputError(Problem("join: no store to join", hint=hint))
         whole = join_stores([typed_path(settings, text) for text in arguments.files], path)
         said = f"{whole.answers:,} answers, {whole.runs:,} runs, {whole.results:,} results"
-        print(f"{whole.path}: {said}")
+        say(f"{whole.path}: {said}")
         return 0
 
     if arguments.what == "prune":
@@ -85,34 +85,34 @@ def cache_command(arguments: argparse.Namespace) -> int:
             gone = prune(store, arguments.keep, dry_run=arguments.dry_run)
         what = f"{plural(gone.runs, 'run')} and {plural(gone.answers, 'answer')}"
         freed = f"{what} removed, {_size(gone.bytes)} freed"
-        print(f"{what} would go" if arguments.dry_run else freed)
+        say(f"{what} would go" if arguments.dry_run else freed)
         return 0
 
     if arguments.what == "verify" and arguments.repair:
         done = repair(path)
         for table, rows in done.kept.items():
-            print(f"  {table}: {rows:,} kept, {done.lost.get(table, 0):,} lost")
-        print(f"{path} is whole again; the damaged file is {done.damaged}")
+            say(f"  {table}: {rows:,} kept, {done.lost.get(table, 0):,} lost")
+        say(f"{path} is whole again; the damaged file is {done.damaged}")
         return 0
 
     if arguments.what == "verify":
         found = verify(path)
         if not found.faults:
-            print(f"{path}: {found.rows:,} rows, all as they were written")
+            say(f"{path}: {found.rows:,} rows, all as they were written")
             return 0
-        print(f"{path}: damaged; {found.rows:,} rows are whole")
+        say(f"{path}: damaged; {found.rows:,} rows are whole")
         for fault in found.faults:
-            print(f"  {fault}")
-        print("hint: harness cache verify --repair")
+            say(f"  {fault}")
+        say("hint: harness cache verify --repair")
         return 3
 
     with existing_store(path) as store:
         held = stats(store)
-    print(f"{held.path}: {_size(held.bytes)}")
-    print(f"  {held.answers:,} answers, {held.runs:,} runs, {held.results:,} results")
+    say(f"{held.path}: {_size(held.bytes)}")
+    say(f"  {held.answers:,} answers, {held.runs:,} runs, {held.results:,} results")
     for share in held.shares:
         model = f"{share.model} + {share.adapter}" if share.adapter else share.model
-        print(f"  {share.answers:,} answers, {_size(share.bytes)}: {model}")
+        say(f"  {share.answers:,} answers, {_size(share.bytes)}: {model}")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from harness.cli.parser import add_settings, columns, new_command
+from harness.cli.parser import add_settings, columns, new_command, say
 from harness.cli.running import read_settings
 from harness.common import InputError, Problem, nearest
 
@@ -45,9 +45,9 @@ def validate_command(arguments: argparse.Namespace) -> int:
     suites = load_selected(arguments.suites, settings)
     check_blocks(settings, suites)
     for suite in suites:
-        print(f"{suite.path}: {suite.name}, {plural(len(suite.cases), 'case')}, {suite.category}")
+        say(f"{suite.path}: {suite.name}, {plural(len(suite.cases), 'case')}, {suite.category}")
         for warning in (*suite.warnings, *block_warnings(suite)):
-            print(f"  warning: {warning}")
+            say(f"  warning: {warning}")
     return 0
 
 
@@ -57,7 +57,7 @@ def schema_command(arguments: argparse.Namespace) -> int:
     from harness.suites import json_schema
 
     schema = json_schema() if arguments.what == "suite" else scorecard_schema()
-    print(json.dumps(schema, indent=2, ensure_ascii=False))
+    say(json.dumps(schema, indent=2, ensure_ascii=False))
     return 0
 
 
@@ -68,10 +68,10 @@ def checks_command(arguments: argparse.Namespace) -> int:
 
     if arguments.name is None:
         for line in columns([(scorer.name, scorer.summary) for scorer in all_scorers()]):
-            print(line)
+            say(line)
         return 0
     try:
-        print(page(get(arguments.name)).rstrip())
+        say(page(get(arguments.name)).rstrip())
     except UnknownScorerError:
         raise InputError(
             Problem(

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parser import add_settings, new_command
+from harness.cli.parser import add_settings, new_command, say
 from harness.cli.running import read_settings
 
 IDLE_MINUTES = 30.0
@@ -84,8 +84,8 @@ def up_command(arguments: argparse.Namespace) -> int:
     console = Terminal(stderr=True)
     with console.status("starting vLLM") as line:
         warm = start(options, 60 * arguments.idle_timeout, lambda text: line.update(text))
-    print(f"warm engine up: {warm.model} at {warm.url}")
-    print(f"runs with --backend vllm use it; it ends after {arguments.idle_timeout:g} min unused")
+    say(f"warm engine up: {warm.model} at {warm.url}")
+    say(f"runs with --backend vllm use it; it ends after {arguments.idle_timeout:g} min unused")
     return 0
 
 
@@ -95,7 +95,7 @@ def status_command(arguments: argparse.Namespace) -> int:
 
     warm = find_engine(_place(arguments))
     if warm is None:
-        print("no warm engine; start one: harness engine up")
+        say("no warm engine; start one: harness engine up")
         _print_others()
         return 0
     facts = {
@@ -111,7 +111,7 @@ def status_command(arguments: argparse.Namespace) -> int:
         "log": warm.log,
     }
     for name, value in facts.items():
-        print(f"{name:14} {value}")
+        say(f"{name:14} {value}")
     return 0
 
 
@@ -120,7 +120,7 @@ def down_command(arguments: argparse.Namespace) -> int:
     from harness.backends.vllm.server import end
 
     warm = end(_place(arguments))
-    print(f"warm engine of {warm.model} ended" if warm else "no warm engine to end")
+    say(f"warm engine of {warm.model} ended" if warm else "no warm engine to end")
     if warm is None:
         _print_others()
     return 0
@@ -131,7 +131,7 @@ def _print_others() -> None:
     from harness.backends.vllm.server import holders
 
     for problem in holders():
-        print(problem)
+        say(problem)
 
 
 def _place(arguments: argparse.Namespace) -> Path:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parser import add_settings, count, new_command
+from harness.cli.parser import add_settings, count, new_command, say
 from harness.cli.running import named_run, read_settings, typed_path
 
 
@@ -42,5 +42,5 @@ def export_command(arguments: argparse.Namespace) -> int:
         place = typed_path(settings, arguments.into) if arguments.into else settings.path(place)
         results = store.results(run)
         done = export_results(run, results, place, arguments.to, arguments.shards)
-    print(f"{done.directory}: {plural(done.rows, 'row')} in {plural(len(done.files), 'file')}")
+    say(f"{done.directory}: {plural(done.rows, 'row')} in {plural(len(done.files), 'file')}")
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import add_gpus, add_settings, count, new_command
+from harness.cli.parser import add_gpus, add_settings, count, new_command, say
 from harness.cli.running import read_settings, typed_path
 from harness.common import InputError, Problem
 
@@ -124,7 +124,7 @@ def fix_command(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         plan = dry_run(settings, options)
         if plan is None:
-            print(NOTHING_FAILED)
+            say(NOTHING_FAILED)
         else:
             print_plan(Terminal(), plan)
         return 0
@@ -132,18 +132,18 @@ def fix_command(arguments: argparse.Namespace) -> int:
     answers = _Display(lambda: Progress(errors))
     training = _Display(lambda: TrainingProgress(errors))
 
-    def say(text: str) -> None:
+    def pause_and_say(text: str) -> None:
         answers.close()
         training.close()
         errors.print(text, markup=False, highlight=False)
 
     try:
-        report = fix(settings, options, say=say, watchers=Watchers(answers, training))
+        report = fix(settings, options, say=pause_and_say, watchers=Watchers(answers, training))
     finally:
         answers.close()
         training.close()
     if report is None:
-        print(NOTHING_FAILED)
+        say(NOTHING_FAILED)
         return 0
     print_report(Terminal(), report, write_report(settings, report))
     return report.exit_code
@@ -157,11 +157,11 @@ def rollback_command(arguments: argparse.Namespace) -> int:
     place = AdapterPlace(settings.path(_current(arguments, settings)))
     if arguments.list:
         for change in place.changes():
-            print(f"{change.time}  {change.action:9}{shown(change.was)} → {shown(change.adapter)}")
-        print(f"in use: {shown(place.adapter())}")
+            say(f"{change.time}  {change.action:9}{shown(change.was)} → {shown(change.adapter)}")
+        say(f"in use: {shown(place.adapter())}")
         return 0
     change = rollback(place, arguments.to)
-    print(f"in use: {shown(change.adapter)} (before: {shown(change.was)})")
+    say(f"in use: {shown(change.adapter)} (before: {shown(change.was)})")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections import Counter
 from typing import Any
 
-from harness.cli.parser import add_settings, columns, count, new_command
+from harness.cli.parser import add_settings, columns, count, new_command, say
 from harness.cli.running import named_run, read_settings, tell
 from harness.common.console import Terminal
 
@@ -54,7 +54,7 @@ def runs_command(arguments: argparse.Namespace) -> int:
             suites = ", ".join(suite.name for suite in info.suites)
             rows.append((info.id, *ended, info.backend, variants, suites))
     for line in columns(rows):
-        print(line)
+        say(line)
     return 0
 
 
@@ -81,15 +81,15 @@ def rescore_command(arguments: argparse.Namespace) -> int:
     again = rescore_run(settings, arguments.run, arguments.suites)
     arguments.decided = again.exit_code
     counts = Counter((str(r.before.outcome), str(r.after.outcome)) for r in again.changed)
-    print(f"run {again.info.id}: {again.total} results, {len(again.changed)} outcomes change")
+    say(f"run {again.info.id}: {again.total} results, {len(again.changed)} outcomes change")
     for (before, after), times in sorted(counts.items()):
-        print(f"  {before} → {after}: {times}")
+        say(f"  {before} → {after}: {times}")
     for rescored in again.changed[:20]:
         one = rescored.after
-        print(f"  {one.suite} {one.case}[{one.variant}]: {rescored.before.outcome} → {one.outcome}")
+        say(f"  {one.suite} {one.case}[{one.variant}]: {rescored.before.outcome} → {one.outcome}")
     for line in again.verdicts:
-        print(line)
-    print("under today's checks:")
+        say(line)
+    say("under today's checks:")
     for line in again.summary:
-        print(f"  {line}")
+        say(f"  {line}")
     return tell(again.exit_code, again.verdict)

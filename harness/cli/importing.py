@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import Parser, new_command
+from harness.cli.parser import Parser, new_command, say
 from harness.common import InputError, Problem
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _write(arguments: argparse.Namespace, imported: Imported) -> int:
     suite = write_suite(imported, path, overwrite=arguments.force)
     checks = sum(len(turn.checks) for case in suite.cases for turn in case.turns)
     for problem in imported.left_out:
-        print(f"left out: {problem}")
+        say(f"left out: {problem}")
     held = f"{plural(len(suite.cases), 'case')}, {plural(checks, 'check')}"
-    print(f"{path.as_posix()}: {suite.name}, {held}")
+    say(f"{path.as_posix()}: {suite.name}, {held}")
     return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parser import add_settings, new_command
+from harness.cli.parser import add_settings, new_command, say
 from harness.cli.running import read_settings
 from harness.common.console import Terminal
 
@@ -39,21 +39,21 @@ def nightly_command(arguments: argparse.Namespace) -> int:
     with Progress(Terminal(stderr=True)) as observer:
         report = run_night(settings, config, observer)
     arguments.decided = report.exit_code
-    print(headline(report.night, report.alerts) + (", resumed" if report.resumed else ""))
+    say(headline(report.night, report.alerts) + (", resumed" if report.resumed else ""))
     for failure in report.night.failures:
-        print(f"! failed: {failure}")
+        say(f"! failed: {failure}")
     for found in report.alerts:
         what = f"{found.variant} in {found.suite} against {found.rival.value}"
-        print(f"{label(found.verdict)}: {what}: {because(found.reasons)}")
-        print(f"  {found.command}")
+        say(f"{label(found.verdict)}: {what}: {because(found.reasons)}")
+        say(f"  {found.command}")
     for line in lines_of(report.night):
-        print(line)
+        say(line)
     for note in report.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
     if report.forgotten:
-        print(f"{plural(report.forgotten, 'old night')} removed")
+        say(f"{plural(report.forgotten, 'old night')} removed")
     if report.posted:
-        print(report.posted)
-    print(f"trend    {report.page}")
-    print(f"summary  {report.markdown}")
+        say(report.posted)
+    say(f"trend    {report.page}")
+    say(f"summary  {report.markdown}")
     return report.exit_code

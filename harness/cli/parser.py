@@ -11,10 +11,10 @@ import tempfile
 import traceback
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from harness import __version__
-from harness.common import InputError, Problem, nearest
+from harness.common import InputError, Problem, nearest, visible
 from harness.config import flags
 
 _SUITE = "say it in the suite, under defaults; by variant under [variants.NAME] in harness.toml"
@@ -184,6 +184,11 @@ def add_settings(
 def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options of `Settings` that the command line gave."""
     return {name: getattr(arguments, name) for name, _, _ in flags() if hasattr(arguments, name)}
+
+
+def say(text: object = "", *, file: TextIO | None = None) -> None:
+    """Print a line; what comes from outside in it cannot act on the terminal."""
+    print(visible(str(text)), file=file)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.parser import add_settings, count, new_command
+from harness.cli.parser import add_settings, count, new_command, say
 from harness.cli.running import read_settings, typed_path
 from harness.common import InputError, Problem, duration, encodable, joined
 from harness.common.console import Terminal
@@ -88,7 +88,7 @@ def plan_command(arguments: argparse.Namespace) -> int:
         if store is not None:
             store.close()
     if arguments.json:
-        print(json.dumps(asdict(found), indent=1))
+        say(json.dumps(asdict(found), indent=1))
     else:
         draw_forecast(found, rates)
     return 0

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import add_settings, given_settings, new_command
+from harness.cli.parser import add_settings, given_settings, new_command, say
 from harness.common.console import Terminal
 from harness.config import Settings, find_root, load_typed, project_path
 
@@ -73,7 +73,7 @@ def named_run(store: Store, text: str) -> RunInfo:
 
     found, newest = find_run(store, text), store.latest()
     if text == "latest" and newest and newest.id != found.id:
-        print(f"note: run {newest.id} is newer, and did not finish", file=sys.stderr)
+        say(f"note: run {newest.id} is newer, and did not finish", file=sys.stderr)
     return found
 
 
@@ -94,5 +94,5 @@ def _run(settings: Settings, arguments: argparse.Namespace) -> int:
 def tell(code: int, verdict: Verdict | None) -> int:
     """Return the exit code of a run; where nothing was gated, say that beside it."""
     if code == 0 and verdict is None:
-        print("exit code 0: nothing was gated, so nothing failed")
+        say("exit code 0: nothing was gated, so nothing failed")
     return code

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parser import new_command
+from harness.cli.parser import new_command, say
 from harness.common import InputError, Problem
 
 CONFIGURATION = """\
@@ -75,15 +75,15 @@ def init_command(arguments: argparse.Namespace) -> int:
     filled = next((f for f in folders if f.is_file() or yaml_below(f)), None)
     for name, text in FILES.items():
         if name == "suites/first.yaml" and filled and not (root / name).exists():
-            print(f"kept     {filled.as_posix()}: it holds suites, so no example is written")
+            say(f"kept     {filled.as_posix()}: it holds suites, so no example is written")
             continue
         path = root / name
-        print(f"{'kept   ' if _write(path, text) else 'written'}  {path.as_posix()}")
+        say(f"{'kept   ' if _write(path, text) else 'written'}  {path.as_posix()}")
     if "harness.pytest_plugin" not in _read(root / "conftest.py"):
-        print('add to conftest.py, for pytest: pytest_plugins = ["harness.pytest_plugin"]')
+        say('add to conftest.py, for pytest: pytest_plugins = ["harness.pytest_plugin"]')
     if (root / "pyproject.toml").is_file() and "[tool.harness" in _read(root / "pyproject.toml"):
-        print("note: harness.toml wins over [tool.harness] in pyproject.toml")
-    print("next: harness validate, then: harness run --model DIR --adapter NAME=DIR")
+        say("note: harness.toml wins over [tool.harness] in pyproject.toml")
+    say("next: harness validate, then: harness run --model DIR --adapter NAME=DIR")
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import OTHER_CODES, add_gpus, new_command
+from harness.cli.parser import OTHER_CODES, add_gpus, new_command, say
 from harness.common import InputError
 
 if TYPE_CHECKING:
@@ -96,10 +96,10 @@ def _train(config: TrainConfig, rows: Any, held_out: Any) -> int:
         done = train(config, rows, held_out=held_out, observer=observer, cache=Path(".harness"))
     held = done.manifest["metrics"]["held_out_loss"]
     loss = f", held-out loss {held:.4f}" if held is not None else ""
-    print(f"adapter {done.path}: step {done.step} of {done.steps}{loss}")
+    say(f"adapter {done.path}: step {done.step} of {done.steps}{loss}")
     if done.checkpoints:
-        print(f"compare its checkpoints: harness run --adapter '{done.path}/checkpoint-*'")
-    print(f"gate it: harness run --adapter new={done.path}")
+        say(f"compare its checkpoints: harness run --adapter '{done.path}/checkpoint-*'")
+    say(f"gate it: harness run --adapter new={done.path}")
     return 0
 
 
@@ -112,8 +112,8 @@ def merge_command(arguments: argparse.Namespace) -> int:
         merged = merge(
             arguments.adapter, Path(arguments.out), model=arguments.model, device=arguments.device
         )
-    print(f"merged: {merged.path}")
-    print(f"  {merged.agreement()}")
+    say(f"merged: {merged.path}")
+    say(f"  {merged.agreement()}")
     return 0
 
 
@@ -123,7 +123,7 @@ def lint_command(arguments: argparse.Namespace) -> int:
 
     report = lint_adapter(arguments.adapter, arguments.model)
     for line in report.lines():
-        print(line)
+        say(line)
     return 2 if report.errors else 0
 
 
@@ -134,13 +134,11 @@ def _plan(config: TrainConfig, rows: Any, held_out: Any) -> int:
     prepared = prepare(config, rows, held_out, Path(".harness"))
     done, counts = check_output(prepared), prepared.counts
     rehearse(prepared)
-    print(
-        f"{counts['rows']} rows, {counts['replay']} of them replay; {counts['held_out']} held out"
-    )
-    print(f"  {counts['tokens']:,} tokens in an epoch, {counts['answer_tokens']:,} in the loss")
-    print(f"  longest: {counts['longest']:,} tokens; too long: {counts['dropped_as_too_long']}")
-    print(f"  {counts['steps']} steps of {config.batch_size} rows")
+    say(f"{counts['rows']} rows, {counts['replay']} of them replay; {counts['held_out']} held out")
+    say(f"  {counts['tokens']:,} tokens in an epoch, {counts['answer_tokens']:,} in the loss")
+    say(f"  longest: {counts['longest']:,} tokens; too long: {counts['dropped_as_too_long']}")
+    say(f"  {counts['steps']} steps of {config.batch_size} rows")
     for told in unserved(config):
-        print(f"  note: {told}")
-    print(f"{config.output} holds this adapter already" if done else "nothing was trained")
+        say(f"  note: {told}")
+    say(f"{config.output} holds this adapter already" if done else "nothing was trained")
     return 0

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import add_settings, count, new_command
+from harness.cli.parser import add_settings, count, new_command, say
 from harness.cli.running import read_settings
 from harness.common import InputError, Problem
 from harness.common.console import Terminal
@@ -71,8 +71,8 @@ def rows_command(arguments: argparse.Namespace) -> int:
     files = [RowFile(spec.path, spec.count, arguments.system) for spec in specs]
     reading = read(files, arguments.seed, skip=arguments.skip)
     for problem in reading.left_out:
-        print(f"left out: {problem}")
-    print(f"Read: {plural(len(reading.rows), 'row')} from {plural(len(files), 'file')}.")
+        say(f"left out: {problem}")
+    say(f"Read: {plural(len(reading.rows), 'row')} from {plural(len(files), 'file')}.")
 
     kept: Sequence[TrainingRow] = reading.rows
     reports: dict[str, JsonValue] = {}
@@ -111,7 +111,7 @@ def rows_command(arguments: argparse.Namespace) -> int:
         lines = (row.as_json() for row in kept)
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         _write(arguments.out, text)
-        print(f"{arguments.out}: {plural(len(kept), 'row')}")
+        say(f"{arguments.out}: {plural(len(kept), 'row')}")
     if arguments.report:
         _write(arguments.report, json.dumps(reports, indent=1) + "\n")
     return 0

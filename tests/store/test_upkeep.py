@@ -103,7 +103,9 @@ def test_rows_out_of_order_do_not_hold_the_reader(tmp_path: Path) -> None:
     path = tmp_path / "db"
     filled(path)
     broken = page_with(path, "answer 300 ")
-    before = next(at for n in range(299, 0, -1) if (at := page_with(path, f"answer {n} ")) != broken)
+    before = next(
+        at for n in range(299, 0, -1) if (at := page_with(path, f"answer {n} ")) != broken
+    )
     early = page_with(path, "answer 100 ")
     damage(path, before, path.read_bytes()[early : early + PAGE])
     damage(path, broken, b"\xa5" * PAGE)
