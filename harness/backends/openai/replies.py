@@ -127,7 +127,7 @@ def read_failure(error: httpx.HTTPError, endpoint: Endpoint, timeout: float) -> 
     said = clean(str(error), endpoint) or type(error).__name__
     cause: BaseException | None = error
     while cause is not None:  # the system's own word is the innermost
-        if isinstance(cause, OSError) and cause.errno in errno.errorcode:
+        if isinstance(cause, OSError) and cause.errno and cause.errno in errno.errorcode:
             said = f"[Errno {cause.errno}] {os.strerror(cause.errno)}"
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
