@@ -53,6 +53,12 @@ def add_commands(commands: Any) -> None:
     )
     fix.add_argument("--candidate", metavar="NAME", help="which candidate of the run is repaired")
     fix.add_argument("--rounds", type=count, metavar="N", help="most rounds (default: fix.rounds)")
+    fix.add_argument(
+        "--method",
+        choices=("sft", "dpo", "grpo", "auto"),
+        help="learn from right answers, pairs, or rewards; auto: the cheapest first "
+        "(default: fix.method)",
+    )
     fix.add_argument("--bad-cases", metavar="FILE", help="prompts and bad answers from production")
     fix.add_argument(
         "--paraphrases", type=count, default=0, metavar="N", help="rewordings of each: 3 to 5"
@@ -116,6 +122,7 @@ def fix_command(arguments: argparse.Namespace) -> int:
         suites=tuple(arguments.suite),
         variant=arguments.candidate,
         rounds=arguments.rounds,
+        method=arguments.method,
         bad_cases=bad_cases,
         paraphrases=arguments.paraphrases,
         gpus=arguments.gpus,

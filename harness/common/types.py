@@ -361,9 +361,51 @@ class ReplaySettings(_Keys):
     pools: Pools = ()
 
 
+class PairSettings(_Keys):
+    """Pairs of a good and a bad answer, for `method: dpo`.
+
+    `pools` are files of pairs, or of answers with a label. To each generated prompt the model
+    answers `samples` times, and so does the teacher, if there is one; the suite's checks sort the
+    answers. Each prompt gives at most `per_prompt` pairs, of answers that are most alike in length:
+    the longer has at most `length_ratio` times the characters of the other.
+    """
+
+    pools: Pools = ()
+    samples: int = Field(default=8, ge=2, le=64)
+    temperature: float = Field(default=1.0, gt=0.0, le=10.0)
+    per_prompt: int = Field(default=2, ge=1, le=64)
+    length_ratio: float = Field(default=2.0, ge=1.0)
+
+
+class RewardSettings(_Keys):
+    """Answers that the suite's checks reward, for `method: grpo`.
+
+    In each of `updates`, the model answers `prompts` of its prompts `samples` times, and learns
+    from what the checks make of it. `fresh` prompts that are never trained on, and `others` cases
+    of each other suite, are watched: where the reward runs `gap` ahead of them, the loop stops.
+    `binary` allows rewards that are only 0 or 1. `engine`: who answers; `auto` is vLLM where it is
+    installed and there is a GPU, else what the run says.
+    """
+
+    samples: int = Field(default=8, ge=2, le=64)
+    prompts: int = Field(default=32, ge=1, le=100_000)
+    updates: int = Field(default=4, ge=1, le=1000)
+    temperature: float = Field(default=1.0, gt=0.0, le=10.0)
+    fresh: int = Field(default=32, ge=1, le=100_000)
+    others: int = Field(default=8, ge=0, le=100_000)
+    gap: float = Field(default=0.15, gt=0.0, le=1.0)
+    binary: bool = False
+    engine: Literal["auto", "hf", "vllm"] = "auto"
+
+
+Method = Literal["sft", "dpo", "grpo", "auto"]
+
+
 class FixSettings(_Keys):
     """How a suite may be repaired. Shares and drops: 0.10 is ten percentage points.
 
+    `method`: from right answers (`sft`), from pairs of answers (`dpo`), from the checks as rewards
+    (`grpo`); `auto` tries them in this order, each from where the last one came to.
     `holdout`: the share of its cases, by hash, that no round sees and that promotion is judged on.
     `max_drop`: what any other suite may lose at most, shown by its one-sided 95 % bound. `rounds`:
     how often rows are made and an adapter is trained, at most. `rows`: most rows that teach, each
@@ -379,3 +421,19 @@ class FixSettings(_Keys):
     holdout: float = Field(default=0.5, gt=0.0, lt=1.0)
     rounds: int = Field(default=1, ge=1, le=20)
     train: dict[str, Any] = Field(default_factory=dict)
+    method: Method = "sft"
+    pairs: PairSettings = PairSettings()
+    rewards: RewardSettings = RewardSettings()
+
+    def content(self) -> dict[str, Any]:
+        """Return all that a repair depends on, as JSON.
+
+        Keys that were added later are left out at their defaults, so that a repair that was begun
+        before goes on.
+        """
+        found = self.model_dump(mode="json")
+        usual = type(self)().model_dump(mode="json")
+        for name in ("method", "pairs", "rewards"):
+            if found[name] == usual[name]:
+                del found[name]
+        return found

@@ -13,7 +13,9 @@ from harness.common import (
     FixSettings,
     GateSettings,
     GenerateSettings,
+    PairSettings,
     ReplaySettings,
+    RewardSettings,
     Sampling,
     TeacherSettings,
 )
@@ -169,6 +171,27 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "holdout": "share of the cases that no round sees, and that promotion is judged on",
         "rounds": "how often rows are made and an adapter is trained, at most",
         "train": "the trainer's own settings",
+        "method": "learn from right answers, pairs, or rewards; `auto`: the cheapest first",
+        "pairs": "how pairs are made, for `dpo`",
+        "rewards": "how answers are rewarded, for `grpo`",
+    },
+    "PairSettings": {
+        "pools": "files of pairs (`chosen`, `rejected`), or of answers with a `label`",
+        "samples": "answers of the model to each generated prompt, sorted by the checks",
+        "temperature": "of these answers",
+        "per_prompt": "most pairs of one prompt",
+        "length_ratio": "how much longer one answer of a pair may be than the other",
+    },
+    "RewardSettings": {
+        "samples": "answers to each prompt, whose scores are compared",
+        "prompts": "prompts in each update",
+        "updates": "how often the model answers and learns",
+        "temperature": "of these answers",
+        "fresh": "prompts that are watched, and never trained on",
+        "others": "cases of each other suite that are watched",
+        "gap": "how far the reward may run ahead of what is watched before the loop stops",
+        "binary": "rewards that are only 0 or 1 are allowed",
+        "engine": "who answers; `auto`: vLLM where it is installed and there is a GPU",
     },
     "GenerateSettings": {
         "seeds": "new haystacks for each length and depth",
@@ -201,6 +224,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`fix.generate`", GenerateSettings),
     ("`fix.teacher`", TeacherSettings),
     ("`fix.replay`", ReplaySettings),
+    ("`fix.pairs`", PairSettings),
+    ("`fix.rewards`", RewardSettings),
 )
 _WORDS = {"cases": "list of cases", "from_file": "list", "generate": "list", "case": "a case"}
 _WORDS |= {"checks": "list of checks", "turns": "list of turns", "tools": "list of tools"}

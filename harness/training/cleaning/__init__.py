@@ -8,6 +8,7 @@ from harness.training.cleaning.values import (
     CountTokens,
     Dropped,
     Noticed,
+    Reason,
 )
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "CountTokens",
     "Dropped",
     "Noticed",
+    "Reason",
     "clean",
     "print_cleaning",
 ]

@@ -22,6 +22,8 @@ OURS = {
     "output": "the loop keeps its own",
     "data": "rows come from pools, generate and teacher",
     "held_out": "see held_out_share",
+    "method": "say fix: {method: ...}",
+    "adapter": "a method goes on from what the one before it came to",
     "trust_remote_code": "an option of the command line: a suite may come from somebody else",
 }
 Report = Callable[[Problems], None]
@@ -37,7 +39,7 @@ def check_blocks(settings: Settings, suites: Iterable[Suite]) -> None:
 def block_warnings(suite: Suite) -> Iterator[str]:
     """Yield what cannot go well with a block, and is no mistake in it."""
     fix = suite.fix
-    if fix is not None and not (fix.pools or fix.generate or suite.retired):
+    if fix is not None and not (fix.pools or fix.pairs.pools or fix.generate or suite.retired):
         yield "fix: names no pools and no generate: nothing but --bad-cases would teach anything"
 
 
@@ -62,8 +64,11 @@ def _problems(settings: Settings, suite: Suite) -> tuple[Problem, ...]:
 
 def _files(settings: Settings, suite: Suite, fix: FixSettings) -> Iterator[Report]:
     """Yield pools, and the files whose rows take the place of others."""
-    for key, names in (("pools", fix.pools), ("replay", fix.replay.pools)):
-        loc = ("fix", key) if key == "pools" else ("fix", key, "pools")
+    for loc, names in (
+        (("fix", "pools"), fix.pools),
+        (("fix", "replay", "pools"), fix.replay.pools),
+        (("fix", "pairs", "pools"), fix.pairs.pools),
+    ):
         for index, name in enumerate(names):
             try:
                 file = pool_file(settings, suite, name).path

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.common import TeacherSettings
+from harness.common import BASE, SELF, FixSettings, TeacherSettings, Variant
 from harness.config import Settings
 from harness.evaluation import backend_of
 from harness.results import Observer, ignore
 from harness.suites import Case, Suite
-from harness.training.repair.plan import FixPlan
+from harness.training.repair.plan import FixPlan, Target
 from harness.training.sources import (
     BadCases,
     Harvest,
     find_teacher,
+    paired,
     paraphrases,
     pool_file,
     practice_cases,
     practise,
     read_bad_cases,
+    read_pair_pools,
     read_pools,
     replay_from_model,
     replay_from_pools,
     replay_prompts,
     replay_rows,
+    sampled_answers,
     teach,
 )
+from harness.training.values import LabelledAnswer
 
 UNASKED = "would be asked"  # why a prompt gave no row where nothing is asked
 
@@ -51,6 +55,74 @@ class Gathering:
         teaching = [harvest for source in SOURCES for harvest in source(self, number)]
         count = sum(harvest.kept + harvest.left_out.get(UNASKED, 0) for harvest in teaching)
         return (*teaching, *self._replay(replay_rows(self.plan.fix.replay.share, count), number))
+
+    def pairs(self, number: int, start: str) -> tuple[Harvest, ...]:
+        """Gather pairs of answers for a round that goes on from the adapter `start`, if any.
+
+        Prompts are those of the generators, of retired cases and of production. To each there are
+        answers that the checks give away, and those of the model itself and of the teacher.
+        """
+        found: list[Harvest] = []
+        for target in self.plan.targets:
+            suite, settings = target.suite, target.fix.pairs
+            files = [pool_file(self.settings, suite, name) for name in settings.pools]
+            found += read_pair_pools(files, settings) if number == 1 else ()
+            cases = self.practice(target, number)
+            found += self._paired(suite, cases, (), target.fix, start)
+        bad_cases = self.plan.options.bad_cases
+        if number == 1 and bad_cases is not None:
+            bad, fix = self.bad_cases(bad_cases), self.plan.targets[0].fix
+            found += self._paired(bad.suite, bad.training, bad.answers, fix, start)
+        return tuple(found)
+
+    def practice(self, target: Target, number: int, tag: str = "r") -> tuple[Case, ...]:
+        """Make prompts of a suite's own generators that no case has; other tags, other prompts."""
+        return practice_cases(
+            target.suite,
+            target.fix.generate,
+            tag=f"{tag}{number}.{self.plan.seed[:4]}",
+            weak=target.weak,
+            modules=self.settings.modules,
+        )
+
+    def policy(self, start: str) -> Variant:
+        """Return the model that is trained, with the adapter that it has come to."""
+        name = Path(start).parent.name if start else BASE
+        return replace(self.plan.before, name=name, adapter=start or None)
+
+    def _paired(
+        self,
+        suite: Suite,
+        cases: Sequence[Case],
+        known: Sequence[LabelledAnswer],
+        fix: FixSettings,
+        start: str,
+    ) -> Iterator[Harvest]:
+        """Yield pairs of answers to these prompts; the same prompts are asked of everyone."""
+        if not cases:
+            return
+        with closing(backend_of(self.settings, [self.plan.before])) as backend:
+            given = practise(suite, cases, backend, self.plan.before).answered.rows
+        answers = [
+            *known,
+            *(
+                LabelledAnswer(r.messages[:-1], r.messages[-1].content, True, r.source, r.group)
+                for r in given
+                if not r.tools
+            ),
+        ]
+        source = f"answers to prompts of {suite.name}"
+        if not self.asks:
+            made = paired(source, answers, fix.pairs)
+            yield replace(made, left_out={**made.left_out, UNASKED: len(cases)})
+            return
+        own = find_teacher(self.settings, TeacherSettings(), self.policy(start), self.home)
+        asked = [own]
+        if fix.teacher and fix.teacher.name != SELF:
+            asked.append(find_teacher(self.settings, fix.teacher, self.plan.before, self.home))
+        for teacher in asked:
+            answers += sampled_answers(teacher, suite, cases, fix.pairs, observer=self.observer)
+        yield paired(source, answers, fix.pairs)
 
     def answered(
         self, suite: Suite, cases: Sequence[Case], teacher: TeacherSettings | None
@@ -109,11 +181,9 @@ def from_pools(gathering: Gathering, number: int) -> Iterator[Harvest]:
 
 def from_generators(gathering: Gathering, number: int) -> Iterator[Harvest]:
     """Yield rows of the suites' own generators, with seeds and rows that no case has."""
-    tag = f"r{number}.{gathering.plan.seed[:4]}"
     for target in gathering.plan.targets:
-        suite, fix, modules = target.suite, target.fix, gathering.settings.modules
-        cases = practice_cases(suite, fix.generate, tag=tag, weak=target.weak, modules=modules)
-        yield from gathering.answered(suite, cases, fix.teacher)
+        cases = gathering.practice(target, number)
+        yield from gathering.answered(target.suite, cases, target.fix.teacher)
 
 
 def from_production(gathering: Gathering, number: int) -> Iterator[Harvest]:

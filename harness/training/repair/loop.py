@@ -6,7 +6,7 @@ on when the same command is given again. The holdout is looked at once, at the e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,11 +24,14 @@ from harness.training.repair.promotion_checks import Judgement, judge, judgement
 from harness.training.repair.readiness import check_ready
 from harness.training.repair.rounds import (
     Body,
+    NothingToLearnError,
     Rounds,
     Stages,
     Watchers,
+    checked_pairs,
     checked_rows,
 )
+from harness.training.repair.updates import learn_from_rewards, reward_loop
 from harness.training.repair.values import (
     Cost,
     DevReport,
@@ -41,7 +44,7 @@ from harness.training.repair.values import (
     TrainingReport,
 )
 from harness.training.sources import Harvest
-from harness.training.values import TrainingRow
+from harness.training.values import Pair, TrainingRow
 
 SCHEMA = 1
 
@@ -96,6 +99,7 @@ class DryRun:
     cleaning: Body
     guard: Body
     notes: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
 
 def fix(
@@ -131,7 +135,8 @@ def fix(
 def dry_run(settings: Settings, options: FixOptions) -> DryRun | None:
     """Return what `fix` would do, without asking or training a model; None where nothing failed.
 
-    Raises what `fix` raises before its first stage, and what is wrong with the rows.
+    Of `auto`, it is what the first method would do. Raises what `fix` raises before its first
+    stage, and what is wrong with the rows.
     """
     check_writable(settings.path(settings.report_dir))
     plan = make_plan(settings, options)
@@ -140,17 +145,31 @@ def dry_run(settings: Settings, options: FixOptions) -> DryRun | None:
     check_ready(plan, settings)
     harvests = _unasked(plan, settings)
     asked = any(UNASKED in harvest.left_out for harvest in harvests)
-    rows, cleaning, guard = checked_rows(plan, settings, harvests, must_teach=not asked)
+    rows: tuple[TrainingRow, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    if plan.schedule[0] == "dpo":
+        pairs, cleaning, guard = checked_pairs(plan, settings, harvests, must_teach=not asked)
+    else:
+        rows, cleaning, guard = checked_rows(plan, settings, harvests, must_teach=not asked)
     sources = tuple(
         SourceReport(h.source, h.offered, h.kept, any(r.replay for r in h.rows), h.left_out)
         for h in harvests
     )
-    return DryRun(plan, sources, rows, cleaning, guard, tuple(notes_of(plan)))
+    return DryRun(plan, sources, rows, cleaning, guard, tuple(notes_of(plan)), pairs)
 
 
 def _unasked(plan: FixPlan, settings: Settings) -> tuple[Harvest, ...]:
     """Gather for the first round without asking a model; raise InputError for all sources."""
-    return Gathering(plan, settings, plan.home, asks=False).harvests(1)
+    gathering = Gathering(plan, settings, plan.home, asks=False)
+    if plan.schedule[0] == "dpo":
+        return gathering.pairs(1, "")
+    if plan.schedule[0] == "grpo":
+        loop = reward_loop(Rounds(plan, settings, Stages(plan.home, lambda text: None)), 1)
+        return tuple(
+            Harvest(f"prompts of {name}", len(cases), (), {UNASKED: len(cases)})
+            for name, cases in loop.trained.items()
+        )
+    return gathering.harvests(1)
 
 
 class _Loop:
@@ -168,14 +187,28 @@ class _Loop:
         begun = {"time": datetime.now(UTC).isoformat(timespec="seconds")}
         started = self._stages.once("started", lambda: begun)["time"]
         rounds: list[RoundReport] = []
-        for number in range(1, self._plan.rounds + 1):
-            rounds.append(self._rounds.one(number))
+        skipped: dict[str, NothingToLearnError] = {}
+        for number, method in enumerate(self._plan.schedule, start=1):
+            start = best_of(rounds).adapter if rounds else ""
+            try:
+                one = learn_from_rewards if method == "grpo" else Rounds.one
+                rounds.append(one(self._rounds, number, start))
+            except NothingToLearnError as error:
+                if self._plan.method != "auto":
+                    raise
+                skipped[method] = error
+                self._stages.say(f"round {number}: {method} is left out: {error.problems[0]}")
+                continue
             if all(dev.reached for dev in rounds[-1].dev):  # the bars of all repaired suites
                 break
-        adapter = rounds[-1].adapter
+        if not rounds:
+            raise InputError(*(p for error in skipped.values() for p in error.problems))
+        chosen = best_of(rounds)
+        adapter = chosen.adapter
         judged, report = self._judged(adapter)
         found = judgement(self._plan, report)
-        reasons = (*unguarded(rounds[-1], self._plan.suites), *found.reasons)
+        stopped = [chosen.stopped] if chosen.stopped else []
+        reasons = (*stopped, *unguarded(chosen, self._plan.suites), *found.reasons)
         mine = (v.adapter_hash for v in report.info.variants if v.name == self._plan.name)
         weights = next(mine, "")
         if not weights:
@@ -192,7 +225,11 @@ class _Loop:
                 loop=self._plan.id,
                 run=report.info.id,
             )
-        made = self._report(started, tuple(rounds), found, reasons, judged["was"], name)
+        notes = tuple(
+            f"{method} was left out: {error.problems[0].message}"
+            for method, error in skipped.items()
+        )
+        made = self._report(started, tuple(rounds), found, reasons, judged["was"], name, notes)
         self._stages.once("decision", lambda: report_to_json(made))
         return made
 
@@ -216,6 +253,7 @@ class _Loop:
         reasons: tuple[str, ...],
         was: str,
         name: str,
+        notes: tuple[str, ...],
     ) -> FixReport:
         plan = self._plan
         return FixReport(
@@ -231,10 +269,10 @@ class _Loop:
             suites=found.suites,
             max_drop=plan.fix.max_drop,
             cost=self._cost(rounds, found.run),
-            adapter=rounds[-1].adapter if reasons else str(plan.place.folder / name),
+            adapter=best_of(rounds).adapter if reasons else str(plan.place.folder / name),
             was=was,
             link=str(plan.place.link),
-            notes=tuple(notes_of(plan)),
+            notes=(*notes_of(plan), *notes),
         )
 
     def _cost(self, rounds: tuple[RoundReport, ...], report: RunReport) -> Cost:
@@ -250,6 +288,18 @@ class _Loop:
             answer_tokens=sum(result.completion_tokens for result in new),
             trained_tokens=sum(made.training.tokens for made in rounds),
         )
+
+
+def best_of(rounds: Sequence[RoundReport]) -> RoundReport:
+    """Return the round whose adapter goes on: the one that passes most cases of the dev side.
+
+    Of several that pass as many, it is the last. One that a watch stopped is taken where there is
+    no other, and then it is not put in use.
+    """
+    return max(
+        reversed(rounds),
+        key=lambda made: (not made.stopped, sum(dev.after for dev in made.dev)),
+    )
 
 
 def unguarded(last: RoundReport, suites: tuple[Suite, ...]) -> Iterator[str]:

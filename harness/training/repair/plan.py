@@ -11,6 +11,7 @@ from harness.common import (
     FixSettings,
     GateSettings,
     InputError,
+    Method,
     Problem,
     ReplaySettings,
     Sampling,
@@ -66,6 +67,7 @@ def split_suite(suite: Suite, share: float) -> Split:
     return Split(dev, holdout)
 
 
+METHODS = ("sft", "dpo", "grpo")  # the cheapest first
 FAILING = (Verdict.REGRESSED, Verdict.BELOW_THRESHOLD, Verdict.INCONCLUSIVE)
 FOLDER = "fix"  # beside the store
 PREFIX = "fix-"  # of the variants that loops make: their runs are no runs to repair
@@ -111,10 +113,17 @@ class FixPlan:
     unseen: frozenset[str]
     fix: FixSettings
     rounds: int
+    method: Method
     place: AdapterPlace
     was: str
     options: FixOptions
     home: Path
+
+    @property
+    def schedule(self) -> tuple[str, ...]:
+        """The method of each round, at most; `auto` goes from the cheapest to the dearest."""
+        methods = METHODS if self.method == "auto" else (self.method,)
+        return tuple(method for method in methods for _ in range(self.rounds))
 
     @property
     def suites(self) -> tuple[Suite, ...]:
@@ -161,7 +170,7 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
     targets = tuple(_target(suite, failed[suite.name], before) for suite in chosen)
     names = {suite.name for suite in chosen}
     others = tuple(suite for suite in suites if suite.name not in names)
-    fix = _combined(targets)
+    fix = _combined(targets, options)
     _check_sizes(others, fix.max_drop)
     place = AdapterPlace(settings.path(options.current))
     content = _content_of(variant, targets, suites, options, settings)
@@ -180,6 +189,7 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
         unseen=frozenset(suite.name for suite in unseen),
         fix=fix,
         rounds=options.rounds or fix.rounds,
+        method=fix.method,
         place=place,
         was=place.adapter(),
         options=options,
@@ -317,19 +327,26 @@ def _target(suite: Suite, found: SuiteResult, results: Sequence[Result]) -> Targ
     return Target(suite, suite.fix, split, found, weak, passed)
 
 
-def _combined(targets: Sequence[Target]) -> FixSettings:
-    """Return what holds for the loop as a whole: the strictest of what its suites say."""
+def _combined(targets: Sequence[Target], options: FixOptions) -> FixSettings:
+    """Return what holds for the loop as a whole: the strictest of what its suites say.
+
+    Raise InputError where suites do not agree on the training.
+    """
     fixes = [target.fix for target in targets]
     pools = tuple(dict.fromkeys(pool for fix in fixes for pool in fix.replay.pools))
     train: dict[str, Any] = {}
+    agreed: dict[str, Any] = {} if options.method is None else {"method": options.method}
     for target in targets:
-        for key, value in target.fix.train.items():
-            if train.setdefault(key, value) != value:
+        said = [("fix: train", train, key, value) for key, value in target.fix.train.items()]
+        said += [("fix", agreed, "rewards", target.fix.rewards)]
+        said += [("fix", agreed, "method", target.fix.method)] if not options.method else []
+        for where, known, key, value in said:
+            if known.setdefault(key, value) != value:
                 raise InputError(
                     Problem(
-                        f"two suites want another {key!r} under fix: train",
+                        f"two suites want another {key!r} under {where}",
                         path=target.suite.path,
-                        found=f"{value!r} and {train[key]!r}",
+                        found=f"{value!r} and {known[key]!r}",
                         hint="say the same in both, or repair one after the other with --suite",
                     )
                 )
@@ -340,6 +357,7 @@ def _combined(targets: Sequence[Target]) -> FixSettings:
         holdout=max(fix.holdout for fix in fixes),
         rounds=max(fix.rounds for fix in fixes),
         train=train,
+        **agreed,
     )
 
 
@@ -379,7 +397,8 @@ def _content_of(
         file.read_bytes() if file and file.is_file() else b""
     )  # its reader says that it is missing
     return [
-        [variant, options.rounds, options.paraphrases, bad.hex()],
+        [variant, options.rounds, options.paraphrases, bad.hex()]
+        + ([options.method] if options.method else []),
         [[suite.name, [case.hash for case in suite.cases]] for suite in suites],
-        [[t.suite.name, t.fix.model_dump(mode="json"), sorted(t.passed)] for t in targets],
+        [[t.suite.name, t.fix.content(), sorted(t.passed)] for t in targets],
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.backends import Models, models_of, open_model
@@ -10,16 +11,27 @@ from harness.config import Settings
 from harness.evaluation import backend_of
 from harness.training.repair.plan import FixPlan
 from harness.training.repair.promotion_checks import variants_in
+from harness.training.repair.rewards import engine_of
 from harness.training.repair.rounds import train_config
-from harness.training.sft import prepare, rehearse
+from harness.training.sft import Lesson, prepare, rehearse
 from harness.training.sources import find_teacher
-from harness.training.values import TrainingRow
+from harness.training.values import Pair, Rollout, TrainingRow
 
 # Stand for the rows of a training while its settings are tried.
 SAMPLES = tuple(
     TrainingRow((Message("user", f"Say {word}."), Message("assistant", word)), "sample")
     for word in ("one", "two")
 )
+
+
+def lessons_of(method: str, rows: Sequence[TrainingRow]) -> tuple[Lesson, ...]:
+    """Return rows as what a method learns from, for a training that is only tried."""
+    answers = [(row.messages[:-1], row.messages[-1].content) for row in rows]
+    if method == "dpo":
+        return tuple(Pair(prompt, text, f"{text} not", "sample") for prompt, text in answers)
+    if method == "grpo":
+        return tuple(Rollout(prompt, text, 1.0, 1.0, "sample") for prompt, text in answers)
+    return tuple(rows)
 
 
 def check_ready(plan: FixPlan, settings: Settings) -> None:
@@ -61,7 +73,13 @@ def check_ready(plan: FixPlan, settings: Settings) -> None:
             teacher = find_teacher(settings, asked, plan.before, plan.home)
             backend_of(teacher.settings, [teacher.variant]).close()
     # As the training will: with two rows of ours, whose length is no matter of the settings.
-    config = train_config(plan, settings, plan.home).model_copy(update={"max_length": None})
-    rehearse(prepare(config, SAMPLES, cache=settings.path(settings.store).parent))
+    for method in dict.fromkeys(plan.schedule):
+        config = train_config(plan, settings, plan.home, method)
+        config = config.model_copy(update={"max_length": None})
+        samples = lessons_of(method, SAMPLES)
+        rehearse(prepare(config, samples, cache=settings.path(settings.store).parent))
+    if "grpo" in plan.schedule:
+        engine = engine_of(settings, plan.fix.rewards)
+        backend_of(engine, variants_in(plan, None)).close()
     demand_writable(plan.home, "let this user write there: the loop keeps there what it has done")
     demand_writable(plan.place.folder, "name another place for the link: --current PATH")

@@ -72,10 +72,44 @@ def round_lines(made: RoundReport) -> Iterator[str]:
         )
     yield f"cleaning: {counts_of(made.cleaning.get('by_reason', {}))} dropped"
     yield from guard_lines(made.guard)
-    yield f"trained on {made.teaching} rows and {made.replay} of replay, {loss_of(made)}"
+    if made.method == "dpo":
+        yield f"trained on {plural(made.teaching, 'pair')}, {loss_of(made)}"
+    elif made.method == "grpo":
+        yield f"trained on {plural(made.teaching, 'answer')} with rewards, {loss_of(made)}"
+    else:
+        yield f"trained on {made.teaching} rows and {made.replay} of replay, {loss_of(made)}"
+    yield from lesson_lines(made)
     for dev in made.dev:
         reached = "reached" if dev.reached else "not reached"
         yield f"dev side of {dev.suite}: {dev.before} → {dev.after} of {dev.n}, bars {reached}"
+
+
+def lesson_lines(made: RoundReport) -> Iterator[str]:
+    """Yield what is told of pairs and of rewards, and where the round began."""
+    if made.method == "dpo":
+        yield pairs_of(made)
+    for update, look in enumerate(made.lessons.get("rewards", ())):
+        others = "" if look["others"] is None else f", other suites {percent(look['others'])}"
+        yield (
+            f"after {plural(update, 'update')}: reward {look['reward']:.2f}; on fresh prompts "
+            f"{look['fresh_reward']:.2f}, passed {percent(look['fresh_passed'])}{others}"
+        )
+    if made.start:
+        yield f"went on from {made.start}"
+    if made.stopped:
+        yield f"stopped: {made.stopped}"
+
+
+def pairs_of(made: RoundReport) -> str:
+    """Return lengths and margins of pairs."""
+    told = made.lessons
+    lengths = f"chosen {told['chosen_tokens']:g} tokens, rejected {told['rejected_tokens']:g}"
+    side = "held_out_" if "held_out_margin" in told else ""
+    if f"{side}margin" not in told:
+        return f"pairs: {lengths}"
+    where = "held-out pairs" if side else "pairs"
+    accuracy, margin = told[f"{side}accuracy"], told[f"{side}margin"]
+    return f"pairs: {lengths}; {percent(accuracy)} of {where} told apart, margin {margin:.3g}"
 
 
 def guard_lines(guard: Mapping[str, Any]) -> Iterator[str]:
@@ -155,7 +189,9 @@ def print_plan(console: Console, dry: DryRun) -> None:
     """What a repair would do."""
     said, plan = _Printer(console), dry.plan
     said.line(
-        f"run {plan.run.id}, variant {plan.before.name}, at most {plural(plan.rounds, 'round')}"
+        f"run {plan.run.id}, variant {plan.before.name}, "
+        f"at most {plural(len(plan.schedule), 'round')}"
+        + ("" if plan.method == "sft" else f", method {plan.method}")
     )
     for target in plan.targets:
         sides = f"{len(target.split.dev)} cases to look at, {len(target.split.holdout)} held out"
@@ -171,6 +207,16 @@ def print_plan(console: Console, dry: DryRun) -> None:
     said.line(f"  cleaning: {counts_of(dry.cleaning.get('by_reason', {}))} dropped")
     for line in guard_lines(dry.guard):
         said.line(f"  {line}")
+    if dry.pairs:
+        said.line(f"first pairs of {len(dry.pairs)}:", "bold")
+    for pair in dry.pairs[:FIRST_ROWS]:
+        said.line(f"  {pair.source}")
+        for message in pair.prompt:
+            said.line(f"    {message.role}: {message.content}")
+        said.line(f"    chosen: {pair.chosen}")
+        said.line(f"    rejected: {pair.rejected}")
+    if plan.schedule[0] != "sft":
+        return
     said.line(f"first rows of {len(dry.rows)}:", "bold")
     for row in [row for row in dry.rows if not row.replay][:FIRST_ROWS]:
         said.line(f"  {row.source}")
@@ -229,6 +275,7 @@ def to_html(report: FixReport) -> str:
         curve=_curve,
         strip=rate_strip,
         counts=report_text.counts_of,
+        lessons=report_text.lesson_lines,
     )
 
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from harness.backends import open_model
 from harness.common import (
     InputError,
     MachineryError,
+    Message,
     Problem,
     VariantRole,
     alone,
@@ -21,22 +22,23 @@ from harness.common import (
 )
 from harness.config import Settings
 from harness.evaluation import Variants, run
-from harness.prompts import load_tokenizer
+from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.results import Observer, ignore
-from harness.training.cleaning import CleaningSettings, clean
+from harness.training.cleaning import CleaningSettings, Reason, clean
 from harness.training.contamination import Guard
+from harness.training.pairing import Pairing, demand_pairs
 from harness.training.repair.gathering import Gathering
 from harness.training.repair.plan import FixPlan
 from harness.training.repair.values import DevReport, RoundReport, SourceReport, TrainingReport
+from harness.training.sft import Lesson, TrainConfig, train
 from harness.training.sft import Observer as TrainObserver
-from harness.training.sft import TrainConfig, train
 from harness.training.sources import (
     Harvest,
     aside,
     harvest_from_json,
     harvest_to_json,
 )
-from harness.training.values import TrainingRow
+from harness.training.values import Pair, TrainingRow
 
 Body = dict[str, Any]
 
@@ -100,28 +102,35 @@ class Rounds:
     stages: Stages
     watchers: Watchers = Watchers()
 
-    def one(self, number: int) -> RoundReport:
-        """Do round `number`, counted from 1; earlier rounds are finished."""
-        harvests = self._gathered(number)
-        checked = self._checked(number)
-        rows = harvest_from_json(checked["rows"]).rows
-        trained = self._trained(number, rows, checked["guard"])
-        dev = self._dev(number, trained["adapter"])
-        facts = trained["manifest"]["run"]
+    def one(self, number: int, start: str = "") -> RoundReport:
+        """Do round `number`, counted from 1; earlier rounds are finished.
+
+        Learning from pairs goes on from the adapter `start`, if there is one. Raise
+        NothingToLearnError where there is nothing to learn from.
+        """
+        method = self.plan.schedule[number - 1]
+        harvests = self._gathered(number, start)
+        checked = self._checked(number, start)
+        found = harvest_from_json(checked["rows"])
+        rows: Sequence[Lesson] = found.pairs if method == "dpo" else found.rows
+        trained = self._trained(number, rows, checked["guard"], start if method != "sft" else "")
+        dev = self.dev(number, trained["adapter"])
+        manifest = trained["manifest"]
+        facts = manifest["run"]
         return RoundReport(
             number=number,
             sources=tuple(
                 SourceReport(
-                    found.source,
-                    found.offered,
-                    found.kept,
-                    any(row.replay for row in found.rows),
-                    dict(found.left_out),
+                    harvest.source,
+                    harvest.offered,
+                    harvest.kept,
+                    any(row.replay for row in harvest.rows),
+                    dict(harvest.left_out),
                 )
-                for found in harvests
+                for harvest in harvests
             ),
-            teaching=sum(not row.replay for row in rows),
-            replay=sum(row.replay for row in rows),
+            teaching=found.kept - sum(row.replay for row in found.rows),
+            replay=sum(row.replay for row in found.rows),
             cleaning=checked["cleaning"],
             guard=checked["guard"],
             training=TrainingReport(
@@ -134,45 +143,75 @@ class Rounds:
             ),
             dev=dev,
             adapter=trained["adapter"],
+            method=method,
+            start=start if method != "sft" else "",
+            lessons={
+                **manifest["data"].get("pairs", {}),
+                **manifest["metrics"].get("preferences", {}),
+            },
         )
 
     def seconds(self, number: int) -> dict[str, float]:
         """Return what the stages of a round took."""
-        names = {"rows": ("rows", "checked"), "training": ("training",), "dev": ("dev",)}
+        names: dict[str, tuple[str, ...]] = {
+            "rows": ("rows", "checked"),
+            "training": ("training",),
+            "dev": ("dev",),
+        }
+        folders = (self.stages.home / stage_name(number, "")).glob("update-*")
+        for folder in sorted(folders):
+            names["rows"] += (f"{folder.name}/answers",)
+            names["training"] += (f"{folder.name}/training",)
         return {
-            told: sum(self.stages.seconds(_name(number, part)) for part in parts)
+            told: sum(self.stages.seconds(stage_name(number, part)) for part in parts)
             for told, parts in names.items()
         }
 
     # -- rows --------------------------------------------------------------------------------------
 
-    def _gathered(self, number: int) -> tuple[Harvest, ...]:
+    def _gathered(self, number: int, start: str = "") -> tuple[Harvest, ...]:
+        pairs = self.plan.schedule[number - 1] == "dpo"
+
         def make() -> Body:
             home, watcher = self.stages.home, self.watchers.answers
             gathering = Gathering(self.plan, self.settings, home, watcher)
-            return {"harvests": [harvest_to_json(h) for h in gathering.harvests(number)]}
+            made = gathering.pairs(number, start) if pairs else gathering.harvests(number)
+            return {"harvests": [harvest_to_json(harvest) for harvest in made]}
 
-        told = f"round {number}: gathering rows"
-        found = self.stages.once(_name(number, "rows"), make, told)
+        told = f"round {number}: gathering {'pairs of answers' if pairs else 'rows'}"
+        found = self.stages.once(stage_name(number, "rows"), make, told)
         return tuple(harvest_from_json(body) for body in found["harvests"])
 
-    def _checked(self, number: int) -> Body:
-        """Clean the rows of this and earlier rounds, and hold them against all cases that gate."""
+    def _checked(self, number: int, start: str) -> Body:
+        """Clean rows of this and earlier rounds, or this round's pairs; guard the cases that gate.
+
+        Answers of earlier rounds are those of another model, so that their pairs are not taken.
+        """
+        schedule = self.plan.schedule
 
         def make() -> Body:
-            harvests = [h for at in range(1, number + 1) for h in self._gathered(at)]
-            rows, cleaning, guard = checked_rows(self.plan, self.settings, harvests)
-            body = harvest_to_json(Harvest("", len(rows), rows))
-            return {"rows": body, "cleaning": cleaning, "guard": guard}
+            if schedule[number - 1] == "dpo":
+                harvests = list(self._gathered(number, start))
+                pairs, cleaning, guard = checked_pairs(self.plan, self.settings, harvests)
+                made = Harvest("", len(pairs), (), pairs=pairs)
+            else:
+                same = [at for at in range(1, number + 1) if schedule[at - 1] == "sft"]
+                harvests = [harvest for at in same for harvest in self._gathered(at)]
+                rows, cleaning, guard = checked_rows(self.plan, self.settings, harvests)
+                made = Harvest("", len(rows), rows)
+            return {"rows": harvest_to_json(made), "cleaning": cleaning, "guard": guard}
 
         told = f"round {number}: cleaning rows, guarding the cases"
-        return self.stages.once(_name(number, "checked"), make, told)
+        return self.stages.once(stage_name(number, "checked"), make, told)
 
     # -- training ----------------------------------------------------------------------------------
 
-    def _trained(self, number: int, rows: Sequence[TrainingRow], guard: Body) -> Body:
+    def _trained(self, number: int, rows: Sequence[Lesson], guard: Body, start: str) -> Body:
+        method = self.plan.schedule[number - 1]
+
         def make() -> Body:
-            config = train_config(self.plan, self.settings, self.stages.home / _name(number, ""))
+            home = self.stages.home / stage_name(number, "")
+            config = train_config(self.plan, self.settings, home, method, start)
             repairs = [target.suite.name for target in self.plan.targets]
             notes = {"guard": guard, "loop": self.plan.id, "repairs": repairs}
             cache = self.settings.path(self.settings.store).parent
@@ -187,12 +226,14 @@ class Rounds:
                 "settings": config.recipe,
             }
 
-        told = f"round {number}: training on {len(rows)} rows"
-        return self.stages.once(_name(number, "training"), make, told)
+        told = f"round {number}: training on {len(rows)} {'pairs' if method == 'dpo' else 'rows'}"
+        return self.stages.once(stage_name(number, "training"), make, told)
 
     # -- the dev side ------------------------------------------------------------------------------
 
-    def _dev(self, number: int, adapter: str) -> tuple[DevReport, ...]:
+    def dev(self, number: int, adapter: str) -> tuple[DevReport, ...]:
+        """Return how many cases of the dev side an adapter passes."""
+
         def make() -> Body:
             suites = [replace(t.suite, cases=t.split.dev) for t in self.plan.targets]
             new = replace(
@@ -208,7 +249,7 @@ class Rounds:
             after = {v.suite: (v.rate.passed, str(v.verdict or "pass")) for v in report.gate.suites}
             return {"after": after}
 
-        found = self.stages.once(_name(number, "dev"), make, f"round {number}: the dev side")
+        found = self.stages.once(stage_name(number, "dev"), make, f"round {number}: the dev side")
         reports = []
         for target in self.plan.targets:
             passed, verdict = found["after"][target.suite.name]
@@ -226,11 +267,7 @@ def checked_rows(
     that teaches.
     """
     rows = [row for harvest in harvests for row in harvest.rows]
-    tokenizer = load_tokenizer(
-        plan.before.model,
-        trust_remote_code=settings.trust_remote_code,
-        arguments=_template_args(plan),
-    )
+    tokenizer = tokenizer_of(plan, settings)
     cleaned = clean(
         rows,
         CleaningSettings(max_tokens=open_model(plan.before.model).context_length),
@@ -240,7 +277,7 @@ def checked_rows(
     )
     guarded = Guard(plan.suites).check(cleaned.rows)
     if must_teach and not any(not row.replay for row in guarded.rows):
-        raise InputError(
+        raise NothingToLearnError(
             Problem(
                 "no row is left to train on",
                 found=", ".join(f"{h.source}: {h.kept} of {h.offered}" for h in harvests),
@@ -250,7 +287,85 @@ def checked_rows(
     return guarded.rows, cleaned.report.as_json(), guarded.report.as_json()
 
 
-def train_config(plan: FixPlan, settings: Settings, home: Path) -> TrainConfig:
+def checked_pairs(
+    plan: FixPlan, settings: Settings, harvests: Sequence[Harvest], *, must_teach: bool = True
+) -> tuple[tuple[Pair, ...], dict[str, Any], dict[str, Any]]:
+    """Return the pairs that may be trained on, with what cleaning and the guard found.
+
+    The good answers must be fit to be learned; what is the same twice is the whole pair. The guard
+    looks at both answers. Raises as `checked_rows` does.
+    """
+    if must_teach:
+        _demand_pairs(harvests)
+    pairs = {id(pair): pair for harvest in harvests for pair in harvest.pairs}
+    tokenizer = tokenizer_of(plan, settings)
+
+    def count_tokens(row: TrainingRow) -> int:
+        return len(tokenizer.token_ids(row.messages, add_generation_prompt=False))
+
+    def as_rows(pair: Pair) -> tuple[TrainingRow, ...]:
+        both = f"{pair.chosen}\n\n{pair.rejected}"
+        return tuple(
+            TrainingRow((*pair.prompt, Message("assistant", text)), pair.source, group=pair.group)
+            for text in (pair.chosen, pair.rejected, both)
+        )
+
+    rows = {key: as_rows(pair) for key, pair in pairs.items()}
+    most = open_model(plan.before.model).context_length
+    twins: frozenset[Reason] = frozenset(("duplicate", "near_duplicate"))
+    fit = clean(
+        [chosen for chosen, _rejected, _both in rows.values()],
+        CleaningSettings(max_tokens=most, off=twins),
+        count_tokens=count_tokens,
+    )
+    kept = {id(row) for row in fit.rows}
+    rows = {key: made for key, made in rows.items() if id(made[0]) in kept}
+    single = clean(
+        [both for _chosen, _rejected, both in rows.values()],
+        CleaningSettings(off=frozenset(get_args(Reason)) - twins),
+    )
+    kept = {id(row) for row in single.rows}
+    rows = {key: made for key, made in rows.items() if id(made[2]) in kept}
+    guarded = Guard(plan.suites).check([row for made in rows.values() for row in made[:2]])
+    kept = {id(row) for row in guarded.rows}
+    left = tuple(pairs[key] for key, made in rows.items() if {id(m) for m in made[:2]} <= kept)
+    if must_teach and not left:
+        raise NothingToLearnError(
+            Problem(
+                "no pair is left to train on",
+                found=f"{len(pairs)} pairs, {len(rows)} of them clean, 0 without gating cases",
+                hint="take pairs from elsewhere (docs/repair.md)",
+            )
+        )
+    cleaning = replace(
+        fit.report, kept=single.report.kept, dropped=(*fit.report.dropped, *single.report.dropped)
+    )
+    return left, cleaning.as_json(), guarded.report.as_json()
+
+
+def _demand_pairs(harvests: Sequence[Harvest]) -> None:
+    try:
+        demand_pairs([Pairing(harvest.pairs, harvest.left_out) for harvest in harvests])
+    except InputError as error:
+        raise NothingToLearnError(*error.problems) from None
+
+
+class NothingToLearnError(InputError):
+    """A method has nothing to learn from; another one may have."""
+
+
+def tokenizer_of(plan: FixPlan, settings: Settings) -> ChatTokenizer:
+    """Return the tokenizer of the model under repair, as it is asked."""
+    return load_tokenizer(
+        plan.before.model,
+        trust_remote_code=settings.trust_remote_code,
+        arguments=_template_args(plan),
+    )
+
+
+def train_config(
+    plan: FixPlan, settings: Settings, home: Path, method: str = "sft", start: str = ""
+) -> TrainConfig:
     """Return the trainer's settings: the suites' `train`, on the engine's device."""
     engine = {
         "device": settings.device,
@@ -259,6 +374,7 @@ def train_config(plan: FixPlan, settings: Settings, home: Path) -> TrainConfig:
     }
     fixed: dict[str, Any] = {"model": plan.before.model, "output": home / "adapter"}
     fixed |= {"gpus": plan.options.gpus} if plan.options.gpus else {}
+    fixed |= {"method": method, "adapter": Path(start) if start else None}
     told = {"chat_template_args": _template_args(plan)}
     return TrainConfig.model_validate({**engine, **told, **plan.fix.train, **fixed})
 
@@ -268,5 +384,6 @@ def _template_args(plan: FixPlan) -> dict[str, Any]:
     return {**plan.before.template_defaults, **plan.before.template_args}
 
 
-def _name(number: int, part: str) -> str:
+def stage_name(number: int, part: str) -> str:
+    """Return the file of a stage of a round, without its ending; without a part, the folder."""
     return f"round-{number}/{part}" if part else f"round-{number}"

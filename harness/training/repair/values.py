@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from harness.common import Method
+
 CURRENT = Path(".harness/adapters/current")
 
 
@@ -17,7 +19,7 @@ class FixOptions:
 
     `suites`: names of failing suites; without any, all that have `fix:`. `variant`: which candidate
     of the run is repaired, where several failed. `current`: the link to the adapter in use. `gpus`:
-    on how many an adapter is trained, instead of what the suites' `train` says.
+    on how many an adapter is trained, and `method`: how, instead of what the suites say.
     """
 
     run: str = "latest"
@@ -28,6 +30,7 @@ class FixOptions:
     paraphrases: int = 0
     current: Path = CURRENT
     gpus: int | None = None
+    method: Method | None = None
 
 
 class RepairDecision(StrEnum):
@@ -73,7 +76,12 @@ class DevReport:
 
 @dataclass(frozen=True)
 class RoundReport:
-    """One round: rows, what was cleaned and what the guard removed, training, and the dev side."""
+    """One round: rows, what was cleaned and what the guard removed, training, and the dev side.
+
+    `teaching` counts rows, pairs or answers, by the `method`. `start` is the adapter that the round
+    went on from, if any. `lessons` says more of pairs (lengths, margins) or rewards. `stopped` is
+    why a watch ended the round: its adapter is not put in use.
+    """
 
     number: int
     sources: tuple[SourceReport, ...]
@@ -84,6 +92,10 @@ class RoundReport:
     training: TrainingReport
     dev: tuple[DevReport, ...]
     adapter: str
+    method: str = "sft"
+    start: str = ""
+    lessons: Mapping[str, Any] = field(default_factory=dict)
+    stopped: str = ""
 
 
 @dataclass(frozen=True)

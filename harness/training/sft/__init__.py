@@ -20,6 +20,7 @@ from harness.training.sft.job import (
     TrainedAdapter,
     TrainingNote,
 )
+from harness.training.sft.lessons import Lesson, conversations
 from harness.training.sft.prepare import Prepared, prepare, read_data
 from harness.training.sft.progress import TrainingProgress, draw
 from harness.training.sft.train import check_output, rehearse, train
@@ -31,6 +32,7 @@ __all__ = [
     "Evaluated",
     "Event",
     "History",
+    "Lesson",
     "LoraSettings",
     "Observer",
     "Prepared",
@@ -44,6 +46,7 @@ __all__ = [
     "TrainingProgress",
     "check_output",
     "checkpoints",
+    "conversations",
     "draw",
     "load_train_config",
     "placed",

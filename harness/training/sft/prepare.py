@@ -19,7 +19,8 @@ from harness.backends import (
 )
 from harness.common import InputError, Problem, digest
 from harness.prompts import ChatTokenizer, load_tokenizer
-from harness.training.rows import RowFile, read_rows
+from harness.training.pairing import Pairing, demand_pairs, pair_answers
+from harness.training.rows import RowFile, read_preferences, read_rows
 from harness.training.sft.config import DataFile, TrainConfig
 from harness.training.sft.demands import (
     demand,
@@ -38,19 +39,32 @@ from harness.training.sft.lessons import (
     last_answers,
 )
 from harness.training.sft.manifest import counts, identity
-from harness.training.values import Rollout, TrainingRow
+from harness.training.values import Rollout
 
 
-def read_data(config: TrainConfig) -> tuple[tuple[TrainingRow, ...], tuple[TrainingRow, ...]]:
-    """Read rows to train on and held-out rows; raise `InputError` with all that is wrong."""
+def read_data(config: TrainConfig) -> tuple[tuple[Lesson, ...], tuple[Lesson, ...]]:
+    """Read rows, or pairs, to train on and to hold out; raise `InputError` for what is wrong."""
+    if config.method == "grpo":
+        raise InputError(
+            Problem(
+                "grpo: a suite's checks are the rewards, and files of rows have none",
+                hint="harness fix --method grpo learns from a failing suite (docs/repair.md)",
+            )
+        )
     if not config.data:
         raise InputError(Problem("data: no file of rows is named", hint="data: [rows.jsonl]"))
-    return _rows(config.data, config.seed), _rows(config.held_out, config.seed)
+    return _lessons(config, config.data), _lessons(config, config.held_out)
 
 
-def _rows(files: Sequence[DataFile], seed: int) -> tuple[TrainingRow, ...]:
-    specs = (RowFile(file.path, file.count, file.system, file.replay) for file in files)
-    return tuple(read_rows(specs, seed))
+def _lessons(config: TrainConfig, files: Sequence[DataFile]) -> tuple[Lesson, ...]:
+    specs = [RowFile(file.path, file.count, file.system, file.replay) for file in files]
+    if config.method == "sft":
+        return tuple(read_rows(specs, config.seed))
+    found = read_preferences(specs, config.seed)
+    made = pair_answers(found.answers)
+    if files:
+        demand_pairs([Pairing((*found.pairs, *made.pairs), made.left_out)])
+    return (*found.pairs, *made.pairs)
 
 
 FEWEST = 20  # with fewer held-out rows their loss is mostly noise

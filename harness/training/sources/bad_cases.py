@@ -13,9 +13,13 @@ from typing import Any
 
 import yaml
 
-from harness.common import InputError, Problem, digest, nearest, whole_file
+from harness.backends import Completion
+from harness.common import InputError, Message, Problem, Variant, digest, nearest, whole_file
+from harness.evaluation import Transcript, Trial, score_trial
+from harness.results import Outcome
 from harness.suites import Case, Suite, load_suite
 from harness.suites.rows import DataRow, first_of, read_rows
+from harness.training.values import LabelledAnswer
 
 KEYS = ("prompt", "messages", "system", "response", "expected", "checks", "id")
 DRAFT = "bad cases from production; look at the checks before you add this file to your suites"
@@ -26,6 +30,7 @@ class BadCases:
     """The draft suite, and its cases: `training` go into the pool, the others may gate one day.
 
     `unchecked` counts prompts of which nothing says what a right answer is: they train nothing.
+    `answers` are those that production gave to training prompts, and those that were expected.
     """
 
     draft: Path
@@ -33,6 +38,7 @@ class BadCases:
     training: tuple[Case, ...]
     gating: tuple[Case, ...]
     unchecked: int
+    answers: tuple[LabelledAnswer, ...] = ()
 
 
 def read_bad_cases(path: Path, draft: Path, *, category: str, holdout: float) -> BadCases:
@@ -41,7 +47,8 @@ def read_bad_cases(path: Path, draft: Path, *, category: str, holdout: float) ->
     A row has `prompt` or `messages`, the bad `response`, and `expected` or `checks` that say what a
     right answer is. Raise InputError with the lines of all rows that are wrong.
     """
-    cases = _cases(path)
+    read = _cases(path)
+    cases = [case for case, _row in read]
     # By their hash, at least one of two or more stays out of training.
     order = sorted((case["id"] for case in cases), key=lambda name: digest(["bad-case", name]))
     count = min(max(round(len(order) * holdout), 1), len(order) - 1) if len(order) > 1 else 0
@@ -62,22 +69,49 @@ def read_bad_cases(path: Path, draft: Path, *, category: str, holdout: float) ->
     training = [case for case in everything if case.id not in held]
     able = tuple(case for case in training if len(case.turns[-1].checks) > 1)
     gating = tuple(case for case in everything if case.id in held)
-    return BadCases(draft, suite, able, gating, len(training) - len(able))
+    rows = {case["id"]: row for case, row in read}
+    problems: list[Problem] = []
+    answers: list[LabelledAnswer] = []
+    for case in able:
+        row, turn = rows[case.id], case.turns[-1]
+        system = () if case.system is None else (Message("system", case.system),)
+        prompt = (*system, Message("user", turn.user))
+        source = f"{path.as_posix()}:{row.line}"
+        if expected := row.values.get("expected"):
+            trial = Trial(case, Variant("expected", "expected"))
+            said = Transcript(prompt, (Completion(expected, "stop"),))
+            scored = score_trial(trial, said)
+            if scored.outcome is Outcome.FAIL:
+                problems.append(
+                    Problem(
+                        "the expected answer does not pass the row's own checks",
+                        path.as_posix(),
+                        row.line,
+                        found=scored.reason,
+                        hint="mend the answer or the checks: nothing good can be learned from it",
+                    )
+                )
+            answers.append(LabelledAnswer(prompt, expected, True, source, case.id))
+        if response := row.values.get("response"):
+            answers.append(LabelledAnswer(prompt, response, False, source, case.id))
+    if problems:
+        raise InputError(*first_of(problems, path.as_posix()))
+    return BadCases(draft, suite, able, gating, len(training) - len(able), tuple(answers))
 
 
-def _cases(path: Path) -> list[dict[str, Any]]:
+def _cases(path: Path) -> list[tuple[dict[str, Any], DataRow]]:
     if not path.is_file():
         raise InputError(Problem("there is no such file of bad cases", path=str(path)))
     if path.suffix not in (".jsonl", ".csv"):
         raise InputError(Problem("bad cases are .jsonl or .csv", path=str(path)))
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, tuple[dict[str, Any], DataRow]] = {}
     problems: list[Problem] = []
     for row in read_rows(path, path.as_posix()):
         wrong = list(_wrong(row.values))
         problems += [replace(problem, path=path.as_posix(), line=row.line) for problem in wrong]
         if not wrong:
             case = _case(row)
-            found.setdefault(case["id"], case)
+            found.setdefault(case["id"], (case, row))
     if problems:
         raise InputError(*first_of(problems, path.as_posix()))
     return list(found.values())
@@ -95,6 +129,11 @@ def _wrong(values: Mapping[str, Any]) -> Iterator[Problem]:
     for key in ("prompt", "system", "response", "expected"):
         if key in values and not isinstance(values[key], str):
             yield Problem(f"{key!r} is no text", found=repr(values[key])[:100])
+    answers = [values.get(key) for key in ("response", "expected")]
+    texts = [answer.strip() for answer in answers if isinstance(answer, str) and answer.strip()]
+    if len(texts) == 2 and texts[0] == texts[1]:
+        hint = "say in `expected` what should have been answered"
+        yield Problem("the bad answer and the expected one are the same", hint=hint)
     if not isinstance(values.get("checks", []), list):
         yield Problem("'checks' is no list")
     if "messages" in values:

@@ -6,11 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.common import MachineryError, Problem
-from harness.evaluation import Variants, run
 from harness.results import Observer, Outcome, ignore
 from harness.suites import Case, Suite, Turn
-from harness.training.sources.teacher import Teacher
+from harness.training.sources.teacher import Teacher, ask
 
 ASK = (
     "Rewrite the request below in {count} different ways. Keep its meaning, and keep every name, "
@@ -41,12 +39,7 @@ def paraphrases(
         asked.append(replace(question, turns=(Turn(text, ()),)))
     if not asked:
         return ()
-    variants = Variants((teacher.variant,))
-    report = run(
-        teacher.settings, [replace(suite, cases=tuple(asked))], variants, observer=observer
-    )
-    if report.failure:
-        raise MachineryError(Problem(f"the teacher broke: {report.failure}"))
+    report = ask(teacher, suite, asked, observer)
     texts = {
         result.case: result.responses[-1]
         for result in report.results()

@@ -91,6 +91,20 @@ def unknown_teacher(settings: Settings, name: str) -> Problem | None:
     )
 
 
+def ask(
+    teacher: Teacher, suite: Suite, cases: Sequence[Case], observer: Observer = ignore
+) -> RunReport:
+    """Return what the teacher answers to these cases, scored by the suite's checks.
+
+    Raise MachineryError where the engine breaks.
+    """
+    asked = replace(suite, cases=tuple(cases))
+    report = run(teacher.settings, [asked], Variants((teacher.variant,)), observer=observer)
+    if report.failure:
+        raise MachineryError(Problem(f"the teacher broke: {report.failure}"))
+    return report
+
+
 def teach(
     teacher: Teacher,
     suite: Suite,
@@ -115,10 +129,7 @@ def teach(
             replace(case, repeats=sampled.samples, sampling=case.sampling.override(drawn))
             for case in cases
         )
-    variants = Variants((teacher.variant,))
-    report = run(teacher.settings, [replace(suite, cases=asked)], variants, observer=observer)
-    if report.failure:
-        raise MachineryError(Problem(f"the teacher broke: {report.failure}"))
+    report = ask(teacher, suite, asked, observer)
     return _kept(label, report, asked, replay, f"{teacher.label}, {suite.path}")
 
 

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.common import from_dicts
-from harness.training.values import TrainingRow
+from harness.training.values import Pair, TrainingRow
 
 
 @dataclass(frozen=True)
 class Harvest:
-    """The rows of one source. `offered` counts what was looked at: rows of a file, or prompts.
+    """The rows, or pairs, of one source. `offered` counts what was looked at: rows of a file,
+    prompts, or answers to be paired.
 
     `left_out` says for each reason how many gave no row; `tokens` and `seconds` are what answers
     cost, where a model was asked for them.
@@ -25,11 +26,12 @@ class Harvest:
     left_out: Mapping[str, int] = field(default_factory=dict)
     tokens: int = 0
     seconds: float = 0.0
+    pairs: tuple[Pair, ...] = ()
 
     @property
     def kept(self) -> int:
-        """How many rows it gave."""
-        return len(self.rows)
+        """How many rows or pairs it gave."""
+        return len(self.rows) + len(self.pairs)
 
 
 def counted(reasons: list[str]) -> dict[str, int]:
@@ -55,4 +57,7 @@ def harvest_from_json(body: Mapping[str, Any]) -> Harvest:
         )
         for row in body["rows"]
     )
-    return Harvest(**{**body, "rows": rows})
+    pairs = tuple(
+        Pair(**{**pair, "prompt": from_dicts(pair["prompt"])}) for pair in body.get("pairs", ())
+    )
+    return Harvest(**{**body, "rows": rows, "pairs": pairs})

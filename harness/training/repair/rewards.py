@@ -1,0 +1,311 @@
+"""Learning from rewards: the model answers, the suites' checks score, it is trained, and watched.
+
+What is rewarded grows; whether that is what was meant, the checks alone cannot say. So each update
+looks at prompts that are never trained on, at cases of other suites, and at how many prompts get
+the same answer. Where the reward runs ahead of these, the loop stops and says why.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from typing import Any
+
+from harness.common import (
+    InputError,
+    MachineryError,
+    Problem,
+    RewardSettings,
+    Sampling,
+    VariantRole,
+    from_dicts,
+    shown,
+)
+from harness.config import Settings
+from harness.evaluation import Variants, run
+from harness.results import Observer, Outcome, Result
+from harness.suites import Case
+from harness.training.repair.plan import FixPlan, Target
+from harness.training.sources import aside, learnable
+from harness.training.values import Rollout
+
+TRAINED, FRESH = "t", "f"  # tags of prompts that are learned from, and that are only watched
+LOOKS = 4  # answers to each prompt that is only watched: fewer would be noise
+SEED_STEP = 7919
+OTHER_SCORES = "no answer is better than another to the same prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What one look at the model found, all as shares from 0 to 1.
+
+    `reward` is the mean score of answers to prompts that are trained on, `fresh_reward` and
+    `fresh_passed` of those that are not, `others` the pass rate on cases of other suites. `same` is
+    the share of fresh prompts with the most frequent answer, `answer`, where it scores; `by` are
+    the checks that it passes.
+    """
+
+    reward: float
+    fresh_reward: float
+    fresh_passed: float
+    others: float | None
+    same: float = 0.0
+    answer: str = ""
+    by: tuple[str, ...] = ()
+
+
+def hacked(first: Watched, before: Watched, now: Watched, gap: float) -> str:
+    """Say why the reward is not to be trusted any more after an update; empty if it is.
+
+    All is compared with the `first` look. A gap that is not wider than `before` the update is
+    noise, or was there from the beginning.
+    """
+    gained = now.reward - first.reward
+
+    def ahead(look: Watched, of: str) -> float:
+        watched = getattr(look, of) - getattr(first, of)
+        return (look.reward - first.reward) - float(watched)
+
+    if now.same - first.same > gap and now.same > before.same:
+        return (
+            f"the reward is hacked: {now.same:.0%} of the fresh prompts get one answer, "
+            f"{shown(now.answer)}, and it passes {', '.join(now.by) or 'no check'} "
+            f"({first.same:.0%} before)"
+        )
+    for of, what in (
+        ("fresh_reward", "the reward on fresh prompts"),
+        ("fresh_passed", "the pass rate on fresh prompts"),
+    ):
+        if ahead(now, of) > gap and ahead(now, of) > ahead(before, of):
+            return (
+                f"the reward is hacked: it gained {gained:+.2f} on training prompts "
+                f"({first.reward:.2f} → {now.reward:.2f}), and {what} "
+                f"{getattr(now, of) - getattr(first, of):+.2f} "
+                f"({getattr(first, of):.2f} → {getattr(now, of):.2f})"
+            )
+    if first.others is not None and now.others is not None and first.others - now.others > gap:
+        return (
+            f"the reward is hacked: it gained {gained:+.2f}, and other suites fell from "
+            f"{first.others:.0%} to {now.others:.0%}"
+        )
+    return ""
+
+
+@dataclass(frozen=True)
+class RewardLoop:
+    """The prompts of one round, and who answers them."""
+
+    plan: FixPlan
+    settings: Settings
+    trained: Mapping[str, tuple[Case, ...]]  # by suite
+    fresh: Mapping[str, tuple[Case, ...]]
+
+    @property
+    def rules(self) -> RewardSettings:
+        """What the suites say of rewards."""
+        return self.plan.fix.rewards
+
+    def look(self, variant_adapter: str, update: int, observer: Observer) -> tuple[Result, ...]:
+        """Let the model answer what it is trained on next, and what is watched, in one run.
+
+        Raise MachineryError where the engine breaks.
+        """
+        rules = self.rules
+        drawn = Sampling(temperature=rules.temperature, top_p=1.0, top_k=0, repetition_penalty=1.0)
+        suites = []
+        for target in self.plan.targets:
+            name = target.suite.name
+            share = max(1, rules.prompts // len(self.plan.targets))
+            pool = self.trained[name]
+            seed = f"{self.plan.seed}/{update}/{name}"
+            some = random.Random(seed).sample(pool, min(share, len(pool)))
+            cases = []
+            for case in some:
+                sampling = case.sampling.override(drawn)
+                # Draws of its own: another update gives other answers.
+                seed_of = (sampling.seed or 0) + SEED_STEP * update
+                sampling = sampling.model_copy(update={"seed": seed_of})
+                cases.append(replace(case, repeats=rules.samples, sampling=sampling))
+            cases += [
+                replace(
+                    case,
+                    repeats=min(rules.samples, LOOKS),
+                    sampling=case.sampling.override(drawn),
+                )
+                for case in self.fresh[name]
+            ]
+            suites.append(replace(target.suite, cases=tuple(cases)))
+        for suite in self.plan.others:
+            rng = random.Random(f"{self.plan.seed}/{suite.name}")
+            some = rng.sample(suite.cases, min(rules.others, len(suite.cases)))
+            if some:
+                suites.append(replace(suite, cases=tuple(replace(c, repeats=1) for c in some)))
+        variant = replace(
+            self.plan.before,
+            name=self.plan.name,
+            adapter=variant_adapter or None,
+            role=VariantRole.CANDIDATE,
+        )
+        engine = engine_of(self.settings, rules)
+        report = run(aside(engine, self.plan.home), suites, Variants((variant,)), observer=observer)
+        if report.failure:
+            raise MachineryError(Problem(f"the engine broke: {report.failure}"))
+        return tuple(report.results())
+
+    def watched(self, results: Sequence[Result]) -> Watched:
+        """Return what is compared from one update to the next."""
+        mine = {target.suite.name for target in self.plan.targets}
+        fresh_ids = {case.id for cases in self.fresh.values() for case in cases}
+        fresh = [r for r in results if r.suite in mine and r.case in fresh_ids]
+        trained = [r for r in results if r.suite in mine and r.case not in fresh_ids]
+        others = [result for result in results if result.suite not in mine]
+        texts = Counter(r.responses[-1].strip() for r in fresh if r.responses and r.score > 0)
+        answer, count = next(iter(texts.most_common(1)), ("", 0))
+        given = [r for r in fresh if r.responses and r.responses[-1].strip() == answer]
+        checks = {check.check for result in given for check in result.checks if check.passed}
+        return Watched(
+            reward=_mean(result.score for result in trained),
+            fresh_reward=_mean(result.score for result in fresh),
+            fresh_passed=_mean(result.outcome is Outcome.PASS for result in fresh),
+            others=_mean(r.outcome is Outcome.PASS for r in others) if others else None,
+            same=count / len(fresh) if fresh else 0.0,
+            answer=answer,
+            by=tuple(sorted(checks)) if count else (),
+        )
+
+    def rollouts(self, results: Sequence[Result]) -> tuple[tuple[Rollout, ...], dict[str, int]]:
+        """Return the answers to learn from, and for each reason how many are not.
+
+        An advantage is the distance to the mean of the answers to the same prompt, in their
+        standard deviations; where all scored the same, there is nothing to learn. Raise InputError
+        for rewards that teach nothing at all.
+        """
+        fresh_ids = {case.id for cases in self.fresh.values() for case in cases}
+        mine = {target.suite.name for target in self.plan.targets}
+        groups: dict[str, list[Result]] = defaultdict(list)
+        left: Counter[str] = Counter()
+        for result in results:
+            if result.suite not in mine or result.case in fresh_ids:
+                continue
+            if result.outcome in (Outcome.PASS, Outcome.FAIL) and result.responses:
+                groups[f"{result.suite}/{result.case}"].append(result)
+            else:
+                left["no answer, or a check broke"] += 1
+        scores = {result.score for group in groups.values() for result in group}
+        found: list[Rollout] = []
+        for name, group in groups.items():
+            rewards = [result.score for result in group]
+            spread = statistics.pstdev(rewards)
+            if spread < 1e-6:
+                left[OTHER_SCORES] += len(group)
+                continue
+            for result in group:
+                if not learnable(result):
+                    left["cut off, or more than plain text"] += 1
+                    continue
+                advantage = round((result.score - statistics.fmean(rewards)) / spread, 6)
+                found.append(
+                    Rollout(
+                        from_dicts(result.prompt),
+                        result.responses[-1],
+                        result.score,
+                        advantage,
+                        f"{result.suite} {result.case}",
+                        name,
+                    )
+                )
+        if not found:
+            raise InputError(
+                Problem(
+                    "the reward is constant: no answer is better than another to the same prompt",
+                    found=f"{sum(map(len, groups.values()))} answers to {len(groups)} prompts, "
+                    f"scores {', '.join(f'{score:g}' for score in sorted(scores)[:5])}",
+                    hint="raise fix: {rewards: {samples, temperature}}, add checks that grade, or "
+                    "begin with method: sft or dpo",
+                )
+            )
+        if scores <= {0.0, 1.0} and not self.rules.binary:
+            raise InputError(
+                Problem(
+                    "grpo: the checks of this suite do not grade, they only pass or fail",
+                    self.plan.targets[0].suite.path,
+                    found=f"{len(groups)} prompts, all scores are 0 or 1",
+                    hint="give each case several checks, or one that grades (json_value, chrf, "
+                    "similarity); learn from pairs with method: dpo; or say fix: {rewards: "
+                    "{binary: true}}",
+                )
+            )
+        return tuple(found), dict(left)
+
+
+def _mean(values: Any) -> float:
+    found = [float(value) for value in values]
+    return round(sum(found) / len(found), 6) if found else 0.0
+
+
+def engine_of(settings: Settings, rules: RewardSettings) -> Settings:
+    """Return the settings of the engine that answers; raise InputError where it is not there."""
+    if rules.engine == "vllm" and find_spec("vllm") is None:
+        raise InputError(
+            Problem(
+                "rewards: vLLM is asked for, and it is not installed",
+                found="fix: {rewards: {engine: vllm}}",
+                hint="pip install 'adapter-gate-harness[vllm]', or say engine: auto",
+            )
+        )
+    if rules.engine == "auto":
+        from harness.backends.hf.placement import place  # imports torch
+
+        on_gpu = place(settings.device, settings.dtype).device.type == "cuda"
+        backend = "vllm" if on_gpu and find_spec("vllm") else settings.backend
+    else:
+        backend = rules.engine
+    return settings.model_copy(update={"backend": backend})
+
+
+def prompts_of(
+    target: Target, trained: Sequence[Case], fresh: Sequence[Case], count: int
+) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """Return prompts to learn from, and `count` that are only watched; no text is in both.
+
+    Raise InputError where the suite generates none.
+    """
+    usable = [case for case in trained if not case.tools]
+    if not usable:
+        raise InputError(
+            Problem(
+                "grpo: there are no prompts to learn from",
+                target.suite.path,
+                found="fix: names no generate, or the suite has no generators without tools",
+                expected="prompts that no case has",
+                hint="say fix: {generate: {seeds: ...}} or {rows: {FILE: OTHER FILE}}, or take "
+                "method: dpo with pools of pairs",
+            )
+        )
+    known = {tuple(turn.user for turn in case.turns) for case in usable}
+    apart = [
+        case
+        for case in fresh
+        if not case.tools and tuple(turn.user for turn in case.turns) not in known
+    ]
+    if not apart:  # rows of a file are the same under every tag: some of them are set aside
+        rng = random.Random(f"fresh/{target.suite.name}")
+        mixed = rng.sample(usable, len(usable))
+        size = min(count, max(1, len(mixed) // 4))
+        return tuple(mixed[size:]), tuple(mixed[:size])
+    rng = random.Random(f"fresh/{target.suite.name}")
+    return tuple(usable), tuple(rng.sample(apart, min(count, len(apart))))
+
+
+def watched_to_json(watched: Watched) -> dict[str, Any]:
+    """Return all fields by name."""
+    return asdict(watched)
+
+
+def watched_from_json(body: Mapping[str, Any]) -> Watched:
+    """Return what `watched_to_json` made."""
+    return Watched(**{**body, "by": tuple(body["by"])})
