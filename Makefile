@@ -41,7 +41,8 @@ test-oldest: .venv/oldest/bin/pytest ## Run the plugin's tests on the oldest pyt
 	@.venv/oldest/bin/python -m pytest tests/pytest_plugin
 
 test-peers: .venv/peers-metrics/bin/bert-score ## Compare with the tools that others use, in an environment of their own
-	@.venv/peers-metrics/bin/python -m pytest tests/scorers/test_semantic_peers.py -m peers
+	@.venv/peers-metrics/bin/python -m pytest tests/scorers/test_semantic_peers.py \
+		tests/training/contamination/test_rewordings_peers.py -m peers
 
 check: .venv/test.stamp ## Lint and type-check
 	@$(BIN)/ruff check .

@@ -34,6 +34,8 @@ def add_commands(commands: Any) -> None:
     rows.add_argument("--clean", action="store_true", help="drop what teaches something wrong")
     held = "leave out rows that hold a piece of a case of these suites"
     rows.add_argument("--guard", action="append", default=[], metavar="SUITES", help=held)
+    rewords = "with --guard: a model that embeds texts, to find questions in other words"
+    rows.add_argument("--guard-model", metavar="DIR", help=rewords)
     rows.add_argument("--system", metavar="TEXT", help="for rows without a system prompt")
     rows.add_argument("--seed", type=count, default=0, metavar="N", help="of draws (default: 0)")
     skip = "leave out rows that cannot be read, and list them, instead of stopping"
@@ -56,7 +58,7 @@ def rows_command(arguments: argparse.Namespace) -> int:
     from harness.common import plural
     from harness.config import load_selected
     from harness.training.cleaning import CleaningSettings, clean, print_cleaning
-    from harness.training.contamination import Guard, print_guard
+    from harness.training.contamination import Guard, GuardSettings, print_guard
     from harness.training.rows import RowFile, parse_spec, read
 
     problems = []
@@ -65,6 +67,8 @@ def rows_command(arguments: argparse.Namespace) -> int:
     for name in ("redact", "languages", "max_tokens", "model"):
         if getattr(arguments, name) and not arguments.clean:
             problems.append(Problem(f"--{name.replace('_', '-')} is part of cleaning: add --clean"))
+    if arguments.guard_model and not arguments.guard:
+        problems.append(Problem("--guard-model is part of the guard: add --guard SUITES"))
     if problems:
         raise InputError(*problems)
     specs = [parse_spec(file) for file in arguments.files]
@@ -96,14 +100,17 @@ def rows_command(arguments: argparse.Namespace) -> int:
 
             count_tokens = tokens_of
         languages = tuple(filter(None, arguments.languages.split(",")))
-        settings = CleaningSettings(
-            max_tokens=longest, languages=languages, redact=arguments.redact
-        )
-        cleaned = clean(kept, settings, count_tokens)
+        asked = CleaningSettings(max_tokens=longest, languages=languages, redact=arguments.redact)
+        cleaned = clean(kept, asked, count_tokens)
         print_cleaning(console, cleaned.report)
         kept, reports["cleaning"] = cleaned.rows, cleaned.report.as_json()
     if arguments.guard:
-        guarded = Guard(load_selected(arguments.guard, read_settings(arguments))).check(kept)
+        settings = read_settings(arguments)
+        folder = arguments.guard_model
+        if folder is None and settings.guard_model is not None:
+            folder = settings.path(settings.guard_model)
+        held = GuardSettings(model=Path(folder) if folder else None)
+        guarded = Guard(load_selected(arguments.guard, settings), held).check(kept)
         print_guard(console, guarded.report)
         kept, reports["guard"] = guarded.rows, guarded.report.as_json()
 

@@ -187,6 +187,11 @@ class Settings(BaseModel):
     ray_address: Annotated[str, Flag("--ray", "ADDRESS")] = Field(
         default="", description="a Ray cluster for the replicas: HOST:PORT, or auto for this one"
     )
+    guard_model: Path | None = Field(
+        default=None,
+        description="the folder of a model that embeds texts, to find training rows that ask what "
+        "a case asks in other words",
+    )
     chat_template_args: Mapping[str, Any] = Field(
         default_factory=dict,
         description="variables of the chat template, such as enable_thinking = false",

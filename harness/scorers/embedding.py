@@ -91,6 +91,19 @@ def cosine(model: str, text: str, reference: str, pooling: Pooling) -> float:
     return 0.0 if said is None or wanted is None else float(said @ wanted)
 
 
+def embedded(model: str, text: str, pooling: Pooling) -> Any:
+    """Return the unit vector of a text as numpy's array of float32; one of NaN for an empty text.
+
+    NaN is close to nothing.
+    """
+    found = _pooled(model, text, pooling)
+    if found is None:
+        import numpy as np
+
+        return np.full(_loaded(model)[1].config.hidden_size, np.nan, dtype=np.float32)
+    return found.numpy()
+
+
 def _pooled(model: str, text: str, pooling: Pooling) -> Tensor | None:
     """Return the unit vector of a text, special tokens included as in sentence-transformers."""
     from torch.nn.functional import normalize

@@ -219,7 +219,7 @@ _PATTERNS: dict[Private, regex.Pattern[str]] = {
 
 def without_private(row: TrainingRow, *, redact: bool) -> tuple[TrainingRow, list[Noticed]]:
     """Return the row, with `[secret]` and `[e-mail address]` in their places if asked for."""
-    texts = [message.content for message in row.messages]
+    texts = [text for message in row.messages for text in (message.content, message.reasoning)]
     noticed = []
     for what, pattern in _PATTERNS.items():
         count = sum(len(pattern.findall(text)) for text in texts)
@@ -228,8 +228,9 @@ def without_private(row: TrainingRow, *, redact: bool) -> tuple[TrainingRow, lis
             texts = [pattern.sub(f"[{what}]", text) for text in texts] if redact else texts
     if not (noticed and redact):
         return row, noticed
-    pairs = zip(row.messages, texts, strict=True)
-    return replace(row, messages=tuple(replace(m, content=text) for m, text in pairs)), noticed
+    pairs = zip(row.messages, texts[::2], texts[1::2], strict=True)
+    clean = (replace(m, content=content, reasoning=thought) for m, content, thought in pairs)
+    return replace(row, messages=tuple(clean)), noticed
 
 
 LENGTH = 5

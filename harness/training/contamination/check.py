@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,17 +17,21 @@ from harness.training.contamination.index import (
     WHOLE,
     Index,
     Pieces,
+    runs_in,
+    template_texts,
+)
+from harness.training.contamination.ordinary import MISSING, is_known
+from harness.training.contamination.rewordings import Rewordings
+from harness.training.contamination.values import Guarded, GuardReport, GuardSettings, Hit, Kind
+from harness.training.contamination.words import (
     Words,
     length,
     ngrams,
-    runs_in,
     shingles,
     spaced,
     squeezed,
-    template_texts,
     words,
 )
-from harness.training.contamination.values import Guarded, GuardReport, GuardSettings, Hit, Kind
 from harness.training.values import TrainingRow
 
 # So much of a text is shown in a hit.
@@ -46,6 +51,10 @@ class Guard:
         cases = [Pieces(case) for suite in self.suites for case in suite.cases]
         frames = [text for suite in self.suites for text in template_texts(suite)]
         self._index = Index(cases, self.settings, frames)
+        self._rewordings: Rewordings | None = None
+        if self.settings.model is not None:
+            gating = [pieces.case for pieces in cases]
+            self._rewordings = Rewordings(gating, self.settings.model, self.settings.reworded)
 
     def check(self, rows: Sequence[TrainingRow]) -> Guarded:
         """Return the rows that hold nothing of any case, and the finding.
@@ -54,6 +63,10 @@ class Guard:
         """
         hits = {at: hit for at, row in enumerate(rows) if (hit := self.hit(row))}
         kept = tuple(row for at, row in enumerate(rows) if at not in hits)
+        reworded: dict[int, Hit] = {}
+        if self._rewordings is not None:
+            reworded = self._rewordings.hits(kept)
+            kept = tuple(row for at, row in enumerate(kept) if at not in reworded)
         report = GuardReport(
             read=len(rows),
             kept=len(kept),
@@ -61,6 +74,8 @@ class Guard:
             cases_hash=digest(sorted(pieces.case.hash for pieces in self._index.cases)),
             suites=tuple(suite.name for suite in self.suites),
             hits=tuple(hits.values()),
+            rewordings=None if self._rewordings is None else tuple(reworded.values()),
+            notes=() if is_known() else (MISSING,),
         )
         count, settings = len(report.hits), self.settings
         if count > settings.max_hits and count > settings.max_share * report.read:
@@ -83,7 +98,7 @@ class Guard:
 
     def hit(self, row: TrainingRow) -> Hit | None:
         """Return the strongest sign that a row holds a piece of a case, or None."""
-        said = [words(message.content) for message in row.messages]
+        said = [words(text) for text in _texts(row)]
         signs = (  # the strongest first
             self._same_text(row),
             self._hidden(row, said),
@@ -132,7 +147,7 @@ class Guard:
 
     def _same_letters(self, row: TrainingRow) -> Iterator[Found]:
         own = self._index.shingles
-        letters = squeezed("\n".join(message.content for message in row.messages))
+        letters = squeezed("\n".join(_texts(row)))
         found = shingles(letters)
         shared = Counter(own[one] for one in found if one in own)
         for at, count in shared.most_common():
@@ -144,23 +159,48 @@ class Guard:
                 yield "near_duplicate", "\n".join(pieces.asked), [at]
 
 
+def _texts(row: TrainingRow) -> list[str]:
+    """Return what each message says, with the arguments of its calls."""
+    return [
+        "\n".join(
+            [
+                message.content,
+                message.reasoning,
+                *(json.dumps(call.arguments, ensure_ascii=False) for call in message.tool_calls),
+            ]
+        )
+        for message in row.messages
+    ]
+
+
 # So many hits are listed; all of them are in the JSON.
 LISTED = 10
 
 
 def print_guard(console: Console, report: GuardReport) -> None:
-    """How many rows were held against how many cases, and a line for each hit."""
+    """Print how many rows were held against how many cases, and a line for each hit."""
     found = plural(len(report.hits), "row") if report.hits else "no row"
     against = plural(report.cases, "gating case")
     line = f"Guard: {found} of {report.read} removed, held against {against}."
     console.print(line, markup=False, highlight=False)
-    if not report.hits:
+    _print_hits(console, report.hits, "shared text")
+    if report.rewordings is not None:
+        found = plural(len(report.rewordings), "row") if report.rewordings else "no row"
+        line = f"Second guard: {found} removed that may ask a case's question in other words."
+        console.print(line, markup=False, highlight=False)
+        _print_hits(console, report.rewordings, "cosine and question")
+    for note in report.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+
+
+def _print_hits(console: Console, hits: Sequence[Hit], what: str) -> None:
+    if not hits:
         return
-    table = Table("row", "case", "kind", "shared text", box=None, pad_edge=False)
-    for hit in report.hits[:LISTED]:
+    table = Table("row", "case", "kind", what, box=None, pad_edge=False)
+    for hit in hits[:LISTED]:
         cells = (hit.source, hit.case, hit.kind.replace("_", " "), shown(hit.text))
         table.add_row(*(Text(encodable(cell, console.encoding)) for cell in cells))
     console.print(table)
-    if len(report.hits) > LISTED:
-        rest = f"... and {len(report.hits) - LISTED} more"
+    if len(hits) > LISTED:
+        rest = f"... and {len(hits) - LISTED} more"
         console.print(rest, markup=False, highlight=False)

@@ -7,18 +7,26 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import regex
 import yaml
 
-from harness.scorers.unicode_text import nfkc
 from harness.suites import Case, Haystack, HaystackSpec, Suite
 from harness.suites.haystack import INTRO, Task, expand
 from harness.suites.haystack_prose import WORDS
+from harness.training.contamination.ordinary import ordinary
 from harness.training.contamination.values import GuardSettings
+from harness.training.contamination.words import (
+    Words,
+    length,
+    ngrams,
+    pairs,
+    shingles,
+    spaced,
+    squeezed,
+    words,
+)
 
 # Between these marks of Jinja stands what changes from case to case.
 _CHANGES = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -91,6 +99,7 @@ _MENTIONS: Mapping[str, tuple[str, ...]] = {
     "starts_with": ("texts",),
     "ends_with": ("texts",),
 }
+_CALLS = ("tool_call", "tool_calls")  # their arguments are values too
 _NESTED: Mapping[str, str] = {"not": "check", "all_of": "of", "any_of": "of", "at_least": "of"}
 
 
@@ -114,7 +123,14 @@ def canaries(case: Case) -> tuple[str, ...]:
 def _values(check: Mapping[str, Any]) -> Iterator[str]:
     """Yield the values of a check in its canonical form."""
     for name, args in check.items():
-        if name in _NESTED:
+        if name in _CALLS:
+            for call in [args, *(args.get("exactly") or ()), *(args.get("includes") or ())]:
+                yield from (
+                    one
+                    for want in (call.get("arguments") or {}).values()
+                    for one in _leaves(_wanted(want))
+                )
+        elif name in _NESTED:
             inner = args.get(_NESTED[name], ())
             for one in inner if isinstance(inner, list) else [inner]:
                 yield from _values(one)
@@ -123,6 +139,13 @@ def _values(check: Mapping[str, Any]) -> Iterator[str]:
                 yield from _leaves(args.get(key))
             for key in _MENTIONS.get(name, ()):
                 yield from (text for text in _leaves(args.get(key)) if has_digit(text))
+
+
+def _wanted(argument: object) -> object:
+    """Return what an argument of an expected call may be, where a condition says it."""
+    if isinstance(argument, Mapping) and ({"equals", "one_of"} & argument.keys()):
+        return [argument.get("equals"), argument.get("one_of")]
+    return None if isinstance(argument, Mapping) else argument
 
 
 def _leaves(value: object) -> Iterator[str]:
@@ -140,72 +163,6 @@ def _leaves(value: object) -> Iterator[str]:
 def has_digit(text: str) -> bool:
     """Return whether a text is a number, a code or a date, and no ordinary word."""
     return any(sign.isdigit() for sign in text)
-
-
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}"
-# Signs of scripts without spaces are words of their own.
-_WORD = regex.compile(
-    rf"[{_UNSPACED}]\p{{M}}*+|[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]++", regex.VERSION1
-)
-# 7,858,243 and 7 858 243 are the number 7858243.
-_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:[,.'’ ]\d{3})+(?![\d]|[.,]\d)")
-_SIGN = regex.compile(rf"[{_UNSPACED}]")
-# Letters that a shingle has; five hold a word of the middle length.
-SHINGLE = 5
-
-Words = tuple[str, ...]
-
-
-def words(text: str) -> Words:
-    """Return the words of a text in order, in small letters."""
-    plain = _GROUPED.sub(lambda found: re.sub(r"\D", "", found[0]), nfkc(text).casefold())
-    return tuple(_WORD.findall(plain))
-
-
-def squeezed(text: str) -> str:
-    """Return the letters and digits of a text, and nothing between them."""
-    return "".join(_WORD.findall(nfkc(text).casefold()))
-
-
-def length(said: Words) -> float:
-    """Return how many words these are; a sign of a script without spaces counts as half a word."""
-    return sum(0.5 if _is_sign(word) else 1.0 for word in said)
-
-
-def ngrams(said: Words, n: int) -> Iterator[Words]:
-    """Yield runs of n words, as `length` counts them; the last sign may reach over by a half."""
-    if not any(_is_sign(word) for word in said):
-        yield from (said[at : at + n] for at in range(len(said) - n + 1))
-        return
-    weights = [1 if _is_sign(word) else 2 for word in said]
-    end = total = 0
-    for at, first in enumerate(weights):
-        while total < 2 * n and end < len(said):
-            total += weights[end]
-            end += 1
-        if total < 2 * n:
-            return
-        yield said[at:end]
-        total -= first
-
-
-def spaced(said: Words) -> str:
-    """Return the words as one text with a space at both ends, to look for runs of words in."""
-    return f" {' '.join(said)} "
-
-
-def pairs(said: Words) -> Iterator[Words]:
-    """Return each two words in a row."""
-    return pairwise(said)
-
-
-def _is_sign(word: str) -> bool:
-    return word[0] >= "\u2e80" and bool(_SIGN.match(word))
-
-
-def shingles(letters: str) -> set[str]:
-    """Return all runs of five letters."""
-    return {letters[at : at + SHINGLE] for at in range(len(letters) - SHINGLE + 1)}
 
 
 @dataclass(frozen=True)
@@ -367,12 +324,20 @@ class Index:
         for at, pieces in enumerate(self.cases):
             for value in pieces.values:
                 holders[value].append(at)
-        found: Runs = defaultdict(list)
+        hiding = []
         for value, cases in holders.items():
             said = words(value)
             if len(value) < shortest or sum(map(len, said)) < LETTERS:
                 continue
             if length(said) < n and self._hides(said, cases):
+                hiding.append((said, value, cases))
+        canaries = {words(one) for pieces in self.cases for one in pieces.canaries}
+        anybodys = ordinary(
+            said for said, _, _ in hiding if said not in canaries and not has_digit(spaced(said))
+        )
+        found: Runs = defaultdict(list)
+        for said, value, cases in hiding:
+            if said not in anybodys:
                 found[said[0]].append((said, value, cases))
         return found
 

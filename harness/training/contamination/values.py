@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from harness.common import JsonValue
 from harness.training.values import TrainingRow
 
-Kind = Literal["exact", "normalised", "hidden_value", "n-gram", "near_duplicate"]
+Kind = Literal["exact", "normalised", "hidden_value", "n-gram", "near_duplicate", "reworded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class GuardSettings:
     case are the same text. hidden: the shortest value that is a hit by itself, in characters.
     max_share: of more rows removed than this, and than `max_hits`, the training set is an error.
     common: texts that everyone uses: what stands in them is no hit.
+    model: the folder of a model that embeds texts, with which questions in other words are found.
+    reworded: from this cosine on, a row asks for what a case asks.
     """
 
     ngram: int = 13
@@ -28,6 +31,8 @@ class GuardSettings:
     max_share: float = 0.05
     max_hits: int = 5
     common: tuple[str, ...] = ()
+    model: Path | None = None
+    reworded: float = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,11 @@ class Hit:
 
 @dataclass(frozen=True)
 class GuardReport:
-    """The guard's finding: one hit for each row removed; `read` is `kept` plus the hits.
+    """The guard's finding: one hit for each row removed; `read` is `kept` plus all hits.
 
     `cases` is how many gating cases the rows were held against, `cases_hash` identifies them.
+    `rewordings` are the rows that the second guard removed, None where there was none; `notes` say
+    what was not looked at.
     """
 
     read: int
@@ -58,6 +65,8 @@ class GuardReport:
     cases_hash: str
     suites: tuple[str, ...]
     hits: tuple[Hit, ...] = ()
+    rewordings: tuple[Hit, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def by_kind(self) -> dict[str, int]:
@@ -66,7 +75,11 @@ class GuardReport:
 
     def as_json(self) -> dict[str, JsonValue]:
         """For the adapter's manifest and the scorecard: all of it."""
-        hits: list[JsonValue] = [{**asdict(hit), "also": list(hit.also)} for hit in self.hits]
+
+        def listed(hits: tuple[Hit, ...]) -> list[JsonValue]:
+            return [{**asdict(hit), "also": list(hit.also)} for hit in hits]
+
+        second = {} if self.rewordings is None else {"rewordings": listed(self.rewordings)}
         return {
             "read": self.read,
             "kept": self.kept,
@@ -74,7 +87,9 @@ class GuardReport:
             "cases_hash": self.cases_hash,
             "suites": list(self.suites),
             "by_kind": {**self.by_kind},
-            "hits": hits,
+            "hits": listed(self.hits),
+            **second,
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
 

@@ -25,7 +25,7 @@ from harness.evaluation import Variants, run
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.results import Observer, ignore
 from harness.training.cleaning import CleaningSettings, Reason, clean
-from harness.training.contamination import Guard
+from harness.training.contamination import Guard, GuardSettings
 from harness.training.pairing import Pairing, demand_pairs
 from harness.training.repair.gathering import Gathering
 from harness.training.repair.plan import FixPlan
@@ -275,7 +275,8 @@ def checked_rows(
             tokenizer.token_ids(row.messages, add_generation_prompt=False, tools=row.tools)
         ),
     )
-    guarded = Guard(plan.suites).check(cleaned.rows)
+    model = settings.path(settings.guard_model) if settings.guard_model else None
+    guarded = Guard(plan.suites, GuardSettings(model=model)).check(cleaned.rows)
     if must_teach and not any(not row.replay for row in guarded.rows):
         raise NothingToLearnError(
             Problem(

@@ -23,10 +23,10 @@ _MEDIA = (
     "image", "images", "image_url", "image_urls", "image_path", "video", "videos", "audio",
     "audios", "objects", "pixel_values",
 )  # fmt: skip
-_REASONING = ("reasoning_content", "reasoning", "thinking")
+REASONING = ("reasoning_content", "reasoning", "thinking")
 TOOLS = ("tools", "functions")
 COLUMNS = (
-    *RATINGS, *_SWITCHES, *_WEIGHTS, *_PARTIAL, *CHOSEN, *REJECTED, *_MEDIA, *_REASONING, *TOOLS,
+    *RATINGS, *_SWITCHES, *_WEIGHTS, *_PARTIAL, *CHOSEN, *REJECTED, *_MEDIA, *REASONING, *TOOLS,
 )  # fmt: skip
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -79,6 +79,16 @@ def check_row(values: Values) -> None:
                 key,
             )
     _check_parts(values, "the row")
+    for key in REASONING:
+        if not is_empty(values.get(key)):
+            raise RowError(
+                Problem(
+                    "the row keeps its reasoning apart, and it would be lost",
+                    found=key,
+                    hint="give it as reasoning_content in the answer's message, or take it out",
+                ),
+                key,
+            )
     for key in (*CHOSEN, *REJECTED):
         if not is_empty(values.get(key)):
             raise RowError(
@@ -142,7 +152,7 @@ def _is_whole(key: str, value: object) -> bool:
 
 
 def _check_parts(values: Values, what: str) -> None:
-    """Refuse masks over an answer's parts, what is no text, and reasoning that stands apart."""
+    """Refuse masks over an answer's parts, and what is no text."""
     for key in _PARTIAL:
         if not is_empty(value := values.get(key)) and not _masks_nothing(value):
             raise RowError(
@@ -160,16 +170,6 @@ def _check_parts(values: Values, what: str) -> None:
                     f"{what} has more than text, and would be trained on without it",
                     found=key,
                     hint="take rows with images, videos or sound out: only texts are trained",
-                ),
-                key,
-            )
-    for key in _REASONING:
-        if not is_empty(values.get(key)):
-            raise RowError(
-                Problem(
-                    f"{what} keeps its reasoning apart, and it would be lost",
-                    found=key,
-                    hint="write it into the content as the model does, or take the key out",
                 ),
                 key,
             )

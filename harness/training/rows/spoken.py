@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.common import Message, Messages, Problem, Role, ToolCall, shown
-from harness.training.rows.meaning import RowError, is_empty, is_learned, parsed
+from harness.training.rows.meaning import REASONING, RowError, is_empty, is_learned, parsed
 
 ROLES: dict[str, Role] = {
     "system": "system", "developer": "system", "user": "user", "human": "user",
@@ -69,6 +69,11 @@ def spoken(items: Iterable[object]) -> Conversation:
                 )
             messages[-1] = replace(messages[-1], tool_calls=(*messages[-1].tool_calls, *calls))
             continue
+        thoughts = next((key for key in REASONING if not is_empty(item.get(key))), "")
+        if thoughts and role != "assistant":
+            raise RowError(
+                Problem(f"a message of role {role} has reasoning", found=thoughts), thoughts
+            )
         if role == "assistant" and not learned:
             untaught.append(len(messages))
         messages.append(
@@ -78,6 +83,7 @@ def spoken(items: Iterable[object]) -> Conversation:
                 tuple(calls),
                 tool_call_id=_named(item, "tool_call_id") if role == "tool" else "",
                 name=_named(item, "name") if role == "tool" else "",
+                reasoning=text_of(item[thoughts], thoughts) if thoughts else "",
             )
         )
     return Conversation(tuple(messages), tuple(untaught))

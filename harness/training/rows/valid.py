@@ -109,11 +109,12 @@ def check(messages: Messages, tools: Sequence[Tool] = ()) -> None:
         )
     _check_calls(messages, tools)
     for message in messages:
+        text = f"{message.content}{message.reasoning}"
         try:
-            message.content.encode()
+            text.encode()
         except UnicodeEncodeError:
             raise InputError(Problem("not valid text: half of a surrogate pair")) from None
-        if found := marks_in(message.content):
+        if found := marks_in(text):
             raise InputError(foreign(found[0]))
 
 

@@ -92,7 +92,7 @@ def _left_out(answer: Message, rendered: str) -> str:
     their names and the texts in their arguments.
     """
     said = "".join(rendered.split())
-    wanted = [answer.content]
+    wanted = [answer.reasoning, answer.content]
     for call in answer.tool_calls:
         values = list(call.arguments.values()) if isinstance(call.arguments, Mapping) else []
         wanted += [call.name, *(value for value in values if isinstance(value, str))]

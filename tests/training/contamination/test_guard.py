@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.common import InputError
+from harness.common import InputError, Message, ToolCall
 from harness.suites import Suite, load_suite
+from harness.training import TrainingRow
 from harness.training.contamination import Guard, GuardSettings, print_guard
 from harness.training.rows import read_rows
 from tests.training.contamination.made import case, copied, row, suite
@@ -149,11 +151,21 @@ def test_a_conversation_counts_with_its_system_prompt() -> None:
         ({"needle": 7858243}, "It is 7858243.", "7858243"),
         ({"needle": 7858243}, "It is 7,858,243!", "7858243"),
         ({"not": {"needle": 7858243}}, "7858243", "7858243"),
-        ({"json_value": {"path": "$", "equals": {"a": ["Palermo"]}}}, "to PALERMO", "Palermo"),
+        ({"json_value": {"path": "$", "equals": {"a": ["Plaikro"]}}}, "to PLAIKRO", "Plaikro"),
         ({"equals": "skiri bruba"}, "The words: skiri, bruba.", "skiri bruba"),
         ({"any_of": [{"numeric": 583.31}, {"equals": "x"}]}, "583.31 euros", "583.31"),
         ({"no_prompt_leak": "skiribox"}, "skiribox", "skiribox"),
         ({"contains": "AB-1234"}, "AB-1234", "AB-1234"),
+        (
+            {"equals": "purple otter committee"},
+            "The Purple Otter Committee.",
+            "purple otter committee",
+        ),  # ordinary words in no ordinary order
+        (
+            {"tool_call": {"name": "book", "arguments": {"to": {"equals": "Plaikro"}, "day": 3}}},
+            "to Plaikro",
+            "Plaikro",
+        ),
     ],
 )
 def test_a_hidden_value_is_a_hit_by_itself(check: object, answer: str, value: str) -> None:
@@ -171,6 +183,9 @@ def test_a_hidden_value_is_a_hit_by_itself(check: object, answer: str, value: st
         ({"needle": 7858243}, "17858243"),  # another number
         ({"contains": "receptionist"}, "I am the receptionist."),  # a word to be said
         ({"json_value": {"path": "$", "equals": "lantern"}}, "a lantern"),  # haystack prose
+        ({"json_value": {"path": "$", "equals": "Palermo"}}, "to Palermo"),  # ordinary language
+        ({"equals": "New York"}, "She lives in New York."),
+        ({"equals": "Kühlschrank"}, "Der Kühlschrank ist leer."),
         ({"contains": "[::-1]"}, "text[::-1]"),  # no letters
     ],
 )
@@ -344,3 +359,57 @@ def test_a_value_that_the_question_tells_is_not_hidden() -> None:
     found = guard.hit(row("Order ZB-9902-W is late."))
     assert found is not None
     assert (found.kind, found.case) == ("hidden_value", "kept")
+
+
+def test_a_value_in_the_arguments_of_a_call_is_a_hit() -> None:
+    guard = Guard([suite(case("one", "Which door?", checks=({"needle": "ZB-9902-W"},)))])
+    call = ToolCall("open", {"door": "zb 9902 w"})
+    calling = TrainingRow((Message("user", "Open it."), Message("assistant", "", (call,))), "p:1")
+
+    hit = guard.hit(calling)
+
+    assert hit and (hit.kind, hit.text) == ("hidden_value", "ZB-9902-W")
+
+
+def test_without_word_frequencies_the_finding_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wordfreq", None)
+    monkeypatch.setattr("harness.training.contamination.ordinary.find_spec", lambda name: None)
+    guard = Guard([suite(case("one", "Where?", checks=({"equals": "Palermo"},)))])
+
+    report = guard.check([row("Where to?", "To Palermo.")]).report
+
+    assert [hit.text for hit in report.hits] == ["Palermo"]
+    assert report.as_json()["notes"] == [
+        "wordfreq is not installed: ordinary words that cases expect count as hidden values"
+    ]
+
+
+SEA = "What colour has the sea in winter?"
+
+
+def test_a_question_in_other_words_is_found_by_the_second_guard_and_reported_apart() -> None:
+    cases = suite(case("sea", SEA))
+    rows = [row("Tell me about colours of the sea."), row("Sort 5, 9 and 2.")]
+
+    first = Guard([cases]).check(rows)
+    second = Guard([cases], GuardSettings(model=Path("fixtures/model"), reworded=0.2)).check(rows)
+
+    assert first.rows == tuple(rows) and "rewordings" not in first.report.as_json()
+    assert second.rows == (rows[1],) and second.report.hits == ()
+    assert second.report.rewordings is not None
+    (hit,) = second.report.rewordings
+    assert (hit.case, hit.kind) == ("sea", "reworded")
+    assert hit.text.endswith("Tell me about colours of the sea.")
+    assert second.report.read == second.report.kept + 1
+    out = io.StringIO()
+    print_guard(Console(file=out, width=120), second.report)
+    assert "Second guard: 1 row removed that may ask a case's question in other words." in (
+        out.getvalue()
+    )
+
+
+def test_a_model_that_cannot_embed_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        Guard([suite(case("sea", SEA))], GuardSettings(model=tmp_path / "none"))
+
+    assert error.value.problems[0].message == "the guard cannot embed texts with this model"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.training.contamination.index import ngrams, squeezed, words
+from harness.training.contamination.words import ngrams, squeezed, words
 
 
 @pytest.mark.parametrize(

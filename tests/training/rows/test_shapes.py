@@ -128,10 +128,14 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
         "  hint: answers are learned whole, or with weight: 0 in their message not at all",
     ),
     (
-        {"messages": [{"role": "assistant", "content": "a", "reasoning_content": "b"}]},
-        "a message keeps its reasoning apart, and it would be lost\n"
+        {"query": "a", "response": "b", "reasoning_content": "c"},
+        "the row keeps its reasoning apart, and it would be lost\n"
         "  found: reasoning_content\n"
-        "  hint: write it into the content as the model does, or take the key out",
+        "  hint: give it as reasoning_content in the answer's message, or take it out",
+    ),
+    (
+        {"messages": [{"role": "user", "content": "a", "thinking": "b"}]},
+        "a message of role user has reasoning\n  found: thinking",
     ),
     (
         {"query": "<image>what is it?", "response": "a cat", "images": ["cat.png"]},
@@ -247,6 +251,13 @@ def test_marks_that_change_nothing_are_left_alone() -> None:
     assert converted({**row, "label": "positive"}) == converted(row)  # a class, no lesson
     said = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
     assert converted({**row, **said}) == converted(row)  # twice the same
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_beside_an_answer_belongs_to_it(key: str) -> None:
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", key: "c"}]
+
+    assert converted({"messages": said}).messages[1] == Message("assistant", "b", reasoning="c")
 
 
 TOOL = {

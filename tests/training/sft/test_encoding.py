@@ -239,3 +239,21 @@ def test_a_template_that_loses_what_a_row_says_is_refused_with_its_line(
     (problem,) = error.value.problems
     assert problem.path == "rows.jsonl:7"
     assert lost in f"{problem.message} {problem.found}"
+
+
+THINKS = WITH_TOOLS.replace(
+    "{{ m.content }}",
+    "{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}"
+    "{{ m.content }}",
+)
+
+
+def test_reasoning_is_learned_where_the_template_writes_it(tmp_path: Path) -> None:
+    thinking = row(QUESTION, Message("assistant", "3 4 5", reasoning="1 and 2"))
+    tokenizer = with_template(tmp_path / "thinks", THINKS)
+
+    (sample,) = encode([thinking], tokenizer, [END])
+
+    assert said(tokenizer, sample.labels) == "<think>1 and 2</think>3 4 5<|im_end|>"
+    with pytest.raises(InputError, match="leaves out what the answer says"):
+        encode([thinking], with_template(tmp_path / "not", WITH_TOOLS), [END])
