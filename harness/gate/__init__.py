@@ -10,7 +10,6 @@ from harness.gate.baselines import (
 )
 from harness.gate.decision import decide, judge_ledger
 from harness.gate.foresight import (
-    ASSUMED_DISCORDANCE,
     Needed,
     Sight,
     all_of,
@@ -34,6 +33,7 @@ from harness.gate.several import (
     compare_ledgers,
     compare_pairwise,
 )
+from harness.gate.statistics import ASSUMED_DISCORDANCE
 
 __all__ = [
     "ASSUMED_DISCORDANCE",

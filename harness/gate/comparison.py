@@ -13,6 +13,7 @@ from harness.gate.sequential import METHOD, SequentialTest
 from harness.gate.statistics import (
     Spread,
     cases_to_decide,
+    cases_to_see,
     group_sums,
     groups_of,
     holm,
@@ -26,6 +27,7 @@ from harness.gate.statistics import (
 from harness.results import Comparison, Rate, TriesRate
 
 ROUNDING = 1e-9  # 3 of 100 cases are 0.03, also in binary fractions
+ENOUGH_DROP = 0.05  # what a suite that is large enough can see
 MCNEMAR = "McNemar mid-p"
 SIGN_FLIP = "sign-flip permutation"
 CLUSTER_FLIP = "cluster sign-flip permutation"
@@ -203,6 +205,7 @@ def _comparison(
         mde_adjusted=smallest_seen(pairs, wide, settings.alpha / family) if final else None,
         family=family,
         shift=pairs.shift,
+        enough=cases_to_see(wide, ENOUGH_DROP, settings.alpha / family),
     )
     if not inconclusive(seen, settings):
         return seen

@@ -13,6 +13,7 @@ from harness.common import (
     VariantRole,
     first_of,
     nearest,
+    percent,
     plural,
 )
 from harness.gate import sentences as say
@@ -100,6 +101,20 @@ class Unit:
         return self.estimate.estimate if self.estimate else self.rate.known
 
     @property
+    def baseline_measured(self) -> float | None:
+        """The same of the baseline; None where it has no result."""
+        estimate = chosen(self.settings.tries, *tries_of(self.baseline_items, self.settings))
+        return estimate.estimate if estimate else rate_of(self.baseline_items).known
+
+    @property
+    def baseline_below(self) -> bool:
+        """The bar is above the variant and the baseline: the suite or a check may be wrong."""
+        minimum, found = self.settings.min_pass_rate, (self.measured, self.baseline_measured)
+        return minimum is not None and all(
+            rate is not None and not reaches(rate, minimum) for rate in found
+        )
+
+    @property
     def comparison(self) -> Comparison | None:
         """The comparison with the baseline, where there is one."""
         return self.tested.comparison if self.tested else None
@@ -145,7 +160,11 @@ def _findings(unit: Unit) -> Iterator[Finding]:
     failed = sorted(i.case for i in unit.items.values() if i.required and i.fails)
     if failed:
         noun = "required case" if len(failed) == 1 else "required cases"
-        yield Verdict.BELOW_THRESHOLD, f"{noun} failed: {first_of(failed)}"
+        told = f"{noun} failed: {first_of(failed)}"
+        shared = [c for c in failed if c in unit.baseline_items and unit.baseline_items[c].fails]
+        if shared:
+            told += f"; {unit.baseline} fails {first_of(shared)} too: the check may be wrong"
+        yield Verdict.BELOW_THRESHOLD, told
     if settings.min_pass_rate is not None and unit.measured is not None:
         at_best = unit.measured
         if errors:
@@ -158,8 +177,11 @@ def _findings(unit: Unit) -> Iterator[Finding]:
                 shares = [share for share in every if share is not None]
             at_best = sum(shares) / len(shares)
         if not reaches(at_best, settings.min_pass_rate):
-            bar = say.bar(rate, unit.estimate, settings)
-            yield Verdict.BELOW_THRESHOLD, f"below the bar: {bar}"
+            told = f"below the bar: {say.bar(rate, unit.estimate, settings)}"
+            if unit.baseline_below:
+                theirs = percent(unit.baseline_measured)
+                told += f"; {unit.baseline} is below it too ({theirs}): {say.WRONG_SUITE}"
+            yield Verdict.BELOW_THRESHOLD, told
     for figure in unit.behaviour:
         if figure.growth and figure.growth.exceeds:
             yield Verdict.BELOW_THRESHOLD, say.against_bar(figure)
@@ -492,6 +514,7 @@ def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
         else tuple(replace(each, verdict=None, reasons=()) for each in unit.slices),
         tags=unit.sliced.tags,
         behaviour=unit.behaviour,
+        baseline_below=verdict is Verdict.BELOW_THRESHOLD and unit.baseline_below,
         preference=None
         if unit.preference is None
         else unit.preference

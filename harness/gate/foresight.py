@@ -18,7 +18,6 @@ from harness.gate.statistics import (
 )
 
 DROPS = (0.05, 0.03, 0.01)  # the drops for which the cases are counted
-ASSUMED_DISCORDANCE = 0.10  # of a suite that no earlier run compared
 
 
 @dataclass(frozen=True, slots=True)

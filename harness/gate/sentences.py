@@ -11,6 +11,7 @@ from harness.gate.sequential import METHOD
 from harness.results import Behaviour, Comparison, Measure, Rate, Shift, Slice, TriesRate
 
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
+WRONG_SUITE = "the suite, a check or the bar may be wrong"
 MOST_REASON = 160  # characters
 
 

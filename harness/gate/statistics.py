@@ -25,6 +25,7 @@ MANY_CLUSTERS = 50  # from here on a cluster-robust error needs no small-sample 
 POWER = 0.8
 MOST_MORE_CASES = 1_000_000  # beyond this "how many more" is no advice
 POWER_ROUNDING = 1e-9
+ASSUMED_DISCORDANCE = 0.10  # share of pairs that differ, where nothing better is known
 
 
 class Clustered(Protocol):
@@ -381,6 +382,16 @@ def smallest_mean_drop(spread: Spread, clusters: int, alpha: float) -> float | N
     floor = smallest_drop(clusters, 0.0, alpha)
     drop = (spread.quantile(1 - alpha) + spread.quantile(POWER)) * spread.error
     return None if floor is None or drop > 1 else max(drop, floor)
+
+
+def cases_to_see(spread: Spread, drop: float, alpha: float) -> int:
+    """Return how many cases like these find `drop` with 80 % power.
+
+    They vary as those that were seen, and at least as if one pair in ten differed: few pairs, or
+    pairs without a change, would promise too much.
+    """
+    share = max(ASSUMED_DISCORDANCE, spread.squares / spread.total)
+    return math.ceil(drop_power_needs(drop, share, alpha))
 
 
 def cases_to_decide(spread: Spread, *, margin: float, alpha: float) -> int | None:

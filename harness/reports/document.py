@@ -41,7 +41,9 @@ Interval = Annotated[tuple[float, float] | None, BeforeValidator(_finite)]
 class Gate(Frozen):
     """The decision on one suite and candidate. Differences are candidate − baseline, in shares.
 
-    Over the `pairs` the baseline has the mean `before` and the candidate `after`. Without a
+    Over the `pairs` the baseline has the mean `before` and the candidate `after`. `enough` cases
+    like these would find a drop of five points four times in five. `baseline_below`: the baseline
+    is below the bar as well. Without a
     baseline the differences and p values are null. `mde` is the smallest drop that the
     suite can see on its own, `mde_adjusted` after Holm over the `family` of suites; null where it
     can see none. `worse` and `better` name the cases that changed, the largest change first.
@@ -71,6 +73,8 @@ class Gate(Frozen):
     only_baseline: int = 0
     only_candidate: int = 0
     more_cases: int | None = None
+    enough: int = 0
+    baseline_below: bool = False
     worse: tuple[str, ...] = ()
     better: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -310,7 +314,8 @@ class VariantCard(Frozen):
     """A variant, and what the gate says about it over all of its suites.
 
     `verdict` is null where nothing was decided; `summary` says the verdict in one sentence and
-    `blocked_by` names the suites that stand in the way. `chat_template_args` are the variant's own
+    `blocked_by` names the suites that stand in the way. `sight` says of a pass that its suites see
+    large losses only. `chat_template_args` are the variant's own
     arguments of its chat template, `chat_template_defaults` those of the run. `signature` is a
     digest of everything that this variant's numbers were made under.
     """
@@ -332,6 +337,7 @@ class VariantCard(Frozen):
     verdict: Verdict | None
     summary: str
     blocked_by: tuple[str, ...] = ()
+    sight: str = ""
 
 
 class RunSignature(Frozen):

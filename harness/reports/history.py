@@ -25,7 +25,7 @@ def keep_rates(store: Store, scorecard: Scorecard) -> None:
             "verdict": row.verdict.value if row.verdict else None,
         }
         for row in scorecard.gate.suites
-        if not row.partial and row.rate.n
+        if not row.partial and row.rate.n and not row.rate.broken
     ]
     entry: JsonValue = {
         "started": run.started,

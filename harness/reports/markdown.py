@@ -18,6 +18,7 @@ from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.words import (
     answered,
     behaved,
+    enough,
     label,
     noise,
     preferred,
@@ -83,6 +84,8 @@ def to_markdown(scorecard: Scorecard) -> str:
 def _verdict(card: VariantVerdict, scorecard: Scorecard) -> str:
     head = f"{label(card.verdict)}. " if card.verdict else ""
     lines = [f"**{head}{escaped(card.summary)}**\n"]
+    if card.sight and (said := enough(scorecard.rows(variant=card.name))):
+        lines.append(f"{escaped(said)}\n")
     for row in scorecard.rows(variant=card.name):
         if row.suite in card.blocked_by:
             lines += [f"- {escaped(row.suite)}: {escaped(reason)}" for reason in row.reasons]
@@ -101,8 +104,8 @@ def _row(row: SuiteResult) -> str:
         escaped(row.suite),
         escaped(row.variant),
         f"{rate.passed}/{rate.n}",
-        percent(rate.known),
-        span(rate.ci),
+        "all broke" if rate.broken else percent(rate.known),
+        "" if rate.broken else span(rate.ci),
         points(seen.delta) if seen else "",
         points_span(seen.ci) if seen else "",
         probability(seen.p_adjusted) if seen else "",

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from harness.common import VariantRole, digest, joined
+from harness.common import VariantRole, digest, joined, percent
+from harness.gate.sentences import WRONG_SUITE
 from harness.gate.sequential import METHOD as MAY_STOP_EARLY
 from harness.reports.sections import Extras
 from harness.results import (
@@ -23,6 +24,7 @@ from harness.results import (
     Verdict,
 )
 
+SHARP = 0.10  # a suite that sees no smaller drop than this says little by passing
 BLIND = "too few cases to see a drop of any size: a pass says nothing about a loss there"
 _BECAUSE = {
     Verdict.ERROR: "the run broke in",
@@ -37,8 +39,9 @@ class VariantVerdict:
     """A variant, and what the gate says about it over all of its suites.
 
     `verdict` is None where nothing was decided; `summary` says it in one sentence and `blocked_by`
-    names the suites that stand in the way. `signature` is a digest of everything that this
-    variant's numbers were made under.
+    names the suites that stand in the way. `sight` says of a pass that it rules out only large
+    losses; empty where it is worth more, and for other verdicts. `signature` is a digest of
+    everything that this variant's numbers were made under.
     """
 
     info: VariantInfo
@@ -46,6 +49,7 @@ class VariantVerdict:
     verdict: Verdict | None
     summary: str
     blocked_by: tuple[str, ...] = ()
+    sight: str = ""
 
     @property
     def name(self) -> str:
@@ -165,13 +169,50 @@ def _judged(info: VariantInfo, run: RunInfo, rows: tuple[SuiteResult, ...]) -> V
         ),
         **({"judges": dict(run.judges)} if run.judges else {}),
     }
+    sight = _sight(rows, run) if worst is Verdict.PASS else ""
     return VariantVerdict(
         info=info,
         signature=digest(made_under, 12),
         verdict=worst,
-        summary=_summary(info, run.baseline, worst, blocking, rows),
+        summary=_summary(info, run.baseline, worst, blocking, rows, sight),
+        sight=sight,
         blocked_by=tuple(suite for suites in blocking.values() for suite in suites),
     )
+
+
+def _sight(rows: tuple[SuiteResult, ...], run: RunInfo) -> str:
+    """Say what the suites of a pass cannot see; empty where they would see a drop of ten points.
+
+    What non-inferiority has shown is shown, and a test that may stop early has no such figure. A
+    suite that was judged by its bar alone is as sharp as its rate is known.
+    """
+    gates = {suite.name: suite.gate for suite in run.suites}
+    tested = [
+        row.comparison.sees
+        for row in rows
+        if row.comparison
+        and row.comparison.method != MAY_STOP_EARLY
+        and gates[row.suite].policy != "non_inferiority"
+    ]
+    known = sorted(drop for drop in tested if drop is not None)
+    if tested and (not known or known[-1] > SHARP or len(known) < len(tested)):
+        if not known:
+            return "these suites are too small to see a drop of any size"
+        span = " to ".join(dict.fromkeys(f"{drop * 100:.0f}" for drop in (known[0], known[-1])))
+        said = f"these suites can only see drops above {span} points"
+        blind = len(tested) - len(known)
+        return f"{said}, and {blind} of {len(tested)} none at all" if blind else said
+    low = [
+        row.rate.low
+        for row in rows
+        if row.comparison is None
+        and row.rate.n
+        and (bar := gates[row.suite].min_pass_rate) is not None
+        and row.rate.low < bar - SHARP
+    ]
+    if low:
+        return f"on so few cases a true pass rate may be as low as {percent(min(low), 0)}"
+    return ""
 
 
 def _summary(
@@ -180,6 +221,7 @@ def _summary(
     verdict: Verdict | None,
     blocking: Mapping[Verdict, tuple[str, ...]],
     rows: tuple[SuiteResult, ...],
+    sight: str,
 ) -> str:
     """Say the verdict on one variant in one sentence."""
     if info.role is VariantRole.BASELINE:
@@ -187,9 +229,15 @@ def _summary(
     if info.role is VariantRole.REFERENCE:
         return f"{info.name} is a reference: reported, not gated."
     deploy = f"replace {baseline}" if baseline else "be deployed"
+    if verdict is Verdict.PASS and sight:
+        found = f"No loss was found in {info.name}" if baseline else f"{info.name} reaches its bars"
+        return f"{found}, but {sight}."
     if verdict is Verdict.PASS:
         return f"{info.name} may {deploy}: every suite passes."
     because = [f"{_BECAUSE[v]} {joined(suites)}" for v, suites in blocking.items()]
+    if shared := tuple(row.suite for row in rows if row.baseline_below):
+        where = "" if shared == blocking[Verdict.BELOW_THRESHOLD] else f" in {joined(shared)}"
+        because.append(f"{baseline} is below it too{where}, so {WRONG_SUITE}")
     if suites := [row.suite for row in rows if row.uncompared]:
         because.append(f"{joined(suites)} could not be compared, {baseline} has no result there")
     if not because:

@@ -29,6 +29,7 @@ from harness.reports.words import (
     because,
     behaved,
     by_tag,
+    enough,
     label,
     noise,
     preferred,
@@ -116,7 +117,9 @@ class _Printer:
         return (
             self.text(f"  {row.variant}"),
             self.text(f"{rate.passed}/{rate.n}"),
-            self.text(percent(rate.known) + (f" ({span(rate.ci)})" if rate.ci else "")),
+            self.text("all broke", COLOUR[Verdict.ERROR])
+            if rate.broken
+            else self.text(percent(rate.known) + (f" ({span(rate.ci)})" if rate.ci else "")),
             self.text(f"{points(seen.delta)} ({points_span(seen.ci)})" if seen else ""),
             self.text(label(row.verdict), COLOUR[row.verdict])
             if row.verdict
@@ -139,7 +142,8 @@ class _Printer:
             told = worse and row.verdict is not Verdict.ERROR
             self.look_at(worse if told else first.get((card.name, row.suite), ()))
         compared = {s: row.comparison.sees for s, row in rows.items() if row.comparison}
-        if not card.blocked_by and (said := sight(compared)):
+        said = enough(rows.values()) if card.sight else sight(compared)
+        if not card.blocked_by and said:
             self.line(self.text(said, "dim"), indent=2)
         self.look_at(first.get((card.name, ""), ()))
 

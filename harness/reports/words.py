@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.common import joined, percent, plural, relative, relative_span, span
@@ -50,6 +50,25 @@ def sight(smallest: Mapping[str, float | None]) -> str:
         f"Suites of this size notice a true drop of {size} points{by_suite} four times in five; "
         "a smaller one may slip through."
     )
+
+
+def enough(rows: Iterable[SuiteResult]) -> str:
+    """Say how many cases would see a drop of five points, over the suites that see less."""
+    needed = sorted(
+        seen.enough
+        for row in rows
+        if (seen := row.comparison) and seen.enough and (seen.sees is None or seen.sees > 0.05)
+    )
+    if not needed:
+        return ""
+    counts = " to ".join(dict.fromkeys(f"{_rounded(n):,}" for n in (needed[0], needed[-1])))
+    return f"About {counts} cases in a suite would find a drop of 5 points four times in five."
+
+
+def _rounded(count: int) -> int:
+    """Return two digits of a count: more would look as if it were known so well."""
+    step = int(10 ** max(0, len(str(count)) - 2))
+    return -(-count // step) * step
 
 
 def because(reasons: Sequence[str], against: int = 0, verdict: Verdict | None = None) -> str:

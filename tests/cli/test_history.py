@@ -167,7 +167,8 @@ def test_a_changed_check_changes_the_verdict_without_an_engine(
     assert out[-3:] == [
         "colours, new: pass → below_threshold",
         "under today's checks:",
-        "  ✗ BELOW THRESHOLD: new must not replace base: it is below the bar in colours.",
+        "  ✗ BELOW THRESHOLD: new must not replace base: it is below the bar in colours; base is "
+        "below it too, so the suite, a check or the bar may be wrong.",
     ]
 
 

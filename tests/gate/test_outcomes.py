@@ -90,6 +90,30 @@ def test_many_broken_cases_are_not_all_named() -> None:
     )
 
 
+def test_a_bar_that_the_baseline_misses_too_is_said() -> None:
+    bar = GateSettings(min_pass_rate=0.9)
+
+    both = judged(table(0, 0, 20, both_fail=10), bar, n=20)
+    one = judged(table(3, 0, 20), bar, n=20)
+
+    assert both.verdict is one.verdict is Verdict.BELOW_THRESHOLD
+    assert both.baseline_below and not one.baseline_below
+    assert both.reasons[0] == (
+        "below the bar: pass rate 50.0 % (10 of 20 cases), min_pass_rate 90.0 %; base is below it "
+        "too (50.0 %): the suite, a check or the bar may be wrong"
+    )
+    assert "base" not in one.reasons[0]
+
+
+def test_a_required_case_that_the_baseline_fails_too_is_said() -> None:
+    results = [result(c, v, "F", required=True) for c in ("a", "b") for v in ("base", "new")]
+    results[2] = result("b", "base", required=True)
+
+    row = judged(iter(results), n=2)
+
+    assert row.reasons[0] == "required cases failed: a, b; base fails a too: the check may be wrong"
+
+
 def test_a_missing_result_is_an_error_verdict() -> None:
     row = alone(rows("PP"), n=3)
 

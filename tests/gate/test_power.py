@@ -9,6 +9,7 @@ import pytest
 
 from harness.gate.statistics import (
     cases_to_decide,
+    cases_to_see,
     drop_power_needs,
     smallest_drop,
     smallest_mean_drop,
@@ -39,6 +40,15 @@ def test_without_a_difference_the_drop_itself_is_the_discordance() -> None:
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_a_handful_of_pairs_sees_nothing(n: int) -> None:
     assert smallest_drop(n, 0.0, 0.05) is None
+
+
+def test_enough_cases_are_those_of_the_power_table_and_never_fewer_than_assumed() -> None:
+    """246 pairs see five points where one in ten differs; a suite that saw less needs as many."""
+    quiet = spread(np.zeros(30), np.arange(30), binary=True)
+    loud = spread(np.tile([-1.0, 1.0, 0.0, 0.0, 0.0], 20), np.arange(100), binary=True)
+
+    assert cases_to_see(quiet, 0.05, 0.05) == 246
+    assert cases_to_see(loud, 0.05, 0.05) == pytest.approx(drop_power_needs(0.05, 0.4, 0.05), abs=1)
 
 
 def test_four_clusters_see_nothing() -> None:

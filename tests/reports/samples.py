@@ -188,7 +188,7 @@ def against_base(
 ) -> Comparison:
     method = "one-sided McNemar mid-p"
     return Comparison(
-        "base", pairs, delta, low, high, p, p_adjusted, 0.12, method, worse, better, left_out
+        "base", pairs, delta, low, high, p, p_adjusted, 0.08, method, worse, better, left_out
     )
 
 

@@ -57,8 +57,15 @@ def ids(page: Browser) -> list[str]:
 
 
 def test_the_verdict_is_above_the_fold(story_page: Browser) -> None:
-    assert story_page.one("h1").text == "repaired may replace base; forgetful must not"
-    assert story_page.texts(".candidate h2") == ["Do not deploy forgetful", "Deploy repaired"]
+    assert story_page.one("h1").text == (
+        "No loss found in repaired, on few cases; forgetful must not replace base"
+    )
+    assert story_page.texts(".candidate h2") == [
+        "Do not deploy forgetful",
+        "No loss found in repaired",
+    ]
+    assert story_page.texts(".matrix thead th") == ["Suite", "forgetful", "repaired"]
+    assert story_page.texts(".matrix tbody tr")[0] == "languages ✗ regressed −30.0 ✓ pass +2.5"
     assert story_page.one(".candidate .look").rect["y"] < 950
 
 
@@ -160,6 +167,20 @@ def test_a_slice_leads_to_its_cases(story_page: Browser) -> None:
     story_page.wait("document.getElementById('count').textContent.startsWith('8 of')")
     assert {case[:2] for case in ids(story_page)} == {"ja"}
     assert story_page.one("#filter-right").get_attribute("value") == "forgetful"
+
+
+def test_a_failing_case_says_why_before_it_is_opened(story_page: Browser) -> None:
+    story_page.choose("suite", "languages")
+    story_page.choose("change", "worse")
+    assert story_page.texts("#list .because")[0].startswith("found en, wanted ")
+
+
+def test_on_a_phone_the_filters_fold(window: Open) -> None:
+    window.browser.size(390, 844)
+    window.browser.open(window.page)
+    assert not window.browser.one("#filter-text").is_displayed()
+    window.browser.one("#fold summary").click()
+    assert window.browser.one("#filter-text").is_displayed()
 
 
 def test_pages_hold_fifty_cases(story_page: Browser) -> None:

@@ -15,12 +15,24 @@ from typing import Any, TextIO
 
 import pytest
 
+from harness.common import JsonValue
 from harness.reports import Scorecard, build_scorecard
 from harness.reports.html import ScorecardPage
 from harness.reports.html.cases import LIMITS, Shortener
-from harness.results import CheckResult, GateReport, Outcome, Result
+from harness.reports.markdown import to_markdown
+from harness.results import CheckResult, GateReport, Outcome, Result, Verdict
 from tests.reports.conftest import LargeReport
-from tests.reports.samples import INJECTION, info, result, small, suite, variant
+from tests.reports.samples import (
+    INJECTION,
+    info,
+    rate,
+    report,
+    result,
+    row,
+    small,
+    suite,
+    variant,
+)
 from tests.reports.story import story
 
 
@@ -154,7 +166,42 @@ def test_answers_in_between_are_not_part_of_the_prompt() -> None:
 def test_details_of_checks_are_kept_where_they_explain_a_failure() -> None:
     failed = CheckResult("language", 0, False, 0.0, "found en", detail={"language": "en"})
     found = rows(page(small(), lambda: [result(checks=(failed,))]))
-    assert found[0]["checks"] == [["language", 0, False, 0.0, "found en", '{"language":"en"}']]
+    assert found[0]["checks"] == [["language", 0, False, 0.0, "found en", "language: en"]]
+
+
+def test_details_are_words_and_no_json() -> None:
+    detail: dict[str, JsonValue] = {
+        "missing": ["a", "b"],
+        "found": {"kind": None, "whole": False},
+        "rows": [{"n": 1}],
+    }
+    failed = CheckResult("own", 0, False, 0.0, "no", detail=detail)
+    found = rows(page(small(), lambda: [result(checks=(failed,))]))
+    assert found[0]["checks"][0][-1] == (
+        "found.kind: not known, found.whole: no; missing: a, b; rows: 1.n: 1"
+    )
+
+
+def test_a_suite_that_broke_whole_is_no_rate_of_zero() -> None:
+    broken = row("invoices", "repaired", rate(0, 40, 0.0, 0.09, errors=40), Verdict.ERROR, ("no",))
+    card = build_scorecard(info(), GateReport((broken,), Verdict.ERROR))
+    suites = page(card, list).text.partition('id="suites"')[2]
+    assert "! all 40 cases broke" in suites
+    assert "0.0 %" not in suites.partition("<script")[0]
+    assert "| all broke |  |" in to_markdown(card)
+
+
+def test_several_candidates_begin_with_a_matrix() -> None:
+    text = page(small(), list).text
+    matrix = text[text.index('class="plain matrix"') : text.index('class="candidates"')]
+    assert matrix.index("forgetful") < matrix.index("repaired")
+    assert '<a href="#suite-languages">' in matrix and 'id="suite-languages"' in text
+    assert matrix.count('<span class="word">✗ regressed</span> <span class="quiet">−35.0') == 1
+    alone = build_scorecard(
+        info(), GateReport(tuple(r for r in report().suites if r.variant != "forgetful"), None)
+    )
+    one = replace(alone, run=info(variants=tuple(variant(name) for name in ("base", "repaired"))))
+    assert "plain matrix" not in page(one, list).text
 
 
 def test_long_texts_are_cut_only_when_the_page_would_be_too_large() -> None:

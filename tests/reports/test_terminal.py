@@ -37,7 +37,7 @@ languages
   look at: fr-03, fr-04, fr-05 and 11 more
 
 ✓ PASS  repaired may replace base: every suite passes.
-  Suites of this size notice a true drop of 12 points four times in five; a
+  Suites of this size notice a true drop of 8 points four times in five; a
   smaller one may slip through.
 
 warning for forgetful, invoices: a gain of 38.3 points is large: a broken check

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.reports import build_scorecard
+from harness.common import VariantRole
+from harness.reports import Scorecard, build_scorecard
 from harness.reports.html.view import PageView, Spotlight, page_view
 from harness.results import GateReport, Outcome, SuiteResult, Verdict
 from tests.reports.samples import against_base, info, rate, result, row, small, suite, variant
@@ -48,6 +49,82 @@ def test_the_headline_is_the_decision(
         for name, verdict in zip(("repaired", "forgetful"), verdicts, strict=False)
     ]
     assert view(*rows).headline == headline
+
+
+def seeing(name: str, *drops: float | None, policy: str = "") -> Scorecard:
+    """A pass on a suite for each of the smallest drops that they see."""
+    plain = judged(name, Verdict.PASS)
+    assert plain.comparison is not None
+    rows = [
+        replace(
+            plain,
+            suite=f"s{number}",
+            comparison=replace(plain.comparison, mde=drop, enough=100 * number + 143),
+        )
+        for number, drop in enumerate(drops)
+    ]
+    gate = {"policy": policy, "max_drop": 0.05} if policy else {}
+    suites = [replace(suite("invoices", 40, gate=gate), name=each.suite) for each in rows]
+    made = info(suites=tuple(suites), variants=(variant("base"), variant(name)))
+    return build_scorecard(made, GateReport(tuple(rows), Verdict.PASS))
+
+
+SIGHTS = [
+    ((0.05, 0.1), ""),
+    ((0.05, 0.11), "these suites can only see drops above 5 to 11 points"),
+    ((0.93, 0.27), "these suites can only see drops above 27 to 93 points"),
+    ((0.4, None), "these suites can only see drops above 40 points, and 1 of 2 none at all"),
+    ((None, None), "these suites are too small to see a drop of any size"),
+]
+
+
+@pytest.mark.parametrize(("drops", "sight"), SIGHTS)
+def test_a_pass_of_small_suites_says_what_they_cannot_see(
+    drops: tuple[float | None, ...], sight: str
+) -> None:
+    card = seeing("repaired", *drops)
+    (judged_card,) = card.candidates()
+    found = page_view(card, Spotlight())
+
+    assert judged_card.sight == sight
+    if sight:
+        assert found.headline == ("No loss found in repaired", sight)
+        assert judged_card.summary == f"No loss was found in repaired, but {sight}."
+        assert found.candidates[0].facts[1] == (
+            "About 150 to 250 cases in a suite would find a drop of 5 points four times in five."
+            if drops != (0.05, 0.11)
+            else "About 250 cases in a suite would find a drop of 5 points four times in five."
+        )
+    else:
+        assert found.headline == ("Deploy repaired",)
+
+
+def test_what_non_inferiority_has_shown_is_shown() -> None:
+    assert seeing("repaired", None, policy="non_inferiority").candidates()[0].sight == ""
+
+
+def test_a_bar_that_few_cases_reach_is_reached_and_no_more() -> None:
+    few = row("invoices", "base", rate(3, 3, 0.44, 1.0), Verdict.PASS)
+    made = info(
+        suites=(suite("invoices", 3, gate={"min_pass_rate": 0.9}),),
+        variants=(replace(variant("base"), role=VariantRole.CANDIDATE),),
+        baseline=None,
+    )
+    card = build_scorecard(made, GateReport((replace(few, role=VariantRole.CANDIDATE),), None))
+
+    sight = "on so few cases a true pass rate may be as low as 44 %"
+    assert page_view(card, Spotlight()).headline == ("Bars reached by base", sight)
+    assert card.variants[0].summary == f"base reaches its bars, but {sight}."
+
+
+def test_a_baseline_below_the_bar_is_said_before_an_adapter_is_blamed() -> None:
+    row_ = replace(judged("repaired", Verdict.BELOW_THRESHOLD), baseline_below=True)
+    (card,) = view(row_).candidates
+
+    assert card.card.summary == (
+        "repaired must not replace base: it is below the bar in invoices; base is below it too, "
+        "so the suite, a check or the bar may be wrong."
+    )
 
 
 def test_suites_that_block_come_first() -> None:

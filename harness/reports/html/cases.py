@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.common import JsonValue, canonical_json
 from harness.reports.words import told_of
@@ -158,6 +158,19 @@ def _check(check: CheckResult) -> list[JsonValue]:
         check.reason,
     ]
     if check.detail and not check.passed:
-        detail = canonical_json(dict(check.detail))
+        detail = "; ".join(_plain(name, value) for name, value in sorted(check.detail.items()))
         row.append(detail if len(detail) <= DETAIL_LIMIT else detail[:DETAIL_LIMIT] + "…")
     return row
+
+
+def _plain(name: str, value: JsonValue) -> str:
+    """Return a detail of a check for people: "expected: fr", "missing: a, b"; no JSON."""
+    if isinstance(value, Mapping):
+        return ", ".join(_plain(f"{name}.{key}", part) for key, part in value.items())
+    if isinstance(value, list | tuple):
+        plain = not any(isinstance(part, Mapping | list | tuple) for part in value)
+        parts = value if plain else [_plain(str(n), part) for n, part in enumerate(value, start=1)]
+        return f"{name}: {', '.join(map(str, parts)) or 'none'}"
+    if value is None or isinstance(value, bool) or value == "":
+        value = {None: "not known", True: "yes", False: "no", "": "empty"}[value]
+    return f"{name}: {value}"

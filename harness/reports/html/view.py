@@ -17,7 +17,7 @@ from harness.reports.html.cases import FIELDS, Shortener, case_row
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.sections import SECTIONS
 from harness.reports.templates import asset, content_policy, page_style, template
-from harness.reports.words import answered, drawn, sight
+from harness.reports.words import answered, drawn, enough, sight
 from harness.results import Outcome, PairJudgement, Result, SuiteInfo, SuiteResult, Verdict
 
 _NAMED = 3  # candidates that a headline names
@@ -25,6 +25,8 @@ FIRST = 3  # cases to look at first: what a reader takes in within a minute
 LONGEST = 200  # characters of what broke; the case has it whole
 _DECISIONS = {  # the name of the candidate follows
     "deploy": "Deploy",
+    "small": "No loss found in",
+    "reached": "Bars reached by",
     "refuse": "Do not deploy",
     "open": "No decision on",
     "broken": "The run broke, no decision on",
@@ -132,12 +134,17 @@ class SuiteView:
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """Everything above the cases."""
+    """Everything above the cases.
+
+    `matrix` holds a row for each suite, with the result of each of the candidates, None where it
+    has none; it is empty for fewer than two.
+    """
 
     headline: tuple[str, ...]
     candidates: tuple[CandidateView, ...]
     suites: tuple[SuiteView, ...]
     scale: DeltaScale
+    matrix: tuple[tuple[str, tuple[SuiteResult | None, ...]], ...] = ()
 
     @property
     def named_first(self) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -157,7 +164,18 @@ def page_view(scorecard: Scorecard, spotlight: Spotlight) -> PageView:
     candidates = tuple(_candidate(card, scorecard, spotlight) for card in scorecard.candidates())
     blocked = {suite for card in scorecard.variants for suite in card.blocked_by}
     suites = sorted(scorecard.run.suites, key=lambda suite: suite.name not in blocked)
+    matrix = [
+        (
+            suite.name,
+            tuple(
+                next(iter(scorecard.rows(suite=suite.name, variant=each.card.name)), None)
+                for each in candidates
+            ),
+        )
+        for suite in suites
+    ]
     return PageView(
+        matrix=tuple(matrix) if len(candidates) > 1 else (),
         headline=_headline(candidates, scorecard.run.baseline),
         candidates=candidates,
         suites=tuple(_suite(suite, scorecard) for suite in suites),
@@ -170,21 +188,30 @@ def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tu
     if not candidates:
         return ("Nothing was gated",)
     if len(candidates) == 1:
-        return (f"{candidates[0].decision} {candidates[0].card.name}",)
+        (only,) = candidates
+        return tuple(filter(None, (f"{only.decision} {only.card.name}", only.card.sight)))
     names = {kind: [v.card.name for v in candidates if v.kind == kind] for kind in _DECISIONS}
     undecided = names["open"] + names["broken"]
+    few = names["small"] + names["reached"]
     deploy = f"replace {baseline}" if baseline else "be deployed"
+    found = "no loss found in" if baseline else "bars reached by"
     if len(candidates) > _NAMED:
         count = len(names["deploy"]) or "None"
-        return (f"{count} of {len(candidates)} candidates may {deploy}",)
+        parts = [f"{count} of {len(candidates)} candidates may {deploy}"]
+        if few:
+            parts.append(f"{found} {len(few)} more, on few cases")
+        return tuple(parts)
+    refused = f"must not {'' if names['deploy'] else deploy}".strip()
     parts = [
         f"{joined(names['deploy'])} may {deploy}" if names["deploy"] else "",
-        f"{joined(names['refuse'])} must not" if names["refuse"] else "",
+        f"{found} {joined(few)}, on few cases" if few else "",
+        f"{joined(names['refuse'])} {refused}" if names["refuse"] else "",
         f"no decision on {joined(undecided)}" if undecided else "",
     ]
-    if not names["deploy"] and names["refuse"]:
-        parts[1] = f"{joined(names['refuse'])} must not {deploy}"
-    return tuple(part for part in parts if part)
+    first, *others = filter(None, parts)
+    if first in (parts[1], parts[3]):  # a sentence; the others begin with a name
+        first = first[0].upper() + first[1:]
+    return (first, *others)
 
 
 def _candidate(card: VariantVerdict, scorecard: Scorecard, spotlight: Spotlight) -> CandidateView:
@@ -201,6 +228,8 @@ def _candidate(card: VariantVerdict, scorecard: Scorecard, spotlight: Spotlight)
         kind = "refuse"
     if card.verdict is Verdict.PASS:
         kind = "deploy"
+        if card.sight:
+            kind = "small" if baseline else "reached"
     blocking = []
     for row in (rows[suite] for suite in card.blocked_by):
         assert row.verdict is not None
@@ -226,7 +255,9 @@ def _candidate(card: VariantVerdict, scorecard: Scorecard, spotlight: Spotlight)
         lost = sum(len(seen.worse) for seen in compared.values())
         facts = [
             f"{plural(better, 'case')} got better, {lost:,} got worse.",
-            sight({suite: seen.sees for suite, seen in compared.items()}),
+            enough(decided)
+            if card.sight
+            else sight({suite: seen.sees for suite, seen in compared.items()}),
         ]
     facts += [
         f"{row.suite}: a judge preferred {name} in {plural(seen.wins, 'pair')} of answers and "

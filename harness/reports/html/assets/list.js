@@ -97,6 +97,7 @@ function entry(item) {
     el("span", { class: "id" }, item.id, el("span", { class: "quiet" }, item.suite.name)),
     el("span", { class: "marks" }, marks(item)),
     el("span", { class: "ask", dir: "auto" }, question(item).slice(0, 160)),
+    because(item),
   );
   const node = el("li", null, el("h3", null, button));
   const toggle = (wanted) => {
@@ -108,6 +109,13 @@ function entry(item) {
   button.addEventListener("click", () => toggle(!state.open.has(item)));
   if (open) toggle(true);
   return node;
+}
+
+/** Why the variant that is looked at fails here: the first reason, in one line. */
+function because(item) {
+  const runs = item.by[control.right.value] ?? [];
+  const reason = runs.find((run) => run.outcome !== "pass" && run.reason)?.reason;
+  return reason ? el("span", { class: "because", dir: "auto" }, reason.slice(0, 200)) : null;
 }
 
 function marks(item) {
@@ -157,6 +165,8 @@ function turn(step) {
   at("list").querySelector("button")?.focus({ preventScroll: true });
 }
 
+// On a phone the filters would fill the first screen.
+at("fold").open = !window.matchMedia("(max-width: 48rem)").matches;
 let waiting;
 fillChoices();
 at("filters").addEventListener("submit", (event) => event.preventDefault());
