@@ -30,8 +30,8 @@ from harness.backends.base import (
     machine_of,
     models_are,
 )
-from harness.backends.replay import Recording
-from harness.common import InputError, Problem, ToolCall, Variant, digest
+from harness.backends.replay import RecordedStep, Recording
+from harness.common import InputError, Problem, Variant, digest
 
 VERSION = "1"  # goes up when the same input would give other answers
 
@@ -73,19 +73,20 @@ class EchoBackend(Backend):
             started = time.perf_counter()
             if self._delay:
                 time.sleep(self._delay)
-            text, calls = self._scripted(request.address)
-            if text is None:
+            step = self._scripted(request.address)
+            if step is None:
                 users = (m.content for m in reversed(request.prompt.messages) if m.role == "user")
-                text = next(users, "")
+                step = RecordedStep(request.address.turn, next(users, ""))
             yield (
                 request,
                 Completion(
-                    text,
+                    step.text,
                     "stop",
                     prompt_tokens=request.prompt.tokens,
-                    completion_tokens=estimate_tokens(text),
+                    completion_tokens=estimate_tokens(step.text) + estimate_tokens(step.reasoning),
                     seconds=time.perf_counter() - started,
-                    tool_calls=calls,
+                    tool_calls=step.calls,
+                    reasoning=step.reasoning,
                     machine=machine,
                 ),
             )
@@ -94,20 +95,19 @@ class EchoBackend(Backend):
         """Return the delay, where there is one."""
         return {"delay": f"{self._delay:g} s"} if self._delay else {}
 
-    def _scripted(self, address: Address) -> tuple[str | None, tuple[ToolCall, ...]]:
-        """Return the text of an answer, None where none is scripted, and its calls."""
+    def _scripted(self, address: Address) -> RecordedStep | None:
+        """Return an answer; None where none is scripted."""
         answers = self._script.get(address.case)
         if isinstance(answers, Mapping):
             answers = answers.get(address.variant)
         if isinstance(answers, str):
-            return answers, ()
+            return RecordedStep(address.turn, answers)
         if answers is None and self._recording:
             row = self._recording.row(address.case, address.variant, address.repeat)
-            step = row.step(address.turn, address.step) if row else None
-            return (step.text, step.calls) if step else (None, ())
+            return row.step(address.turn, address.step) if row else None
         if answers is None or address.turn >= len(answers):
-            return None, ()
-        return str(answers[address.turn]), ()
+            return None
+        return RecordedStep(address.turn, str(answers[address.turn]))
 
 
 ARGUMENTS = (

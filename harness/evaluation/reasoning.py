@@ -156,8 +156,8 @@ def check_limits(trials: Iterable[Trial], backend: Backend) -> None:
         raise InputError(*problems)
 
 
-class UnreadMarks:
-    """Counts answers that begin with a mark of reasoning which was not taken out of them.
+class ReasoningWatch:
+    """Counts answers that reasoning spoils: with a mark that nobody reads, and without an end.
 
     `tags` are those of each variant by its name.
     """
@@ -165,19 +165,28 @@ class UnreadMarks:
     def __init__(self, tags: Mapping[str, Sequence[Tag]]) -> None:
         self._tags = tags
         self._found: Counter[tuple[str, str]] = Counter()
+        self._unended: Counter[str] = Counter()
 
     def passing(self, results: Iterable[Result]) -> Iterator[Result]:
         """Yield the same results, each counted on its way to whoever reads them."""
         for result in results:
+            self._unended[result.variant] += result.unended
             tags = self._tags.get(result.variant, DEFAULT_TAGS)
             for mark in filter(None, (unread_mark(raw, tags) for raw in result.responses)):
                 self._found[result.variant, mark] += 1
             yield result
 
     def warnings(self) -> tuple[str, ...]:
-        """Return a warning for each variant and mark, with what to write in the configuration."""
-        return tuple(
+        """Return a warning for each variant and mark, and each variant that came to no end."""
+        unended = (
+            f"{variant}: thinking never ended in {count} answer{'s' if count > 1 else ''}, which "
+            "failed for that; raise max_new_tokens, or set max_reasoning_tokens"
+            for variant, count in sorted(self._unended.items())
+            if count
+        )
+        unread = (
             f"{variant}: {count} answer{'s' if count > 1 else ''} began with {mark}, which was "
             "scored as part of the answer; if it is reasoning, name it in reasoning_tags"
             for (variant, mark), count in sorted(self._found.items())
         )
+        return (*unread, *unended)

@@ -31,7 +31,7 @@ from harness.evaluation.preferring import (
     recalled_preferences,
 )
 from harness.evaluation.reasoning import (
-    UnreadMarks,
+    ReasoningWatch,
     check_limits,
     reasoning_forms,
     reasoning_notes,
@@ -238,11 +238,11 @@ def _report(
     warnings: Sequence[str] = (),
     failure: str = "",
 ) -> RunReport:
-    count, unread = ExtrasCount(), UnreadMarks(variant_tags(settings, info.variants))
+    count, watch = ExtrasCount(), ReasoningWatch(variant_tags(settings, info.variants))
     results = Recalled(store, info.id)
     judgements = recalled_preferences(store, info.id)
-    gate = judge_run(info, unread.passing(count.passing(results)), earlier, judgements)
-    gate = replace(gate, warnings=(*gate.warnings, *warnings, *unread.warnings()))
+    gate = judge_run(info, watch.passing(count.passing(results)), earlier, judgements)
+    gate = replace(gate, warnings=(*gate.warnings, *warnings, *watch.warnings()))
     noise = recalled_noise(store, info.id)
     history = past_rates(store, info.id, info.backend)
     scorecard = build_scorecard(info, gate, noise=noise, history=history, extras=count.extras())

@@ -203,8 +203,7 @@ def score_transcript(
             why = result.reason or "does not hold"
             if result.passed is None and not why.startswith(UNKNOWN):
                 why = f"{UNKNOWN}: {why}"
-            what = f"{result.check} of the reasoning" if result.read else result.check
-            reasons.append(_at_turn(f"{what}: {why}", result.turn, turns))
+            reasons.append(_at_turn(f"{result.title}: {why}", result.turn, turns))
     return ScoreResult(Outcome.FAIL, score, "; ".join(reasons) or "there is no check", checks)
 
 

@@ -95,7 +95,7 @@ def describe(result: Result) -> str:
     failed = [c for c in result.checks if c.passed is not True]
     answers = result.said
     several = len(answers) > 1
-    rows = [f"  {f'turn {c.turn + 1}, ' if several else ''}{c.check}: {c.reason}" for c in failed]
+    rows = [f"  {f'turn {c.turn + 1}, ' if several else ''}{c.title}: {c.reason}" for c in failed]
     answer = answers[failed[0].turn if failed else -1] if answers else ""
     shown = answer if len(answer) <= ANSWER_SHOWN else answer[:ANSWER_SHOWN] + " …"
     more = rows if len(rows) > 1 else []

@@ -36,6 +36,11 @@ class CheckResult:
     detail: Mapping[str, JsonValue] = field(default_factory=dict)
     read: str = ""
 
+    @property
+    def title(self) -> str:
+        """Return its name for people, with what it read where that is not the answer."""
+        return f"{self.check} of the {self.read}" if self.read else self.check
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Signature:

@@ -138,6 +138,8 @@ def test_thinking_that_never_ended_is_a_reason_of_its_own(
     # What there is of it is read by the check that asks for it, and the case fails all the same.
     assert other.outcome is Outcome.FAIL
     assert [check.passed for check in other.checks] == [False, True]
+    (warning,) = (text for text in report.gate.warnings if "thinking" in text)
+    assert warning.startswith("base: thinking never ended in 2 answers, which failed for that;")
     (row,) = report.scorecard.extras["thinking"]
     assert row.model_dump() == {
         "suite": "thinking",

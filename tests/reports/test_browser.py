@@ -336,3 +336,28 @@ def test_20_000_cases_stay_usable(window: Open, large_report: LargeReport) -> No
     assert searching < 5_000
     assert "of 19,998 cases" in window.browser.one("#count").text
     assert len(window.browser.all("#list > li")) == 50
+
+
+def test_reasoning_is_folded_away_and_escaped(window: Open, tmp_path: Path) -> None:
+    text = f"<think>{INJECTION}</think>Seven."
+    results = [
+        result("inv-01", responses=(text,), reasoning=(INJECTION,)),
+        result("inv-01", "forgetful", responses=("<think>Well",), reasoning=("Well",), unended=1),
+    ]
+    page = write_reports(tmp_path, "thinking", small(), lambda: results).html
+
+    window.browser.open(page, "#case/invoices/inv-01/forgetful")
+    window.browser.wait("document.querySelector('.panel')")
+
+    folded = window.browser.all(".thinking")
+    assert [one.get_attribute("open") for one in folded] == [None, None]
+    summaries = [f"Thinking ({length} characters)" for length in (len(INJECTION), 4)]
+    assert window.browser.texts(".thinking summary") == summaries
+    window.browser.run("document.querySelectorAll('.thinking').forEach((one) => (one.open = true))")
+    assert window.browser.texts(".thinking .text") == [INJECTION, "Well"]
+    assert window.browser.texts(".side > .text, .side > .empty") == [
+        "Seven.",
+        "No answer after the thinking",
+    ]
+    assert window.browser.run("return window.hacked") is None
+    assert window.browser.complaints() == []

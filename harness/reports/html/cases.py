@@ -151,7 +151,7 @@ def case_row(
 
 def _check(check: CheckResult) -> list[JsonValue]:
     row: list[JsonValue] = [
-        f"{check.check} of the reasoning" if check.read else check.check,
+        check.title,
         check.turn,
         check.passed,
         round(check.score, 4),

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from harness.backends import Backend, BackendOptions, Completion, Request, open_backend
@@ -73,3 +80,39 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 def served(engine: Backend, ask: Ask) -> Served:
     """The engine of the session."""
     return Served(engine, ask)
+
+
+@contextmanager
+def api_server(model: str, *words: str) -> Iterator[str]:
+    """Start vLLM's own server with these options, and give its address once it answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", f"--model={model}"),
+            *("--served-model-name=small", "--host=127.0.0.1", f"--port={port}"),
+            *("--enforce-eager", "--max-model-len=512", *words),
+        ],
+        env={
+            **os.environ,
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while process.poll() is None:
+            try:
+                if httpx.get(f"{address}/health", timeout=5, trust_env=False).is_success:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.5)
+        assert process.poll() is None, "vLLM did not start"
+        yield f"{address}/v1"
+    finally:
+        process.terminate()
+        process.wait(60)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import harness
@@ -21,7 +15,7 @@ from harness.common import Variant
 from harness.results import Outcome
 from tests.backends.conftest import Ask
 from tests.backends.test_tools import ASKED, HERMES, SUITE, TOOL
-from tests.backends.vllm.conftest import MODEL, Served
+from tests.backends.vllm.conftest import MODEL, Served, api_server
 from tests.prompts.test_template_args import THINKER
 
 
@@ -75,38 +69,9 @@ def test_the_engine_is_told_arguments_of_the_template_as_hf_is(
 @pytest.fixture(scope="module")
 def server(template: Path) -> Iterator[str]:
     """The address of vLLM's own server, with a parser of calls."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", f"--model={MODEL}"),
-            *("--served-model-name=small", "--host=127.0.0.1", f"--port={port}"),
-            *("--enable-auto-tool-choice", "--tool-call-parser=hermes"),
-            *(f"--chat-template={template}", "--enforce-eager", "--max-model-len=512"),
-        ],
-        env={
-            **os.environ,
-            "VLLM_CPU_KVCACHE_SPACE": "1",
-            "HF_HUB_OFFLINE": "1",
-            "VLLM_NO_USAGE_STATS": "1",
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        while process.poll() is None:
-            try:
-                if httpx.get(f"{address}/health", timeout=5, trust_env=False).is_success:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.5)
-        assert process.poll() is None, "vLLM did not start"
-        yield f"{address}/v1"
-    finally:
-        process.terminate()
-        process.wait(60)
+    parser = ("--enable-auto-tool-choice", "--tool-call-parser=hermes")
+    with api_server(MODEL, *parser, f"--chat-template={template}") as address:
+        yield address
 
 
 @pytest.mark.full

@@ -88,7 +88,8 @@ function thinking(run, turn) {
 function answer(run, turn, texts, marked, place) {
   const text = run.responses[turn];
   if (text === undefined) return el("p", { class: "empty" }, "No answer");
-  if (text === "") return el("p", { class: "empty" }, "Empty answer");
+  const nothing = run.reasoning[turn] ? "No answer after the thinking" : "Empty answer";
+  if (text === "") return el("p", { class: "empty" }, nothing);
   const tag = place === 0 ? "del" : "ins";
   const parts = marked ? marked.map(([part, differs]) => (differs ? el(tag, null, part) : part)) : [text];
   const long = text.length > 1500;
