@@ -6,8 +6,8 @@
 The model has random weights and the embedded model's tokenizer. Its suite asks for a fixed answer
 to messages of about 400 tokens, which random weights never give; a second suite must lose nothing.
 A run fails, `harness fix` makes rows out of a pool, trains, judges and decides, whatever the
-decision is; `--methods` does the same for each method from the start. Last, the same training is
-done twice, and the bytes of the two adapters are compared. Every step is a process of its own with
+decision is; `--methods` does so with each method, from the base. The same training is done twice,
+and the bytes of the two adapters are compared. Every step is a process of its own with
 its own limit, and the file of results is written anew after each, so that what ran out of time is
 not lost.
 """
@@ -38,6 +38,8 @@ TINY = {
 }  # fmt: skip
 SHAPES = {"7b": SEVEN_B, "tiny": TINY}
 ANSWER = '{"status": "received"}'
+WRONG = "Sorry, I cannot read this."
+PAIRS, PROMPTS = 128, 16
 ASKED = "Confirm that the message above has arrived. Answer with a JSON object and nothing else."
 WORDS = (
     "apple", "bread", "chair", "door", "engine", "flower", "garden", "house", "island", "jacket",
@@ -72,40 +74,43 @@ def message(draw: random.Random, tokens: int, tokenizer: Any) -> str:
     return f"{said}\n{ASKED}"
 
 
-def make_project(folder: Path, method: str, rows: int, cases: int, tokens: int) -> None:
-    """Write the suites, the pool of rows and the settings of a repair by this method."""
+def make_project(folder: Path, rows: int, cases: int, tokens: int) -> None:
+    """Write the suites, the pools of rows and of pairs, and prompts that no case has."""
     tokenizer = load_tokenizer(FIXTURE)
     draw = random.Random(1)
     size = tokens - tokenizer.count(ASKED) - tokenizer.count(ANSWER) - 20
-    asked = [message(draw, size, tokenizer) for _ in range(rows + cases)]
-    if method == "dpo":
-        wrong = "Sorry, I cannot read this."
-        pool = [{"prompt": text, "chosen": ANSWER, "rejected": wrong} for text in asked[:rows]]
-    else:
-        pool = [{"prompt": text, "completion": ANSWER} for text in asked[:rows]]
-    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pool))
-    fix: dict[str, Any] = {
-        "pools": ["pool.jsonl"], "rows": rows, "replay": {"share": 0},
-        "train": {"epochs": 1, "held_out_share": 0.02},
-    }  # fmt: skip
-    if method != "sft":
-        fix["method"] = method
-    checks = [{"equals": ANSWER}, {"chrf": {"reference": ANSWER, "min": 50}}][
-        : 2 if method == "grpo" else 1
-    ]
+    asked = [message(draw, size, tokenizer) for _ in range(rows + cases + PROMPTS)]
+    learned, prompts, held = asked[:rows], asked[rows : rows + PROMPTS], asked[rows + PROMPTS :]
+    pairs = [{"prompt": text, "chosen": ANSWER, "rejected": WRONG} for text in learned[:PAIRS]]
+    files = {
+        "pool": [{"prompt": text, "completion": ANSWER} for text in learned],
+        "pairs": pairs,
+        "cases": [{"id": f"m-{at}", "text": text} for at, text in enumerate(held)],
+        "prompts": [{"id": f"p-{at}", "text": text} for at, text in enumerate(prompts)],
+    }
+    for name, lines in files.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    few = {"samples": 4, "prompts": PROMPTS // 2, "fresh": PROMPTS // 2, "others": 4, "updates": 1}
     sampling = {"sampling": {"temperature": 0, "max_new_tokens": 24}}
+    checks = [{"equals": ANSWER}, {"chrf": {"reference": ANSWER, "min": 0.5}}]
+    alike = zip(WORDS, (*WORDS[5:], *WORDS[:5]), strict=True)
     suites: dict[str, Any] = {
         "intake": {
-            "suite": "intake", "category": "format", "defaults": sampling, "fix": fix,
+            "suite": "intake", "category": "format", "defaults": sampling,
             "gate": {"min_pass_rate": 0.8},
-            "cases": [{"id": f"m-{at}", "user": text, "checks": checks}
-                      for at, text in enumerate(asked[rows:])],
+            "fix": {
+                "pools": ["pool.jsonl"], "rows": rows, "replay": {"share": 0},
+                "generate": {"rows": {"cases.jsonl": "prompts.jsonl"}},
+                "pairs": {"pools": ["pairs.jsonl"], "samples": 2}, "rewards": few,
+                "train": {"epochs": 1, "held_out_share": 0.02},
+            },
+            "from_file": [{"path": "cases.jsonl", "case": {
+                "id": "{{ row.id }}", "user": "{{ row.text }}", "checks": checks}}],
         },
         "brief": {
             "suite": "brief", "category": "length", "defaults": sampling,
-            "cases": [{"id": f"b-{at}", "user": f"Name something like {' and '.join(pair)}.",
-                       "checks": [{"words": {"max": 1000}}]}
-                      for at, pair in enumerate(zip(WORDS, (*WORDS[5:], *WORDS[:5]), strict=True))],
+            "cases": [{"id": f"b-{at}", "user": f"Name something like {' and '.join(two)}.",
+                       "checks": [{"words": {"max": 1000}}]} for at, two in enumerate(alike)],
         },
     }  # fmt: skip
     for name, suite in suites.items():
@@ -144,6 +149,25 @@ class Steps:
         self.found["steps"].append(step)
         self.found["seconds"] = round(time.monotonic() - self.began, 1)
         self.out.write_text(json.dumps(self.found, indent=1) + "\n")
+
+
+def train_twice(steps: Steps, given: argparse.Namespace, model: Path, project: Path) -> None:
+    """Do the same training twice and compare the bytes of the adapters."""
+    settings = {
+        "model": str(model), "data": ["pool.jsonl"], "max_steps": given.twice,
+        "device": given.device,
+    }  # fmt: skip
+    hashes = []
+    for name in ("first", "second"):
+        file = project / f"{name}.yaml"
+        file.write_text(yaml.safe_dump({**settings, "output": name}))
+        steps.run(f"train-{name}", given.limit, harness("train", str(file)), project)
+        weights = project / name / "adapter_model.safetensors"
+        if weights.is_file():
+            hashes.append(hashlib.sha256(weights.read_bytes()).hexdigest()[:16])
+    same = len(hashes) == 2 and hashes[0] == hashes[1]
+    steps.add({"trained_twice": hashes, "steps": given.twice, "same": same})
+    print(f"two trainings of {given.twice} steps: {hashes}, same: {same}", flush=True)
 
 
 def harness(*words: str) -> list[str]:
@@ -185,37 +209,22 @@ def main() -> None:
             "model", 150, [*make, "--shape", given.shape, "--device", given.device], Path.cwd()
         )
         where = ["--backend", given.backend, "--device", given.device]
-        for method in given.methods:
-            project = folder / method
-            project.mkdir()
-            make_project(project, method, given.rows, given.cases, given.tokens)
-            ask = harness("run", "intake.yaml", "brief.yaml", "--model", str(model), *where)
-            steps.run(f"{method}-failing-run", given.limit, ask, project)
-            steps.run(f"{method}-fix", given.limit, harness("fix", *where), project)
-            for file in project.glob("reports/fix-*/fix.json"):
+        project = folder / "project"
+        project.mkdir()
+        make_project(project, given.rows, given.cases, given.tokens)
+        ask = harness("run", "intake.yaml", "brief.yaml", "--model", str(model), *where)
+        steps.run("failing-run", given.limit, ask, project)
+        for number, method in enumerate(given.methods):
+            place = ["--current", f".harness/adapters/after-{method}"]  # none sees another's
+            repair = harness("fix", "--method", method, *place, *where)
+            before = set(project.glob("reports/fix-*/fix.json"))
+            steps.run(f"fix-{method}", given.limit, repair, project)
+            for file in set(project.glob("reports/fix-*/fix.json")) - before:
                 report = json.loads(file.read_text())
                 names = ("decision", "reasons", "cost", "suites")
                 steps.add({"method": method, **{key: report[key] for key in names}})
-        if given.twice:
-            pool = folder / "sft" / "pool.jsonl"
-            if not pool.is_file():
-                pool.parent.mkdir(exist_ok=True)
-                make_project(pool.parent, "sft", given.rows, given.cases, given.tokens)
-            settings = {
-                "model": str(model), "data": [str(pool)], "max_steps": given.twice,
-                "device": given.device,
-            }  # fmt: skip
-            hashes = []
-            for name in ("first", "second"):
-                file = folder / f"{name}.yaml"
-                file.write_text(yaml.safe_dump({**settings, "output": str(folder / name)}))
-                steps.run(f"train-{name}", given.limit, harness("train", str(file)), folder)
-                weights = folder / name / "adapter_model.safetensors"
-                if weights.is_file():
-                    hashes.append(hashlib.sha256(weights.read_bytes()).hexdigest()[:16])
-            same = len(hashes) == 2 and hashes[0] == hashes[1]
-            steps.add({"trained_twice": hashes, "same": same})
-            print(f"two trainings of {given.twice} steps: {hashes}, same: {same}")
+            if number == 0 and given.twice:
+                train_twice(steps, given, model, project)
     print(f"{given.out}: {steps.found['seconds']} s in all")
 
 
