@@ -50,6 +50,14 @@ def _problems(settings: Settings, suite: Suite) -> tuple[Problem, ...]:
     asked = suite.fix.teacher
     if asked and (problem := unknown_teacher(settings, asked.name)):
         reports.append(partial(_add, Place(("fix", "teacher", "name")), problem))
+    if suite.fix.method == "grpo" and not (suite.fix.generate or suite.retired):
+        problem = Problem(
+            "method: grpo has no prompts to learn from",
+            expected="generate, beside it: prompts that no case has",
+            hint="say generate: {seeds: 2} or {rows: {FILE: OTHER FILE}}; or method: dpo, with "
+            "pairs",
+        )
+        reports.append(partial(_add, Place(("fix", "method")), problem))
     if not reports:
         return ()
     problems = Problems(read_document(suite.path, Path(suite.path).read_bytes()))

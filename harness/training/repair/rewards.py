@@ -11,7 +11,7 @@ import random
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -23,6 +23,8 @@ from harness.common import (
     Sampling,
     VariantRole,
     from_dicts,
+    joined,
+    plural,
     shown,
 )
 from harness.config import Settings
@@ -36,7 +38,16 @@ from harness.training.values import Rollout
 TRAINED, FRESH = "t", "f"  # tags of prompts that are learned from, and that are only watched
 LOOKS = 4  # answers to each prompt that is only watched: fewer would be noise
 SEED_STEP = 7919
-OTHER_SCORES = "no answer is better than another to the same prompt"
+FLAT = 1e-6  # a standard deviation of scores that is none
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Scored answers: to what is trained on next, to fresh prompts, and to other suites' cases."""
+
+    trained: tuple[Result, ...]
+    fresh: tuple[Result, ...]
+    others: tuple[Result, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,7 @@ class RewardLoop:
         """What the suites say of rewards."""
         return self.plan.fix.rewards
 
-    def look(self, variant_adapter: str, update: int, observer: Observer) -> tuple[Result, ...]:
+    def look(self, variant_adapter: str, update: int, observer: Observer) -> Look:
         """Let the model answer what it is trained on next, and what is watched, in one run.
 
         Raise MachineryError where the engine breaks.
@@ -154,92 +165,96 @@ class RewardLoop:
         report = run(aside(engine, self.plan.home), suites, Variants((variant,)), observer=observer)
         if report.failure:
             raise MachineryError(Problem(f"the engine broke: {report.failure}"))
-        return tuple(report.results())
-
-    def watched(self, results: Sequence[Result]) -> Watched:
-        """Return what is compared from one update to the next."""
         mine = {target.suite.name for target in self.plan.targets}
         fresh_ids = {case.id for cases in self.fresh.values() for case in cases}
-        fresh = [r for r in results if r.suite in mine and r.case in fresh_ids]
-        trained = [r for r in results if r.suite in mine and r.case not in fresh_ids]
-        others = [result for result in results if result.suite not in mine]
-        texts = Counter(r.responses[-1].strip() for r in fresh if r.responses and r.score > 0)
-        answer, count = next(iter(texts.most_common(1)), ("", 0))
-        given = [r for r in fresh if r.responses and r.responses[-1].strip() == answer]
-        checks = {check.check for result in given for check in result.checks if check.passed}
-        return Watched(
-            reward=_mean(result.score for result in trained),
-            fresh_reward=_mean(result.score for result in fresh),
-            fresh_passed=_mean(result.outcome is Outcome.PASS for result in fresh),
-            others=_mean(r.outcome is Outcome.PASS for r in others) if others else None,
-            same=count / len(fresh) if fresh else 0.0,
-            answer=answer,
-            by=tuple(sorted(checks)) if count else (),
-        )
-
-    def rollouts(self, results: Sequence[Result]) -> tuple[tuple[Rollout, ...], dict[str, int]]:
-        """Return the answers to learn from, and for each reason how many are not.
-
-        An advantage is the distance to the mean of the answers to the same prompt, in their
-        standard deviations; where all scored the same, there is nothing to learn. Raise InputError
-        for rewards that teach nothing at all.
-        """
-        fresh_ids = {case.id for cases in self.fresh.values() for case in cases}
-        mine = {target.suite.name for target in self.plan.targets}
-        groups: dict[str, list[Result]] = defaultdict(list)
-        left: Counter[str] = Counter()
-        for result in results:
-            if result.suite not in mine or result.case in fresh_ids:
-                continue
-            if result.outcome in (Outcome.PASS, Outcome.FAIL) and result.responses:
-                groups[f"{result.suite}/{result.case}"].append(result)
+        trained: list[Result] = []
+        fresh: list[Result] = []
+        others: list[Result] = []
+        for result in report.results():
+            if result.suite not in mine:
+                others.append(result)
             else:
-                left["no answer, or a check broke"] += 1
-        scores = {result.score for group in groups.values() for result in group}
-        found: list[Rollout] = []
-        for name, group in groups.items():
-            rewards = [result.score for result in group]
-            spread = statistics.pstdev(rewards)
-            if spread < 1e-6:
-                left[OTHER_SCORES] += len(group)
-                continue
-            for result in group:
-                if not learnable(result):
-                    left["cut off, or more than plain text"] += 1
-                    continue
-                advantage = round((result.score - statistics.fmean(rewards)) / spread, 6)
+                (fresh if result.case in fresh_ids else trained).append(result)
+        return Look(tuple(trained), tuple(fresh), tuple(others))
+
+
+def watched(look: Look) -> Watched:
+    """Return what is compared from one update to the next."""
+    texts = Counter(r.responses[-1].strip() for r in look.fresh if r.responses and r.score > 0)
+    answer, count = next(iter(texts.most_common(1)), ("", 0))
+    given = [r for r in look.fresh if r.responses and r.responses[-1].strip() == answer]
+    checks = {check.check for result in given for check in result.checks if check.passed}
+    others = [result.outcome is Outcome.PASS for result in look.others]
+    return Watched(
+        reward=_mean(result.score for result in look.trained),
+        fresh_reward=_mean(result.score for result in look.fresh),
+        fresh_passed=_mean(result.outcome is Outcome.PASS for result in look.fresh),
+        others=_mean(others) if others else None,
+        same=round(count / len(look.fresh), 6) if look.fresh else 0.0,
+        answer=answer,
+        by=tuple(sorted(checks)) if count else (),
+    )
+
+
+def rollouts_of(
+    results: Sequence[Result], *, binary: bool
+) -> tuple[tuple[Rollout, ...], dict[str, int]]:
+    """Return the answers to learn from, and for each reason how many are not.
+
+    An advantage is the distance to the mean of the answers to the same prompt, in their standard
+    deviations; where all scored the same, there is nothing to learn. `binary` allows scores that
+    are only 0 or 1. Raise InputError for rewards that teach nothing at all.
+    """
+    groups: dict[str, list[Result]] = defaultdict(list)
+    left: Counter[str] = Counter()
+    for result in results:
+        if result.outcome in (Outcome.PASS, Outcome.FAIL) and result.responses:
+            groups[f"{result.suite}/{result.case}"].append(result)
+        else:
+            left["no answer, or a check broke"] += 1
+    scores = {result.score for group in groups.values() for result in group}
+    found: list[Rollout] = []
+    for name, group in groups.items():
+        rewards = [result.score for result in group]
+        mean, spread = statistics.fmean(rewards), statistics.pstdev(rewards)
+        for result in group:
+            if spread < FLAT:
+                left["no answer is better than another to the same prompt"] += 1
+            elif not learnable(result):
+                left["cut off, or more than plain text"] += 1
+            else:
                 found.append(
                     Rollout(
                         from_dicts(result.prompt),
                         result.responses[-1],
                         result.score,
-                        advantage,
+                        round((result.score - mean) / spread, 6),
                         f"{result.suite} {result.case}",
                         name,
                     )
                 )
-        if not found:
-            raise InputError(
-                Problem(
-                    "the reward is constant: no answer is better than another to the same prompt",
-                    found=f"{sum(map(len, groups.values()))} answers to {len(groups)} prompts, "
-                    f"scores {', '.join(f'{score:g}' for score in sorted(scores)[:5])}",
-                    hint="raise fix: {rewards: {samples, temperature}}, add checks that grade, or "
-                    "begin with method: sft or dpo",
-                )
+    if not found:
+        raise InputError(
+            Problem(
+                "the reward is constant: no answer is better than another to the same prompt",
+                found=f"{sum(map(len, groups.values()))} answers to {len(groups)} prompts, "
+                f"scores {', '.join(f'{score:g}' for score in sorted(scores)[:5]) or 'none'}",
+                hint="raise fix: {rewards: {samples, temperature}}, add checks that grade, or "
+                "begin with method: sft or dpo",
             )
-        if scores <= {0.0, 1.0} and not self.rules.binary:
-            raise InputError(
-                Problem(
-                    "grpo: the checks of this suite do not grade, they only pass or fail",
-                    self.plan.targets[0].suite.path,
-                    found=f"{len(groups)} prompts, all scores are 0 or 1",
-                    hint="give each case several checks, or one that grades (json_value, chrf, "
-                    "similarity); learn from pairs with method: dpo; or say fix: {rewards: "
-                    "{binary: true}}",
-                )
+        )
+    if scores <= {0.0, 1.0} and not binary:
+        suites = sorted({result.suite for result in results})
+        raise InputError(
+            Problem(
+                "grpo: the checks do not grade, they only pass or fail",
+                found=f"{plural(len(groups), 'prompt')} of {joined(suites)}, all scores are 0 or 1",
+                hint="give each case several checks, or one that grades (json_value, chrf, "
+                "similarity); learn from pairs with method: dpo; or say fix: {rewards: "
+                "{binary: true}}",
             )
-        return tuple(found), dict(left)
+        )
+    return tuple(found), dict(left)
 
 
 def _mean(values: Any) -> float:
@@ -301,11 +316,6 @@ def prompts_of(
     return tuple(usable), tuple(rng.sample(apart, min(count, len(apart))))
 
 
-def watched_to_json(watched: Watched) -> dict[str, Any]:
-    """Return all fields by name."""
-    return asdict(watched)
-
-
 def watched_from_json(body: Mapping[str, Any]) -> Watched:
-    """Return what `watched_to_json` made."""
+    """Return a look from its fields by name, as JSON has them."""
     return Watched(**{**body, "by": tuple(body["by"])})

@@ -16,6 +16,8 @@ from harness.training.repair.rewards import (
     Watched,
     hacked,
     prompts_of,
+    rollouts_of,
+    watched,
     watched_from_json,
 )
 from harness.training.repair.rounds import (
@@ -111,9 +113,9 @@ def _look(rounds: Rounds, loop: RewardLoop, number: int, update: int, adapter: s
     """Let the model answer, score it, and guard what it would learn from."""
 
     def make() -> Body:
-        results = loop.look(adapter, update, rounds.watchers.answers)
+        look = loop.look(adapter, update, rounds.watchers.answers)
         try:
-            rollouts, left = loop.rollouts(results)
+            rollouts, left = rollouts_of(look.trained, binary=loop.rules.binary)
         except InputError as error:
             if update == 0:
                 raise NothingToLearnError(*error.problems) from None
@@ -124,7 +126,7 @@ def _look(rounds: Rounds, loop: RewardLoop, number: int, update: int, adapter: s
         if hits := len(rollouts) - len(kept):
             left["held a piece of a case"] = hits
         return {
-            "watched": asdict(loop.watched(results)),
+            "watched": asdict(watched(look)),
             "rollouts": [asdict(rollout) for rollout in kept],
             "left_out": left,
             "guard": guarded.report.as_json(),

@@ -47,6 +47,24 @@ def test_a_block_in_which_all_is_there(tmp_path: Path) -> None:
             "  did you mean: pool.jsonl",
         ),
         (
+            "  pairs:\n    pools: [pol.jsonl]\n",
+            "s.yaml:5:13: pool 'pol.jsonl' does not exist\n"
+            "  found: pol.jsonl\n"
+            "  did you mean: pool.jsonl",
+        ),
+        (
+            "  method: grpo\n  pools: [pool.jsonl]\n",
+            "s.yaml:4:11: method: grpo has no prompts to learn from\n"
+            "  expected: generate, beside it: prompts that no case has\n"
+            "  hint: say generate: {seeds: 2} or {rows: {FILE: OTHER FILE}}; or method: dpo, with "
+            "pairs",
+        ),
+        (
+            "  train: {method: dpo}\n",
+            "s.yaml:4:11: 'method' is not said under fix: train: say fix: {method: ...}\n"
+            "  hint: leave it out",
+        ),
+        (
             "  replay:\n    pools: [.]\n",
             "s.yaml:5:13: pool '.' is a folder\n  expected: a file of rows",
         ),

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from harness.training.repair.rewards import Watched, hacked
+from harness.backends import Completion
+from harness.common import InputError, Message, RewardSettings, Variant
+from harness.config import Settings
+from harness.evaluation import Transcript, Trial, score_trial
+from harness.results import Result
+from harness.suites import Suite, load_suite
+from harness.training.repair.rewards import (
+    Look,
+    Watched,
+    engine_of,
+    hacked,
+    rollouts_of,
+    watched,
+)
 
 GAP = 0.15
 FIRST = Watched(0.5, 0.5, 0.4, 0.9, same=0.05, answer="abc")
@@ -55,3 +70,93 @@ def test_a_gap_that_was_there_from_the_beginning_is_no_sign() -> None:
     first = replace(FIRST, reward=0.9, fresh_reward=0.5)
 
     assert hacked(first, first, replace(first, reward=0.95, fresh_reward=0.55), GAP) == ""
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+SUITE = """\
+suite: s
+category: c
+cases:
+  - {id: a, user: Name a colour., checks: [{contains: red}, lowercase]}
+  - {id: b, user: Name another., checks: [{contains: green}, lowercase]}
+  - {id: fresh, user: And one more., checks: [{contains: blue}, lowercase]}
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    (tmp_path / "s.yaml").write_text(SUITE)
+    return load_suite(tmp_path / "s.yaml")
+
+
+def scored(suite: Suite, answers: Sequence[Sequence[str]]) -> tuple[Result, ...]:
+    """Answers to each case, scored by its checks."""
+    found = []
+    for case, texts in zip(suite.cases, answers, strict=False):
+        for repeat, text in enumerate(texts):
+            trial = Trial(case, Variant("v", "m"), repeat)
+            said = Transcript((Message("user", case.turns[0].user),), (Completion(text, "stop"),))
+            found.append(score_trial(trial, said))
+    return tuple(found)
+
+
+def test_an_advantage_is_the_distance_to_the_other_answers_to_the_prompt(suite: Suite) -> None:
+    results = scored(suite, [("red", "RED", "no", "red"), ("green", "green")])
+    found, left = rollouts_of(results, binary=False)
+
+    assert [(one.answer, one.reward) for one in found] == [
+        ("red", 1.0), ("RED", 0.0), ("no", 0.5), ("red", 1.0),
+    ]  # fmt: skip
+    assert sum(one.advantage for one in found) == pytest.approx(0, abs=1e-5)
+    assert left == {"no answer is better than another to the same prompt": 2}
+
+
+def test_a_reward_that_is_constant(suite: Suite) -> None:
+    with pytest.raises(InputError) as caught:
+        rollouts_of(scored(suite, [("red", "red"), ("no", "not")]), binary=False)
+
+    assert str(caught.value) == (
+        "the reward is constant: no answer is better than another to the same prompt\n"
+        "  found: 4 answers to 2 prompts, scores 0.5, 1\n"
+        "  hint: raise fix: {rewards: {samples, temperature}}, add checks that grade, or begin "
+        "with method: sft or dpo"
+    )
+
+
+def test_checks_that_only_pass_or_fail(suite: Suite) -> None:
+    first = replace(suite.cases[0].turns[0], checks=suite.cases[0].turns[0].checks[:1])
+    plain = replace(suite, cases=(replace(suite.cases[0], turns=(first,)),))
+    results = scored(plain, [("red", "no")])
+    with pytest.raises(InputError) as caught:
+        rollouts_of(results, binary=False)
+
+    assert str(caught.value) == (
+        "grpo: the checks do not grade, they only pass or fail\n"
+        "  found: 1 prompt of s, all scores are 0 or 1\n"
+        "  hint: give each case several checks, or one that grades (json_value, chrf, similarity); "
+        "learn from pairs with method: dpo; or say fix: {rewards: {binary: true}}"
+    )
+    assert len(rollouts_of(results, binary=True)[0]) == 2
+
+
+def test_one_answer_to_many_prompts_is_seen_with_the_checks_that_it_passes(suite: Suite) -> None:
+    results = scored(suite, [("red", "no"), ("no", "no"), ("ok", "ok", "ok", "blue")])
+    looked = watched(Look(results[:4], results[4:], ()))
+
+    assert (looked.reward, looked.fresh_reward, looked.fresh_passed) == (0.625, 0.625, 0.25)
+    assert (looked.same, looked.answer, looked.by) == (0.75, "ok", ("lowercase",))
+    assert looked.others is None
+
+
+def test_vllm_that_is_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.training.repair.rewards.find_spec", lambda name: None)
+    with pytest.raises(InputError) as caught:
+        engine_of(Settings(), RewardSettings(engine="vllm"))
+
+    assert str(caught.value) == (
+        "rewards: vLLM is asked for, and it is not installed\n"
+        "  found: fix: {rewards: {engine: vllm}}\n"
+        "  hint: pip install 'adapter-gate-harness[vllm]', or say engine: auto"
+    )
+    assert engine_of(Settings(backend="hf"), RewardSettings(engine="hf")).backend == "hf"

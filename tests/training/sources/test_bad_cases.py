@@ -83,3 +83,34 @@ def test_all_wrong_rows_are_told_with_their_lines(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such file of bad cases"):
         read_bad_cases(tmp_path / "x.jsonl", tmp_path / "d.yaml", category="c", holdout=0.5)
+
+
+def test_both_answers_of_production_are_kept_for_pairs(tmp_path: Path) -> None:
+    found = read(tmp_path, *map(row, range(4)))
+    case = found.training[0]
+    mine = [answer for answer in found.answers if answer.group == case.id]
+
+    assert [(answer.answer, answer.good) for answer in mine] == [
+        (case.turns[0].user.replace("question", "right"), True),
+        ("wrong", False),
+    ]
+    assert {answer.prompt[-1].content for answer in mine} == {case.turns[0].user}
+
+
+def test_a_bad_answer_that_is_the_expected_one_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, row(1), row(2, response="right 2 "))
+
+    assert str(caught.value) == (
+        f"{tmp_path}/bad.jsonl:2: the bad answer and the expected one are the same\n"
+        "  hint: say in `expected` what should have been answered"
+    )
+
+
+def test_an_expected_answer_that_fails_the_rows_own_checks_is_named(tmp_path: Path) -> None:
+    checks = [{"contains": "please"}]
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, *(row(at, checks=checks) for at in range(2)))
+
+    assert "the expected answer does not pass the row's own checks" in str(caught.value)
+    assert "hint: mend the answer or the checks" in str(caught.value)
