@@ -353,7 +353,10 @@ def judge_ledger(
         for variant, role in roles.items()
     }
     rows = tuple(
-        _suite_result(units[variant][index], role)
+        replace(
+            _suite_result(units[variant][index], role),
+            basis=ledger.basis(suites[index].name, variant),
+        )
         for index in range(len(suites))
         for variant, role in roles.items()
         if role is VariantRole.CANDIDATE or units[variant][index].items

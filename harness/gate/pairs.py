@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from harness.common import GateSettings, InputError, Problem, Tries
+from harness.common import GateSettings, InputError, Problem, Tries, digest
 from harness.gate.behaviour import Taken
 from harness.gate.statistics import Floats, Ints, groups_of, pass_at_k, pass_hat_k
-from harness.results import Outcome, Result, Shift, Signature
+from harness.results import Basis, Outcome, Result, Shift, Signature, signature_to_json
 
 FINEST_GRID = 1_000  # least common multiple of repeat counts that is still tested exactly
 LONGEST_SHOWN = 40  # of a field that differs: a chat template's hash need not be whole
@@ -97,6 +97,9 @@ class Ledger:
     tags: dict[tuple[str, ...], tuple[str, ...]] = field(
         default_factory=dict, repr=False, compare=False
     )  # each once as well
+    checks: dict[tuple[str, str], set[tuple[str, int]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # with their versions, by suite and variant
 
     def add(self, result: Result) -> None:
         """Count one result.
@@ -116,6 +119,8 @@ class Ledger:
         if wrong:
             place = f"suite {result.suite}, variant {result.variant}, repeat {result.repeat}"
             raise InputError(Problem(f"{place}: {wrong}", case=result.case, found=found))
+        versions = self.checks.setdefault((result.suite, result.variant), set())
+        versions.update((check.check, check.version) for check in result.checks)
         item.seen |= 1 << result.repeat
         item.required = item.required or result.required
         item.tags = item.tags or self.tags.setdefault(result.tags, result.tags)
@@ -145,6 +150,16 @@ class Ledger:
     def of(self, suite: str, variant: str) -> Items:
         """Return the items of one suite and variant by case; empty where there are none."""
         return self.items.get((suite, variant), {})
+
+    def basis(self, suite: str, variant: str) -> Basis:
+        """Return what the results were made under, but for the model."""
+        items = self.of(suite, variant)
+        signatures = {one for item in items.values() for one in item.signatures}
+        return Basis(
+            asked=digest(sorted((case, *item.asked) for case, item in items.items()), 12),
+            environment=digest(sorted(map(signature_to_json, signatures)), 12),
+            checks=digest(sorted(self.checks.get((suite, variant), ())), 12),
+        )
 
     def suites(self) -> set[str]:
         """Return the suites that have results."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from harness.common import joined, moment, percent, points, whole_file
+from harness.common import joined, moment, percent, plural, points, whole_file
 from harness.common.web import ReplyTooLarge, link_local, one_reply
 from harness.evaluation import exit_code
 from harness.nightly.config import Alerts, Webhook
@@ -52,9 +52,15 @@ def write_alerts(
 
 def headline(night: Night, alerts: Sequence[NightFinding]) -> str:
     """Tell the night in one line."""
+    return f"{night.series}, {moment(night.started)}: {'; '.join(told_of(night, alerts))}"
+
+
+def told_of(night: Night, alerts: Sequence[NightFinding]) -> tuple[str, ...]:
+    """Tell what a night is about: how many alerts, and what got better."""
     count = len(alerts) + len(night.failures)
-    told = f"{count} alert{'' if count == 1 else 's'}" if count else "no alert"
-    return f"{night.series}, {moment(night.started)}: {told}"
+    told = [plural(count, "alert") if count else "no alert"]
+    gains = dict.fromkeys(f"{gain.variant} in {gain.suite}" for gain in night.gains)
+    return (*told, *([f"better: {joined(list(gains))}"] if gains else []))
 
 
 def to_markdown(night: Night, alerts: Sequence[NightFinding], notes: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from harness.gate import (
     differences,
 )
 from harness.nightly.values import Night, NightFinding, NightRate, Rival
+from harness.reports import basis_of
 from harness.results import Comparison, Result, RunInfo, SuiteResult, VariantInfo, Verdict
 from harness.store import Store
 
@@ -51,9 +52,10 @@ class RivalPairs:
 def rates_of(report: RunReport) -> Iterator[NightRate]:
     """Yield the rates of a run, for the trend."""
     signatures = {card.name: card.signature for card in report.scorecard.variants}
+    bars = {suite.name: suite.gate.min_pass_rate for suite in report.info.suites}
     for row in report.gate.suites:
         rate = row.rate
-        if rate.n and not row.partial:
+        if rate.n and not row.partial and not rate.broken:
             yield NightRate(
                 suite=row.suite,
                 category=row.category,
@@ -65,6 +67,8 @@ def rates_of(report: RunReport) -> Iterator[NightRate]:
                 high=rate.high,
                 run=report.info.id,
                 signature=signatures.get(row.variant, ""),
+                basis=basis_of(report.scorecard, row),
+                bar=None if row.tries else bars[row.suite],
             )
 
 

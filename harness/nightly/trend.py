@@ -8,13 +8,22 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from harness.common import moment, percent, whole_file
+from harness.common import percent, whole_file
+from harness.nightly.alerts import told_of
 from harness.nightly.ranking import LEGEND, SPOKEN, matrices_of
 from harness.nightly.values import Night, NightFinding, NightRate, Rival
-from harness.reports import content_policy, page_style, sparkline, template
+from harness.reports import (
+    LinePoint,
+    content_policy,
+    day,
+    line_of,
+    page_style,
+    scale_of,
+    template,
+)
 from harness.results import Verdict
 
-WIDTH, HEIGHT = 260.0, 44.0
+WIDTH, HEIGHT = 280.0, 56.0
 _AGAINST = {
     Rival.BASELINE: "the baseline",
     Rival.BARS: "its own bars",
@@ -53,6 +62,7 @@ def write_trend(
     text = template("harness.nightly", "trend.html.jinja").render(
         night=tonight,
         nights=nights,
+        told=told_of(tonight, alerts),
         panels=tuple(_panels(nights)),
         matrices=matrices_of(tonight),
         legend=LEGEND,
@@ -72,26 +82,51 @@ def write_trend(
 
 def _panels(nights: Sequence[Night]) -> Iterator[TrendPanel]:
     rates = nights[-1].rates
+    every = (row for rate in rates for row in _rows(nights, rate) if row)
+    scale = scale_of(end for row in every for end in (row.pass_rate, row.bar))
     for suite in dict.fromkeys(rate.suite for rate in rates):
         mine = [rate for rate in rates if rate.suite == suite]
-        lines = tuple(_line(rate, nights) for rate in mine)
+        lines = tuple(_line(rate, nights, scale) for rate in mine)
         yield TrendPanel(suite, mine[0].category, lines)
 
 
-def _line(rate: NightRate, nights: Sequence[Night]) -> TrendLine:
-    rows = [night.rate(rate.suite, rate.variant) for night in nights]
+def _rows(nights: Sequence[Night], rate: NightRate) -> list[NightRate | None]:
+    return [night.rate(rate.suite, rate.variant) for night in nights]
+
+
+def _line(rate: NightRate, nights: Sequence[Night], scale: tuple[float, float]) -> TrendLine:
+    """Return a line whose points lead to their runs; it joins only what may be compared."""
     marks = [_mark(nights, place, rate) for place in range(len(nights))]
-    spoken = ", ".join(percent(row.pass_rate if row else None, 0) for row in rows)
+    points: list[LinePoint] = []
+    newest: dict[str, str] = {}
+    last: NightRate | None = None
+    for night, row, mark in zip(nights, _rows(nights, rate), marks, strict=True):
+        if row is None:
+            points.append(LinePoint(None))
+            continue
+        changes = row.basis.changes(last.basis) if last else ()
+        newest.update(dict.fromkeys(changes, day(night.started)))
+        said = f"run {row.run}, {day(night.started)}: {percent(row.pass_rate)}"
+        points.append(
+            LinePoint(
+                row.pass_rate,
+                said + (f"; changed: {', '.join(changes)}" if changes else ""),
+                joined=last is None or row.basis.comparable(last.basis),
+                mark=mark,
+                href=f"../../{row.run}/scorecard.html",
+            )
+        )
+        last = row
     tonight = nights[-1]
     findings = [f for rival in Rival if (f := tonight.finding(rival, rate.suite, rate.variant))]
+    known = [(n, p) for n, p in zip(nights, points, strict=True) if p.rate is not None]
+    days = " to ".join(dict.fromkeys(day(night.started) for night, _ in (known[0], known[-1])))
     return TrendLine(
         variant=rate.variant,
         rate=rate,
-        drawing=sparkline(
-            [row.pass_rate if row else None for row in rows], marks, width=WIDTH, high=HEIGHT
-        ),
-        spoken=spoken,
-        changes=_last_changes(nights, marks),
+        drawing=line_of(points, scale, bar=rate.bar, width=WIDTH, high=HEIGHT),
+        spoken=", ".join(percent(point.rate, 0) for point in points),
+        changes=(days, *_last_changes(nights, marks), *(f"{w}: {d}" for w, d in newest.items())),
         findings=tuple(findings),
     )
 
@@ -99,7 +134,7 @@ def _line(rate: NightRate, nights: Sequence[Night]) -> TrendLine:
 def _last_changes(nights: Sequence[Night], marks: Sequence[str]) -> tuple[str, ...]:
     """Return the newest mark of each kind, with its day; the line itself shows them all."""
     newest = {mark: night for night, mark in zip(nights, marks, strict=True) if mark}
-    days = {mark: moment(night.started).partition(",")[0] for mark, night in newest.items()}
+    days = {mark: day(night.started) for mark, night in newest.items()}
     return tuple(f"{said} {days[mark]}" for mark, said in _SAID.items() if mark in days)
 
 

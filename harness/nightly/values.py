@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.gate import PairwiseComparison
 from harness.reports import label
-from harness.results import Verdict
+from harness.results import NOT_NOTED, Basis, Verdict
 
 
 class Rival(StrEnum):
@@ -65,7 +65,10 @@ class NightFinding:
 
 @dataclass(frozen=True, slots=True)
 class NightRate:
-    """One variant in one suite. `signature` is that of everything its figures were made under."""
+    """One variant in one suite. `signature` is that of everything its figures were made under.
+
+    `basis` has its parts, empty in nights of earlier versions; `bar` is what the suite demands.
+    """
 
     suite: str
     category: str
@@ -77,6 +80,8 @@ class NightRate:
     high: float
     run: str
     signature: str
+    basis: Basis = NOT_NOTED
+    bar: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,11 @@ class Night:
         """Return the rate of one variant in one suite, if it has one."""
         rows = (row for row in self.rates if (row.suite, row.variant) == (suite, variant))
         return next(rows, None)
+
+    @property
+    def gains(self) -> tuple[NightFinding, ...]:
+        """What is better than in the night before, or than in the pinned baseline."""
+        return tuple(finding for finding in self.findings if finding.tone == "better")
 
     def finding(self, rival: Rival, suite: str, variant: str) -> NightFinding | None:
         """Return what one comparison found, if it was made."""
@@ -151,7 +161,15 @@ def night_from_json(row: Mapping[str, Any]) -> Night:
     return Night(
         **{
             **_known(Night, row),
-            "rates": tuple(NightRate(**_known(NightRate, rate)) for rate in row["rates"]),
+            "rates": tuple(
+                NightRate(
+                    **{
+                        **_known(NightRate, rate),
+                        "basis": Basis(**_known(Basis, rate.get("basis", {}))),
+                    }
+                )
+                for rate in row["rates"]
+            ),
             "findings": tuple(findings),
             "failures": tuple(row["failures"]),
             "pairwise": tuple(pairwise),

@@ -1,10 +1,11 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
 from harness.reports.document import ScorecardDocument, publish, scorecard_schema
-from harness.reports.drawing import rate_strip, sparkline
+from harness.reports.drawing import rate_strip
 from harness.reports.export import COLUMNS, TARGETS, Exported, export_results, export_target
 from harness.reports.files import LATEST, ReportPaths, check_writable, write_reports
-from harness.reports.history import keep_rates, kept_verdict, past_rates, rates_key
+from harness.reports.history import basis_of, keep_rates, kept_verdict, past_rates, rates_key
+from harness.reports.lines import LinePoint, day, line_of, scale_of
 from harness.reports.markdown import escaped, to_markdown
 from harness.reports.progress import Progress
 from harness.reports.reading import SavedRun, load_run
@@ -23,6 +24,7 @@ __all__ = [
     "Exported",
     "Extras",
     "ExtrasCount",
+    "LinePoint",
     "Progress",
     "ReportPaths",
     "SavedRun",
@@ -31,17 +33,20 @@ __all__ = [
     "Section",
     "VariantVerdict",
     "asset",
+    "basis_of",
     "because",
     "build_scorecard",
     "check_writable",
     "collect_extras",
     "content_policy",
+    "day",
     "escaped",
     "export_results",
     "export_target",
     "keep_rates",
     "kept_verdict",
     "label",
+    "line_of",
     "load_run",
     "page_style",
     "past_rates",
@@ -49,8 +54,8 @@ __all__ = [
     "publish",
     "rate_strip",
     "rates_key",
+    "scale_of",
     "scorecard_schema",
-    "sparkline",
     "template",
     "to_markdown",
     "write_reports",

@@ -86,59 +86,6 @@ def delta_strip(
     return _svg(parts)
 
 
-def sparkline(
-    rates: Sequence[float | None], marks: Sequence[str] = (), width: float = WIDTH, high: float = 26
-) -> Markup:
-    """Draw rates over time, the newest at the right with a dot; empty for fewer than two.
-
-    The height spans what the rates span, at least ten points, so that a line that looks flat is
-    flat. `marks` has a word for each place, or an empty text: "worse" and "better" draw a
-    triangle, any other word a tick.
-    """
-    known = [(place, rate) for place, rate in enumerate(rates) if rate is not None]
-    if len(known) < 2:
-        return Markup("")
-    low, top = _reach([rate for _, rate in known])
-    step = (width - 2 * _EDGE) / max(len(rates) - 1, 1)
-
-    def at(place: int, rate: float) -> tuple[float, float]:
-        y = _EDGE + (top - rate) / (top - low) * (high - 2 * _EDGE)
-        return round(_EDGE + place * step, 1), round(y, 1)
-
-    points = " ".join("{},{}".format(*at(*pair)) for pair in known)
-    signs = (_sign(mark, *at(place, rates[place] or 0.0)) for place, mark in enumerate(marks))
-    x, y = at(*known[-1])
-    size = f'viewBox="0 0 {width:g} {high:g}" width="{width:g}" height="{high:g}"'
-    return (
-        Markup(f'<svg class="spark" {size} aria-hidden="true" focusable="false">')
-        + Markup('<polyline class="line" points="{}"/>').format(points)
-        + Markup("").join(signs)
-        + Markup('<circle class="dot" cx="{}" cy="{}" r="3"/></svg>').format(x, y)
-    )
-
-
-def _reach(rates: Sequence[float]) -> tuple[float, float]:
-    """Return the lowest and the highest rate shown: at least ten points apart, within 0 to 1."""
-    low, top = min(rates), max(rates)
-    spare = max(0.0, 0.1 - (top - low)) / 2
-    low, top = low - spare, top + spare
-    shift = max(0.0, -low) - max(0.0, top - 1.0)
-    return max(0.0, low + shift), min(1.0, top + shift)
-
-
-def _sign(mark: str, x: float, y: float) -> Markup:
-    if mark in ("worse", "better"):
-        down = mark == "worse"
-        tip, foot = (y + 8, y + 2) if down else (y - 8, y - 2)
-        points = f"{x - 4},{foot} {x + 4},{foot} {x},{tip}"
-        return Markup('<polygon class="{}" points="{}"/>').format(mark, points)
-    if not mark:
-        return Markup("")
-    return Markup('<line class="changed" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-        x, x, y - 6, y + 6
-    )
-
-
 def _x(share: float) -> float:
     return round(_EDGE + share * (WIDTH - 2 * _EDGE), 1)
 

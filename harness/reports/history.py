@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
-from harness.common import JsonValue
+from harness.common import JsonValue, digest
 from harness.reports.scorecard import Scorecard
-from harness.results import Past, Trend, Verdict
+from harness.results import Basis, Past, SuiteResult, Trend, Verdict
 from harness.store import Store, read_entries, read_entry, write_entry
 
 MOST = 20  # earlier runs in a line: more would be a smear
@@ -22,6 +23,7 @@ def keep_rates(store: Store, scorecard: Scorecard) -> None:
             "suite": row.suite,
             "variant": row.variant,
             "pass_rate": row.rate.pass_rate,
+            "basis": asdict(basis_of(scorecard, row)),
             "verdict": row.verdict.value if row.verdict else None,
         }
         for row in scorecard.gate.suites
@@ -34,6 +36,14 @@ def keep_rates(store: Store, scorecard: Scorecard) -> None:
         "rows": rows,
     }
     write_entry(store, rates_key(run.id), entry)
+
+
+def basis_of(scorecard: Scorecard, row: SuiteResult) -> Basis:
+    """Return what a rate was made under, with the model and what the variant overrides."""
+    (info,) = (each.info for each in scorecard.variants if each.name == row.variant)
+    made_of = [info.weights, info.adapter_hash, info.system, dict(info.sampling)]
+    made_of += [info.chat_template, dict(info.chat_template_args)]
+    return replace(row.basis, model=digest(made_of, 12))
 
 
 def kept_verdict(store: Store, run_id: str) -> Verdict | None:
@@ -61,7 +71,8 @@ def past_rates(store: Store, run_id: str, backend: str) -> tuple[Trend, ...]:
             break
         for row in entry["rows"] if entry["backend"] == backend else ():
             verdict = None if row["verdict"] is None else Verdict(row["verdict"])
-            past = Past(name, entry["started"], row["pass_rate"], verdict)
+            basis = Basis(**row.get("basis", {}))
+            past = Past(name, entry["started"], row["pass_rate"], verdict, basis)
             lines.setdefault((row["suite"], row["variant"]), []).append(past)
     return tuple(
         Trend(suite, variant, tuple(points[-MOST:])) for (suite, variant), points in lines.items()

@@ -111,13 +111,10 @@ class Scorecard:
         blind = passed and unseeing and row.suite not in shown
         return (*row.warnings, *([BLIND] if blind else []))
 
-    def past(self, row: SuiteResult) -> tuple[float, ...]:
-        """Return the rates of a row's suite and variant in earlier runs, and in this one."""
-        for trend in self.history:
-            if (trend.suite, trend.variant) == (row.suite, row.variant):
-                rates = [point.pass_rate for point in trend.points]
-                return (*rates, *([row.rate.pass_rate] if row.rate.n else []))
-        return ()
+    def trend(self, row: SuiteResult) -> Trend | None:
+        """Return the rates of a row's suite and variant in earlier runs, where there are any."""
+        mine = (t for t in self.history if (t.suite, t.variant) == (row.suite, row.variant))
+        return next(mine, None)
 
 
 def build_scorecard(

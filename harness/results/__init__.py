@@ -35,6 +35,8 @@ from harness.results.values import (
     VariantInfo,
 )
 from harness.results.verdicts import (
+    NOT_NOTED,
+    Basis,
     Behaviour,
     Comparison,
     GateReport,
@@ -54,7 +56,9 @@ from harness.results.verdicts import (
 )
 
 __all__ = [
+    "NOT_NOTED",
     "AnswerStep",
+    "Basis",
     "Behaviour",
     "CheckResult",
     "Comparison",

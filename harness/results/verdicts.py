@@ -345,6 +345,41 @@ class Behaviour:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What a rate was made under, as digests; all empty where nobody noted it.
+
+    `asked`: the cases with their messages and checks. `environment`: engine, sampling and judges.
+    `checks`: the versions of the checks. `model`: weights, adapter and overrides.
+    """
+
+    asked: str = ""
+    environment: str = ""
+    checks: str = ""
+    model: str = ""
+
+    def changes(self, before: Basis) -> tuple[str, ...]:
+        """Return what differs from an earlier rate, in words."""
+        if NOT_NOTED in (self, before):
+            return ("what it was made under is not known",)
+        words = {
+            "asked": "cases or checks",
+            "environment": "engine or sampling",
+            "checks": "version of a check",
+            "model": "model or adapter",
+        }
+        return tuple(
+            word for name, word in words.items() if getattr(self, name) != getattr(before, name)
+        )
+
+    def comparable(self, before: Basis) -> bool:
+        """Return whether the same was asked in the same way, of whichever model."""
+        return not self.changes(before) or self.changes(before) == ("model or adapter",)
+
+
+NOT_NOTED = Basis()
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteResult:
     """A suite's result for one variant.
 
@@ -361,7 +396,7 @@ class SuiteResult:
     compared and held to the bar. `slices` are the cases by tag: declared ones first, then those
     that lost most; of many tags the most frequent, and `tags` counts them all. `behaviour` is how
     long and how fast the answers are. `baseline_below`: it is below the bar, and so is the
-    baseline.
+    baseline. `basis` is what the rate was made under, but for the model.
     """
 
     suite: str
@@ -385,6 +420,7 @@ class SuiteResult:
     tags: int = 0
     behaviour: tuple[Behaviour, ...] = ()
     baseline_below: bool = False
+    basis: Basis = NOT_NOTED
 
     @property
     def outgrown(self) -> bool:
@@ -457,12 +493,13 @@ class NoiseFloor:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier run's rate."""
+    """An earlier run's rate, and what it was made under."""
 
     run: str
     started: str
     pass_rate: float
     verdict: Verdict | None
+    basis: Basis = NOT_NOTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from harness.nightly import Night, NightFinding, Rival
+from harness.nightly.alerts import headline
 from harness.nightly.trend import write_trend
 from harness.nightly.values import NightRate
+from harness.results import Basis, Verdict
 from tests.nightly.conftest import ALL, CONFIG, WORSE, Sleep
 from tests.reports.browser import CHROMIUM, DRIVER, MISSING, Browser, browser
 
@@ -44,6 +47,34 @@ def test_a_line_has_a_point_for_every_night(sleep: Sleep) -> None:
     assert [len(line.split()) for line in lines] == [3, 3]
     assert "No alert" in page(report.page)
     assert 'href="../../' in page(report.page)
+    run = report.night.rates[0].run
+    assert f"run {run}</a>" in page(report.page)
+    assert f"<title>run {run}, " in page(report.page)
+
+
+def test_nights_that_may_not_be_compared_are_not_joined(tmp_path: Path) -> None:
+    """Other cases or checks leave a gap; another adapter is marked on the line."""
+    bases = [Basis("a", "e", "c", "m"), Basis("a", "e", "c", "n"), Basis("b", "e", "c", "n")]
+    nights = [
+        replace(each, rates=(replace(each.rates[0], basis=basis, bar=0.8),))
+        for each, basis in zip([night(n, 0.5) for n in range(3)], bases, strict=True)
+    ]
+    text = page(write_trend(tmp_path / "trend.html", nights, (), ()))
+
+    assert [len(x.split()) for x in re.findall(r'class="line" points="([^"]+)"', text)] == [2]
+    assert "model or adapter: 21 Nov 2026, cases or checks: 22 Nov 2026" in text
+    assert "20 Nov 2026 to 22 Nov 2026" in text
+    assert re.findall(r'class="tick"[^>]*>([^<]+)<', text) == ["80 %", "50 %"]
+    assert text.count('<line class="bar"') == 1
+
+
+def test_a_gain_is_in_the_headline(tmp_path: Path) -> None:
+    better = NightFinding(Rival.LAST_NIGHT, "colours", "new", Verdict.PASS, 0.3, 0.1)
+    nights = [night(0, 0.5), night(1, 0.9, findings=(better,))]
+    text = page(write_trend(tmp_path / "trend.html", nights, (), ()))
+
+    assert ">No alert; better: new in colours</h1>" in text
+    assert headline(nights[1], ()).endswith(": no alert; better: new in colours")
 
 
 def test_a_night_that_got_worse_is_marked(sleep: Sleep) -> None:

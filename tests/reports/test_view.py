@@ -51,6 +51,13 @@ def test_the_headline_is_the_decision(
     assert view(*rows).headline == headline
 
 
+def test_a_gain_is_in_the_headline() -> None:
+    gained = against_base(40, 0.4, 0.3, 0.5, 1.0, 1.0, (), ("up-1",))
+    seen = view(replace(judged("repaired", Verdict.PASS), comparison=gained))
+
+    assert seen.headline == ("Deploy repaired", "better in invoices")
+
+
 def seeing(name: str, *drops: float | None, policy: str = "") -> Scorecard:
     """A pass on a suite for each of the smallest drops that they see."""
     plain = judged(name, Verdict.PASS)

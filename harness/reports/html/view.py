@@ -10,15 +10,17 @@ from typing import Any, TextIO
 
 from markupsafe import Markup
 
-from harness.common import VariantRole, joined, plural
+from harness.common import VariantRole, joined, percent, plural
 from harness.reports.document import ScorecardDocument, embedded, publish
-from harness.reports.drawing import DeltaScale, delta_strip, rate_strip, sparkline
+from harness.reports.drawing import DeltaScale, delta_strip, rate_strip
+from harness.reports.history import basis_of
 from harness.reports.html.cases import FIELDS, Shortener, case_row
+from harness.reports.lines import changes_of, day, line_of, points_of, scale_of
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.sections import SECTIONS
 from harness.reports.templates import asset, content_policy, page_style, template
 from harness.reports.words import answered, drawn, enough, sight
-from harness.results import Outcome, PairJudgement, Result, SuiteInfo, SuiteResult, Verdict
+from harness.results import Outcome, PairJudgement, Past, Result, SuiteInfo, SuiteResult, Verdict
 
 _NAMED = 3  # candidates that a headline names
 FIRST = 3  # cases to look at first: what a reader takes in within a minute
@@ -98,7 +100,10 @@ class Blocking:
 
 @dataclass(frozen=True, slots=True)
 class CandidateView:
-    """One candidate: the decision in words, and why. `kind` is a key of `_DECISIONS`."""
+    """One candidate: the decision in words, and why. `kind` is a key of `_DECISIONS`.
+
+    `better` names the suites in which it is better than the baseline by its 95 % interval.
+    """
 
     card: VariantVerdict
     kind: str
@@ -106,6 +111,7 @@ class CandidateView:
     facts: tuple[str, ...]
     cases: tuple[CaseLink, ...]
     warnings: tuple[str, ...]
+    better: tuple[str, ...] = ()
 
     @property
     def decision(self) -> str:
@@ -115,11 +121,21 @@ class CandidateView:
 
 @dataclass(frozen=True, slots=True)
 class RowView:
-    """One variant in one suite."""
+    """One variant in one suite; `history` are its rates in earlier runs and in this one."""
 
     row: SuiteResult
     baseline_rate: float | None
     standing: str
+    history: HistoryView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryView:
+    """Rates over time, as a line and in words."""
+
+    drawing: Markup
+    summary: str
+    spoken: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +205,8 @@ def _headline(candidates: tuple[CandidateView, ...], baseline: str | None) -> tu
         return ("Nothing was gated",)
     if len(candidates) == 1:
         (only,) = candidates
-        return tuple(filter(None, (f"{only.decision} {only.card.name}", only.card.sight)))
+        better = f"better in {joined(only.better)}" if only.better else ""
+        return tuple(filter(None, (f"{only.decision} {only.card.name}", better, only.card.sight)))
     names = {kind: [v.card.name for v in candidates if v.kind == kind] for kind in _DECISIONS}
     undecided = names["open"] + names["broken"]
     few = names["small"] + names["reached"]
@@ -284,14 +301,41 @@ def _candidate(card: VariantVerdict, scorecard: Scorecard, spotlight: Spotlight)
         blocking=tuple(blocking),
         facts=tuple(filter(None, facts)),
         cases=tuple(CaseLink(suite, case, name) for suite, case in look)[:FIRST],
+        better=tuple(suite for suite, seen in compared.items() if seen.low > 0),
         warnings=tuple(
             f"{row.suite}: {text}" for row in rows.values() for text in scorecard.warnings_of(row)
         ),
     )
 
 
+def _history(
+    row: SuiteResult, scorecard: Scorecard, scale: tuple[float, float]
+) -> HistoryView | None:
+    """Return a row's line: the earlier runs, and this one where it has a rate."""
+    trend, run = scorecard.trend(row), scorecard.run
+    if trend is None:
+        return None
+    past = list(trend.points)
+    if row.rate.n and not row.rate.broken and not row.partial:
+        now = basis_of(scorecard, row)
+        past.append(Past(run.id, run.started, row.rate.pass_rate, row.verdict, now))
+    if len(past) < 2:
+        return None
+    bar = next(suite.gate.min_pass_rate for suite in run.suites if suite.name == row.suite)
+    days = " to ".join(dict.fromkeys((day(past[0].started), day(past[-1].started))))
+    return HistoryView(
+        drawing=line_of(points_of(past), scale, bar=None if row.tries else bar),
+        summary="; ".join((f"{len(past)} runs, {days}", *changes_of(past))),
+        spoken=", ".join(percent(each.pass_rate, 0) for each in past),
+    )
+
+
 def _suite(suite: SuiteInfo, scorecard: Scorecard) -> SuiteView:
     """Say what a suite demands, and how each variant stands without a verdict."""
+    kept = [point.pass_rate for trend in scorecard.history for point in trend.points]
+    shown = {(trend.suite, trend.variant) for trend in scorecard.history}
+    kept += [r.rate.pass_rate for r in scorecard.gate.suites if (r.suite, r.variant) in shown]
+    scale = scale_of(kept)  # one for the page
     gate, demands = suite.gate, []
     if gate.min_pass_rate is not None:
         what = f"{gate.on} of at least" if gate.tries else "at least"
@@ -313,7 +357,8 @@ def _suite(suite: SuiteInfo, scorecard: Scorecard) -> SuiteView:
         standing = f"partial: {row.partial}" if row.partial else "no verdict"
         if row.role is not VariantRole.CANDIDATE:
             standing = row.role.value
-        rows.append(RowView(row, baseline if row.verdict else None, standing))
+        known = baseline if row.verdict else None
+        rows.append(RowView(row, known, standing, _history(row, scorecard, scale)))
     return SuiteView(suite, "; ".join(demands), drawn(suite.sampling), tuple(rows))
 
 
@@ -368,7 +413,6 @@ class ScorecardPage:
             policy=content_policy(style, _script()),
             rate_strip=rate_strip,
             delta_strip=delta_strip,
-            sparkline=sparkline,
         )
         for part in parts:
             file.write(part)
