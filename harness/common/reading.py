@@ -163,7 +163,7 @@ def parse_json(
 
     def whole(written: str) -> int:
         if len(written) > digits:
-            raise ValueError(f"a number of more than {digits:,} digits")
+            raise _Unusable(written, f"a number of more than {digits:,} digits")
         return int(written)
 
     def wrong(reason: str, at: int = 0, column: int = 0) -> InputError:
@@ -188,6 +188,11 @@ def parse_json(
         raise wrong("half of a surrogate pair is no text") from None
     except RecursionError:
         raise wrong(f"more than {NESTING} levels") from None
+    except _Unusable as error:
+        tokens = re.compile(rf'"(?:[^"\\]|\\.)*+"|({re.escape(error.written)})', re.DOTALL)
+        place = next((found.start(1) for found in tokens.finditer(text) if found[1]), 0)
+        row = text.count("\n", 0, place) + 1
+        raise wrong(str(error), row, place - text.rfind("\n", 0, place)) from None
     except ValueError as error:
         raise wrong(str(error)) from None
     return value
@@ -283,9 +288,17 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+class _Unusable(ValueError):
+    """A number, as it is written, that JSON or Python cannot hold."""
+
+    def __init__(self, written: str, message: str) -> None:
+        super().__init__(message)
+        self.written = written
+
+
 def no_constant(name: str) -> float:
     """Raise ValueError for NaN and the infinities of a JSON reader."""
-    raise ValueError(f"{name} is no JSON number")
+    raise _Unusable(name, f"{name} is no JSON number")
 
 
 def unusable(error: OSError | ValueError) -> str:
@@ -306,7 +319,7 @@ def _size(limit: int) -> str:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{shown(text)} is a number too large")
+        raise _Unusable(text, f"the number {shown(text)} is too large")
     return number
 
 

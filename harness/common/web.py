@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
+import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -78,6 +80,16 @@ def one_reply(
     # A thread of its own: the caller's may have an event loop, as a notebook's has.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, received()).result()
+
+
+def reason_of(error: BaseException) -> str:
+    """Say why there is no reply: in the system's own words, where they stand behind the error."""
+    said, cause = str(error) or type(error).__name__, error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno and cause.errno in errno.errorcode:
+            said = f"[Errno {cause.errno}] {os.strerror(cause.errno)}"
+        cause = cause.__cause__ or cause.__context__
+    return said
 
 
 def link_local(url: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from harness.common import joined, moment, percent, plural, points, whole_file
-from harness.common.web import ReplyTooLarge, link_local, one_reply
+from harness.common.web import ReplyTooLarge, link_local, one_reply, reason_of
 from harness.evaluation import exit_code
 from harness.nightly.config import Alerts, Webhook
 from harness.nightly.ranking import matrices_to_markdown
@@ -137,8 +137,8 @@ def post(
         return "webhook called: its reply was too long, and was not read"
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         slow = f"no answer within {webhook.timeout:g} s"
-        reason = slow if isinstance(error, httpx.TimeoutException) else str(error)
-        return f"webhook failed: {reason or type(error).__name__}"
+        late = isinstance(error, httpx.TimeoutException)
+        return f"webhook failed: {slow if late else reason_of(error)}"
     if answer.is_redirect:
         return f"webhook failed: HTTP {answer.status_code}: redirects are not followed"
     if not answer.is_success:

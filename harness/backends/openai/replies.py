@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import random
 import re
 from collections.abc import Iterable
@@ -16,7 +14,7 @@ import httpx
 
 from harness.backends.openai.arguments import Endpoint
 from harness.common import HarnessError, InputError, MachineryError, Problem, nearest
-from harness.common.web import ReplyTooLarge
+from harness.common.web import ReplyTooLarge, reason_of
 
 
 class CallError(Exception):
@@ -124,12 +122,7 @@ def read_reply(reply: httpx.Response, endpoint: Endpoint) -> dict[str, Any]:
 
 def read_failure(error: httpx.HTTPError, endpoint: Endpoint, timeout: float) -> CallError | Later:
     """Say what it means that no reply came."""
-    said = clean(str(error), endpoint) or type(error).__name__
-    cause: BaseException | None = error
-    while cause is not None:  # the system's own word is the innermost
-        if isinstance(cause, OSError) and cause.errno and cause.errno in errno.errorcode:
-            said = f"[Errno {cause.errno}] {os.strerror(cause.errno)}"
-        cause = cause.__cause__ or cause.__context__
+    said = clean(reason_of(error), endpoint)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return Later(Unreachable(said))
     if isinstance(error, ReplyTooLarge):
