@@ -62,7 +62,8 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        # Half a surrogate pair, which no file can hold, stands as \ud800, as JSON has it anyway.
+        with temporary.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

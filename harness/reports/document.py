@@ -12,6 +12,7 @@ from types import GenericAlias
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, create_model
+from pydantic_core import PydanticSerializationError
 
 from harness.common import GateSettings, JsonValue, Prices, VariantRole
 from harness.reports.scorecard import Scorecard
@@ -389,7 +390,10 @@ class ScorecardDocument(Frozen):
 
     def to_json(self) -> str:
         """Return the text of `scorecard.json`."""
-        return self.model_dump_json(indent=2, exclude=self._empty()) + "\n"
+        try:
+            return self.model_dump_json(indent=2, exclude=self._empty()) + "\n"
+        except PydanticSerializationError:  # half a surrogate pair, which UTF-8 cannot hold
+            return json.dumps(self.to_value(), indent=2, allow_nan=False) + "\n"
 
     def to_value(self) -> JsonValue:
         """Return what `scorecard.json` holds, for a page that has it inside."""

@@ -13,6 +13,7 @@ from harness.common import (
     points_span,
     probability,
     span,
+    visible,
 )
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.words import (
@@ -143,4 +144,4 @@ def _slices(rows: Sequence[SuiteResult]) -> str:
 
 def escaped(text: str) -> str:
     """Return text that Markdown shows as it is."""
-    return text.translate(_SPECIAL)
+    return visible(text).translate(_SPECIAL)

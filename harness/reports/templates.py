@@ -19,6 +19,7 @@ from harness.common import (
     points_span,
     probability,
     span,
+    visible,
 )
 from harness.reports.terms import TERMS, explained, term
 from harness.reports.words import because, label
@@ -59,6 +60,7 @@ def template(package: str, name: str) -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
     environment.filters.update(FILTERS)
     environment.globals.update(term=term, terms=TERMS)

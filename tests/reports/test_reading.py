@@ -116,7 +116,7 @@ def no_score(text: str) -> str:
             ": results are missing\n"
             f"  found: suite invoices, variant repaired: 1 of 2 cases\n{AGAIN}",
         ),
-        (nan_score, f":1: not valid JSON: NaN is no JSON number\n{AGAIN}"),
+        (nan_score, f":1:117: not valid JSON: NaN is no JSON number\n{AGAIN}"),
         (
             text_score,
             ":1: this row is no result: wrong value for 'score'\n"

@@ -1,12 +1,21 @@
 // One opened case: what was asked, the answers side by side, and what each check found.
 
+/** A text in which what would turn or hide the text around it stands as an escape. */
+const ACTING = /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/gu;
+const visible = (text) =>
+  text.replace(ACTING, (sign) => {
+    if (sign === "\n" || sign === "\t") return sign;
+    return `\\u${sign.codePointAt(0).toString(16).padStart(4, "0")}`;
+  });
+
 /** An element with attributes and children; strings become text nodes. */
 function el(tag, attributes, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  const there = children.flat().filter((child) => child !== null && child !== undefined);
+  node.append(...there.map((child) => (child instanceof Node ? child : visible(String(child)))));
   return node;
 }
 
