@@ -18,6 +18,7 @@ RUNS = 20_000  # standard error of a share of 0.05: 0.0015
 ITEM_RUNS = 2_000
 SCORE_RUNS = 1_000
 EARLY_RUNS = 1_000
+GROWTH_RUNS = 10_000
 KINDS: tuple[tuple[sim.Kind, str], ...] = (
     ("single", "single cases, 5 % flips"),
     ("repeated", "three repeats, every tenth case a coin"),
@@ -128,6 +129,24 @@ def early() -> str:
     return table(head, rows)
 
 
+def growth() -> str:
+    """Tabulate the interval of a growth in length, and its bars."""
+    head = [
+        "cases",
+        "95 % interval holds",
+        "bar of 20 % failed",
+        "bar of 10 % failed",
+        "no figure",
+    ]
+    rows = []
+    for clusters, size in ((10, 1), (40, 1), (40, 5), (100, 1), (300, 1)):
+        found = sim.length_growth(clusters, size, GROWTH_RUNS)
+        name = str(clusters) if size == 1 else f"{clusters * size} in clusters of {size}"
+        values = (found.covers, found.at_truth, found.at_half, found.unknown)
+        rows.append([name, *map(share, values)])
+    return table(head, rows)
+
+
 TABLES = {
     "alarms": alarms,
     "power": power,
@@ -137,6 +156,7 @@ TABLES = {
     "items": items,
     "non_inferiority": non_inferiority,
     "early": early,
+    "growth": growth,
 }
 
 

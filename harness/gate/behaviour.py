@@ -24,6 +24,7 @@ FEWEST_CLUSTERS = 5  # independent units: with fewer, a Student interval says no
 # A drift of length is told from here on, where the interval leaves no doubt that there is one.
 DRIFT, CLEAR_DRIFT = 0.25, 0.10
 
+SEVERAL = "several machines"  # no digest is called so
 NOT_COUNTED = "the engine counted no tokens"
 NO_TEXT = "the answers are not kept"
 NO_TIME = (
@@ -44,8 +45,9 @@ class Taken:
     """What the judged answers to one case took, summed up over its repeats.
 
     `uncounted`, `untold` and `unread` count the repeats without counts of tokens, without a time to
-    the first token, and without a text. `machines` are where they were answered, "" where nobody
-    knows.
+    the first token, and without a text. `machine` is where they were answered: empty where nobody
+    knows, `SEVERAL` for more than one. There is one for each case and variant of a run, so that it
+    is kept small.
     """
 
     repeats: int = 0
@@ -58,10 +60,14 @@ class Taken:
     uncounted: int = 0
     unread: int = 0
     untold: int = 0
-    machines: tuple[str, ...] = ()
+    machine: str = ""
 
     def add(self, result: Result) -> None:
         """Add one judged result."""
+        if not self.repeats:
+            self.machine = result.machine
+        elif result.machine != self.machine:
+            self.machine = SEVERAL if result.machine and self.machine else ""
         self.repeats += 1
         self.prompt_tokens += result.prompt_tokens
         self.tokens += result.completion_tokens
@@ -73,13 +79,6 @@ class Taken:
         self.seconds += result.seconds
         self.untold += result.first_token is None
         self.first_token += result.first_token or 0.0
-        if result.machine not in self.machines:
-            self.machines = (*self.machines, result.machine)
-
-    @property
-    def machine(self) -> str:
-        """Where all of it was answered; empty where that is not known, or not one place."""
-        return self.machines[0] if len(self.machines) == 1 else ""
 
 
 class Answered(Clustered, Protocol):
@@ -161,8 +160,10 @@ def behaviour_of(
 def value_of(taken: Taken, measure: Measure, prices: Prices | None) -> float | str:
     """Return a measure of one case, the mean over its repeats; a text says why there is none."""
     n = taken.repeats
+    if measure in _TIMED and taken.machine == SEVERAL:
+        return MANY_MACHINES
     if measure in _TIMED and not (taken.machine and taken.seconds > 0):
-        return MANY_MACHINES if len(set(taken.machines) - {""}) > 1 else NO_TIME
+        return NO_TIME
     if measure in _COUNTED and taken.uncounted:
         return NOT_COUNTED
     match measure:

@@ -55,6 +55,14 @@ def test_a_loss_as_large_as_the_margin_rarely_passes_non_inferiority(flip: float
     assert simulation.non_inferiority(1000, flip, 0.03, 0.0, RUNS) >= 0.85
 
 
+@pytest.mark.parametrize(("clusters", "size"), [(10, 1), (40, 5)])
+def test_a_growth_in_length_is_held_by_its_interval(clusters: int, size: int) -> None:
+    found = simulation.length_growth(clusters, size, 2_000)
+
+    assert 0.935 <= found.covers <= 0.98
+    assert found.at_truth <= 0.05 + 3 * (0.05 * 0.95 / 2_000) ** 0.5
+
+
 def test_a_run_that_may_stop_early_keeps_the_level() -> None:
     found = simulation.early_stop(300, 0.10, 200)
 

@@ -178,3 +178,18 @@ def test_an_engine_that_cannot_start_says_why_and_where_the_log_is(
     assert lines[0] == "vLLM could not start"
     assert lines[1].startswith("  found: ValueError: Available memory on node 0 ")
     assert lines[2].endswith(f"; the whole story is in {tmp_path}/engine-vllm-model.log")
+
+
+def test_times_are_those_of_the_work_and_not_of_the_queue(served: Served) -> None:
+    """Variants that share batches have no time of their own; each by itself may be compared."""
+    together = served.answers(served.requests())
+    alone = {
+        variant.name: served.answers(served.requests([variant], QUESTIONS[:2], "-alone"))
+        for variant in VARIANTS[:2]
+    }
+
+    answers = [*together.values(), *(a for some in alone.values() for a in some.values())]
+    assert all(a.first_token is not None and 0 < a.first_token <= a.seconds for a in answers)
+    assert len({a.machine for a in together.values()}) == len(VARIANTS)
+    own = {a.machine for some in alone.values() for a in some.values()}
+    assert len(own) == 1 and not own & {a.machine for a in together.values()}
