@@ -341,7 +341,9 @@ class Behaviour:
         """Return a value with its unit: "112 tokens", "0.84 s"; a dash for none."""
         if value is None:
             return "–"
-        return f"{value:,.0f} {self.unit}" if value >= 100 else f"{value:.3g} {self.unit}"
+        number = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        is_one = number == "1" and self.unit in ("tokens", "characters")
+        return f"{number} {self.unit.removesuffix('s') if is_one else self.unit}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,3 +260,4 @@ def test_nothing_to_divide_by_is_said() -> None:
 )
 def test_amounts_have_three_figures_and_a_unit(value: float | None, text: str) -> None:
     assert Behaviour(Measure.SECONDS, 1, value, "s").amount(value) == text
+    assert Behaviour(Measure.TOKENS, 1, 1.0, "tokens").amount(1.0) == "1 token"

@@ -60,6 +60,32 @@ def test_a_base_that_gets_worse_is_told_too(sleep: Sleep) -> None:
     assert verdicts(report)["last night", "new"] == "regressed"
 
 
+def test_answers_that_grow_from_night_to_night_are_held_to_the_bar(sleep: Sleep) -> None:
+    path = Path("suites/colours.yaml")
+    bars = "{min_pass_rate: 0.5, max_length_growth: 0.5, max_latency_growth: 100}"
+    path.write_text(path.read_text().replace("{min_pass_rate: 0.5}", bars))
+    sleep()
+    with Store(STORE) as store:
+        first = store.runs()[0].id
+    assert main(["baseline", "save", "pinned.json", first, "--variant", "base"]) == 0
+    changed(pinned="pinned.json")
+    recorded = Path("answers.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in recorded]
+    longer = [{**row, "response": row["response"] + " and nothing else"} for row in rows]
+    Path("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in longer))
+    report = sleep(1)
+
+    assert verdicts(report) == {
+        ("baseline", "new"): "pass",  # the base talks as much
+        ("last night", "base"): "below_threshold",
+        ("last night", "new"): "below_threshold",
+        ("pinned", "base"): "below_threshold",
+        ("pinned", "new"): "below_threshold",
+    }
+    assert report.exit_code == 1
+    assert report.alerts[0].reasons[0].startswith("answers are longer than last-night's: 5 tokens")
+
+
 def test_the_pinned_baseline_sees_a_slow_decay(sleep: Sleep) -> None:
     sleep()
     with Store(STORE) as store:
