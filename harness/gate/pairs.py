@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class Ledger:
 
     items: dict[tuple[str, str], Items] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict, repr=False, compare=False)  # each once
-    tags: dict[tuple[str, ...], tuple[str, ...]] = field(
+    tuples: dict[tuple[Any, ...], tuple[Any, ...]] = field(
         default_factory=dict, repr=False, compare=False
     )  # each once as well
     checks: dict[tuple[str, str], set[tuple[str, int]]] = field(
@@ -123,7 +123,7 @@ class Ledger:
         versions.update((check.check, check.version) for check in result.checks)
         item.seen |= 1 << result.repeat
         item.required = item.required or result.required
-        item.tags = item.tags or self.tags.setdefault(result.tags, result.tags)
+        item.tags = item.tags or self._once(result.tags)
         match result.outcome:
             case Outcome.PASS:
                 item.passes += 1
@@ -143,9 +143,13 @@ class Ledger:
             item.taken.add(result)
         if result.case_hash not in item.asked:  # equal texts share one object
             asked = self.texts.setdefault(result.case_hash, result.case_hash)
-            item.asked = tuple(sorted((*item.asked, asked)))
+            item.asked = self._once(tuple(sorted((*item.asked, asked))))
         if result.signature not in item.signatures:
-            item.signatures = (*item.signatures, result.signature)
+            item.signatures = self._once((*item.signatures, result.signature))
+
+    def _once(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return these values as the one tuple that all equal ones are."""
+        return self.tuples.setdefault(values, values)
 
     def of(self, suite: str, variant: str) -> Items:
         """Return the items of one suite and variant by case; empty where there are none."""

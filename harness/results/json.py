@@ -102,10 +102,11 @@ def result_from_json(
         cell = HaystackCell(int(found[1]), float(found[2]) / 100)
     reasoning, timing = row.get("reasoning", ()), row.get("timing", {})
     return Result(
-        suite=row["suite"],
-        category=row["category"],
-        case=row["case"],
-        variant=row["variant"],
+        # A run has many results and few names: each name is one object.
+        suite=intern(row["suite"]),
+        category=intern(row["category"]),
+        case=intern(row["case"]),
+        variant=intern(row["variant"]),
         repeat=row["repeat"],
         outcome=Outcome(row["outcome"]),
         score=row["score"],

@@ -45,6 +45,8 @@ from harness.store.schema import chunks, damaged, migrate, translated
 _ROW = json.JSONEncoder(allow_nan=False)
 BUSY_SECONDS = 30.0  # a commit takes milliseconds; whoever holds the file longer is stuck
 KEYS_PER_QUERY = 500  # SQLite takes at least 999 parameters everywhere
+CACHE_KIB = 65_536  # of SQLite's pages: the index of keys of a million answers
+LOG_PAGES = 8_192  # of the write-ahead log, 32 MiB, before they are folded into the file
 ROWS_PER_PAGE = 500  # results are read in pages: a long read would stop the log from shrinking
 
 
@@ -356,6 +358,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     is_other = connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal"
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # Keys are digests: new answers go everywhere into their index. Kept in memory, and written back
+    # rarely, it costs a large store no more for an answer than a small one.
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     migrate(connection, path)
     deadline = time.monotonic() + BUSY_SECONDS
     while is_other:  # SQLite does not wait for others here, so we do
