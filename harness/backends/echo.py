@@ -77,13 +77,14 @@ class EchoBackend(Backend):
             if step is None:
                 users = (m.content for m in reversed(request.prompt.messages) if m.role == "user")
                 step = RecordedStep(request.address.turn, next(users, ""))
+            apart = "" if step.reasoning in step.text else step.reasoning
             yield (
                 request,
                 Completion(
                     step.text,
                     "stop",
                     prompt_tokens=request.prompt.tokens,
-                    completion_tokens=estimate_tokens(step.text) + estimate_tokens(step.reasoning),
+                    completion_tokens=estimate_tokens(step.text) + estimate_tokens(apart),
                     seconds=time.perf_counter() - started,
                     tool_calls=step.calls,
                     reasoning=step.reasoning,

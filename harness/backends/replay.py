@@ -449,7 +449,8 @@ class ReplayBackend(Backend):
             if prompt_tokens is None:
                 prompt_tokens = request.prompt.tokens
             if completion_tokens is None:
-                completion_tokens = estimate_tokens(text) + estimate_tokens(step.reasoning)
+                apart = "" if step.reasoning in text else step.reasoning
+                completion_tokens = estimate_tokens(text) + estimate_tokens(apart)
             reason = row.finish_reason if last else step.finish_reason
             yield (
                 request,
