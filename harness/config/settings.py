@@ -21,7 +21,7 @@ from harness.common import InputError, Prices, Problem, Sampling, nearest
 from harness.common.reading import read_toml
 from harness.common.toml_positions import Loc, find_place
 from harness.config.paths import Form, Kind, TypedPaths, parse_value
-from harness.scorers import DEFAULT_TAGS, Tag
+from harness.scorers import DEFAULT_TAGS, ReasoningParser, Tag
 
 # Options that say how long, how often and whereto, and not who is asked.
 HOW = frozenset(
@@ -65,7 +65,6 @@ ToolParser = Literal[
     "pythonic",
     "qwen3_coder",
 ]
-ReasoningParser = Literal["auto", "none", "think", "[THINK]", "harmony", "kimi", "seed", "command"]
 
 
 class VariantSettings(BaseModel):

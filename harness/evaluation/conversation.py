@@ -53,8 +53,12 @@ class Conversation:
     family: str = ""
 
     def add(self, completion: Completion, request: Request, count: TokenCount) -> None:
-        """Take the next answer: with what the prompt opened of it, its reasoning counted."""
+        """Take the next answer: with what the prompt opened of it, its reasoning counted.
+
+        An answer that is decoded under a schema from its first token on has no reasoning.
+        """
         opened = opened_by(request.prompt.ending, self.reasoning.tags)
+        opened = opened if request.json_schema is None else ""
         again = completion.text.lstrip().startswith(opened.strip())  # some models repeat it
         if opened and not again and not completion.reasoning:
             completion = replace(completion, text=opened + completion.text)
@@ -145,7 +149,8 @@ class RequestBuilder:
         """Return a trial's conversation, in which nothing is said yet."""
         name = trial.variant.name
         family = self._plan.tool_families.get(name, "")
-        return Conversation(trial, reasoning=self._plan.reasoning_of(name), family=family)
+        form = self._plan.reasoning_of(trial.case, name)
+        return Conversation(trial, reasoning=form, family=family)
 
     def pending(self, conversation: Conversation) -> Pending | None:
         """Return the next request as it is on its way; None as for `request`."""

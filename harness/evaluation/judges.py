@@ -199,4 +199,13 @@ def _open(settings: Settings, judge: JudgeSettings) -> Judge:
         replicas=replicas_of(settings, judge.replicas),
     )
     backend = open_backend(judge.backend, options)
+    limit = judge.sampling and judge.sampling.max_reasoning_tokens
+    if limit is not None and not backend.limits_reasoning:
+        backend.close()
+        raise InputError(
+            Problem(
+                f"max_reasoning_tokens of a judge: {judge.backend} has no limit for reasoning",
+                hint="leave it out of its sampling",
+            )
+        )
     return Judge(backend, variant, SAMPLING.override(judge.sampling))

@@ -128,9 +128,10 @@ class Plan:
     reasoning: Mapping[str, ReasoningForm] = field(default_factory=dict)
     tool_families: Mapping[str, str] = field(default_factory=dict)
 
-    def reasoning_of(self, variant: str) -> ReasoningForm:
-        """Return how the reasoning of the variant with this name is marked."""
-        return self.reasoning.get(variant) or ReasoningForm(self.reasoning_tags)
+    def reasoning_of(self, case: Case, variant: str) -> ReasoningForm:
+        """Return how the reasoning of the variant with this name is marked, in this case."""
+        form = self.reasoning.get(variant) or ReasoningForm(self.reasoning_tags)
+        return form.in_case(case)
 
     def characters(self, trial: Trial) -> int:
         """Return how many characters its prompts have, about."""

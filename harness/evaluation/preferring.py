@@ -188,7 +188,7 @@ def _asked(
         return replace(row, left_out="the two were not asked the same in the same environment")
     texts = []
     for result in (mine, other):
-        tags = plan.reasoning_of(result.variant).tags
+        tags = plan.reasoning_of(case, result.variant).tags
         plain = [strip_reasoning(text, tags).strip() for text in result.responses]
         numbered = [f"[answer to turn {n}]\n{text}" for n, text in enumerate(plain, start=1)]
         texts.append(plain[0] if len(plain) == 1 else "\n\n".join(numbered))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.backends import Backend
@@ -23,6 +23,7 @@ from harness.scorers import (
     reasoning_family,
     unread_mark,
 )
+from harness.suites import Case
 
 AUTO, NONE = "auto", "none"  # parsers: what the models show, and no parsing at all
 
@@ -83,13 +84,24 @@ class ReasoningForm:
 
     tags: the marks that are taken out. family: the one that the chat template shows, or that is
     named in the configuration; empty where nobody says. marked: by special tokens, which answers
-    must keep. passed_on: the template reads the reasoning of earlier answers.
+    must keep. passed_on: the template reads the reasoning of earlier answers. settled: the variant
+    says it itself, whatever cases say.
     """
 
     tags: tuple[Tag, ...] = DEFAULT_TAGS
     family: str = ""
     marked: bool = False
     passed_on: bool = False
+    settled: bool = False
+
+    def in_case(self, case: Case) -> ReasoningForm:
+        """Return the form in one case: what a case or its suite says stands before the run's."""
+        parser = case.reasoning_parser
+        if parser is None or self.settled:
+            return self
+        if parser == NONE:
+            return replace(self, tags=(), passed_on=False)
+        return replace(self, tags=DEFAULT_TAGS if parser == AUTO else (parser,))
 
 
 def reasoning_forms(
@@ -110,7 +122,13 @@ def reasoning_forms(
         if chosen not in (AUTO, NONE):
             family = chosen
         marked = bool(template) and family in SPECIAL
-        found[name] = ReasoningForm(tags, family, marked, bool(tags) and reads_reasoning(template))
+        found[name] = ReasoningForm(
+            tags,
+            family,
+            marked,
+            passed_on=bool(tags) and reads_reasoning(template),
+            settled=variant.reasoning_parser is not None,
+        )
     return found
 
 

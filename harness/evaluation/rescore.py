@@ -13,7 +13,7 @@ from harness.config import Settings, load_selected
 from harness.evaluation.completions import Limits
 from harness.evaluation.judges import JudgeRequests, Judges, open_judges, questions
 from harness.evaluation.preferring import recalled_preferences
-from harness.evaluation.reasoning import variant_tags
+from harness.evaluation.reasoning import ReasoningForm, variant_tags
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
 from harness.evaluation.steps import next_place, steps_of
 from harness.evaluation.trial import Trial, messages_after
@@ -62,7 +62,13 @@ def rescore(
     for info in store.run(run_id).variants:
         sampling = Sampling.model_validate(info.sampling) if info.sampling else None
         variants[info.name] = Variant(
-            info.name, info.model, info.adapter, info.system, sampling, info.role
+            info.name,
+            info.model,
+            info.adapter,
+            info.system,
+            sampling,
+            info.role,
+            reasoning_parser=info.reasoning_parser,
         )
     requests, seconds = JudgeRequests(judges or {}), (limits or Limits()).check
     for before in store.results(run_id):
@@ -71,8 +77,13 @@ def rescore(
             after = replace(before, outcome=Outcome.ERROR, score=0.0, checks=(), reason=GONE)
             yield Rescored(before, after)
             continue
-        tags = (reasoning or {}).get(before.variant, DEFAULT_TAGS)
-        trial, signature = Trial(case, variants[before.variant], before.repeat), before.signature
+        variant = variants[before.variant]
+        form = ReasoningForm(
+            tuple((reasoning or {}).get(before.variant, DEFAULT_TAGS)),
+            settled=variant.reasoning_parser is not None,
+        )
+        tags = form.in_case(case).tags
+        trial, signature = Trial(case, variant, before.repeat), before.signature
         transcript = _transcript(before)
         if not _same_question(trial, before, tags):
             after = unscored(

@@ -125,8 +125,8 @@ class _Scoring:
         self._plan, self._seconds = plan, check_seconds
 
     def __call__(self, trial: Trial, transcript: Transcript) -> ScoreResult:
-        seconds, tags = self._seconds, self._plan.reasoning_of(trial.variant.name).tags
-        return score_transcript(trial.case, transcript, check_seconds=seconds, tags=tags)
+        tags = self._plan.reasoning_of(trial.case, trial.variant.name).tags
+        return score_transcript(trial.case, transcript, check_seconds=self._seconds, tags=tags)
 
 
 def usable_processes(trials: int) -> int:

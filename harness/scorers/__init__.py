@@ -7,6 +7,7 @@ from harness.scorers.published import with_checks
 from harness.scorers.reasoning import (
     DEFAULT_TAGS,
     SPECIAL,
+    ReasoningParser,
     SplitAnswer,
     Tag,
     declared_tags,
@@ -57,6 +58,7 @@ __all__ = [
     "ExpectedCall",
     "Finding",
     "Question",
+    "ReasoningParser",
     "Scorer",
     "SplitAnswer",
     "Tag",

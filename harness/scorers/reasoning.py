@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import regex
 
 Tag = str | tuple[str, str]
+# What a user may name: what the chat template shows, no parsing at all, or a family.
+ReasoningParser = Literal["auto", "none", "think", "[THINK]", "harmony", "kimi", "seed", "command"]
 
 # Opening and closing mark by family. `harmony` is no pair: see `_harmony`.
 FAMILIES: dict[str, tuple[str, str]] = {

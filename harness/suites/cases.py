@@ -149,6 +149,7 @@ def new_case(
         allow_empty=_or(keys.allow_empty, defaults.allow_empty),
         time_limit=_or(keys.time_limit, defaults.time_limit),
         decoding=_or(keys.decoding, suite.decoding),
+        reasoning_parser=_or(keys.reasoning_parser, defaults.reasoning_parser),
         template_args={**defaults.chat_template_args, **keys.chat_template_args},
         haystack=haystack,
         tools=_or(keys.tools, suite.tools),

@@ -77,6 +77,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "threshold": "mean score from which a case passes; without it all checks must hold",
         "time_limit": "seconds for the whole conversation of a case",
         "chat_template_args": "variables of the chat template, as `{enable_thinking: false}`",
+        "reasoning_parser": "how reasoning is marked, or `none` ([thinking](thinking.md))",
         "allow_empty": "an empty answer goes to the checks instead of failing before them",
     },
     "CaseKeys": {
@@ -95,6 +96,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "threshold": "instead of the default",
         "time_limit": "instead of the default",
         "chat_template_args": "variables of the chat template, as `{enable_thinking: false}`",
+        "reasoning_parser": "how reasoning is marked, or `none` ([thinking](thinking.md))",
         "allow_empty": "instead of the default",
         "cluster": "instead of the suite's",
         "decoding": "instead of the suite's",

@@ -28,6 +28,7 @@ from pydantic_core import PydanticCustomError
 from harness.common import FixSettings, GateSettings, Sampling, nearest
 from harness.scorers import (
     CheckField,
+    ReasoningParser,
     ToolProblemError,
     check_expected,
     declared_tool,
@@ -138,6 +139,7 @@ class DefaultKeys(_Keys):
     time_limit: TimeLimit | None = None
     allow_empty: bool = False
     chat_template_args: dict[str, Any] = Field(default_factory=dict)
+    reasoning_parser: ReasoningParser | None = None
 
 
 class PreferKeys(_Keys):
@@ -185,6 +187,7 @@ class CaseKeys(_Keys):
     cluster: Cluster | None = None
     decoding: Decoding | None = None
     chat_template_args: dict[str, Any] = Field(default_factory=dict)
+    reasoning_parser: ReasoningParser | None = None
     prefer: PreferKeys | None = None
 
     @model_validator(mode="after")

@@ -78,6 +78,7 @@ class Case:
     haystack: Haystack | None = None
     tools: tuple[Mapping[str, Any], ...] = ()
     template_args: Mapping[str, Any] = field(default_factory=dict)
+    reasoning_parser: str | None = None
     prefer: Prefer | None = None
 
     @cached_property
@@ -107,6 +108,7 @@ class Case:
                 "threshold": self.threshold,
                 "allow_empty": self.allow_empty,
                 **({"chat_template_args": dict(self.template_args)} if self.template_args else {}),
+                **({"reasoning_parser": self.reasoning_parser} if self.reasoning_parser else {}),
                 **({"tools": [dict(tool) for tool in self.tools]} if self.tools else {}),
             }
         )

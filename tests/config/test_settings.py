@@ -12,7 +12,7 @@ from harness.config import Settings, engine_arguments, find_root, flags, load_se
 from harness.config import settings as settings_module
 from harness.prompts import ANY
 from harness.prompts import FAMILIES as CALLS
-from harness.scorers import DEFAULT_TAGS
+from harness.scorers import DEFAULT_TAGS, ReasoningParser
 
 
 def test_the_configuration_gives_defaults_and_the_command_line_wins(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_message_names_the_configuration_that_is_there(tmp_path: Path) -> None
 
 def test_the_parsers_to_choose_from_are_those_that_there_are() -> None:
     tools = set(get_args(settings_module.ToolParser))
-    reasoning = get_args(settings_module.ReasoningParser)
+    reasoning = get_args(ReasoningParser)
 
     assert tools == CALLS.keys() - {ANY}
     assert set(reasoning) == {"auto", "none", *DEFAULT_TAGS}

@@ -27,6 +27,7 @@ from harness.evaluation.trial import Trial
 from harness.results import Outcome, Result, result_from_json, result_to_json
 from harness.store import Store
 from harness.suites import load_suite
+from tests.backends.tiny import save_model
 from tests.evaluation.engines import ScriptedEngine
 from tests.evaluation.worlds import BASE, case, go, plan_of
 
@@ -361,3 +362,70 @@ def test_a_limit_is_refused_where_nobody_keeps_to_it(
     assert problem.message.startswith(wrong)
     assert (problem.case, problem.path, problem.line) == ("a and 1 more", "s.yaml", 1)
     assert problem.hint
+
+
+@pytest.mark.parametrize(
+    ("of_run", "of_variant", "of_case", "tags"),
+    [
+        ("auto", None, "none", ()),
+        ("auto", None, "think", ("think",)),
+        ("harmony", None, "auto", ReasoningForm().tags),
+        ("none", None, None, ()),
+        ("auto", "think", "none", ("think",)),
+        ("none", "auto", "harmony", ReasoningForm().tags),
+    ],
+)
+def test_the_variant_stands_before_the_case_and_the_case_before_the_run(
+    of_run: Any, of_variant: Any, of_case: str | None, tags: tuple[str, ...]
+) -> None:
+    variant = Variant("v", "m", reasoning_parser=of_variant)
+    settings = Settings(reasoning_parser=of_run)
+    forms = reasoning_forms(settings, [variant], Thinker(template="{{ x }}"))
+    asked = case("a", reasoning_parser=of_case)
+
+    form = Plan((), reasoning=forms).reasoning_of(asked, "v")
+
+    assert form.tags == tags
+    assert (asked.hash == case("a").hash) == (of_case is None)
+
+
+def test_a_suite_leaves_reasoning_in_its_answers(tmp_path: Path) -> None:
+    raw = SUITE.replace("heron.}", "heron., reasoning_parser: none}").replace(
+        'contains: "4"', "starts_with: <think>"
+    )
+    (tmp_path / "s.yaml").write_text(raw)
+    rows = [{"case": "one", "response": "<think>Hm.</think>4"}, ROWS[1]]
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    report = harness.score("s.yaml", responses="answers.jsonl")
+
+    one = found(report)["one"]
+    assert (one.outcome, one.reasoning) == (Outcome.PASS, ())
+    with Store(report.store) as store:
+        pairs = list(rescore(report.info.id, [load_suite(Path("s.yaml"))], store))
+    assert not any(pair.changed for pair in pairs)
+
+
+def test_an_answer_under_a_schema_has_no_reasoning(tmp_path: Path) -> None:
+    """The grammar binds from the first token on: it cannot close what the prompt opened."""
+    engine = Thinker(lambda request: Completion("{}", "stop", 1, 9), ending="a\n<think>\n")
+    engine.constrains_json = True
+    plan = plan_of(engine, case("a", check="json", decoding="constrained"))
+
+    _, (result,) = go(tmp_path / "s.db", plan, engine)
+
+    assert (result.outcome, result.responses, result.unended) == (Outcome.PASS, ("{}",), 0)
+
+
+def test_a_judge_without_a_limit_is_an_input_error(tmp_path: Path) -> None:
+    judged = SUITE.replace('contains: "4"', "judge: polite")
+    (tmp_path / "s.yaml").write_text(judged)
+    (tmp_path / "harness.toml").write_text(
+        '[judge]\nbackend = "hf"\nmodel = "m"\nsampling = {max_reasoning_tokens = 8}\n'
+    )
+    save_model(tmp_path / "m")
+    lines = "".join(json.dumps(row) + "\n" for row in ROWS)
+    (tmp_path / "answers.jsonl").write_text(lines)
+
+    with pytest.raises(InputError, match="max_reasoning_tokens of a judge: hf has no limit"):
+        harness.score("s.yaml", responses="answers.jsonl")
