@@ -105,7 +105,7 @@ def decide_preference(
     verdict = Verdict.PASS
     told = (
         f"the judge preferred {seen.baseline} in {plural(seen.losses, 'pair')} and the candidate "
-        f"in {seen.wins}, {seen.ties} were tied"
+        f"in {seen.wins}, {seen.ties} {'was' if seen.ties == 1 else 'were'} tied"
     )
     chance = f"equal models lose so often in {percent(p_adjusted)} of runs after Holm"
     reasons = [f"{told}; {chance}" if seen.losses > seen.wins else told]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from harness.reports import (
     day,
     line_of,
     page_style,
+    said_of,
     scale_of,
     template,
 )
-from harness.results import Verdict
+from harness.results import UNKNOWN, Verdict
 
 WIDTH, HEIGHT = 280.0, 56.0
 _AGAINST = {
@@ -119,21 +120,28 @@ def _line(rate: NightRate, nights: Sequence[Night], scale: tuple[float, float]) 
         last = row
     tonight = nights[-1]
     findings = [f for rival in Rival if (f := tonight.finding(rival, rate.suite, rate.variant))]
-    known = [(n, p) for n, p in zip(nights, points, strict=True) if p.rate is not None]
-    days = " to ".join(dict.fromkeys(day(night.started) for night, _ in (known[0], known[-1])))
+    known = [night for night, point in zip(nights, points, strict=True) if point.rate is not None]
+    days = day(known[0].started), day(known[-1].started)
     return TrendLine(
         variant=rate.variant,
         rate=rate,
-        drawing=line_of(points, scale, bar=rate.bar, width=WIDTH, high=HEIGHT),
+        drawing=line_of(points, scale, bar=rate.bar, days=days, width=WIDTH, high=HEIGHT),
         spoken=", ".join(percent(point.rate, 0) for point in points),
-        changes=(days, *_last_changes(nights, marks), *(f"{w}: {d}" for w, d in newest.items())),
+        changes=tuple(filter(None, (*_last_changes(nights, marks, newest), said_of(newest)))),
         findings=tuple(findings),
     )
 
 
-def _last_changes(nights: Sequence[Night], marks: Sequence[str]) -> tuple[str, ...]:
-    """Return the newest mark of each kind, with its day; the line itself shows them all."""
+def _last_changes(
+    nights: Sequence[Night], marks: Sequence[str], named: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the newest mark of each kind, with its day; the line itself shows them all.
+
+    What is `named` says more than that something changed.
+    """
     newest = {mark: night for night, mark in zip(nights, marks, strict=True) if mark}
+    if set(named) - {UNKNOWN}:
+        newest.pop("changed", None)
     days = {mark: day(night.started) for mark, night in newest.items()}
     return tuple(f"{said} {days[mark]}" for mark, said in _SAID.items() if mark in days)
 

@@ -5,7 +5,7 @@ from harness.reports.drawing import rate_strip
 from harness.reports.export import COLUMNS, TARGETS, Exported, export_results, export_target
 from harness.reports.files import LATEST, ReportPaths, check_writable, write_reports
 from harness.reports.history import basis_of, keep_rates, kept_verdict, past_rates, rates_key
-from harness.reports.lines import LinePoint, day, line_of, scale_of
+from harness.reports.lines import LinePoint, day, line_of, said_of, scale_of
 from harness.reports.markdown import escaped, to_markdown
 from harness.reports.progress import Progress
 from harness.reports.reading import SavedRun, load_run
@@ -54,6 +54,7 @@ __all__ = [
     "publish",
     "rate_strip",
     "rates_key",
+    "said_of",
     "scale_of",
     "scorecard_schema",
     "template",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from markupsafe import Markup
 
 from harness.common import moment, percent
-from harness.results import Past
+from harness.results import UNKNOWN, Past
 
 EDGE, AXIS = 5.0, 38.0  # room for a dot, and for the figures of the axis
+DAYS = 12.0  # for the days below
 STEP = 0.05  # the ends of an axis are multiples
 
 
@@ -47,13 +48,15 @@ def line_of(
     scale: tuple[float, float],
     *,
     bar: float | None = None,
-    width: float = 150.0,
+    days: tuple[str, str] = ("", ""),
+    width: float = 180.0,
     high: float = 40.0,
 ) -> Markup:
     """Draw rates over time, the newest at the right with a dot; empty for fewer than two.
 
-    `scale` holds the ends of the axis, `bar` is what the suite demands. A line joins only what may
-    be compared. What it says stands beside it as text, so it is hidden from screen readers.
+    `scale` holds the ends of the axis, `bar` is what the suite demands, `days` stand below the
+    first and the last point. A line joins only what may be compared. What it says stands beside it
+    as text, so it is hidden from screen readers.
     """
     known = [(place, point) for place, point in enumerate(points) if point.rate is not None]
     if len(known) < 2:
@@ -105,7 +108,11 @@ def line_of(
         if point.href:
             shown = Markup('<a href="{}" tabindex="-1">{}</a>').format(point.href, shown)
         parts.append(shown)
-    size_ = f'viewBox="0 0 {width:g} {high:g}" width="{width:g}" height="{high:g}"'
+    for kind, place, text in (("tick first", AXIS, days[0]), ("tick", width, days[1])):
+        line = Markup('<text class="{}" x="{}" y="{}">{}</text>')
+        parts.append(line.format(kind, place, high + 9, text) if text else Markup(""))
+    total = high + (DAYS if any(days) else 0.0)
+    size_ = f'viewBox="0 0 {width:g} {total:g}" width="{width:g}" height="{total:g}"'
     head = Markup(f'<svg class="spark" {size_} aria-hidden="true" focusable="false">')
     return head + Markup("").join(parts) + Markup("</svg>")
 
@@ -143,10 +150,17 @@ def points_of(past: Sequence[Past]) -> tuple[LinePoint, ...]:
     return tuple(points)
 
 
-def changes_of(past: Sequence[Past]) -> Iterator[str]:
-    """Yield what changed, each kind with its newest day: "cases or checks changed 12 Nov 2026"."""
+def changed_in(past: Sequence[Past]) -> str:
+    """Say what changed, each kind with its newest day; empty where nothing did."""
     newest: dict[str, str] = {}
     for before, each in pairwise(past):
         newest.update(dict.fromkeys(each.basis.changes(before.basis), day(each.started)))
-    for what, when in newest.items():
-        yield f"{what}, {when}" if "not known" in what else f"{what} changed {when}"
+    return said_of(newest)
+
+
+def said_of(newest: Mapping[str, str]) -> str:
+    """Say what changed and when: "changed: cases or checks 12 Nov, model or adapter 14 Nov"."""
+    known = [f"{what} {when[:-5]}" for what, when in newest.items() if what != UNKNOWN]
+    parts = [f"changed: {', '.join(known)}"] if known else []
+    parts += ["earlier rates do not say what they were made under"] if UNKNOWN in newest else []
+    return "; ".join(parts)

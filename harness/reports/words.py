@@ -131,16 +131,17 @@ def slice_sight(row: Slice) -> str:
     """Say what the pairs of a slice can see: "drops above 36 points", or nothing at all."""
     if row.shift is None or row.sees is None:
         pairs = plural(row.shift.pairs if row.shift else 0, "pair")
-        return f"{pairs}: too few to see any drop"
+        return f"no drop: {pairs}"
     return f"drops above {row.sees * 100:.0f} points"
 
 
 def by_tag(row: SuiteResult, most: int = 3) -> str:
-    """Say in one line how the tags changed that lost or gained; declared ones have their verdict.
+    """Say in one line how the tags changed that lost a case; declared ones have their verdict.
 
-    Empty where no tag changed.
+    Empty where no tag did. A tag that every case has is the suite itself.
     """
-    told = [each for each in row.slices if each.verdict or each.worse or each.better]
+    whole = row.rate.n
+    told = [each for each in row.slices if each.verdict or (each.worse and each.rate.n < whole)]
     parts = [
         f"{each.tag} {each.shift}" + (f" {label(each.verdict)}" if each.verdict else "")
         for each in told[:most]

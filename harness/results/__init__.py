@@ -36,6 +36,7 @@ from harness.results.values import (
 )
 from harness.results.verdicts import (
     NOT_NOTED,
+    UNKNOWN,
     Basis,
     Behaviour,
     Comparison,
@@ -57,6 +58,7 @@ from harness.results.verdicts import (
 
 __all__ = [
     "NOT_NOTED",
+    "UNKNOWN",
     "AnswerStep",
     "Basis",
     "Behaviour",

@@ -346,6 +346,9 @@ class Behaviour:
         return f"{number} {self.unit.removesuffix('s') if is_one else self.unit}"
 
 
+UNKNOWN = "what it was made under is not known"
+
+
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What a rate was made under, as digests; all empty where nobody noted it.
@@ -362,7 +365,7 @@ class Basis:
     def changes(self, before: Basis) -> tuple[str, ...]:
         """Return what differs from an earlier rate, in words."""
         if NOT_NOTED in (self, before):
-            return ("what it was made under is not known",)
+            return (UNKNOWN,)
         words = {
             "asked": "cases or checks",
             "environment": "engine or sampling",

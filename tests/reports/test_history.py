@@ -20,8 +20,8 @@ from harness.reports import (
     rates_key,
     scale_of,
 )
-from harness.reports.lines import changes_of, points_of
-from harness.results import NOT_NOTED, Basis, GateReport, Past
+from harness.reports.lines import changed_in, points_of
+from harness.results import NOT_NOTED, UNKNOWN, Basis, GateReport, Past
 from harness.store import Store, write_entry
 from tests.reports.samples import info, rate, report
 
@@ -111,7 +111,7 @@ BASES = [
     (replace(SAME, asked="other"), ("cases or checks",), False),
     (replace(SAME, environment="other"), ("engine or sampling",), False),
     (replace(SAME, checks="2", model="n"), ("version of a check", "model or adapter"), False),
-    (NOT_NOTED, ("what it was made under is not known",), False),
+    (NOT_NOTED, (UNKNOWN,), False),
 ]
 
 
@@ -130,7 +130,13 @@ def test_what_changed_is_said_and_what_was_asked_breaks_a_line(
     assert [point.mark for point in points] == ["", "", "changed" if changes else ""]
     assert all(change in points[2].said for change in changes)
     assert points[0].said == "run one, 20 Nov 2026: 50.0 %"
-    assert len(list(changes_of(past))) == len(changes)
+    assert changed_in(past) == (
+        "earlier rates do not say what they were made under"
+        if changes == (UNKNOWN,)
+        else f"changed: {' 22 Nov, '.join(changes)} 22 Nov"
+        if changes
+        else ""
+    )
     drawn = line_of(points, scale_of([0.5]))
     (line,) = re.findall(r'class="line" points="([^"]+)"', drawn)
     assert len(line.split()) == 2 + comparable

@@ -15,7 +15,7 @@ from harness.reports.document import ScorecardDocument, embedded, publish
 from harness.reports.drawing import DeltaScale, delta_strip, rate_strip
 from harness.reports.history import basis_of
 from harness.reports.html.cases import FIELDS, Shortener, case_row
-from harness.reports.lines import changes_of, day, line_of, points_of, scale_of
+from harness.reports.lines import changed_in, day, line_of, points_of, scale_of
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.sections import SECTIONS
 from harness.reports.templates import asset, content_policy, page_style, template
@@ -278,7 +278,7 @@ def _candidate(card: VariantVerdict, scorecard: Scorecard, spotlight: Spotlight)
         ]
     facts += [
         f"{row.suite}: a judge preferred {name} in {plural(seen.wins, 'pair')} of answers and "
-        f"{seen.baseline} in {seen.losses}, {seen.ties} were tied."
+        f"{seen.baseline} in {seen.losses}, {seen.ties} {'was' if seen.ties == 1 else 'were'} tied."
         for row in decided
         if (seen := row.preference)
     ]
@@ -322,10 +322,10 @@ def _history(
     if len(past) < 2:
         return None
     bar = next(suite.gate.min_pass_rate for suite in run.suites if suite.name == row.suite)
-    days = " to ".join(dict.fromkeys((day(past[0].started), day(past[-1].started))))
+    days = day(past[0].started), day(past[-1].started)
     return HistoryView(
-        drawing=line_of(points_of(past), scale, bar=None if row.tries else bar),
-        summary="; ".join((f"{len(past)} runs, {days}", *changes_of(past))),
+        drawing=line_of(points_of(past), scale, bar=None if row.tries else bar, days=days),
+        summary="; ".join(filter(None, (f"{len(past)} runs", changed_in(past)))),
         spoken=", ".join(percent(each.pass_rate, 0) for each in past),
     )
 

@@ -37,7 +37,7 @@ class PreferenceSection(GateSection[SuiteResult]):
             )
             asked = seen.pairs - seen.identical
             flips = "–" if seen.flip_rate is None else share(seen.flip_rate, asked)
-            first = percent(seen.first_slot_share)
+            first = Markup('<span class="line">{}</span>').format(percent(seen.first_slot_share))
             counts = (str(seen.wins), str(seen.ties), str(seen.losses))
             lost = first_of(seen.lost, SHOWN) or "–"
             broken = first_of(seen.failed, SHOWN) or "–"
@@ -62,7 +62,8 @@ def _said(row: SuiteResult, seen: Preference) -> Markup:
         lines.append(Markup(line).format(place, pair.case, told_of(pair), pair.why))
     if not lines:
         return Markup("")
+    head = f"What the judge said: {row.suite}, {row.variant}"
     return Markup(
-        '<details class="why"><summary>What the judge said<span class="unseen"> in {}, {}</span>'
-        '</summary><p class="quiet">A is the answer of {}, B that of {}.</p><ul>{}</ul></details>'
-    ).format(row.suite, row.variant, row.variant, seen.baseline, Markup("").join(lines))
+        '<details class="why"><summary>{}</summary>'
+        '<p class="quiet">A is the answer of {}, B that of {}.</p><ul>{}</ul></details>'
+    ).format(head, row.variant, seen.baseline, Markup("").join(lines))

@@ -78,14 +78,13 @@ def _table(suite: str, by_tag: Mapping[str, Mapping[str, Slice]], variants: list
         count = plural(some.rate.n, "case")
         rows.append(
             [
-                Markup('{} <span class="quiet">{}</span>').format(tag, count),
-                Markup('<span class="line">{}</span>').format(slice_sight(some))
-                if some.shift
-                else "–",
+                Markup('{} <span class="quiet">{}</span><span class="line quiet">{}</span>').format(
+                    tag, count, slice_sight(some) if some.shift else ""
+                ),
                 *(_cell(found[name], suite, name) if name in found else "–" for name in variants),
             ]
         )
-    head: list[Cell] = ["Tag", term("detects", "Can see"), *variants]
+    head: list[Cell] = [Markup("Tag, and what it {}").format(term("detects", "can see")), *variants]
     return table(f"Slices of {suite}", head, rows)
 
 

@@ -59,7 +59,7 @@ def test_the_page_marks_where_losses_gather_and_folds_what_lost_nothing() -> Non
     assert '<a href="#slice/s/fr/new">10 of 10 → 2 of 10</a>' in first
     assert '<a href="#slice/s/de%7Cx/new">39 of 40 → 39 of 40</a>' in first
     assert first.count("losses gather here, exploratory") == 1
-    assert "2 pairs: too few to see any drop" in first
+    assert "no drop: 2 pairs" in first
     assert "3 more tags" in rest
     assert "✗ regressed" not in text
 

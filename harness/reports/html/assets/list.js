@@ -114,7 +114,9 @@ function entry(item) {
 /** Why the variant that is looked at fails here: the first reason, in one line. */
 function because(item) {
   const runs = item.by[control.right.value] ?? [];
-  const reason = runs.find((run) => run.outcome !== "pass" && run.reason)?.reason;
+  const lost = runs.find((run) => run.judged?.[0] === "lost");
+  const failing = runs.find((run) => run.outcome !== "pass" && run.reason)?.reason;
+  const reason = failing ?? (lost && `the judge preferred ${baseline}: ${lost.judged[1]}`);
   return reason ? el("span", { class: "because", dir: "auto" }, reason.slice(0, 200)) : null;
 }
 
