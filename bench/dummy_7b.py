@@ -1,4 +1,4 @@
-"""A model of Qwen2.5-7B's shape without weights, and random adapters for it: for timings."""
+"""A model of Qwen2.5-7B's shape, empty or of random weights, and random adapters for it."""
 
 from __future__ import annotations
 
@@ -57,6 +57,30 @@ def _sparse_weights(file: Path) -> None:
         stream.truncate(8 + len(text) + place)
 
 
+def fill(model: Path, device: str, seed: int = 0) -> None:
+    """Replace the hole by random weights (normal, 0.02; norms 1), so that adapters move answers.
+
+    Tokens beyond the embedded model's vocabulary get logits of 0, and are never the likeliest.
+    """
+    import torch
+
+    words = int(json.loads((FIXTURE / "config.json").read_text())["vocab_size"])
+    draw = torch.Generator(device).manual_seed(seed)
+    file = model / "model.safetensors"
+    with file.open("r+b") as stream:
+        stream.seek(8 + int.from_bytes(stream.read(8), "little"))
+        for name, shape in _shapes(SEVEN_B).items():
+            if len(shape) == 1:
+                value = 0.0 if name.endswith("bias") else 1.0
+                tensor = torch.full(shape, value, dtype=torch.bfloat16)
+            else:
+                tensor = torch.empty(shape, dtype=torch.bfloat16, device=device)
+                tensor.normal_(0, SCALE, generator=draw)
+                if name == "lm_head.weight":
+                    tensor[words:] = 0
+            stream.write(tensor.cpu().view(torch.uint8).numpy().tobytes())
+
+
 def _shapes(config: Any) -> dict[str, list[int]]:
     size, inner = config["hidden_size"], config["intermediate_size"]
     keys = size // config["num_attention_heads"] * config["num_key_value_heads"]
@@ -73,11 +97,15 @@ def _shapes(config: Any) -> dict[str, list[int]]:
             ("mlp.down_proj", size, inner),
         ):
             shapes[f"model.layers.{layer}.{name}.weight"] = [rows, columns]
+            if name.endswith(("q_proj", "k_proj", "v_proj")):
+                shapes[f"model.layers.{layer}.{name}.bias"] = [rows]
+        for name in ("input_layernorm", "post_attention_layernorm"):
+            shapes[f"model.layers.{layer}.{name}.weight"] = [size]
     return shapes
 
 
-def random_adapter(folder: Path, model: Path, seed: int) -> Path:
-    """A LoRA of random numbers on all projections, in peft's format."""
+def random_adapter(folder: Path, model: Path, seed: int, alpha: int = RANK) -> Path:
+    """A LoRA of random numbers on all projections, in peft's format; `alpha` makes it stronger."""
     config = json.loads((model / "config.json").read_text())
     draw = np.random.default_rng(seed)
     tensors, targets = {}, set()
@@ -93,7 +121,7 @@ def random_adapter(folder: Path, model: Path, seed: int) -> Path:
         tensors[f"{path}.lora_B.weight"] = b.astype(np.float16)
     folder.mkdir()
     save_file(tensors, folder / "adapter_model.safetensors")
-    settings = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": RANK, "lora_alpha": RANK}
+    settings = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": RANK, "lora_alpha": alpha}
     settings |= {"target_modules": sorted(targets), "bias": "none"}
     (folder / "adapter_config.json").write_text(json.dumps(settings))
     return folder

@@ -43,11 +43,12 @@ def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
     options, models and adapters that are wrong.
     """
     options = options or BackendOptions()
-    backend = open_here(name, options)
     if options.replicas is not None:
-        from harness.backends.replicas import open_replicas  # Ray is looked for only here
+        from harness.backends.replicas import check_replicas, open_replicas
 
-        return open_replicas(backend, name, options)
+        check_replicas(name, models_of(name), options)
+        return open_replicas(open_here(name, options), name, options)  # looks for Ray
+    backend = open_here(name, options)
     several = len({variant.model for variant in options.variants}) > 1
     if backend.holds_weights and (several or backend.own_process):
         return ModelByModel(backend, name, options)

@@ -276,16 +276,18 @@ def engine_arguments(settings: Settings) -> dict[str, Any]:
     return found
 
 
-def replicas_of(settings: Settings, count: int | None = None) -> Replicas | None:
+def replicas_of(settings: Settings, count: int | Literal["all"] | None) -> Replicas | None:
     """Return how many engines answer and where; None for one in the usual way.
 
-    `count` is a judge's or a teacher's own; without it one engine of theirs is enough.
+    `count` is the run's, a judge's or a teacher's own: "all" for as many as there is room for, None
+    where one engine is enough.
     """
     if count is None or (count == 1 and not settings.ray_address):
         return None
     told = settings.ray.model_dump()
     cpus, gpus = told.pop("cpus_per_replica"), told.pop("gpus_per_replica")
-    return Replicas(count or None, settings.ray_address, cpus=cpus, gpus=gpus, **told)
+    number = None if count == "all" else count
+    return Replicas(number, settings.ray_address, cpus=cpus, gpus=gpus, **told)
 
 
 def flags() -> Iterator[tuple[str, Flag, str]]:

@@ -24,7 +24,9 @@ from harness.evaluation.trial import Trial
 from harness.results import Finished, Note, Observer, Outcome, Planned, Result, Scored, ignore
 from harness.store import ResultRow, Store, chunks
 
-WINDOW_TRIALS = 4096  # asked for together: enough for any engine to batch well
+# Trials asked for together, for each of the engines that answer beside each other: enough for any
+# of them to batch well, and to wait seldom for the slowest at the end of a window.
+WINDOW_TRIALS = 4096
 WINDOW_CHARACTERS = 8_000_000  # of their prompts: about 2 M tokens, 80 MB of token ids
 RESULTS_PER_COMMIT = 512
 
@@ -77,7 +79,7 @@ def execute(
     backend.expect(turns)
     try:
         run.settle(Conversation(skip.trial, fault=skip.fault) for skip in plan.skipped)
-        for window in _windows(plan):
+        for window in _windows(plan, backend):
             run.answer(window)
     finally:
         run.stop()
@@ -244,14 +246,18 @@ class _Execution:
                 )
 
 
-def _windows(plan: Plan) -> Iterator[list[Trial]]:
-    """Cut the trials into portions that fit in memory, however many there are."""
+def _windows(plan: Plan, backend: Backend) -> Iterator[list[Trial]]:
+    """Cut the trials into portions that fit in memory, however many there are.
+
+    How many engines there are is known once the first window has been asked.
+    """
     window: list[Trial] = []
     characters = 0
     for trial in plan.trials:
         window.append(trial)
         characters += plan.characters(trial)
-        if len(window) == WINDOW_TRIALS or characters > WINDOW_CHARACTERS:
+        most = WINDOW_TRIALS * backend.engines, WINDOW_CHARACTERS * backend.engines
+        if len(window) >= most[0] or characters > most[1]:
             yield window
             window, characters = [], 0
     if window:

@@ -9,11 +9,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from harness.backends import (
     Backend,
     BackendOptions,
+    Models,
     check_rows,
+    models_of,
     open_backend,
     unused_notes,
 )
@@ -267,8 +270,15 @@ def _with_baseline(select: Select | None, variants: Variants) -> Select | None:
 
 def _options(settings: Settings, variants: tuple[Variant, ...]) -> BackendOptions:
     responses = recorded_answers(settings) if settings.responses else None
-    # With a cluster and no number, as many as it holds.
-    count = settings.replicas or (0 if settings.ray_address else None)
+    # With a cluster and no number, as many as it holds; unless the cluster is there for a judge.
+    judges = [judge for judge in (settings.judge, *settings.judges.values()) if judge]
+    is_theirs = (
+        any(judge.replicas for judge in judges)
+        and models_of(settings.backend) is not Models.DIRECTORIES
+    )
+    count: int | Literal["all"] | None = settings.replicas
+    if count is None and settings.ray_address and not is_theirs:
+        count = "all"
     return BackendOptions(
         variants=variants,
         device=settings.device,

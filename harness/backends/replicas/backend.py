@@ -111,6 +111,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         self._unlike: dict[str, None] = {}
         self._told: dict[str, None] = {}
         self._deaths = 0
+        self._have_answered = False  # any of them, ever
         self._expected = 0
         self._closing = threading.Event()
         self._at_work = threading.Lock()
@@ -366,7 +367,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
             yield from self._buried(place, work, _cause(error))
             return
         if isinstance(frame, AnswerEvent):
-            place.has_answered, place.failures = True, 0
+            place.has_answered, place.failures, self._have_answered = True, 0, True
             if place.portion is work and work.answered(place.number, frame.key, now):
                 yield frame.key, frame.completion
         elif isinstance(frame, DoneEvent):
@@ -383,7 +384,8 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 self._dismiss(place, f"could not start: {said}")
                 if place.portion is work:
                     work.returned(place.number)
-                if all(other.given_up for other in self._places):
+                # One that cannot start may find too little memory, or a broken node; all cannot.
+                if not self._have_answered and all(other.failures for other in self._places):
                     raise broken
                 return
             yield from self._buried(place, work, said)

@@ -1,0 +1,169 @@
+"""What is lost on real actors, where they are put, and which of them may answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.backends import Address, BackendOptions, Completion, Replicas, Request, open_backend
+from harness.backends.replicas.backend import ReplicatedBackend
+from harness.common import HarnessError, InputError, MachineryError, Message, Sampling, Variant
+from tests.backends.replicas.conftest import Nodes
+
+pytestmark = pytest.mark.slow
+
+
+def opened(steady: Path, told: Replicas, **arguments: object) -> ReplicatedBackend:
+    variants = (Variant("base", str(steady)),)
+    backend = open_backend("steady", BackendOptions(variants, replicas=told, engine_args=arguments))
+    assert isinstance(backend, ReplicatedBackend)
+    return backend
+
+
+def asked(backend: ReplicatedBackend, *texts: str) -> list[Request]:
+    (variant,) = backend._variants.values()
+    return [
+        Request(
+            f"{number}",
+            Address(f"c{number}", variant.name),
+            variant,
+            backend.prompt((Message("user", text),), variant),
+            Sampling(),
+        )
+        for number, text in enumerate(texts)
+    ]
+
+
+def answered(backend: ReplicatedBackend, texts: list[str]) -> dict[str, Completion]:
+    """All answers by what was asked; each comes once."""
+    found: dict[str, Completion] = {}
+    try:
+        for request, done in backend.generate(asked(backend, *texts)):
+            said = request.prompt.messages[-1].content
+            assert said not in found
+            found[said] = done
+    finally:
+        backend.close()
+    return found
+
+
+def refused(backend: ReplicatedBackend) -> str:
+    with pytest.raises(HarnessError) as caught:
+        answered(backend, ["a"])
+    assert isinstance(caught.value, InputError)
+    return str(caught.value)
+
+
+def test_a_request_that_kills_replicas_is_an_error_and_all_others_are_answered(
+    nodes: Nodes, steady: Path
+) -> None:
+    texts = [f"question {number}" for number in range(30)]
+    texts[11] = "a poison pill"
+    backend = opened(steady, Replicas(2, nodes.address, cpus=0, resources={"shared": 0.1}))
+
+    found = answered(backend, texts)
+
+    broken = {text: done.error for text, done in found.items() if done.error}
+    assert list(broken) == ["a poison pill"]
+    assert broken["a poison pill"].startswith("it was given up: ")
+    assert "replicas died over it" in broken["a poison pill"]
+    assert {done.text for done in found.values() if not done.error} == {
+        f"You said: {text}" for text in texts if text != "a poison pill"
+    }
+    assert 3 <= int(backend.execution()["replicas lost"]) <= 9
+
+
+def test_where_no_replica_can_start_the_run_ends_with_what_they_say(
+    nodes: Nodes, steady: Path
+) -> None:
+    backend = opened(steady, Replicas(2, nodes.address, cpus=0, resources={"shared": 0.1}))
+
+    with pytest.raises(MachineryError) as caught:
+        answered(backend, ["broken"] * 40)
+
+    assert str(caught.value) == "the engine cannot start\n  found: no memory"
+    assert int(backend.execution()["replicas lost"]) == 2
+
+
+def test_a_frozen_worker_counts_as_dead_and_its_work_is_done_elsewhere(
+    nodes: Nodes, steady: Path
+) -> None:
+    told = Replicas(1, nodes.address, cpus=0, resources={"shared": 0.1}, silence=2.0)
+    backend = opened(steady, told, delay=0.02)
+    frozen = 0
+    count = 0
+    for _, done in backend.generate(asked(backend, *map(str, range(60)))):
+        assert not done.error
+        count += 1
+        if count == 3:
+            hello = backend._places[0].hello
+            assert hello is not None
+            frozen = hello.pid
+            os.kill(frozen, signal.SIGSTOP)
+    notes = backend.notes
+    backend.close()
+
+    assert count == 60
+    assert any("gave no sign of life for 2 s" in note for note in notes)
+    assert not Path(f"/proc/{frozen}").exists() or "\nState:\tZ" in (
+        Path(f"/proc/{frozen}/status").read_text()
+    )
+
+
+def places(backend: ReplicatedBackend, texts: list[str]) -> list[str]:
+    """The nodes of all replicas, once everything is answered."""
+    found: list[str] = []
+    for _ in backend.generate(asked(backend, *texts)):
+        found = [place.hello.node for place in backend._places if place.hello]
+    backend.close()
+    return found
+
+
+def test_replicas_with_other_libraries_are_refused_or_noted(nodes: Nodes, steady: Path) -> None:
+    spread = Replicas(
+        2, nodes.address, cpus=0, resources={"both": 1}, placement="strict_spread", start=60.0
+    )
+
+    text = refused(opened(steady, spread, delay=0.5))
+    mixed = opened(steady, replace(spread, mixed=True), delay=0.05)
+    found = places(mixed, list(map(str, range(80))))
+
+    assert "is not like the one on" in text and "safetensors" in text and "0.0.1" in text
+    assert "or set mixed = true there: both are then recorded" in text
+    assert len(set(found)) == 2, "strict_spread puts each on a node of its own"
+    assert any("replicas differ: safetensors" in note for note in mixed.notes)
+
+
+def test_replicas_share_what_each_takes_a_part_of(nodes: Nodes, steady: Path) -> None:
+    half: dict[str, Any] = {"cpus": 0, "gpus": 0.5, "resources": {"shared": 0.5}}
+    found = places(
+        opened(steady, Replicas(2, nodes.address, **half), gpus=1, delay=0.05),
+        list(map(str, range(60))),
+    )
+    text = refused(opened(steady, Replicas(3, nodes.address, **half), gpus=1))
+
+    assert len(found) == 2 and len(set(found)) == 1
+    assert "3 replicas do not fit: each takes 0.5 GPU, 0.5 shared" in text
+    assert "hint: --replicas 2" in text
+
+
+def test_a_replica_of_another_version_than_the_planner_is_refused(
+    nodes: Nodes, steady: Path
+) -> None:
+    told = Replicas(
+        1,
+        nodes.address,
+        cpus=0,
+        resources={"shared": 0.1},
+        runtime_env={"env_vars": {"STEADY_VERSION": "2"}},
+    )
+
+    text = refused(opened(steady, told))
+
+    assert "would give other answers than this machine's settings say" in text
+    assert "version 2, here 1" in text
