@@ -88,6 +88,12 @@ def test_a_worker_and_a_node_are_killed_and_every_answer_is_that_of_one_engine(
     killed(nodes, "hf", Replicas(2, nodes.address, resources={"hf": 1}, start=120.0))
 
 
+@pytest.mark.full
+def test_a_worker_and_a_node_are_killed_under_vllm(nodes: Nodes) -> None:
+    killed(nodes, "vllm", Replicas(2, nodes.address, resources={"hf": 1}, start=400.0))
+
+
+@pytest.mark.full
 def test_a_run_from_the_command_line_starts_and_ends_its_own_cluster(
     tmp_path: Path, gated: Done
 ) -> None:

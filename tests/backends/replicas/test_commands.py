@@ -89,14 +89,13 @@ def test_a_stopped_run_keeps_what_it_has_and_its_actors_end(
     Path("pids").mkdir()
     environment = {**os.environ, **nodes.environment}
     words = [*COMMAND, "--replicas=2", f"--engine-arg=pids={project / 'pids'}"]
+    words.append("--engine-arg=delay=0.4")
     if address:
         words.append(address.format(address=nodes.address))
     else:  # a cluster of its own has no such resource
         toml = Path("harness.toml")
         toml.write_text(toml.read_text().replace("resources = {shared = 0.1}\n", ""))
-    slow = subprocess.Popen(
-        [*words, "--engine-arg=delay=0.4"], env=environment, stderr=subprocess.PIPE, text=True
-    )
+    slow = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
     assert until(lambda: kept() >= 3 or slow.poll() is not None, 90)
     assert slow.poll() is None, slow.communicate()
     slow.send_signal(number)
@@ -111,7 +110,8 @@ def test_a_stopped_run_keeps_what_it_has_and_its_actors_end(
         assert slow.returncode == 130
         assert said.endswith("stopped; what was finished is kept: run the same command again\n")
 
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120)
+    # Without replicas: what they have answered is not asked again.
+    done = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert f"{CASES - before} answers generated, {before} from the store" in done.stdout
 
