@@ -48,11 +48,26 @@ class Rendering:
     """What becomes a prompt besides the messages.
 
     `tools` are those that the model may call, in OpenAI's form (JSON Schema). `template_args` are
-    variables of the chat template, which others call chat_template_kwargs.
+    variables of the chat template, which others call chat_template_kwargs. `tool_choice` is "auto",
+    "required", "none" or the name of the tool that must be called; servers alone can force it.
     """
 
     tools: tuple[Mapping[str, Any], ...] = ()
     template_args: Mapping[str, Any] = field(default_factory=dict)
+    tool_choice: str = "auto"
+
+    def demand_free_choice(self) -> None:
+        """Raise `InputError` for a choice of tools that is forced: a prompt cannot force any."""
+        if self.tool_choice != "auto":
+            raise InputError(
+                Problem(
+                    "tool_choice cannot be held where prompts go as token ids: nothing forces a "
+                    "call there",
+                    found=f"tool_choice: {self.tool_choice}",
+                    hint="leave it out; or ask a server that parses calls (--backend openai, with "
+                    "--engine-arg tokenizer=none for vLLM)",
+                )
+            )
 
 
 PLAIN = Rendering()

@@ -168,6 +168,7 @@ class Shelf:
 
     def prompt(self, messages: Messages, variant: Variant, rendering: Rendering = PLAIN) -> Prompt:
         """Make token ids by the chat template."""
+        rendering.demand_free_choice()
         tokenizer = self.tokenizer(variant)
         ids = tokenizer.token_ids(
             messages, tools=rendering.tools, arguments=rendering.template_args

@@ -207,7 +207,8 @@ class Variant:
     peft's format; `system` and `sampling` override what the suites say, where they are set, and
     `chat_template`, a Jinja file, what the model says. `template_args` are arguments of the chat
     template that stand before a suite's, `template_defaults` the run's, which a suite overrides.
-    `reasoning_parser` says how reasoning is marked, where that is not the run's way.
+    `reasoning_parser` says how reasoning is marked, where that is not the run's way; `system_role`
+    whether the system prompt is a turn of its own (`native`) or stands in the user's (`merge`).
     """
 
     name: str
@@ -220,6 +221,7 @@ class Variant:
     template_args: Mapping[str, Any] = field(default_factory=dict, hash=False)
     template_defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
     reasoning_parser: str | None = None
+    system_role: str | None = None
 
 
 BOUND_WITHOUT_CHANGE = 1.6448536**2

@@ -84,6 +84,7 @@ class VariantSettings(BaseModel):
     sampling: Sampling | None = None
     prices: Prices | None = None
     reasoning_parser: ReasoningParser | None = None
+    system_role: Literal["native", "merge"] | None = None
 
 
 class JudgeSettings(BaseModel):

@@ -51,12 +51,16 @@ class Conversation:
     settled: bool = False
     reasoning: ReasoningForm = field(default_factory=ReasoningForm)
     family: str = ""
+    recorded: bool = False
 
     def add(self, completion: Completion, request: Request, count: TokenCount) -> None:
         """Take the next answer: with what the prompt opened of it, its reasoning counted.
 
         An answer that is decoded under a schema from its first token on has no reasoning.
         """
+        turn = self.trial.case.turns[request.address.turn]
+        if turn.prefix and request.address.step == 0 and not self.recorded:
+            completion = replace(completion, text=turn.prefix + completion.text)
         opened = opened_by(request.prompt.ending, self.reasoning.tags)
         opened = opened if request.json_schema is None else ""
         again = completion.text.lstrip().startswith(opened.strip())  # some models repeat it
@@ -150,7 +154,8 @@ class RequestBuilder:
         name = trial.variant.name
         family = self._plan.tool_families.get(name, "")
         form = self._plan.reasoning_of(trial.case, name)
-        return Conversation(trial, reasoning=form, family=family)
+        recorded = self._backend.environment(trial.variant).addressed
+        return Conversation(trial, reasoning=form, family=family, recorded=recorded)
 
     def pending(self, conversation: Conversation) -> Pending | None:
         """Return the next request as it is on its way; None as for `request`."""
@@ -182,7 +187,9 @@ class RequestBuilder:
         if schema is not None:
             key = digest([key, schema])
         if rendering.tools:
-            key = digest([key, {"tools": [dict(tool) for tool in rendering.tools]}])
+            choice = rendering.tool_choice
+            chosen = {} if choice == "auto" else {"tool_choice": choice}
+            key = digest([key, {"tools": [dict(tool) for tool in rendering.tools], **chosen}])
         elif form.marked:  # with special tokens the text is another one; with tools it had them
             key = digest([key, "special tokens"])
         return Request(

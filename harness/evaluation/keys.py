@@ -123,6 +123,7 @@ def describe_variant(variant: Variant, backend: Backend) -> VariantInfo:
         chat_template_args=variant.template_args,
         chat_template_defaults=variant.template_defaults,
         reasoning_parser=variant.reasoning_parser,
+        system_role=variant.system_role,
     )
 
 

@@ -8,18 +8,20 @@ from itertools import count
 from typing import Protocol
 
 from harness.backends import Backend
-from harness.common import JsonValue, Message, Variant, digest
+from harness.common import JsonValue, Variant, digest
 from harness.evaluation.judges import Judges
 from harness.evaluation.reasoning import ReasoningForm
-from harness.evaluation.rendering import prompt_of
+from harness.evaluation.rendering import prompt_of, rendering_of
 from harness.evaluation.trial import (
     Skip,
     Trial,
     constraint_notes,
+    messages_of,
     misfit,
     no_room,
     sampling_of,
-    system_turn,
+    system_role,
+    system_text,
 )
 from harness.scorers import DEFAULT_TAGS, Tag
 from harness.suites import Case, Fitted, Haystack, Suite, TooLong, fit
@@ -76,10 +78,11 @@ def _cut(
     answer, room = sampling_of(trial).max_new_tokens, backend.context_length
     if room is not None and haystack.length + answer > room:
         return TooLong(no_room(haystack.length, answer, room))
-    system = system_turn(trial.case, trial.variant)
+    case, variant = trial.case, trial.variant
+    system = system_text(case, variant)
 
     def count(user: str) -> int:
-        asked = (*system, Message("user", user))
+        asked = messages_of(trial, (), {case.id: user})
         prompt = prompt_of(backend, asked, trial.variant, trial.case)
         cuts.estimated = cuts.estimated or prompt.estimated
         return prompt.tokens
@@ -87,12 +90,16 @@ def _cut(
     if memo is None:
         return fit(haystack, count)
     environment = backend.environment(trial.variant)
-    said: JsonValue = [message.content for message in system]
+    said: JsonValue = [] if system is None else [system]
     tokenizer = [environment.engine, environment.version, environment.chat_template]
     weights = backend.fingerprint(trial.variant).weights  # they stand for the tokenizer
     parts: list[JsonValue] = ["haystack", haystack.as_json(), said, [*tokenizer], weights]
-    for tool in trial.case.tools:
+    for tool in case.tools:
         parts.append(dict(tool))
+    script = case.turns[0].script()
+    if script or rendering_of(case, variant).template_args or system_role(case, variant) == "merge":
+        args: JsonValue = dict(rendering_of(case, variant).template_args)
+        parts += [script, args, system_role(case, variant)]
     key = digest(parts)
     match memo.recall(key):
         case [int(sentences), int(tokens)]:
@@ -136,7 +143,10 @@ class Plan:
     def characters(self, trial: Trial) -> int:
         """Return how many characters its prompts have, about."""
         haystack = self.haystacks.get(trial.case.id, "")
-        return len(haystack) + sum(len(turn.user) for turn in trial.case.turns)
+        script = sum(
+            len(message.content) for t in trial.case.turns for message in (*t.before, *t.calls)
+        )
+        return len(haystack) + script + sum(len(turn.user) for turn in trial.case.turns)
 
 
 def make_plan(

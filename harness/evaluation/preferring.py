@@ -195,7 +195,7 @@ def _asked(
     if texts[0] == texts[1]:
         return replace(row, value=0, identical=True)
     users = [message["content"] for message in mine.prompt if message["role"] == "user"]
-    users = users[-len(case.turns) :]
+    users = list(case.asked(users))
     numbered = [f"[turn {n}]\n{text}" for n, text in enumerate(users, start=1)]
     trial = Trial(case, variants[mine.variant], mine.repeat)
     first = len(asked_of(case))  # replies to the checks of a case come before

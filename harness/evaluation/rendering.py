@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from harness.backends import PLAIN, Backend, Prompt, Rendering
-from harness.common import InputError, Message, Messages, Problem, Variant
-from harness.evaluation.trial import Trial, messages_of
+from harness.common import InputError, Message, Messages, Problem, Variant, plural
+from harness.evaluation.trial import Trial, messages_of, system_role, system_text
 from harness.prompts import ANY, call_family
 from harness.suites import Case
 
@@ -21,7 +21,9 @@ def rendering_of(case: Case, variant: Variant) -> Rendering:
     Of the template's arguments the run's come first, then the suite's, the case's, the variant's.
     """
     arguments = {**variant.template_defaults, **case.template_args, **variant.template_args}
-    return Rendering(case.tools, arguments) if case.tools or arguments else PLAIN
+    if not case.tools and not arguments:
+        return PLAIN
+    return Rendering(case.tools, arguments, case.tool_choice if case.tools else "auto")
 
 
 def prompt_of(backend: Backend, messages: Messages, variant: Variant, case: Case) -> Prompt:
@@ -45,6 +47,20 @@ def in_case(problem: Problem, case: Case) -> Problem:
     message = f"{problem.place}: {problem.message}" if problem.path else problem.message
     return replace(
         problem, message=message, path=at.path, line=at.line, column=at.column, case=case.id
+    )
+
+
+def system_notes(trials: Iterable[Trial]) -> tuple[str, ...]:
+    """Say, for the scorecard, in which cases the system prompt stands in the user's turn."""
+    merged: dict[str, set[str]] = {}
+    for trial in trials:
+        case, variant = trial.case, trial.variant
+        if system_text(case, variant) and system_role(case, variant) == "merge":
+            merged.setdefault(variant.name, set()).add(case.id)
+    return tuple(
+        f"{name}: the system prompt stands in the first user turn (system_role: merge) of "
+        f"{plural(len(cases), 'case')}"
+        for name, cases in merged.items()
     )
 
 
@@ -94,7 +110,7 @@ def families_of(
         return {}
     found = {}
     for variant in variants:
-        probe = (Message("user", case.turns[0].user),)
+        probe = (Message("user", case.turns[0].user or "Hi"),)
         prompt_of(backend, probe, variant, case)  # a template that ignores tools is told
         template = backend.chat_template(variant)
         family = chosen

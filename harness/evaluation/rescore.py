@@ -16,7 +16,7 @@ from harness.evaluation.preferring import recalled_preferences
 from harness.evaluation.reasoning import ReasoningForm, variant_tags
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
 from harness.evaluation.steps import next_place, steps_of
-from harness.evaluation.trial import Trial, messages_after
+from harness.evaluation.trial import Trial, messages_after, system_role, system_text
 from harness.evaluation.verdict import exit_code, judge_run, recalled_baseline
 from harness.prompts import ANY
 from harness.reports import build_scorecard, label
@@ -69,6 +69,7 @@ def rescore(
             sampling,
             info.role,
             reasoning_parser=info.reasoning_parser,
+            system_role=info.system_role,
         )
     requests, seconds = JudgeRequests(judges or {}), (limits or Limits()).check
     for before in store.results(run_id):
@@ -128,22 +129,28 @@ def _replies(
 def _same_question(trial: Trial, result: Result, tags: Sequence[Tag]) -> bool:
     """Return whether today's case would ask what was asked then, as far as it got."""
     asked = _messages(result)
+    case = trial.case
     users = [message.content for message in asked if message.role == "user"]
     if not users:  # skipped before it was asked
         return True
-    haystack = trial.case.haystack
-    if len(users) > len(trial.case.turns):
-        return False
+    haystack, haystacks = case.haystack, {}
     if haystack:  # at whatever length
+        (first, *_) = case.asked(users) or ("",)
         facts = (*haystack.needles, *haystack.distractors)
-        if not users[0].endswith(haystack.question) or any(f not in users[0] for f in facts):
+        if not first.endswith(haystack.question) or any(fact not in first for fact in facts):
             return False
-    haystacks = {trial.case.id: users[0]} if haystack else {}
-    before = _transcript(result).completions[: sum(m.role == "assistant" for m in asked)]
-    steps = tuple(steps_of(trial.case, before, tags, ANY))
+        system = system_text(case, trial.variant)
+        if system and system_role(case, trial.variant) == "merge" and not case.turns[0].before:
+            first = first.removeprefix(f"{system}\n\n")
+        haystacks = {case.id: first}
     # Whether reasoning was passed on is the template's affair, and asks nothing else.
     said = tuple(replace(message, reasoning="") for message in asked)
-    return messages_after(trial, steps, haystacks, tags) == said
+    answers = _transcript(result).completions
+    return any(
+        messages_after(trial, tuple(steps_of(case, answers[:n], tags, ANY)), haystacks, tags)
+        == said
+        for n in range(len(answers) + 1)
+    )
 
 
 def _unfinished(case: Case, transcript: Transcript, tags: Sequence[Tag]) -> bool:

@@ -42,7 +42,7 @@ from harness.evaluation.reasoning import (
     variant_tags,
 )
 from harness.evaluation.record import begin_record, end_record
-from harness.evaluation.rendering import check_arguments, families_of, family_notes
+from harness.evaluation.rendering import check_arguments, families_of, family_notes, system_notes
 from harness.evaluation.sequential import answer_early, note_stop
 from harness.evaluation.variants import Variants, recorded_answers, variants_of
 from harness.evaluation.verdict import (
@@ -163,7 +163,12 @@ def run(
                     reasoning_tags=tags_of(settings, variants),
                     reasoning=forms,
                     tool_families=families,
-                    notes=(*plan.notes, *family_notes(families), *reasoning_notes(forms)),
+                    notes=(
+                        *plan.notes,
+                        *system_notes(plan.trials),
+                        *family_notes(families),
+                        *reasoning_notes(forms),
+                    ),
                 )
                 unused = unused_notes(settings.backend, _options(settings, ()))
                 info = begin_record(settings, suites, variants, backend, plan, unused)

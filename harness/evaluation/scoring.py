@@ -13,7 +13,7 @@ from typing import TypeVar
 from harness.backends import Completion
 from harness.common import MachineryError, Messages, ToolCall, as_dicts
 from harness.evaluation.completions import Limits
-from harness.evaluation.steps import steps_of
+from harness.evaluation.steps import asked_at, steps_of
 from harness.evaluation.trial import Trial
 from harness.results import AnswerStep, CheckResult, HaystackCell, Outcome, Result, Signature
 from harness.scorers import (
@@ -111,7 +111,8 @@ class Exchange:
 
     def has(self, check: Check) -> bool:
         """Return whether what a check reads is there."""
-        return not self.missing or (check.read == "reasoning" and bool(self.answer.reasoning))
+        reads_other = check.step is not None or (check.read and self.answer.reasoning)
+        return not self.missing or bool(reads_other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +141,26 @@ def exchanges(
     It has the calls of tools of all answers to the turn, and their reasoning.
     """
     messages, completions = transcript.messages, transcript.completions
-    if case.tools:
-        said = [place for place, message in enumerate(messages) if message.role == "assistant"]
-        ends = [*said[len(said) - len(completions) + 1 :], len(messages)]
-    else:
-        ends = [at + 1 for at, message in enumerate(messages) if message.role == "user"]
     calls: list[ToolCall] = []
     thoughts: list[str] = []
-    steps = steps_of(case, completions, tags, transcript.family)
+    answers: list[Answer] = []
+    steps = list(steps_of(case, completions, tags, transcript.family))
+    ends = asked_at(case, steps)
+    # The system's turn, if there is one, comes before all that is counted.
+    head = sum(message.role == "system" for message in messages[:1])
     for end, step in zip(ends, steps, strict=True):
         completion, text = step.completion, step.reading.text
         calls += step.reading.calls
         thoughts += [step.reading.reasoning] if step.reading.reasoning else []
+        answers.append(
+            Answer(
+                text,
+                completion.text,
+                completion.finish_reason,
+                step.reading.calls,
+                step.reading.reasoning,
+            )
+        )
         if not step.goes_on:
             answer = Answer(
                 text,
@@ -159,13 +168,14 @@ def exchanges(
                 completion.finish_reason,
                 tuple(calls),
                 "\n\n".join(thoughts),
+                tuple(answers) if len(answers) > 1 else (),
             )
-            context = Context(messages[:end], transcript.asked, case.tools)
+            context = Context(messages[: head + end], transcript.asked, case.tools)
             empty = not (case.allow_empty or text.strip() or calls)
             missing = EMPTY if empty else ""
             missing = missing if step.reading.ended else UNENDED
             yield Exchange(step.turn, answer, context, missing)
-            calls, thoughts = [], []
+            calls, thoughts, answers = [], [], []
 
 
 def score_transcript(
@@ -333,6 +343,7 @@ def _apply(check: Check, exchange: Exchange, seconds: float) -> CheckResult:
         weight=check.weight,
         detail=finding.detail,
         read=check.read,
+        step=check.step,
     )
 
 

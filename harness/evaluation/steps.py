@@ -6,7 +6,7 @@ What a call gives back is scripted in the suite, so that a conversation is the s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.backends import Completion
@@ -15,12 +15,11 @@ from harness.prompts import ANY, parse_calls
 from harness.scorers import (
     DEFAULT_TAGS,
     Tag,
-    fits_arguments,
     split_reasoning,
     strip_reasoning,
     tool_name,
 )
-from harness.suites import Case, Turn
+from harness.suites import Case, Turn, matching
 
 MOST_STEPS = 8  # answers to one user turn; a model that calls on and on is ended there
 
@@ -121,19 +120,25 @@ def answered(step: Step, turn: Turn, case: Case) -> Messages:
     declared = {tool_name(tool) for tool in case.tools}
     results = []
     for call in named:
-        assert isinstance(call.arguments, Mapping)
-        returns = next(
-            (
-                result.returns
-                for result in turn.results
-                if result.tool == call.name
-                and (result.arguments is None or fits_arguments(result.arguments, call.arguments))
-            ),
-            None,
-        )
+        returns = matching(turn.results, call)
         if returns is None:
             unknown = f"there is no tool {call.name}"
             reason = "no result for these arguments" if call.name in declared else unknown
             returns = json.dumps({"error": reason})
         results.append(Message("tool", returns, tool_call_id=call.id, name=call.name))
     return (Message("assistant", step.reading.text, tool_calls=named), *results)
+
+
+def asked_at(case: Case, steps: Sequence[Step]) -> list[int]:
+    """Return how many messages lead to each of these answers, the system's not counted.
+
+    The beginning of an answer that a model goes on with is a part of the answer.
+    """
+    found, count = [], 0
+    for step in steps:
+        if step.number == 0:
+            turn = case.turns[step.turn]
+            count += len(turn.before) + 1 + len(turn.calls)
+        found.append(count)
+        count += 1 + (len(step.reading.calls) if step.reading.is_called else 0)
+    return found

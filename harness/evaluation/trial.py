@@ -77,12 +77,20 @@ def messages_after(
     Calls of tools stand in them, with what they give back. `pass_on`: so does the reasoning of
     earlier answers, beside their text.
     """
-    case = trial.case
-    messages = list(system_turn(case, trial.variant))
-    users = [haystacks.get(case.id, case.turns[0].user), *(turn.user for turn in case.turns[1:])]
-    messages.append(Message("user", users[0]))
+    case, variant = trial.case, trial.variant
+    last = len(case.turns) - 1
+    messages: list[Message] = []
+
+    def ask(number: int) -> None:
+        turn = case.turns[number]
+        user = haystacks.get(case.id, turn.user) if number == 0 else turn.user
+        messages.extend((*turn.before, Message("user", user), *turn.calls))
+
+    ask(0)
+    asked, number = 0, 0  # the turn that is asked, and its step
     for step in steps:
-        if not step.goes_on and step.turn + 1 == len(users):
+        if not step.goes_on and step.turn == last:
+            asked, number = step.turn, step.number
             break  # it was the last
         if step.reading.is_called:
             said, *returned = answered(step, case.turns[step.turn], case)
@@ -93,15 +101,30 @@ def messages_after(
         if pass_on:
             said = replace(said, reasoning=step.reading.reasoning)
         messages += [said, *returned]
+        asked, number = step.turn, step.number + 1
         if not step.goes_on:
-            messages.append(Message("user", users[step.turn + 1]))
+            asked, number = step.turn + 1, 0
+            ask(asked)
+    if number == 0 and (prefix := case.turns[asked].prefix):
+        messages.append(Message("assistant", prefix))
+    system = system_text(case, variant)
+    if system is not None and system_role(case, variant) == "merge":
+        at = next(at for at, message in enumerate(messages) if message.role == "user")
+        merged = f"{system}\n\n{messages[at].content}" if system else messages[at].content
+        messages[at] = replace(messages[at], content=merged)
+    elif system is not None:
+        messages.insert(0, Message("system", system))
     return tuple(messages)
 
 
-def system_turn(case: Case, variant: Variant) -> Messages:
-    """Return the system message, if there is one: the variant's own, else the case's."""
-    text = case.system if variant.system is None else variant.system
-    return () if text is None else (Message("system", text),)
+def system_text(case: Case, variant: Variant) -> str | None:
+    """Return the system prompt, if there is one: the variant's own, else the case's."""
+    return case.system if variant.system is None else variant.system
+
+
+def system_role(case: Case, variant: Variant) -> str:
+    """Return whether it is a turn of its own, `native`, or stands in the user's, `merge`."""
+    return variant.system_role or case.system_role
 
 
 def sampling_of(trial: Trial) -> Sampling:

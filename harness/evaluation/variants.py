@@ -142,6 +142,7 @@ def _declared(settings: Settings) -> list[Variant]:
                 chat_template=template,
                 template_args=table.chat_template_args,
                 reasoning_parser=table.reasoning_parser,
+                system_role=table.system_role,
             )
         )
     told = settings.chat_template_args

@@ -11,6 +11,7 @@ import json
 import re
 import string
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import TemplateError, TemplateSyntaxError
 
 from harness.common import InputError, Message, Messages, Problem, nearest, shown
+from harness.common.bounded_jinja import LimitError
 from harness.prompts.kept import NO_ARGUMENTS, Backing, Transformers, keep, place, recall
 from harness.prompts.templates import WORK, read_template, template_hash
 
@@ -45,6 +47,10 @@ _PROBE_TOOLS: Sequence[Mapping[str, Any]] = (
 )
 _PROBE_VALUES: tuple[Any, ...] = (True, False, "high", "low", 1, ["a"])
 _PROBE_WORK = WORK // 20  # there are 42 of them
+_MERGE = (
+    "say system_role: merge (in a suite's defaults, a case, or a variant), and the system prompt "
+    "goes before the first user turn: many templates know no system turn"
+)
 _SHOWN = 300  # characters of what a template says
 # What the renderer gives itself, and what transformers' renderer takes besides variables.
 RESERVED = frozenset(
@@ -137,7 +143,7 @@ class ChatTokenizer:
                 arguments=arguments,
             )
         except Exception as error:  # a template is a program: it may raise anything
-            raise InputError(_refusal(self.path, messages, error)) from error
+            raise InputError(self._refusal(messages, error)) from error
         for name in arguments.keys() - self._known_arguments:
             self._demand_known(name)
         self._demand_all(messages, text)
@@ -163,7 +169,24 @@ class ChatTokenizer:
                 work=work,
             )
         except Exception as error:  # a template is a program: it may raise anything
-            raise InputError(_refusal(self.path, messages, error)) from error
+            raise InputError(self._refusal(messages, error)) from error
+
+    def _refusal(self, messages: Messages, error: Exception) -> Problem:
+        # What a template says itself stands alone; what broke in it has the name of its kind.
+        own = isinstance(error, TemplateError)
+        said = " ".join((str(error) if own else f"{type(error).__name__}: {error}").split())
+        said = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."
+        hint = "give the turns that this model's template knows; many know no system turn"
+        if messages and messages[0].role == "system" and not isinstance(error, LimitError):
+            with suppress(Exception):  # without the system's turn it may be refused as well
+                self._backing.render(self.template, messages[1:], arguments=self._arguments)
+                hint = _MERGE
+        return Problem(
+            f"the chat template refuses these messages: {said}",
+            path=self.path,
+            found=", ".join(message.role for message in messages),
+            hint=hint,
+        )
 
     def _demand_known(self, name: str) -> None:
         """Raise `InputError` for an argument that changes no prompt, whatever its value."""
@@ -212,7 +235,9 @@ class ChatTokenizer:
                     f"the chat template leaves out message {number}, of role {message.role}",
                     path=self.path,
                     found=f"no {shown(wanted)} in the prompt",
-                    hint="use a template that takes texts as content (some take only lists of "
+                    hint=_MERGE
+                    if message.role == "system"
+                    else "use a template that takes texts as content (some take only lists of "
                     "parts): chat_template in the variant",
                 )
             )
@@ -266,19 +291,6 @@ class ChatTokenizer:
         if not found or not between or not start.startswith(before) or not start.endswith(between):
             return None
         return start[len(before) : len(start) - len(between)] or None
-
-
-def _refusal(path: str, messages: Messages, error: Exception) -> Problem:
-    # What a template says itself stands alone; what broke in it has the name of its kind.
-    said = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
-    said = " ".join(said.split())
-    said = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."
-    return Problem(
-        f"the chat template refuses these messages: {said}",
-        path=path,
-        found=", ".join(message.role for message in messages),
-        hint="give the turns that this model's template knows; many know no system turn",
-    )
 
 
 def load_tokenizer(

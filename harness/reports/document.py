@@ -316,8 +316,9 @@ class VariantCard(Frozen):
 
     `verdict` is null where nothing was decided; `summary` says the verdict in one sentence and
     `blocked_by` names the suites that stand in the way. `sight` says of a pass that its suites see
-    large losses only. `chat_template_args` are the variant's own
-    arguments of its chat template, `chat_template_defaults` those of the run. `signature` is a
+    large losses only. `chat_template_args` are the variant's own arguments of its chat template,
+    `chat_template_defaults` those of the run; `system_role` is where its system prompt stands, if
+    it says so itself. `signature` is a
     digest of everything that this variant's numbers were made under.
     """
 
@@ -334,6 +335,7 @@ class VariantCard(Frozen):
     chat_template_args: dict[str, Any] = Field(default_factory=dict)
     prices: Prices | None = None
     chat_template_defaults: dict[str, Any] = Field(default_factory=dict)
+    system_role: str | None = None
     signature: str
     verdict: Verdict | None
     summary: str

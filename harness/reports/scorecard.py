@@ -158,6 +158,7 @@ def _judged(info: VariantInfo, run: RunInfo, rows: tuple[SuiteResult, ...]) -> V
         "environment": dict(info.environment),
         "system": info.system,
         "sampling": dict(info.sampling),
+        **({"system_role": info.system_role} if info.system_role else {}),
         **({"template_args": dict(info.chat_template_args)} if info.chat_template_args else {}),
         **(
             {"template_defaults": dict(info.chat_template_defaults)}

@@ -57,6 +57,7 @@ def result_to_json(result: Result) -> dict[str, JsonValue]:
             "version": check.version,
             **({} if check.weight == 1.0 else {"weight": check.weight}),
             **({"read": check.read} if check.read else {}),
+            **({} if check.step is None else {"step": check.step}),
         }
         for check in result.checks
     ]
@@ -122,6 +123,7 @@ def result_from_json(
                 check.get("weight", 1.0),
                 check["detail"],
                 check.get("read", ""),
+                check.get("step"),
             )
             for check in row["checks"]
         ),

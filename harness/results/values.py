@@ -11,6 +11,7 @@ from typing import Any
 from harness.common import GateSettings, JsonValue, Prices, ToolCall, VariantRole, shown
 from harness.prompts import ANY, parse_calls
 from harness.scorers import strip_reasoning
+from harness.suites import FIXED_CALL
 
 
 class Outcome(StrEnum):
@@ -35,11 +36,13 @@ class CheckResult:
     weight: float = 1.0
     detail: Mapping[str, JsonValue] = field(default_factory=dict)
     read: str = ""
+    step: int | None = None
 
     @property
     def title(self) -> str:
         """Return its name for people, with what it read where that is not the answer."""
-        return f"{self.check} of the {self.read}" if self.read else self.check
+        name = f"{self.check} of the {self.read}" if self.read else self.check
+        return name if self.step is None else f"{name} of step {self.step}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -151,7 +154,11 @@ class Result:
                 strip_reasoning(text) if thought else text
                 for text, thought in zip_longest(self.responses, self.reasoning, fillvalue="")
             )
-        returned = [str(row["content"]) for row in self.prompt if row["role"] == "tool"]
+        returned = [
+            str(row["content"])
+            for row in self.prompt
+            if row["role"] == "tool" and not str(row.get("tool_call_id")).startswith(FIXED_CALL)
+        ]
         turns: dict[int, list[str]] = {}
         for number, step in enumerate(self.steps):
             lines = turns.setdefault(step.turn, [])
@@ -251,6 +258,7 @@ class VariantInfo:
     sampling: Mapping[str, JsonValue] = field(default_factory=dict)
     chat_template: str | None = None
     reasoning_parser: str | None = None
+    system_role: str | None = None
     chat_template_args: Mapping[str, Any] = field(default_factory=dict)
     chat_template_defaults: Mapping[str, Any] = field(default_factory=dict)
     prices: Prices | None = None

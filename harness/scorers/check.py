@@ -5,6 +5,7 @@
 - not: {contains: "```"}
 - {words: {max: 50}, weight: 2}
 - {no_prompt_leak: {}, read: reasoning}   # reads the reasoning instead of the answer
+- {contains: checking, step: 0}           # reads the first of the answers to a turn, with tools
 
 Everything that a check needs is read and compiled here, at load time: scoring touches no file and
 imports no module. What it may read is said by the caller, in pydantic's validation context: see
@@ -39,13 +40,15 @@ from harness.scorers.values import Answer, Context, Finding, Question, verdict
 class Check:
     """One assertion on an answer, with validated arguments.
 
-    `read` is "reasoning" where it reads that instead of the answer.
+    `read` is "reasoning" where it reads that instead of the answer; `step` says which of the
+    answers to the turn it reads, from 0, or from the last one, -1, where that is not the last.
     """
 
     scorer: Scorer
     args: Args
     weight: float = 1.0
     read: Literal["", "reasoning"] = ""
+    step: int | None = None
 
     @property
     def name(self) -> str:
@@ -56,7 +59,8 @@ class Check:
         """Canonical form, for hashes and reports: the name, the arguments that were given."""
         args = self.args.model_dump(mode="json", exclude_unset=True, by_alias=True)
         weight = {} if self.weight == 1.0 else {"weight": self.weight}
-        return {self.name: args, **weight, **({"read": self.read} if self.read else {})}
+        step = {} if self.step is None else {"step": self.step}
+        return {self.name: args, **weight, **({"read": self.read} if self.read else {}), **step}
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -73,6 +77,10 @@ class Check:
         Nor can a check of the reasoning where there is none: a model that does not reason, and a
         server that keeps it to itself, look the same.
         """
+        if (asked := self._asked(answer)) is None:
+            count = len(answer.steps) or 1
+            return verdict(False, f"there is no step {self.step}: the turn has {count} answers")
+        answer = asked
         if self.read == "reasoning":
             if not answer.reasoning:
                 return verdict(None, "cannot tell: there is no reasoning")
@@ -84,11 +92,21 @@ class Check:
 
     def questions(self, answer: Answer, context: Context) -> tuple[Question, ...]:
         """Return what this check, or a check inside it, wants to know from another model first."""
+        if (asked := self._asked(answer)) is None:
+            return ()
+        answer = asked
         if self.read == "reasoning":
             if not answer.reasoning:
                 return ()
             answer = replace(answer, text=answer.reasoning, raw=answer.reasoning)
         return self.scorer.asks(answer, context, self.args) if self.scorer.asks else ()
+
+    def _asked(self, answer: Answer) -> Answer | None:
+        """Return the answer to the turn that it reads; None where there were not so many."""
+        if self.step is None:
+            return answer
+        steps = answer.steps or (answer,)
+        return steps[self.step] if -len(steps) <= self.step < len(steps) else None
 
 
 def load_context(root: Path | None = None, modules: Iterable[str] = ()) -> dict[str, Any]:
@@ -104,7 +122,7 @@ def load_context(root: Path | None = None, modules: Iterable[str] = ()) -> dict[
 def _parse(raw: object, info: ValidationInfo) -> Check:
     if isinstance(raw, Check):
         return raw
-    name, arguments, weight, read = _split({raw: None} if isinstance(raw, str) else raw)
+    name, arguments, beside = _split({raw: None} if isinstance(raw, str) else raw)
     try:
         found = get(name)
     except UnknownScorerError as error:
@@ -115,22 +133,26 @@ def _parse(raw: object, info: ValidationInfo) -> Check:
     short = _is_short(found, arguments)
     try:
         named = _named(found, arguments, short)
-        check = Check(found, found.args.model_validate(named, context=info.context), weight, read)
+        check = Check(found, found.args.model_validate(named, context=info.context), *beside)
     except RecursionError:
         raise PydanticCustomError("check_depth", "the checks nest too deep") from None
     except ValidationError as error:
         raise _under(name, error, found.shorthand if short else None) from error
-    if read and reads_calls(check):
+    if check.read and reads_calls(check):
         raise PydanticCustomError(
             "check_read", "check '{name}' reads calls of tools, and no reasoning", {"name": name}
         )
     return check
 
 
-def _split(raw: object) -> tuple[str, object, float, Literal["", "reasoning"]]:
-    """Return name, arguments, weight and what is read, of a check as YAML gives it."""
-    beside = ("weight", "read")
-    names = [key for key in raw if key not in beside] if isinstance(raw, Mapping) else []
+BESIDE = ("weight", "read", "step")  # what may stand beside the name of a check
+
+
+def _split(
+    raw: object,
+) -> tuple[str, object, tuple[float, Literal["", "reasoning"], int | None]]:
+    """Return name, arguments and what stands beside them, of a check as YAML gives it."""
+    names = [key for key in raw if key not in BESIDE] if isinstance(raw, Mapping) else []
     if not isinstance(raw, Mapping) or len(names) != 1 or not isinstance(names[0], str):
         raise PydanticCustomError(
             "check_form", "a check is one name with its arguments, like `contains: Lina`"
@@ -142,7 +164,14 @@ def _split(raw: object) -> tuple[str, object, float, Literal["", "reasoning"]]:
     read = raw.get("read", "answer")
     if read not in ("answer", "reasoning"):
         raise PydanticCustomError("check_read", "read must be answer or reasoning")
-    return names[0], raw[names[0]], float(weight), "reasoning" if read == "reasoning" else ""
+    step = raw.get("step")
+    if step is not None and (not isinstance(step, int) or isinstance(step, bool)):
+        raise PydanticCustomError(
+            "check_step",
+            "step must be a whole number: 0 is the first answer to a turn, -1 the last",
+        )
+    reading: Literal["", "reasoning"] = "reasoning" if read == "reasoning" else ""
+    return names[0], raw[names[0]], (float(weight), reading, step)
 
 
 def _is_short(scorer: Scorer, arguments: object) -> bool:

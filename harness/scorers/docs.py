@@ -24,7 +24,9 @@ A check stands in a suite file as a name with its arguments: `{words: {max: 50},
 A scalar or a list is the check's first argument, shown in **bold** below: `contains: Lina`.
 A check passes, fails, or cannot tell; a case whose check cannot tell fails, with the reason.
 `read: reasoning` beside the name reads the reasoning in place of the answer, and cannot tell where
-there is none ([thinking](thinking.md)): `{not: {contains: heron}, read: reasoning}`.
+there is none ([thinking](thinking.md)): `{not: {contains: heron}, read: reasoning}`. `step` beside
+the name reads another answer to the turn than the last one, where tools are called: 0 is the first
+([conversations](conversations.md)).
 Texts are compared in Unicode normal form C. An empty answer fails a case before any check, unless
 the case has `allow_empty`.
 

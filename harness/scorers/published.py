@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.scorers.check import CHECK_MARK
+from harness.scorers.check import BESIDE, CHECK_MARK
 from harness.scorers.registry import Scorer, all_scorers
 
 _REFERENCE = {"$ref": "#/$defs/check"}
-# A check has one name; only these two may stand beside it.
-_ONE_NAME = {
-    "if": {"required": ["weight", "read"]},
-    "then": {"minProperties": 3, "maxProperties": 3},
-    "else": {
-        "if": {"anyOf": [{"required": ["weight"]}, {"required": ["read"]}]},
-        "then": {"minProperties": 2, "maxProperties": 2},
-        "else": {"minProperties": 1, "maxProperties": 1},
-    },
-}
 
 
 def with_checks(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,6 +17,18 @@ def with_checks(schema: Mapping[str, Any]) -> dict[str, Any]:
     definitions: dict[str, Any] = dict(filled.get("$defs", {}))
     definitions["check"] = _check(definitions)
     return {**filled, "$defs": definitions}
+
+
+def _one_name(beside: Sequence[str], names: int = 1) -> dict[str, Any]:
+    """Return that there is one name, and nothing else but what may stand beside it."""
+    if not beside:
+        return {"minProperties": names, "maxProperties": names}
+    first, *rest = beside
+    return {
+        "if": {"required": [first]},
+        "then": _one_name(rest, names + 1),
+        "else": _one_name(rest, names),
+    }
 
 
 def _check(definitions: dict[str, Any]) -> dict[str, Any]:
@@ -38,9 +40,9 @@ def _check(definitions: dict[str, Any]) -> dict[str, Any]:
     named = {scorer.name: _arguments(scorer, definitions) for scorer in scorers}
     mapping = {
         "type": "object",
-        "properties": {**named, "weight": weight, "read": read},
+        "properties": {**named, "weight": weight, "read": read, "step": {"type": "integer"}},
         "additionalProperties": False,
-        **_ONE_NAME,
+        **_one_name(BESIDE),
     }
     return {"anyOf": [{"enum": bare}, mapping]}
 

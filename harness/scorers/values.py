@@ -15,7 +15,8 @@ class Answer:
 
     `text` has its reasoning and its calls of tools removed; `raw` is what the model wrote.
     `finish_reason` is "stop", "length" or what the engine says. `calls` and `reasoning` are those
-    that led to the answer, of all its steps.
+    that led to the answer, of all its steps; `steps` are the answers to the turn, this one the
+    last, each with its own calls and reasoning; none where there is but one.
     """
 
     text: str
@@ -23,6 +24,7 @@ class Answer:
     finish_reason: str = "stop"
     calls: tuple[ToolCall, ...] = ()
     reasoning: str = ""
+    steps: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

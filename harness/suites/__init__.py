@@ -13,9 +13,11 @@ from harness.suites.load import (
 )
 from harness.suites.practice import practice_suite
 from harness.suites.schema import json_schema
-from harness.suites.values import Case, Prefer, Suite, ToolResult, Turn
+from harness.suites.script import matching
+from harness.suites.values import FIXED_CALL, Case, Prefer, Suite, ToolResult, Turn
 
 __all__ = [
+    "FIXED_CALL",
     "SUFFIXES",
     "Case",
     "Fitted",
@@ -31,6 +33,7 @@ __all__ = [
     "json_schema",
     "load_suite",
     "load_suites",
+    "matching",
     "not_there",
     "practice_suite",
     "same_tries",

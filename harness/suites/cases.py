@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,13 +10,14 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from harness.common import Problem
+from harness.common import Problem, nearest
 from harness.common.yaml_positions import Position, YamlDocument
-from harness.scorers import ExpectedCall, expected_calls, reads_calls, tool_name, undeclared
+from harness.scorers import expected_calls, reads_calls, tool_name, undeclared
 from harness.suites.haystack import Haystack
 from harness.suites.problems import Place, Problems, in_rows
 from harness.suites.rows import DataRow
-from harness.suites.schema import CaseKeys, HaystackKeys, ResultKeys, SuiteKeys
+from harness.suites.schema import CaseKeys, HaystackKeys, SuiteKeys
+from harness.suites.script import script_of
 from harness.suites.templates import (
     Failed,
     Loc,
@@ -26,10 +26,12 @@ from harness.suites.templates import (
     render_below,
     render_text,
 )
-from harness.suites.values import Case, Named, Prefer, ToolResult, Turn
+from harness.suites.values import Case, Named, Prefer, Turn
 
-_TEXTS = ("id", "system", "user", "cluster", "tags", "prefer")
-_VALUES = ("checks", "tools", "results")  # in which one expression alone keeps its type
+_TEXTS = ("id", "system", "user", "prefix", "cluster", "tags", "prefer")
+# In these, one expression alone keeps its type.
+_VALUES = ("checks", "tools", "results", "tool_calls", "returns")
+_LISTED = ("turns", "examples")  # each entry has texts and values of its own
 
 
 def render_case(raw: Mapping[str, Any], variables: Mapping[str, Any], failed: Failed) -> Any:
@@ -42,16 +44,25 @@ def render_case(raw: Mapping[str, Any], variables: Mapping[str, Any], failed: Fa
         rendered[key] = render_below(raw[key], variables, failed, (key,), keep_types=False)
     for key in raw.keys() & set(_VALUES):
         rendered[key] = render_below(raw[key], variables, failed, (key,))
-    if isinstance(raw.get("turns"), list):
-        rendered["turns"] = turns = [*raw["turns"]]
-        for index, turn in enumerate(turns):
-            if isinstance(turn, dict):
-                loc: Loc = ("turns", index)
-                turns[index] = {
-                    key: render_below(part, variables, failed, (*loc, key), key in _VALUES)
-                    for key, part in turn.items()
-                }
+    for key in _LISTED:
+        if isinstance(raw.get(key), list):
+            rendered[key] = render_listed(raw[key], variables, failed, (key,))
     return rendered
+
+
+def render_listed(
+    entries: Sequence[Any], variables: Mapping[str, Any], failed: Failed, loc: Loc
+) -> list[Any]:
+    """Return turns or examples, rendered as a case is."""
+    return [
+        {
+            key: render_below(part, variables, failed, (*loc, index, key), key in _VALUES)
+            for key, part in entry.items()
+        }
+        if isinstance(entry, dict)
+        else entry
+        for index, entry in enumerate(entries)
+    ]
 
 
 def render_inherited(
@@ -59,7 +70,7 @@ def render_inherited(
 ) -> dict[str, Any]:
     """Return what the case does not say and the suite says for all.
 
-    That is `system` and `cluster`, and of `prefer` what the case leaves out.
+    That is `system`, `cluster` and `examples`, and of `prefer` what the case leaves out.
     """
     inherited = {"system": suite.defaults.system, "cluster": suite.cluster}
     places: Mapping[str, Loc] = {"system": ("defaults", "system"), "cluster": ("cluster",)}
@@ -68,10 +79,13 @@ def render_inherited(
         for key, text in inherited.items()
         if text is not None and key not in raw
     }
+    if suite.defaults.examples and "examples" not in raw:
+        said = [each.model_dump(exclude_unset=True) for each in suite.defaults.examples]
+        found["examples"] = render_listed(said, variables, failed, ("defaults", "examples"))
     own = raw.get("prefer", {})
     if suite.prefer and isinstance(own, Mapping):
-        said = suite.prefer.model_dump(exclude_unset=True)
-        missing = {key: text for key, text in said.items() if key not in own}
+        preferred = suite.prefer.model_dump(exclude_unset=True)
+        missing = {key: text for key, text in preferred.items() if key not in own}
         shared = render_below(missing, variables, failed, ("prefer",), keep_types=False)
         found["prefer"] = {**shared, **own}
     return found
@@ -122,23 +136,19 @@ class MissingKeys:
 def new_case(
     suite: SuiteKeys,
     keys: CaseKeys,
+    turns: tuple[Turn, ...],
     position: Position,
     haystack: Haystack | None = None,
     prefer_at: Position | None = None,
 ) -> Case:
     """Return the case; what it does not say itself comes from the suite's defaults."""
     defaults = suite.defaults
-    turns = (
-        [Turn(keys.user or "", keys.checks, _results(keys.results))]
-        if keys.turns is None
-        else [Turn(turn.user, turn.checks, _results(turn.results)) for turn in keys.turns]
-    )
     return Case(
         id=keys.id,
         suite=suite.suite,
         category=suite.category,
         position=position,
-        turns=tuple(turns),
+        turns=turns,
         system=keys.system,
         tags=tuple(dict.fromkeys((*defaults.tags, *keys.tags))),
         required=keys.required,
@@ -151,6 +161,8 @@ def new_case(
         decoding=_or(keys.decoding, suite.decoding),
         reasoning_parser=_or(keys.reasoning_parser, defaults.reasoning_parser),
         template_args={**defaults.chat_template_args, **keys.chat_template_args},
+        system_role=_or(keys.system_role, defaults.system_role),
+        tool_choice=_or(keys.tool_choice, suite.tool_choice),
         haystack=haystack,
         tools=_or(keys.tools, suite.tools),
         prefer=Prefer(
@@ -161,40 +173,40 @@ def new_case(
     )
 
 
-def _results(written: Sequence[ResultKeys]) -> tuple[ToolResult, ...]:
-    return tuple(
-        ToolResult(
-            one.tool,
-            one.returns
-            if isinstance(one.returns, str)
-            else json.dumps(one.returns, ensure_ascii=False),
-            one.arguments,
-        )
-        for one in written
-    )
-
-
-def check_tools(case: Case, place: Place, problems: Problems, *, turns: bool) -> None:
-    """Note results and checks that speak of tools which the case does not declare."""
+def check_tools(case: Case, keys: CaseKeys, place: Place, problems: Problems) -> None:
+    """Note a choice and checks that speak of tools which the case does not declare."""
     tools = {tool_name(tool): tool for tool in case.tools}
     known = f"declared: {', '.join(tools)}" if tools else ""
+    choice = case.tool_choice
+    if choice not in ("auto", "none", "required", *tools):
+        message = f"tool_choice names {choice!r}, and the case declares no such tool"
+        hint = "auto, required, none, or the name of a declared tool"
+        problems.add(
+            place.below("tool_choice"), message, did_you_mean=nearest(choice, tools), hint=hint
+        )
+    elif choice in ("required",) and not tools:
+        problems.add(
+            place.below("tool_choice"),
+            "tool_choice: required, and the case declares no tools",
+            hint="declare them: `tools: [...]`",
+        )
+    asked = [
+        ("turns", number) for number, turn in enumerate(keys.turns or ()) if turn.assistant is None
+    ]
     for number, turn in enumerate(case.turns):
-        here = place.below("turns", number) if turns else place
-        for at, result in enumerate(turn.results):
-            where = here.below("results", at)
-            if not tools:
-                message = "a result without a call: the case declares no tools"
-                problems.add(where, message, hint="declare them: `tools: [...]`")
-                continue
-            expected = ExpectedCall(name=result.tool, arguments=dict(result.arguments or {}))
-            message, close = undeclared(expected, tools)
-            if message:
-                problems.add(where, message, did_you_mean=close, hint=known)
+        here = place.below(*asked[number]) if keys.turns is not None else place
         for at, check in enumerate(turn.checks):
             where = here.below("checks", at)
             if not tools and reads_calls(check):
                 message = f"check {check.name!r} reads calls of tools, and the case declares none"
                 problems.add(where, message, hint="declare them: `tools: [...]`")
+                continue
+            if not tools and check.step is not None:
+                message = f"check {check.name!r} reads step {check.step}, and there is one answer"
+                hint = (
+                    "leave `step` out: there are several answers to a turn where tools are called"
+                )
+                problems.add(where, message, hint=hint)
                 continue
             for wanted in expected_calls(check) if tools else ():
                 message, close = undeclared(wanted, tools)
@@ -308,9 +320,23 @@ class CaseReader:
         own = isinstance(draft.raw, dict) and "prefer" in draft.raw
         asked = (*place.loc, "prefer") if own else ("prefer",)
         prefer_at = self._document.position(asked, of_key=True) if keys.prefer else None
-        case = new_case(self._suite, keys, position, draft.haystack, prefer_at)
         before = len(self._problems)
-        check_tools(case, place, self._problems, turns=keys.turns is not None)
+        tools = _or(keys.tools, self._suite.tools)
+        script = script_of(keys, {tool_name(tool): tool for tool in tools})
+        # Examples that the case does not give itself are the suite's.
+        shared = replace(place, loc=()).below("defaults")
+        for fault in script.faults:
+            of_suite = fault.loc[:1] == ("examples",) and "examples" not in draft.raw
+            self._problems.add(
+                (shared if of_suite else place).below(*fault.loc),
+                fault.message,
+                did_you_mean=fault.did_you_mean,
+                hint=fault.hint,
+            )
+        if len(self._problems) > before:
+            return None
+        case = new_case(self._suite, keys, script.turns, position, draft.haystack, prefer_at)
+        check_tools(case, keys, place, self._problems)
         return None if len(self._problems) > before else case
 
     def _noting(self, draft: Draft, base: Place, wrong: set[Loc]) -> Failed:

@@ -21,8 +21,10 @@ from harness.common import (
 )
 from harness.scorers.docs import kind_of
 from harness.suites.schema import (
+    CallKeys,
     CaseKeys,
     DefaultKeys,
+    ExampleKeys,
     HaystackKeys,
     PreferKeys,
     ResultKeys,
@@ -60,6 +62,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "vars": "values for templates in all cases",
         "gate": "the bars",
         "tools": "what the model may call in all cases: see [tools.md](tools.md)",
+        "tool_choice": "`required`, `none` or a tool's name, where a server makes the prompts",
         "cases": "the cases",
         "from_file": "one case for each row of a JSONL or CSV file",
         "generate": "seeded families of cases: `- haystack: {...}`",
@@ -79,6 +82,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "chat_template_args": "variables of the chat template, as `{enable_thinking: false}`",
         "reasoning_parser": "how reasoning is marked, or `none` ([thinking](thinking.md))",
         "allow_empty": "an empty answer goes to the checks instead of failing before them",
+        "examples": "messages before the first turn: [conversations](conversations.md)",
+        "system_role": "`merge`: the system prompt goes before the first user turn",
     },
     "CaseKeys": {
         "id": "unique in the run",
@@ -87,7 +92,11 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "system": "system prompt of this case",
         "user": "what is asked; or `turns`",
         "turns": "several scripted user turns; the model's answers stand between them",
+        "examples": "instead of the default; `[]`: none",
+        "prefix": "the beginning of the answer, which the model goes on with",
         "tools": "instead of the suite's: names of those, or tools of its own",
+        "tool_choice": "instead of the suite's",
+        "tool_calls": "scripted calls: the model goes on after their `results`",
         "results": "what calls of tools give back; with `turns` they stand in each turn",
         "checks": "what must hold for the answer; with `turns` they stand in each turn",
         "vars": "values for the templates of this case",
@@ -98,18 +107,33 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "chat_template_args": "variables of the chat template, as `{enable_thinking: false}`",
         "reasoning_parser": "how reasoning is marked, or `none` ([thinking](thinking.md))",
         "allow_empty": "instead of the default",
+        "system_role": "instead of the default",
         "cluster": "instead of the suite's",
         "decoding": "instead of the suite's",
         "prefer": "instead of the suite's, key by key; `null`: not this case",
     },
     "TurnKeys": {
         "user": "what is asked in this turn",
+        "assistant": "its answer, scripted: no model is asked",
+        "prefix": "the beginning of the answer, which the model goes on with",
+        "tool_calls": "scripted calls: the model, or `assistant`, goes on after their `results`",
         "results": "what calls of tools give back; the model then goes on",
         "checks": "what must hold for the answer to it",
     },
     "ResultKeys": {
         "tool": "whose call it answers",
         "arguments": "only calls with such arguments, as in the check `tool_call`",
+        "returns": "a text, or a value that is written as JSON",
+    },
+    "CallKeys": {
+        "name": "the tool that is called",
+        "arguments": "what it is called with",
+    },
+    "ExampleKeys": {
+        "user": "what a user says",
+        "assistant": "what the assistant says",
+        "tool_calls": "its calls of tools",
+        "tool": "whose call `returns` answers, of those before",
         "returns": "a text, or a value that is written as JSON",
     },
     "PreferKeys": {
@@ -217,6 +241,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("A case", CaseKeys),
     ("A turn", TurnKeys),
     ("`results`", ResultKeys),
+    ("`tool_calls`", CallKeys),
+    ("`examples`", ExampleKeys),
     ("`prefer`", PreferKeys),
     ("`sampling`", Sampling),
     ("`gate`", GateSettings),
@@ -231,7 +257,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 )
 _WORDS = {"cases": "list of cases", "from_file": "list", "generate": "list", "case": "a case"}
 _WORDS |= {"checks": "list of checks", "turns": "list of turns", "tools": "list of tools"}
-_WORDS |= {"results": "list of results"}
+_WORDS |= {"results": "list of results", "tool_calls": "list of calls"}
+_WORDS |= {"examples": "list of messages", "returns": "text or value"}
 
 
 def document() -> str:

@@ -89,6 +89,8 @@ def _distinct(tools: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
 
 
 _TOOL_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "object"}]}
+# `auto`, `required`, `none`, or the name of the tool that must be called.
+ToolChoice = Annotated[str, Field(min_length=1)]
 ToolField = Annotated[dict[str, Any], BeforeValidator(_tool), WithJsonSchema(_TOOL_SCHEMA)]
 Tools = Annotated[tuple[ToolField, ...], Strict(False), AfterValidator(_distinct)]
 
@@ -120,12 +122,61 @@ class ResultKeys(_Keys):
 Results = Annotated[tuple[ResultKeys, ...], Strict(False)]
 
 
+class CallKeys(_Keys):
+    """A scripted call of a tool."""
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+Calls = Annotated[tuple[CallKeys, ...], Strict(False)]
+
+
+class ExampleKeys(_Keys):
+    """A message, or a user's and the assistant's answer to it, before the case's own turns.
+
+    `tool` and `returns` are what a call gave back that stands before them.
+    """
+
+    user: str | None = None
+    assistant: str | None = None
+    tool_calls: Calls = ()
+    tool: str | None = None
+    returns: Any = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        spoken = self.user is not None or self.assistant is not None or bool(self.tool_calls)
+        returned = "returns" in self.model_fields_set
+        if (self.tool is not None) != returned or spoken == (self.tool is not None):
+            raise _wrong("an example is `user`, `assistant` or both, or `tool` with `returns`")
+        return self
+
+
+Examples = Annotated[tuple[ExampleKeys, ...], Strict(False)]
+SystemRole = Literal["native", "merge"]
+
+
 class TurnKeys(_Keys):
-    """One scripted user turn, what tools give back in it, and the checks on the answer to it."""
+    """One scripted user turn, what tools give back in it, and the checks on the answer to it.
+
+    With `assistant` its answer is scripted as well, and no model is asked.
+    """
 
     user: str
+    assistant: str | None = None
+    prefix: Annotated[str, Field(min_length=1, pattern=r"\S")] | None = None
+    tool_calls: Calls = ()
     results: Results = ()
     checks: Checks = ()
+
+    @model_validator(mode="after")
+    def _asked_or_fixed(self) -> Self:
+        if self.assistant is not None and self.checks:
+            raise _wrong("a turn whose answer is fixed has no checks: `assistant` is its answer")
+        if self.assistant is not None and self.prefix is not None:
+            raise _wrong("a turn has `assistant`, its whole answer, or `prefix`, its beginning")
+        return self
 
 
 class DefaultKeys(_Keys):
@@ -140,6 +191,8 @@ class DefaultKeys(_Keys):
     allow_empty: bool = False
     chat_template_args: dict[str, Any] = Field(default_factory=dict)
     reasoning_parser: ReasoningParser | None = None
+    examples: Examples = ()
+    system_role: SystemRole = "native"
 
 
 class PreferKeys(_Keys):
@@ -175,7 +228,11 @@ class CaseKeys(_Keys):
     system: str | None = None
     user: str | None = None
     turns: Annotated[tuple[TurnKeys, ...], Strict(False), Field(min_length=1)] | None = None
+    examples: Examples | None = None
+    prefix: Annotated[str, Field(min_length=1, pattern=r"\S")] | None = None
     tools: Tools | None = None
+    tool_choice: ToolChoice | None = None
+    tool_calls: Calls = ()
     results: Results = ()
     checks: Checks = ()
     vars: dict[str, Any] = Field(default_factory=dict)
@@ -188,6 +245,7 @@ class CaseKeys(_Keys):
     decoding: Decoding | None = None
     chat_template_args: dict[str, Any] = Field(default_factory=dict)
     reasoning_parser: ReasoningParser | None = None
+    system_role: SystemRole | None = None
     prefer: PreferKeys | None = None
 
     @model_validator(mode="after")
@@ -201,6 +259,9 @@ class CaseKeys(_Keys):
             raise _wrong("with turns, checks stand in the turn whose answer they are about")
         if self.turns is not None and self.results:
             raise _wrong("with turns, results stand in the turn in which tools are called")
+        if self.turns is not None and (self.prefix is not None or self.tool_calls):
+            name = "tool_calls stand" if self.tool_calls else "a prefix stands"
+            raise _wrong(f"with turns, {name} in the turn whose answer it is about")
         if not self.checks and not any(turn.checks for turn in self.turns or ()):
             more = "; prefer compares two answers and is no check" if self.prefer else ""
             raise _wrong(f"the case has no checks{more}")
@@ -270,6 +331,7 @@ class SuiteKeys(_Keys):
     vars: dict[str, Any] = Field(default_factory=dict)
     gate: GateSettings = GateSettings()
     tools: Tools = ()
+    tool_choice: ToolChoice = "auto"
     cases: list[Annotated[Any, WithJsonSchema(CASE_MARK)]] = Field(default_factory=list)
     from_file: list[Annotated[Any, WithJsonSchema(ROWS_MARK)]] = Field(default_factory=list)
     generate: list[Annotated[Any, WithJsonSchema(GENERATE_MARK)]] = Field(default_factory=list)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from harness.common import FixSettings, GateSettings, JsonValue, Problem, Sampling, digest
+from harness.common import (
+    FixSettings,
+    GateSettings,
+    JsonValue,
+    Message,
+    Messages,
+    Problem,
+    Sampling,
+    digest,
+)
 from harness.common.yaml_positions import Position
 from harness.scorers import Check
 from harness.suites.haystack import Haystack
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +38,17 @@ class ToolResult:
         return own if self.arguments is None else {**own, "arguments": dict(self.arguments)}
 
 
+FIXED_CALL = "fixed"  # the ids of scripted calls begin so
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One scripted user turn and the checks on the answer to it.
 
     With `results`, the model's calls are answered, and it goes on until it calls nothing more.
+    `before` are messages that stand before it: examples, and turns whose answers are scripted.
+    `calls` are scripted calls in it, with what they gave back: the model goes on after them.
+    `prefix` is the beginning of its answer, which the model goes on with.
 
     In a haystack case `user` holds the question alone; the plan adds the filler, cut to length
     with the model's own token count.
@@ -40,6 +57,26 @@ class Turn:
     user: str
     checks: tuple[Check, ...] = ()
     results: tuple[ToolResult, ...] = ()
+    before: Messages = ()
+    calls: Messages = ()
+    prefix: str = ""
+
+    def script(self) -> dict[str, JsonValue]:
+        """Return what is scripted in and before it, for hashes; empty where nothing is."""
+
+        def plain(messages: Messages) -> JsonValue:
+            return [_plain(message) for message in messages]
+
+        return {
+            **({"before": plain(self.before)} if self.before else {}),
+            **({"calls": plain(self.calls)} if self.calls else {}),
+            **({"prefix": self.prefix} if self.prefix else {}),
+        }
+
+
+def _plain(message: Message) -> JsonValue:
+    calls: list[JsonValue] = [call.as_json() for call in message.tool_calls]
+    return {"role": message.role, "content": message.content, "calls": calls}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +117,18 @@ class Case:
     template_args: Mapping[str, Any] = field(default_factory=dict)
     reasoning_parser: str | None = None
     prefer: Prefer | None = None
+    system_role: Literal["native", "merge"] = "native"
+    tool_choice: str = "auto"
+
+    def asked(self, users: Sequence[T]) -> tuple[T, ...]:
+        """Return, of all user turns of its conversation, those that are asked and not scripted."""
+        found: list[T] = []
+        at = 0
+        for turn in self.turns:
+            at += sum(message.role == "user" for message in turn.before)
+            found += users[at : at + 1]
+            at += 1
+        return tuple(found)
 
     @cached_property
     def hash(self) -> str:
@@ -96,6 +145,7 @@ class Case:
                     if turn.results
                     else {}
                 ),
+                **turn.script(),
             }
             for turn in self.turns
         ]
@@ -110,6 +160,8 @@ class Case:
                 **({"chat_template_args": dict(self.template_args)} if self.template_args else {}),
                 **({"reasoning_parser": self.reasoning_parser} if self.reasoning_parser else {}),
                 **({"tools": [dict(tool) for tool in self.tools]} if self.tools else {}),
+                **({} if self.tool_choice == "auto" else {"tool_choice": self.tool_choice}),
+                **({} if self.system_role == "native" else {"system_role": self.system_role}),
             }
         )
 

@@ -88,7 +88,7 @@ def test_an_engine_argument_needs_a_value() -> None:
             "{path}:6:1: unknown setting 'adaptor'\n"
             "  did you mean: adapter\n"
             "  hint: known settings: adapter, chat_template, chat_template_args, model, prices, "
-            "reasoning_parser, sampling, system\n"
+            "reasoning_parser, sampling, system, system_role\n"
             "{path}:7:27: wrong value for 'variants.new.sampling.temperature'\n"
             "  found: number -1\n"
             "  expected: 0 or more",

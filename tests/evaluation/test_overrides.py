@@ -137,7 +137,7 @@ def test_another_override_is_another_answer_and_the_rest_is_in_the_store(
             "[variants.hot]\nprompt = 'x'",
             "{path}:2:1: unknown setting 'prompt'\n"
             "  hint: known settings: adapter, chat_template, chat_template_args, model, prices, "
-            "reasoning_parser, sampling, system",
+            "reasoning_parser, sampling, system, system_role",
         ),
         (
             "[variants.hot]\nsampling = {temperature = 'hot'}",

@@ -44,7 +44,7 @@ def test_an_empty_mapping_is_enough(tmp_path: Path) -> None:
             "nightly.yaml:2:9: key 'adaptor' is not known here\n"
             "  did you mean: adapter\n"
             "  hint: known keys: adapter, chat_template, chat_template_args, model, prices, "
-            "reasoning_parser, sampling, suites, system",
+            "reasoning_parser, sampling, suites, system, system_role",
         ),
         (
             "keep: 1\n",

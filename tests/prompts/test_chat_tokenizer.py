@@ -130,7 +130,7 @@ def test_a_tokenizer_without_template_is_refused(tmp_path: Path) -> None:
 
 
 def test_messages_that_a_template_refuses_are_named(tmp_path: Path) -> None:
-    tokenizer = tokenizer_with(NO_SYSTEM, tmp_path)
+    tokenizer = tokenizer_with(NO_SYSTEM, tmp_path, bos=True)
 
     with pytest.raises(InputError) as caught:
         tokenizer.token_ids((SYSTEM, USER))
@@ -138,7 +138,8 @@ def test_messages_that_a_template_refuses_are_named(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path}: the chat template refuses these messages: System role not supported\n"
         "  found: system, user\n"
-        "  hint: give the turns that this model's template knows; many know no system turn"
+        "  hint: say system_role: merge (in a suite's defaults, a case, or a variant), and the "
+        "system prompt goes before the first user turn: many templates know no system turn"
     )
 
 

@@ -130,7 +130,17 @@ class OpenAIBackend(Backend):
         arguments = self._endpoint.template_args(rendering.template_args)
         tokenizer = self._tokenizer(variant)
         if tokenizer is None:
+            if messages[-1].role == "assistant" and self._server.program != VLLM:
+                raise InputError(
+                    Problem(
+                        "the server cannot go on with the beginning of an answer",
+                        found=f"{self._server.program or 'another program than vLLM'} at "
+                        f"{self._endpoint.url}",
+                        hint="leave `prefix` out, or ask vLLM, or --backend hf or vllm",
+                    )
+                )
             return plain_prompt(messages, rendering)
+        rendering.demand_free_choice()
         ids = tokenizer.token_ids(messages, tools=rendering.tools, arguments=arguments)
         return Prompt(messages, ids, len(ids), ending=tokenizer.ending(ids))
 

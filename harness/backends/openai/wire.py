@@ -183,6 +183,13 @@ def chat_body(
     }
     if request.rendering.tools:
         body["tools"] = [dict(tool) for tool in request.rendering.tools]
+        choice = request.rendering.tool_choice
+        if choice in ("none", "required"):
+            body["tool_choice"] = choice
+        elif choice != "auto":
+            body["tool_choice"] = {"type": "function", "function": {"name": choice}}
+    if request.prompt.messages[-1].role == "assistant":  # the beginning of the answer
+        body |= {"add_generation_prompt": False, "continue_final_message": True}
     schema = request.json_schema
     if isinstance(schema, bool) or schema in ({}, {"type": "object"}):
         body["response_format"] = {"type": "json_object"}

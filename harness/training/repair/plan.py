@@ -251,6 +251,7 @@ def _variant(settings: Settings, info: VariantInfo) -> Variant:
         chat_template=_found(settings, info.chat_template) if info.chat_template else None,
         template_args=info.chat_template_args,
         template_defaults=info.chat_template_defaults,
+        system_role=info.system_role,
     )
 
 

@@ -65,7 +65,7 @@ def variants_in(plan: FixPlan, adapter: str | None) -> Variants:
 def _weights(variant: Variant) -> tuple[str, Path | None, str | None, str | None, str]:
     """Return what is loaded, whatever it is called; other prompts by an override count."""
     adapter = Path(variant.adapter).resolve() if variant.adapter else None
-    told = canonical_json(dict(variant.template_args))
+    told = canonical_json([dict(variant.template_args), variant.system_role])
     return variant.model, adapter, variant.system, variant.chat_template, told
 
 
