@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from array import array
 from collections.abc import Mapping, Sequence
 
-from harness.common import JsonValue, canonical_json
+from harness.common import JsonValue
 from harness.reports.words import told_of
 from harness.results import CheckResult, PairJudgement, Result
 
@@ -45,29 +43,6 @@ def asked(result: Result) -> list[tuple[str, str]]:
     return [turn for turn in turns if turn[0] not in ("assistant", "tool")]
 
 
-class Prompts:
-    """Which row first had a prompt, so that the others can point to it.
-
-    Keeps 16 bytes per prompt and 8 per row, some 3 MB for 20,000 cases, and no text.
-    """
-
-    def __init__(self) -> None:
-        self._rows: dict[bytes, int] = {}
-        self._firsts = array("q")
-
-    def see(self, turns: Sequence[tuple[str, str]]) -> bool:
-        """Take the prompt of the next row; whether it is the first with it."""
-        key = hashlib.blake2b(canonical_json(turns).encode(), digest_size=16).digest()
-        number = len(self._firsts)
-        self._firsts.append(self._rows.setdefault(key, number))
-        return self._firsts[-1] == number
-
-    def earlier(self, number: int) -> int | None:
-        """Return the number of the first row with this prompt; None if it is this row itself."""
-        first = self._firsts[number]
-        return None if first == number else first
-
-
 class Shortener:
     """Finds the largest limit per text with which the page stays below its budget."""
 
@@ -75,21 +50,18 @@ class Shortener:
         self._budget = budget
         self._sums = [0] * len(LIMITS)
         self._longest = 0
-        self._prompts = Prompts()
+        self._prompt: list[tuple[str, str]] = []
 
     def see(self, result: Result) -> None:
         """Count one result's texts."""
         texts, turns = [*result.said, *result.thought], asked(result)
-        if self._prompts.see(turns):
+        if turns != self._prompt:  # the variants of a case stand together, and share theirs
             texts += [content for _, content in turns]
+            self._prompt = turns
         for text in texts:
             self._longest = max(self._longest, len(text))
             for number, limit in enumerate(LIMITS):
                 self._sums[number] += min(len(text), limit)
-
-    def earlier(self, number: int) -> int | None:
-        """Return the number of an earlier row with the prompt of row `number`, if there is one."""
-        return self._prompts.earlier(number)
 
     @property
     def limit(self) -> int:
@@ -124,6 +96,7 @@ def case_row(
 ) -> list[JsonValue]:
     """Return a row in the order of `FIELDS`; suites, variants and earlier prompts by number.
 
+    `earlier` is the row of the same portion that has this prompt, if one has.
     `judged` is what a judge said of this answer beside the baseline's.
     """
     prompt: JsonValue = earlier

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
+from itertools import islice
 from typing import Any, TextIO
 
 from markupsafe import Markup
 
-from harness.common import VariantRole, joined, percent, plural
+from harness.common import JsonValue, VariantRole, canonical_json, joined, percent, plural
 from harness.reports.document import ScorecardDocument, embedded, publish
 from harness.reports.drawing import DeltaScale, delta_strip, rate_strip
 from harness.reports.history import basis_of
-from harness.reports.html.cases import FIELDS, Shortener, case_row
+from harness.reports.html.cases import FIELDS, Shortener, asked, case_row
 from harness.reports.lines import changed_in, day, line_of, points_of, scale_of
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.sections import SECTIONS
@@ -25,6 +27,8 @@ from harness.results import Outcome, PairJudgement, Past, Result, SuiteInfo, Sui
 _NAMED = 3  # candidates that a headline names
 FIRST = 3  # cases to look at first: what a reader takes in within a minute
 LONGEST = 200  # characters of what broke; the case has it whole
+PORTION = 5_000  # results that a browser reads at once: a tenth of a second
+MOST_FIRST = 1_000  # cases that are read before all others, and again with them
 _DECISIONS = {  # the name of the candidate follows
     "deploy": "Deploy",
     "small": "No loss found in",
@@ -374,11 +378,20 @@ class ScorecardPage:
         self._card, self._document = scorecard, document or publish(scorecard)
         self._judged = {(j.suite, j.case, j.variant, j.repeat): j for j in judgements}
         self._spotlight, self._shortener = Spotlight(), Shortener()
+        self._suites = [suite.name for suite in scorecard.run.suites]
+        self._variants = [variant.name for variant in scorecard.variants]
+        self._candidates = {card.name for card in scorecard.candidates()}
+        self._failing: dict[tuple[str, str], None] = {}
+        self._seen = 0
 
     def see(self, result: Result) -> None:
         """Take one result."""
         self._spotlight.see(result)
         self._shortener.see(result)
+        self._seen += 1
+        failed = result.outcome in (Outcome.FAIL, Outcome.ERROR)
+        if failed and result.variant in self._candidates and len(self._failing) < MOST_FIRST:
+            self._failing[result.suite, result.case] = None
 
     def named_first(self) -> dict[tuple[str, str], tuple[str, ...]]:
         """Return the cases that it names, once all results were seen, as in `PageView`."""
@@ -401,7 +414,7 @@ class ScorecardPage:
             card=card,
             answered=answered(card.run),
             scorecard_json=Markup(embedded(self._document.to_value())),
-            cases_json=self._cases(results),
+            portions=self._cases(results),
             cut=self._shortener.limit if self._shortener.cuts else None,
             sections=[
                 (kind.title, kind.markup(rows, card.run))
@@ -418,22 +431,67 @@ class ScorecardPage:
             file.write(part)
 
     def _cases(self, results: Iterable[Result]) -> Iterator[Markup]:
-        """Yield the embedded cases, piece by piece."""
-        suites = [suite.name for suite in self._card.run.suites]
-        variants = [variant.name for variant in self._card.variants]
-        yield Markup('{"fields":' + embedded(list(FIELDS)) + ',"rows":[\n')
-        for number, result in enumerate(results):
-            place = (result.suite, result.case, result.variant, result.repeat)
-            row = case_row(
-                result,
-                suites,
-                variants,
-                self._shortener.earlier(number),
-                self._shortener,
-                self._judged.get(place),
-            )
-            yield Markup((",\n" if number else "") + embedded(row))
-        yield Markup("\n]}")
+        """Yield the elements with the cases, piece by piece, a portion each.
+
+        Where there are several, one more holds the cases again that a reader wants first, to be
+        shown before the browser has read the others.
+        """
+        portion, number, last = _Portion("cases-data", self._row), 0, None
+        first = _Portion("cases-first", self._row)
+        wanted = self._wanted_first() if self._seen > PORTION else set()
+        kept = []
+        for result in results:
+            case = (result.suite, result.case)
+            if portion.rows >= PORTION and case != last:
+                yield portion.end()
+                number += 1
+                portion = _Portion(f"cases-data-{number}", self._row)
+            yield portion.add(result)
+            last = case
+            if case in wanted:
+                kept.append(first.add(result))
+        yield portion.end()
+        if kept:
+            yield from kept
+            yield first.end()
+
+    def _row(self, result: Result, earlier: int | None) -> list[JsonValue]:
+        judged = self._judged.get((result.suite, result.case, result.variant, result.repeat))
+        return case_row(result, self._suites, self._variants, earlier, self._shortener, judged)
+
+    def _wanted_first(self) -> set[tuple[str, str]]:
+        """Return suites and cases: what got worse, what fails for a candidate, what got better."""
+        compared = [(row.suite, row.comparison) for row in self._card.gate.suites if row.comparison]
+        worse = [(suite, case) for suite, found in compared for case in found.worse]
+        better = [(suite, case) for suite, found in compared for case in found.better]
+        wanted = dict.fromkeys([*worse, *self._failing, *better])
+        return set(islice(wanted, MOST_FIRST))
+
+
+class _Portion:
+    """An element with results that the browser reads together; each prompt stands in it once."""
+
+    def __init__(self, name: str, row: Callable[[Result, int | None], list[JsonValue]]) -> None:
+        self._name, self._row = name, row
+        self._prompts: dict[bytes, int] = {}  # by their hash: no text is kept
+        self.rows = 0
+
+    def add(self, result: Result) -> Markup:
+        """Return the next piece, with one result more."""
+        number, text = self.rows, canonical_json(asked(result))
+        prompt = blake2b(text.encode(), digest_size=16).digest()
+        before = ",\n" if number else self._head()
+        earlier = self._prompts.setdefault(prompt, number)
+        self.rows += 1
+        return Markup(before + embedded(self._row(result, None if earlier == number else earlier)))
+
+    def end(self) -> Markup:
+        """Return the last piece."""
+        return Markup(("" if self.rows else self._head()) + "\n]}</script>\n")
+
+    def _head(self) -> str:
+        opened = f'<script type="application/json" class="cases" id="{self._name}">'
+        return f'{opened}{{"fields":{embedded(list(FIELDS))},"rows":[\n'
 
 
 @cache

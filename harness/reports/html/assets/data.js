@@ -1,4 +1,4 @@
-// The embedded data, grouped by case. Everything that a model wrote stays a plain string: it
+// The embedded data, read in portions and grouped by case. Everything that a model wrote stays a plain string: it
 // reaches the page through text nodes only.
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
@@ -18,9 +18,15 @@ for (const row of card.categories) {
   for (const id of row.gate?.better ?? []) changes.set(key(row.suite, id, row.variant), "better");
 }
 
-/** One object per result; the prompt of a repeated question is that of the row which had it. */
-function results() {
-  const { fields, rows } = read("cases-data");
+/** The elements with the cases, in file order; what a reader wants first is there once more. */
+const portions = [...document.querySelectorAll("script.cases")];
+const total = portions.length;
+const known = new Map(); // cases by suite and id
+
+/** The results of one element; the prompt of a repeated question is that of the row which had it. */
+function results(element) {
+  const { fields, rows } = JSON.parse(element.textContent);
+  element.remove(); // its text is not needed any more
   return rows.map((row) => {
     const result = Object.fromEntries(fields.map((name, i) => [name, row[i]]));
     if (typeof result.prompt === "number") result.prompt = rows[result.prompt].at(-1);
@@ -28,25 +34,34 @@ function results() {
   });
 }
 
-/** Cases in file order, each with its results by variant and repeat. */
-function grouped() {
-  const found = new Map();
-  for (const result of results()) {
+/** Read one element into cases, each with its results by variant and repeat; those that are new. */
+function take(element) {
+  const early = element.id === "cases-first";
+  const touched = new Set();
+  const added = [];
+  for (const result of results(element)) {
     const id = key(result.suite, result.case);
-    if (!found.has(id)) found.set(id, newCase(result));
-    const of = found.get(id);
-    const name = variants[result.variant];
-    (of.by[name] ??= []).push(result);
-    if (result.flags & 1) of.required = true;
+    let item = known.get(id);
+    if (!item) {
+      known.set(id, (item = newCase(result)));
+      added.push(item);
+    }
+    if (!early) item.place ??= places++;
+    const runs = (item.by[variants[result.variant]] ??= []);
+    if (runs.some((run) => run.repeat === result.repeat)) continue;
+    runs.push(result);
+    if (result.flags & 1) item.required = true;
+    touched.add(item);
   }
-  const list = [...found.values()];
-  for (const item of list) finish(item);
-  return list;
+  for (const item of touched) finish(item);
+  return added;
 }
+let places = 0; // in file order; a case that was read early gets its own with its portion
 
 function newCase(result) {
   return {
     suite: suites[result.suite], id: result.case, tags: result.tags, by: {}, required: false,
+    place: undefined, fits: true,
   };
 }
 

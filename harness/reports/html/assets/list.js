@@ -1,9 +1,8 @@
 // The list of cases: filters, pages, and opening a case by its address (#case/suite/id/variant).
 
 const PAGE = 50; // rows in the document at a time: 20,000 would make every key press slow
-const all = grouped();
-all.sort((a, b) => a.rank - b.rank); // stable: file order within a rank
-const state = { shown: all, page: 0, open: new Set() };
+const all = [];
+const state = { shown: all, page: 0, open: new Set(), drawn: [] };
 const at = (id) => document.getElementById(id);
 const control = Object.fromEntries(
   ["text", "change", "outcome", "suite", "tag", "left", "right"].map((name) => [name, at(`filter-${name}`)]),
@@ -18,7 +17,6 @@ function fillChoices() {
   const compared = known(baseline) ? baseline : "";
   const right = blockedFirst() ?? variants.find((name) => name !== compared) ?? "";
   const names = variants.map((name) => [name, name]);
-  const tags = [...new Set(all.flatMap((item) => item.tags))].sort();
   choices(control.change, [
     ["", "any"], ["worse", "↓ got worse"], ["better", "↑ got better"],
     ["differs", "answer differs"], ["same", "same answer"],
@@ -27,15 +25,23 @@ function fillChoices() {
     ["", "any"], ["fail", "✗ fail"], ["pass", "✓ pass"], ["error", "! error"], ["skipped", "– skipped"],
   ]);
   choices(control.suite, [["", "all"], ...suites.map((suite) => [suite.name, suite.name])]);
-  choices(control.tag, [["", "any"], ...tags.map((tag) => [tag, tag])]);
   choices(control.left, [["", "nothing"], ...names]);
   choices(control.right, names);
   for (const [select, value] of [[control.left, compared], [control.right, right]]) {
     const option = [...select.options].find((each) => each.value === value);
     if (option) option.defaultSelected = option.selected = true;
   }
-  control.tag.parentElement.hidden = tags.length === 0;
   for (const select of [control.left, control.right]) select.parentElement.hidden = variants.length < 2;
+  fillTags();
+}
+
+/** The tags of the cases that were read so far. */
+function fillTags() {
+  const tags = [...new Set(all.flatMap((item) => item.tags))].sort();
+  const { value } = control.tag;
+  choices(control.tag, [["", "any"], ...tags.map((tag) => [tag, tag])]);
+  control.tag.value = value;
+  control.tag.parentElement.hidden = tags.length === 0;
 }
 
 /** The candidate that a reader asks about first: a blocked one, or the first. */
@@ -66,26 +72,65 @@ function changedAs(item, { change, left, right }) {
 }
 
 function filter() {
-  const wanted = Object.fromEntries(Object.entries(control).map(([name, node]) => [name, node.value]));
-  wanted.text = wanted.text.trim().toLowerCase();
-  state.shown = all.filter((item) => fits(item, wanted));
+  const wanted = asked();
+  for (const item of all) item.fits = fits(item, wanted);
+  state.shown = all.filter((item) => item.fits);
   state.page = 0;
   draw();
 }
 
+/** What the filters say. */
+function asked() {
+  const wanted = Object.fromEntries(Object.entries(control).map(([name, node]) => [name, node.value]));
+  wanted.text = wanted.text.trim().toLowerCase();
+  return wanted;
+}
+
+/** Read one portion more, and then the next; between them the page answers its reader. */
+function load() {
+  const wanted = asked();
+  const added = take(portions.shift());
+  for (const item of added) item.fits = fits(item, wanted);
+  all.push(...added);
+  all.sort((a, b) => a.rank - b.rank || (a.place ?? -1) - (b.place ?? -1));
+  state.shown = all.filter((item) => item.fits);
+  if (state.pending && follow()) state.pending = false;
+  else if (shown().some((item, i) => item !== state.drawn[i])) draw();
+  else tell();
+  if (portions.length) setTimeout(load);
+  else loaded();
+}
+
+function loaded() {
+  fillTags();
+  at("loading").hidden = true;
+  document.documentElement.dataset.loaded = "true";
+}
+
+/** The cases on the page that is looked at. */
+function shown() {
+  return state.shown.slice(state.page * PAGE, (state.page + 1) * PAGE);
+}
+
 function draw() {
+  state.drawn = shown();
+  at("list").replaceChildren(...state.drawn.map(entry));
+  tell();
+}
+
+/** Say how many cases there are. */
+function tell() {
   const first = state.page * PAGE;
-  const total = state.shown.length;
-  const page = state.shown.slice(first, first + PAGE);
-  at("list").replaceChildren(...page.map(entry));
+  const count = state.shown.length;
   const figure = (n) => n.toLocaleString("en");
   const noun = all.length === 1 ? "case" : "cases";
   at("count").textContent =
-    total === all.length ? `${figure(total)} ${noun}` : `${figure(total)} of ${figure(all.length)} ${noun}`;
-  at("page").textContent = `${figure(first + 1)}–${figure(first + page.length)} of ${figure(total)}`;
+    count === all.length ? `${figure(count)} ${noun}` : `${figure(count)} of ${figure(all.length)} ${noun}`;
+  at("loading").textContent = `${Math.floor((100 * (total - portions.length)) / total)} % of the page is read`;
+  at("page").textContent = `${figure(first + 1)}–${figure(first + state.drawn.length)} of ${figure(count)}`;
   at("previous").disabled = state.page === 0;
-  at("next").disabled = first + PAGE >= total;
-  at("pager").hidden = total <= PAGE;
+  at("next").disabled = first + PAGE >= count;
+  at("pager").hidden = count <= PAGE;
 }
 
 function entry(item) {
@@ -146,7 +191,8 @@ function follow() {
   const [kind, suite, id, variant] = location.hash.slice(1).split("/").map(decodeURIComponent);
   if (kind === "slice") return showSlice(suite, id, variant);
   if (kind !== "case") return false;
-  const item = all.find((each) => each.suite.name === suite && each.id === id);
+  const number = suites.findIndex((each) => each.name === suite);
+  const item = known.get(key(number, id));
   if (!item) return false;
   clear();
   if (variants.includes(variant)) control.right.value = variant;
@@ -170,6 +216,10 @@ function turn(step) {
 // On a phone the filters would fill the first screen.
 at("fold").open = !window.matchMedia("(max-width: 48rem)").matches;
 let waiting;
+// Of a large page what a reader wants first is read now, and the rest when the page is there.
+const early = portions.findIndex((element) => element.id === "cases-first");
+all.push(...take(portions.splice(Math.max(early, 0), 1)[0]));
+all.sort((a, b) => a.rank - b.rank); // stable: file order within a rank
 fillChoices();
 at("filters").addEventListener("submit", (event) => event.preventDefault());
 at("filters").addEventListener("reset", (event) => {
@@ -197,5 +247,11 @@ for (const kind of ["pointerover", "focusin"]) {
 document.addEventListener("keydown", ({ key: name }) => {
   if (name === "Escape" && document.activeElement?.classList.contains("term")) document.activeElement.blur();
 });
+window.addEventListener("hashchange", () => { state.pending = false; });
+state.pending = location.hash.startsWith("#case/");
+if (follow()) state.pending = false;
+else draw();
 document.documentElement.dataset.ready = "true";
-if (!follow()) draw();
+at("loading").hidden = portions.length === 0;
+if (portions.length) setTimeout(load);
+else loaded();
