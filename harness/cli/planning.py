@@ -17,7 +17,7 @@ from harness.common import InputError, Problem, duration, encodable, joined
 from harness.common.console import Terminal
 
 if TYPE_CHECKING:
-    from harness.evaluation import Forecast, Rates
+    from harness.evaluation import Forecast, Rates, SuiteForecast
 
 USED = ("model", "adapter", "variant", "baseline", "backend", "base_url", "responses", "store")
 
@@ -48,7 +48,7 @@ def add_commands(commands: Any) -> None:
 def plan_command(arguments: argparse.Namespace) -> int:
     """Print the plan; nothing is generated or stored."""
     from harness.config import load_selected
-    from harness.evaluation import backend_of, forecast, hypothetical, read_rates, variants_of
+    from harness.evaluation import backend_of, forecast, read_rates, variants_of
     from harness.store import Store
 
     settings = read_settings(arguments)
@@ -68,16 +68,16 @@ def plan_command(arguments: argparse.Namespace) -> int:
     variants = variants_of(settings)
     suites = load_selected(arguments.suites, settings)
     backend = backend_of(settings, variants)
-    if arguments.candidates:
-        variants = hypothetical(variants, arguments.candidates)
     path = settings.path(settings.store)
     store = Store(path) if path.exists() else None
     try:
         found = forecast(
+            settings,
             suites,
             variants,
             backend,
             store,
+            candidates=arguments.candidates or 0,
             rates=rates,
             repeats=arguments.repeats,
             replicas=arguments.most_replicas,
@@ -113,15 +113,22 @@ def draw_forecast(found: Forecast, rates: Rates | None) -> None:
     def points(drop: float | None) -> str:
         return "none" if drop is None else f"{drop * 100:.1f}"
 
-    whole = (found.requests, found.prompt_tokens, found.prompt_tokens_once, found.answer_tokens)
-    counted = [
-        (s.suite, s.requests, s.prompt_tokens, s.prompt_tokens_once, s.answer_tokens)
-        for s in found.suites
-    ]
+    parts: Sequence[tuple[str, SuiteForecast | Forecast]]
+    parts = [*((each.suite, each) for each in found.suites), ("in all", found)]
     show(
-        f"Asked of {len(found.variants)} variants",
-        ("suite", "requests", "prompt tokens", "shared once", "answer tokens"),
-        [(name, *(f"{n:,}" for n in row)) for name, *row in [*counted, ("in all", *whole)]],
+        f"Asked of {len(found.variants)} variants, beside what is in the store",
+        ("suite", "in the store", "requests", "prompt tokens", "shared once", "answer tokens"),
+        [
+            (
+                name,
+                f"{part.stored:,}",
+                f"{part.requests:,}",
+                f"{part.prompt_tokens:,}",
+                f"{part.prompt_tokens_once:,}",
+                f"{part.answer_tokens:,}",
+            )
+            for name, part in parts
+        ],
     )
     for source in dict.fromkeys(s.answer_source for s in found.suites):
         names = ", ".join(s.suite for s in found.suites if s.answer_source == source)
@@ -163,11 +170,13 @@ def draw_forecast(found: Forecast, rates: Rates | None) -> None:
         names = ", ".join(s.suite for s in found.suites if s.discordance_source == source)
         console.print(text(f"Share of pairs that differ, {names}: {source}"))
     console.print()
-    measured = [s for s in found.suites if s.repeated[0].mde is not None]
+    measured = [
+        s for s in found.suites if any((r.mde, r.pass_all) != (None, None) for r in s.repeated)
+    ]
     if measured:
         show(
             "With more answers to each case: smallest drop alone, and the share that passes all",
-            ("suite", "repeats", "answers", "points", "pass^k"),
+            ("suite", "repeats", "answers", "points", "pass^k", "from"),
             [
                 (
                     s.suite,
@@ -175,6 +184,7 @@ def draw_forecast(found: Forecast, rates: Rates | None) -> None:
                     f"{r.answers:,}",
                     points(r.mde),
                     "not known" if r.pass_all is None else f"{r.pass_all:.1%}",
+                    r.pass_source,
                 )
                 for s in measured
                 for r in s.repeated

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.backends import Backend, common_prefix, estimate_tokens
 from harness.common import Prices, Variant
+from harness.config import Settings
+from harness.evaluation.conversation import RequestBuilder
 from harness.evaluation.noise import recalled_noise
 from harness.evaluation.plan import Plan, make_plan
 from harness.evaluation.rates import Rates
 from harness.evaluation.rendering import prompt_of
+from harness.evaluation.run import with_readings
 from harness.evaluation.trial import Trial, messages_of, sampling_of
 from harness.evaluation.variants import Variants
 from harness.evaluation.verdict import judge_run
@@ -24,11 +27,13 @@ from harness.gate import (
     repeated_drop,
 )
 from harness.results import NoiseFloor, RunInfo
-from harness.store import Store, Usage, count_results, usage_of
+from harness.store import Store, Usage, chunks, count_results, usage_of
 from harness.suites import Suite
 
 REPEATS = (1, 3, 5)
 MOST_COMPARED = 200_000  # results of an earlier run: more take longer to read than a plan may
+MOST_LOOKED_UP = 200_000  # answers: as many prompts are rendered to find their keys
+LOOKED_UP_AT_ONCE = 4_096
 ROW_BYTES = 1_000  # of an answer and its result beside their texts, as measured on echo
 NO_RATES = "no rates: measure them with `python -m bench.rates FILE`, then add --rate FILE"
 NO_NOISE = "not known how often a model disagrees with itself: `harness run --aa` measures it"
@@ -36,19 +41,25 @@ NO_NOISE = "not known how often a model disagrees with itself: `harness run --aa
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """What `repeats` answers to each case would change; a figure that nobody can tell is None."""
+    """What `repeats` answers to each case would change; a figure that nobody can tell is None.
+
+    `pass_all` is pass^k, and `pass_source` says where it is from: an earlier run that tried as
+    often, whose scorecard has the same figure, or the chances that fit its rate and the noise.
+    """
 
     repeats: int
     answers: int
     mde: float | None
     pass_all: float | None
     reason: str = ""
+    pass_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteForecast:
-    """One suite. Tokens are those of all variants and repeats; `prompt_tokens_once` counts a
-    prefix that prompts of one variant share once.
+    """One suite. Requests and tokens are those of all variants and repeats that are still to be
+    made; `stored` requests have their answers in the store. `prompt_tokens_once` counts a prefix
+    that prompts of one variant share once.
 
     `answer_source` says where the length of answers is from, `discordance_source` where the share
     of pairs that differ is from.
@@ -64,6 +75,7 @@ class SuiteForecast:
     sight: Sight
     discordance_source: str
     repeated: tuple[Repeated, ...]
+    stored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """A whole run. `store_bytes` is what it adds to the store.
+    """A whole run: what is still to be made, and what is `stored`. `store_bytes` is what it adds.
 
     `costs` is what its tokens cost, by currency; empty where no variant has prices. `unpriced` are
     the variants without, which are not in it.
@@ -95,110 +107,92 @@ class Forecast:
     notes: tuple[str, ...]
     costs: Mapping[str, float] = field(default_factory=dict)
     unpriced: tuple[str, ...] = ()
+    stored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What earlier runs of the store say of one suite."""
+    """What earlier runs of the store say of one suite; `tries` is pass^k by k, as measured."""
 
     usage: Usage | None = None
     discordance: float | None = None
     rate: float | None = None
+    tries: Mapping[int, float] = field(default_factory=dict)
     noise: float | None = None
     run: str = ""
 
 
 def forecast(
+    settings: Settings,
     suites: Sequence[Suite],
     variants: Variants,
     backend: Backend,
     store: Store | None = None,
     *,
+    candidates: int = 0,
     rates: Rates | None = None,
     repeats: int | None = None,
     replicas: int = 8,
     prices: Mapping[str, Prices] | None = None,
 ) -> Forecast:
-    """Plan as a run does, and count. `store` is looked into, and not written.
+    """Plan as a run does, and count what it would have to make. `store` is only looked into.
 
+    Instead of the variants' own candidates, `candidates` count adapters that do not exist yet.
     `prices` are those of variants; a prompt costs the same whether or not its beginning was seen
-    before, and whether or not its answer is in the store.
-
-    `repeats` overrides those of all cases. Loads a tokenizer at most, and generates nothing.
+    before. `repeats` overrides those of all cases. Loads a tokenizer at most, generates nothing.
     """
     if repeats is not None:
         suites = [
             replace(suite, cases=tuple(replace(case, repeats=repeats) for case in suite.cases))
             for suite in suites
         ]
+    there = {variant.name for variant in variants.members[:1]} if candidates else None
+    if candidates:
+        variants = hypothetical(variants, candidates)
     plan = make_plan(suites, tuple(variants), backend, baseline=variants.baseline)
+    plan = with_readings(plan, settings, variants, backend)
+    earlier = earlier_of(store, [suite.name for suite in suites]) if store else {}
+    stored: Mapping[int, int] = {}
+    notes: list[str] = []
+    if store is not None and len(plan.trials) > MOST_LOOKED_UP:
+        notes.append(f"not looked for in the store: more than {MOST_LOOKED_UP:,} answers")
+    elif store is not None:
+        stored = stored_requests(plan, backend, store, there)
     trials: defaultdict[str, list[Trial]] = defaultdict(list)
     for trial in plan.trials:
         trials[trial.case.suite].append(trial)
-    earlier = earlier_of(store, [suite.name for suite in suites]) if store else {}
-    estimated = False
     costs: defaultdict[str, float] = defaultdict(float)
-    rows = []
+    rows, estimated = [], False
     for suite in suites:
         known, mine = earlier.get(suite.name, Earlier()), trials[suite.name]
-        limit = sum(sampling_of(t).max_new_tokens * len(t.case.turns) for t in mine)
-        answers, source = limit, "the limits (max_new_tokens): no earlier run in the store"
-        if known.usage is not None and known.usage.results:
-            mean = known.usage.completion_tokens / known.usage.results
-            answers, source = round(mean * len(mine)), f"run {known.run}"
-        each = answers / max(len(mine), 1)
+        missing = [t for t in mine if stored.get(t.position, 0) < len(t.case.turns)]
+        each, source = answer_length(missing, known)
         whole = once = 0
         for variant in variants:
-            asked = [trial for trial in mine if trial.variant.name == variant.name]
+            asked = [trial for trial in missing if trial.variant.name == variant.name]
             own, own_once, guessed = prompt_tokens(plan, asked, backend, each)
             whole, once, estimated = whole + own, once + own_once, estimated or guessed
             if price := (prices or {}).get(variant.name):
                 costs[price.currency] += price.cost(own, each * len(asked))
-        clusters = {case.cluster or ("", case.id) for case in suite.cases}
-        discordance, of = known.discordance, f"run {known.run}"
-        if discordance is None:
-            discordance, of = ASSUMED_DISCORDANCE, f"assumed: {ASSUMED_DISCORDANCE:.0%} differ"
-        per_case = len(mine) / max(sum(case.repeats for case in suite.cases), 1)
+        there_already = sum(stored.get(trial.position, 0) for trial in mine)
+        sight, of = sight_of(suite, known, len(suites))
         rows.append(
             SuiteForecast(
                 suite=suite.name,
                 cases=len(suite.cases),
-                requests=sum(len(trial.case.turns) for trial in mine),
+                requests=sum(len(trial.case.turns) for trial in mine) - there_already,
                 prompt_tokens=whole,
                 prompt_tokens_once=once,
-                answer_tokens=answers,
+                answer_tokens=round(each * len(missing)),
                 answer_source=source,
-                sight=foresee(len(clusters), discordance, suite.gate.alpha, len(suites)),
+                sight=sight,
                 discordance_source=of,
-                repeated=tuple(
-                    Repeated(
-                        repeats=k,
-                        answers=round(per_case * k * len(suite.cases)),
-                        mde=None
-                        if known.noise is None
-                        else repeated_drop(
-                            len(clusters), discordance, known.noise, k, suite.gate.alpha
-                        ),
-                        pass_all=None
-                        if known.noise is None or known.rate is None
-                        else all_of(known.rate, known.noise, k),
-                        reason=NO_NOISE if known.noise is None else "",
-                    )
-                    for k in REPEATS
-                ),
+                repeated=tuple(with_repeats(suite, mine, known, sight)),
+                stored=there_already,
             )
         )
     once, answers = sum(r.prompt_tokens_once for r in rows), sum(r.answer_tokens for r in rows)
     texts = 4 * sum(row.prompt_tokens + 2 * row.answer_tokens for row in rows)  # answers: twice
-    steps = sorted({*(2**n for n in range(replicas.bit_length()) if 2**n <= replicas), replicas})
-    bills = []
-    for n in steps:
-        if rates is None:
-            bills.append(Bill(n, None, None, NO_RATES))
-            continue
-        seconds = rates.seconds(once, answers, n)
-        bills.append(Bill(n, seconds, seconds * n * rates.gpus / 3600))
-    notes = [*backend.notes, *plan.notes]
     if estimated:
         notes.append("prompt tokens are estimates: this engine counts none")
     if any(case.cluster for suite in suites for case in suite.cases):
@@ -213,11 +207,88 @@ def forecast(
         prompt_tokens_once=once,
         answer_tokens=answers,
         store_bytes=texts + ROW_BYTES * len(plan.trials),
-        bills=tuple(bills),
-        notes=tuple(dict.fromkeys(notes)),
+        bills=tuple(bills(rates, once, answers, replicas)),
+        notes=tuple(dict.fromkeys([*backend.notes, *plan.notes, *notes])),
         costs=dict(costs),
         unpriced=tuple(v.name for v in variants if prices and v.name not in prices),
+        stored=sum(row.stored for row in rows),
     )
+
+
+def stored_requests(
+    plan: Plan, backend: Backend, store: Store, variants: Collection[str] | None
+) -> dict[int, int]:
+    """Count for each trial, by its position, the requests whose answers the store holds.
+
+    A later turn is looked for where all before it are there. Only trials of these variants are
+    looked for; None stands for all.
+    """
+    builder, found = RequestBuilder(plan, backend), defaultdict[int, int](int)
+    looked = (t for t in plan.trials if variants is None or t.variant.name in variants)
+    for some in chunks(looked, LOOKED_UP_AT_ONCE):
+        conversations = [builder.begin(trial) for trial in some]
+        while conversations:
+            asked = [p for each in conversations if (p := builder.pending(each)) is not None]
+            there = store.completions([pending.request.key for pending in asked])
+            conversations = []
+            for pending in asked:
+                if answer := there.get(pending.request.key):
+                    pending.take(answer)
+                    conversation = pending.conversation
+                    found[conversation.trial.position] += 1
+                    if not (conversation.answered or conversation.fault):
+                        conversations.append(conversation)
+    return dict(found)
+
+
+def answer_length(trials: Sequence[Trial], known: Earlier) -> tuple[float, str]:
+    """Return the mean answer tokens of a trial, and where that is from."""
+    if known.usage is not None and known.usage.results:
+        return known.usage.completion_tokens / known.usage.results, f"run {known.run}"
+    limit = sum(sampling_of(t).max_new_tokens * len(t.case.turns) for t in trials)
+    source = "the limits (max_new_tokens): no earlier run in the store"
+    return limit / max(len(trials), 1), source
+
+
+def sight_of(suite: Suite, known: Earlier, suites: int) -> tuple[Sight, str]:
+    """Return what one of several suites sees, and where its share of differing pairs is from."""
+    clusters = {case.cluster or ("", case.id) for case in suite.cases}
+    share, source = known.discordance, f"run {known.run}"
+    if share is None:
+        share, source = ASSUMED_DISCORDANCE, f"assumed: {ASSUMED_DISCORDANCE:.0%} differ"
+    return foresee(len(clusters), share, suite.gate.alpha, suites), source
+
+
+def with_repeats(
+    suite: Suite, trials: Sequence[Trial], known: Earlier, sight: Sight
+) -> Iterator[Repeated]:
+    """Yield what 1, 3 and 5 answers to each case would change."""
+    per_case = len(trials) / max(sum(case.repeats for case in suite.cases), 1)
+    for k in REPEATS:
+        drop, share, source = None, known.tries.get(k), f"run {known.run}"
+        if known.noise is not None:
+            alpha = suite.gate.alpha
+            drop = repeated_drop(sight.units, sight.discordance, known.noise, k, alpha)
+        if share is None and known.noise is not None and known.rate is not None:
+            share, source = all_of(known.rate, known.noise, k), "reckoned from rate and noise"
+        yield Repeated(
+            repeats=k,
+            answers=round(per_case * k * len(suite.cases)),
+            mde=drop,
+            pass_all=share,
+            reason=NO_NOISE if known.noise is None else "",
+            pass_source="" if share is None else source,
+        )
+
+
+def bills(rates: Rates | None, prompt_tokens: int, answer_tokens: int, most: int) -> Iterator[Bill]:
+    """Yield time and GPU hours on 1, 2, 4 … `most` replicas."""
+    for n in sorted({*(2**n for n in range(most.bit_length()) if 2**n <= most), most}):
+        if rates is None:
+            yield Bill(n, None, None, NO_RATES)
+        else:
+            seconds = rates.seconds(prompt_tokens, answer_tokens, n)
+            yield Bill(n, seconds, seconds * n * rates.gpus / 3600)
 
 
 def prompt_tokens(
@@ -279,16 +350,26 @@ def _said(store: Store, info: RunInfo) -> dict[str, Earlier]:
     usage = {used.suite: used for used in usage_of(store, info.id)}
     discordance: dict[str, float] = {}
     rates: dict[str, float] = {}
+    tries: dict[str, dict[int, float]] = {}
     if not info.source and count_results(store, info.id) <= MOST_COMPARED:
         for row in judge_run(info, store.results(info.id)).suites:
             if row.rate.n:
                 rates.setdefault(row.suite, row.rate.pass_rate)
+                found = {each.k: each.estimate for each in row.pass_hat_k}
+                known = {k: share for k, share in found.items() if share is not None}
+                tries.setdefault(row.suite, known)
             if row.comparison is not None:
                 differ = len(row.comparison.worse) + len(row.comparison.better)
                 share = likely_discordance(differ, row.comparison.pairs)
                 discordance[row.suite] = max(share, discordance.get(row.suite, 0.0))
     return {
-        name: Earlier(used, discordance.get(name), rates.get(name), run=info.id)
+        name: Earlier(
+            usage=used,
+            discordance=discordance.get(name),
+            rate=rates.get(name),
+            tries=tries.get(name, {}),
+            run=info.id,
+        )
         for name, used in usage.items()
     }
 

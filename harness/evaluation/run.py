@@ -153,23 +153,8 @@ def run(
             )
             preferring = bool(variants.candidates)
             with open_judges(settings, answering, preferring=preferring) as judges:
-                cases = (trial.case for trial in plan.trials)
-                families = families_of(settings.tool_parser, variants, backend, cases)
-                forms = reasoning_forms(settings, variants, backend)
+                plan = replace(with_readings(plan, settings, variants, backend), judges=judges)
                 check_limits(plan.trials, backend)
-                plan = replace(
-                    plan,
-                    judges=judges,
-                    reasoning_tags=tags_of(settings, variants),
-                    reasoning=forms,
-                    tool_families=families,
-                    notes=(
-                        *plan.notes,
-                        *system_notes(plan.trials),
-                        *family_notes(families),
-                        *reasoning_notes(forms),
-                    ),
-                )
                 unused = unused_notes(settings.backend, _options(settings, ()))
                 info = begin_record(settings, suites, variants, backend, plan, unused)
                 store.start_run(info)
@@ -181,6 +166,25 @@ def run(
             return _report(settings, store, info, variants.earlier, failure=failure)
     finally:
         backend.close()
+
+
+def with_readings(plan: Plan, settings: Settings, variants: Variants, backend: Backend) -> Plan:
+    """Return the plan with how answers are read: what of them is reasoning, and calls of tools."""
+    cases = (trial.case for trial in plan.trials)
+    families = families_of(settings.tool_parser, variants, backend, cases)
+    forms = reasoning_forms(settings, variants, backend)
+    return replace(
+        plan,
+        reasoning_tags=tags_of(settings, variants),
+        reasoning=forms,
+        tool_families=families,
+        notes=(
+            *plan.notes,
+            *system_notes(plan.trials),
+            *family_notes(families),
+            *reasoning_notes(forms),
+        ),
+    )
 
 
 def backend_of(settings: Settings, variants: Iterable[Variant], *, apart: bool = False) -> Backend:

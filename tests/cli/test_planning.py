@@ -106,3 +106,34 @@ def test_rates_that_are_wrong_are_said_with_their_place(
 def test_wrong_words_are_said(words: list[str], said: str, capsys: Printed) -> None:
     assert main([*PLAN, *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_answers_in_the_store_are_not_asked_for_again(capsys: Printed) -> None:
+    before = planned(capsys, "plan")
+    assert (before["stored"], before["requests"]) == (0, 24)
+    main(["run"])
+    again = planned(capsys, "plan")
+    assert (again["stored"], again["requests"], again["prompt_tokens"]) == (24, 0, 0)
+    assert again["answer_tokens"] == 0
+    more = planned(capsys, "plan", "--repeats", "2")
+    assert (more["stored"], more["requests"]) == (24, 24)
+    # An adapter that is not there yet has answered nothing, whatever the base has.
+    others = planned(capsys, "plan", "--candidates", "2")
+    assert (others["stored"], others["requests"]) == (12, 24)
+
+
+def test_what_was_tried_several_times_has_the_scorecards_figure(
+    record: Record, capsys: Printed
+) -> None:
+    suite = Path("suites/colours.yaml")
+    text = suite.read_text(encoding="utf-8")
+    text = text.replace("gate:", "defaults: {repeats: 3}\ngate:", 1)
+    suite.write_text(text.replace("contains: red", "contains: blue", 1))
+    main(["run", *PLAN[1:]])
+    card = json.loads(Path("reports/latest/scorecard.json").read_text(encoding="utf-8"))
+    row = next(row for row in card["categories"] if row["variant"] == "base")
+    measured = {rate["k"]: rate["estimate"] for rate in row["pass_hat_k"]}
+    found = planned(capsys, *PLAN)["suites"][0]["repeated"]
+    assert measured[3] == pytest.approx(11 / 12)
+    assert [each["pass_all"] for each in found] == [measured[1], measured[3], None]
+    assert found[1]["pass_source"].startswith("run 20")

@@ -36,7 +36,6 @@ function results(element) {
 
 /** Read one element into cases, each with its results by variant and repeat; those that are new. */
 function take(element) {
-  const early = element.id === "cases-first";
   const touched = new Set();
   const added = [];
   for (const result of results(element)) {
@@ -46,7 +45,6 @@ function take(element) {
       known.set(id, (item = newCase(result)));
       added.push(item);
     }
-    if (!early) item.place ??= places++;
     const runs = (item.by[variants[result.variant]] ??= []);
     if (runs.some((run) => run.repeat === result.repeat)) continue;
     runs.push(result);
@@ -56,12 +54,10 @@ function take(element) {
   for (const item of touched) finish(item);
   return added;
 }
-let places = 0; // in file order; a case that was read early gets its own with its portion
-
 function newCase(result) {
   return {
     suite: suites[result.suite], id: result.case, tags: result.tags, by: {}, required: false,
-    place: undefined, fits: true,
+    place: known.size, fits: true, // what was read early stays before the others of its rank
   };
 }
 

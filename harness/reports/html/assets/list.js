@@ -92,7 +92,7 @@ function load() {
   const added = take(portions.shift());
   for (const item of added) item.fits = fits(item, wanted);
   all.push(...added);
-  all.sort((a, b) => a.rank - b.rank || (a.place ?? -1) - (b.place ?? -1));
+  all.sort((a, b) => a.rank - b.rank || a.place - b.place);
   state.shown = all.filter((item) => item.fits);
   if (state.pending && follow()) state.pending = false;
   else if (shown().some((item, i) => item !== state.drawn[i])) draw();
