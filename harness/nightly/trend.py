@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -13,16 +13,16 @@ from harness.nightly.alerts import told_of
 from harness.nightly.ranking import LEGEND, SPOKEN, matrices_of
 from harness.nightly.values import Night, NightFinding, NightRate, Rival
 from harness.reports import (
-    LinePoint,
+    changed_in,
     content_policy,
     day,
     line_of,
     page_style,
-    said_of,
+    points_of,
     scale_of,
     template,
 )
-from harness.results import UNKNOWN, Verdict
+from harness.results import Past, Verdict
 
 WIDTH, HEIGHT = 280.0, 56.0
 _AGAINST = {
@@ -98,52 +98,35 @@ def _rows(nights: Sequence[Night], rate: NightRate) -> list[NightRate | None]:
 def _line(rate: NightRate, nights: Sequence[Night], scale: tuple[float, float]) -> TrendLine:
     """Return a line whose points lead to their runs; it joins only what may be compared."""
     marks = [_mark(nights, place, rate) for place in range(len(nights))]
-    points: list[LinePoint] = []
-    newest: dict[str, str] = {}
-    last: NightRate | None = None
-    for night, row, mark in zip(nights, _rows(nights, rate), marks, strict=True):
-        if row is None:
-            points.append(LinePoint(None))
-            continue
-        changes = row.basis.changes(last.basis) if last else ()
-        newest.update(dict.fromkeys(changes, day(night.started)))
-        said = f"run {row.run}, {day(night.started)}: {percent(row.pass_rate)}"
-        points.append(
-            LinePoint(
-                row.pass_rate,
-                said + (f"; changed: {', '.join(changes)}" if changes else ""),
-                joined=last is None or row.basis.comparable(last.basis),
-                mark=mark,
-                href=f"../../{row.run}/scorecard.html",
-            )
-        )
-        last = row
+    past = [
+        Past(row.run, night.started, row.pass_rate, None, row.basis) if row else None
+        for night, row in zip(nights, _rows(nights, rate), strict=True)
+    ]
+    points = [
+        replace(point, mark=mark, href=f"../../{each.run}/scorecard.html") if each else point
+        for point, mark, each in zip(points_of(past), marks, past, strict=True)
+    ]
+    days = [day(each.started) for each in past if each]
+    changed = changed_in(past)
+    # The newest mark of each kind, with its day: the line itself shows them all.
+    newest = {mark: day(night.started) for night, mark in zip(nights, marks, strict=True) if mark}
+    if changed.startswith("changed"):  # that says more
+        newest.pop("changed", None)
     tonight = nights[-1]
     findings = [f for rival in Rival if (f := tonight.finding(rival, rate.suite, rate.variant))]
-    known = [night for night, point in zip(nights, points, strict=True) if point.rate is not None]
-    days = day(known[0].started), day(known[-1].started)
     return TrendLine(
         variant=rate.variant,
         rate=rate,
-        drawing=line_of(points, scale, bar=rate.bar, days=days, width=WIDTH, high=HEIGHT),
+        drawing=line_of(
+            points, scale, bar=rate.bar, days=(days[0], days[-1]), width=WIDTH, high=HEIGHT
+        ),
         spoken=", ".join(percent(point.rate, 0) for point in points),
-        changes=tuple(filter(None, (*_last_changes(nights, marks, newest), said_of(newest)))),
+        changes=(
+            *(f"{said} {newest[mark]}" for mark, said in _SAID.items() if mark in newest),
+            *([changed] if changed else []),
+        ),
         findings=tuple(findings),
     )
-
-
-def _last_changes(
-    nights: Sequence[Night], marks: Sequence[str], named: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the newest mark of each kind, with its day; the line itself shows them all.
-
-    What is `named` says more than that something changed.
-    """
-    newest = {mark: night for night, mark in zip(nights, marks, strict=True) if mark}
-    if set(named) - {UNKNOWN}:
-        newest.pop("changed", None)
-    days = {mark: day(night.started) for mark, night in newest.items()}
-    return tuple(f"{said} {days[mark]}" for mark, said in _SAID.items() if mark in days)
 
 
 _SAID = {"worse": "got worse on", "better": "got better on", "changed": "last changed on"}

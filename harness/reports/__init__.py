@@ -5,7 +5,7 @@ from harness.reports.drawing import rate_strip
 from harness.reports.export import COLUMNS, TARGETS, Exported, export_results, export_target
 from harness.reports.files import LATEST, ReportPaths, check_writable, write_reports
 from harness.reports.history import basis_of, keep_rates, kept_verdict, past_rates, rates_key
-from harness.reports.lines import LinePoint, day, line_of, said_of, scale_of
+from harness.reports.lines import LinePoint, changed_in, day, line_of, points_of, scale_of
 from harness.reports.markdown import escaped, to_markdown
 from harness.reports.progress import Progress
 from harness.reports.reading import SavedRun, load_run
@@ -36,6 +36,7 @@ __all__ = [
     "basis_of",
     "because",
     "build_scorecard",
+    "changed_in",
     "check_writable",
     "collect_extras",
     "content_policy",
@@ -50,11 +51,11 @@ __all__ = [
     "load_run",
     "page_style",
     "past_rates",
+    "points_of",
     "print_summary",
     "publish",
     "rate_strip",
     "rates_key",
-    "said_of",
     "scale_of",
     "scorecard_schema",
     "template",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -133,10 +133,14 @@ def day(started: str) -> str:
     return moment(started).partition(",")[0]
 
 
-def points_of(past: Sequence[Past]) -> tuple[LinePoint, ...]:
+def points_of(past: Sequence[Past | None]) -> tuple[LinePoint, ...]:
     """Return the points of a line, oldest first: a change of what was asked breaks it."""
-    points = []
-    for before, each in zip((None, *past), past, strict=False):
+    points: list[LinePoint] = []
+    before: Past | None = None
+    for each in past:
+        if each is None:
+            points.append(LinePoint(None))
+            continue
         changes = each.basis.changes(before.basis) if before else ()
         points.append(
             LinePoint(
@@ -147,19 +151,18 @@ def points_of(past: Sequence[Past]) -> tuple[LinePoint, ...]:
                 mark="changed" if changes else "",
             )
         )
+        before = each
     return tuple(points)
 
 
-def changed_in(past: Sequence[Past]) -> str:
-    """Say what changed, each kind with its newest day; empty where nothing did."""
+def changed_in(past: Sequence[Past | None]) -> str:
+    """Say what changed and when last: "changed: cases or checks 12 Nov, model or adapter 14 Nov".
+
+    Empty where nothing did.
+    """
     newest: dict[str, str] = {}
-    for before, each in pairwise(past):
+    for before, each in pairwise(each for each in past if each is not None):
         newest.update(dict.fromkeys(each.basis.changes(before.basis), day(each.started)))
-    return said_of(newest)
-
-
-def said_of(newest: Mapping[str, str]) -> str:
-    """Say what changed and when: "changed: cases or checks 12 Nov, model or adapter 14 Nov"."""
     known = [f"{what} {when[:-5]}" for what, when in newest.items() if what != UNKNOWN]
     parts = [f"changed: {', '.join(known)}"] if known else []
     parts += ["earlier rates do not say what they were made under"] if UNKNOWN in newest else []
