@@ -17,15 +17,13 @@ MODULE = "tests.backends.replicas.steady:open_steady"
 
 @dataclass(frozen=True)
 class Nodes:
-    """A head without room for replicas, and three nodes.
+    """A head without room for replicas, and two nodes.
 
-    `first` has two CPUs, a GPU by name only, and the resources `hf`, `both` and `shared`; `second`
-    has `hf` and is there to be killed; the third, with `both`, has another version of safetensors,
-    as far as its metadata say.
+    One has two CPUs, a GPU by name only, and the resources `hf`, `both` and `shared`; the other,
+    with `both`, has another version of safetensors, as far as its metadata say.
     """
 
     cluster: Any
-    second: Any
     site: Path
 
     @property
@@ -80,7 +78,6 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     )
     resources = {"hf": 2, "both": 1, "shared": 1}
     cluster.add_node(wait=False, num_cpus=2, num_gpus=1, resources=resources, **store)
-    second = cluster.add_node(wait=False, num_cpus=1, resources={"hf": 1}, **store)
     os.environ["PYTHONPATH"] = f"{odd}:{site}:{ROOT}"
     cluster.add_node(wait=False, num_cpus=1, resources={"both": 1}, **store)
     for name, value in before.items():
@@ -89,7 +86,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         elif name == "PYTHONPATH":
             del os.environ[name]
     cluster.wait_for_nodes()
-    yield Nodes(cluster, second, site)
+    yield Nodes(cluster, site)
     cluster.shutdown()
 
 

@@ -58,6 +58,7 @@ def answers(backend: Backend, act: Callable[[int], None]) -> dict[str, str]:
 
 def killed(nodes: Nodes, name: str, told: Replicas) -> None:
     """Kill a worker and a node under this backend; every answer has to be that of one engine."""
+    second = nodes.cluster.add_node(num_cpus=1, resources={"hf": 1}, object_store_memory=80_000_000)
     plain = open_backend(name, BackendOptions(VARIANTS, device="cpu"))
     expected = answers(plain, lambda count: None)
     plain.close()
@@ -69,7 +70,7 @@ def killed(nodes: Nodes, name: str, told: Replicas) -> None:
             hello = next(place.hello for place in backend._places if place.hello)
             os.kill(hello.pid, signal.SIGKILL)
         if count == 60:
-            nodes.cluster.remove_node(nodes.second, allow_graceful=False)
+            nodes.cluster.remove_node(second, allow_graceful=False)
 
     found = answers(backend, kill)
     facts = backend.execution()

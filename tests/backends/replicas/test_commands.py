@@ -171,8 +171,8 @@ WRONG = [
     pytest.param(
         ["--replicas=2", HERE, "--engine-arg=gpus=1"],
         "",
-        "2 replicas do not fit: each takes 1 GPU, 0.1 shared, 0.1 CPU\n  found: {count} nodes have "
-        "1 GPU, 1 shared, {count} CPU: room for 1\n  hint: --replicas 1, or let replicas share: "
+        "2 replicas do not fit: each takes 1 GPU, 0.1 shared, 0.1 CPU\n  found: 3 nodes have "
+        "1 GPU, 1 shared, 3 CPU: room for 1\n  hint: --replicas 1, or let replicas share: "
         "gpus_per_replica = 0.5 in [tool.harness.ray]\n",
         id="more GPUs than there are",
     ),
@@ -208,6 +208,5 @@ def test_what_is_wrong_is_said_with_its_mend(
     )
 
     assert done.returncode == 2, done.stdout + done.stderr
-    count = 1 + len(nodes.cluster.worker_nodes)
-    assert message.format(address=there, count=count) in done.stderr
+    assert message.format(address=there) in done.stderr
     assert "Traceback" not in done.stderr
