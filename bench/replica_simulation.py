@@ -1,242 +1,289 @@
-"""Replicas with failures and stragglers: a discrete-event model beside processes that are killed.
+"""Replicas with failures and stragglers: a discrete-event model beside replicas on Ray.
 
     python -m bench.replica_simulation
 
-Each replica starts, takes portions of what is left (remaining ÷ (2 × replicas)) and answers one
-request after another. One that is killed gives back what it has not answered, and another starts
-in its place. The measured side does the same with processes that sleep instead of generating.
-Prints the table of docs/scale.md.
+The model hands out work by the harness's own rules (`Portions`), in time that jumps from event to
+event: a replica starts, answers one request after another, and may be killed; then another starts
+in its place. The measured side is the harness's own backend for replicas, on a Ray cluster of this
+machine, with an engine that sleeps instead of generating; a kill is SIGKILL. What a replica costs
+to start and an answer to pass on is measured with one replica, and used for all others. Prints the
+table of docs/scale.md.
 """
 
 from __future__ import annotations
 
 import heapq
-import multiprocessing
 import os
 import signal
+import sys
+import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.backends import (
+    Address,
+    Backend,
+    BackendOptions,
+    Completion,
+    Environment,
+    Fingerprint,
+    Prompt,
+    Replicas,
+    Request,
+    models_are,
+    open_backend,
+)
+from harness.backends.replicas.backend import LOOK, PAUSE, ReplicatedBackend
+from harness.backends.replicas.portions import Portions
+from harness.common import Message, Sampling, Variant
+
+DEATHS = 3  # of replicas that a request survives
+ROOT = Path(__file__).parents[1]
+ALONE = "one replica, with its start"
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """What happens: seconds of each request, replicas with their slowness, and kills.
 
-    `slowness` multiplies a replica's seconds; `kills` are moments and replicas. `overhead` is what
-    an answer costs beside its seconds; it is measured with one replica.
+    `slowness` multiplies a replica's seconds; `start` is what its engine takes to start, `spawn`
+    what comes before that; those of the beginning are up already where `are_up`. `kills` are
+    moments and replicas. `overhead` is what an answer costs beside its seconds.
     """
 
     requests: tuple[float, ...]
     slowness: tuple[float, ...]
     start: float
     kills: tuple[tuple[float, int], ...] = ()
+    spawn: float = 0.0
     overhead: float = 0.0
+    are_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Seconds until the last answer, answers, and requests that ran twice."""
+    """Seconds until the first and the last answer, answers, and replicas that died at work."""
 
+    first: float
     seconds: float
     answered: int
-    again: int
+    deaths: int
 
 
-def portion(left: int, replicas: int) -> int:
-    """Return how many requests a replica takes next."""
-    return max(1, -(-left // (2 * replicas)))
-
-
-@dataclass(slots=True)
-class _Replica:
-    """One place: its portion, and how many replicas stood there before (to drop stale events)."""
-
-    work: deque[int] = field(default_factory=deque)
-    life: int = 0
-    idle: bool = False
+def asked(world: World, model: str) -> list[Request]:
+    """Return the requests of a world; each says its seconds."""
+    variant, sampling = Variant("base", model), Sampling()
+    address = Address("case", "base")
+    return [
+        Request(
+            str(number),
+            address,
+            variant,
+            Prompt((Message("user", str(seconds)),), None, 1, estimated=True),
+            sampling,
+        )
+        for number, seconds in enumerate(world.requests)
+    ]
 
 
 def simulate(world: World) -> Outcome:
-    """Run the model; time jumps from event to event."""
-    left = deque(range(len(world.requests)))
-    replicas = [_Replica() for _ in world.slowness]
+    """Run the model."""
+    count = len(world.slowness)
+    work = Portions(asked(world, "model"), count, DEATHS)
+    held: list[deque[str]] = [deque() for _ in range(count)]
+    lives, idle = [0] * count, [False] * count
     events: list[tuple[float, int, str, int, int]] = []  # time, order, what, replica, its life
-    order = answered = again = 0
-    now = last = 0.0
+    order = answered = deaths = 0
+    now = first = 0.0
 
     def later(seconds: float, what: str, place: int) -> None:
         nonlocal order
         order += 1
-        heapq.heappush(events, (now + seconds, order, what, place, replicas[place].life))
+        heapq.heappush(events, (now + seconds, order, what, place, lives[place]))
 
     def go_on(place: int) -> None:
-        replica = replicas[place]
-        if not replica.work:
-            for _ in range(min(len(left), portion(len(left), len(replicas)))):
-                replica.work.append(left.popleft())
-        replica.idle = not replica.work
-        if replica.work:
-            seconds = world.requests[replica.work[0]] * world.slowness[place]
+        if not held[place]:
+            held[place].extend(request.key for request in work.take(place, now))
+        idle[place] = not held[place]
+        if held[place]:
+            seconds = world.requests[int(held[place][0])] * world.slowness[place]
             later(seconds + world.overhead, "answer", place)
 
-    for place in range(len(replicas)):
-        later(world.start, "up", place)
+    for place in range(count):
+        later(0.0 if world.are_up else world.spawn + world.start, "up", place)
     for moment, place in world.kills:
         later(moment, "kill", place)
-    while events and answered < len(world.requests):
+    while not work.is_done:
         now, _, what, place, life = heapq.heappop(events)
-        replica = replicas[place]
         if what == "kill":
-            again += bool(replica.work)  # the one at work is begun again
-            left.extendleft(reversed(replica.work))
-            replica.work.clear()
-            replica.life, replica.idle = replica.life + 1, False
-            later(world.start, "up", place)
-            for other, each in enumerate(replicas):
-                if each.idle:
-                    go_on(other)
-        elif life == replica.life:
-            if what == "answer":
-                replica.work.popleft()
-                answered, last = answered + 1, now
-            go_on(place)
-    return Outcome(last, answered, again)
+            deaths += bool(held[place])
+            work.lost(place)
+            held[place].clear()
+            lives[place], idle[place] = lives[place] + 1, False
+            later(PAUSE + world.spawn + world.start, "up", place)
+        elif life == lives[place]:
+            if what == "answer" and work.answered(place, held[place].popleft(), now):
+                answered, first = answered + 1, first or now
+            if what == "answer" and not held[place]:
+                work.finished(place)
+            if what != "look" or idle[place]:
+                go_on(place)
+            if idle[place]:
+                later(LOOK, "look", place)
+    return Outcome(first, now, answered, deaths)
 
 
-def _work(connection: Connection, start: float, slowness: float) -> None:
-    """Sleep through portions, and say each answer."""
-    time.sleep(start)
-    connection.send(-1)
-    while True:
-        for number, seconds in connection.recv():
-            time.sleep(seconds * slowness)
-            connection.send(number)
+class SleepingBackend(Backend):
+    """Sleeps as long as a request says, times what its place says; not at all for words."""
+
+    name = "sleeping"
+    holds_weights = True
+
+    def __init__(self, options: BackendOptions) -> None:
+        slowness = options.engine_args.get("slowness", [1.0])
+        number = int(options.label.removeprefix("replica-") or 1)
+        self._slowness = float(slowness[number - 1])
+        self._start = float(options.engine_args.get("start", 0.0))
+
+    def environment(self, variant: Variant) -> Environment:
+        """Depend on nothing."""
+        return Environment("sleeping", "1")
+
+    def fingerprint(self, variant: Variant) -> Fingerprint:
+        """Take the name for the content."""
+        return Fingerprint(variant.model)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Sleep, and say so."""
+        time.sleep(self._start)
+        self._start = 0.0
+        for request in requests:
+            said = request.prompt.messages[-1].content
+            if said.replace(".", "").isdigit():
+                time.sleep(float(said) * self._slowness)
+            yield request, Completion(said, "stop", 1, 1)
 
 
-def measure(world: World) -> Outcome:
-    """Do the same with processes; a kill is SIGKILL."""
-    context = multiprocessing.get_context("fork")
-    left, done, again = deque(range(len(world.requests))), set[int](), 0
+@models_are("directories", options=())
+def open_sleeping(options: BackendOptions) -> SleepingBackend:
+    """Open it; nothing is loaded."""
+    return SleepingBackend(options)
+
+
+@contextmanager
+def sleeping() -> Iterator[Path]:
+    """Install the backend `sleeping` for this process and its children; yield a folder for both."""
+    with tempfile.TemporaryDirectory() as name:
+        metadata = Path(name, "sleeping-1.0.dist-info")
+        metadata.mkdir()
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: sleeping\nVersion: 1.0\n")
+        target = "sleeping = bench.replica_simulation:open_sleeping"
+        (metadata / "entry_points.txt").write_text(f"[harness.backends]\n{target}\n")
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (name, str(ROOT), before)))
+        sys.path.insert(0, name)
+        try:
+            yield Path(name)
+        finally:
+            sys.path.remove(name)
+            os.environ.pop("PYTHONPATH")
+            if before is not None:
+                os.environ["PYTHONPATH"] = before
+
+
+def measure(world: World, model: str) -> Outcome:
+    """Do the same with replicas on Ray, all of which are up where the world says so."""
+    arguments = {"slowness": list(world.slowness), "start": world.start}
+    options = BackendOptions(
+        (Variant("base", model),), engine_args=arguments, replicas=Replicas(len(world.slowness))
+    )
+    backend = open_backend("sleeping", options)
+    assert isinstance(backend, ReplicatedBackend)
     kills = deque(sorted(world.kills))
-    places: dict[Connection, int] = {}
-    workers: dict[int, multiprocessing.process.BaseProcess] = {}
-    held: dict[int, deque[int]] = {place: deque() for place in range(len(world.slowness))}
-    idle: set[Connection] = set()
-
-    def begin(place: int) -> None:
-        mine, its = context.Pipe()
-        worker = context.Process(
-            target=_work, args=(its, world.start, world.slowness[place]), daemon=True
-        )
-        worker.start()
-        its.close()
-        places[mine], workers[place] = place, worker
-
-    def hand_out(connection: Connection) -> None:
-        place = places[connection]
-        size = min(len(left), portion(len(left), len(world.slowness)))
-        held[place].extend(left.popleft() for _ in range(size))
-        if held[place]:
-            idle.discard(connection)
-            connection.send([(number, world.requests[number]) for number in held[place]])
-        else:
-            idle.add(connection)
-
-    began = time.monotonic()
-    last = 0.0
-    for place in held:
-        begin(place)
+    first = 0.0
+    answered = 0
     try:
-        while len(done) < len(world.requests):
+        while world.are_up and {p.has_answered for p in backend._places} != {True}:
+            warming = World((0.0,) * 64 * len(world.slowness), world.slowness, 0.0)
+            list(backend.generate(asked(warming, model)))
+        began = time.monotonic()
+        for _, done in backend.generate(asked(world, model)):
             passed = time.monotonic() - began
+            answered, first = answered + (not done.error), first or passed
             if kills and passed >= kills[0][0]:
-                pid = workers[kills.popleft()[1]].pid
-                assert pid is not None
-                os.kill(pid, signal.SIGKILL)
-            until = max(0.0, kills[0][0] - (time.monotonic() - began)) if kills else None
-            for ready in wait(list(places), until):
-                assert isinstance(ready, Connection)
-                place = places[ready]
-                try:
-                    number = ready.recv()
-                except (EOFError, ConnectionResetError):
-                    del places[ready]
-                    idle.discard(ready)
-                    again += bool(held[place])
-                    left.extendleft(reversed(held[place]))
-                    held[place].clear()
-                    begin(place)
-                    for other in tuple(idle):
-                        hand_out(other)
-                    continue
-                if number >= 0:
-                    held[place].remove(number)
-                    done.add(number)
-                    last = time.monotonic() - began
-                if not held[place]:
-                    hand_out(ready)
+                hello = backend._places[kills.popleft()[1]].hello
+                if hello is not None:
+                    os.kill(hello.pid, signal.SIGKILL)
+        seconds = time.monotonic() - began
+        lost = int(backend.execution().get("replicas lost", "0"))
     finally:
-        for worker in workers.values():
-            with suppress(ProcessLookupError):
-                worker.kill()
-            worker.join()
-        for connection in places:
-            connection.close()
-    return Outcome(last, len(done), again)
+        backend.close()
+    return Outcome(first, seconds, answered, lost)
 
 
 def small_worlds() -> dict[str, World]:
     """Return what is measured as well: seconds of sleeping, so a busy machine changes little."""
-    requests = tuple(0.02 + 0.03 * (number % 7) / 6 for number in range(200))
+    requests = tuple(0.08 + 0.12 * (number % 7) / 6 for number in range(320))
+    four, slow = (1.0,) * 4, (1.0, 1.0, 1.0, 4.0)
     return {
-        "one replica": World(requests[:60], (1.0,), 0.3),
-        "four": World(requests, (1.0,) * 4, 0.3),
-        "four, one three times as slow": World(requests, (1.0, 1.0, 1.0, 3.0), 0.3),
-        "four, one killed": World(requests, (1.0,) * 4, 0.3, ((0.9, 2),)),
-        "four, one slow, two killed": World(
-            requests, (1.0, 1.0, 1.0, 3.0), 0.3, ((0.7, 0), (1.1, 1))
-        ),
+        ALONE: World(requests[:80], (1.0,), 1.0),
+        "four": World(requests, four, 1.0, are_up=True),
+        "four, one four times as slow": World(requests, slow, 1.0, are_up=True),
+        "four, one killed": World(requests, four, 1.0, ((4.0, 2),), are_up=True),
+        "four, one slow, two killed": World(requests, slow, 1.0, ((3.0, 0), (6.0, 1)), are_up=True),
     }
 
 
-def calibrated(worlds: Mapping[str, World]) -> dict[str, World]:
-    """Return the worlds with the overhead of an answer, as it is on this machine now."""
-    alone = worlds["one replica"]
-    late = measure(alone).seconds - simulate(alone).seconds
-    return {
-        name: replace(world, overhead=max(0.0, late) / len(alone.requests))
-        for name, world in worlds.items()
-    }
+def calibrated(worlds: dict[str, World], alone: Outcome) -> dict[str, World]:
+    """Return the worlds with what one replica alone has taken to start and to pass answers on."""
+    world = worlds[ALONE]
+    spawn = max(0.0, alone.first - world.start - world.requests[0])
+    late = alone.seconds - alone.first - sum(world.requests[1:])
+    each = max(0.0, late) / (len(world.requests) - 1)
+    return {name: replace(one, spawn=spawn, overhead=each) for name, one in worlds.items()}
 
 
 def large_worlds() -> dict[str, World]:
     """Return what is only simulated: 10^6 answers at 63 a second and replica, 20 s of start."""
     requests = (1 / 63,) * 1_000_000
     eight = (1.0,) * 8
-    hourly = tuple((600.0 * (n + 1), n % 8) for n in range(3))
+    often = tuple((600.0 * (n + 1), n % 8) for n in range(3))
     return {
         "10⁶ on eight H200": World(requests, eight, 20.0),
         "the same, one at half speed": World(requests, (*eight[:7], 2.0), 20.0),
-        "the same, one killed every ten minutes": World(requests, eight, 20.0, hourly),
+        "the same, one killed every ten minutes": World(requests, eight, 20.0, often),
     }
 
 
-def main(arguments: Sequence[str] = ()) -> None:
+def main() -> None:
     """Print both tables."""
-    print("| | simulated, s | measured, s | ratio | begun again |")
+    print("| | simulated, s | measured, s | ratio | replicas lost |")
     print("|---|---|---|---|---|")
-    for name, world in calibrated(small_worlds()).items():
-        model, real = simulate(world), measure(world)
-        ratio = model.seconds / real.seconds
-        print(
-            f"| {name} | {model.seconds:.2f} | {real.seconds:.2f} | {ratio:.2f} "
-            f"| {model.again} / {real.again} |",
-            flush=True,
-        )
+    with sleeping() as folder:
+        model = str(folder)
+        # The cluster stays up for all that follow.
+        options = BackendOptions((Variant("base", model),), replicas=Replicas(1))
+        first = open_backend("sleeping", options)
+        list(first.generate(asked(World((0.0,), (1.0,), 0.0), model)))
+        alone = measure(small_worlds()[ALONE], model)
+        worlds = calibrated(small_worlds(), alone)
+        for name, world in worlds.items():
+            real = alone if name == ALONE else measure(world, model)
+            found = simulate(world)
+            assert real.answered == found.answered == len(world.requests)
+            ratio = found.seconds / real.seconds
+            print(
+                f"| {name} | {found.seconds:.2f} | {real.seconds:.2f} | {ratio:.2f} "
+                f"| {found.deaths} / {real.deaths} |",
+                flush=True,
+            )
+        first.close()
+        said = worlds[ALONE]
+    print(f"start of an actor {said.spawn:.2f} s, an answer {1000 * said.overhead:.1f} ms")
     for name, world in large_worlds().items():
         print(f"| {name} | {simulate(world).seconds:,.0f} | – | – | – |", flush=True)
 

@@ -12,7 +12,7 @@ replicas is soon alone, and is given up when it has cost as many as are allowed.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -191,9 +191,9 @@ class Portions:
         hand, best, longest = self._hands[replica], [], WORTH_TAKING
         if hand.rate is None:
             return []
-        held = [key for other in self._hands.values() for key in other.open]
+        held = Counter(key for other in self._hands.values() for key in other.open)
         for number, other in self._hands.items():
-            alone = [r for k, r in other.open.items() if k in self._open and held.count(k) == 1]
+            alone = [r for k, r in other.open.items() if k in self._open and held[k] == 1]
             # Nothing that may have killed a replica is asked twice at once.
             alone = [request for request in alone if request.key not in self._deaths]
             if number == replica or not alone or now - other.given < WORTH_TAKING:

@@ -1,7 +1,8 @@
-"""Replicas on GPUs, for real: scaling, a killed one, a shared GPU, tensor parallel, LoRA slots.
+"""Replicas, for real: scaling, a killed one, a shared GPU, tensor parallel, LoRA slots, memory.
 
-    python -m bench.replicas_gpu OUT                                 two GPUs, Qwen2.5-7B's shape
-    python -m bench.replicas_gpu OUT --shape embedded --each 12 --tokens 16    tried on a CPU
+    python -m bench.replicas OUT                                  two GPUs, Qwen2.5-7B's shape
+    python -m bench.replicas OUT --shape embedded --device cpu --backend hf --dtype bfloat16 \\
+        --each 40 --tokens 32 --prompt 40 120 --steps model two one memory         two cores
 
 Each step is a process of its own with its own time limit; OUT/results.json is written after each,
 OUT/NAME.log holds what it said. Steps joined by + run beside each other, each on its own GPU.
@@ -14,6 +15,7 @@ parallel  one replica of tensor parallel size two in a placement group of a clus
           beside one engine without Ray: what passes on three starter suites
 slots     runs beside each other on one warm engine that want more adapters than it has slots, with
           the guard and without it (vllm-project/vllm#47724)
+memory    the driver's, for two sizes of a whole run on two replicas that answer at once
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.dummy_7b import FIXTURE, RANK, dummy_7b, fill, random_adapter
+from bench.echo_overhead import timed
+from bench.large_run import VARIANTS, write
+from bench.replica_simulation import sleeping
 from harness.backends import Address, Backend, BackendOptions, Prompt, Replicas, Request
 from harness.backends import open_backend as opened
 from harness.backends.base import common_prefix
@@ -43,7 +48,7 @@ from harness.common import HarnessError, Sampling, Variant
 ROOT = Path(__file__).parents[1]
 STEPS = ("model", "lost", "two", "one", "shared+slots", "parallel")
 LIMITS = {"model": 150, "lost": 240, "two": 240, "one": 330, "shared": 240, "slots": 280}
-LIMITS |= {"parallel": 280}  # seconds
+LIMITS |= {"parallel": 280, "memory": 580}  # seconds
 STRENGTH = 4 * RANK  # of random adapters: the engine's effect check has to see them in 16 bits
 SUITES = ("refusal", "json_validity", "instruction_following")
 PATIENCE = 60.0  # seconds to wait for the first answer of a replacement
@@ -60,6 +65,8 @@ class Setting:
     tokens: int  # of an answer, at most
     prompts: tuple[int, int]  # tokens, shortest and longest
     device: str
+    backend: str
+    dtype: str
 
     @property
     def model(self) -> Path:
@@ -74,9 +81,11 @@ class Setting:
     def options(self, replicas: Replicas | None = None) -> BackendOptions:
         return BackendOptions(
             self.variants,
+            device=self.device,
+            dtype=self.dtype,
             cache_dir=self.folder / "cache",
             # The same mode for any number of answers, so that figures compare.
-            engine_args={"enforce_eager": True} if self.device == "cuda" else {},
+            engine_args={"enforce_eager": True} if self.backend == "vllm" else {},
             replicas=replicas,
         )
 
@@ -141,7 +150,7 @@ def passed(
 def replicas(setting: Setting, told: Replicas, answers: int) -> Iterator[tuple[Any, Values]]:
     """Start replicas, all of them: each has answered; yield them with what the start took."""
     begun = time.perf_counter()
-    backend = opened("vllm", setting.options(told))
+    backend = opened(setting.backend, setting.options(told))
     assert isinstance(backend, ReplicatedBackend)
     backend.expect(answers)
     try:
@@ -372,6 +381,30 @@ def slots(setting: Setting) -> Values:
     return facts
 
 
+def memory(setting: Setting) -> Values:
+    """Run the suites of bench.large_run on two replicas whose engine answers at once."""
+    facts: Values = {}
+    with sleeping():
+        for answers in (5_000, 25_000):
+            folder = setting.folder / f"memory-{answers}"
+            folder.mkdir()
+            write(folder, answers)
+            names = ["base", *(f"a{number:02}" for number in range(1, VARIANTS))]
+            tables = [f'[variants.{name}]\nmodel = "{name}"\n' for name in names[1:]]
+            for name in names:
+                (folder / name).mkdir()
+            head = 'suites = ["suites"]\nmodel = "base"\nbackend = "sleeping"\n'
+            (folder / "harness.toml").write_text(head + "".join(tables))
+            words = [sys.executable, "-m", "harness", "run"]
+            for kind, more in (("two replicas", ["--replicas=2"]), ("alone", [])):
+                taken = timed([*words, f"--store={kind}/store.db", *more], folder)
+                facts[f"{answers:,} answers, {kind}"] = {
+                    "seconds": round(taken.seconds, 1),
+                    "megabytes": round(taken.memory),
+                }
+    return facts
+
+
 def share(one: Mapping[str, str], other: Mapping[str, str]) -> float | None:
     """Return the share of equal answers among those that both have; None without any."""
     keys = one.keys() & other.keys()
@@ -388,7 +421,7 @@ def make(setting: Setting) -> Values:
         if not Path(variant.adapter or "").exists():
             random_adapter(Path(variant.adapter or ""), setting.model, number, STRENGTH)
     written = time.perf_counter() - begun
-    planner = opened("vllm", setting.options())
+    planner = opened(setting.backend, setting.options())
     for variant in setting.variants:
         planner.fingerprint(variant)
     return {"written": round(written, 1), "hashed": round(time.perf_counter() - begun - written, 1)}
@@ -425,12 +458,23 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--prompt", type=int, nargs=2, default=(180, 520))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
+    parser.add_argument("--backend", choices=("vllm", "hf"), default="vllm")
+    parser.add_argument("--dtype", default="auto")
     parser.add_argument("--steps", nargs="+", default=STEPS)
     parser.add_argument("--step", help="this one, here")
     told = parser.parse_args()
     folder = (told.folder or told.out / "work").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    setting = Setting(folder, told.shape, told.each, told.tokens, tuple(told.prompt), told.device)
+    setting = Setting(
+        folder,
+        told.shape,
+        told.each,
+        told.tokens,
+        tuple(told.prompt),
+        told.device,
+        told.backend,
+        told.dtype,
+    )
     own: dict[str, Callable[[], Values]] = {
         "model": lambda: make(setting),
         "lost": lambda: lost(setting),
@@ -439,6 +483,7 @@ def main() -> None:
         "shared": lambda: shared(setting),
         "parallel": lambda: parallel(setting),
         "slots": lambda: slots(setting),
+        "memory": lambda: memory(setting),
     }
     if told.step:
         print(json.dumps(own[told.step](), default=str), flush=True)
@@ -449,7 +494,7 @@ def main() -> None:
         begun = time.perf_counter()
         running = {}
         for gpu, name in enumerate(together.split("+")):
-            words = [sys.executable, "-m", "bench.replicas_gpu", *sys.argv[1:], f"--step={name}"]
+            words = [sys.executable, "-m", "bench.replicas", *sys.argv[1:], f"--step={name}"]
             alone = {"CUDA_VISIBLE_DEVICES": str(gpu)} if "+" in together or name == "one" else {}
             log = (told.out / f"{name}.log").open("w+")
             running[name] = (
