@@ -89,6 +89,19 @@ def test_a_second_run_asks_the_engine_for_nothing(tmp_path: Path) -> None:
     assert sum(event.count for event in heard if isinstance(event, Reused)) == 3
 
 
+def test_more_is_asked_for_at_once_where_several_engines_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.evaluation.executor.WINDOW_TRIALS", 4)
+    one, three = ScriptedEngine(), ScriptedEngine()
+    three.engines = 3
+    for name, engine in (("one", one), ("three", three)):
+        go(tmp_path / name, plan_of(engine, *(case(f"c{n}") for n in range(20))), engine)
+
+    assert one.portions == [4] * 5
+    assert three.portions == [12, 8]
+
+
 def test_one_changed_case_generates_one_answer(tmp_path: Path) -> None:
     engine = ScriptedEngine()
     go(tmp_path / "db", plan_of(engine, case("a"), case("b")), engine)
