@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 EMBEDDED := fixtures/adapters
 
 .DEFAULT_GOAL := help
-.PHONY: help setup gate gate-blocked test test-oldest test-peers test-full fix check kill-test fixtures lock docs clean
+.PHONY: fuzz help setup gate gate-blocked test test-oldest test-peers test-full fix check kill-test fixtures lock docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ check: .venv/test.stamp ## Lint and type-check
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+
+fuzz: .venv/test.stamp ## Broken and hostile input on every reader: 3,000 tries each, half an hour
+	@$(BIN)/python -m tests.hostile.fuzzing
 
 kill-test: .venv/test.stamp ## Kill 50 runs of each engine at random moments, and resume them
 	@HARNESS_KILLS=50 $(BIN)/python -m tests.evaluation.test_kill
