@@ -6,10 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import OTHER_CODES, add_gpus, new_command, say
+from harness.cli.parser import OTHER_CODES, add_gpus, add_settings, new_command, say
+from harness.cli.running import read_settings
 from harness.common import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.config import Settings
+    from harness.suites import Suite
     from harness.training.sft import TrainConfig
 
 
@@ -44,6 +49,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument(
         "--dry-run", action="store_true", help="check everything and count; train nothing"
     )
+    add_settings(train, only=("backend",))
     train.set_defaults(act=train_command)
     merge = new_command(
         commands,
@@ -82,22 +88,48 @@ def train_command(arguments: argparse.Namespace) -> int:
     given = {name: value for name, value in given.items() if value}
     config = load_train_config(path, **given)
     rows, held_out = read_data(config)
+    suites: Sequence[Suite] = ()
+    settings = read_settings(arguments)
+    if config.select == "suites":  # what is wrong with them is found before anything is trained
+        from harness.config import load_selected
+        from harness.training.repair import selection_suites
+
+        suites = selection_suites(load_selected([str(name) for name in config.suites], settings))
     try:
-        return (_plan if arguments.dry_run else _train)(config, rows, held_out)
+        if arguments.dry_run:
+            return _plan(config, rows, held_out)
+        return _train(config, rows, held_out, settings, suites)
     except InputError as error:
         raise placed(path, error) from None
 
 
-def _train(config: TrainConfig, rows: Any, held_out: Any) -> int:
+def _train(
+    config: TrainConfig, rows: Any, held_out: Any, settings: Settings, suites: Sequence[Suite]
+) -> int:
     from harness.common.console import Terminal
     from harness.training.sft import TrainingProgress, train
 
-    with TrainingProgress(Terminal(stderr=True)) as observer:
+    errors = Terminal(stderr=True)
+    with TrainingProgress(errors) as observer:
         done = train(config, rows, held_out=held_out, observer=observer, cache=Path(".harness"))
-    held = done.manifest["metrics"]["held_out_loss"]
-    loss = f", held-out loss {held:.4f}" if held is not None else ""
-    say(f"adapter {done.path}: step {done.step} of {done.steps}{loss}")
-    if done.checkpoints:
+    if suites:
+        from harness.common import Variant
+        from harness.reports import Progress
+        from harness.training.repair import select_checkpoint, selection_lines
+
+        changed = {"device": config.device, "dtype": config.dtype}
+        engine = settings.model_copy(update=changed)
+        base, names = Variant("base", config.model), {suite.name for suite in suites}
+        with Progress(errors) as progress:
+            found = select_checkpoint(engine, base, done, suites, names, observer=progress)
+        for line in selection_lines(found):
+            say(line)
+        say(f"adapter {done.path}: step {found['step']} of {done.steps}, chosen by suites")
+    else:
+        held = done.manifest["metrics"]["held_out_loss"]
+        loss = f", held-out loss {held:.4f}" if held is not None else ""
+        say(f"adapter {done.path}: step {done.step} of {done.steps}{loss}")
+    if done.checkpoints and not suites:
         say(f"compare its checkpoints: harness run --adapter '{done.path}/checkpoint-*'")
     say(f"gate it: harness run --adapter new={done.path}")
     return 0

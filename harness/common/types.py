@@ -401,6 +401,7 @@ class RewardSettings(_Keys):
 
 
 Method = Literal["sft", "dpo", "grpo", "auto"]
+Select = Literal["loss", "suites"]
 
 
 class FixSettings(_Keys):
@@ -408,6 +409,8 @@ class FixSettings(_Keys):
 
     `method`: from right answers (`sft`), from pairs of answers (`dpo`), from the checks as rewards
     (`grpo`); `auto` tries them in this order, each from where the last one came to.
+    `select`: which checkpoint is taken, that of the lowest held-out loss, or the best of those that
+    lose no suite, seen on cases of the dev side.
     `holdout`: the share of its cases, by hash, that no round sees and that promotion is judged on.
     `max_drop`: what any other suite may lose at most, shown by its one-sided 95 % bound. `rounds`:
     how often rows are made and an adapter is trained, at most. `rows`: most rows that teach, each
@@ -423,6 +426,7 @@ class FixSettings(_Keys):
     holdout: float = Field(default=0.5, gt=0.0, lt=1.0)
     rounds: int = Field(default=1, ge=1, le=20)
     train: dict[str, Any] = Field(default_factory=dict)
+    select: Select = "loss"
     method: Method = "sft"
     pairs: PairSettings = PairSettings()
     rewards: RewardSettings = RewardSettings()
@@ -435,7 +439,7 @@ class FixSettings(_Keys):
         """
         found = self.model_dump(mode="json")
         usual = type(self)().model_dump(mode="json")
-        for name in ("method", "pairs", "rewards"):
+        for name in ("method", "pairs", "rewards", "select"):
             if found[name] == usual[name]:
                 del found[name]
         return found

@@ -6,6 +6,12 @@ from harness.training.repair.plan import FixPlan, Split, make_plan, split_suite
 from harness.training.repair.promotion import AdapterPlace, Change, promote, rollback, shown
 from harness.training.repair.report import print_plan, print_report, write_report
 from harness.training.repair.rounds import Watchers
+from harness.training.repair.selection import (
+    best_checkpoint,
+    select_checkpoint,
+    selection_lines,
+    selection_suites,
+)
 from harness.training.repair.values import FixOptions, FixPaths, FixReport, RepairDecision
 
 __all__ = [
@@ -19,6 +25,7 @@ __all__ = [
     "RepairDecision",
     "Split",
     "Watchers",
+    "best_checkpoint",
     "block_warnings",
     "check_blocks",
     "dry_run",
@@ -28,6 +35,9 @@ __all__ = [
     "print_report",
     "promote",
     "rollback",
+    "select_checkpoint",
+    "selection_lines",
+    "selection_suites",
     "shown",
     "split_suite",
     "write_report",

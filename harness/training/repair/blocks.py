@@ -22,6 +22,8 @@ OURS = {
     "output": "the loop keeps its own",
     "data": "rows come from pools, generate and teacher",
     "held_out": "see held_out_share",
+    "select": "it stands under fix: itself",
+    "suites": "those of the run are looked at",
     "method": "say fix: {method: ...}",
     "adapter": "a method goes on from what the one before it came to",
     "trust_remote_code": "an option of the command line: a suite may come from somebody else",

@@ -358,6 +358,7 @@ def _combined(targets: Sequence[Target], options: FixOptions) -> FixSettings:
         holdout=max(fix.holdout for fix in fixes),
         rounds=max(fix.rounds for fix in fixes),
         train=train,
+        select="suites" if any(fix.select == "suites" for fix in fixes) else "loss",
         **agreed,
     )
 

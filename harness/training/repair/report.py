@@ -18,6 +18,7 @@ from harness.reports import asset, content_policy, escaped, page_style, rate_str
 from harness.training.repair import report as report_text
 from harness.training.repair.loop import DryRun, report_to_json
 from harness.training.repair.promotion import shown
+from harness.training.repair.selection import selection_lines
 from harness.training.repair.values import (
     FixPaths,
     FixReport,
@@ -94,6 +95,8 @@ def lesson_lines(made: RoundReport) -> Iterator[str]:
             f"after {plural(update, 'update')}: reward {look['reward']:.2f}; on fresh prompts "
             f"{look['fresh_reward']:.2f}, passed {percent(look['fresh_passed'])}{others}"
         )
+    if made.selection:
+        yield from selection_lines(made.selection)
     if made.start:
         yield f"went on from {made.start}"
     if made.stopped:
@@ -118,6 +121,11 @@ def guard_lines(guard: Mapping[str, Any]) -> Iterator[str]:
     yield f"guard: {plural(len(hits), 'row')} removed, held against {plural(seen, 'case')}"
     for hit in hits:
         yield f"  {hit['source']}: {hit['kind']} of case {hit['case']} ({hit['suite']})"
+    reworded = guard.get("rewordings", [])
+    if reworded:
+        yield f"second guard: {plural(len(reworded), 'row')} removed"
+    for hit in reworded:
+        yield f"  {hit['source']}: may be case {hit['case']} ({hit['suite']}) in other words"
 
 
 def loss_of(made: RoundReport) -> str:

@@ -29,8 +29,9 @@ from harness.training.contamination import Guard, GuardSettings
 from harness.training.pairing import Pairing, demand_pairs
 from harness.training.repair.gathering import Gathering
 from harness.training.repair.plan import FixPlan
+from harness.training.repair.selection import select_checkpoint, selection_suites
 from harness.training.repair.values import DevReport, RoundReport, SourceReport, TrainingReport
-from harness.training.sft import Lesson, TrainConfig, train
+from harness.training.sft import History, Lesson, TrainConfig, TrainedAdapter, checkpoints, train
 from harness.training.sft import Observer as TrainObserver
 from harness.training.sources import (
     Harvest,
@@ -41,6 +42,7 @@ from harness.training.sources import (
 from harness.training.values import Pair, TrainingRow
 
 Body = dict[str, Any]
+SELECTED = 10  # checkpoints that suites choose among, where a suite does not say how many
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Rounds:
         found = harvest_from_json(checked["rows"])
         rows: Sequence[Lesson] = found.pairs if method == "dpo" else found.rows
         trained = self._trained(number, rows, checked["guard"], start if method != "sft" else "")
+        selection = self._selected(number, trained) if self.plan.fix.select == "suites" else {}
         dev = self.dev(number, trained["adapter"])
         manifest = trained["manifest"]
         facts = manifest["run"]
@@ -149,6 +152,7 @@ class Rounds:
                 **manifest["data"].get("pairs", {}),
                 **manifest["metrics"].get("preferences", {}),
             },
+            selection=selection,
         )
 
     def seconds(self, number: int) -> dict[str, float]:
@@ -156,7 +160,7 @@ class Rounds:
         names: dict[str, tuple[str, ...]] = {
             "rows": ("rows", "checked"),
             "training": ("training",),
-            "dev": ("dev",),
+            "dev": ("selected", "dev"),
         }
         folders = (self.stages.home / stage_name(number, "")).glob("update-*")
         for folder in sorted(folders):
@@ -228,6 +232,29 @@ class Rounds:
 
         told = f"round {number}: training on {len(rows)} {'pairs' if method == 'dpo' else 'rows'}"
         return self.stages.once(stage_name(number, "training"), make, told)
+
+    def _selected(self, number: int, trained: Body) -> Body:
+        """Choose among the checkpoints by the dev side, and by as much of every other suite."""
+        plan = self.plan
+
+        def make() -> Body:
+            path = Path(trained["adapter"])
+            history = History((), tuple((step, loss) for step, loss in trained["held_out"]))
+            adapter = TrainedAdapter(
+                path, trained["step"], trained["steps"], history, tuple(checkpoints(path)), {}
+            )
+            return select_checkpoint(
+                aside(self.settings, self.stages.home),
+                plan.before,
+                adapter,
+                selection_suites(plan.suites, plan.fix.holdout),
+                {target.suite.name for target in plan.targets},
+                prefix=f"{plan.name}-",
+                observer=self.watchers.answers,
+            )
+
+        told = f"round {number}: choosing among the checkpoints"
+        return self.stages.once(stage_name(number, "selected"), make, told)
 
     # -- the dev side ------------------------------------------------------------------------------
 
@@ -376,7 +403,8 @@ def train_config(
     fixed: dict[str, Any] = {"model": plan.before.model, "output": home / "adapter"}
     fixed |= {"gpus": plan.options.gpus} if plan.options.gpus else {}
     fixed |= {"method": method, "adapter": Path(start) if start else None}
-    told = {"chat_template_args": _template_args(plan)}
+    told: dict[str, Any] = {"chat_template_args": _template_args(plan)}
+    told |= {"keep_checkpoints": SELECTED} if plan.fix.select == "suites" else {}
     return TrainConfig.model_validate({**engine, **told, **plan.fix.train, **fixed})
 
 

@@ -80,7 +80,8 @@ class RoundReport:
 
     `teaching` counts rows, pairs or answers, by the `method`. `start` is the adapter that the round
     went on from, if any. `lessons` says more of pairs (lengths, margins) or rewards. `stopped` is
-    why a watch ended the round: its adapter is not put in use.
+    why a watch ended the round: its adapter is not put in use. `selection` has the checkpoints and
+    the step that was taken, where suites chose it.
     """
 
     number: int
@@ -96,6 +97,7 @@ class RoundReport:
     start: str = ""
     lessons: Mapping[str, Any] = field(default_factory=dict)
     stopped: str = ""
+    selection: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

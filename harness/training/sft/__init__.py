@@ -10,6 +10,7 @@ from harness.training.sft.config import (
     placed,
 )
 from harness.training.sft.demands import DEFAULT_SERVED_RANK, SERVED_RANKS, served_rank, unserved
+from harness.training.sft.finishing import choose
 from harness.training.sft.job import (
     Evaluated,
     Event,
@@ -46,6 +47,7 @@ __all__ = [
     "TrainingProgress",
     "check_output",
     "checkpoints",
+    "choose",
     "conversations",
     "draw",
     "load_train_config",

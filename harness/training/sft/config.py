@@ -15,6 +15,7 @@ from pydantic import (
     StrictBool,
     StrictFloat,
     StrictInt,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -216,6 +217,8 @@ class TrainSettings(_Part):
 class TrainConfig(TrainSettings):
     """A training of one LoRA adapter; only `model` and `output` have no default.
 
+    `select: suites` takes the checkpoint that does best in `suites`, and lost none of them, instead
+    of the one of the lowest held-out loss.
     `data` and `held_out` are files of rows for `harness train`; from Python, rows are handed over
     and both stay empty. `adapter` is one that the training begins with, instead of a new one.
     """
@@ -226,6 +229,22 @@ class TrainConfig(TrainSettings):
     held_out: tuple[DataFile, ...] = ()
     adapter: Path | None = None
     trust_remote_code: StrictBool = False
+    select: Literal["loss", "suites"] = "loss"
+    suites: tuple[Path, ...] = ()
+
+    @field_validator("suites", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """Return one path or a list of them as a tuple."""
+        return (value,) if isinstance(value, str | Path) else value
+
+    @field_validator("suites", mode="after")
+    @classmethod
+    def _asked_for(cls, value: tuple[Path, ...], info: ValidationInfo) -> tuple[Path, ...]:
+        """Refuse suites that nothing is chosen by."""
+        if value and info.data.get("select") != "suites":
+            raise ValueError("suites are looked at with select: suites alone, which is not said")
+        return value
 
     @field_validator("data", "held_out", mode="before")
     @classmethod
@@ -280,6 +299,7 @@ _NOT_ARGUMENTS = {
 _NOT_RECIPE = (
     "model", "output", "data", "held_out", "adapter", "device_batch_size", "gradient_checkpointing",
     "keep_checkpoints", "device", "threads", "gpus", "shard", "report_to", "run_name", "template",
+    "select", "suites",
 )  # fmt: skip
 
 
@@ -296,6 +316,7 @@ def load_train_config(path: Path, **given: Any) -> TrainConfig:
         "output": Path(said.option("output", str(config.output))),
         "data": tuple(_located(said, file) for file in config.data),
         "held_out": tuple(_located(said, file) for file in config.held_out),
+        "suites": tuple(Path(said.option("input", str(path))) for path in config.suites),
         "template": said.option("model", config.template) if config.template else None,
         "adapter": Path(said.option("adapter", str(config.adapter))) if config.adapter else None,
     }

@@ -67,7 +67,8 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             f"{', DoRA' if lora.get('dora') else ''}; {', '.join(lora['targets'])} |",
             f"| training | learning rate {settings['learning_rate']:g}, {settings['schedule']}, "
             f"{settings['batch_size']} rows a step, seed {settings['seed']} |",
-            f"| weights | of step {metrics['step']} of {metrics['steps']} |",
+            f"| weights | of step {metrics['step']} of {metrics['steps']}"
+            f"{', chosen by suites' if 'selection' in manifest else ''} |",
             f"| loss | {shown} |",
             f"| chat template | the base's own, {manifest['identity']['template']} |",
             "",
@@ -99,7 +100,7 @@ def finish(
         "base": prepared.base_name,
         "identity": dict(prepared.identity),
         "data": dict(prepared.counts),
-        "settings": prepared.config.model_dump(mode="json", exclude={"model", "output"}),
+        "settings": prepared.config.model_dump(mode="json", exclude={"model", "output", "suites"}),
         "versions": versions(),
         "metrics": {
             "step": step,
@@ -116,6 +117,31 @@ def finish(
     for name, data in _files(prepared, chosen, history, manifest, work).items():
         replace_file(output / name, data)
     tidy(output, work)
+    return _adapter(output, manifest)
+
+
+def choose(output: Path, step: int, selection: Mapping[str, Any]) -> TrainedAdapter:
+    """Give a finished adapter the weights of another of its checkpoints, and say why.
+
+    Done again after a kill, it ends the same. The manifest, which names the step, is written last.
+    """
+    manifest = read_manifest(output)
+    chosen = {step_of(path): path for path in checkpoints(output)}[step]
+    assert manifest is not None
+    metrics = dict(manifest["metrics"])
+    if metrics["step"] != step:
+        metrics.pop("preferences", None)  # they were those of the other step
+    losses = dict(metrics["held_out_losses"])
+    metrics |= {"step": step, "held_out_loss": losses.get(step)}
+    manifest |= {"metrics": metrics, "selection": dict(selection)}
+    files = {
+        "README.md": model_card(manifest).encode(),
+        WEIGHTS: (chosen / WEIGHTS).read_bytes(),
+        CONFIG: (chosen / CONFIG).read_bytes(),
+        NAME: (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode(),
+    }
+    for name, data in files.items():
+        replace_file(output / name, data)
     return _adapter(output, manifest)
 
 
