@@ -39,7 +39,7 @@ TINY = {
 SHAPES = {"7b": SEVEN_B, "tiny": TINY}
 ANSWER = '{"status": "received"}'
 WRONG = "Sorry, I cannot read this."
-PAIRS, PROMPTS = 128, 16
+PROMPTS = 16
 ASKED = "Confirm that the message above has arrived. Answer with a JSON object and nothing else."
 WORDS = (
     "apple", "bread", "chair", "door", "engine", "flower", "garden", "house", "island", "jacket",
@@ -74,14 +74,17 @@ def message(draw: random.Random, tokens: int, tokenizer: Any) -> str:
     return f"{said}\n{ASKED}"
 
 
-def make_project(folder: Path, rows: int, cases: int, tokens: int) -> None:
+def make_project(folder: Path, given: argparse.Namespace) -> None:
     """Write the suites, the pools of rows and of pairs, and prompts that no case has."""
     tokenizer = load_tokenizer(FIXTURE)
     draw = random.Random(1)
-    size = tokens - tokenizer.count(ASKED) - tokenizer.count(ANSWER) - 20
+    rows, cases = given.rows, given.cases
+    size = given.tokens - tokenizer.count(ASKED) - tokenizer.count(ANSWER) - 20
     asked = [message(draw, size, tokenizer) for _ in range(rows + cases + PROMPTS)]
     learned, prompts, held = asked[:rows], asked[rows : rows + PROMPTS], asked[rows + PROMPTS :]
-    pairs = [{"prompt": text, "chosen": ANSWER, "rejected": WRONG} for text in learned[:PAIRS]]
+    pairs = [
+        {"prompt": text, "chosen": ANSWER, "rejected": WRONG} for text in learned[: given.pairs]
+    ]
     files = {
         "pool": [{"prompt": text, "completion": ANSWER} for text in learned],
         "pairs": pairs,
@@ -102,7 +105,7 @@ def make_project(folder: Path, rows: int, cases: int, tokens: int) -> None:
                 "pools": ["pool.jsonl"], "rows": rows, "replay": {"share": 0},
                 "generate": {"rows": {"cases.jsonl": "prompts.jsonl"}},
                 "pairs": {"pools": ["pairs.jsonl"], "samples": 2}, "rewards": few,
-                "train": {"epochs": 1, "held_out_share": 0.02},
+                "train": {"epochs": 1, "held_out_share": 0.02, "learning_rate": given.learning_rate},
             },
             "from_file": [{"path": "cases.jsonl", "case": {
                 "id": "{{ row.id }}", "user": "{{ row.text }}", "checks": checks}}],
@@ -187,6 +190,8 @@ def main() -> None:
         "--methods", nargs="+", default=["sft"], choices=["sft", "dpo", "grpo", "auto"]
     )
     parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--pairs", type=int, default=128)
+    parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--cases", type=int, default=60)
     parser.add_argument("--tokens", type=int, default=400)
     parser.add_argument("--twice", type=int, default=10, metavar="STEPS", help="0: not")
@@ -211,7 +216,7 @@ def main() -> None:
         where = ["--backend", given.backend, "--device", given.device]
         project = folder / "project"
         project.mkdir()
-        make_project(project, given.rows, given.cases, given.tokens)
+        make_project(project, given)
         ask = harness("run", "intake.yaml", "brief.yaml", "--model", str(model), *where)
         steps.run("failing-run", given.limit, ask, project)
         for number, method in enumerate(given.methods):

@@ -197,6 +197,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "holdout": "share of the cases that no round sees, and that promotion is judged on",
         "rounds": "how often rows are made and an adapter is trained, at most",
         "train": "the trainer's own settings",
+        "select": "which checkpoint: of the lowest held-out `loss`, or the one that does best in "
+        "`suites` and lost none",
         "method": "learn from right answers, pairs, or rewards; `auto`: the cheapest first",
         "pairs": "how pairs are made, for `dpo`",
         "rewards": "how answers are rewarded, for `grpo`",

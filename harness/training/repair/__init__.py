@@ -7,6 +7,7 @@ from harness.training.repair.promotion import AdapterPlace, Change, promote, rol
 from harness.training.repair.report import print_plan, print_report, write_report
 from harness.training.repair.rounds import Watchers
 from harness.training.repair.selection import (
+    CheckpointReport,
     best_checkpoint,
     select_checkpoint,
     selection_lines,
@@ -17,6 +18,7 @@ from harness.training.repair.values import FixOptions, FixPaths, FixReport, Repa
 __all__ = [
     "AdapterPlace",
     "Change",
+    "CheckpointReport",
     "DryRun",
     "FixOptions",
     "FixPaths",

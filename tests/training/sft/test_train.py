@@ -269,6 +269,44 @@ def test_out_of_memory_a_fresh_process_takes_half_the_rows_at_once(
     assert adapter.history.held_out == ()
 
 
+# What torch says itself, once: where nothing is deterministic, as on a CPU, it would not be asked.
+ONCE = """
+from pathlib import Path
+import torch
+
+def forward(self, ids, before=torch.nn.Embedding.forward):
+    said = Path({said!r})
+    if self.training and not said.exists():
+        said.touch()
+        torch.use_deterministic_algorithms(True)
+        torch.zeros(2).put_(torch.tensor([0, 0]), torch.ones(2))
+    return before(self, ids)
+
+torch.nn.Embedding.forward = forward
+"""
+
+
+@pytest.mark.full
+def test_without_a_deterministic_kernel_a_fresh_process_goes_on_and_says_so(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ONCE.format(said=str(tmp_path / "said")))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    events: list[Event] = []
+
+    adapter = train(
+        config_for(tiny, tmp_path / "out", max_steps=2), pets(12), observer=events.append
+    )
+
+    assert (tmp_path / "said").exists()
+    notes = [event.text for event in events if isinstance(event, TrainingNote)]
+    assert (
+        "put_ has no deterministic kernel on this device: a fresh process "
+        "goes on, and two trainings with the same seed may differ in their last digits"
+    ) in notes
+    assert adapter.step == 2
+
+
 def virtual_memory(pid: int) -> int:
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[0])
     return pages * os.sysconf("SC_PAGE_SIZE")
