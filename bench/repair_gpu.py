@@ -78,7 +78,7 @@ def make_project(folder: Path, given: argparse.Namespace) -> None:
     """Write the suites, the pools of rows and of pairs, and prompts that no case has."""
     tokenizer = load_tokenizer(FIXTURE)
     draw = random.Random(1)
-    rows, cases = given.rows, given.cases
+    rows, cases, rate = given.rows, given.cases, given.learning_rate
     size = given.tokens - tokenizer.count(ASKED) - tokenizer.count(ANSWER) - 20
     asked = [message(draw, size, tokenizer) for _ in range(rows + cases + PROMPTS)]
     learned, prompts, held = asked[:rows], asked[rows : rows + PROMPTS], asked[rows + PROMPTS :]
@@ -105,7 +105,7 @@ def make_project(folder: Path, given: argparse.Namespace) -> None:
                 "pools": ["pool.jsonl"], "rows": rows, "replay": {"share": 0},
                 "generate": {"rows": {"cases.jsonl": "prompts.jsonl"}},
                 "pairs": {"pools": ["pairs.jsonl"], "samples": 2}, "rewards": few,
-                "train": {"epochs": 1, "held_out_share": 0.02, "learning_rate": given.learning_rate},
+                "train": {"epochs": 1, "held_out_share": 0.02, "learning_rate": rate},
             },
             "from_file": [{"path": "cases.jsonl", "case": {
                 "id": "{{ row.id }}", "user": "{{ row.text }}", "checks": checks}}],
