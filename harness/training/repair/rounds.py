@@ -302,8 +302,7 @@ def checked_rows(
             tokenizer.token_ids(row.messages, add_generation_prompt=False, tools=row.tools)
         ),
     )
-    model = settings.path(settings.guard_model) if settings.guard_model else None
-    guarded = Guard(plan.suites, GuardSettings(model=model)).check(cleaned.rows)
+    guarded = guard_of(plan, settings).check(cleaned.rows)
     if must_teach and not any(not row.replay for row in guarded.rows):
         raise NothingToLearnError(
             Problem(
@@ -313,6 +312,12 @@ def checked_rows(
             )
         )
     return guarded.rows, cleaned.report.as_json(), guarded.report.as_json()
+
+
+def guard_of(plan: FixPlan, settings: Settings) -> Guard:
+    """Return the guard of all suites; with the second one, where a model for it is configured."""
+    model = settings.path(settings.guard_model) if settings.guard_model else None
+    return Guard(plan.suites, GuardSettings(model=model))
 
 
 def checked_pairs(
@@ -354,7 +359,7 @@ def checked_pairs(
     )
     kept = {id(row) for row in single.rows}
     rows = {key: made for key, made in rows.items() if id(made[2]) in kept}
-    guarded = Guard(plan.suites).check([row for made in rows.values() for row in made[:2]])
+    guarded = guard_of(plan, settings).check([row for made in rows.values() for row in made[:2]])
     kept = {id(row) for row in guarded.rows}
     left = tuple(pairs[key] for key, made in rows.items() if {id(m) for m in made[:2]} <= kept)
     if must_teach and not left:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.common import InputError, from_dicts
-from harness.training.contamination import Guard
 from harness.training.repair.gathering import Gathering
 from harness.training.repair.rewards import (
     FRESH,
@@ -24,6 +23,7 @@ from harness.training.repair.rounds import (
     Body,
     NothingToLearnError,
     Rounds,
+    guard_of,
     stage_name,
     train_config,
 )
@@ -120,9 +120,10 @@ def _look(rounds: Rounds, loop: RewardLoop, number: int, update: int, adapter: s
             if update == 0:
                 raise NothingToLearnError(*error.problems) from None
             rollouts, left = (), {}  # mastered: what is watched still counts
-        guarded = Guard(rounds.plan.suites).check(conversations(rollouts))
-        clean = {(row.messages[:-1], row.messages[-1].content) for row in guarded.rows}
-        kept = [rollout for rollout in rollouts if (rollout.prompt, rollout.answer) in clean]
+        rows = conversations(rollouts)
+        guarded = guard_of(rounds.plan, rounds.settings).check(rows)
+        clean = {id(row) for row in guarded.rows}
+        kept = [rollout for rollout, row in zip(rollouts, rows, strict=True) if id(row) in clean]
         if hits := len(rollouts) - len(kept):
             left["held a piece of a case"] = hits
         return {
