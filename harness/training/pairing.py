@@ -50,6 +50,8 @@ def pair_answers(
         why = f"no answer of the other kind within {chosen.length_ratio:g} times its length"
         if len(made) == chosen.per_prompt:
             why = "more than the pairs of a prompt"
+        elif len(made) == min(len(good), len(bad)):
+            why = "no answer of the other kind is left"
         reasons += [why] * (len(known) - 2 * len(made))
     return Pairing(tuple(pairs), dict(Counter(reasons).most_common()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from harness.training.sft import (
     TrainConfig,
     TrainedAdapter,
     prepare,
+    read_data,
     train,
 )
 from tests.training.sft.made import ANIMALS, config_for, pets
@@ -195,3 +197,44 @@ def test_settings_of_other_methods_are_no_part_of_a_recipe() -> None:
     assert plain.recipe == other.recipe
     assert not {"method", "dpo", "grpo", "adapter"} & set(plain.recipe)
     assert other.model_copy(update={"method": "dpo"}).recipe["dpo"]["beta"] == 0.5
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def data_of(folder: Path, method: str, *rows: dict[str, object]) -> tuple[object, ...]:
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = TrainConfig.model_validate(
+        {"model": "m", "output": "o", "method": method, "data": [str(folder / "rows.jsonl")]}
+    )
+    return read_data(config)[0]
+
+
+def test_files_of_pairs_and_of_rated_answers_are_read_for_dpo(tmp_path: Path) -> None:
+    found = data_of(
+        tmp_path,
+        "dpo",
+        {"prompt": "Hi?", "chosen": "Hello.", "rejected": "What."},
+        {"prompt": "Bye?", "completion": "Goodbye.", "label": True},
+        {"prompt": "Bye?", "completion": "Go away.", "label": False},
+    )
+
+    assert [(pair.chosen, pair.rejected) for pair in found if isinstance(pair, Pair)] == [
+        ("Hello.", "What."),
+        ("Goodbye.", "Go away."),
+    ]
+
+
+def test_rated_answers_of_which_none_is_bad_are_no_pairs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no pair of a good and a bad answer is to be had"):
+        data_of(tmp_path, "dpo", {"prompt": "Bye?", "completion": "Goodbye.", "label": True})
+
+
+def test_files_have_no_rewards(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        data_of(tmp_path, "grpo", {"prompt": "Hi?", "completion": "Hello."})
+
+    assert str(caught.value) == (
+        "grpo: a suite's checks are the rewards, and files of rows have none\n"
+        "  hint: harness fix --method grpo learns from a failing suite (docs/repair.md)"
+    )
