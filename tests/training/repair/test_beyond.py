@@ -118,3 +118,17 @@ def test_a_reward_with_a_loophole_is_stopped_and_named(tmp_path: Path) -> None:
     assert report["reasons"][0] == made["stopped"]
     assert len(made["lessons"]["rewards"]) <= 7
     assert not (place.folder / ".harness" / "adapters" / "current").exists()
+
+
+@pytest.mark.full
+def test_auto_leaves_out_what_cannot_be_had_and_goes_on_to_the_next_method(
+    answered: Path, tmp_path: Path
+) -> None:
+    both = PAIRS.replace("method: dpo", "method: auto") + "\n" + REWARDS.splitlines()[1]
+    _place, done, report = repaired(tmp_path / "project", answered, both)
+
+    check_decision(done, report)
+    assert report["rounds"][0]["method"] == "dpo"
+    assert "sft was left out: no row is left to train on" in report["notes"]
+    if len(report["rounds"]) == 2:  # the bars were not reached
+        assert report["rounds"][1]["start"] == report["rounds"][0]["adapter"]

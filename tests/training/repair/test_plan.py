@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.common import InputError
+from harness.common import FixSettings, InputError
 from harness.config import Settings, load_settings
 from harness.evaluation import run_suites
 from harness.results import Verdict
 from harness.store import Store
 from harness.training.repair import FixOptions, FixPlan, make_plan
-from harness.training.repair.loop import notes_of
+from harness.training.repair.loop import best_of, notes_of
 from harness.training.repair.promotion_checks import judged_suites
+from harness.training.repair.values import DevReport, RoundReport, TrainingReport
 
 Record = Callable[..., Settings]
 BOTH = ("weak", "able")
@@ -253,3 +254,42 @@ def test_a_run_is_repaired_alike_from_another_folder(
 
     assert (there.id, there.place.link) == (here.id, project / here.place.link)
     assert there.suites[0].path == f"{project}/suites/weak.yaml"
+
+
+def test_auto_tries_the_cheapest_method_first(record: Record) -> None:
+    settings = record({"base": "weak"})
+
+    assert planned(settings).schedule == ("sft",)
+    assert planned(settings, method="dpo", rounds=2).schedule == ("dpo", "dpo")
+    assert planned(settings, method="auto").schedule == ("sft", "dpo", "grpo")
+    assert planned(settings, method="auto").id != planned(settings).id
+
+
+def test_settings_of_other_methods_leave_a_repair_that_was_begun_as_it_is() -> None:
+    assert not {"method", "pairs", "rewards"} & set(FixSettings(rows=5).content())
+    assert FixSettings(method="dpo").content()["method"] == "dpo"
+
+
+def test_two_suites_that_want_another_method_are_not_repaired_together(
+    record: Record, project: Path
+) -> None:
+    write_suite("weak", "fix: {pools: [pool.jsonl], method: dpo}")
+    write_suite("able", "fix: {pools: [pool.jsonl]}")
+    told = refusal(record({"base": "weak able"}))
+
+    assert told.splitlines()[0].endswith("two suites want another 'method' under fix")
+    assert planned(load_settings(Path()), method="sft").method == "sft"
+
+
+def round_of(number: int, after: int, stopped: str = "") -> RoundReport:
+    dev = (DevReport("weak", 20, 5, after, after > 15),)
+    training = TrainingReport(1, 1.0, 1)
+    return RoundReport(number, (), 1, 0, {}, {}, training, dev, f"round-{number}", stopped=stopped)
+
+
+def test_the_adapter_that_passes_most_goes_on_unless_a_watch_stopped_it() -> None:
+    rounds = [round_of(1, 9), round_of(2, 12), round_of(3, 12), round_of(4, 11)]
+
+    assert best_of(rounds).number == 3
+    assert best_of([*rounds, round_of(5, 20, "the reward is hacked")]).number == 3
+    assert best_of([round_of(1, 20, "the reward is hacked")]).number == 1
