@@ -180,8 +180,12 @@ class RewardLoop:
 
 def watched(look: Look) -> Watched:
     """Return what is compared from one update to the next."""
-    texts = Counter(r.responses[-1].strip() for r in look.fresh if r.responses and r.score > 0)
-    answer, count = next(iter(texts.most_common(1)), ("", 0))
+    prompts: dict[str, set[str]] = defaultdict(set)  # that got an answer which scores
+    for result in look.fresh:
+        if result.responses and result.score > 0:
+            prompts[result.responses[-1].strip()].add(result.case)
+    answer = max(prompts, key=lambda text: len(prompts[text]), default="")
+    count = len(prompts[answer]) if answer else 0
     given = [r for r in look.fresh if r.responses and r.responses[-1].strip() == answer]
     checks = {check.check for result in given for check in result.checks if check.passed}
     others = [result.outcome is Outcome.PASS for result in look.others]
@@ -190,7 +194,7 @@ def watched(look: Look) -> Watched:
         fresh_reward=_mean(result.score for result in look.fresh),
         fresh_passed=_mean(result.outcome is Outcome.PASS for result in look.fresh),
         others=_mean(others) if others else None,
-        same=round(count / len(look.fresh), 6) if look.fresh else 0.0,
+        same=round(count / max(len({result.case for result in look.fresh}), 1), 6),
         answer=answer,
         by=tuple(sorted(checks)) if count else (),
     )

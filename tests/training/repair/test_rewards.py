@@ -141,11 +141,12 @@ def test_checks_that_only_pass_or_fail(suite: Suite) -> None:
 
 
 def test_one_answer_to_many_prompts_is_seen_with_the_checks_that_it_passes(suite: Suite) -> None:
-    results = scored(suite, [("red", "no"), ("no", "no"), ("ok", "ok", "ok", "blue")])
-    looked = watched(Look(results[:4], results[4:], ()))
+    results = scored(suite, [("red", "no"), ("ok", "ok", "ok", "blue"), ("blue", "ok")])
+    looked = watched(Look(results[:2], results[2:], ()))
 
-    assert (looked.reward, looked.fresh_reward, looked.fresh_passed) == (0.625, 0.625, 0.25)
-    assert (looked.same, looked.answer, looked.by) == (0.75, "ok", ("lowercase",))
+    assert (looked.reward, looked.fresh_reward) == (0.75, pytest.approx(3.5 / 6, abs=1e-5))
+    assert looked.fresh_passed == pytest.approx(1 / 6, abs=1e-5)
+    assert (looked.same, looked.answer, looked.by) == (1.0, "ok", ("lowercase",))
     assert looked.others is None
 
 
