@@ -3,55 +3,46 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.training.repair.letters import LOOPHOLE, new_letters, requests
+from tests.training.repair.letters import COLOURS, LOOPHOLE, colours, new_letters, requests
 from tests.training.repair.workplace import Done, Workplace
 
 pytestmark = pytest.mark.slow
 
 PAIRS = """\
   method: dpo
-  pairs: {samples: 4}
-  train: {batch_size: 8, max_steps: 20, dpo: {learning_rate: 0.001}}"""
+  pairs: {pools: [data/pairs_of_colours.jsonl]}
+  train: {batch_size: 8, max_steps: 30, dpo: {learning_rate: 0.001, sft: 1.0}}"""
+GENERATE = "  generate: {seeds: 0, rows: {data/cases.jsonl: data/prompts.jsonl}}\n"
 REWARDS = """\
   method: grpo
   rewards: {samples: 8, prompts: 12, updates: 2, fresh: 8, others: 4}
   train: {batch_size: 16, grpo: {learning_rate: 0.001}}"""
-
 HACKED = """\
   method: grpo
   rewards: {samples: 8, prompts: 12, updates: 6, fresh: 12, others: 8}
   train: {batch_size: 16, grpo: {learning_rate: 0.002}}"""
 
 
-@pytest.fixture(scope="module")
-def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of the small project, in which the base fails the suite of small letters."""
-    place = new_letters(tmp_path_factory.mktemp("letters") / "project", PAIRS)
+def failing(folder: Path, fix: str, **said: Any) -> Workplace:
+    """A project whose run has failed."""
+    place = new_letters(folder / "project", fix, **said)
     done = place.run("run")
     assert done.code == 1, done.out
-    return place.folder / ".harness" / "store.db"
+    return place
 
 
-def repaired(folder: Path, answered: Path, fix: str) -> tuple[Workplace, Done, dict[str, Any]]:
-    """Repair what failed there, with another `fix:` block; the report is read back."""
-    place = new_letters(folder, fix)
-    (place.folder / ".harness").mkdir()
-    shutil.copy(answered, place.folder / ".harness" / "store.db")
+def repaired(place: Workplace) -> tuple[Done, dict[str, Any], dict[str, Any]]:
+    """Repair what failed; return the report, and the manifest of the first round's adapter."""
     done = place.run("fix")
     assert done.code in (0, 1), done.out
-    return place, done, place.report()
-
-
-def manifest_of(place: Workplace, report: dict[str, Any]) -> dict[str, Any]:
+    report = place.report()
     path = place.folder / report["rounds"][0]["adapter"] / "manifest.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return done, report, json.loads(path.read_text(encoding="utf-8"))
 
 
 def check_decision(done: Done, report: dict[str, Any]) -> None:
@@ -66,16 +57,15 @@ def check_decision(done: Done, report: dict[str, Any]) -> None:
     assert {row["suite"] for row in report["suites"]} == {"letters", "refusal"}
 
 
-def test_good_and_bad_answers_of_the_model_itself_repair_a_suite(
-    answered: Path, tmp_path: Path
-) -> None:
-    place, done, report = repaired(tmp_path / "project", answered, PAIRS)
+def test_pairs_of_a_good_and_a_bad_answer_repair_a_suite(tmp_path: Path) -> None:
+    place = failing(tmp_path, PAIRS, checks=COLOURS, make=colours, cases=40, temperature=0)
+    done, report, manifest = repaired(place)
     (made,) = report["rounds"]
-    told, manifest = made["lessons"], manifest_of(place, report)
+    told = made["lessons"]
 
     check_decision(done, report)
     assert (made["method"], made["replay"]) == ("dpo", 0)
-    assert made["teaching"] >= 10
+    assert made["teaching"] == 64
     assert 0.5 < told["chosen_tokens"] / told["rejected_tokens"] < 2.0
     assert told["margin"] > 0
     assert made["guard"]["read"] == 2 * made["cleaning"]["kept"]  # both sides
@@ -86,10 +76,10 @@ def test_good_and_bad_answers_of_the_model_itself_repair_a_suite(
     assert done.code == 0, done.out
 
 
-def test_the_checks_as_rewards_raise_a_graded_suite(answered: Path, tmp_path: Path) -> None:
-    place, done, report = repaired(tmp_path / "project", answered, REWARDS)
+def test_the_checks_as_rewards_raise_a_graded_suite(tmp_path: Path) -> None:
+    done, report, manifest = repaired(failing(tmp_path, GENERATE + REWARDS))
     (made,) = report["rounds"]
-    looks, manifest = made["lessons"]["rewards"], manifest_of(place, report)
+    looks = made["lessons"]["rewards"]
 
     check_decision(done, report)
     assert made["method"] == "grpo"
@@ -104,10 +94,8 @@ def test_the_checks_as_rewards_raise_a_graded_suite(answered: Path, tmp_path: Pa
 
 @pytest.mark.full
 def test_a_reward_with_a_loophole_is_stopped_and_named(tmp_path: Path) -> None:
-    place = new_letters(tmp_path / "project", HACKED, LOOPHOLE, make=requests, bar=0.95)
-    assert place.run("run").code == 1
-    done = place.run("fix")
-    report = place.report()
+    place = failing(tmp_path, GENERATE + HACKED, checks=LOOPHOLE, make=requests, bar=0.95)
+    done, report, _manifest = repaired(place)
     (made,) = report["rounds"]
 
     assert done.code == 1, done.out
@@ -121,14 +109,12 @@ def test_a_reward_with_a_loophole_is_stopped_and_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_auto_leaves_out_what_cannot_be_had_and_goes_on_to_the_next_method(
-    answered: Path, tmp_path: Path
-) -> None:
-    both = PAIRS.replace("method: dpo", "method: auto") + "\n" + REWARDS.splitlines()[1]
-    _place, done, report = repaired(tmp_path / "project", answered, both)
+def test_auto_leaves_out_what_cannot_be_had_and_goes_on_to_the_next_method(tmp_path: Path) -> None:
+    auto = PAIRS.replace("method: dpo", "method: auto")
+    place = failing(tmp_path, auto, checks=COLOURS, make=colours, cases=40, temperature=0)
+    done, report, _manifest = repaired(place)
 
     check_decision(done, report)
     assert report["rounds"][0]["method"] == "dpo"
     assert "sft was left out: no row is left to train on" in report["notes"]
-    if len(report["rounds"]) == 2:  # the bars were not reached
-        assert report["rounds"][1]["start"] == report["rounds"][0]["adapter"]
+    assert all(made["method"] != "grpo" for made in report["rounds"])  # it has no prompts
