@@ -21,6 +21,7 @@ from harness.training.sft import (
     read_data,
     train,
 )
+from tests.backends.tiny import save_adapter
 from tests.training.sft.made import ANIMALS, config_for, pets
 
 GROUP = 4  # answers to each prompt
@@ -63,6 +64,7 @@ def preferring(
     return train(config, pairs(40), observer=events.append), tuple(events)
 
 
+@pytest.mark.full  # the repairs by pairs and by rewards train in `make test`
 def test_pairs_are_told_apart_by_what_was_learned(
     preferring: tuple[TrainedAdapter, tuple[Event, ...]],
 ) -> None:
@@ -76,6 +78,7 @@ def test_pairs_are_told_apart_by_what_was_learned(
     assert told["held_out_margin"] > 0
 
 
+@pytest.mark.full  # the repairs by pairs and by rewards train in `make test`
 def test_the_manifest_counts_pairs_and_the_lengths_of_their_halves(
     preferring: tuple[TrainedAdapter, tuple[Event, ...]],
 ) -> None:
@@ -98,6 +101,7 @@ def rewarded(
     return train(config, rollouts(16), observer=events.append), tuple(events)
 
 
+@pytest.mark.full  # the repairs by pairs and by rewards train in `make test`
 def test_answers_with_rewards_are_learned_from_another_adapter(
     rewarded: tuple[TrainedAdapter, tuple[Event, ...]],
     preferring: tuple[TrainedAdapter, tuple[Event, ...]],
@@ -109,10 +113,9 @@ def test_answers_with_rewards_are_learned_from_another_adapter(
     assert "adapter" not in preferring[0].manifest["identity"]
 
 
-def test_an_adapter_of_another_form_is_no_beginning(
-    tiny: Path, preferring: tuple[TrainedAdapter, tuple[Event, ...]], tmp_path: Path
-) -> None:
-    start, lora = preferring[0].path, LoraSettings(rank=8)
+def test_an_adapter_of_another_form_is_no_beginning(tiny: Path, tmp_path: Path) -> None:
+    start = save_adapter(tmp_path / "start", tiny, seed=1)
+    lora = LoraSettings(rank=8, targets=("q_proj", "v_proj", "gate_proj", "down_proj"))
     with pytest.raises(InputError) as caught:
         prepare(config_for(tiny, tmp_path / "out", adapter=start, lora=lora), pets(12))
 
