@@ -151,6 +151,10 @@ def forecast(
         variants = hypothetical(variants, candidates)
     plan = make_plan(suites, tuple(variants), backend, baseline=variants.baseline)
     plan = with_readings(plan, settings, variants, backend)
+    # Declared slices and comparisons of answers are tests of their own, in one family.
+    tests = sum(
+        1 + len(suite.gate.slices) + any(case.prefer for case in suite.cases) for suite in suites
+    )
     earlier = earlier_of(store, [suite.name for suite in suites]) if store else {}
     stored: Mapping[int, int] = {}
     notes: list[str] = []
@@ -175,7 +179,7 @@ def forecast(
             if price := (prices or {}).get(variant.name):
                 costs[price.currency] += price.cost(own, each * len(asked))
         there_already = sum(stored.get(trial.position, 0) for trial in mine)
-        sight, of = sight_of(suite, known, len(suites))
+        sight, of = sight_of(suite, known, tests)
         rows.append(
             SuiteForecast(
                 suite=suite.name,
@@ -250,13 +254,13 @@ def answer_length(trials: Sequence[Trial], known: Earlier) -> tuple[float, str]:
     return limit / max(len(trials), 1), source
 
 
-def sight_of(suite: Suite, known: Earlier, suites: int) -> tuple[Sight, str]:
-    """Return what one of several suites sees, and where its share of differing pairs is from."""
+def sight_of(suite: Suite, known: Earlier, tests: int) -> tuple[Sight, str]:
+    """Return what a suite sees among so many tests, and where its share that differs is from."""
     clusters = {case.cluster or ("", case.id) for case in suite.cases}
     share, source = known.discordance, f"run {known.run}"
     if share is None:
         share, source = ASSUMED_DISCORDANCE, f"assumed: {ASSUMED_DISCORDANCE:.0%} differ"
-    return foresee(len(clusters), share, suite.gate.alpha, suites), source
+    return foresee(len(clusters), share, suite.gate.alpha, tests), source
 
 
 def with_repeats(

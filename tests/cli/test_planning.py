@@ -59,6 +59,15 @@ def test_an_earlier_run_says_how_long_answers_are_and_how_many_differ(capsys: Pr
     assert "--aa" in suite["repeated"][0]["reason"]
 
 
+def test_declared_slices_are_tests_of_the_same_family(capsys: Printed) -> None:
+    suite = Path("suites/colours.yaml")
+    text = suite.read_text()
+    assert planned(capsys, *PLAN)["suites"][0]["sight"]["family"] == 1
+    suite.write_text(text.replace("gate: {", "gate: {slices: [rest], "))
+
+    assert planned(capsys, *PLAN)["suites"][0]["sight"]["family"] == 2
+
+
 def test_rates_give_time_and_gpu_hours(capsys: Printed) -> None:
     Path("rates.json").write_text(json.dumps(RATES))
     words = [*PLAN, "--candidates", "1", "--rate", "rates.json", "--replicas", "6"]
