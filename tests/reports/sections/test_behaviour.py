@@ -80,6 +80,7 @@ def test_what_nobody_can_tell_has_its_reason_once() -> None:
     few = section(card(answers(n=4)))
     assert "Not compared: tokens, characters, seconds, first token and tokens/s of repaired" in few
     assert "4 independent cases, at least 5 are needed" in few
+    assert few.startswith("Means over cases. ")  # no strip is drawn
 
 
 def test_a_bar_is_drawn_and_what_is_above_it_is_marked() -> None:
