@@ -49,6 +49,7 @@ def add_commands(commands: Any) -> None:
         action="store_true",
         help="the answers too, for suites that compare answers (`prefer`)",
     )
+    save.add_argument("--force", action="store_true", help="replace a file that is there")
     add_settings(save, without=_ALL_BUT_STORE)
     save.set_defaults(act=save_command)
     shown = "baseline show baselines/production.json"
@@ -68,6 +69,11 @@ def save_command(arguments: argparse.Namespace) -> int:
     if path.suffix != ".json":  # --baseline takes all other names for variants
         message, close = "the name of a baseline file must end in .json", f"{path}.json"
         raise InputError(Problem(message, path=arguments.file, did_you_mean=close))
+    if path.exists() and not arguments.force:
+        hint = (
+            "name another file, or replace it with --force; `harness baseline show` says what it is"
+        )
+        raise InputError(Problem("there is a file of this name", arguments.file, hint=hint))
     with existing_store(settings.path(settings.store)) as store:
         info = named_run(store, arguments.run)
         save_baseline(
@@ -77,8 +83,9 @@ def save_command(arguments: argparse.Namespace) -> int:
             variant=arguments.saved,
             with_answers=arguments.with_answers,
         )
-    _print(load_baseline(path))
-    say(f"saved: {path}")
+    baseline = load_baseline(path)
+    _print(baseline)
+    say(f"saved: {path}, variant {baseline.variant.name} of run {info.id}")
     say(f"compare against it: harness run --baseline {arguments.file}")
     return 0
 

@@ -130,7 +130,10 @@ def _print_others() -> None:
     """Engines beside other stores: who looks for one most likely means one of those."""
     from harness.backends.vllm.server import holders
 
-    for problem in holders():
+    found = holders()
+    if found:
+        say("engines of other projects (other stores):")
+    for problem in found:
         say(problem)
 
 

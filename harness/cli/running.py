@@ -37,8 +37,15 @@ def add_commands(commands: Any) -> None:
         "score suites/ --responses reports/latest/results.jsonl",
     )
     score.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
-    add_settings(score, without=("backend", "device", "dtype", "batch_tokens"))
+    add_settings(score, without=_OF_ENGINES)
     score.set_defaults(act=score_command)
+
+
+# What recorded answers have no use for.
+_OF_ENGINES = (
+    *("backend", "model", "adapter", "variant", "base_url", "no_warm", "device", "dtype"),
+    *("batch_tokens", "engine_arg", "replicas", "ray_address", "trust_remote_code"),
+)
 
 
 def run_command(arguments: argparse.Namespace) -> int:

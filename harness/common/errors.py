@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
+
+LONG_HINT = 100  # characters: a list of names, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,14 @@ class HarnessError(Exception):
         self.problems = problems
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        # A list of all names is of use once; the nearest name stands in each problem by itself.
+        told: set[str] = set()
+        lines = []
+        for problem in self.problems:
+            again = len(problem.hint) > LONG_HINT and problem.hint in told
+            lines.append(str(replace(problem, hint="") if again else problem))
+            told.add(problem.hint)
+        return "\n".join(lines)
 
 
 class InputError(HarnessError):

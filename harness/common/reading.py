@@ -267,6 +267,11 @@ def decoded(path: str, data: bytes, line: int = 0) -> str:
 
     line: where `data` is that line of the file alone.
     """
+    if data.startswith(_MARKS_OF_UTF_16) or b"\0" in data[:4]:
+        hint = (
+            "save it as UTF-8; in PowerShell: ... | Out-File -Encoding utf8 FILE instead of > FILE"
+        )
+        raise InputError(Problem("the file is in UTF-16, not in UTF-8", path, line or 1, hint=hint))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -276,6 +281,9 @@ def decoded(path: str, data: bytes, line: int = 0) -> str:
         raise InputError(
             Problem("the file is not UTF-8", path, at, found=found, hint=hint)
         ) from None
+
+
+_MARKS_OF_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -36,8 +36,9 @@ _LIMITS = {
     "too_long": "{max_length} or fewer entries",
     "string_pattern_mismatch": "a text that matches {pattern}",
 }
+NAME_PATTERN = "^[A-Za-z0-9_.-]+$"
 _PATTERNS = {
-    "^[A-Za-z0-9_.-]+$": "letters, digits, '_', '.' and '-'",
+    NAME_PATTERN: "letters, digits, '_', '.' and '-'",
     "^https?://": "http://... or https://...",
     MEASURE: "passed, score, pass@K or pass^K (K from 1, at most repeats)",
 }
@@ -82,7 +83,10 @@ def in_words(row: ErrorDetails, name: str) -> dict[str, str]:
             "found": described(value),
             "expected": wanted,
         }
-        if wanted == "a text" and isinstance(value, int | float):
+        if wanted == _PATTERNS[NAME_PATTERN] and isinstance(value, str) and not value.isascii():
+            odd = "".join(dict.fromkeys(sign for sign in value if not sign.isascii()))
+            parts["hint"] = f"of letters, those from a to z: not {shown(odd)}"
+        elif wanted == "a text" and isinstance(value, int | float):
             parts["hint"] = f'put it in quotes: "{described(value).removeprefix("number ")}"'
         elif name in _PERCENT and isinstance(value, int | float) and 2 <= value <= 100:
             parts["hint"] = f"it is a share: {value / 100:g} stands for {value:g} %"

@@ -188,7 +188,7 @@ def read_document(path: str, data: bytes) -> YamlDocument:
     try:
         root: yaml.Node | None = _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as error:
-        raise InputError(_unreadable(path, error)) from None
+        raise InputError(_unreadable(path, error, text.split("\n"))) from None
     except yaml.YAMLError as error:
         message = f"not valid YAML: {str(error).partition(chr(10))[0]}"
         raise InputError(Problem(message, path=path)) from None
@@ -202,7 +202,7 @@ def read_document(path: str, data: bytes) -> YamlDocument:
     return YamlDocument(path, value, root)
 
 
-def _unreadable(path: str, error: yaml.MarkedYAMLError) -> Problem:
+def _unreadable(path: str, error: yaml.MarkedYAMLError, lines: Sequence[str]) -> Problem:
     mark = error.problem_mark or error.context_mark
     said, context = str(error.problem or error.context), str(error.context or "")
     hint = "indent with spaces, and put texts with special characters in quotes"
@@ -212,12 +212,33 @@ def _unreadable(path: str, error: yaml.MarkedYAMLError) -> Problem:
         hint = 'put a text that begins with * in quotes: "*"'
     elif "unknown escape" in said:
         hint, context = "a text with backslashes stands in single quotes: '\\d+'", ""
+        if mark and _WINDOWS_PATH.search(lines[mark.line]):
+            hint = "a Windows path stands in single quotes, or has slashes: C:/data/rows.csv"
     elif "mapping values" in said:
         hint = 'a text with a colon needs quotes: "Extract: the total"'
+        if mark and (above := _less_indented(lines, mark.line)):
+            hint = f"the line is indented deeper than line {above}: keys begin in one column"
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     start = error.context_mark if context.startswith("while ") else None
     found = f"{context}, begun on line {start.line + 1}" if start else ""
     return Problem(f"not valid YAML: {said}", path, line, column, found=found, hint=hint)
+
+
+_WINDOWS_PATH = re.compile(r'"[A-Za-z]:\\')
+
+
+def _less_indented(lines: Sequence[str], at: int) -> int:
+    """Return the number of the line above where it is one with a value, and begins further left.
+
+    0 for any other: `at` counts from 0. After a key without a value, deeper is right.
+    """
+    above = next((n for n in range(at - 1, -1, -1) if lines[n].strip()), None)
+    if above is None:
+        return 0
+    before, here = (re.sub(r"^([ -]*)- ", r"\1  ", lines[n]) for n in (above, at))
+    key = re.match(r"( *)[\w-]+: *\S", before)
+    own = re.match(r"( *)[\w-]+:(?: |$)", here)
+    return above + 1 if key and own and len(own[1]) > len(key[1]) else 0
 
 
 class _Builder:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.backends import Backend
-from harness.common import InputError, Problem, Variant, VariantRole, nearest
+from harness.common import InputError, Problem, Variant, VariantRole, first_of, nearest
 from harness.config import Settings
 from harness.evaluation.keys import environment_of
 from harness.gate import Ledger, collect, environment_change, flaws, load_baseline, not_here
@@ -254,5 +254,4 @@ def _several(text: str, info: RunInfo) -> Problem:
 
 
 def _few(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    return ", ".join(ordered[:SHOWN]) + (", …" if len(ordered) > SHOWN else "")
+    return first_of(sorted(names), SHOWN)

@@ -127,7 +127,8 @@ class Pending:
         if broke:
             what = "no answer" if self.question is None else "no reply of the judge"
             said = said or "the engine gave no reason"
-            conversation.fault = (Outcome.ERROR, f"{what}: {said}")
+            told = said if said.startswith("no answer") else f"{what}: {said}"
+            conversation.fault = (Outcome.ERROR, told)
         elif self.question is None:
             conversation.add(completion, self.request, self.count)
             conversation.generated = conversation.generated or generated

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness.common import HarnessError, InputError, Variant, VariantRole, plural
+from harness.common import HarnessError, InputError, Variant, VariantRole, plural, shown
 from harness.pytest_plugin.batch import Batch, Key, progress_of
 from harness.pytest_plugin.collecting import batch_of, load, load_for_replay
 from harness.pytest_plugin.options import refuse, remember
@@ -48,11 +48,16 @@ PASSED = ItemOutcome(Kind.PASSED)
 
 
 def case_outcome(
-    results: Sequence[Result], verdict: SuiteResult, bar: float | None = None, failure: str = ""
+    results: Sequence[Result],
+    verdict: SuiteResult,
+    bar: float | None = None,
+    failure: str = "",
+    beside: Sequence[Result] = (),
 ) -> ItemOutcome:
     """Return the outcome of a case and variant from its repeats; `bar` is the least pass rate.
 
-    `failure` says what ended the run before all was asked, if anything did.
+    `failure` says what ended the run before all was asked, if anything did; `beside` are what the
+    baseline answered.
     """
     if not results:  # never a pass: nobody asked
         if verdict.verdict is None:
@@ -69,7 +74,8 @@ def case_outcome(
         return PASSED
     if tolerated := _tolerated(failing[0], verdict, bar):
         return ItemOutcome(Kind.XFAILED, tolerated)
-    return ItemOutcome(Kind.FAILED, describe(failing[0]))
+    same = (each for each in beside if each.repeat == failing[0].repeat)
+    return ItemOutcome(Kind.FAILED, describe(failing[0], next(same, None)))
 
 
 def _broken(what: str, failure: str) -> ItemOutcome:
@@ -90,16 +96,28 @@ def gate_outcome(verdict: SuiteResult) -> ItemOutcome:
     return ItemOutcome(kind, f"{verdict.verdict}: {text}")
 
 
-def describe(result: Result) -> str:
-    """Return why a case failed: the reason, the checks where several did not hold, the answer."""
+def describe(result: Result, baseline: Result | None = None) -> str:
+    """Return why a case failed: the reason, the checks where several did not hold, who said what.
+
+    Of several turns it is the first that failed; `baseline` answered the same.
+    """
     failed = [c for c in result.checks if c.passed is not True]
     answers = result.said
     several = len(answers) > 1
     rows = [f"  {f'turn {c.turn + 1}, ' if several else ''}{c.title}: {c.reason}" for c in failed]
-    answer = answers[failed[0].turn if failed else -1] if answers else ""
-    shown = answer if len(answer) <= ANSWER_SHOWN else answer[:ANSWER_SHOWN] + " …"
+    turn = failed[0].turn if failed else len(answers) - 1
+    users = [str(row["content"]) for row in result.prompt if row["role"] == "user"]
+    users = users[-len(answers) :] if answers else users[-1:]  # examples come before
+    said = {f"asked, turn {turn + 1}" if several else "asked": users, "answer": answers}
+    if baseline is not None:
+        said[f"{baseline.variant}'s answer"] = baseline.said
+    texts = [
+        f"  {who}: {shown(its[turn], ANSWER_SHOWN)}"
+        for who, its in said.items()
+        if 0 <= turn < len(its)
+    ]
     more = rows if len(rows) > 1 else []
-    return "\n".join([result.reason or "failed", *more, f"  answer: {shown!r}"])
+    return "\n".join([result.reason or "failed", *more, *texts])
 
 
 def _tolerated(result: Result, verdict: SuiteResult, bar: float | None) -> str:
@@ -266,7 +284,10 @@ class CaseItem(SuiteItem):
         failure = self.batch.report.failure if self.batch.report else ""
         if verdict is None:
             return _broken("no result: the run ended before it was asked", failure)
-        return case_outcome(results, verdict, self.suite.gate.min_pass_rate, failure)
+        info = self.batch.report.info if self.batch.report else None
+        key = (*self.key[:2], info.baseline if info and info.baseline else "")
+        beside = self.batch.results(key) if key != self.key else []
+        return case_outcome(results, verdict, self.suite.gate.min_pass_rate, failure, beside)
 
 
 class GateItem(SuiteItem):

@@ -101,7 +101,8 @@ class _Tally:
     def details(self, width: int) -> str:
         """Say for a bar, in so many columns: what matters least is left out where they are few."""
         stored = f"{self.reused:,} from the store" if self.reused else ""
-        parts = [f"{self.done:,}/{self.total:,}", self._speed(), self._left(), stored]
+        done = f"{self.done:,}/{self.total:,}" if self.total else ""  # not planned yet
+        parts = [done, self._speed(), self._left(), stored]
         parts = list(filter(None, parts))
         while len(parts) > 1 and len(" · ".join(parts)) > width:
             parts.pop()

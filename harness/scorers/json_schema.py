@@ -128,8 +128,9 @@ _DRAFTS = {
     "http://json-schema.org/draft-06/schema": "Draft6Validator",
     "http://json-schema.org/draft-04/schema": "Draft4Validator",
 }
-# The best of so many errors is reported.
+# The best of so many errors is reported; of a schema itself, so many faults.
 _ERRORS = 500
+_FAULTS = 5
 # More property names than this in one answer are not matched with patterns.
 _NAMES = 20_000
 
@@ -138,18 +139,19 @@ _budget: ContextVar[Budget] = ContextVar("_budget")
 
 def check_schema(schema: Any) -> None:
     """Raise `SchemaProblemError` for a schema that is wrong or could not be enforced."""
-    from jsonschema import SchemaError
     from referencing.jsonschema import specification_with
 
     try:
         draft = _draft(schema)
-        try:
-            draft.check_schema(schema, format_checker=_formats())
-        except SchemaError as error:
+        faults: dict[str, None] = {}
+        for error in draft(draft.META_SCHEMA, format_checker=_formats()).iter_errors(schema):
             old = list(error.path)[-1:] == ["items"] and isinstance(error.instance, list)
             hint = " (a list of items is `prefixItems` since 2020-12)" if old else ""
-            problem = f"the schema is wrong: {described([error]).text}{hint}"
-            raise SchemaProblemError(problem) from None
+            faults[f"{described([error]).text}{hint}"] = None
+        if faults:
+            listed = "; ".join(list(faults)[:_FAULTS])
+            more = f"; and {len(faults) - _FAULTS} more" if len(faults) > _FAULTS else ""
+            raise SchemaProblemError(f"the schema is wrong: {listed}{more}")
         check_parts(schema)
         specification = specification_with(draft.META_SCHEMA["$schema"])
         resource = specification.create_resource(schema)

@@ -28,6 +28,7 @@ from harness.common import (
     Problem,
     ToolCall,
     canonical_json,
+    first_of,
     flat_dict,
     nearest,
 )
@@ -450,7 +451,7 @@ def find_run(
         raise InputError(
             Problem(
                 f"{text!r} is the beginning of {len(ids)} runs",
-                found=", ".join(ids[:SHOWN]) + (", …" if len(ids) > SHOWN else ""),
+                found=first_of(ids, SHOWN),
                 hint="type more of the id",
             )
         )

@@ -43,6 +43,10 @@ _NAMES = {
     "results": ("tool_results", "tool_outputs", "responses", "mocks", "mock"),
     "returns": ("result", "output", "content", "value", "return"),
     "tool": ("name", "function"),
+    "rank": ("r", "lora_r", "lora_rank"),
+    "targets": ("target_modules",),
+    "learning_rate": ("lr",),
+    "epochs": ("num_train_epochs", "num_epochs"),
 }
 _CALLED = [(other, name) for name, others in _NAMES.items() for other in others]
 # Parts of a file and what stands in them, the innermost first.
@@ -56,6 +60,13 @@ _PARTS: dict[tuple[str, ...], type[BaseModel]] = {
 }
 
 
+# Settings of a LoRA as other trainers call them, and as this one does.
+_OF_LORA = {name: name for name in ("rank", "alpha", "dropout", "targets", "rslora", "dora")}
+_OF_LORA |= {"r": "rank", "lora_r": "rank", "lora_rank": "rank", "lora_alpha": "alpha"}
+_OF_LORA |= {"lora_dropout": "dropout", "target_modules": "targets", "lora_target": "targets"}
+_OF_LORA |= {"use_rslora": "rslora", "use_dora": "dora"}
+
+
 def meant(key: str, known: Collection[str]) -> str:
     """Return the known key that `key` was probably meant to be, or an empty text."""
     called = (name for other, name in _CALLED if other == key and name in known)
@@ -64,6 +75,8 @@ def meant(key: str, known: Collection[str]) -> str:
 
 def stands_in(key: str, known: Collection[str]) -> str:
     """Return where this key belongs, one level or two below; empty where that is nowhere."""
+    if "lora" in known and key in _OF_LORA:
+        return f"it belongs to lora: `lora: {{{_OF_LORA[key]}: ...}}`"
     for way, model in _PARTS.items():
         if way[0] in known and key in keys_of(model):
             inner = "{" + f"{key}: ..." + "}"

@@ -109,6 +109,13 @@ def _csv(text: str, name: str) -> Iterator[DataRow | Problem]:
         for cells in reader:
             if cells and not head:
                 head = cells
+                other = next((s for s in (";", "\t") if len(cells) == 1 and s in cells[0]), "")
+                if other:
+                    what = "tabs" if other == "\t" else "semicolons"
+                    message = f"the columns are divided by {what}"
+                    hint = "save it as CSV with commas, or as JSONL"
+                    yield Problem(message, name, line, expected="commas", hint=hint)
+                    return
                 for column in sorted(c for c, n in Counter(head).items() if n > 1 or not c.strip()):
                     twice = f"column {column!r} stands twice"
                     said = twice if column.strip() else "a column without a name"
@@ -124,7 +131,7 @@ def _csv(text: str, name: str) -> Iterator[DataRow | Problem]:
         found.append(Problem(f"not valid CSV: {error}", name, line))
     finally:
         csv.field_size_limit(before)
-    return iter(found)
+    yield from found
 
 
 _READERS: dict[str, Read] = {".csv": _csv, ".jsonl": _jsonl}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.pytest_plugin.items import GO_ON, Kind, case_outcome
-from harness.results import Verdict
+from harness.pytest_plugin.items import GO_ON, Kind, case_outcome, describe
+from harness.results import CheckResult, Verdict
 from tests.gate.hand_made import alone, result, rows
 
 BROKEN = replace(alone(rows("PE"), n=2), verdict=Verdict.ERROR)
@@ -34,3 +34,30 @@ def test_a_case_that_was_not_asked_says_what_ended_the_run() -> None:
             GO_ON,
         ],
     )
+
+
+def test_a_failure_says_what_was_asked_and_what_the_baseline_said() -> None:
+    mine = replace(
+        result("c1", outcome="F"),
+        reason="turn 2: contains: 'two' not found",
+        responses=("one", "three"),
+        checks=(
+            CheckResult("contains", 0, True, 1.0, ""),
+            CheckResult("contains", 1, False, 0.0, "'two' not found"),
+        ),
+        prompt=(
+            {"role": "user", "content": "an example"},
+            {"role": "assistant", "content": "of an answer"},
+            {"role": "user", "content": "first"},
+            {"role": "assistant", "content": "one"},
+            {"role": "user", "content": "second"},
+        ),
+    )
+    base = replace(mine, variant="base", responses=("one", "two"))
+    assert describe(mine, base).splitlines() == [
+        "turn 2: contains: 'two' not found",
+        "  asked, turn 2: 'second'",
+        "  answer: 'three'",
+        "  base's answer: 'two'",
+    ]
+    assert "base" not in describe(mine)

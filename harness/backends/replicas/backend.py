@@ -374,7 +374,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
             place.notes, place.execution = frame.notes, frame.execution
             if place.portion is work:
                 for request in work.finished(place.number):
-                    yield request.key, Completion("", "error", error="the engine gave no answer")
+                    yield request.key, Completion("", "error", error="no answer of the engine")
         elif isinstance(frame, FailedEvent):
             broken = frame.error()
             if isinstance(broken, InputError):
