@@ -83,9 +83,8 @@ def save_command(arguments: argparse.Namespace) -> int:
             variant=arguments.saved,
             with_answers=arguments.with_answers,
         )
-    baseline = load_baseline(path)
-    _print(baseline)
-    say(f"saved: {path}, variant {baseline.variant.name} of run {info.id}")
+    _print(load_baseline(path))
+    say(f"saved: {path}")
     say(f"compare against it: harness run --baseline {arguments.file}")
     return 0
 

@@ -56,7 +56,7 @@ def check_preferences(
             more["found"] = earlier.text
             more["hint"] = (
                 f"save it again: harness baseline save {earlier.text} {earlier.info.id} "
-                "--with-answers"
+                "--with-answers --force"
             )
     if message:
         places: dict[Any, list[Case]] = {}

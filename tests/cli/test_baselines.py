@@ -95,6 +95,26 @@ def test_a_run_with_errors_is_refused(record: Record, capsys: Printed) -> None:
     assert not Path("base.json").exists()
 
 
+def test_a_file_that_is_there_is_replaced_only_where_that_is_said(
+    record: Record, capsys: Printed
+) -> None:
+    saved(record)
+    before = Path("base.json").read_text()
+    main(["run", "--time-limit", "60"])
+    capsys.readouterr()
+
+    assert main(["baseline", "save", "base.json"]) == 2
+    assert capsys.readouterr().err == (
+        "base.json: there is a file of this name\n"
+        "  hint: name another file, or replace it with --force; `harness baseline show` says what "
+        "it is\n"
+    )
+    assert Path("base.json").read_text() == before
+    assert main(["baseline", "save", "base.json", "--force"]) == 0
+    assert f"run {run_id()}" in capsys.readouterr().out
+    assert Path("base.json").read_text() != before
+
+
 def test_other_names_are_refused(record: Record, capsys: Printed) -> None:
     record({"base": ALL})
     main(["run"])

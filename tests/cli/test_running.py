@@ -79,6 +79,15 @@ def test_score_gates_recorded_answers_whatever_the_backend(record: Record) -> No
     assert main(["score", "--responses", "answers.jsonl"]) == 1
 
 
+def test_score_has_no_options_of_engines(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["score", "--help"])
+    told = capsys.readouterr().out
+    assert "--responses FILE" in told and "--baseline" in told
+    engines = ("--model", "--adapter", "--base-url", "--engine-arg", "--replicas", "--no-warm")
+    assert not [option for option in engines if option in told]
+
+
 def test_a_runs_own_results_can_be_scored_again(record: Record) -> None:
     record({"base": ALL, "new": "-------+++++"})
     main(["run"])

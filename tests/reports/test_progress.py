@@ -96,6 +96,10 @@ def test_a_bar_says_what_it_waits_for_and_how_long() -> None:
     assert bar == "loading the model, 12 s 0/240"
 
 
+def test_before_the_plan_there_is_nothing_to_count() -> None:
+    assert drawn() == "answering"
+
+
 def test_loading_a_second_model_is_said_and_counts_into_no_speed() -> None:
     first = (Planned(40, 40), Waiting("loading one"), 9.0, Completed(10, 90), 5.0)
     second = (Completed(10, 500), Waiting("loading two"), 30.0)

@@ -114,6 +114,16 @@ def test_keys_of_a_file_of_rows(tmp_path: Path) -> None:
     )
 
 
+def test_settings_of_a_lora_under_their_names_elsewhere_are_led_home(tmp_path: Path) -> None:
+    text = "model: m\noutput: out\nr: 8\nlora_alpha: 16\nlora: {lora_r: 8}\nlr: 0.1\n"
+
+    said = problems(tmp_path, text)
+    assert "train.yaml:3:1: key 'r' is not known here\n  hint: it belongs to lora" in said
+    assert "`lora: {rank: ...}`" in said and "`lora: {alpha: ...}`" in said
+    assert "key 'lora_r' is not known here\n  did you mean: rank\n" in said
+    assert "key 'lr' is not known here\n  did you mean: learning_rate\n" in said
+
+
 def test_an_unknown_tracker(tmp_path: Path) -> None:
     assert problems(tmp_path, "model: m\noutput: out\nreport_to: [tensorbord]\n") == (
         "train.yaml:3:13: wrong value for 'report_to'\n"
