@@ -70,7 +70,7 @@ _OF_LORA |= {"use_rslora": "rslora", "use_dora": "dora"}
 def meant(key: str, known: Collection[str]) -> str:
     """Return the known key that `key` was probably meant to be, or an empty text."""
     called = (name for other, name in _CALLED if other == key and name in known)
-    return nearest(key, known) or next(called, "")
+    return next(called, "") or nearest(key, known)
 
 
 def stands_in(key: str, known: Collection[str]) -> str:

@@ -349,15 +349,15 @@ def test_a_baseline_of_another_engine_is_refused_before_anything_is_generated(
 
     adapters = ["--adapter", "new=adapters/new", "--adapter", "old=adapters/old"]
     assert main(["run", "--backend", "echo", *adapters, "--baseline", named]) == 2
+    found = "  found: the environment (engine replay → echo) differs\n"
     hint = (
-        "  found: the environment (engine replay → echo) differs\n"
         "  hint: run both in the same environment: take the baseline from a run in this one, or "
         "run in that of the baseline; --baseline none judges by the bars alone\n"
     )
     pair = f"can be compared with variant base of run {first}"
     assert capsys.readouterr().err == (
-        f"--baseline {named}: no case of variant new {pair}\n{hint}"
-        f"--baseline {named}: no case of variant old {pair}\n{hint}2 problems\n"
+        f"--baseline {named}: no case of variant new {pair}\n{found}{hint}"
+        f"--baseline {named}: no case of variant old {pair}\n{found}2 problems\n"
     )
     assert run_id() == first, "no run was begun"
 

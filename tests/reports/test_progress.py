@@ -97,7 +97,7 @@ def test_a_bar_says_what_it_waits_for_and_how_long() -> None:
 
 
 def test_before_the_plan_there_is_nothing_to_count() -> None:
-    assert drawn() == "answering"
+    assert drawn() == "answering ━"
 
 
 def test_loading_a_second_model_is_said_and_counts_into_no_speed() -> None:

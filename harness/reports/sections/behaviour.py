@@ -54,23 +54,17 @@ class BehaviourSection(GateSection[SuiteResult]):
         remarks = Markup("").join(legend(text) for text in _not_known(rows))
         grid = table("Length and speed of answers", ("Suite", "Variant", *heads), cells)
         timed = any(measure in measures for measure in _TIMES)
-        is_compared = any(each.growth and each.growth.growth is not None for each in known)
-        return (
-            _intro(run, scale, is_compared=is_compared) + grid + remarks + _method(run, timed=timed)
-        )
+        intro = "Means over cases."
+        if any(each.growth and each.growth.growth is not None for each in known):
+            intro = (
+                f"Means over cases, and the change from {run.baseline} in the same cases with its "
+                f"95 % interval. Strips reach {percent(scale.reach, 0)} to either side; a tick is "
+                "what the suite allows."
+            )
+        return legend(intro) + grid + remarks + _method(run, timed=timed)
 
 
 _TIMES = (Measure.SECONDS, Measure.FIRST_TOKEN, Measure.TOKENS_PER_SECOND)
-
-
-def _intro(run: RunInfo, scale: DeltaScale, *, is_compared: bool) -> Markup:
-    if not is_compared:
-        return legend("Means over cases.")
-    return legend(
-        f"Means over cases, and the change from {run.baseline} in the same cases with its 95 % "
-        f"interval. Strips reach {percent(scale.reach, 0)} to either side; a tick is what the "
-        "suite allows."
-    )
 
 
 def _method(run: RunInfo, *, timed: bool) -> Markup:
