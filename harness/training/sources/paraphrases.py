@@ -41,7 +41,7 @@ def paraphrases(
         return ()
     report = ask(teacher, suite, asked, observer)
     texts = {
-        result.case: result.responses[-1]
+        result.case: result.said[-1]  # what was thought about them is none
         for result in report.results()
         if result.outcome in (Outcome.PASS, Outcome.FAIL)
     }

@@ -151,8 +151,11 @@ def _kept(
         elif key in rows:
             reasons.append("the same answer again")
         else:
+            text, thought = result.responses[-1], "".join(result.reasoning[-1:])
+            # In marks it is in the text; what a server gave apart is written by the template.
+            apart = "" if thought in text else thought
             rows[key] = TrainingRow(
-                (*from_dicts(result.prompt), Message("assistant", result.responses[-1])),
+                (*from_dicts(result.prompt), Message("assistant", text, reasoning=apart)),
                 f"{source} {result.case}",
                 replay=replay,
                 group=result.case,

@@ -68,6 +68,19 @@ def test_the_prompt_of_a_row_is_the_one_that_was_answered(suite: Suite, tmp_path
     ]  # fmt: skip
 
 
+def test_reasoning_that_stands_apart_is_part_of_the_row(suite: Suite, tmp_path: Path) -> None:
+    wise = teacher(tmp_path, {"a": ["red"], "b": ["<think>Leaves.</think>green"]})
+    first, second = (tmp_path / "answers.jsonl").read_text().splitlines()
+    row = {**json.loads(first), "reasoning": "Roses."}
+    (tmp_path / "answers.jsonl").write_text(f"{json.dumps(row)}\n{second}\n")
+
+    found = teach(wise, suite, suite.cases)
+
+    assert [(r.messages[-1].content, r.messages[-1].reasoning) for r in found.rows] == [
+        ("red", "Roses."), ("<think>Leaves.</think>green", "")
+    ]  # fmt: skip
+
+
 def test_a_teacher_leaves_the_users_runs_alone(suite: Suite, tmp_path: Path) -> None:
     teach(teacher(tmp_path, {"a": ["red"], "b": ["green"]}), suite, suite.cases)
 
@@ -88,7 +101,7 @@ def test_a_teacher_that_nobody_configured(tmp_path: Path) -> None:
 
 
 def test_paraphrases_are_cases_with_the_same_checks(suite: Suite, tmp_path: Path) -> None:
-    lines = "1. Which colour comes to mind?\n- Name a colour.\n\n* Say a colour\n* One too many"
+    lines = "<think>Two of them.</think>1. Which colour comes to mind?\n- Name a colour.\n\n* Say a colour\n* One too many"
     said = teacher(tmp_path, {"a-reworded": [lines]})
     found = paraphrases(said, suite, suite.cases[:1], 2)
 
