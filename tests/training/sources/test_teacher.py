@@ -101,7 +101,8 @@ def test_a_teacher_that_nobody_configured(tmp_path: Path) -> None:
 
 
 def test_paraphrases_are_cases_with_the_same_checks(suite: Suite, tmp_path: Path) -> None:
-    lines = "<think>Two of them.</think>1. Which colour comes to mind?\n- Name a colour.\n\n* Say a colour\n* One too many"
+    lines = "1. Which colour comes to mind?\n- Name a colour.\n\n* Say a colour\n* One too many"
+    lines = f"<think>Two of them.</think>{lines}"
     said = teacher(tmp_path, {"a-reworded": [lines]})
     found = paraphrases(said, suite, suite.cases[:1], 2)
 
