@@ -1,10 +1,11 @@
 """What becomes a prompt besides the messages: tools, and arguments of the chat template.
 
-What a template does not know is found here, before anything is generated.
+What a template does not know, or a prompt cannot hold, is found here, before anything is generated.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -50,36 +51,52 @@ def in_case(problem: Problem, case: Case) -> Problem:
     )
 
 
-def system_notes(trials: Iterable[Trial]) -> tuple[str, ...]:
-    """Say, for the scorecard, in which cases the system prompt stands in the user's turn."""
+def rendering_notes(trials: Iterable[Trial]) -> tuple[str, ...]:
+    """Say, for the scorecard, what suites tell the chat template, and where a system prompt stands.
+
+    What a variant or the run tells it stands beside the variant.
+    """
     merged: dict[str, set[str]] = {}
+    told: dict[str, set[str]] = {}
     for trial in trials:
         case, variant = trial.case, trial.variant
         if system_text(case, variant) and system_role(case, variant) == "merge":
             merged.setdefault(variant.name, set()).add(case.id)
-    return tuple(
+        for name, value in case.template_args.items():
+            said = f"{case.suite}: chat_template_args {name} {json.dumps(value, default=str)}"
+            told.setdefault(said, set()).add(case.id)
+    merges = (
         f"{name}: the system prompt stands in the first user turn (system_role: merge) of "
         f"{plural(len(cases), 'case')}"
         for name, cases in merged.items()
     )
+    return (*merges, *(f"{said} in {plural(len(cases), 'case')}" for said, cases in told.items()))
 
 
-def check_arguments(
+def check_renderings(
     trials: Iterable[Trial], haystacks: Mapping[str, str], backend: Backend
 ) -> None:
-    """Raise `InputError` for all arguments that a chat template does not know.
+    """Raise `InputError` for what prompts cannot hold, before anything is generated.
 
-    Each is tried once for a variant, on the first prompt that has it.
+    That are arguments that a chat template does not know, a choice of tools that nothing can force,
+    and beginnings of answers that the engine cannot go on with. Each is tried once for a variant,
+    on the first prompt that has it.
     """
     tried: set[tuple[str, str, bool]] = set()
     problems: dict[Problem, None] = {}
+
+    def is_new(variant: Variant, what: str, *, of_case: bool = True) -> bool:
+        known = (variant.name, what, of_case) in tried
+        tried.add((variant.name, what, of_case))
+        return not known
+
     for trial in trials:
         case, variant = trial.case, trial.variant
-        for name, value in rendering_of(case, variant).template_args.items():
+        rendering = rendering_of(case, variant)
+        for name, value in rendering.template_args.items():
             of_case = name in case.template_args and name not in variant.template_args
-            if (variant.name, name, of_case) in tried:
+            if not is_new(variant, name, of_case=of_case):
                 continue
-            tried.add((variant.name, name, of_case))
             try:
                 messages = messages_of(trial, (), haystacks)
                 backend.prompt(messages, variant, Rendering(case.tools, {name: value}))
@@ -91,6 +108,18 @@ def check_arguments(
                     else:
                         message = f"{problem.message} (chat_template_args of {said})"
                         problems[replace(problem, message=message)] = None
+        begun = next((turn.prefix for turn in case.turns if turn.prefix), "")
+        forced = rendering.tool_choice
+        asked: list[Messages] = []
+        if begun and is_new(variant, "a prefix "):  # no argument has a space in its name
+            asked.append((Message("user", case.turns[0].user), Message("assistant", begun)))
+        if forced != "auto" and is_new(variant, f"choice {forced}"):
+            asked.append((Message("user", case.turns[0].user),))
+        for messages in asked:
+            try:
+                prompt_of(backend, messages, variant, case)
+            except InputError as error:
+                problems |= dict.fromkeys(error.problems)
     if problems:
         raise InputError(*problems)
 

@@ -42,7 +42,12 @@ from harness.evaluation.reasoning import (
     variant_tags,
 )
 from harness.evaluation.record import begin_record, end_record
-from harness.evaluation.rendering import check_arguments, families_of, family_notes, system_notes
+from harness.evaluation.rendering import (
+    check_renderings,
+    families_of,
+    family_notes,
+    rendering_notes,
+)
 from harness.evaluation.sequential import answer_early, note_stop
 from harness.evaluation.variants import Variants, recorded_answers, variants_of
 from harness.evaluation.verdict import (
@@ -143,7 +148,7 @@ def run(
                 select=_with_baseline(select, variants),
                 memo=store,
             )
-            check_arguments(plan.trials, plan.haystacks, backend)
+            check_renderings(plan.trials, plan.haystacks, backend)
             answering = [trial.case for trial in plan.trials]
             check_preferences(
                 {id(case): case for case in answering}.values(),
@@ -180,7 +185,7 @@ def with_readings(plan: Plan, settings: Settings, variants: Variants, backend: B
         tool_families=families,
         notes=(
             *plan.notes,
-            *system_notes(plan.trials),
+            *rendering_notes(plan.trials),
             *family_notes(families),
             *reasoning_notes(forms),
         ),

@@ -288,6 +288,7 @@ def test_vllm_s_server_goes_on_and_others_cannot(servers: dict[str, SmallServer]
     with pytest.raises(InputError, match="cannot go on with the beginning of an answer") as raised:
         harness.run("s.yaml", base_url=servers["other"].url, store=Path("other.db"), **where)
     assert raised.value.problems[0].case == "fixed"
+    assert servers["other"].heard == []  # it is found before anything is asked
 
 
 # -- tools -----------------------------------------------------------------------------------------

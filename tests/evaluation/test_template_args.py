@@ -151,6 +151,14 @@ def test_a_local_model_is_told_and_the_scorecard_says_so(thinker: Path, tmp_path
     assert report.gate.suites[-1].comparison is not None
 
 
+def test_what_a_suite_tells_is_a_note(thinker: Path, tmp_path: Path) -> None:
+    suite = PLAIN_SUITE + "defaults: {chat_template_args: {enable_thinking: true}}\n"
+
+    notes = local(tmp_path, suite).info.notes
+
+    assert "plain: chat_template_args enable_thinking true in 1 case" in notes
+
+
 def test_what_a_run_is_told_is_another_signature(thinker: Path, tmp_path: Path) -> None:
     plain = LOCAL.partition("[variants")[0]
     first = list(local(tmp_path, settings=plain).results())

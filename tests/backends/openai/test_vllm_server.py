@@ -55,6 +55,33 @@ def test_all_six_suites_get_the_verdicts_of_hf(server: Warm, gated: Done, tmp_pa
     assert server.key not in done.out + str(done.card)
 
 
+def test_a_server_that_renders_goes_on_with_the_beginning_of_an_answer(
+    server: Warm, tmp_path: Path
+) -> None:
+    """The same greedy answer whether the server continues it or is given its token ids."""
+    (tmp_path / "s.yaml").write_text(PREFIXED)
+    said = []
+    for number, model in enumerate(("base", "fixtures/model")):
+        folder = tmp_path / str(number)
+        done = ask(server, folder, str(tmp_path / "s.yaml"), model)
+        assert done.code in (0, 1), done.out
+        said.append(done.answers()["continued", "base"])
+
+    assert said[0] == said[1]
+    assert said[0][0].startswith("The colours are")
+
+
+PREFIXED = """
+suite: prefixed
+category: instruction_following
+defaults:
+  examples: [{user: Name a colour., assistant: Red.}]
+  sampling: {max_new_tokens: 12}
+cases:
+  - {id: continued, user: Name two colours., prefix: The colours are, checks: [{contains: "The"}]}
+"""
+
+
 def test_a_name_that_is_not_served_is_named_with_the_nearest(server: Warm, tmp_path: Path) -> None:
     done = ask(server, tmp_path, "suites/", "base", "--adapter=tuned=repared")
 

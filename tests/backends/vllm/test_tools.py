@@ -11,7 +11,7 @@ import pytest
 
 import harness
 from harness.backends import BackendOptions, Rendering, open_backend
-from harness.common import Variant
+from harness.common import Message, Variant
 from harness.results import Outcome
 from tests.backends.conftest import Ask
 from tests.backends.test_tools import ASKED, HERMES, SUITE, TOOL
@@ -55,8 +55,10 @@ def test_the_engine_is_told_arguments_of_the_template_as_hf_is(
     hf = open_backend("hf", BackendOptions((variant,), device="cpu", engine_args={"threads": 1}))
     told = Rendering(template_args={"enable_thinking": False})
     plain, quick = (served.backend.prompt(ASKED[:1], variant, r) for r in (Rendering(), told))
+    begun = served.backend.prompt((*ASKED[:1], Message("assistant", "It is")), variant)
     requests = [
-        ask(prompt, variant, str(at), max_new_tokens=8) for at, prompt in enumerate((plain, quick))
+        ask(prompt, variant, str(at), max_new_tokens=8)
+        for at, prompt in enumerate((plain, quick, begun))
     ]
 
     theirs = {request.key: done.text for request, done in hf.generate(requests)}
