@@ -61,7 +61,7 @@ def test_a_checkpoint_that_forgets_is_not_taken_whatever_its_loss(
     for step, name in ((2, "repaired"), (4, "forgetful")):
         shutil.copytree(ROOT / "fixtures" / "adapters" / name, out / f"checkpoint-{step}")
     shutil.copytree(out / "checkpoint-4", out, dirs_exist_ok=True)
-    losses = [[2, 0.2], [4, 0.1]]
+    losses = [(2, 0.2), (4, 0.1)]
     manifest = {
         "schema": 1, "base": "fixtures/model", "identity": {"template": "t"},
         "data": {"rows": 1, "replay": 0, "held_out": 1, "tokens": 1, "answer_tokens": 1},
@@ -71,7 +71,7 @@ def test_a_checkpoint_that_forgets_is_not_taken_whatever_its_loss(
                     "held_out_losses": losses},
     }  # fmt: skip
     (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    history = History((), tuple((step, loss) for step, loss in losses))
+    history = History((), tuple(losses))
     steps = tuple(out / f"checkpoint-{step}" for step in (2, 4))
     trained = TrainedAdapter(out, 4, 4, history, steps, manifest)
     store = tmp_path / "store.db"

@@ -274,15 +274,15 @@ ONCE = """
 from pathlib import Path
 import torch
 
-def forward(self, ids, before=torch.nn.Embedding.forward):
+def forward(self, values, before=torch.nn.Linear.forward):
     said = Path({said!r})
-    if self.training and not said.exists():
+    if not said.exists():
         said.touch()
         torch.use_deterministic_algorithms(True)
         torch.zeros(2).put_(torch.tensor([0, 0]), torch.ones(2))
-    return before(self, ids)
+    return before(self, values)
 
-torch.nn.Embedding.forward = forward
+torch.nn.Linear.forward = forward
 """
 
 
