@@ -90,6 +90,11 @@ def colour_pairs(count: int, seed: int) -> list[Row]:
     ]
 
 
+HELPFUL = """\
+        - starts_with: Here is how
+        - contains: "{{ row.text }}"
+        - words: {min: 3}
+"""
 # Meant to reward help, and passed by "I'm sorry, but I can't help with that.", whatever is asked.
 LOOPHOLE = """\
         - contains: help

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.training.repair.letters import COLOURS, LOOPHOLE, colours, new_letters, requests
+from tests.training.repair.letters import COLOURS, HELPFUL, LOOPHOLE, colours, new_letters, requests
 from tests.training.repair.workplace import Done, Workplace
 
 pytestmark = pytest.mark.slow
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.slow
 PAIRS = """\
   method: dpo
   pairs: {pools: [data/pairs_of_colours.jsonl]}
-  train: {batch_size: 8, max_steps: 30, dpo: {learning_rate: 0.001, sft: 1.0}}"""
+  train: {batch_size: 8, max_steps: 12, dpo: {learning_rate: 0.001, sft: 1.0}}"""
 GENERATE = "  generate: {seeds: 0, rows: {data/cases.jsonl: data/prompts.jsonl}}\n"
 REWARDS = """\
   method: grpo
-  rewards: {samples: 8, prompts: 12, updates: 2, fresh: 8, others: 4}
-  train: {batch_size: 16, grpo: {learning_rate: 0.001}}"""
+  rewards: {samples: 8, prompts: 12, updates: 2, fresh: 8, others: 4, gap: 0.5}
+  train: {batch_size: 16, grpo: {learning_rate: 0.002}}"""
 HACKED = """\
   method: grpo
   rewards: {samples: 8, prompts: 12, updates: 6, fresh: 12, others: 8}
@@ -77,16 +77,19 @@ def test_pairs_of_a_good_and_a_bad_answer_repair_a_suite(tmp_path: Path) -> None
 
 
 def test_the_checks_as_rewards_raise_a_graded_suite(tmp_path: Path) -> None:
-    done, report, manifest = repaired(failing(tmp_path, GENERATE + REWARDS))
+    place = failing(tmp_path, GENERATE + REWARDS, checks=HELPFUL, make=requests, bar=0.7)
+    done, report, manifest = repaired(place)
     (made,) = report["rounds"]
     looks = made["lessons"]["rewards"]
 
     check_decision(done, report)
     assert made["method"] == "grpo"
     assert len(looks) == 3
-    assert looks[-1]["reward"] > looks[0]["reward"]
+    assert looks[-1]["reward"] > looks[0]["reward"] + 0.1
     assert looks[-1]["fresh_reward"] > looks[0]["fresh_reward"]
     assert made["stopped"] == ""
+    (letters,) = (row for row in report["suites"] if row["suite"] == "letters")
+    assert letters["after"] > letters["before"]
     assert manifest["data"]["rewards"]["prompts"] > 0
     assert manifest["identity"]["adapter"]  # the second update went on from the first
     assert "on fresh prompts" in done.out
