@@ -177,7 +177,9 @@ class ChatTokenizer:
         said = " ".join((str(error) if own else f"{type(error).__name__}: {error}").split())
         said = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."
         hint = "give the turns that this model's template knows; many know no system turn"
-        if messages and messages[0].role == "system" and not isinstance(error, LimitError):
+        if isinstance(error, LimitError):
+            hint = "what a chat template may do is bounded: use the one that the model came with"
+        elif messages and messages[0].role == "system":
             with suppress(Exception):  # without the system's turn it may be refused as well
                 self._backing.render(self.template, messages[1:], arguments=self._arguments)
                 hint = _MERGE
