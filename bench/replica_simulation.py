@@ -96,6 +96,7 @@ def simulate(world: World) -> Outcome:
     work = Portions(asked(world, "model"), count, DEATHS)
     held: list[deque[str]] = [deque() for _ in range(count)]
     lives, idle = [0] * count, [False] * count
+    loading = [0.0 if world.are_up else world.start] * count  # with its first portion in its hands
     events: list[tuple[float, int, str, int, int]] = []  # time, order, what, replica, its life
     order = answered = deaths = 0
     now = first = 0.0
@@ -111,10 +112,11 @@ def simulate(world: World) -> Outcome:
         idle[place] = not held[place]
         if held[place]:
             seconds = world.requests[int(held[place][0])] * world.slowness[place]
-            later(seconds + world.overhead, "answer", place)
+            later(loading[place] + seconds + world.overhead, "answer", place)
+            loading[place] = 0.0
 
     for place in range(count):
-        later(0.0 if world.are_up else world.spawn + world.start, "up", place)
+        later(0.0 if world.are_up else world.spawn, "up", place)
     for moment, place in world.kills:
         later(moment, "kill", place)
     while not work.is_done:
@@ -124,7 +126,8 @@ def simulate(world: World) -> Outcome:
             work.lost(place)
             held[place].clear()
             lives[place], idle[place] = lives[place] + 1, False
-            later(PAUSE + world.spawn + world.start, "up", place)
+            loading[place] = world.start
+            later(PAUSE + world.spawn, "up", place)
         elif life == lives[place]:
             if what == "answer" and work.answered(place, held[place].popleft(), now):
                 answered, first = answered + 1, first or now
@@ -155,7 +158,7 @@ class SleepingBackend(Backend):
 
     def fingerprint(self, variant: Variant) -> Fingerprint:
         """Take the name for the content."""
-        return Fingerprint(variant.model)
+        return Fingerprint(Path(variant.model).name)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Sleep, and say so."""

@@ -385,7 +385,7 @@ def memory(setting: Setting) -> Values:
     """Run the suites of bench.large_run on two replicas whose engine answers at once."""
     facts: Values = {}
     with sleeping():
-        for answers in (5_000, 25_000):
+        for answers in (4_000, 20_000):
             folder = setting.folder / f"memory-{answers}"
             folder.mkdir()
             write(folder, answers)
