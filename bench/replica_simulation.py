@@ -149,7 +149,7 @@ class SleepingBackend(Backend):
     def __init__(self, options: BackendOptions) -> None:
         slowness = options.engine_args.get("slowness", [1.0])
         number = int(options.label.removeprefix("replica-") or 1)
-        self._slowness = float(slowness[number - 1])
+        self._slowness = float(slowness[(number - 1) % len(slowness)])
         self._start = float(options.engine_args.get("start", 0.0))
 
     def environment(self, variant: Variant) -> Environment:
