@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.common import GateSettings, Prices, plural
 from harness.gate.statistics import (
     LEVEL,
     Clustered,
+    Floats,
+    Ints,
     group_sums,
     groups_of,
     ratio_bounds,
@@ -111,6 +114,74 @@ _UNITS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What the answers to several cases took: `table` has a row for each, a column for each field.
+
+    Whole suites are reckoned with at once: a run may have a million cases and variants.
+    """
+
+    table: Floats
+    machines: npt.NDArray[np.object_]
+
+    @classmethod
+    def of(cls, taken: Iterable[Taken]) -> _Sums:
+        """Return the sums of these cases, in their order."""
+        every = list(taken)
+        return cls(
+            np.array(list(map(attrgetter(*_FIELDS), every)), dtype=np.float64),
+            np.array([each.machine for each in every], dtype=object),
+        )
+
+    def known(self, measure: Measure, prices: Prices | None) -> _Known:
+        """Return a measure of each case, the mean over its repeats, and why some have none."""
+        column = dict(zip(_FIELDS, self.table.T, strict=True))
+        n, tokens, seconds = column["repeats"], column["tokens"], column["seconds"]
+        lacking: list[tuple[npt.NDArray[np.bool_], str]] = []
+        if measure in _TIMED:
+            lacking.append((self.machines == SEVERAL, MANY_MACHINES))
+            lacking.append(((self.machines == "") | (seconds <= 0), NO_TIME))
+        if measure in _COUNTED:
+            lacking.append((column["uncounted"] > 0, NOT_COUNTED))
+        values: Floats = tokens / n
+        match measure:
+            case Measure.CHARACTERS:
+                values = column["characters"] / n
+                lacking.append((column["unread"] > 0, NO_TEXT))
+            case Measure.REASONING:
+                values = column["reasoning_tokens"] / n
+            case Measure.SECONDS:
+                values = seconds / n
+            case Measure.FIRST_TOKEN:
+                values = column["first_token"] / n
+                lacking.append((column["untold"] > 0, NO_FIRST))
+            case Measure.TOKENS_PER_SECOND:
+                values = tokens / np.where(seconds > 0, seconds, 1.0)
+            case Measure.COST:
+                each = (prices.cost(1, 0), prices.cost(0, 1)) if prices else (0.0, 0.0)
+                values = 1000 * (column["prompt_tokens"] * each[0] + tokens * each[1]) / n
+                if prices is None:
+                    lacking.append((n > 0, NO_PRICES))
+        has = np.ones(len(n), dtype=bool)
+        reasons = []
+        for mask, reason in lacking:  # the first that holds is the case's
+            reasons.append((mask & has, reason))
+            has &= ~mask
+        return _Known(values, has, tuple(reasons))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """One measure of several cases: `values` count where `has` is true; else a reason does."""
+
+    values: Floats
+    has: npt.NDArray[np.bool_]
+    reasons: tuple[tuple[npt.NDArray[np.bool_], str], ...]
+
+
+_FIELDS = tuple(each.name for each in fields(Taken) if each.name != "machine")
+
+
 def behaviour_of(
     items: Mapping[str, Answered],
     prices: Prices | None = None,
@@ -122,31 +193,45 @@ def behaviour_of(
     `bars` are those that the growth is held to, where the variant is gated. The cost is left out
     where neither side has prices, reasoning where neither reasons.
     """
-    answered = {case: item for case, item in items.items() if item.taken.repeats}
-    both = [*answered.values(), *(rival.items.values() if rival else ())]
-    left_out = set()
-    if prices is None and (rival is None or rival.prices is None):
-        left_out.add(Measure.COST)
-    if not any(item.taken.reasoning_tokens for item in both):
-        left_out.add(Measure.REASONING)
+    mine = _Sums.of(item.taken for item in items.values() if item.taken.repeats)
+    if not mine.machines.size:
+        return ()
+    paired: list[Answered] = []
+    sides: tuple[_Sums, _Sums] | None = None
+    thinks = mine.table[:, _FIELDS.index("reasoning_tokens")].any()
+    if rival is not None:
+        paired = [items[case] for case in rival.cases]
+        if paired:
+            others = _Sums.of(rival.items[case].taken for case in rival.cases)
+            sides = others, _Sums.of(item.taken for item in paired)
+            thinks |= others.table[:, _FIELDS.index("reasoning_tokens")].any()
+    groups = groups_of(paired)
+    told = prices or (rival.prices if rival else None)
     found = {}
-    for measure in (m for m in Measure if answered and m not in left_out):
-        values = [value_of(item.taken, measure, prices) for item in answered.values()]
-        known = [value for value in values if isinstance(value, float)]
-        reasons = [value for value in values if isinstance(value, str)]
-        machines = {item.taken.machine for item in answered.values()} - {""}
-        if measure in _TIMED and known and len(machines) > 1:
-            known, reasons = [], [MANY_MACHINES]
-        told = prices or (rival.prices if rival else None)
+    for measure in Measure:
+        if (measure is Measure.COST and told is None) or (
+            measure is Measure.REASONING and not thinks
+        ):
+            continue
+        own = mine.known(measure, prices)
+        counts = {reason: int(mask.sum()) for mask, reason in own.reasons}
+        n = int(own.has.sum())
+        if measure in _TIMED and len(set(mine.machines[own.has])) > 1:
+            n, counts = 0, {MANY_MACHINES: 1}
+        growth = None
+        if rival is not None:
+            growth = Growth(rival.name, 0, 0, reason="no case could be compared")
+            if sides is not None:
+                growth = _growth(sides, groups, measure, prices, rival)
         found[measure] = Behaviour(
             measure=measure,
-            n=len(known),
-            mean=float(np.mean(known)) if known else None,
+            n=n,
+            mean=float(own.values[own.has].mean()) if n else None,
             unit=_UNITS.get(measure) or (told.currency if told else ""),
-            reason="" if known else Counter(reasons).most_common(1)[0][0],
-            growth=_growth(answered, measure, prices, rival) if rival else None,
+            reason="" if n else max(counts, key=counts.__getitem__),
+            growth=growth,
         )
-    if bars is not None and rival is not None and found:
+    if bars is not None and rival is not None:
         tokens = found[Measure.TOKENS].growth
         length = Measure.TOKENS if tokens and tokens.pairs else Measure.CHARACTERS
         limits = {length: bars.max_length_growth, Measure.SECONDS: bars.max_latency_growth}
@@ -157,68 +242,37 @@ def behaviour_of(
     return tuple(found.values())
 
 
-def value_of(taken: Taken, measure: Measure, prices: Prices | None) -> float | str:
-    """Return a measure of one case, the mean over its repeats; a text says why there is none."""
-    n = taken.repeats
-    if measure in _TIMED and taken.machine == SEVERAL:
-        return MANY_MACHINES
-    if measure in _TIMED and not (taken.machine and taken.seconds > 0):
-        return NO_TIME
-    if measure in _COUNTED and taken.uncounted:
-        return NOT_COUNTED
-    match measure:
-        case Measure.TOKENS:
-            return taken.tokens / n
-        case Measure.CHARACTERS:
-            return NO_TEXT if taken.unread else taken.characters / n
-        case Measure.REASONING:
-            return taken.reasoning_tokens / n
-        case Measure.SECONDS:
-            return taken.seconds / n
-        case Measure.FIRST_TOKEN:
-            return NO_FIRST if taken.untold else taken.first_token / n
-        case Measure.TOKENS_PER_SECOND:
-            return taken.tokens / taken.seconds
-        case Measure.COST:
-            return (
-                NO_PRICES
-                if prices is None
-                else 1000 * prices.cost(taken.prompt_tokens, taken.tokens) / n
-            )
-
-
 def _growth(
-    items: Mapping[str, Answered], measure: Measure, prices: Prices | None, rival: Rival
+    sides: tuple[_Sums, _Sums],
+    groups: Ints,
+    measure: Measure,
+    prices: Prices | None,
+    rival: Rival,
 ) -> Growth:
-    """Compare one measure over the pairs in which both sides have it, times on one machine."""
-    pairs: list[tuple[Answered, float, float]] = []
-    reasons: Counter[str] = Counter()
-    for case in rival.cases:
-        mine, other = items[case], rival.items[case]
-        new = value_of(mine.taken, measure, prices)
-        old = value_of(other.taken, measure, rival.prices)
-        if isinstance(old, str):
-            reasons[f"{rival.name}: {old}"] += 1
-        elif isinstance(new, str):
-            reasons[new] += 1
-        elif measure in _TIMED and mine.taken.machine != other.taken.machine:
-            reasons[ELSEWHERE] += 1
-        else:
-            pairs.append((mine, old, new))
-    groups = groups_of([item for item, _, _ in pairs])
-    clusters = int(groups.max()) + 1 if pairs else 0
-    if not pairs:
-        reason = reasons.most_common(1)[0][0] if reasons else "no case could be compared"
-        return Growth(rival.name, 0, 0, reason=reason)
-    before = np.array([old for _, old, _ in pairs])
-    after = np.array([new for _, _, new in pairs])
-    seen = Growth(rival.name, len(pairs), clusters, float(before.mean()), float(after.mean()))
+    """Compare one measure over the pairs in which both sides have it, times on one machine.
+
+    `sides` are the baseline's cases and the variant's, pair by pair, in clusters by `groups`.
+    """
+    old, new = sides[0].known(measure, rival.prices), sides[1].known(measure, prices)
+    counts = {f"{rival.name}: {reason}": int(mask.sum()) for mask, reason in old.reasons}
+    counts |= {reason: int((mask & old.has).sum()) for mask, reason in new.reasons}
+    both = old.has & new.has
+    if measure in _TIMED:
+        elsewhere = both & (sides[0].machines != sides[1].machines)
+        counts[ELSEWHERE] = int(elsewhere.sum())
+        both &= ~elsewhere
+    if not both.any():
+        return Growth(rival.name, 0, 0, reason=max(counts, key=counts.__getitem__))
+    before, after = old.values[both], new.values[both]
+    numbers, own_groups = np.unique(groups[both], return_inverse=True)
+    clusters = len(numbers)
+    seen = Growth(rival.name, len(before), clusters, float(before.mean()), float(after.mean()))
     if clusters < FEWEST_CLUSTERS:
         few = f"{plural(clusters, 'independent case')}, at least {FEWEST_CLUSTERS} are needed"
         return replace(seen, reason=few)
     if not seen.before:
         return replace(seen, reason=f"{rival.name} has none: there is no ratio to nothing")
-    sums = group_sums(before, groups), group_sums(after, groups)
+    sums = group_sums(before, own_groups), group_sums(after, own_groups)
     two_sided = ratio_bounds(*sums, t_quantile((1 + LEVEL) / 2, clusters - 1))
     one_sided = ratio_bounds(*sums, t_quantile(LEVEL, clusters - 1))
     if two_sided is None or one_sided is None:

@@ -331,7 +331,7 @@ def ratio_bounds(before: Floats, after: Floats, quantile: float) -> tuple[float,
         return None
     half = old * new - spread[0, 1]
     root = math.sqrt(max(0.0, half * half - a * (new * new - spread[1, 1])))
-    return max(0.0, (half - root) / a), (half + root) / a
+    return max(0.0, float((half - root) / a)), float((half + root) / a)
 
 
 def groups_of(items: Sequence[Clustered]) -> Ints:
