@@ -86,7 +86,7 @@ def changed(value: Any, rng: random.Random) -> Any:
         elif act == 5:
             parent[last] = deep(rng.choice((3, 90, 150, 400)))
         elif act == 6 and isinstance(parent, dict):
-            name = rng.choice(("", "x", "\x00", "a" * 400, last.upper(), "__class__"))
+            name = rng.choice(("", "x", "\x00", "a" * 400, str(last).upper(), "__class__"))
             parent[name] = parent.pop(last)
         elif isinstance(parent, list):
             parent.extend(copy.deepcopy(parent[:50]) * rng.choice((1, 20)))
