@@ -136,14 +136,14 @@ cases:
   - {id: c3, turns: [{user: a}, {user: b, checks: [json]}]}
 """
 RICH = (ROOT / "tests" / "suites" / "data" / "all.yaml").read_text("utf-8")
-ANSWERS = [
+ANSWERS: list[dict[str, Any]] = [
     {"case": "c1", "response": "x", "prompt_tokens": 3, "completion_tokens": 1},
     {"case": "c2", "variant": "new", "repeat": 0, "response": "y", "finish_reason": "stop"},
     {"case": "c3", "responses": ["a", "b"], "reasoning": ["r", None]},
     {"case": "c1", "variant": "new", "steps": [{"turn": 0, "text": "t", "tool_calls": []}]},
     {"case": "c2", "outcome": "error", "reason": "broken"},
 ]
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
     {"instruction": "a", "input": "", "output": "b"},
     {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},

@@ -359,7 +359,12 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 greeting, place.greeting = place.greeting, None
                 self._greeted(place, HELLOS.from_line(ray.get(greeting, timeout=FETCH)))
                 return
-            frame = FRAMES.from_line(ray.get(next(place.stream), timeout=FETCH))
+            # What `next` calls, but with a limit: `next` waits without end for the last word of a
+            # stream whose node is gone (ray 2.60).
+            answer = place.stream._next_sync(FETCH)
+            if answer.is_nil():
+                raise TimeoutError
+            frame = FRAMES.from_line(ray.get(answer, timeout=FETCH))
         except StopIteration:
             place.stream = None
             return

@@ -144,7 +144,8 @@ def test_one_answer_to_many_prompts_is_seen_with_the_checks_that_it_passes(suite
     results = scored(suite, [("red", "no"), ("ok", "ok", "ok", "blue"), ("blue", "ok")])
     looked = watched(Look(results[:2], results[2:], ()))
 
-    assert (looked.reward, looked.fresh_reward) == (0.75, pytest.approx(3.5 / 6, abs=1e-5))
+    assert looked.reward == 0.75
+    assert looked.fresh_reward == pytest.approx(3.5 / 6, abs=1e-5)
     assert looked.fresh_passed == pytest.approx(1 / 6, abs=1e-5)
     assert (looked.same, looked.answer, looked.by) == (1.0, "ok", ("lowercase",))
     assert looked.others is None
