@@ -219,6 +219,7 @@ class Store:
                     raise damaged(self.path, f"result {position} of run {run_id} has changed")
                 yield result_from_json(json.loads(body), cached=bool(cached), seconds=seconds)
                 last = position
+            page.clear()  # before the next one is read
 
     def size_of(self, run_id: str) -> int:
         """Count the characters of all results of a run, as they are stored."""
