@@ -138,6 +138,9 @@ class LengthArgs(Bounds):
     unit: Literal["characters", "bytes"] = "characters"
 
 
+_FLAG = regex.compile("[\U0001f1e6-\U0001f1ff]{2}")
+
+
 @scorer("length", version=1, example=Example({"max": 5}, "naïve", "not naïve"))
 def length(answer: Answer, context: Context, args: LengthArgs) -> Finding:
     """The answer, without white space around it, is that long."""
@@ -145,7 +148,10 @@ def length(answer: Answer, context: Context, args: LengthArgs) -> Finding:
     if args.unit == "bytes":
         count = len(text.encode("utf-8", "surrogatepass"))
     else:
+        # A flag is a pair of letters, and `\\X` looks back to the first of a run to find the pairs:
+        # 40,000 of them took 7 s. One letter instead of each pair counts the same.
+        plain = _FLAG.sub("x", text)
         count = (
-            len(text) if text.isascii() and "\r\n" not in text else len(regex.findall(r"\X", text))
+            len(text) if text.isascii() and "\r\n" not in text else len(regex.findall(r"\X", plain))
         )
     return args.judge(count, args.unit.removesuffix("s"))

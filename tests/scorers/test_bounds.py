@@ -41,6 +41,8 @@ UNITS = {
     "emoji": "👩‍👩‍👧‍👦",
     "links": "http://a.b/c ",
     "phrases": "I am not ",
+    "flags": "🇩🇪",
+    "fractions": "½ ",
 }
 _HUGE = ("brackets", "digits", "surrogates", "nul", "escapes", "marks", "letters", "points")
 
