@@ -170,6 +170,9 @@ class RequestBuilder:
         trial, steps = conversation.trial, conversation.steps
         turn, number = next_place(steps)
         haystacks, rendering = self._plan.haystacks, rendering_of(trial.case, trial.variant)
+        if number and rendering.tool_choice != "none":
+            # A call that is demanded again after each result would leave no room for an answer.
+            rendering = replace(rendering, tool_choice="auto")
         form = conversation.reasoning
         conversation.messages = messages_after(
             trial, steps, haystacks, form.tags, pass_on=form.passed_on

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from harness.backends import Address, Backend, BackendOptions, Request, open_backend
 from harness.common import InputError, Problem, Sampling, Variant, digest, nearest
+from harness.common.yaml_positions import Position
 from harness.config import JudgeSettings, Settings, replicas_of
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
 from harness.evaluation.scoring import CheckBrokeError, Transcript, exchanges
@@ -146,19 +147,18 @@ def open_judges(
     No weights are loaded. Raises InputError for a judge that nobody configured, with the first
     case that asks for it, and for a model or an engine that is wrong.
     """
-    asking: dict[str, Case] = {}  # each name that is asked for, with the first case that does
+    asking: dict[str, tuple[Case, Position]] = {}  # by name: the first case that asks, and where
     for case in {id(case): case for case in cases}.values():
         for question in asked_of(case):
-            asking.setdefault(question.backend, case)
+            asking.setdefault(question.backend, (case, case.position))
         if preferring and case.prefer:
-            asking.setdefault(case.prefer.backend, case)
+            asking.setdefault(case.prefer.backend, (case, case.prefer.position))
     configured: dict[str, JudgeSettings] = dict(settings.judges)
     if settings.judge is not None:
         configured[""] = settings.judge
     problems = []
-    for name, case in asking.items():
+    for name, (case, place) in asking.items():
         if name not in configured:
-            place = case.position
             table = f"[tool.harness.judges.{name}]" if name else "[tool.harness.judge]"
             problems.append(
                 Problem(

@@ -21,7 +21,7 @@ from jinja2 import TemplateError, TemplateSyntaxError
 from harness.common import InputError, Message, Messages, Problem, nearest, shown
 from harness.common.bounded_jinja import LimitError
 from harness.prompts.kept import NO_ARGUMENTS, Backing, Transformers, keep, place, recall
-from harness.prompts.templates import WORK, read_template, template_hash
+from harness.prompts.templates import WORK, read_template, template_hash, template_variables
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -202,7 +202,7 @@ class ChatTokenizer:
         raise InputError(self._unknown(name))
 
     def _unknown(self, name: str) -> Problem:
-        words = sorted(set(re.findall(r"[A-Za-z_]\w+", self.template)) - RESERVED)
+        words = sorted(template_variables(self.template) - RESERVED)
         return Problem(
             f"the chat template knows no argument {name!r}",
             path=self.path,

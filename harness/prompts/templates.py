@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 from jinja2 import Template, nodes, pass_context
 from jinja2.exceptions import TemplateError
 from jinja2.ext import Extension, loopcontrols
+from jinja2.meta import find_undeclared_variables
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 
@@ -49,6 +50,11 @@ def read_template(path: Path | str) -> str:
             Problem("is an empty chat template", str(file), hint="write one, or leave it out")
         )
     return text
+
+
+def template_variables(template: str) -> frozenset[str]:
+    """Return the names that a chat template, one that can be rendered, takes from outside."""
+    return frozenset(find_undeclared_variables(_JINJA.parse(template)) - _JINJA.globals.keys())
 
 
 def template_hash(template: str) -> str:

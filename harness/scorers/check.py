@@ -30,7 +30,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from harness.common import ANSWER_CHARS, JsonValue
+from harness.common import ANSWER_CHARS, JsonValue, plural, shown
 from harness.scorers.registry import Args, Scorer, UnknownScorerError, get
 from harness.scorers.tools import reads_calls
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
@@ -78,8 +78,8 @@ class Check:
         server that keeps it to itself, look the same.
         """
         if (asked := self._asked(answer)) is None:
-            count = len(answer.steps) or 1
-            return verdict(False, f"there is no step {self.step}: the turn has {count} answers")
+            count = plural(len(answer.steps) or 1, "answer")
+            return verdict(False, f"there is no step {self.step}: the turn has {count}")
         answer = asked
         if self.read == "reasoning":
             if not answer.reasoning:
@@ -163,7 +163,9 @@ def _split(
         raise PydanticCustomError("check_weight", "weight must be a number above 0")
     read = raw.get("read", "answer")
     if read not in ("answer", "reasoning"):
-        raise PydanticCustomError("check_read", "read must be answer or reasoning")
+        raise PydanticCustomError(
+            "check_read", "read must be answer or reasoning, not {found}", {"found": shown(read)}
+        )
     step = raw.get("step")
     if step is not None and (not isinstance(step, int) or isinstance(step, bool)):
         raise PydanticCustomError(

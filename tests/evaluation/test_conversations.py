@@ -329,7 +329,7 @@ def test_a_step_that_is_not_there_fails_and_is_named() -> None:
     reason = results(report)["steps"].reason
     assert "not of step -1: " in reason
     assert "tool_call of step 0: no tool is called" in reason
-    assert "no_tool_call of step 1: there is no step 1: the turn has 1 answers" in reason
+    assert "no_tool_call of step 1: there is no step 1: the turn has 1 answer" in reason
 
 
 def test_tool_choice_goes_to_servers_and_is_refused_elsewhere(
@@ -358,6 +358,29 @@ def test_tool_choice_goes_to_servers_and_is_refused_elsewhere(
     with pytest.raises(InputError, match="tool_choice cannot be held") as raised:
         harness.run("t.yaml", backend="hf", device="cpu", model=str(model))
     assert raised.value.problems[0].place.startswith("t.yaml:")
+
+
+def test_a_choice_of_tools_is_about_the_first_answer_to_a_turn() -> None:
+    def say(heard: Heard) -> Said:
+        if heard.body["messages"][-1]["role"] == "tool" and "tool_choice" not in heard.body:
+            return answer("It is 09:40.")
+        call = {"name": "get_time", "arguments": '{"zone": "Asia/Tokyo"}'}
+        calls = [{"id": "one", "type": "function", "function": call}]
+        said = {"role": "assistant", "content": "Let me check.", "tool_calls": calls}
+        return Said(body={"choices": [{"message": said, "finish_reason": "tool_calls"}]})
+
+    steps = TOOLS.partition("cases:\n")[0] + "tool_choice: required\ncases:\n"
+    steps += "  - id: steps" + TOOLS.partition("  - id: steps")[2]
+    Path("t.yaml").write_text(steps)
+    server = SmallServer(say)
+    try:
+        report = harness.run("t.yaml", backend="openai", model="small", base_url=server.url)
+    finally:
+        server.close()
+
+    assert [heard.body.get("tool_choice") for heard in server.heard] == ["required", None]
+    (result,) = report.results()
+    assert (result.outcome, result.responses[-1]) == (Outcome.PASS, "It is 09:40.")
 
 
 def test_a_random_model_is_asked_after_scripted_calls(project: Path) -> None:

@@ -250,6 +250,16 @@ def test_a_file_without_answers_is_refused_with_its_place(capsys: Printed) -> No
     assert "harness baseline save plain.json" in said and "--with-answers" in said
 
 
+def test_an_unknown_judge_is_told_where_it_is_named(capsys: Printed) -> None:
+    Path("s.yaml").write_text(SUITE.replace("reference: Dear friend", "backend: large"))
+    Path("harness.toml").write_text(CONFIGURATION.replace("[judge]", "[judges.larger]"))
+
+    assert main(["run"]) == 2
+    said = capsys.readouterr().err
+    assert "s.yaml:4:1: no judge is called 'large'\n  in case: p00\n" in said
+    assert "did you mean: larger" in said
+
+
 @pytest.mark.parametrize("more", [[], ["--baseline", "none"]])
 def test_without_a_baseline_it_is_refused_with_its_place(more: list[str], capsys: Printed) -> None:
     answers(new="Hi")

@@ -235,7 +235,7 @@ def test_a_judge_of_the_reasoning_is_shown_it_alone() -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ({"contains": "a", "read": "thoughts"}, "read must be answer or reasoning"),
+        ({"contains": "a", "read": "thoughts"}, "answer or reasoning, not 'thoughts'"),
         ({"contains": "a", "read": ["reasoning"]}, "read must be answer or reasoning"),
         ({"tool_call": "f", "read": "reasoning"}, "check 'tool_call' reads calls of tools"),
         ({"not": "no_tool_call", "read": "reasoning"}, "check 'not' reads calls of tools"),
