@@ -264,17 +264,20 @@ def reads_calls(check: object) -> bool:
     return any(reads_calls(each) for each in nested if hasattr(each, "scorer"))
 
 
-def undeclared(call: ExpectedCall, tools: Mapping[str, Tool]) -> tuple[str, str]:
-    """Say what of an expected call no declared tool has, and what was probably meant."""
+def undeclared(call: ExpectedCall, tools: Mapping[str, Tool]) -> tuple[str, str, str]:
+    """Say what of an expected call no declared tool has, what was probably meant, what there is."""
     if call.name not in tools:
-        return f"tool {call.name!r} is not declared", nearest(call.name, tools)
+        known = f"declared: {', '.join(tools)}"
+        return f"tool {call.name!r} is not declared", nearest(call.name, tools), known
     schema = parameters_of(tools[call.name])
     listed = schema.get("properties", {})
     if {"additionalProperties", "patternProperties", "$ref", "allOf"} & schema.keys() and (
         schema.get("additionalProperties") is not False
     ):
-        return "", ""
+        return "", "", ""
     for name in call.arguments or ():
         if name not in listed:
-            return f"tool {call.name!r} has no argument {name!r}", nearest(name, listed)
-    return "", ""
+            known = f"its arguments: {', '.join(listed)}" if listed else "it takes no arguments"
+            message = f"tool {call.name!r} has no argument {name!r}"
+            return message, nearest(name, listed), known
+    return "", "", ""

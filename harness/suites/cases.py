@@ -176,7 +176,6 @@ def new_case(
 def check_tools(case: Case, keys: CaseKeys, place: Place, problems: Problems) -> None:
     """Note a choice and checks that speak of tools which the case does not declare."""
     tools = {tool_name(tool): tool for tool in case.tools}
-    known = f"declared: {', '.join(tools)}" if tools else ""
     choice = case.tool_choice
     if choice not in ("auto", "none", "required", *tools):
         message = f"tool_choice names {choice!r}, and the case declares no such tool"
@@ -209,7 +208,7 @@ def check_tools(case: Case, keys: CaseKeys, place: Place, problems: Problems) ->
                 problems.add(where, message, hint=hint)
                 continue
             for wanted in expected_calls(check) if tools else ():
-                message, close = undeclared(wanted, tools)
+                message, close, known = undeclared(wanted, tools)
                 if message:
                     problems.add(where, message, did_you_mean=close, hint=known)
 

@@ -116,9 +116,8 @@ class _Calls:
                 )
             )
         else:
-            message, close = undeclared(call, self._tools)
+            message, close, known = undeclared(call, self._tools)
             if message:
-                known = f"declared: {', '.join(self._tools)}"
                 self.fail(Fault(loc, message, close, known))
 
 
