@@ -210,7 +210,8 @@ def test_runs_without_a_common_case(record: Record, capsys: Printed) -> None:
     assert main(["compare", *run_ids()]) == 2
     assert capsys.readouterr().err == (
         "the runs have no case in common\n"
-        f"  found: {old}: c00, c01, c02, c03, c04, …; {new}: d00, d01, d02, d03, d04, …\n"
+        f"  found: {old}: c00, c01, c02, c03, c04 and 7 more; "
+        f"{new}: d00, d01, d02, d03, d04 and 7 more\n"
     )
 
 
