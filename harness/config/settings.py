@@ -307,7 +307,8 @@ def given_options(settings: Settings) -> tuple[str, ...]:
         if name in HOW or value == usual:
             continue
         values = value if flag.repeat else [value]
-        words += [flag.name] if flag.switch else [w for v in values for w in (flag.name, str(v))]
+        # With "=", since pytest takes a word of its own for a path to test.
+        words += [flag.name] if flag.switch else [f"{flag.name}={v}" for v in values]
     return tuple(words)
 
 

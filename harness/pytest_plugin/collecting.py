@@ -79,8 +79,12 @@ def load_for_replay(config: pytest.Config) -> None:
 
 
 def collects(config: pytest.Config, path: Path) -> bool:
-    """Return whether this file is a suite that this command line means."""
-    named = [Path(config.invocation_params.dir, arg.partition("::")[0]) for arg in config.args]
+    """Return whether this file is a suite that this command line means.
+
+    Where it names nothing, only the configured suites are: the root of a project has other YAML.
+    """
+    args = config.args if names_something(config) else []
+    named = [Path(config.invocation_params.dir, arg.partition("::")[0]) for arg in args]
     try:
         try:
             chosen = settings(config)
@@ -90,6 +94,11 @@ def collects(config: pytest.Config, path: Path) -> bool:
     except InputError:
         found = (child for name in named for child in (name.resolve(), *name.resolve().glob("*")))
         return path.suffix == ".yaml" and path in found
+
+
+def names_something(config: pytest.Config) -> bool:
+    """Return whether the user said what to run; a bare `pytest` begins where it stands."""
+    return config.args_source is not pytest.Config.ArgsSource.INVOCATION_DIR
 
 
 def shared_file(config: pytest.Config, chosen: Settings) -> Path | None:

@@ -17,7 +17,13 @@ import pytest
 
 from harness.common import HarnessError, InputError, Variant, VariantRole, plural, shown
 from harness.pytest_plugin.batch import Batch, Key, progress_of
-from harness.pytest_plugin.collecting import batch_of, load, load_for_replay
+from harness.pytest_plugin.collecting import (
+    batch_of,
+    load,
+    load_for_replay,
+    names_something,
+    settings,
+)
 from harness.pytest_plugin.options import refuse, remember
 from harness.results import Outcome, Result, SuiteResult, Verdict
 from harness.suites import Case, Suite
@@ -164,6 +170,9 @@ class SuiteFile(pytest.File):
         try:
             variants = batch_of(self.config).variants
         except InputError as error:
+            if not names_something(self.config) and not self._has_model():
+                # A bare `pytest` in a project whose model is not chosen yet: its tests still run.
+                pytest.skip(f"no suite was run: {error.problems[0].message}")
             if remember(self.config, error):
                 return
             raise self.CollectError(str(error)) from None
@@ -177,6 +186,12 @@ class SuiteFile(pytest.File):
         for variant in variants:
             if variant.role is VariantRole.CANDIDATE:
                 yield GateItem.make(self, suite, variant)
+
+    def _has_model(self) -> bool:
+        try:
+            return settings(self.config).model is not None
+        except InputError:  # a setting is wrong: that is to be said
+            return True
 
 
 class SuiteItem(pytest.Item):

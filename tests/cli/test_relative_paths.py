@@ -152,6 +152,4 @@ def test_answers_of_a_run_from_the_root_are_found_from_a_sub_folder(
     assert (second.generated, second.cached) == (0, 2)
     assert [v.weights for v in second.variants] == [v.weights for v in first.variants]
     card = json.loads((tmp_path / "reports/latest/scorecard.json").read_text())
-    assert card["run"]["options"] == [
-        *("--model", "model", "--adapter", "sub/new", "--device", "cpu")
-    ]
+    assert card["run"]["options"] == [*("--model=model", "--adapter=sub/new", "--device=cpu")]

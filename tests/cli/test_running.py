@@ -254,9 +254,7 @@ def test_the_scorecard_says_what_was_sampled_and_how_to_run_it_again(record: Rec
     main(["run", "--reference", "new"])
     run = json.loads(Path("reports/latest/scorecard.json").read_text())["run"]
 
-    assert run["options"] == [
-        *("--reference", "new", "--backend", "replay", "--responses", "answers.jsonl")
-    ]
+    assert run["options"] == [*("--reference=new", "--backend=replay", "--responses=answers.jsonl")]
     assert run["suites"][0]["sampling"] == {
         "temperature": 0.0,
         "top_p": 1.0,

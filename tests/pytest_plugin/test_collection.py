@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.recorded_project import CASES, Record
+from tests.recorded_project import CASES, Record, write_project
 
 ALL = "++++++++++++"
 
@@ -42,6 +42,27 @@ def test_other_peoples_tests_are_left_alone(project: pytest.Pytester) -> None:
     project.path.joinpath("harness.toml").write_text("nonsense = 1\n")
 
     project.runpytest("test_mine.py").assert_outcomes(passed=1)
+
+
+def test_a_bare_pytest_leaves_other_yaml_and_other_tests_alone(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest('pytest_plugins = ["harness.pytest_plugin"]')
+    for name in ("mkdocs.yml", "docker-compose.yml", ".pre-commit-config.yaml"):
+        pytester.path.joinpath(name).write_text("site_name: x\n")
+    pytester.makepyfile(test_mine="def test_mine(): pass")
+
+    pytester.runpytest().assert_outcomes(passed=1)
+
+
+def test_before_a_model_is_chosen_other_tests_run(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest('pytest_plugins = ["harness.pytest_plugin"]')
+    write_project(pytester.path)
+    pytester.path.joinpath("harness.toml").write_text('suites = ["suites"]\n')
+    pytester.makepyfile(test_mine="def test_mine(): pass")
+
+    bare = pytester.runpytest("-rs")
+    bare.assert_outcomes(passed=1, skipped=1)
+    bare.stdout.fnmatch_lines(["*no suite was run: no model given*"])
+    assert pytester.runpytest("suites").ret == pytest.ExitCode.USAGE_ERROR
 
 
 def test_a_wrong_suite_is_a_collection_error_without_a_traceback(
