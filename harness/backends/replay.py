@@ -252,7 +252,7 @@ def check_rows(path: Path, cases: Mapping[str, int], variants: tuple[str, ...] =
 
 def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     for name, content in value.items():
-        if name in ("response", "responses") and _is_null(content):
+        if (name == "response" and content is None) or (name == "responses" and _is_null(content)):
             if called := _other_call(value):
                 reason = f"{name!r} is null, and the row holds a call of a tool under {called!r}"
                 yield Problem(reason, expected="tool_calls: [{name, arguments}]")
