@@ -151,7 +151,7 @@ class _Config:
     """What is read of `adapter_config.json`, with the types that peft writes; it holds more."""
 
     r: Annotated[int, Field(ge=1)] = 8
-    lora_alpha: float | None = None
+    lora_alpha: float = 8
     bias: str = "none"
     base_model_name_or_path: str | None = None
     task_type: str | None = None
