@@ -127,6 +127,8 @@ def translated(path: Path) -> Iterator[None]:
         if name in _UNUSABLE:
             raise InputError(_at(path, error, *_UNUSABLE[name])) from error
         raise MachineryError(_at(path, error, *_BROKEN.get(name, _UNKNOWN))) from error
+    except UnicodeDecodeError as error:  # in SQLite's own message on a damaged page
+        raise damaged(path, "its texts are no UTF-8") from error
     except PermissionError as error:
         raise InputError(_at(path, error, *_UNWRITABLE)) from error
     except OSError as error:

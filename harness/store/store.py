@@ -284,7 +284,7 @@ class Store:
 
     def _unknown(self, run_id: str) -> Any:
         with translated(self.path):
-            known = [row[0] for row in self._connection.execute("SELECT id FROM runs")]
+            known = [str(row[0]) for row in self._connection.execute("SELECT id FROM runs")]
         raise InputError(
             Problem(
                 f"run {run_id!r} is not in the store",
