@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,6 @@ from harness.common import (
     Problem,
     ToolCall,
     Variant,
-    file_sha256,
     nearest,
 )
 from harness.common.reading import MAX_PROBLEMS, JsonLine, first_problems, read_json_lines
@@ -136,10 +136,10 @@ class Recording:
         self._index: dict[RecordedKey, _Place] = {}
         self._blank: list[int] = []  # lines without a text, of which `null` was made an empty one
         problems: list[Problem] = []
-        left_out = 0
+        left_out, digest = 0, hashlib.sha256()
         hint = "give a JSONL file: --responses FILE"
         for row in read_json_lines(
-            path, "recorded answers", hint=hint, unique=True, surrogates=True
+            path, "recorded answers", hint=hint, unique=True, surrogates=True, digest=digest
         ):
             found = [row] if isinstance(row, Problem) else self._add(row)
             left_out += len(found) if len(problems) >= MAX_PROBLEMS else 0
@@ -148,7 +148,7 @@ class Recording:
             problems.append(Problem("holds no recorded answers", str(path)))
         if problems:
             raise InputError(*first_problems(problems, str(path), left_out))
-        self.digest = file_sha256(path)[:32]
+        self.digest = digest.hexdigest()[:32]
 
     @property
     def variants(self) -> tuple[str, ...]:

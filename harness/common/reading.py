@@ -9,6 +9,7 @@ other fields or types than its schema has.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -16,10 +17,11 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterator, Sequence, ValuesView
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -39,6 +41,13 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
+class Digest(Protocol):
+    """What `hashlib` gives."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take more bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class JsonLine:
     """One line of JSONL: its number from 1, its offset in bytes, and the value that it holds."""
@@ -54,22 +63,12 @@ def read_bytes(path: Path, what: str = "", *, limit: int = MAX_BYTES, hint: str 
     `what` is what messages call it ("the baseline"). Raises InputError, also for a name that the
     system does not take, and for a pipe or a device, which could hold a reader for ever.
     """
-    reason = ""
-    try:
-        with open(path, "rb", opener=_without_waiting) as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                reason = "Is a directory" if stat.S_ISDIR(status.st_mode) else "it is no file"
-            elif status.st_size > limit:
-                reason = f"it is larger than {_size(limit)}"
-            else:
-                data = stream.read(limit + 1)
-                if len(data) <= limit:
-                    return data
-                reason = f"it is larger than {_size(limit)}"
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = unusable(error)
-    raise InputError(Problem(f"cannot read {what or 'it'}: {reason}", str(path), hint=hint))
+    with _opened(path, what, hint) as stream:
+        data = stream.read(limit + 1) if os.fstat(stream.fileno()).st_size <= limit else None
+    if data is None or len(data) > limit:
+        message = f"cannot read {what or 'it'}: it is larger than {_size(limit)}"
+        raise InputError(Problem(message, str(path), hint=hint))
+    return data
 
 
 def read_text(path: Path, what: str = "", *, limit: int = MAX_BYTES, hint: str = "") -> str:
@@ -100,47 +99,41 @@ def read_json_lines(
     unique: bool = False,
     surrogates: bool = False,
     digits: int = MAX_DIGITS,
+    digest: Digest | None = None,
 ) -> Iterator[JsonLine | Problem]:
     """Yield each line that is not blank: its value, or what is wrong with it.
 
     The file is read line by line. unique, surrogates, digits: see `parse_json`. Raises InputError
-    where the file cannot be read.
+    where the file cannot be read. digest: is given all bytes that were read.
     """
-    offset = 0
-    try:
-        with open(path, "rb", opener=_without_waiting) as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                problem = Problem(f"cannot read {what or 'it'}: it is no file", str(path))
-                raise InputError(problem)
-            number = 0
-            while raw := stream.readline(MAX_LINE + 1):
-                number += 1
-                if len(raw) > MAX_LINE:
-                    message = f"the line is longer than {_size(MAX_LINE)}"
-                    raise InputError(Problem(message, str(path), number))
-                if raw.strip():
-                    try:
-                        value = parse_json(
-                            decoded(str(path), raw.rstrip(b"\r\n"), number),
-                            str(path),
-                            line=number,
-                            unique=unique,
-                            surrogates=surrogates,
-                            digits=digits,
-                        )
-                    except InputError as error:
-                        problem = error.problems[0]
-                        if not raw.endswith(b"\n"):
-                            message = "the file ends in the middle of a row"
-                            problem = replace(problem, message=message, column=0)
-                        yield problem
-                    else:
-                        yield JsonLine(number, offset, value)
-                offset += len(raw)
-    except (OSError, ValueError) as error:
-        reason = unusable(error)
-        message = f"cannot read {what or 'it'}: {reason}"
-        raise InputError(Problem(message, str(path), hint=hint)) from error
+    offset = number = 0
+    with _opened(path, what, hint) as stream:
+        while raw := stream.readline(MAX_LINE + 1):
+            number += 1
+            if len(raw) > MAX_LINE:
+                message = f"the line is longer than {_size(MAX_LINE)}"
+                raise InputError(Problem(message, str(path), number))
+            if digest is not None:
+                digest.update(raw)
+            if raw.strip():
+                try:
+                    value = parse_json(
+                        decoded(str(path), raw.rstrip(b"\r\n"), number),
+                        str(path),
+                        line=number,
+                        unique=unique,
+                        surrogates=surrogates,
+                        digits=digits,
+                    )
+                except InputError as error:
+                    problem = error.problems[0]
+                    if not raw.endswith(b"\n"):
+                        message = "the file ends in the middle of a row"
+                        problem = replace(problem, message=message, column=0)
+                    yield problem
+                else:
+                    yield JsonLine(number, offset, value)
+            offset += len(raw)
 
 
 def parse_json(
@@ -314,6 +307,20 @@ def unusable(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return "the name holds a character that no file name may have"
+
+
+@contextmanager
+def _opened(path: Path, what: str, hint: str) -> Iterator[BinaryIO]:
+    """Open a regular file; raises InputError where it cannot be opened or read."""
+    try:
+        with open(path, "rb", opener=_without_waiting) as stream:
+            # A directory is no stream at all: `open` says so itself.
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is no file")
+            yield stream
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        message = f"cannot read {what or 'it'}: {unusable(error)}"
+        raise InputError(Problem(message, str(path), hint=hint)) from error
 
 
 def _without_waiting(path: str, flags: int) -> int:
