@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.common import NESTING, ToolCall
+from harness.common.reading import no_constant, unique_keys
 
 MOST_CALLS = 128  # of one answer; what comes behind them is one malformed call
 _PYTHON_CHARS = 20_000  # Python's own parser takes some hundred bytes for each character
@@ -84,18 +85,7 @@ class _NoCallError(ValueError):
     """What stands there is no call."""
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _NoCallError("a key stands twice")
-    return found
-
-
-def _constant(name: str) -> Any:
-    raise _NoCallError(f"{name} is no JSON value")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=no_constant)
 _SPACE = re.compile(r"\s*")
 
 
