@@ -93,7 +93,7 @@ class Answered(Clustered, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class Opponent:
     """The baseline that a variant is compared with, and the cases in which it may be."""
 
     name: str
@@ -185,7 +185,7 @@ _FIELDS = tuple(each.name for each in fields(Taken) if each.name != "machine")
 def behaviour_of(
     items: Mapping[str, Answered],
     prices: Prices | None = None,
-    rival: Rival | None = None,
+    rival: Opponent | None = None,
     bars: GateSettings | None = None,
 ) -> tuple[Behaviour, ...]:
     """Return all measures of one variant on one suite, and how they grew from the baseline's.
@@ -247,7 +247,7 @@ def _growth(
     groups: Ints,
     measure: Measure,
     prices: Prices | None,
-    rival: Rival,
+    rival: Opponent,
 ) -> Growth:
     """Compare one measure over the pairs in which both sides have it, times on one machine.
 

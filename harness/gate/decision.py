@@ -17,7 +17,7 @@ from harness.common import (
     plural,
 )
 from harness.gate import sentences as say
-from harness.gate.behaviour import Rival, behaviour_of, drift
+from harness.gate.behaviour import Opponent, behaviour_of, drift
 from harness.gate.comparison import (
     Tested,
     compare_family,
@@ -402,7 +402,7 @@ def _units(
             preference = count_preferences(mine, baseline, sequential=pairing.sequential)
         rival = None
         if pairs is not None and baseline is not None and others:
-            rival = Rival(baseline, others, pairs.cases, pairing.prices.get(baseline))
+            rival = Opponent(baseline, others, pairs.cases, pairing.prices.get(baseline))
         bars = suite.gate if gated and not suite.partial else None
         units.append(
             replace(

@@ -14,7 +14,7 @@ NO_WORSE, NO_BETTER = "no worse answer to its prompt", "no better answer to its 
 
 
 @dataclass(frozen=True)
-class Pairing:
+class FoundPairs:
     """The pairs, and for each reason how many answers are in none."""
 
     pairs: tuple[Pair, ...]
@@ -23,7 +23,7 @@ class Pairing:
 
 def pair_answers(
     answers: Sequence[LabelledAnswer], settings: PairSettings | None = None
-) -> Pairing:
+) -> FoundPairs:
     """Pair good with bad answers to the same prompt, those first that are most alike in length.
 
     An answer is in one pair at most.
@@ -53,7 +53,7 @@ def pair_answers(
         elif len(made) == min(len(good), len(bad)):
             why = "no answer of the other kind is left"
         reasons += [why] * (len(known) - 2 * len(made))
-    return Pairing(tuple(pairs), dict(Counter(reasons).most_common()))
+    return FoundPairs(tuple(pairs), dict(Counter(reasons).most_common()))
 
 
 def _closest(
@@ -81,7 +81,7 @@ def _closest(
     return pairs
 
 
-def demand_pairs(pairings: Sequence[Pairing]) -> None:
+def demand_pairs(pairings: Sequence[FoundPairs]) -> None:
     """Raise InputError where there is no pair at all, and say how to come by some."""
     if any(pairing.pairs for pairing in pairings):
         return

@@ -26,7 +26,7 @@ from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.results import Observer, ignore
 from harness.training.cleaning import CleaningSettings, Reason, clean
 from harness.training.contamination import Guard, GuardSettings
-from harness.training.pairing import Pairing, demand_pairs
+from harness.training.pairing import FoundPairs, demand_pairs
 from harness.training.repair.gathering import Gathering
 from harness.training.repair.plan import FixPlan
 from harness.training.repair.selection import select_checkpoint, selection_suites
@@ -378,7 +378,7 @@ def checked_pairs(
 
 def _demand_pairs(harvests: Sequence[Harvest]) -> None:
     try:
-        demand_pairs([Pairing(harvest.pairs, harvest.left_out) for harvest in harvests])
+        demand_pairs([FoundPairs(harvest.pairs, harvest.left_out) for harvest in harvests])
     except InputError as error:
         raise NothingToLearnError(*error.problems) from None
 

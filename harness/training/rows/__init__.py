@@ -11,16 +11,16 @@ from harness.training.rows.reading import (
     read_rows,
 )
 from harness.training.rows.shapes import converted
-from harness.training.rows.spoken import Conversation
+from harness.training.rows.spoken import Spoken
 from harness.training.rows.valid import Mark, check, foreign, marks_in, template_families
 
 __all__ = [
-    "Conversation",
     "Mark",
     "PreferenceReading",
     "RowError",
     "RowFile",
     "RowReading",
+    "Spoken",
     "check",
     "converted",
     "foreign",

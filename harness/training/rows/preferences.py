@@ -33,7 +33,7 @@ from harness.training.rows.shapes import (
     question_of,
     with_system,
 )
-from harness.training.rows.spoken import Conversation, listed, spoken, text_of
+from harness.training.rows.spoken import Spoken, listed, spoken, text_of
 from harness.training.rows.valid import check
 from harness.training.values import LabelledAnswer, Pair
 
@@ -175,7 +175,7 @@ def _prompt(values: Mapping[str, Any]) -> tuple[Messages | None, Shape]:
         else:
             mores = (s.more for s in asked if s.keys[0] == key and not is_empty(values.get(s.more)))
             shape = Shape(shape.name, (key, CHOSEN[0]), next(mores, ""))
-            found = Conversation(question_of(values, key, shape.more))
+            found = Spoken(question_of(values, key, shape.more))
         if found.messages[-1].role == "assistant" and shape is not asked[-1]:
             continue  # the better conversation once more, beside a prompt
         if found.messages[-1].role != "user":

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.common import Message, Messages, Problem, shown
 from harness.training.rows.meaning import COLUMNS, RowError, check_row, is_empty, parsed, tools_of
-from harness.training.rows.spoken import Conversation, listed, spoken, text_of
+from harness.training.rows.spoken import Spoken, listed, spoken, text_of
 
 Values = Mapping[str, Any]
 
@@ -56,7 +56,7 @@ _KNOWN = frozenset({*_TEXTS, *SYSTEM, *GROUPS, *COLUMNS})
 _TYPO = 0.8
 
 
-def converted(values: Values) -> Conversation:
+def converted(values: Values) -> Spoken:
     """Return the conversation of a row. Raise RowError, without a place."""
     check_row(values)
     shape = _shape_of(values)
@@ -79,7 +79,7 @@ def converted(values: Values) -> Conversation:
     return replace(found, tools=tools_of(values))
 
 
-def with_system(found: Conversation, values: Values) -> Conversation:
+def with_system(found: Spoken, values: Values) -> Spoken:
     """Return the conversation with the row's system prompt, which stands in a column of its own."""
     # An empty cell is none; a list of messages can hold an empty system prompt.
     said = [key for key in SYSTEM if values.get(key) not in (None, "")]
@@ -175,7 +175,7 @@ def _is_said(value: object, texts: set[str]) -> bool:
 # -- questions and answers -------------------------------------------------------------------------
 
 
-def _said(values: Values, shape: Shape) -> Conversation:
+def _said(values: Values, shape: Shape) -> Spoken:
     if len(shape.keys) == 1:
         return listed(values[shape.keys[0]], shape.keys[0])
     asked, answered = shape.keys
@@ -183,7 +183,7 @@ def _said(values: Values, shape: Shape) -> Conversation:
     if isinstance(question, list) and isinstance(answer, list):  # trl's conversational form
         return spoken([*question, *answer])
     last = Message("assistant", text_of(answer, answered))
-    return Conversation((*question_of(values, asked, shape.more), last))
+    return Spoken((*question_of(values, asked, shape.more), last))
 
 
 def question_of(values: Values, asked: str, more: str) -> Messages:

@@ -23,7 +23,7 @@ _CALLERS = ("function_call", "tool_call")
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class Spoken:
     """What a row says. Answers whose places are in `untaught` are read, and not learned."""
 
     messages: Messages
@@ -31,7 +31,7 @@ class Conversation:
     tools: tuple[Mapping[str, Any], ...] = ()
 
 
-def spoken(items: Iterable[object]) -> Conversation:
+def spoken(items: Iterable[object]) -> Spoken:
     """Return a list of messages. Raise RowError for the first that is none.
 
     Calls in a row, and an answer with the calls behind it, are one turn of the assistant.
@@ -86,7 +86,7 @@ def spoken(items: Iterable[object]) -> Conversation:
                 reasoning=text_of(item[thoughts], thoughts) if thoughts else "",
             )
         )
-    return Conversation(tuple(messages), tuple(untaught))
+    return Spoken(tuple(messages), tuple(untaught))
 
 
 def _named(item: Mapping[str, object], key: str) -> str:
@@ -166,7 +166,7 @@ def text_of(value: object, key: str) -> str:
     return value
 
 
-def listed(value: object, key: str) -> Conversation:
+def listed(value: object, key: str) -> Spoken:
     """Return the conversation of a column that is a list of messages, as JSON text too."""
     messages = parsed(value)
     if not isinstance(messages, list) or not messages:

@@ -19,7 +19,7 @@ from harness.backends import (
 )
 from harness.common import InputError, Problem, digest
 from harness.prompts import ChatTokenizer, load_tokenizer
-from harness.training.pairing import Pairing, demand_pairs, pair_answers
+from harness.training.pairing import FoundPairs, demand_pairs, pair_answers
 from harness.training.rows import RowFile, read_preferences, read_rows
 from harness.training.sft.config import DataFile, TrainConfig
 from harness.training.sft.demands import (
@@ -63,7 +63,7 @@ def _lessons(config: TrainConfig, files: Sequence[DataFile]) -> tuple[Lesson, ..
     found = read_preferences(specs, config.seed)
     made = pair_answers(found.answers)
     if files:
-        demand_pairs([Pairing((*found.pairs, *made.pairs), made.left_out)])
+        demand_pairs([FoundPairs((*found.pairs, *made.pairs), made.left_out)])
     return (*found.pairs, *made.pairs)
 
 

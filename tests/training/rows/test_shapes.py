@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.common import InputError, Message, Messages, ToolCall, as_dicts
-from harness.training.rows import Conversation, converted
+from harness.training.rows import Spoken, converted
 
 ASKED = (Message("user", "Hi"), Message("assistant", "Hello"))
 LED = (Message("system", "Be kind."), *ASKED)
@@ -46,7 +46,7 @@ SHAPES: tuple[tuple[dict[str, Any], Messages], ...] = (
 
 @pytest.mark.parametrize(("values", "expected"), SHAPES)
 def test_every_usual_shape_becomes_messages(values: dict[str, Any], expected: Messages) -> None:
-    assert converted(values) == Conversation(expected)
+    assert converted(values) == Spoken(expected)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -236,7 +236,7 @@ def test_an_answer_that_is_not_to_be_learned_is_read_alone(mark: dict[str, Any])
     messages = as_dicts((*LED, *ASKED))
     messages[2] |= mark
 
-    assert converted({"messages": messages}) == Conversation((*LED, *ASKED), untaught=(2,))
+    assert converted({"messages": messages}) == Spoken((*LED, *ASKED), untaught=(2,))
     assert converted({"messages": messages[1:], "system": "Be kind."}).untaught == (2,)
 
 
