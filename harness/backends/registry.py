@@ -17,7 +17,7 @@ from harness.common import InputError, Problem, nearest
 from harness.prompts import read_template, template_hash
 
 GROUP = "harness.backends"
-DISTRIBUTION = "adapter-gate-harness"
+DISTRIBUTION = "lora-regression-harness"
 _BUILT_IN = {
     "echo": "harness.backends.echo:open_echo",
     "hf": "harness.backends.hf:open_hf",

@@ -107,7 +107,7 @@ def _run(words: Sequence[str]) -> int:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             return _broken(words, error)
-        hint = f'pip install "adapter-gate-harness[{extra}]"'
+        hint = f'pip install "lora-regression-harness[{extra}]"'
         say(InputError(Problem(f"{error.name} is not installed", hint=hint)), file=sys.stderr)
         return InputError.exit_code
     except OSError as error:

@@ -193,7 +193,7 @@ class ParquetFile:
             import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError:
-            hint = "pip install 'adapter-gate-harness[parquet]', or use --to csv or --to jsonl"
+            hint = "pip install 'lora-regression-harness[parquet]', or use --to csv or --to jsonl"
             raise InputError(Problem("pyarrow is not installed", hint=hint)) from None
         kinds = {
             "text": pa.string(),

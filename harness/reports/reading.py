@@ -46,7 +46,7 @@ def to_frame(results: Iterable[Result]) -> pandas.DataFrame:
         import pandas
     except ImportError:
         raise InputError(
-            Problem("pandas is not installed", hint='pip install "adapter-gate-harness[pandas]"')
+            Problem("pandas is not installed", hint='pip install "lora-regression-harness[pandas]"')
         ) from None
     rows = [
         {

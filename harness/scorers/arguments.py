@@ -137,7 +137,7 @@ ONE_OR_MORE = WithJsonSchema(_TEXTS)
 ONE_OR_MORE_FORMS = WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXTS}]})
 
 
-NAME = "adapter-gate-harness"
+NAME = "lora-regression-harness"
 # Package and the extra of this project that brings it.
 _EXTRAS = {
     "langdetect": "ifeval",

@@ -109,7 +109,7 @@ def test_missing_packages_are_named_with_the_extra_to_install() -> None:
 
     assert str(caught.value) == (
         "backend 'fast' needs no_such_engine, nor_this_one\n"
-        "  hint: pip install 'adapter-gate-harness[vllm]'"
+        "  hint: pip install 'lora-regression-harness[vllm]'"
     )
 
 

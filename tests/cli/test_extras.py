@@ -75,4 +75,4 @@ def test_every_command_works_or_says_what_to_install(
     for line, extra in NEEDS.items():
         code, said = found[line]
         assert code == 2, (line, said)
-        assert f"adapter-gate-harness[{extra}]" in said, (line, said)
+        assert f"lora-regression-harness[{extra}]" in said, (line, said)

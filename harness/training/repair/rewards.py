@@ -273,7 +273,7 @@ def engine_of(settings: Settings, rules: RewardSettings) -> Settings:
             Problem(
                 "rewards: vLLM is asked for, and it is not installed",
                 found="fix: {rewards: {engine: vllm}}",
-                hint="pip install 'adapter-gate-harness[vllm]', or say engine: auto",
+                hint="pip install 'lora-regression-harness[vllm]', or say engine: auto",
             )
         )
     if rules.engine == "auto":

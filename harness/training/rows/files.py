@@ -128,7 +128,7 @@ def _parquet(path: Path, name: str) -> tuple[DataRow, ...]:
     try:
         parquet = import_module("pyarrow.parquet")
     except ImportError:
-        hint = "pip install 'adapter-gate-harness[train]', or save the rows as JSONL"
+        hint = "pip install 'lora-regression-harness[train]', or save the rows as JSONL"
         raise InputError(Problem("reading Parquet needs pyarrow", name, hint=hint)) from None
     try:
         values = parquet.read_table(path).to_pylist()

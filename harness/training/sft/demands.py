@@ -139,17 +139,17 @@ def _missing_packages(config: TrainConfig) -> Iterator[Problem]:
     if missing:
         yield Problem(
             f"training needs packages that are not installed: {', '.join(missing)}",
-            hint="pip install 'adapter-gate-harness[train]'",
+            hint="pip install 'lora-regression-harness[train]'",
         )
     if config.qlora and not find_spec("bitsandbytes"):
         yield Problem(
             "qlora: bitsandbytes is not installed",
-            hint="pip install 'adapter-gate-harness[train,bitsandbytes]'",
+            hint="pip install 'lora-regression-harness[train,bitsandbytes]'",
         )
     if config.liger and not find_spec("liger_kernel"):
         yield Problem(
             "liger: liger-kernel is not installed",
-            hint="pip install 'adapter-gate-harness[train,liger]'",
+            hint="pip install 'lora-regression-harness[train,liger]'",
         )
     for tracker in config.report_to:
         names = _PACKAGES.get(tracker, (tracker,))

@@ -45,7 +45,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             f"base_model: {json.dumps(base, ensure_ascii=False)}",
             "library_name: peft",
             "pipeline_tag: text-generation",
-            "tags: [lora, adapter-gate-harness]",
+            "tags: [lora, lora-regression-harness]",
             "---",
             "",
             "# LoRA adapter",

@@ -314,7 +314,7 @@ def test_quantising_needs_its_packages() -> None:
 
     assert str(caught.value) == (
         "hf: 'quantization' needs bitsandbytes\n"
-        "  hint: pip install 'adapter-gate-harness[bitsandbytes]'"
+        "  hint: pip install 'lora-regression-harness[bitsandbytes]'"
     )
 
 

@@ -48,7 +48,7 @@ def test_without_ray_the_message_names_the_extra(
 
     assert said(lambda: open_backend("hf", options)) == (
         "--replicas and --ray need Ray, which is not installed\n"
-        "  hint: pip install 'adapter-gate-harness[ray]'"
+        "  hint: pip install 'lora-regression-harness[ray]'"
     )
 
 

@@ -158,7 +158,7 @@ WRONG = [
         ["--replicas=2"],
         "import sys; sys.modules['ray'] = None",
         "--replicas and --ray need Ray, which is not installed\n"
-        "  hint: pip install 'adapter-gate-harness[ray]'\n",
+        "  hint: pip install 'lora-regression-harness[ray]'\n",
         id="no Ray",
     ),
     pytest.param(

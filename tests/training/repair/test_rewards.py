@@ -159,6 +159,6 @@ def test_vllm_that_is_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -
     assert str(caught.value) == (
         "rewards: vLLM is asked for, and it is not installed\n"
         "  found: fix: {rewards: {engine: vllm}}\n"
-        "  hint: pip install 'adapter-gate-harness[vllm]', or say engine: auto"
+        "  hint: pip install 'lora-regression-harness[vllm]', or say engine: auto"
     )
     assert engine_of(Settings(backend="hf"), RewardSettings(engine="hf")).backend == "hf"

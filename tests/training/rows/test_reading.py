@@ -208,7 +208,7 @@ except InputError as error:
 
     assert done.stdout == (
         "a.parquet: reading Parquet needs pyarrow\n"
-        "  hint: pip install 'adapter-gate-harness[train]', or save the rows as JSONL\n"
+        "  hint: pip install 'lora-regression-harness[train]', or save the rows as JSONL\n"
     )
 
 

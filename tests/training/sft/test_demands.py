@@ -102,7 +102,7 @@ def test_qlora_without_its_library(tiny: Path) -> None:
         pytest.skip("bitsandbytes is installed")
     assert refused(tiny, qlora=True) == (
         "qlora: bitsandbytes is not installed\n"
-        "  hint: pip install 'adapter-gate-harness[train,bitsandbytes]'"
+        "  hint: pip install 'lora-regression-harness[train,bitsandbytes]'"
     )
 
 
