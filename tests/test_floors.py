@@ -27,6 +27,7 @@ FLOORS = (
     {"evaluation"},
     {"nightly"},
     {"training"},
+    {"viewer"},
     {"cli", "pytest_plugin"},
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}

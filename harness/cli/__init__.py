@@ -67,6 +67,7 @@ EXTRAS = {
     "pandas": "pandas",
     "pyarrow": "parquet",
     "ray": "ray",
+    **dict.fromkeys(("starlette", "uvicorn"), "view"),
     "vllm": "vllm",
 }
 STOPPED = "stopped; what was finished is kept: run the same command again"
