@@ -22,6 +22,22 @@ from harness.results.json import (
     signature_to_json,
     timing_of,
 )
+from harness.results.judgements import (
+    HIGHEST,
+    LOWEST,
+    TIE,
+    AnswerKey,
+    HumanJudgement,
+    JudgedAnswer,
+    answer_digest,
+    judged_among,
+    judgement_from_json,
+    judgement_to_json,
+    new_id,
+    now,
+    places_of,
+    standing,
+)
 from harness.results.values import (
     AnswerStep,
     CheckResult,
@@ -57,8 +73,12 @@ from harness.results.verdicts import (
 )
 
 __all__ = [
+    "HIGHEST",
+    "LOWEST",
     "NOT_NOTED",
+    "TIE",
     "UNKNOWN",
+    "AnswerKey",
     "AnswerStep",
     "Basis",
     "Behaviour",
@@ -70,6 +90,8 @@ __all__ = [
     "GateReport",
     "Growth",
     "HaystackCell",
+    "HumanJudgement",
+    "JudgedAnswer",
     "Measure",
     "NoiseFloor",
     "Note",
@@ -94,8 +116,15 @@ __all__ = [
     "VariantInfo",
     "Verdict",
     "Waiting",
+    "answer_digest",
     "chosen",
     "ignore",
+    "judged_among",
+    "judgement_from_json",
+    "judgement_to_json",
+    "new_id",
+    "now",
+    "places_of",
     "read_result",
     "result_from_json",
     "result_to_json",
@@ -103,5 +132,6 @@ __all__ = [
     "run_to_json",
     "signature_from_json",
     "signature_to_json",
+    "standing",
     "timing_of",
 ]

@@ -1,6 +1,7 @@
 """The database of completions, results and history."""
 
 from harness.store.journal import drop_runs, read_entries, read_entry, strike_entries, write_entry
+from harness.store.judgements import add_judgements, judgements_of, read_judgements
 from harness.store.nights import Part, join_stores, split_by_night
 from harness.store.schema import chunks
 from harness.store.store import (
@@ -40,15 +41,18 @@ __all__ = [
     "Store",
     "Usage",
     "Verification",
+    "add_judgements",
     "chunks",
     "count_results",
     "drop_runs",
     "existing_store",
     "find_run",
     "join_stores",
+    "judgements_of",
     "prune",
     "read_entries",
     "read_entry",
+    "read_judgements",
     "repair",
     "split_by_night",
     "stats",

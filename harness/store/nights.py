@@ -1,8 +1,9 @@
 """A store split by night, and joined again.
 
 A night is a day in UTC: a run belongs to the day on which it began, an answer to the day on which
-it was made, an entry of the journal to its run's. Each row goes into one part and no row is lost,
-so that joining the parts gives the same answers, runs, results and entries again.
+it was made, as does what a person said of one; an entry of the journal belongs to its run's. Each
+row goes into one part and no row is lost, so that joining the parts gives the same answers, runs,
+results, entries and judgements again.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ ROWS_AT_ONCE = 10_000  # answers in one commit
 # The day of a run, and of an entry of the journal: one of a run, which its key ends with, goes with
 # it, any other with the newest day.
 _RUN_DAY = "substr(json_extract(body, '$.started'), 1, 10)"
+_JUDGED_DAY = "substr(json_extract(body, '$.time'), 1, 10)"
 _DAYS = f"""
 SELECT {_RUN_DAY} FROM source.runs UNION SELECT substr(created, 1, 10) FROM source.completions
-ORDER BY 1
+UNION SELECT {_JUDGED_DAY} FROM source.judgements ORDER BY 1
 """
 _COPY_NIGHT = (
     f"INSERT INTO runs SELECT * FROM source.runs WHERE {_RUN_DAY} = :day",
@@ -45,6 +47,7 @@ _COPY_NIGHT = (
     "INSERT INTO journal SELECT * FROM source.journal AS entry WHERE coalesce("
     f"(SELECT {_RUN_DAY} FROM source.runs AS run "
     "WHERE substr(entry.key, -length(run.id)) = run.id), :newest) = :day",
+    f"INSERT INTO judgements SELECT * FROM source.judgements WHERE {_JUDGED_DAY} = :day",
     "INSERT INTO memos SELECT * FROM source.memos WHERE :day = :newest",
 )
 _ANSWERS = "SELECT substr(created, 1, 10), * FROM completions ORDER BY id"
@@ -67,6 +70,8 @@ _JOIN = (
     "JOIN runs AS mine ON mine.id = other.id ORDER BY result.id",
     "INSERT OR IGNORE INTO journal (key, body, checksum) "
     "SELECT key, body, checksum FROM source.journal ORDER BY id",
+    "INSERT OR IGNORE INTO judgements (key, body, checksum) "
+    "SELECT key, body, checksum FROM source.judgements ORDER BY id",
     "INSERT OR IGNORE INTO memos SELECT * FROM source.memos",
 )
 

@@ -116,6 +116,7 @@ _TABLES = (
         ("id", "run", "position", "cached", "seconds", "keys", "body", "checksum"),
     ),
     _Table("journal", "id", "key", ("id", "key", "body", "checksum")),
+    _Table("judgements", "id", "key", ("id", "key", "body", "checksum")),
 )
 
 
@@ -168,7 +169,7 @@ def prune(store: Store, keep_runs: int, *, dry_run: bool = False) -> Pruned:
     `dry_run` only counts them.
 
     Answers that came after the oldest kept run began stay, used or not: a run that was killed has
-    no results for them yet.
+    no results for them yet. What people said of answers stays as well.
     """
     before, runs, answers = _size(store.path), 0, 0
     with suppress(_OnlyTried), store.transaction() as connection:

@@ -11,7 +11,9 @@ import pandas
 import pytest
 
 from harness.cli import main
+from harness.store import Store, add_judgements
 from tests.recorded_project import Record
+from tests.results.test_judgements import judgement
 
 SIGNS = {"base": "++++++++++++", "new": "+++++++-----"}
 Printed = pytest.CaptureFixture[str]
@@ -68,6 +70,7 @@ CONTENT = {
     "results": "SELECT r.id, position, cached, seconds, keys, s.body, s.checksum FROM results s "
     "JOIN runs r ON r.seq = s.run ORDER BY r.seq, position",
     "journal": "SELECT key, body, checksum FROM journal ORDER BY key",
+    "judgements": "SELECT key, body, checksum FROM judgements ORDER BY id",
     "memos": "SELECT key, body FROM memos ORDER BY key",
 }
 
@@ -84,6 +87,9 @@ def test_a_store_that_is_split_by_night_and_joined_is_the_same(capsys: Printed) 
     with sqlite3.connect(store) as connection:  # the first run, and half of its answers, are older
         connection.execute("UPDATE completions SET created = '2020-01-01T00:00:00' WHERE id % 2")
     connection.close()
+    with Store(store) as opened:
+        judged = judgement("1", time="2020-01-01T00:00:00.000+00:00")
+        add_judgements(opened, [judged, judged.undone()])
     before = content(store)
     assert main(["cache", "split", "--into", "nights"]) == 0
     parts = sorted(Path("nights").glob("*.db"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.results import run_from_json, run_to_json
-from harness.store import Store, verify
+from harness.store import Store, read_judgements, verify
 from harness.store.schema import VERSION
 from tests.evaluation.engines import ScriptedEngine
 from tests.evaluation.worlds import BASE, TUNED, case, go, plan_of
@@ -43,6 +43,8 @@ def test_a_file_of_each_version_is_brought_up_to_date(tmp_path: Path, dump: Path
             ("tuned", ("one", "two")),
         ]
         assert store.recall("m") == [3, 4]
+        judged = [row.score for row in read_judgements(store, ["s"])]
+        assert judged == ([4] if dump.stem >= "store_v3" else [])
 
     assert verify(path).faults == ()
     connection = sqlite3.connect(path)

@@ -1,0 +1,61 @@
+"""What people said of answers, in the order of writing: rows are added, and never changed.
+
+Whoever judges writes a row after each key: two people at two servers on one store lose nothing.
+Pruning keeps all rows: they are about answers that a later run may give again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from harness.common import canonical_json
+from harness.results import (
+    HumanJudgement,
+    judged_among,
+    judgement_from_json,
+    judgement_to_json,
+    places_of,
+    standing,
+)
+from harness.store.schema import damaged, translated
+from harness.store.store import Store, checksum_of
+
+
+def add_judgements(store: Store, rows: Sequence[HumanJudgement]) -> None:
+    """Keep rows, in one commit; one whose id is there already is passed over."""
+    written = []
+    for row in rows:
+        body = canonical_json(judgement_to_json(row))
+        written.append((row.id, body, checksum_of(row.id, body)))
+    with store.transaction() as connection:
+        connection.executemany(
+            "INSERT OR IGNORE INTO judgements (key, body, checksum) VALUES (?, ?, ?)", written
+        )
+
+
+def read_judgements(store: Store, suites: Iterable[str]) -> tuple[HumanJudgement, ...]:
+    """Return all rows about these suites, undone ones and undoing ones too, oldest first.
+
+    Raises MachineryError for a row that is not as it was written.
+    """
+    with translated(store.path), store.reading() as connection:
+        rows = connection.execute(
+            "SELECT key, body, checksum FROM judgements WHERE json_extract(body, '$.suite') IN "
+            "(SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(sorted(set(suites))),),
+        ).fetchall()
+    for key, body, checksum in rows:
+        if checksum_of(key, body) != checksum:
+            raise damaged(store.path, f"the judgement {key!r} has changed")
+    return tuple(judgement_from_json(json.loads(body), str(store.path)) for _, body, _ in rows)
+
+
+def judgements_of(store: Store, run_id: str) -> tuple[HumanJudgement, ...]:
+    """Return the judgements that stand, of all raters, about answers that this run gave.
+
+    Raises InputError for a run that is not in the store.
+    """
+    info = store.run(run_id)
+    rows = standing(read_judgements(store, (suite.name for suite in info.suites)))
+    return judged_among(rows, places_of(rows, store.results(run_id))) if rows else ()
