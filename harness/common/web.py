@@ -40,12 +40,13 @@ async def reply_within(
     httpx limits each read, and a server can send a byte at a time. Redirects are not followed.
     parts: more of the request, as httpx names it. Raises httpx.HTTPError.
     """
-
-    async def received() -> httpx.Response:
-        timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds), pool=None)
-        async with client.stream(
-            method, url, timeout=timeout, follow_redirects=False, **parts
-        ) as reply:
+    timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds), pool=None)
+    try:
+        # Not asyncio.wait_for: before Python 3.12 it may return a result and lose a cancel.
+        async with (
+            asyncio.timeout(seconds),
+            client.stream(method, url, timeout=timeout, follow_redirects=False, **parts) as reply,
+        ):
             body = bytearray()
             async for piece in reply.aiter_bytes():
                 body += piece
@@ -55,9 +56,6 @@ async def reply_within(
             return httpx.Response(
                 reply.status_code, headers=headers, content=bytes(body), request=reply.request
             )
-
-    try:
-        return await asyncio.wait_for(received(), seconds)
     except TimeoutError:
         raise httpx.ReadTimeout("") from None
 

@@ -107,13 +107,15 @@ class RequestPool:
     async def _send_all(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         workers = min(self._endpoint.in_flight, self._count)
-        async with httpx.AsyncClient(
+        client = httpx.AsyncClient(
             headers=headers(self._endpoint),
             limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
             trust_env=not self._endpoint.is_local,  # proxies, where the environment names some
             verify=self._endpoint.certified,
-        ) as client:
-            await asyncio.gather(*(self._work_off(client) for _ in range(workers)))
+        )
+        async with client, asyncio.TaskGroup() as group:  # all end before the client is closed
+            for _ in range(workers):
+                group.create_task(self._work_off(client))
 
     async def _work_off(self, client: httpx.AsyncClient) -> None:
         for call in self._waiting:

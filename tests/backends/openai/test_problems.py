@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 
 import pytest
@@ -273,6 +274,20 @@ def test_a_field_that_the_server_does_not_take(
         f"  found: {message}\n"
         f"  hint: {hint}"
     )
+
+
+def test_requests_that_are_cancelled_while_they_connect_close_their_connections(
+    serve: Serve, connect: Open, answer_all: Answer
+) -> None:
+    message = "Unrecognized request argument supplied: seed"
+    server = serve(lambda _: Said(400, {"error": {"message": message}}))
+    backend = connect(server.url, in_flight=16)
+
+    for _ in range(20):  # one try is not enough to meet the moment
+        with pytest.raises(InputError):
+            answer_all(backend, *(f"text {n}" for n in range(40)))
+
+    gc.collect()  # an open socket is warned about now, and a warning is an error
 
 
 def everything_said(backend: Backend, answers: object) -> str:
