@@ -1,5 +1,19 @@
 """The database of completions, results and history."""
 
+from harness.store.browsing import (
+    CaseInRun,
+    PlacedResult,
+    Tally,
+    Wanted,
+    cases_of,
+    neighbours,
+    newest_answer,
+    results_at,
+    results_of_case,
+    run_ids,
+    runs_holding,
+    tally,
+)
 from harness.store.journal import drop_runs, read_entries, read_entry, strike_entries, write_entry
 from harness.store.judgements import add_judgements, judgements_of, read_judgements
 from harness.store.nights import Part, join_stores, split_by_night
@@ -29,8 +43,10 @@ from harness.store.upkeep import (
 )
 
 __all__ = [
+    "CaseInRun",
     "Entry",
     "Part",
+    "PlacedResult",
     "Pruned",
     "Recalled",
     "Repair",
@@ -39,9 +55,12 @@ __all__ = [
     "Share",
     "Stats",
     "Store",
+    "Tally",
     "Usage",
     "Verification",
+    "Wanted",
     "add_judgements",
+    "cases_of",
     "chunks",
     "count_results",
     "drop_runs",
@@ -49,14 +68,21 @@ __all__ = [
     "find_run",
     "join_stores",
     "judgements_of",
+    "neighbours",
+    "newest_answer",
     "prune",
     "read_entries",
     "read_entry",
     "read_judgements",
     "repair",
+    "results_at",
+    "results_of_case",
+    "run_ids",
+    "runs_holding",
     "split_by_night",
     "stats",
     "strike_entries",
+    "tally",
     "usage_of",
     "verify",
     "write_entry",

@@ -68,7 +68,17 @@ CREATE TABLE judgements (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+# What is looked up in the body of a result. A damaged one is NULL there: it must not keep the whole
+# file from being opened, or the index from being made. An index serves queries that say the same.
+_PART = "CASE WHEN json_valid(body) THEN json_extract(body, '$.{}') END"
+OF_RESULT = {name: _PART.format(name) for name in ("suite", "case", "variant", "outcome")}
+
+_VERSION_4 = """
+CREATE INDEX results_by_case ON results ({suite}, {case}, run);
+CREATE INDEX results_by_run ON results (run, {suite}, {case}, {variant}, {outcome}, position);
+""".format_map(OF_RESULT)
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 VERSION = len(MIGRATIONS)
 
 
@@ -119,6 +129,27 @@ def version_of(connection: sqlite3.Connection, path: Path) -> int:
             )
         )
     return version
+
+
+OLDEST_READ = 2  # the version that has a journal: what is only read needs no more
+
+
+def demand_readable(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise InputError for a store that cannot be read as it is: it is not brought up to date.
+
+    So a harness of an older version may go on writing it.
+    """
+    version = version_of(connection, path)
+    if version < OLDEST_READ:
+        raise InputError(
+            Problem(
+                "the store is of a version that is too old to be read as it is",
+                path=str(path),
+                found=f"version {version}" if version else "an empty file: nothing was run yet",
+                expected=f"version {OLDEST_READ} to {VERSION}",
+                hint="`harness runs` brings it to this version; it keeps everything",
+            )
+        )
 
 
 REPAIR = "run `harness cache verify --repair`: it keeps everything that can still be read"

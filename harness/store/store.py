@@ -41,7 +41,7 @@ from harness.results import (
     run_to_json,
     timing_of,
 )
-from harness.store.schema import chunks, damaged, migrate, translated
+from harness.store.schema import chunks, damaged, demand_readable, migrate, translated
 
 _ROW = json.JSONEncoder(allow_nan=False)
 BUSY_SECONDS = 30.0  # a commit takes milliseconds; whoever holds the file longer is stuck
@@ -77,16 +77,28 @@ class Store:
 
     Raises InputError for a file that is not a store, is newer than this harness or cannot be
     written, and MachineryError for a damaged file, a full disk or a lock that is never given back.
+
+    `read_only` neither makes the file nor brings it to this version: an older harness may be
+    writing it. Raises InputError for one that is too old to be read so.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.damaged_rows = 0
         with translated(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            if not read_only:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path.absolute().as_uri() + ("?mode=ro" if read_only else ""),
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+            )
             try:
-                _prepare(self._connection, path)
+                if read_only:
+                    demand_readable(self._connection, path)
+                else:
+                    _prepare(self._connection, path)
             except BaseException:
                 self._connection.close()
                 raise
@@ -408,7 +420,7 @@ class RunNotFoundError(InputError):
     """No run is called so, or there is no store yet."""
 
 
-def existing_store(path: Path) -> Store:
+def existing_store(path: Path, *, read_only: bool = False) -> Store:
     """Open the store at this path; raises RunNotFoundError where there is none, and makes none."""
     if not path.exists():
         raise RunNotFoundError(
@@ -418,7 +430,7 @@ def existing_store(path: Path) -> Store:
                 hint="`harness run` makes it; --store FILE names another",
             )
         )
-    return Store(path)
+    return Store(path, read_only=read_only)
 
 
 def count_results(store: Store, run_id: str) -> int:

@@ -220,7 +220,7 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
     assert str(error.value) == (
         f"{path}: the store was written by a newer harness\n"
         "  found: version 99\n"
-        "  expected: version 3 or older\n"
+        "  expected: version 4 or older\n"
         "  hint: upgrade the harness, or name another file for the store"
     )
 
