@@ -1,26 +1,40 @@
-"""`harness runs`, `harness show` and `harness rescore`: what earlier runs left in the store."""
+"""`harness runs` and `harness rescore`: what earlier runs left in the store."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from harness.cli.parser import add_settings, columns, count, new_command, say
 from harness.cli.running import named_run, read_settings, tell
-from harness.common.console import Terminal
+from harness.common import InputError, Problem
+
+_COLUMNS = (
+    *("run", "label", "verdict", "took", "answers"),
+    *("engine", "model", "variants", "suites"),
+)
 
 
 def add_commands(commands: Any) -> None:
-    """Register the three commands."""
-    runs = new_command(commands, "runs", "list the runs of the store", "runs --most 5")
+    """Register both commands."""
+    runs = new_command(
+        commands,
+        "runs",
+        "list the runs of the store, or label one",
+        "runs --most 5",
+        "runs latest --label 'before the new tokenizer' --note 'see ticket 81'",
+        "runs 20261121-1033 --label ''        take the label back",
+    )
+    runs.add_argument("run", nargs="?", metavar="RUN", help="this run alone: id, or latest")
     runs.add_argument("--most", type=count, default=20, metavar="N", help="newest N (default: 20)")
+    runs.add_argument("--label", metavar="TEXT", help="a short name of RUN; empty: none")
+    runs.add_argument("--note", metavar="TEXT", help="what to know of RUN; empty: nothing")
+    runs.add_argument("--json", action="store_true", help="print one JSON object a line")
     add_settings(runs, only=("store",))
     runs.set_defaults(act=runs_command)
-    show = new_command(commands, "show", "print one run, gated again", "show", "show 20261121-1033")
-    show.add_argument("run", nargs="?", default="latest", metavar="RUN", help="id, or latest")
-    add_settings(show, only=("store", "report_dir"))
-    show.set_defaults(act=show_command)
     again = new_command(
         commands,
         "rescore",
@@ -39,38 +53,59 @@ def runs_command(arguments: argparse.Namespace) -> int:
     from harness.common import duration, plural
     from harness.reports import kept_verdict
     from harness.reports.words import label
-    from harness.store import count_results, existing_store
+    from harness.store import Remark, count_results, existing_store, remarks, say_of
 
     settings = read_settings(arguments)
-    rows = [("run", "verdict", "took", "answers", "engine", "variants", "suites")]
+    # Not those of Settings, which name the run that begins.
+    label_said, note_said = arguments.label, arguments.note
+    if arguments.run is None and (label_said, note_said) != (None, None):
+        hint = f"name it: {arguments.parser.prog} latest --label TEXT"
+        raise InputError(Problem("which run is meant?", expected="RUN", hint=hint))
+    rows = [_COLUMNS]
     with existing_store(settings.path(settings.store)) as store:
-        for info in store.runs()[: arguments.most]:
+        if arguments.run is None:
+            infos = store.runs()[: arguments.most]
+        else:
+            infos = [named_run(store, arguments.run)]
+            say_of(store, infos[0].id, label=label_said, note=note_said)
+        said = remarks(store)
+        for info in infos:
+            remark = said.get(info.id, Remark())
+            models = dict.fromkeys(Path(variant.model).name or "–" for variant in info.variants)
+            verdict = kept_verdict(store, info.id) if info.finished else None
             ended = ("not finished", "–", plural(count_results(store, info.id), "result"))
             if info.finished:
-                verdict = label(kept_verdict(store, info.id))
                 answers = f"{info.generated} new, {info.cached} stored"
-                ended = (verdict, duration(info.seconds), answers)
+                ended = (label(verdict), duration(info.seconds), answers)
+            if arguments.json:
+                row = {
+                    "run": info.id,
+                    "label": remark.label,
+                    "note": remark.note,
+                    "started": info.started,
+                    "finished": info.finished,
+                    "verdict": verdict,
+                    "seconds": info.seconds,
+                    "engine": info.backend,
+                    "models": list(models),
+                    "variants": [variant.name for variant in info.variants],
+                    "suites": [suite.name for suite in info.suites],
+                    "partial": [suite.name for suite in info.suites if suite.partial],
+                }
+                say(json.dumps(row))
+                continue
             variants = ", ".join(variant.name for variant in info.variants)
-            suites = ", ".join(suite.name for suite in info.suites)
-            rows.append((info.id, *ended, info.backend, variants, suites))
+            # A part of a suite has a mark: its run says nothing of the whole.
+            suites = ", ".join(f"{s.name}{' (part)' if s.partial else ''}" for s in info.suites)
+            which = (info.backend, ", ".join(models), variants, suites)
+            rows.append((info.id, remark.label or "–", *ended, *which))
+    if arguments.json:
+        return 0
     for line in columns(rows):
         say(line)
+    if arguments.run is not None and (note := said.get(infos[0].id, Remark()).note):
+        say(f"note: {note}")
     return 0
-
-
-def show_command(arguments: argparse.Namespace) -> int:
-    """Print a run, gated again from its stored results; the exit code is its verdict's."""
-    from harness.evaluation import reopen
-    from harness.reports import print_summary
-    from harness.store import existing_store
-
-    settings = read_settings(arguments)
-    with existing_store(settings.path(settings.store)) as store:
-        found = named_run(store, arguments.run)
-    report = reopen(settings, found.id)
-    arguments.decided = report.exit_code
-    print_summary(Terminal(), report.scorecard, report.paths)
-    return tell(report.exit_code, report.gate.verdict)
 
 
 def rescore_command(arguments: argparse.Namespace) -> int:

@@ -11,11 +11,14 @@ import tempfile
 import traceback
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from harness import __version__
 from harness.common import InputError, Problem, nearest, visible
 from harness.config import flags
+
+if TYPE_CHECKING:  # the room of suites is loaded when a command needs it
+    from harness.suites import Selection
 
 _SUITE = "say it in the suite, under defaults; by variant under [variants.NAME] in harness.toml"
 _ADAPTER = "name each adapter: --adapter NAME=DIR"
@@ -123,6 +126,27 @@ def add_gpus(parser: argparse.ArgumentParser) -> None:
         type=at_least_one,
         help="train on so many GPUs of this machine (with device cpu: in so many processes)",
     )
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add the options that take a part of the cases; `selection_of` reads them."""
+    group = parser.add_argument_group("a part of the cases, which gives no verdict on the whole")
+    group.add_argument(
+        "--case", action="append", default=[], metavar="GLOB", help="by id, or by SUITE/ID"
+    )
+    group.add_argument(
+        "--tag", action="append", default=[], metavar="TAG", help="with any of these tags"
+    )
+    group.add_argument(
+        "--limit", type=at_least_one, metavar="N", help="the first N of each suite, of those"
+    )
+
+
+def selection_of(arguments: argparse.Namespace) -> Selection:
+    """Return the selection that `add_selection` read."""
+    from harness.suites import Selection
+
+    return Selection(tuple(arguments.case), tuple(arguments.tag), arguments.limit)
 
 
 def new_parser() -> tuple[Parser, Any]:

@@ -5,19 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.parser import add_settings, count, new_command, say
+from harness.cli.parser import (
+    add_selection,
+    add_settings,
+    count,
+    new_command,
+    say,
+    selection_of,
+)
 from harness.cli.running import read_settings, typed_path
 from harness.common import InputError, Problem, duration, encodable, joined
 from harness.common.console import Terminal
 
 if TYPE_CHECKING:
     from harness.evaluation import Forecast, Rates, SuiteForecast
+    from harness.suites import Suite
 
 USED = ("model", "adapter", "variant", "baseline", "backend", "base_url", "responses", "store")
 
@@ -41,6 +49,7 @@ def add_commands(commands: Any) -> None:
         "--replicas", type=count, default=8, dest="most_replicas", metavar="N", help="up to N (8)"
     )
     plan.add_argument("--json", action="store_true", help="print all of it as JSON")
+    add_selection(plan)
     add_settings(plan, only=USED)
     plan.set_defaults(act=plan_command)
 
@@ -66,7 +75,14 @@ def plan_command(arguments: argparse.Namespace) -> int:
         )
     rates = read_rates(typed_path(settings, arguments.rate)) if arguments.rate else None
     variants = variants_of(settings)
-    suites = load_selected(arguments.suites, settings)
+    suites: Sequence[Suite] = load_selected(arguments.suites, settings)
+    if selection := selection_of(arguments):
+        taken = selection.of_suites(suites)
+        parts = [
+            replace(suite, cases=tuple(c for c in suite.cases if (suite.name, c.id) in taken))
+            for suite in suites
+        ]
+        suites = [suite for suite in parts if suite.cases]
     backend = backend_of(settings, variants)
     path = settings.path(settings.store)
     store = Store(path) if path.exists() else None

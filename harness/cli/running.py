@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import add_settings, given_settings, new_command, say
+from harness.cli.parser import (
+    add_selection,
+    add_settings,
+    given_settings,
+    new_command,
+    say,
+    selection_of,
+)
+from harness.common import Problem
 from harness.common.console import Terminal
 from harness.config import Settings, find_root, load_typed, project_path
 
@@ -24,9 +32,11 @@ def add_commands(commands: Any) -> None:
         "generate, score, gate and report",
         "run suites/ --model Qwen2.5-7B-Instruct/ --adapter new=out/new",
         "run suites/ --adapter 'out/checkpoint-*' --baseline baselines/production.json",
+        "run suites/ --tag smoke --limit 20 --label smoke     a part: no verdict on the whole",
         "run suites/ --aa                    how much does the same model differ from itself?",
     )
     run.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
+    add_selection(run)
     add_settings(run)
     run.set_defaults(act=run_command)
     score = new_command(
@@ -37,6 +47,7 @@ def add_commands(commands: Any) -> None:
         "score suites/ --responses reports/latest/results.jsonl",
     )
     score.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
+    add_selection(score)
     add_settings(score, without=_OF_ENGINES)
     score.set_defaults(act=score_command)
 
@@ -75,10 +86,23 @@ def typed_path(settings: Settings, text: str) -> Path:
 
 
 def named_run(store: Store, text: str) -> RunInfo:
-    """Return the run that `text` means; say so where a newer one did not finish."""
-    from harness.store import find_run
+    """Return the run that `text` means; say so where a newer one did not finish.
 
-    found, newest = find_run(store, text), store.latest()
+    Raises RunNotFoundError for none; of one that was removed its rates may still be known.
+    """
+    from harness.reports import rates_key
+    from harness.store import RunNotFoundError, find_run, read_entries
+
+    try:
+        found = find_run(store, text)
+    except RunNotFoundError:
+        gone = [key.removeprefix(rates_key("")) for key in read_entries(store, rates_key(text))]
+        if len(gone) != 1:
+            raise
+        hint = f"its report may still be there: reports/{gone[0]}/scorecard.html"
+        what = f"run {gone[0]} was removed from the store, by `harness cache prune` or by a night"
+        raise RunNotFoundError(Problem(what, str(store.path), hint=hint)) from None
+    newest = store.latest()
     if text == "latest" and newest and newest.id != found.id:
         say(f"note: run {newest.id} is newer, and did not finish", file=sys.stderr)
     return found
@@ -90,16 +114,22 @@ def _run(settings: Settings, arguments: argparse.Namespace) -> int:
 
     console = Terminal(stderr=True)
     with Progress(console) as observer:
-        report = run_suites(settings, arguments.suites, observer=observer)
+        report = run_suites(
+            settings, arguments.suites, selection=selection_of(arguments), observer=observer
+        )
     arguments.decided = report.exit_code
     print_summary(Terminal(), report.scorecard, report.paths)
     if report.failure:
         console.print(report.failure, markup=False, highlight=False)
-    return tell(report.exit_code, report.gate.verdict)
+    return tell(report.exit_code, report.gate.verdict, some=bool(report.gate.verdicts))
 
 
-def tell(code: int, verdict: Verdict | None) -> int:
-    """Return the exit code of a run; where nothing was gated, say that beside it."""
+def tell(code: int, verdict: Verdict | None, *, some: bool = False) -> int:
+    """Return the exit code of a run; where the whole has no verdict, say that beside it.
+
+    `some`: there are verdicts on suites.
+    """
     if code == 0 and verdict is None:
-        say("exit code 0: nothing was gated, so nothing failed")
+        what = "the whole was not gated, and no suite" if some else "nothing was gated, so nothing"
+        say(f"exit code 0: {what} failed")
     return code

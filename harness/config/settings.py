@@ -28,7 +28,9 @@ HOW = frozenset(
     (
         "aa",
         "early_stop",
+        "label",
         "no_warm",
+        "note",
         "ray_address",
         "replicas",
         "report_dir",
@@ -213,6 +215,12 @@ class Settings(BaseModel):
     )
     store: Annotated[Path, Flag("--store", "FILE", holds="output")] = Field(
         default=Path(".harness/store.db"), description="the database of answers and results"
+    )
+    label: Annotated[str | None, Flag("--label", "TEXT")] = Field(
+        default=None, description="a short name of the run, for lists of runs"
+    )
+    note: Annotated[str | None, Flag("--note", "TEXT")] = Field(
+        default=None, description="what to know of the run, kept beside it"
     )
     variants: Mapping[str, VariantSettings] = Field(default_factory=dict)
     judge: JudgeSettings | None = None

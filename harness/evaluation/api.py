@@ -14,38 +14,43 @@ from typing import Any
 
 from harness.config import Settings, find_root, load_selected, load_typed
 from harness.evaluation.compare import ComparisonReport, compare_runs
-from harness.evaluation.run import RunReport, reopen
-from harness.evaluation.run import run as run_variants
+from harness.evaluation.run import RunReport, reopen, run_selected
 from harness.evaluation.variants import variants_of
 from harness.reports import SavedRun
 from harness.reports import load_run as load_folder
 from harness.results import Observer, ignore
 from harness.store import existing_store, find_run
-from harness.suites import Suite
+from harness.suites import Selection, Suite
 
 SuiteInput = str | Path | Suite
 
 
 def run(
-    suites: SuiteInput | Iterable[SuiteInput] = (), *, observer: Observer = ignore, **options: Any
+    suites: SuiteInput | Iterable[SuiteInput] = (),
+    *,
+    select: Selection | None = None,
+    observer: Observer = ignore,
+    **options: Any,
 ) -> RunReport:
     """Generate what is missing, score, gate and report.
 
-    `suites` are files, folders and loaded suites; without any, those of the configuration.
+    `suites` are files, folders and loaded suites; without any, those of the configuration. `select`
+    takes part of their cases, and a part has no verdict on the whole.
     """
-    return _run(_settings(options), suites, observer)
+    return _run(_settings(options), suites, select, observer)
 
 
 def score(
     suites: SuiteInput | Iterable[SuiteInput] = (),
     *,
     responses: str | Path,
+    select: Selection | None = None,
     observer: Observer = ignore,
     **options: Any,
 ) -> RunReport:
     """Score, gate and report answers that were recorded: one JSON row for each case and variant."""
     given = {**options, "responses": responses, "backend": "replay"}
-    return _run(_settings(given), suites, observer)
+    return _run(_settings(given), suites, select, observer)
 
 
 def compare(*runs: str | Path, insist: bool = False, **options: Any) -> ComparisonReport:
@@ -80,7 +85,10 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 
 def _run(
-    settings: Settings, suites: SuiteInput | Iterable[SuiteInput], observer: Observer
+    settings: Settings,
+    suites: SuiteInput | Iterable[SuiteInput],
+    select: Selection | None,
+    observer: Observer,
 ) -> RunReport:
     given = [suites] if isinstance(suites, str | Path | Suite) else list(suites)
     variants = variants_of(settings)
@@ -88,4 +96,4 @@ def _run(
     named = [str(each) for each in given if not isinstance(each, Suite)]
     if named or not loaded:
         loaded = [*loaded, *load_selected(named, settings, beside=loaded)]
-    return run_variants(settings, loaded, variants, observer=observer)
+    return run_selected(settings, loaded, variants, select or Selection(), observer)

@@ -54,6 +54,19 @@ class StoredVariant:
                 ledger.items[suite, name] = items
         return ledger
 
+    def only(self, taken: Collection[tuple[str, str]]) -> StoredVariant:
+        """Return this variant with these cases alone, by suite and id; its suites are partial."""
+        read, ledger = self.read, self.ledger.only(lambda suite, case: (suite, case) in taken)
+        suites = tuple(
+            replace(suite, selected=len(ledger.of(suite.name, self.variant.name)))
+            for suite in self.info.suites
+        )
+
+        def some() -> Iterator[Result]:
+            return (result for result in read() if (result.suite, result.case) in taken)
+
+        return replace(self, info=replace(self.info, suites=suites), ledger=ledger, read=some)
+
     @property
     def source(self) -> str:
         """Return a text that finds this variant again, whatever runs come after."""

@@ -23,6 +23,7 @@ from harness.reports import (
     write_reports,
 )
 from harness.results import GateReport, Result, RunInfo
+from harness.suites import Selectable, Selection
 
 LONGEST_NAME = 120  # of a folder: file systems take 255 bytes
 
@@ -43,17 +44,31 @@ class ComparisonReport:
 
 
 def compare_runs(
-    settings: Settings, texts: Sequence[str], *, insist: bool = False
+    settings: Settings,
+    texts: Sequence[str],
+    *,
+    insist: bool = False,
+    selection: Selection | None = None,
 ) -> ComparisonReport:
     """Compare stored variants, as `find_stored` understands them, and write the report.
 
-    `insist` compares cases and environments that differ all the same, with a warning. Raises
-    InputError for one that is not found, where they have no suite or no case in common, and where
-    no case of one may be compared with the first.
+    `selection` takes part of the cases, of all sides the same. `insist` compares cases and
+    environments that differ all the same, with a warning. Raises InputError for one that is not
+    found, where they have no suite or no case in common, and where no case of one may be compared
+    with the first.
     """
     directory = settings.path(settings.report_dir)
     check_writable(directory)
     sides = find_stored(settings, texts)
+    if selection:
+        known: dict[tuple[str, str], Selectable] = {}
+        for side in sides:
+            for (suite, _), items in side.ledger.items.items():
+                for case, item in items.items():
+                    if (suite, case) not in known or item.tags:  # a baseline file has no tags
+                        known[suite, case] = Selectable(suite, case, item.tags)
+        taken = selection.of(list(known.values()))
+        sides = tuple(side.only(taken) for side in sides)
     gate, info = judge_stored(sides, insist=insist)
     # Two engines, say: nothing was compared, which is nobody's verdict and no broken machine.
     problems = []
@@ -96,12 +111,15 @@ def judge_stored(
     bars: dict[str, GateSettings] = {}
     categories: dict[str, str] = {}
     differing: dict[str, None] = {}
+    whole: dict[str, int] = {}
     for side in sides:
         for suite in side.info.suites:
             if bars.get(suite.name, suite.gate) != suite.gate:
                 differing[suite.name] = None
             bars[suite.name] = suite.gate
             categories.setdefault(suite.name, suite.category)
+            if suite.partial:
+                whole[suite.name] = max(whole.get(suite.name, 0), suite.cases)
     gate = compare_ledgers(
         {side.name: side.ledger for side in sides},
         categories,
@@ -109,6 +127,7 @@ def judge_stored(
         insist=insist,
         environments={side.name: side.variant.environment for side in sides},
         prices=prices_of(replace(side.variant, name=side.name) for side in sides),
+        whole=whole,
     )
     warnings = [
         *gate.warnings,
@@ -120,7 +139,7 @@ def judge_stored(
     for row in gate.suites:
         counts[row.suite] = max(counts.get(row.suite, 0), row.rate.n + row.rate.skipped)
     suites = [
-        replace(suite, gate=bars[suite.name], cases=n, selected=n)
+        replace(suite, gate=bars[suite.name], cases=whole.get(suite.name, n), selected=n)
         for suite in last.info.suites
         if (n := counts.get(suite.name)) is not None
     ]

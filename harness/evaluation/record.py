@@ -29,8 +29,13 @@ def begin_record(
     backend: Backend,
     plan: Plan,
     notes: Iterable[str] = (),
+    *,
+    keep_empty: bool = False,
 ) -> RunInfo:
-    """Return the record of a run that begins now; `notes` stand beside those of its parts."""
+    """Return the record of a run that begins now; `notes` stand beside those of its parts.
+
+    A suite of which nothing is asked is in it with `keep_empty` alone.
+    """
     now, baseline = datetime.now(UTC), variants.baseline
     trials = _everything(plan)
     present = {trial.variant.name: trial.variant for trial in trials}
@@ -60,7 +65,9 @@ def begin_record(
         backend=backend.name,
         baseline=baseline if earlier or baseline in present else None,
         suites=tuple(
-            _suite_info(settings, suite, plan) for suite in suites if suite.name in present_suites
+            _suite_info(settings, suite, plan)
+            for suite in suites
+            if keep_empty or suite.name in present_suites
         ),
         variants=tuple(described),
         notes=(*borrowed, *backend.notes, *notes, *plan.notes),

@@ -68,8 +68,8 @@ from harness.reports import (
     write_reports,
 )
 from harness.results import GateReport, Observer, Result, RunInfo, ignore
-from harness.store import Recalled, Store
-from harness.suites import Case, Suite
+from harness.store import Recalled, Store, check_remark, say_of
+from harness.suites import Case, Selection, Suite
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,37 @@ class RunReport:
 
 
 def run_suites(
-    settings: Settings, named: Sequence[str] = (), *, observer: Observer = ignore
+    settings: Settings,
+    named: Sequence[str] = (),
+    *,
+    selection: Selection | None = None,
+    observer: Observer = ignore,
 ) -> RunReport:
     """Load the suites that `named` means (all configured ones without a name), and run them."""
     variants = variants_of(settings)
     suites = load_selected(named, settings)
-    return run(settings, suites, variants, observer=observer)
+    return run_selected(settings, suites, variants, selection or Selection(), observer)
+
+
+def run_selected(
+    settings: Settings,
+    suites: Sequence[Suite],
+    variants: Variants,
+    selection: Selection,
+    observer: Observer = ignore,
+) -> RunReport:
+    """Run what the selection takes of these suites, for all variants alike.
+
+    A suite of which it takes nothing is in the record, too: it was asked for and is not whole.
+    """
+    if not selection:
+        return run(settings, suites, variants, observer=observer)
+    taken = selection.of_suites(suites)
+
+    def chosen(case: Case, variant: Variant) -> bool:
+        return (case.suite, case.id) in taken
+
+    return run(settings, suites, variants, select=chosen, keep_empty=True, observer=observer)
 
 
 def run(
@@ -116,17 +141,20 @@ def run(
     variants: Variants,
     *,
     select: Select | None = None,
+    keep_empty: bool = False,
     observer: Observer = ignore,
     allow_unlike: bool = False,
 ) -> RunReport:
     """Generate what is missing, score, gate and report.
 
-    `select` takes part of the cases; the baseline answers whatever a candidate answers.
+    `select` takes part of the cases; the baseline answers whatever a candidate answers. With
+    `keep_empty` the record has the suites, too, of which nothing was selected.
     `allow_unlike` asks even where no answer can be compared with an earlier baseline, as it comes
     from another environment. Raises InputError before anything is generated, for all that is
     wrong in the input.
     """
     check_writable(settings.path(settings.report_dir))
+    check_remark(settings.label, settings.note)
     apart = any(suite.gate.max_latency_growth is not None for suite in suites)
     backend = backend_of(settings, variants, apart=apart)
     try:
@@ -161,8 +189,11 @@ def run(
                 plan = replace(with_readings(plan, settings, variants, backend), judges=judges)
                 check_limits(plan.trials, backend)
                 unused = unused_notes(settings.backend, _options(settings, ()))
-                info = begin_record(settings, suites, variants, backend, plan, unused)
+                info = begin_record(
+                    settings, suites, variants, backend, plan, unused, keep_empty=keep_empty
+                )
                 store.start_run(info)
+                say_of(store, info.id, label=settings.label, note=settings.note)
                 info, counts, failure = _answer(
                     settings, plan, variants.earlier, backend, store, info, observer
                 )

@@ -44,7 +44,11 @@ def judge_run(
     `judgements` are the pairs of answers that a judge compared in it.
     """
     ledger = collect(results)
-    ledger.items.update(_baseline_items(info, earlier).items)
+    borrowed, parts = _baseline_items(info, earlier), {s.name for s in info.suites if s.partial}
+    asked = {(suite, case) for (suite, _), items in ledger.items.items() for case in items}
+    # Beside a part of a suite stands the same part of the baseline.
+    same = borrowed.only(lambda suite, case: suite not in parts or (suite, case) in asked)
+    ledger.items.update(same.items)
     report = judge_ledger(
         ledger,
         info.suites,

@@ -365,6 +365,8 @@ def judge_ledger(
     found = [row.verdict for row in rows if row.verdict is not None]
     found += [Verdict.INCONCLUSIVE for row in rows if row.uncompared]
     worst = min(found, key=SEVERITY.__getitem__, default=None)
+    if worst is Verdict.PASS and any(row.partial for row in rows):
+        worst = None  # nobody knows what the cases that were left out would have shown
     return GateReport(rows, worst, tuple(_run_warnings(rows)))
 
 
@@ -528,6 +530,9 @@ def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
 
 def _run_warnings(verdicts: Sequence[SuiteResult]) -> Iterator[str]:
     """Say where nothing was gated, or not compared with the baseline there is."""
+    parts = [row for row in verdicts if row.partial and row.role is VariantRole.CANDIDATE]
+    if parts and len(parts) < len([row for row in verdicts if row.role is VariantRole.CANDIDATE]):
+        yield f"only part was run of {first_of(dict.fromkeys(row.suite for row in parts))}"
     if open_suites := dict.fromkeys(row.suite for row in verdicts if row.uncompared):
         yield f"{first_of(open_suites)}: {NOT_COMPARED}"
     if any(row.verdict is not None for row in verdicts):

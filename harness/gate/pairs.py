@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -154,6 +154,14 @@ class Ledger:
     def of(self, suite: str, variant: str) -> Items:
         """Return the items of one suite and variant by case; empty where there are none."""
         return self.items.get((suite, variant), {})
+
+    def only(self, keep: Callable[[str, str], bool]) -> Ledger:
+        """Return it with the items alone for whose suite and case `keep` is true."""
+        kept = {
+            (suite, variant): {case: item for case, item in items.items() if keep(suite, case)}
+            for (suite, variant), items in self.items.items()
+        }
+        return replace(self, items={key: items for key, items in kept.items() if items})
 
     def basis(self, suite: str, variant: str) -> Basis:
         """Return what the results were made under, but for the model."""

@@ -116,13 +116,15 @@ def compare_ledgers(
     insist: bool = False,
     environments: Environments | None = None,
     prices: PricesOf | None = None,
+    whole: Mapping[str, int] | None = None,
 ) -> GateReport:
     """Compare runs, each the counted results of one variant, under names of their own.
 
     The first is the baseline, the others are candidates; in its ledger a variant may have any
     name. Suites and cases that one side lacks are counted and said, never an error. `categories`
-    are those of the suites, `settings` their bars (none by default). Raises InputError for fewer
-    than two runs, for a ledger of two variants and where there is no suite in common.
+    are those of the suites, `settings` their bars (none by default). `whole` counts all cases of a
+    suite of which only a part was run: it has no verdict. Raises InputError for fewer than two
+    runs, for a ledger of two variants and where there is no suite in common.
     """
     if len(runs) < 2:
         raise InputError(Problem("a comparison needs at least two runs", found=", ".join(runs)))
@@ -149,7 +151,8 @@ def compare_ledgers(
     for suite in common:
         cases = min(len(together.of(suite, name)) for name in runs)
         gate = (settings or {}).get(suite, GateSettings())
-        suites.append(SuiteInfo(suite, categories[suite], "", "", gate, cases, cases))
+        size = (whole or {}).get(suite, cases)
+        suites.append(SuiteInfo(suite, categories[suite], "", "", gate, size, cases))
     first, *others = runs
     report = judge_ledger(
         together,

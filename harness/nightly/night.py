@@ -35,7 +35,14 @@ from harness.nightly.trend import write_trend
 from harness.nightly.values import Night, NightFinding, night_from_json, night_to_json
 from harness.reports import check_writable, rates_key
 from harness.results import Observer, ignore
-from harness.store import Store, drop_runs, read_entries, strike_entries, write_entry
+from harness.store import (
+    Store,
+    drop_runs,
+    read_entries,
+    remark_key,
+    strike_entries,
+    write_entry,
+)
 from harness.suites import Suite
 
 
@@ -105,7 +112,7 @@ def forget_nights(store: Store, series: str, keep: int, reports: Path) -> int:
     runs = [run for night in old for run in night.runs.values() if run not in wanted]
     if old:
         drop_runs(store, runs)
-        kept = (rates_key, noise_key, preference_key)
+        kept = (rates_key, noise_key, preference_key, remark_key)
         gone = [*map(_key, old), *(key(run) for key in kept for run in runs)]
         strike_entries(store, gone)
     for run_id in runs:

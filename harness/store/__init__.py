@@ -17,6 +17,7 @@ from harness.store.browsing import (
 from harness.store.journal import drop_runs, read_entries, read_entry, strike_entries, write_entry
 from harness.store.judgements import add_judgements, judgements_of, read_judgements
 from harness.store.nights import Part, join_stores, split_by_night
+from harness.store.remarks import Remark, check_remark, remark_key, remark_of, remarks, say_of
 from harness.store.schema import chunks
 from harness.store.store import (
     Entry,
@@ -49,6 +50,7 @@ __all__ = [
     "PlacedResult",
     "Pruned",
     "Recalled",
+    "Remark",
     "Repair",
     "ResultRow",
     "RunNotFoundError",
@@ -61,6 +63,7 @@ __all__ = [
     "Wanted",
     "add_judgements",
     "cases_of",
+    "check_remark",
     "chunks",
     "count_results",
     "drop_runs",
@@ -74,11 +77,15 @@ __all__ = [
     "read_entries",
     "read_entry",
     "read_judgements",
+    "remark_key",
+    "remark_of",
+    "remarks",
     "repair",
     "results_at",
     "results_of_case",
     "run_ids",
     "runs_holding",
+    "say_of",
     "split_by_night",
     "stats",
     "strike_entries",

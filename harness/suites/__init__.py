@@ -14,6 +14,7 @@ from harness.suites.load import (
 from harness.suites.practice import practice_suite
 from harness.suites.schema import json_schema
 from harness.suites.script import matching
+from harness.suites.selecting import Selectable, Selection
 from harness.suites.values import FIXED_CALL, Case, Prefer, Suite, ToolResult, Turn
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "HaystackSpec",
     "Position",
     "Prefer",
+    "Selectable",
+    "Selection",
     "Suite",
     "TooLong",
     "ToolResult",

@@ -1,14 +1,15 @@
-"""`harness runs`, `show` and `rescore`: what earlier runs left, without any engine."""
+"""`harness runs`, `show RUN` and `rescore`: what earlier runs left, without any engine."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.cli import main
-from harness.store import ResultRow, Store
+from harness.store import Remark, ResultRow, Store, remarks
 from tests.recorded_project import Record
 
 ALL = "++++++++++++"
@@ -29,10 +30,12 @@ def test_runs_are_listed_newest_first(record: Record, capsys: Printed) -> None:
 
     assert main(["runs"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == ["run", "verdict", "took", "answers", "engine", "variants", "suites"]
-    assert lines[1][:3] == [run_id(), "✓", "pass"]
-    assert lines[1][5:] == ["0", "new,", "24", "stored", "replay", "base,", "new", "colours"]
-    assert lines[2][5:] == ["24", "new,", "0", "stored", "replay", "base,", "new", "colours"]
+    head = ["run", "label", "verdict", "took", "answers", "engine", "model", "variants", "suites"]
+    assert lines[0] == head
+    assert lines[1][:4] == [run_id(), "–", "✓", "pass"]
+    which = ["replay", "recorded", "base,", "new", "colours"]
+    assert lines[1][6:] == ["0", "new,", "24", "stored", *which]
+    assert lines[2][6:] == ["24", "new,", "0", "stored", *which]
 
 
 def test_a_run_that_was_killed_says_what_it_has(record: Record, capsys: Printed) -> None:
@@ -47,9 +50,78 @@ def test_a_run_that_was_killed_says_what_it_has(record: Record, capsys: Printed)
     main(["runs"])
     line = capsys.readouterr().out.splitlines()[1]
     assert line.split() == [
-        "killed",
-        *["not", "finished", "–", "1", "result", "replay", "base", "colours"],
+        *["killed", "–"],
+        *["not", "finished", "–", "1", "result", "replay", "recorded", "base", "colours"],
     ]
+
+
+def test_a_run_has_a_label_and_a_note(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    assert main(["run", "--label", "first try", "--note", "before the tokenizer changed"]) == 0
+    assert main(["run", "--label", "second"]) == 0
+    capsys.readouterr()
+
+    assert main(["runs"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [("first try" in row, "second" in row) for row in rows[1:]] == [
+        (False, True),
+        (True, False),
+    ]
+    assert main(["show", run_id(1)]) == 0
+    head = capsys.readouterr().out.splitlines()[:2]
+    assert head == ["label  first try", "note   before the tokenizer changed"]
+
+    assert main(["runs", "latest", "--label", "", "--note", "two\nlines"]) == 0
+    assert capsys.readouterr().out.endswith("\nnote: two\nlines\n")
+    assert main(["runs", "--json", "--most", "1"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["label"], row["note"], row["verdict"]) == ("", "two\nlines", "pass")
+    assert (row["models"], row["suites"], row["partial"]) == (["recorded"], ["colours"], [])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["runs", "--label", "x"],
+            "which run is meant?\n  expected: RUN\n"
+            "  hint: name it: harness runs latest --label TEXT\n",
+        ),
+        (["runs", "gone", "--label", "x"], "no run is called 'gone'\n"),
+        (
+            ["runs", "latest", "--label", "x" * 81],
+            f"the label is no short line\n  found: '{'x' * 60}'...\n"
+            "  expected: one line of 80 characters at most\n"
+            "  hint: a longer text is a note: --note TEXT\n",
+        ),
+        (["run", "--label", "a\nb"], "the label is no short line\n  found: 'a\\nb'\n"),
+        (
+            ["runs", "latest", "--note", "x" * 10_001],
+            "the note is too long\n  found: 10,001 characters\n  expected: 10,000 at most\n",
+        ),
+    ],
+)
+def test_labels_that_are_refused(
+    record: Record, capsys: Printed, words: list[str], said: str
+) -> None:
+    record({"base": ALL})
+    main(["run"])
+    capsys.readouterr()
+
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith(said)
+    with Store(Path(".harness/store.db")) as store:
+        assert (len(store.runs()), remarks(store)) == (1, {})
+
+
+def test_labels_go_with_their_run_when_a_store_is_split(record: Record) -> None:
+    record({"base": ALL})
+    main(["run", "--label", "kept"])
+    assert main(["cache", "split", "--into", "nights"]) == 0
+    parts = [str(path) for path in Path("nights").glob("*.db")]
+    assert main(["cache", "join", *parts, "--store", "joined.db"]) == 0
+    with Store(Path("joined.db")) as store:
+        assert remarks(store) == {run_id(): Remark("kept")}
 
 
 @pytest.mark.parametrize("words", [["runs"], ["show"], ["rescore"], ["cache"], ["cache", "prune"]])
