@@ -1,8 +1,9 @@
 """Evaluate language models and their LoRA adapters, gate them, and repair what fails.
 
-From Python: `run`, `score`, `compare` and `load_run` do what the commands do and return typed
-values; `load_suites` reads suites. Each name is imported when it is first asked for, so that
-`import harness` stays light.
+From Python: `run`, `score`, `compare`, `load_run` and `fix` do what the commands do and return
+typed values; `load_suites` reads suites, `make_suite` makes one of values; `check` and `backend`
+make a check and a backend of a function (docs/python.md). Each name is imported when it is first
+asked for, so that `import harness` stays light.
 """
 
 from importlib import import_module
@@ -11,24 +12,32 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from harness.api import compare, fix, load_run, run, score
+    from harness.backends import backend
     from harness.common import InputError, MachineryError
     from harness.evaluation import ComparisonReport, RunReport
-    from harness.evaluation.api import compare, load_run, run, score
     from harness.reports import SavedRun
     from harness.results import Outcome, Result, Verdict
-    from harness.suites import Suite, load_suites
+    from harness.scorers import check
+    from harness.suites import Case, Suite, load_suites, make_suite
+    from harness.training.repair import FixReport
 
 _HOMES = {
+    "harness.api": ("compare", "fix", "load_run", "run", "score"),
+    "harness.backends": ("backend",),
     "harness.common": ("InputError", "MachineryError"),
     "harness.evaluation": ("ComparisonReport", "RunReport"),
-    "harness.evaluation.api": ("compare", "load_run", "run", "score"),
     "harness.reports": ("SavedRun",),
     "harness.results": ("Outcome", "Result", "Verdict"),
-    "harness.suites": ("Suite", "load_suites"),
+    "harness.scorers": ("check",),
+    "harness.suites": ("Case", "Suite", "load_suites", "make_suite"),
+    "harness.training.repair": ("FixReport",),
 }
 
 __all__ = [
+    "Case",
     "ComparisonReport",
+    "FixReport",
     "InputError",
     "MachineryError",
     "Outcome",
@@ -38,9 +47,13 @@ __all__ = [
     "Suite",
     "Verdict",
     "__version__",
+    "backend",
+    "check",
     "compare",
+    "fix",
     "load_run",
     "load_suites",
+    "make_suite",
     "run",
     "score",
 ]

@@ -28,6 +28,7 @@ FLOORS = (
     {"nightly"},
     {"training"},
     {"viewer"},
+    {"api"},
     {"cli", "pytest_plugin"},
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}

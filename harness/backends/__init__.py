@@ -29,6 +29,7 @@ from harness.backends.base import (
     models_are,
 )
 from harness.backends.conformance import check_backend
+from harness.backends.function import backend
 from harness.backends.models import ModelDir, open_model, pickles_in
 from harness.backends.registry import (
     backend_names,
@@ -62,6 +63,7 @@ __all__ = [
     "adapted_modules",
     "adapter_hash",
     "argument_problems",
+    "backend",
     "backend_names",
     "beside",
     "check_backend",

@@ -26,10 +26,20 @@ _BUILT_IN = {
     "vllm": "harness.backends.vllm:open_vllm",
 }
 
+Opener = Callable[[BackendOptions], Any]
+_MADE_HERE: dict[str, Opener] = {}  # by this process itself, which may make them anew
+
+
+def add_opener(name: str, opener: Opener) -> None:
+    """Let this process ask for a backend by a name; raise `InputError` for one that is taken."""
+    if name in _entries():
+        raise InputError(Problem(f"there is a backend {name!r} already", hint="call it otherwise"))
+    _MADE_HERE[name] = opener
+
 
 def backend_names() -> tuple[str, ...]:
     """Return the names of all backends that can be asked for, sorted."""
-    return tuple(sorted(_entries()))
+    return tuple(sorted({*_entries(), *_MADE_HERE}))
 
 
 def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
@@ -58,7 +68,7 @@ def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
 def open_here(name: str, options: BackendOptions) -> Backend:
     """Open it to generate in this process, whatever it prefers; raises as `open_backend` does."""
     check_name(name)
-    backend = adopt(_load(_entries()[name])(options))
+    backend = adopt(_opener(name)(options))
     for variant in options.variants:
         if variant.chat_template is None:
             continue
@@ -93,8 +103,7 @@ def declared(name: str) -> Declaration:
 
     Raises `InputError` for a plug-in that cannot be loaded.
     """
-    entry = _entries().get(name)
-    return declaration(_load(entry)) if entry else Declaration()
+    return declaration(_opener(name)) if name in backend_names() else Declaration()
 
 
 def models_of(name: str) -> Models:
@@ -121,9 +130,12 @@ def _entries() -> dict[str, EntryPoint]:
     return {**found, **built_in}
 
 
-def _load(entry: EntryPoint) -> Callable[[BackendOptions], Any]:
+def _opener(name: str) -> Opener:
+    if name in _MADE_HERE:
+        return _MADE_HERE[name]
+    entry = _entries()[name]
     try:
-        opener: Callable[[BackendOptions], Any] = entry.load()
+        opener: Opener = entry.load()
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
             Problem(

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_gpus, add_settings, count, new_command, say
 from harness.cli.running import read_settings, typed_path
-from harness.common import InputError, Problem
 
 if TYPE_CHECKING:
     from harness.config import Settings
 
-PARAPHRASES = (0, 3, 4, 5)
 NOTHING_FAILED = "nothing to repair: no candidate of this run failed"
 CURRENT = ".harness/adapters/current"
 # Options of the settings that the failing run has answered already.
@@ -108,14 +106,6 @@ def fix_command(arguments: argparse.Namespace) -> int:
     from harness.training.sft import TrainingProgress
 
     settings = read_settings(arguments)
-    if arguments.paraphrases not in PARAPHRASES:
-        found = str(arguments.paraphrases)
-        raise InputError(Problem("--paraphrases is 3, 4 or 5", found=found))
-    if arguments.paraphrases and not arguments.bad_cases:
-        hint = "give --bad-cases FILE with it"
-        raise InputError(Problem("--paraphrases rewords bad cases: there are none", hint=hint))
-    if arguments.rounds == 0:
-        raise InputError(Problem("--rounds is 1 or more", found="0"))
     bad_cases = typed_path(settings, arguments.bad_cases) if arguments.bad_cases else None
     options = FixOptions(
         run=arguments.run,

@@ -1,6 +1,6 @@
 """What every floor shares: errors, types, canonical JSON, files, limits."""
 
-from harness.common.canonical import JsonValue, canonical_json, digest, flat_dict
+from harness.common.canonical import JsonValue, canonical_json, digest, flat_dict, source_digest
 from harness.common.errors import HarnessError, InputError, MachineryError, Problem, nearest
 from harness.common.files import alone, demand_writable, file_sha256, whole_file
 from harness.common.garbage import no_collection, rare_collection
@@ -39,6 +39,7 @@ from harness.common.wording import (
     duration,
     encodable,
     first_of,
+    html_table,
     joined,
     listed,
     moment,
@@ -96,6 +97,7 @@ __all__ = [
     "first_of",
     "flat_dict",
     "from_dicts",
+    "html_table",
     "joined",
     "listed",
     "moment",
@@ -110,6 +112,7 @@ __all__ = [
     "relative",
     "relative_span",
     "shown",
+    "source_digest",
     "span",
     "visible",
     "whole_file",

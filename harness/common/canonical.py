@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import JsonValue
@@ -31,4 +33,12 @@ def digest(value: object, length: int = 32) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
 
 
-__all__ = ["JsonValue", "canonical_json", "digest", "flat_dict"]
+def source_digest(function: Callable[..., Any]) -> str:
+    """Return a digest of a function's source; empty where nobody can read it, as in a shell."""
+    try:
+        return digest(inspect.getsource(function), 12)
+    except (OSError, TypeError):
+        return ""
+
+
+__all__ = ["JsonValue", "canonical_json", "digest", "flat_dict", "source_digest"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from html import escape
 
 import regex
 
@@ -165,3 +166,17 @@ def encodable(text: str, encoding: str) -> str:
         plain = text.translate(_PLAIN)
         return plain.encode("ascii", "replace").decode("ascii")
     return text
+
+
+def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
+    """Return a table for a notebook; every text is escaped, and keeps its line breaks."""
+
+    def cells(tag: str, texts: Sequence[str]) -> str:
+        style = "text-align:left;vertical-align:top;white-space:pre-wrap"
+        row = (f'<{tag} style="{style}">{escape(visible(text))}</{tag}>' for text in texts)
+        return f"<tr>{''.join(row)}</tr>"
+
+    head = f"<thead>{cells('th', heads)}</thead>" if heads else ""
+    body = "".join(cells("td", row) for row in rows)
+    said = f"<p>{escape(visible(caption))}</p>" if caption else ""
+    return f"{said}<table>{head}<tbody>{body}</tbody></table>"

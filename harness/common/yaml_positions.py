@@ -140,11 +140,15 @@ for _name, _pattern, _first in _RESOLVERS:
 
 @dataclass(frozen=True)
 class YamlDocument:
-    """One file: its value, and the way back from a place in the value to a place in the file."""
+    """One file: its value, and the way back from a place in the value to a place in the file.
+
+    A value that was made in a program has no nodes: all of it stands at `line` of `path`.
+    """
 
     path: str
     value: Any
     root: yaml.Node | None = field(repr=False)
+    line: int = 1
 
     def value_at(self, loc: Sequence[str | int]) -> Any:
         """Return what the file says at `loc`; steps that are not in the file are passed over."""
@@ -167,7 +171,7 @@ class YamlDocument:
             if below is not None:
                 key, node = below
         if node is None:
-            return Position(self.path, 1, 1)
+            return Position(self.path, self.line, 1)
         mark = (key if of_key and key is not None else node).start_mark
         return Position(self.path, mark.line + 1, mark.column + 1)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
+from pathlib import Path
 
 from harness import __version__
 from harness.common import GateSettings, InputError, Problem, VariantRole
@@ -15,11 +16,14 @@ from harness.evaluation.baseline import StoredVariant, check_common, find_stored
 from harness.evaluation.verdict import exit_code, prices_of
 from harness.gate import compare_ledgers
 from harness.reports import (
+    NotebookView,
     ReportPaths,
     Scorecard,
+    ScorecardDocument,
     build_scorecard,
     check_writable,
     collect_extras,
+    publish,
     write_reports,
 )
 from harness.results import GateReport, Result, RunInfo
@@ -28,14 +32,24 @@ from harness.suites import Selectable, Selection
 LONGEST_NAME = 120  # of a folder: file systems take 255 bytes
 
 
-@dataclass(frozen=True)
-class ComparisonReport:
+@dataclass(frozen=True, repr=False)
+class ComparisonReport(NotebookView):
     """A comparison: who, what the gate says, where the files are."""
 
     sides: tuple[StoredVariant, ...]
     gate: GateReport
     scorecard: Scorecard
     paths: ReportPaths
+
+    def shown(self) -> tuple[ScorecardDocument, Path]:
+        """Return the scorecard, and where its page is."""
+        return publish(self.scorecard), self.paths.html
+
+    def results(self) -> Iterator[Result]:
+        """Yield the results of all sides in the suites that were compared, by the sides' names."""
+        suites = {suite.name for suite in self.scorecard.run.suites}
+        everything = chain.from_iterable(side.results() for side in self.sides)
+        return (result for result in everything if result.suite in suites)
 
     @property
     def exit_code(self) -> int:

@@ -59,12 +59,15 @@ from harness.evaluation.verdict import (
 )
 from harness.reports import (
     ExtrasCount,
+    NotebookView,
     ReportPaths,
     Scorecard,
+    ScorecardDocument,
     build_scorecard,
     check_writable,
     keep_rates,
     past_rates,
+    publish,
     write_reports,
 )
 from harness.results import GateReport, Observer, Result, RunInfo, ignore
@@ -72,8 +75,8 @@ from harness.store import Recalled, Store, check_remark, say_of
 from harness.suites import Case, Selection, Suite
 
 
-@dataclass(frozen=True)
-class RunReport:
+@dataclass(frozen=True, repr=False)
+class RunReport(NotebookView):
     """A finished run: what it was, what the gate says, where the files are.
 
     `failure` says what broke the engine, when something did; what was finished is kept.
@@ -86,6 +89,10 @@ class RunReport:
     store: Path
     failure: str = ""
     kept: tuple[Result, ...] | None = field(default=None, repr=False, compare=False)
+
+    def shown(self) -> tuple[ScorecardDocument, Path]:
+        """Return the scorecard, and where its page is."""
+        return publish(self.scorecard), self.paths.html
 
     def results(self) -> Iterator[Result]:
         """Yield all results, in their order; those of a large run are read one by one."""

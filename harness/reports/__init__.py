@@ -8,6 +8,7 @@ from harness.reports.files import LATEST, ReportPaths, check_writable, write_rep
 from harness.reports.history import basis_of, keep_rates, kept_verdict, past_rates, rates_key
 from harness.reports.lines import LinePoint, changed_in, day, line_of, points_of, scale_of
 from harness.reports.markdown import escaped, to_markdown
+from harness.reports.notebook import NotebookView
 from harness.reports.progress import Progress
 from harness.reports.reading import SavedRun, load_run
 from harness.reports.scorecard import Scorecard, VariantVerdict, build_scorecard
@@ -26,6 +27,7 @@ __all__ = [
     "Extras",
     "ExtrasCount",
     "LinePoint",
+    "NotebookView",
     "Progress",
     "ReportPaths",
     "SavedRun",

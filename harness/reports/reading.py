@@ -4,66 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from harness.common import InputError, Problem, shown
 from harness.common.reading import fitting, read_json_lines, read_object
 from harness.reports.document import SCHEMA_VERSION, ScorecardDocument
-from harness.results import Outcome, Result, RunInfo, read_result
+from harness.reports.notebook import NotebookView
+from harness.results import Result, RunInfo, read_result
 
-if TYPE_CHECKING:
-    import pandas
-
-PLAIN = (
-    "suite",
-    "category",
-    "case",
-    "variant",
-    "repeat",
-    "score",
-    "reason",
-    "finish_reason",
-    "prompt_tokens",
-    "completion_tokens",
-    "required",
-    "cluster",
-)
-COLUMNS = (*PLAIN, "outcome", "passed", "response", "failed_checks", "tags")
 AGAIN = "copy the folder again, or write it again: harness show RUN"
 
 
-def to_frame(results: Iterable[Result]) -> pandas.DataFrame:
-    """Return one row per case, variant and repeat, with the columns `COLUMNS`.
-
-    `passed` is a boolean, false for errors and skips as well: `outcome` tells them apart.
-    `response` joins the answers of several turns by a blank line; `failed_checks` and `tags` are
-    tuples of names. Raises InputError where pandas is not installed.
-    """
-    try:
-        import pandas
-    except ImportError:
-        raise InputError(
-            Problem("pandas is not installed", hint='pip install "lora-regression-harness[pandas]"')
-        ) from None
-    rows = [
-        {
-            **{name: getattr(result, name) for name in PLAIN},
-            "outcome": result.outcome.value,
-            "passed": result.outcome is Outcome.PASS,
-            "response": "\n\n".join(result.responses),
-            "failed_checks": tuple(check.check for check in result.checks if not check.passed),
-            "tags": result.tags,
-        }
-        for result in results
-    ]
-    return pandas.DataFrame(rows, columns=list(COLUMNS))
-
-
-@dataclass(frozen=True, slots=True)
-class SavedRun:
+@dataclass(frozen=True, slots=True, repr=False)
+class SavedRun(NotebookView):
     """A run as its folder under `reports/` holds it."""
 
     directory: Path
@@ -73,6 +28,10 @@ class SavedRun:
     def info(self) -> RunInfo:
         """The record of the run, as far as the scorecard has it."""
         return self.scorecard.info
+
+    def shown(self) -> tuple[ScorecardDocument, Path]:
+        """Return the scorecard, and where its page is."""
+        return self.scorecard, self.directory / "scorecard.html"
 
     def results(self) -> Iterator[Result]:
         """Yield all results of the variants that answered in the run, line by line.
@@ -100,10 +59,6 @@ class SavedRun:
             raise InputError(
                 Problem("results are missing", path=str(path), found=found, hint=AGAIN)
             )
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Return one row per case, variant and repeat; see `harness.reports.reading`."""
-        return to_frame(self.results())
 
 
 def load_run(path: str | Path) -> SavedRun:

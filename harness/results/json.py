@@ -240,6 +240,7 @@ _OTHERWISE: dict[str, Any] = {  # fields of a result that its row holds in anoth
     "prompt_tokens": _NATURAL,
     "completion_tokens": _NATURAL,
     "responses": tuple[str, ...],
+    "reasoning": str | tuple[str, ...],  # of one answer, or of several
     "prompt": tuple[_PromptRow, ...],
     "environment": str,  # the signature
     "signature": None,

@@ -8,7 +8,15 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import Any
 
-from harness.common import GateSettings, JsonValue, Prices, ToolCall, VariantRole, shown
+from harness.common import (
+    GateSettings,
+    JsonValue,
+    Prices,
+    ToolCall,
+    VariantRole,
+    html_table,
+    shown,
+)
 from harness.prompts import ANY, parse_calls
 from harness.scorers import strip_reasoning
 from harness.suites import FIXED_CALL
@@ -82,7 +90,7 @@ class AnswerStep:
     reasoning_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Result:
     """One case, variant and repeat, scored. `responses` holds the last answer to each user turn.
 
@@ -128,6 +136,24 @@ class Result:
     first_token: float | None = None
     machine: str = ""
     counted: bool = True
+
+    def __repr__(self) -> str:
+        """Return who answered what, and what became of it."""
+        why = f", {shown(self.reason)}" if self.reason else ""
+        return f"Result({self.suite}/{self.case}, {self.variant}: {self.outcome.value}{why})"
+
+    def _repr_html_(self) -> str:
+        rows = [(str(row["role"]), str(row["content"])) for row in self.prompt]
+        rows += [(f"{self.variant} answers", text) for text in self.said[-1:]]
+        rows += [("reasoning", text) for text in self.thought if text]
+        rows += [(f"check {each.title}", each.reason) for each in self.checks if not each.passed]
+        return html_table((), rows, repr(self))
+
+    @property
+    def question(self) -> str:
+        """Return the last user turn; empty where none is kept."""
+        users = (str(row["content"]) for row in reversed(self.prompt) if row["role"] == "user")
+        return next(users, "")
 
     @property
     def characters(self) -> int | None:

@@ -43,6 +43,7 @@ from harness.scorers.tools import (
     tool_name,
     undeclared,
 )
+from harness.scorers.user_code import check
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "UnknownScorerError",
     "UnreadableError",
     "all_scorers",
+    "check",
     "check_expected",
     "combine",
     "declared_tags",

@@ -181,14 +181,17 @@ def scorer(
     ) -> Callable[[Answer, Context, A], Finding]:
         hints = typing.get_type_hints(function)
         args = hints[list(inspect.signature(function).parameters)[2]]
-        if name in _SCORERS and _SCORERS[name].function is not function:
-            raise ValueError(f"scorer {name!r} is registered twice")
-        _SCORERS[name] = Scorer(
-            name, version, args, function, shorthand, example, nested, asks, warns
-        )
+        add(Scorer(name, version, args, function, shorthand, example, nested, asks, warns))
         return function
 
     return register
+
+
+def add(scorer: Scorer) -> None:
+    """Register a scorer; raise `ValueError` where another one has its name."""
+    if scorer.name in _SCORERS and _SCORERS[scorer.name].function is not scorer.function:
+        raise ValueError(f"scorer {scorer.name!r} is registered twice")
+    _SCORERS[scorer.name] = scorer
 
 
 def get(name: str) -> Scorer:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -274,6 +276,50 @@ def load_suites(
     if problems:
         raise InputError(*problems)
     return tuple(suites)
+
+
+def make_suite(
+    name: str,
+    cases: Iterable[Mapping[str, Any]] = (),
+    *,
+    category: str = "",
+    modules: Iterable[str] = (),
+    **keys: Any,
+) -> Suite:
+    """Make a suite of values: `cases` and `keys` are what stands in a file, docs/suite.md.
+
+    Among the checks may stand functions that `check` made one of. Without `category` it is the
+    name. Paths are relative to the working directory. What is wrong is raised as an InputError that
+    names the line of the call.
+    """
+    caller = sys._getframe(1)
+    file = Path(caller.f_code.co_filename)
+    path = "<code>"  # a cell of a notebook, a shell
+    if file.is_file():
+        path = (
+            file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+        ).as_posix()
+
+    def plain(value: object) -> object:
+        if called := getattr(value, "check_name", None):
+            return called
+        if hasattr(value, "item"):  # a number of numpy
+            return value.item()
+        what = getattr(value, "__name__", type(value).__name__)
+        raise TypeError(f"{what} is no value of a suite file")
+
+    given = {"suite": name, "category": category or name, "cases": list(cases), **keys}
+    try:
+        value = json.loads(json.dumps(given, default=plain, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        hint = (
+            "use texts, numbers, lists and dicts; a function of yours is a check by @harness.check"
+        )
+        raise InputError(
+            Problem(f"suite {name!r}: {error}", path, caller.f_lineno, hint=hint)
+        ) from None
+    document = YamlDocument(path, value, None, caller.f_lineno)
+    return SuiteReader(Path.cwd(), document, modules).read()
 
 
 def load_suite(path: str | Path, *, modules: Iterable[str] = ()) -> Suite:

@@ -16,6 +16,10 @@ from harness.common import (
     Problem,
     Sampling,
     digest,
+    first_of,
+    html_table,
+    plural,
+    shown,
 )
 from harness.common.yaml_positions import Position
 from harness.scorers import Check
@@ -93,7 +97,7 @@ class Prefer:
     position: Position
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """One conversation and the checks on its answers."""
 
@@ -119,6 +123,16 @@ class Case:
     prefer: Prefer | None = None
     system_role: Literal["native", "merge"] = "native"
     tool_choice: str = "auto"
+
+    def __repr__(self) -> str:
+        """Return its id, its first words and what is checked."""
+        return f"Case({self.id!r}, {shown(self.turns[0].user)}, checks: {self.checked})"
+
+    @property
+    def checked(self) -> str:
+        """Return the names of its checks, for people."""
+        names = dict.fromkeys(check.name for turn in self.turns for check in turn.checks)
+        return first_of(names) or "none"
 
     def asked(self, users: Sequence[T]) -> tuple[T, ...]:
         """Return, of all user turns of its conversation, those that are asked and not scripted."""
@@ -166,7 +180,10 @@ class Case:
         )
 
 
-@dataclass(frozen=True)
+MOST_CASES = 50  # of a suite that a notebook shows
+
+
+@dataclass(frozen=True, repr=False)
 class Suite:
     """The unit that is gated: cases of one category, and their bars.
 
@@ -187,6 +204,19 @@ class Suite:
     retired: tuple[Case, ...] = ()
     line: int = 1
     bars: Mapping[str, Position] = field(default_factory=dict, compare=False)
+
+    def __repr__(self) -> str:
+        """Return its name, its size and its place."""
+        return f"Suite({self.name!r}, {plural(len(self.cases), 'case')}, {self.path})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (case.id, shown(case.turns[0].user, 200), case.checked)
+            for case in self.cases[:MOST_CASES]
+        ]
+        more = len(self.cases) - len(rows)
+        rows += [(f"and {more} more", "", "")] if more else []
+        return html_table(("case", "first words", "checks"), rows, repr(self))
 
 
 SHOWN = 5

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from harness.api import run, score
 from harness.backends import Completion, Request
 from harness.common import InputError, ToolCall, Variant
 from harness.evaluation import RunReport, rescore
-from harness.evaluation.api import run, score
 from harness.evaluation.rendering import families_of
 from harness.evaluation.steps import MOST_STEPS
 from harness.results import Outcome, Result, result_from_json, result_to_json

@@ -11,7 +11,7 @@ import harness
 from harness.common import InputError
 from harness.gate import decide
 from harness.reports import build_scorecard, load_run, write_reports
-from harness.reports.reading import COLUMNS
+from harness.reports.notebook import COLUMNS
 from harness.results import Result
 from tests.reports.samples import VARIANTS, info, result, suite, variant
 

@@ -9,6 +9,7 @@ import pytest
 from harness.results import (
     HaystackCell,
     Signature,
+    read_result,
     result_from_json,
     result_to_json,
     signature_from_json,
@@ -25,6 +26,14 @@ def test_a_result_comes_back_as_it_was() -> None:
     )
 
     assert result_from_json(result_to_json(row)) == row
+
+
+@pytest.mark.parametrize("reasoning", [(), ("Well.",), ("", "Hm.")])
+def test_a_row_of_a_report_is_read_with_its_reasoning(reasoning: tuple[str, ...]) -> None:
+    answers = ("one", "two") if len(reasoning) == 2 else ("one",)
+    row = replace(result(responses=answers), reasoning=reasoning)
+
+    assert read_result(result_to_json(row), "results.jsonl", 1) == row
 
 
 def test_only_a_haystack_has_its_cell_in_the_row() -> None:

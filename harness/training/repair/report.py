@@ -29,7 +29,7 @@ from harness.training.repair.values import (
 from harness.training.sft import History, draw
 
 FIRST_ROWS = 3  # of a dry run
-_HEADS = ("suite", "cases", "against", "before", "after", "lower bound", "verdict")
+HEADS = ("suite", "cases", "against", "before", "after", "lower bound", "verdict")
 
 
 def headline(report: FixReport) -> str:
@@ -156,7 +156,7 @@ def to_markdown(report: FixReport) -> str:
     """Return the report for a pull request."""
     lines = [f"## {escaped(headline(report))}", ""]
     lines += [f"- {escaped(reason)}" for reason in report.reasons]
-    lines += ["", "| " + " | ".join(_HEADS) + " |", "|---|--:|---|--:|--:|--:|---|"]
+    lines += ["", "| " + " | ".join(HEADS) + " |", "|---|--:|---|--:|--:|--:|---|"]
     lines += ["| " + " | ".join(map(escaped, cells(row))) + " |" for row in report.suites]
     for made in report.rounds:
         lines += ["", f"### Round {made.number}", ""]
@@ -243,7 +243,7 @@ class _Printer:
 
     def table(self, report: FixReport) -> None:
         table = Table(box=None, pad_edge=False)
-        for head in _HEADS:
+        for head in HEADS:
             table.add_column(head, overflow="fold")
         for row in report.suites:
             texts = [encodable(text, self.console.encoding) for text in cells(row)]

@@ -8,9 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from harness.common import Method
+from harness.common import InputError, Method, Problem, html_table
 
 CURRENT = Path(".harness/adapters/current")
+PARAPHRASES = (0, 3, 4, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,20 @@ class FixOptions:
     current: Path = CURRENT
     gpus: int | None = None
     method: Method | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for numbers that make no sense."""
+        problems = []
+        if self.paraphrases not in PARAPHRASES:
+            found = str(self.paraphrases)
+            problems.append(Problem("--paraphrases is 3, 4 or 5", found=found))
+        elif self.paraphrases and not self.bad_cases:
+            hint = "give --bad-cases FILE with it"
+            problems.append(Problem("--paraphrases rewords bad cases: there are none", hint=hint))
+        if self.rounds is not None and self.rounds < 1:
+            problems.append(Problem("--rounds is 1 or more", found=str(self.rounds)))
+        if problems:
+            raise InputError(*problems)
 
 
 class RepairDecision(StrEnum):
@@ -138,7 +153,7 @@ class Cost:
         return sum(self.seconds.values())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FixReport:
     """A loop from the failing run to the decision.
 
@@ -163,6 +178,17 @@ class FixReport:
     link: str
     notes: tuple[str, ...] = ()
     again: bool = False
+
+    def __repr__(self) -> str:
+        """Return the loop, how it ended and what it is about."""
+        said = f"{', '.join(self.repaired)} of {self.before}"
+        return f"FixReport({self.loop}, {self.decision.value}, {said})"
+
+    def _repr_html_(self) -> str:
+        from harness.training.repair.report import HEADS, cells, headline
+
+        table = html_table(HEADS, [cells(row) for row in self.suites], headline(self))
+        return table + html_table((), [("reason", text) for text in self.reasons])
 
     @property
     def exit_code(self) -> int:

@@ -1,4 +1,4 @@
-"""Runs from Python: what `harness run`, `score` and `compare` do, with values instead of text.
+"""The commands from Python: `run`, `score`, `compare`, `load_run` and `fix`, with typed values.
 
 `options` are the settings of `harness.toml`, which are those of the command line: `model="DIR"`,
 `adapter=["new=out/new"]`, `baseline="latest"`. They stand on top of the configuration of the
@@ -8,19 +8,21 @@ raises `InputError`, broken machinery `MachineryError`, with the text that the c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from harness.config import Settings, find_root, load_selected, load_typed
-from harness.evaluation.compare import ComparisonReport, compare_runs
-from harness.evaluation.run import RunReport, reopen, run_selected
-from harness.evaluation.variants import variants_of
+from harness.config import Settings, find_root, load_selected, load_typed, project_path
+from harness.evaluation import ComparisonReport, RunReport, compare_runs, reopen, variants_of
+from harness.evaluation.run import run_selected
 from harness.reports import SavedRun
 from harness.reports import load_run as load_folder
 from harness.results import Observer, ignore
 from harness.store import existing_store, find_run
 from harness.suites import Selection, Suite
+
+if TYPE_CHECKING:  # a repair's room is loaded when one begins
+    from harness.training.repair import DryRun, FixReport
 
 SuiteInput = str | Path | Suite
 
@@ -78,10 +80,81 @@ def load_run(name: str | Path = "latest", **options: Any) -> SavedRun:
     return load_folder(folder)
 
 
+@overload
+def fix(
+    run: str = ...,
+    *,
+    dry_run: Literal[False] = ...,
+    say: Callable[[str], None] = ...,
+    **options: Any,
+) -> FixReport | None: ...
+
+
+@overload
+def fix(
+    run: str = ..., *, dry_run: Literal[True], say: Callable[[str], None] = ..., **options: Any
+) -> DryRun | None: ...
+
+
+def fix(
+    run: str = "latest",
+    *,
+    dry_run: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+    suites: str | Sequence[str] = (),
+    candidate: str | None = None,
+    rounds: int | None = None,
+    method: Literal["sft", "dpo", "grpo", "auto"] | None = None,
+    bad_cases: str | Path | None = None,
+    paraphrases: int = 0,
+    current: str | Path | None = None,
+    gpus: int | None = None,
+    **options: Any,
+) -> FixReport | DryRun | None:
+    """Repair what failed in a run, as `harness fix` does, and write the report; None: nothing did.
+
+    `dry_run` returns the plan with the first rows, and trains nothing. `say` is told each stage.
+    The same call goes on where a repair was interrupted.
+    """
+    from harness.training import repair
+
+    settings = _settings(options)
+
+    def typed(path: str | Path) -> Path:
+        return Path(project_path(Path.cwd(), path, settings.root))
+
+    asked = repair.FixOptions(
+        run=run,
+        suites=(suites,) if isinstance(suites, str) else tuple(suites),
+        variant=candidate,
+        rounds=rounds,
+        method=method,
+        bad_cases=typed(bad_cases) if bad_cases else None,
+        paraphrases=paraphrases,
+        gpus=gpus,
+        **({"current": typed(current)} if current else {}),
+    )
+    if dry_run:
+        return repair.dry_run(settings, asked)
+    report = repair.fix(settings, asked, say=say)
+    if report is not None:
+        repair.write_report(settings, report)
+    return report
+
+
 def _settings(options: dict[str, Any]) -> Settings:
     here = Path.cwd()
     root = find_root(here)
-    return load_typed(Path() if here == root else root, options, here)
+    # A path may be a `Path`, and what may be given several times may stand alone.
+    given = {
+        name: [str(part) if isinstance(part, Path) else part for part in value]
+        if isinstance(value, list | tuple)
+        else str(value)
+        if isinstance(value, Path)
+        else value
+        for name, value in options.items()
+    }
+    return load_typed(Path() if here == root else root, given, here)
 
 
 def _run(
