@@ -28,6 +28,7 @@ FLOORS = (
     {"nightly"},
     {"training"},
     {"viewer"},
+    {"review"},
     {"api"},
     {"cli", "pytest_plugin"},
 )

@@ -21,15 +21,16 @@ from harness.evaluation.keys import (
     signature,
 )
 from harness.evaluation.noise import noise_key
+from harness.evaluation.people import answers_of, recalled_people
 from harness.evaluation.plan import Plan, Select, make_plan
 from harness.evaluation.preferring import preference_key, recalled_preferences
 from harness.evaluation.rates import Rates, read_rates
-from harness.evaluation.rescore import Rescored, rescore, rescore_run
+from harness.evaluation.rescore import Rescored, rescore, rescore_run, suite_files
 from harness.evaluation.run import RunReport, backend_of, reopen, run, run_suites
 from harness.evaluation.scoring import Transcript, score_trial, unscored
 from harness.evaluation.trial import Skip, Trial, messages_of
 from harness.evaluation.variants import NONE, Variants, variants_of
-from harness.evaluation.verdict import decide_run, exit_code
+from harness.evaluation.verdict import decide_run, exit_code, recalled_baseline
 
 __all__ = [
     "NONE",
@@ -52,6 +53,7 @@ __all__ = [
     "Transcript",
     "Trial",
     "Variants",
+    "answers_of",
     "asked_of",
     "at_work",
     "backend_of",
@@ -74,6 +76,8 @@ __all__ = [
     "noise_key",
     "preference_key",
     "read_rates",
+    "recalled_baseline",
+    "recalled_people",
     "recalled_preferences",
     "reopen",
     "rescore",
@@ -82,6 +86,7 @@ __all__ = [
     "run_suites",
     "score_trial",
     "signature",
+    "suite_files",
     "unscored",
     "variants_of",
 ]

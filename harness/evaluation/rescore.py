@@ -232,7 +232,7 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
     """
     with existing_store(settings.path(settings.store)) as store:
         info = find_run(store, name)
-        suites = load_selected(named or _files(info, settings), settings)
+        suites = load_selected(named or suite_files(info, settings), settings)
         known = {suite.name for suite in suites}
         missing = [suite.name for suite in info.suites if suite.name not in known]
         if missing:  # all of its results would turn into errors
@@ -274,8 +274,11 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
     )
 
 
-def _files(info: RunInfo, settings: Settings) -> list[str]:
-    """Find the suites of the run where they were: in the project, or the working directory."""
+def suite_files(info: RunInfo, settings: Settings) -> list[str]:
+    """Find the suites of a run where they were: in the project, or the working directory.
+
+    Raises InputError for those that are gone.
+    """
     found, problems = [], []
     for suite in info.suites:
         places = settings.path(suite.path), Path(suite.path)

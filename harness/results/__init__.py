@@ -29,6 +29,7 @@ from harness.results.judgements import (
     AnswerKey,
     HumanJudgement,
     JudgedAnswer,
+    Reviewed,
     answer_digest,
     judged_among,
     judgement_from_json,
@@ -36,6 +37,7 @@ from harness.results.judgements import (
     new_id,
     now,
     places_of,
+    reviewed,
     standing,
 )
 from harness.results.values import (
@@ -104,6 +106,7 @@ __all__ = [
     "Rate",
     "Result",
     "Reused",
+    "Reviewed",
     "RunInfo",
     "Scored",
     "Shift",
@@ -128,6 +131,7 @@ __all__ = [
     "read_result",
     "result_from_json",
     "result_to_json",
+    "reviewed",
     "run_from_json",
     "run_to_json",
     "signature_from_json",

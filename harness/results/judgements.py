@@ -7,8 +7,8 @@ and counts in every run, and for every variant, that gave the same answer to the
 from __future__ import annotations
 
 import secrets
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -139,6 +139,26 @@ def judged_among(
 ) -> tuple[HumanJudgement, ...]:
     """Return the judgements all of whose answers are among these."""
     return tuple(row for row in judgements if all(key in answers for key in row.keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What people said of the answers of a run: judgements that stand, and who gave the answers."""
+
+    judgements: tuple[HumanJudgement, ...] = ()
+    places: Mapping[AnswerKey, Sequence[tuple[str, int]]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.judgements)
+
+
+def reviewed(rows: Iterable[HumanJudgement], results: Iterable[Result]) -> Reviewed:
+    """Return what stands of these rows about these results; the results are read at most once."""
+    known = standing(rows)
+    if not known:
+        return Reviewed()
+    places = places_of(known, results)
+    return Reviewed(judged_among(known, places), places)
 
 
 def judgement_to_json(row: HumanJudgement) -> dict[str, Any]:

@@ -12,11 +12,9 @@ from collections.abc import Iterable, Sequence
 from harness.common import canonical_json
 from harness.results import (
     HumanJudgement,
-    judged_among,
     judgement_from_json,
     judgement_to_json,
-    places_of,
-    standing,
+    reviewed,
 )
 from harness.store.schema import damaged, translated
 from harness.store.store import Store, checksum_of
@@ -57,5 +55,5 @@ def judgements_of(store: Store, run_id: str) -> tuple[HumanJudgement, ...]:
     Raises InputError for a run that is not in the store.
     """
     info = store.run(run_id)
-    rows = standing(read_judgements(store, (suite.name for suite in info.suites)))
-    return judged_among(rows, places_of(rows, store.results(run_id))) if rows else ()
+    rows = read_judgements(store, (suite.name for suite in info.suites))
+    return reviewed(rows, store.results(run_id)).judgements

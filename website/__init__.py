@@ -1,0 +1,1 @@
+"""The documentation as a site, and its command blocks: read, parsed and run."""
