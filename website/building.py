@@ -28,34 +28,40 @@ FROM_ROOT = {
     "CHANGELOG.md": "changelog.md",
     "fixtures/README.md": "fixtures.md",
 }
-_LINK = re.compile(r"(?<!`)(\]\()([^)\s#:]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?\)")
 _FENCE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 
 
 def staged() -> dict[str, str]:
     """Return where each file lies in the site, by its path in the repository."""
-    files = [path for path in (ROOT / "docs").rglob("*") if path.is_file()]
-    found = {
-        f"docs/{name}": name for path in files if (name := path.relative_to(ROOT / "docs").as_posix())
-    }
-    return found | {name: to for name, to in FROM_ROOT.items() if (ROOT / name).is_file()}
+    docs = ROOT / "docs"
+    names = [path.relative_to(docs).as_posix() for path in docs.rglob("*") if path.is_file()]
+    found = {f"docs/{name}": name for name in names}
+    return found | FROM_ROOT
 
 
 def linked(text: str, name: str, places: dict[str, str]) -> str:
     """Return the text of the page `name` with links for the place that it has in the site.
 
-    A link to a file that is no part of the site becomes plain text: its path says where it is.
+    A link to a file that is no part of the site becomes plain text. Raises ValueError for one that
+    leads nowhere.
     """
     home = os.path.dirname(places[name])
 
     def link(found: re.Match[str]) -> str:
         target = os.path.normpath(os.path.join(os.path.dirname(name), found.group(2)))
         if target not in places:
-            return found.group() if not (ROOT / target).exists() else "]"
-        return f"{found.group(1)}{os.path.relpath(places[target], home or '.')}{found.group(3) or ''})"
+            if not (ROOT / target).exists():
+                raise ValueError(f"{name}: {target} is not there")
+            return "]"
+        return (
+            f"{found.group(1)}{os.path.relpath(places[target], home or '.')}{found.group(3) or ''})"
+        )
 
     parts = _FENCE.split(text)
-    return "".join(part if number % 2 else _LINK.sub(link, part) for number, part in enumerate(parts))
+    return "".join(
+        part if number % 2 else _LINK.sub(link, part) for number, part in enumerate(parts)
+    )
 
 
 def stage() -> None:
@@ -71,14 +77,16 @@ def stage() -> None:
         else:
             shutil.copyfile(ROOT / name, target)
     shutil.copytree(ROOT / "website" / "assets", PAGES / "assets")
+    shutil.copyfile(CONFIGURATION, PAGES.parent / CONFIGURATION.name)
 
 
 def main(arguments: list[str]) -> int:
     """Stage the pages and build the site with the program that is named."""
     stage()
     shutil.rmtree(SITE, ignore_errors=True)
-    command = [*arguments, "build", "--strict", "--clean", "--config-file", str(CONFIGURATION)]
-    return subprocess.run(command, cwd=ROOT).returncode
+    program = str(Path(arguments[0]).absolute())
+    command = [program, "build", "--strict", "--clean", "--config-file", CONFIGURATION.name]
+    return subprocess.run(command, cwd=SITE.parent).returncode
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ class EchoServer:
     def __init__(self) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.reply({"object": "list", "data": [{"id": "NAME"}, {"id": "NAME-OF-THE-ADAPTER"}]})
+                self.reply(
+                    {"object": "list", "data": [{"id": "NAME"}, {"id": "NAME-OF-THE-ADAPTER"}]}
+                )
 
             def do_POST(self) -> None:
                 asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -130,10 +132,13 @@ def same(shown: Sequence[str], printed: Sequence[str]) -> bool:
     lines = [text for line in printed if (text := plain(line))]
     at = 0
     for number, part in enumerate(parts):
-        size = len(part)
-        last = number == len(parts) - 1
-        starts = [at] if number == 0 else [len(lines) - size] if last and size else range(at, len(lines) + 1)
-        found = next((i for i in starts if i >= at and lines[i : i + size] == part), None)
+        size, last = len(part), number == len(parts) - 1
+        starts = range(at, len(lines) - size + 1)
+        if number == 0:
+            starts = starts[:1]
+        elif last and part:
+            starts = starts[-1:]
+        found = next((i for i in starts if lines[i : i + size] == part), None)
         if found is None:
             return False
         at = found + size
@@ -159,14 +164,16 @@ def run_page(page: Path, *, show: bool = False) -> list[str]:
             if block.place not in places:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="page-")))
                 places[block.place] = stack.enter_context(place(block.place, folder))
-            wrong += run_block(block, *places[block.place], before.setdefault(block.place, []), show)
+            wrong += run_block(
+                block, *places[block.place], before.setdefault(block.place, []), show
+            )
     return wrong
 
 
 def run_block(
     block: Block, folder: Path, instead: dict[str, str], before: list[str], show: bool
 ) -> Iterator[str]:
-    """Run the commands of one block; yield what is wrong. `before` are earlier `cd` and `export`."""
+    """Run the commands of a block; yield what is wrong. `before` are earlier `cd` and `export`."""
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -202,7 +209,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("pages", nargs="+", metavar="PAGE", type=Path)
     parser.add_argument("--show", action="store_true", help="print all that the commands print")
     arguments = parser.parse_args(words)
-    wrong = [each for page in arguments.pages for each in run_page(page.resolve(), show=arguments.show)]
+    wrong = [
+        each for page in arguments.pages for each in run_page(page.resolve(), show=arguments.show)
+    ]
     print("\n".join(wrong) if wrong else "all commands ran, and printed what the pages show")
     return int(bool(wrong))
 

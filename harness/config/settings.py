@@ -241,7 +241,9 @@ class Settings(BaseModel):
         description="how reasoning is marked that is kept apart from answers: "
         + ", ".join(get_args(ReasoningParser)),
     )
-    engine_args: Mapping[str, Any] = Field(default_factory=dict)
+    engine_args: Mapping[str, Any] = Field(
+        default_factory=dict, description="arguments of the engine, as --engine-arg gives them"
+    )
     ray: RaySettings = Field(default_factory=RaySettings)
     prices: Prices | None = None
     modules: tuple[str, ...] = Field(
