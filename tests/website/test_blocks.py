@@ -55,7 +55,7 @@ def test_a_block_is_run_or_says_why_not() -> None:
 def test_a_command_is_one_that_exists(command: Command, pytestconfig: pytest.Config) -> None:
     program, *words = command.words
     if program == "harness":
-        ends = [at for at, word in enumerate(words) if word in ("|", ">", ">>")]
+        ends = [at for at, word in enumerate(words) if word in ("|", ">", ">>", "&&")]
         parser, choices = _parser()
         parse(parser, words[: min(ends, default=len(words))], choices)
     elif program == "pytest":
