@@ -25,6 +25,7 @@ def add_commands(commands: Any) -> None:
         "import ifeval input_data.jsonl --out suites/ifeval.yaml",
         "import xstest xstest_prompts.csv",
         "import jsonl rows.jsonl --map user=question --map reference=answer",
+        "import promptfoo promptfooconfig.yaml --out suites/support.yaml",
     )
     formats = family.add_subparsers(
         dest="format", metavar="FORMAT", required=True, parser_class=Parser
@@ -34,7 +35,7 @@ def add_commands(commands: Any) -> None:
     whose = "whose rules count: compat is the reference's (default: fixed)"
     ifeval.add_argument("--mode", choices=("fixed", "compat"), default="fixed", help=whose)
     shown = "import xstest xstest_prompts.csv --out suites/over-refusal.yaml"
-    _format(formats, "xstest", "XSTest's prompts (CSV)", xstest_command, shown)
+    xstest = _format(formats, "xstest", "XSTest's prompts (CSV)", xstest_command, shown)
     shown = "import jsonl rows.jsonl --map user=question --map reference=answer"
     rows = _format(formats, "jsonl", "rows of instructions or messages", rows_command, shown)
     targets = "messages, system, user, input, reference, id, cluster or tag"
@@ -44,6 +45,17 @@ def add_commands(commands: Any) -> None:
     enough = "the chrF that is enough (default: 0.4)"
     rows.add_argument("--min", type=float, default=0.4, metavar="SHARE", help=enough)
     rows.add_argument("--category", default="imported", metavar="NAME", help="(default: imported)")
+    for benchmark in (ifeval, xstest, rows):
+        skip = "leave out rows that make no case, and list them, instead of stopping"
+        benchmark.add_argument("--skip", action="store_true", help=skip)
+    shown = "import promptfoo promptfooconfig.yaml --judge --out suites/support.yaml"
+    promptfoo = _format(
+        formats, "promptfoo", "a project of promptfoo (YAML or JSON)", promptfoo_command, shown
+    )
+    judge = "make llm-rubric and its like `judge` checks, for the default judge or the named one"
+    promptfoo.add_argument("--judge", nargs="?", const="", metavar="NAME", help=judge)
+    embedding = "the model that embeds texts, for `similar` (default: such assertions are left out)"
+    promptfoo.add_argument("--embedding", default="", metavar="FOLDER", help=embedding)
 
 
 def _format(formats: Any, name: str, text: str, act: Any, example: str) -> argparse.ArgumentParser:
@@ -51,8 +63,6 @@ def _format(formats: Any, name: str, text: str, act: Any, example: str) -> argpa
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--out", metavar="SUITE.yaml", help="(default: the name of FILE)")
     parser.add_argument("--force", action="store_true", help="write over what is there")
-    skip = "leave out rows that make no case, and list them, instead of stopping"
-    parser.add_argument("--skip", action="store_true", help=skip)
     parser.set_defaults(act=act)
     return parser
 
@@ -82,6 +92,17 @@ def rows_command(arguments: argparse.Namespace) -> int:
     return _write(arguments, import_rows(file, category, options, skip=arguments.skip))
 
 
+def promptfoo_command(arguments: argparse.Namespace) -> int:
+    """Make a suite out of a project of promptfoo."""
+    from harness.suites.importing import Choices, import_promptfoo
+
+    choices = Choices(arguments.judge, arguments.embedding)
+    return _write(arguments, import_promptfoo(Path(arguments.file), choices))
+
+
+SHOWN = 20  # of the lines under one heading; the head of the suite file has all
+
+
 def _write(arguments: argparse.Namespace, imported: Imported) -> int:
     from harness.common import plural
     from harness.suites.importing import write_suite
@@ -98,8 +119,19 @@ def _write(arguments: argparse.Namespace, imported: Imported) -> int:
             raise InputError(Problem("--out cannot be used", found=found, expected=expected))
     suite = write_suite(imported, path, overwrite=arguments.force)
     checks = sum(len(turn.checks) for case in suite.cases for turn in case.turns)
-    for problem in imported.left_out:
-        say(f"left out: {problem}")
+    for heading, lines in imported.told:
+        say(f"{heading}:")
+        for line in lines[:SHOWN]:
+            say(f"  {line}")
+        if len(lines) > SHOWN:
+            say(f"  and {len(lines) - SHOWN:,} more, in the head of {path.as_posix()}")
+    if imported.counted:
+        say(f"Carried over: {imported.counted}.")
     held = f"{plural(len(suite.cases), 'case')}, {plural(checks, 'check')}"
     say(f"{path.as_posix()}: {suite.name}, {held}")
+    if imported.answers:
+        rows = path.with_name(f"{path.stem}-answers.jsonl").as_posix()
+        answers = plural(len(imported.answers), "recorded answer")
+        say(f"{rows}: {answers}; to judge them:")
+        say(f"  harness run {path.as_posix()} --backend replay --responses {rows}")
     return 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,6 +138,19 @@ for _name, _pattern, _first in _RESOLVERS:
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(rf"(?:{_pattern})\Z"), _first)
 
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A text that carries a tag of another program's own, such as `!function utils.process`."""
+
+    tag: str
+    text: str
+
+
+def reads_as_text(text: str) -> bool:
+    """Return whether a text without quotes stays a text in YAML 1.2: not `1e3`, `true` or `~`."""
+    return _plain_tag(text) == _TAG + "str"
+
+
 @dataclass(frozen=True)
 class YamlDocument:
     """One file: its value, and the way back from a place in the value to a place in the file.
@@ -176,8 +189,11 @@ class YamlDocument:
         return Position(self.path, mark.line + 1, mark.column + 1)
 
 
-def read_document(path: str, data: bytes) -> YamlDocument:
-    """Read one YAML document; raises InputError with all that is wrong in its form."""
+def read_document(path: str, data: bytes, *, tags: Collection[str] = ()) -> YamlDocument:
+    """Read one YAML document; raises InputError with all that is wrong in its form.
+
+    tags: those of another program; a scalar that carries one is read as `Tagged`.
+    """
     if len(data) > MAX_BYTES:
         message = f"the file is larger than {MAX_BYTES // 2**20} MiB"
         hint = "keep rows in a JSONL file and name it under from_file"
@@ -199,7 +215,7 @@ def read_document(path: str, data: bytes) -> YamlDocument:
     except RecursionError:
         message = f"not valid YAML here: more than {MAX_DEPTH} levels"
         raise InputError(Problem(message, path=path)) from None
-    builder = _Builder(path)
+    builder = _Builder(path, tags)
     value = builder.build(root) if root is not None else None
     if builder.problems:
         raise InputError(*builder.problems)
@@ -248,8 +264,8 @@ def _less_indented(lines: Sequence[str], at: int) -> int:
 class _Builder:
     """Values from nodes; what is wrong is collected, not raised."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, tags: Collection[str] = ()) -> None:
+        self.path, self.tags = path, tags
         self.problems: list[Problem] = []
         self._left, self._aliased_left = MAX_VALUES, MAX_ALIASED
         self._seen: set[int] = set()
@@ -281,6 +297,8 @@ class _Builder:
         return [self.build(child, depth + 1) for child in node.value]
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
+        if node.tag in self.tags:
+            return Tagged(node.tag, node.value)
         name = node.tag.removeprefix(_TAG)
         if name not in _SCALARS:
             return self._unknown_tag(node)

@@ -85,8 +85,10 @@ class StoredVariant:
         return f"variant {self.variant.name} of run {self.info.id}"
 
 
-def find_stored(settings: Settings, texts: Sequence[str]) -> tuple[StoredVariant, ...]:
-    """Find stored variants, each under a name of its own.
+def find_stored(
+    settings: Settings, texts: Sequence[str], *, read_only: bool = False
+) -> tuple[StoredVariant, ...]:
+    """Find stored variants, each under a name of its own; `read_only` as in `Store`.
 
     Raises InputError for all that are not found, and for fewer than two.
     """
@@ -94,7 +96,7 @@ def find_stored(settings: Settings, texts: Sequence[str]) -> tuple[StoredVariant
     problems: list[Problem] = []
     for text in texts:
         try:
-            found.append(_find(settings, text))
+            found.append(_find(settings, text, read_only=read_only))
         except InputError as error:
             problems += error.problems
     if not problems and len(texts) < 2:
@@ -185,7 +187,7 @@ def check_common(sides: Sequence[StoredVariant]) -> None:
     raise InputError(Problem("the runs have no case in common", found=found))
 
 
-def _find(settings: Settings, text: str) -> StoredVariant:
+def _find(settings: Settings, text: str, *, read_only: bool = False) -> StoredVariant:
     """Find a stored variant by what was typed; it has no name yet."""
     if Path(text).exists():
         problem = None
@@ -217,11 +219,11 @@ def _find(settings: Settings, text: str) -> StoredVariant:
     if Path(path).exists():
         saved = load_run(path)
         return _stored(text, variant, saved.info, saved.results)
-    with existing_store(settings.path(settings.store)) as store:
+    with existing_store(settings.path(settings.store), read_only=read_only) as store:
         info = find_run(store, path)
 
         def again() -> Iterator[Result]:
-            with existing_store(store.path) as reopened:
+            with existing_store(store.path, read_only=read_only) as reopened:
                 yield from reopened.results(info.id)
 
         return replace(_stored(text, variant, info, lambda: store.results(info.id)), read=again)

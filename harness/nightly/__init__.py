@@ -2,7 +2,7 @@
 
 from harness.nightly.config import NightlyConfig, load_config
 from harness.nightly.names import check_named
-from harness.nightly.night import NightReport, run_night
+from harness.nightly.night import NightReport, nights_of_runs, run_night
 from harness.nightly.values import Night, NightFinding, Rival
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "Rival",
     "check_named",
     "load_config",
+    "nights_of_runs",
     "run_night",
 ]

@@ -104,6 +104,16 @@ def past_nights(store: Store, series: str) -> tuple[Night, ...]:
     return tuple(night_from_json(row) for row in rows if isinstance(row, dict))
 
 
+def nights_of_runs(store: Store) -> dict[str, str]:
+    """Return the night of each run that is of one: "nightly 20261121-020000", by the run's id."""
+    entries: Mapping[str, Any] = read_entries(store, "night/")
+    return {
+        run: f"{row['series']} {row['id']}"
+        for row in entries.values()
+        for run in row["runs"].values()
+    }
+
+
 def forget_nights(store: Store, series: str, keep: int, reports: Path) -> int:
     """Remove all but the newest `keep` nights, with their runs and reports; returns how many."""
     nights = past_nights(store, series)

@@ -5,7 +5,16 @@ from harness.reports.document import ScorecardDocument, publish, scorecard_schem
 from harness.reports.drawing import rate_strip
 from harness.reports.export import COLUMNS, TARGETS, Exported, export_results, export_target
 from harness.reports.files import LATEST, ReportPaths, check_writable, write_reports
-from harness.reports.history import basis_of, keep_rates, kept_verdict, past_rates, rates_key
+from harness.reports.history import (
+    all_rates,
+    basis_of,
+    keep_rates,
+    kept_rates,
+    kept_verdict,
+    past_rates,
+    rates_key,
+)
+from harness.reports.html import headline_of, suites_markup
 from harness.reports.lines import LinePoint, changed_in, day, line_of, points_of, scale_of
 from harness.reports.markdown import escaped, to_markdown
 from harness.reports.notebook import NotebookView
@@ -35,6 +44,7 @@ __all__ = [
     "ScorecardDocument",
     "Section",
     "VariantVerdict",
+    "all_rates",
     "asset",
     "basis_of",
     "because",
@@ -47,7 +57,9 @@ __all__ = [
     "escaped",
     "export_results",
     "export_target",
+    "headline_of",
     "keep_rates",
+    "kept_rates",
     "kept_verdict",
     "label",
     "line_of",
@@ -62,6 +74,7 @@ __all__ = [
     "rates_key",
     "scale_of",
     "scorecard_schema",
+    "suites_markup",
     "template",
     "to_markdown",
     "write_reports",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -58,6 +58,12 @@ def rates_key(run_id: str) -> str:
     return f"{_KEY}{run_id}"
 
 
+def kept_rates(store: Store, run_id: str) -> dict[tuple[str, str], Past]:
+    """Return the rates of one run by suite and variant; empty where none were kept."""
+    entry: Any = read_entry(store, rates_key(run_id))
+    return {line: past for line, past in _points(run_id, entry)} if entry else {}
+
+
 def past_rates(store: Store, run_id: str, backend: str) -> tuple[Trend, ...]:
     """Return the newest `MOST` rates of each suite and variant before this run, oldest first.
 
@@ -69,11 +75,30 @@ def past_rates(store: Store, run_id: str, backend: str) -> tuple[Trend, ...]:
         name = key.removeprefix(_KEY)
         if name == run_id:
             break
-        for row in entry["rows"] if entry["backend"] == backend else ():
-            verdict = None if row["verdict"] is None else Verdict(row["verdict"])
-            basis = Basis(**row.get("basis", {}))
-            past = Past(name, entry["started"], row["pass_rate"], verdict, basis)
-            lines.setdefault((row["suite"], row["variant"]), []).append(past)
+        for line, past in _points(name, entry) if entry["backend"] == backend else ():
+            lines.setdefault(line, []).append(past)
     return tuple(
         Trend(suite, variant, tuple(points[-MOST:])) for (suite, variant), points in lines.items()
     )
+
+
+def all_rates(store: Store) -> dict[tuple[str, str, str], tuple[Past, ...]]:
+    """Return every rate that was kept, oldest first, by suite, variant and backend.
+
+    The lines that were added to last come first. Rates stay when their runs are pruned.
+    """
+    lines: dict[tuple[str, str, str], list[Past]] = {}
+    entries: Mapping[str, Any] = read_entries(store, _KEY)
+    for key, entry in reversed(entries.items()):
+        for line, past in _points(key.removeprefix(_KEY), entry):
+            lines.setdefault((*line, entry["backend"]), []).append(past)
+    return {line: tuple(reversed(points)) for line, points in lines.items()}
+
+
+def _points(run_id: str, entry: Any) -> Iterator[tuple[tuple[str, str], Past]]:
+    """Yield what an entry of the journal holds, by suite and variant."""
+    for row in entry["rows"]:
+        verdict = None if row["verdict"] is None else Verdict(row["verdict"])
+        basis = Basis(**row.get("basis", {}))
+        past = Past(run_id, entry["started"], row["pass_rate"], verdict, basis)
+        yield (row["suite"], row["variant"]), past

@@ -2,6 +2,7 @@
 
 from harness.scorers.check import Check, CheckField, combine, load_context, parse_check
 from harness.scorers.judge import UnreadableError
+from harness.scorers.patterns import ecma_text
 from harness.scorers.prefer import Choice, preference_question, read_preference
 from harness.scorers.published import with_checks
 from harness.scorers.reasoning import (
@@ -73,6 +74,7 @@ __all__ = [
     "combine",
     "declared_tags",
     "declared_tool",
+    "ecma_text",
     "expected_calls",
     "fits_arguments",
     "forget",

@@ -25,7 +25,14 @@ def ecma(pattern: str) -> regex.Pattern[str]:
 
     There `$` matches at the very end only, \\d and \\w are ASCII, and \\u{1F600} is a character.
     """
-    return compile_pattern("".join(_translated(pattern)))
+    return compile_pattern(ecma_text(pattern))
+
+
+def ecma_text(pattern: str) -> str:
+    """Return such a pattern as this engine writes it; raises `regex.error` where it is none."""
+    found = "".join(_translated(pattern))
+    compile_pattern(found)
+    return found
 
 
 _ECMA_TOKEN = regex.compile(

@@ -124,17 +124,18 @@ def cases_of(
 
 
 def results_of_case(
-    store: Store, suite: str, case: str, *, most: int, after: int = 0
+    store: Store, suite: str, case: str, *, most: int, after: int = 0, run_id: str = ""
 ) -> tuple[list[PlacedResult], int]:
     """Return `most` results of one case behind the first `after`, and how many there are.
 
-    Those of the newest run come first, each run's in their order.
+    Those of the newest run come first, each run's in their order; or those of one run alone.
     """
-    values = {"suite": suite, "case": case, "most": most, "after": after}
+    values = {"suite": suite, "case": case, "most": most, "after": after, "run": run_id}
+    where = _CASE + (f" AND results.run = {_RUN}" if run_id else "")
     with store.reading() as connection:
-        count = connection.execute(f"SELECT count(*) FROM results {_CASE}", values).fetchone()[0]
+        count = connection.execute(f"SELECT count(*) FROM results {where}", values).fetchone()[0]
         rows = connection.execute(
-            f"{_PLACED} {_CASE} ORDER BY results.run DESC, position LIMIT :most OFFSET :after",
+            f"{_PLACED} {where} ORDER BY results.run DESC, position LIMIT :most OFFSET :after",
             values,
         ).fetchall()
     return [_placed(store, row) for row in rows], int(count)

@@ -28,9 +28,21 @@ class DataRow:
 
 
 def find_data(folder: Path, relative: str) -> Path:
-    """Return the data file of a suite in `folder`. Raises InputError without a place.
+    """Return the data file of a suite in `folder`. Raises InputError without a place."""
+    path = find_file(folder, relative)
+    if path.suffix not in _READERS:
+        expected = ".jsonl, one JSON object a line, or .csv with a head"
+        problem = Problem("a data file is .jsonl or .csv", found=shown(relative), expected=expected)
+        raise InputError(problem)
+    return path
 
-    A suite may come from somebody else: it reads nothing outside of its own folder.
+
+def find_file(
+    folder: Path, relative: str, what: str = "data file", whose: str = "the suite"
+) -> Path:
+    """Return a file that one in `folder` names. Raises InputError without a place.
+
+    What names it may come from somebody else: nothing outside of its own folder is read.
     """
     path = folder / relative
     try:
@@ -38,11 +50,11 @@ def find_data(folder: Path, relative: str) -> Path:
         path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
         reason = "its links go in a circle" if isinstance(error, RuntimeError) else unusable(error)
-        message = f"data file {shown(relative)} cannot be used: {reason}"
+        message = f"{what} {shown(relative)} cannot be used: {reason}"
         raise InputError(Problem(message)) from None
     if not inside:
-        message = f"data file {shown(relative)} is outside of the suite's folder"
-        raise InputError(Problem(message, hint="put it beside the suite file, or below"))
+        message = f"{what} {shown(relative)} is outside of {whose}'s folder"
+        raise InputError(Problem(message, hint=f"put it beside {whose} file, or below"))
     if not path.is_file():
         # Perhaps its name is wrong, perhaps it was said from another folder.
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -50,13 +62,9 @@ def find_data(folder: Path, relative: str) -> Path:
         beside = (path.parent / close).relative_to(folder).as_posix() if close else ""
         if (folder / path.name).is_file():
             beside = path.name
-        hint = "" if close else "the path is that from the suite file's own folder"
-        message = f"data file {shown(relative)} does not exist"
+        hint = "" if close else f"the path is that from {whose} file's own folder"
+        message = f"{what} {shown(relative)} does not exist"
         raise InputError(Problem(message, did_you_mean=beside, hint=hint))
-    if path.suffix not in _READERS:
-        expected = ".jsonl, one JSON object a line, or .csv with a head"
-        problem = Problem("a data file is .jsonl or .csv", found=shown(relative), expected=expected)
-        raise InputError(problem)
     return path
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
@@ -40,7 +42,7 @@ def page(
     `scripts` and `styles` name further files under `/assets/`. Templates escape everything; those
     of reports are rendered alike (`harness.reports.template`).
     """
-    body = template(package, name).render(request=request, **values)
+    body = template(package, name).render(link=link, **values)
     whole = template(PACKAGE, "layout.html.jinja").render(
         title=title,
         body=Markup(body),
@@ -50,6 +52,32 @@ def page(
         styles=("page.css", "viewer.css", *styles),
     )
     return HTMLResponse(whole, status)
+
+
+def link(path: str, **query: object) -> str:
+    """Return the address of a page; what is empty or None is left out of its query."""
+    kept = {name: value for name, value in query.items() if value not in ("", None)}
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def page_number(request: Request) -> int:
+    """Return the number of the page that is asked for, from 1."""
+    text = request.query_params.get("page", "1")
+    return max(1, int(text)) if text.isdecimal() and len(text) < 10 else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """Which part of a list is shown: page `number` of `pages`, `total` rows in all."""
+
+    number: int
+    size: int
+    total: int
+
+    @property
+    def pages(self) -> int:
+        """Return how many pages there are, at least one."""
+        return max(1, -(-self.total // self.size))
 
 
 def asset_route(assets: Mapping[str, Asset]) -> Route:

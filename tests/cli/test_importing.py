@@ -77,7 +77,7 @@ def test_rows_that_make_no_case_can_be_left_out_and_are_listed(capsys: Printed) 
     assert problem in capsys.readouterr().err
     assert main(["import", "ifeval", "in.jsonl", "--skip"]) == 0
     assert capsys.readouterr().out == (
-        f"left out: {problem}\nin-suite.yaml: in-suite, 1 case, 1 check\n"
+        f"Not carried over:\n  {problem}\nin-suite.yaml: in-suite, 1 case, 1 check\n"
     )
 
 

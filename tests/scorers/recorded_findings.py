@@ -48,6 +48,14 @@ CHECKS: tuple[Any, ...] = (
     *({"script": {"is": name}} for name in ("latin", "han", "cyrillic")),
     {"contains": {"text": "KATZE", "ignore_case": True}},
     {"contains": {"text": "fi", "whole_word": True}},
+    {
+        "normalized_match": {
+            "references": ["3.50 kg", "matte", "b"],
+            "filters": [{"regex": r"([\d.,]+) ?k?g|\w+te\b", "pick": -1}, "strip"],
+            "ignore": ["case", "punctuation", "articles", "spaces"],
+            "where": "either",
+        }
+    },
     {"regex": r"\p{Lu}\w+ \w+"},
     {"numeric": 3.5},
     {"json": {"extract": True}},

@@ -28,6 +28,7 @@ from harness.store import (
 from tests.store.test_store import ANSWER, info, result
 from tests.store.test_store_versions import DUMPS, restored
 
+EVERY = Wanted()
 PLAN = "EXPLAIN QUERY PLAN "
 OUTCOMES = {"base": Outcome.PASS, "new": Outcome.FAIL}
 
@@ -62,8 +63,8 @@ def store(path: Path) -> Iterator[Store]:
         yield store
 
 
-def names(store: Store, most: int = 50, after: int = 0, **wanted: str) -> list[str]:
-    cases, _ = cases_of(store, "r2", Wanted(**wanted), most=most, after=after)
+def names(store: Store, wanted: Wanted = EVERY, most: int = 50, after: int = 0) -> list[str]:
+    cases, _ = cases_of(store, "r2", wanted, most=most, after=after)
     return [f"{each.suite}/{each.case}" for each in cases]
 
 
@@ -90,7 +91,7 @@ def test_cases_come_in_the_order_of_the_run_a_page_at_a_time(store: Store) -> No
     ],
 )
 def test_cases_are_narrowed_down(store: Store, wanted: dict[str, str], found: list[str]) -> None:
-    assert names(store, **wanted) == found
+    assert names(store, Wanted(**wanted)) == found
 
 
 def test_a_case_tells_all_of_its_outcomes(store: Store) -> None:
@@ -108,6 +109,8 @@ def test_a_case_is_found_in_all_runs_the_newest_first(store: Store) -> None:
         ("r1", 2, "base"),
     ]
     assert count == 4
+    only, count = results_of_case(store, "s", "case-1", most=1, after=1, run_id="r1")
+    assert [(each.run, each.position) for each in only] == [("r1", 3)] and count == 2
     assert results_at(store, [("r1", 2), ("r1", 99), ("none", 2)]) == [found[2]]
     assert results_of_case(store, "s", "none", most=3) == ([], 0)
 

@@ -1,5 +1,5 @@
 """`scorecard.html`: one file, opens offline, asks nobody for anything."""
 
-from harness.reports.html.view import ScorecardPage
+from harness.reports.html.view import ScorecardPage, headline_of, suites_markup
 
-__all__ = ["ScorecardPage"]
+__all__ = ["ScorecardPage", "headline_of", "suites_markup"]

@@ -179,6 +179,18 @@ class PageView:
         return named
 
 
+def suites_markup(scorecard: Scorecard) -> Markup:
+    """Return the suites of a scorecard as its page draws them: rates, changes and reasons."""
+    view = page_view(scorecard, Spotlight())
+    drawing = {"rate_strip": rate_strip, "delta_strip": delta_strip}
+    return Markup(template(PACKAGE, "suites.html.jinja").render(view=view, card=scorecard, **drawing))
+
+
+def headline_of(scorecard: Scorecard) -> str:
+    """Return the decision in one line: "Deploy new; better in invoices"."""
+    return "; ".join(page_view(scorecard, Spotlight()).headline)
+
+
 def page_view(scorecard: Scorecard, spotlight: Spotlight) -> PageView:
     """Return the view of a scorecard: suites that stand in somebody's way come first."""
     candidates = tuple(_candidate(card, scorecard, spotlight) for card in scorecard.candidates())

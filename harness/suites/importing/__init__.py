@@ -1,4 +1,4 @@
-"""Suites out of the files that others publish: IFEval, XSTest, rows of instructions or messages."""
+"""Suites out of the files that others publish, and of the projects of other harnesses."""
 
 from harness.suites.importing.benchmarks import import_ifeval, import_xstest
 from harness.suites.importing.conversations import (
@@ -8,14 +8,18 @@ from harness.suites.importing.conversations import (
     import_rows,
     parse_map,
 )
+from harness.suites.importing.promptfoo import import_promptfoo
+from harness.suites.importing.promptfoo_asserts import Choices
 from harness.suites.importing.source import Imported, write_suite
 
 __all__ = [
     "CHECKS",
     "TARGETS",
+    "Choices",
     "ImportOptions",
     "Imported",
     "import_ifeval",
+    "import_promptfoo",
     "import_rows",
     "import_xstest",
     "parse_map",

@@ -1,10 +1,10 @@
-"""What the readers of public formats share: rows with their lines, and what is wrong with them."""
+"""What the readers of public formats share: places, what is wrong with them, and the new suite."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from harness.common import InputError, Problem, shown
+from harness.common import InputError, Problem, plural, shown, visible
+from harness.common.reading import read_bytes
 from harness.common.validation import in_words
+from harness.common.yaml_positions import Position, YamlDocument, read_document, reads_as_text
 from harness.scorers import parse_check
 from harness.suites.load import load_suite
-from harness.suites.rows import DataRow, first_of, read_rows
+from harness.suites.rows import DataRow, find_file, first_of, read_rows
+from harness.suites.templates import Loc, is_template
 from harness.suites.values import Suite
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -26,10 +29,83 @@ class Wrong(Exception):
     """What is wrong with a row; the reader of the file adds the place."""
 
     def __init__(
-        self, message: str, *, found: str = "", expected: str = "", did_you_mean: str = ""
+        self,
+        message: str,
+        *,
+        found: str = "",
+        expected: str = "",
+        did_you_mean: str = "",
+        hint: str = "",
     ) -> None:
         super().__init__(message)
-        self.problem = Problem(message, found=found, expected=expected, did_you_mean=did_you_mean)
+        self.problem = Problem(
+            message, found=found, expected=expected, did_you_mean=did_you_mean, hint=hint
+        )
+
+
+@dataclass(frozen=True)
+class Located:
+    """A value of a foreign file, and where it stands.
+
+    A file of YAML or JSON has a document, in which `loc` is the way to the value; of other files
+    the line is known, from 1.
+    """
+
+    value: Any
+    path: str
+    document: YamlDocument | None = None
+    loc: Loc = ()
+    line: int = 0
+
+    def __getitem__(self, step: str | int) -> Located:
+        return replace(self, value=self.value[step], loc=(*self.loc, step))
+
+    def get(self, key: str, default: Any = None) -> Located:
+        """Return what stands under a key; a value of its own where nothing does."""
+        given = self.value if isinstance(self.value, Mapping) else {}
+        return replace(self, value=given.get(key, default), loc=(*self.loc, key))
+
+    def each(self) -> Iterator[Located]:
+        """Return the entries of a list, or the value itself where it is none."""
+        if not isinstance(self.value, list):
+            yield self
+            return
+        for index in range(len(self.value)):
+            yield self[index]
+
+    @property
+    def position(self) -> Position:
+        """Return where it stands, or the nearest place around it that the file has."""
+        if self.document is None:
+            return Position(self.path, self.line, 0)
+        return self.document.position(self.loc)
+
+    def problem(
+        self, message: str, *, found: str = "", did_you_mean: str = "", hint: str = ""
+    ) -> Problem:
+        """Return a problem of this place."""
+        return self.told(Wrong(message, found=found, did_you_mean=did_you_mean, hint=hint))
+
+    def told(self, wrong: Wrong) -> Problem:
+        """Return what is wrong here."""
+        at = self.position
+        return replace(wrong.problem, path=at.path, line=at.line, column=at.column)
+
+
+def read_yaml(path: Path, *, tags: Collection[str] = ()) -> Located:
+    """Return the value of a YAML or JSON file. Raises InputError with all that is wrong in it."""
+    document = read_document(path.as_posix(), read_bytes(path), tags=tags)
+    return Located(document.value, path.as_posix(), document)
+
+
+def named_file(folder: Path, at: Located, relative: str, what: str, whose: str) -> Path:
+    """Return a file in `folder` that a file of `whose` names `at` a place. Raises Wrong."""
+    try:
+        return find_file(folder, relative, what, whose)
+    except InputError as error:
+        problem = error.problems[0]
+        said = {"did_you_mean": problem.did_you_mean, "hint": problem.hint}
+        raise Wrong(problem.message, **said) from None
 
 
 def rows_of(path: Path, suffixes: Sequence[str]) -> tuple[DataRow, ...]:
@@ -130,36 +206,139 @@ class Rows:
 
 @dataclass(frozen=True)
 class Imported:
-    """What a foreign file holds, as a suite: keys of the suite file, and the rows of its cases.
+    """What a foreign file holds, as a suite: keys of the suite file, and its cases.
 
-    `left_out`: what is wrong with the rows that make no case.
+    `families` are cases that data files hold, `cases` those that stand in the suite file.
+    `left_out` is what was not carried over, `differs` what is judged otherwise here, `decide` what
+    a person must decide; each with its place. `carried` counts: a noun, how many of it were carried
+    over, and of how many. `answers` are rows for the backend `replay`. `origin` says what it was.
     """
 
     category: str
     description: str
-    families: tuple[Rows, ...]
+    families: tuple[Rows, ...] = ()
+    cases: tuple[Mapping[str, Any], ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0})
+    defaults: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[Problem, ...] = ()
+    differs: tuple[Problem, ...] = ()
+    decide: tuple[Problem, ...] = ()
+    carried: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    answers: tuple[Mapping[str, Any], ...] = ()
+    origin: str = ""
+
+    @property
+    def told(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Return headings with what is to be said under each, one line each."""
+        sections = (
+            ("Not carried over", self.left_out),
+            ("Carried over, and judged otherwise", self.differs),
+            ("A person must decide", self.decide),
+        )
+        return tuple((head, tuple(_merged(found))) for head, found in sections if found)
+
+    @property
+    def counted(self) -> str:
+        """Say how much was carried over: "14 of 17 assertions, 5 of 5 tests"."""
+        return ", ".join(
+            f"{done:,} of {plural(total, noun)}" for noun, (done, total) in self.carried.items()
+        )
+
+
+def _merged(problems: Iterable[Problem]) -> Iterator[str]:
+    """Say each problem in one line; those that differ in their place alone are one."""
+    places: dict[Problem, list[str]] = {}
+    for problem in problems:
+        place = f"{problem.line}:{problem.column}" if problem.column else f"{problem.line or ''}"
+        places.setdefault(replace(problem, line=0, column=0), []).append(place)
+    for problem, lines in places.items():
+        where = f"{problem.path}:{', '.join(dict.fromkeys(lines))}".rstrip(":")
+        said = [problem.message]
+        if problem.case:
+            said.insert(0, problem.case)
+        if problem.found:
+            said.append(f"found {problem.found}")
+        if problem.expected:
+            said.append(f"wanted {problem.expected}")
+        if problem.did_you_mean:
+            said.append(f"did you mean {problem.did_you_mean}?")
+        if problem.hint:
+            said.append(problem.hint)
+        told = "; ".join(said)
+        yield " ".join(visible(f"{where}: {told}" if problem.path else told).split())
+
+
+class Shared(str):
+    """A text that several cases have: it stands once in the file, and others refer to it."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what a suite file reads: texts of YAML 1.2, and shared texts once."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return not isinstance(data, Shared)
+
+    def generate_anchor(self, node: yaml.Node) -> str:
+        self.last_anchor_id += 1
+        return f"prompt{self.last_anchor_id}"
+
+
+def _as_scalar(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = "|" if "\n" in text else None if reads_as_text(text) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style=style)
+
+
+_Dumper.add_representer(str, _as_scalar)
+_Dumper.add_representer(Shared, _as_scalar)
+
+
+def literal(value: Any) -> Any:
+    """Return a value whose texts are taken as they are, where a suite file expects templates."""
+    if isinstance(value, Mapping):
+        return {key: literal(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [literal(item) for item in value]
+    if not isinstance(value, str) or not is_template(value):
+        return value
+    # Every brace and percent sign that could be a mark is put apart from the one before it.
+    return re.sub(r"\{(?=[{%#])", "{{ '{' }}", value)
 
 
 def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> Suite:
-    """Write `path` and its data files, and load them. Raises InputError where one exists."""
+    """Write `path` and its data files, and load them. Raises InputError where one exists.
+
+    Rows of answers go beside it, to a file that ends in `-answers.jsonl`.
+    """
     # Data files first: the suite file is there when all it needs is there.
     texts: dict[Path, str] = {}
     entries = []
     for family in imported.families:
         data = path.with_name(f"{path.stem}{family.suffix}.jsonl")
         entries.append({"path": data.name, "case": dict(family.case)})
-        texts[data] = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in family.rows)
-    keys = {
+        texts[data] = _lines(family.rows)
+    keys: dict[str, Any] = {
         "suite": path.stem,
         "category": imported.category,
         "description": imported.description,
-        "defaults": {"sampling": dict(imported.sampling)},
+        "defaults": {"sampling": dict(imported.sampling), **imported.defaults},
         "gate": {"policy": "no_regression"},
-        "from_file": entries,
     }
-    texts[path] = yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=100)
+    if entries:
+        keys["from_file"] = entries
+    if imported.cases:
+        keys["cases"] = [dict(case) for case in imported.cases]
+    if imported.answers:
+        texts[path.with_name(f"{path.stem}-answers.jsonl")] = _lines(imported.answers)
+    head = [f"Imported from {visible(imported.origin)}."] if imported.origin else []
+    if imported.counted:
+        head.append(f"Carried over: {imported.counted}.")
+    for heading, lines in imported.told:
+        head += ["", f"{heading}:", *(f"* {line}" for line in lines)]
+    comments = "".join(f"# {line}".rstrip() + "\n" for line in head)
+    body = yaml.dump(keys, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    texts[path] = comments + body
     if not overwrite:
         taken = [path for path in texts if path.exists()]
         if taken:
@@ -173,3 +352,7 @@ def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> S
                 Problem(f"cannot be written: {error.strerror}", file.as_posix())
             ) from None
     return load_suite(path)
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)

@@ -41,5 +41,34 @@
       keys[event.key]();
     }
   });
+  // A choice of radio buttons needs no button.
+  first("form[data-submit]")?.addEventListener("change", (event) => {
+    const { form } = event.target;
+    if (form.elements.left.value && form.elements.right.value) form.requestSubmit();
+  });
+
+  /** Ask how far a run is, until it has ended. */
+  async function watch(node) {
+    const run = node.dataset.live;
+    let wait = 2000;
+    try {
+      const answer = await fetch(`/live/${encodeURIComponent(run)}`);
+      if (!answer.ok) return;
+      const { state, said, done } = await answer.json();
+      node.textContent = said;
+      const bar = first(`[data-progress="${CSS.escape(run)}"]`);
+      if (bar) bar.value = done;
+      if (state === "finished") {
+        if ("reload" in node.dataset) location.reload();
+        return;
+      }
+      if (state === "stopped") wait = 15000;
+    } catch {
+      wait = 15000; // the server has ended, or comes back
+    }
+    setTimeout(() => watch(node), wait);
+  }
+  for (const node of document.querySelectorAll("[data-live]")) setTimeout(() => watch(node), 2000);
+
   document.documentElement.dataset.ready = "true";
 })();
