@@ -30,6 +30,7 @@ from harness.cli import (
     starting,
     training,
     training_data,
+    viewing,
 )
 from harness.cli.parser import INTERRUPTED, crash_report, leave, new_parser, parse, say, silence
 from harness.common import HarnessError, InputError, MachineryError, Problem, shown
@@ -48,6 +49,7 @@ COMMANDS = (
     baselines,
     caching,
     exporting,
+    viewing,
     training,
     training_data,
     fixing,

@@ -61,7 +61,7 @@ def rates_key(run_id: str) -> str:
 def kept_rates(store: Store, run_id: str) -> dict[tuple[str, str], Past]:
     """Return the rates of one run by suite and variant; empty where none were kept."""
     entry: Any = read_entry(store, rates_key(run_id))
-    return {line: past for line, past in _points(run_id, entry)} if entry else {}
+    return dict(_points(run_id, entry)) if entry else {}
 
 
 def past_rates(store: Store, run_id: str, backend: str) -> tuple[Trend, ...]:
@@ -88,7 +88,7 @@ def all_rates(store: Store) -> dict[tuple[str, str, str], tuple[Past, ...]]:
     The lines that were added to last come first. Rates stay when their runs are pruned.
     """
     lines: dict[tuple[str, str, str], list[Past]] = {}
-    entries: Mapping[str, Any] = read_entries(store, _KEY)
+    entries: dict[str, Any] = read_entries(store, _KEY)
     for key, entry in reversed(entries.items()):
         for line, past in _points(key.removeprefix(_KEY), entry):
             lines.setdefault((*line, entry["backend"]), []).append(past)

@@ -28,12 +28,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class CaseInRun:
-    """One case of a run: how often each variant had which outcome, and its first wanted result."""
+    """One case of a run: how often each variant had which outcome.
+
+    `telling` is the result that says most: the first wanted one that failed or broke, if one did.
+    """
 
     suite: str
     case: str
     outcomes: Mapping[str, Mapping[Outcome, int]]
-    first: Result
+    telling: Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +110,25 @@ def cases_of(
             values,
         ).fetchall()
         cases = []
-        for suite, case, position, _ in found:
-            outcomes: dict[str, dict[Outcome, int]] = {}
-            at = {"run": run_id, "suite": suite, "case": case, "position": position}
+        for suite, case, *_ in found:
+            at = {"run": run_id, "suite": suite, "case": case}
             told = connection.execute(
                 "SELECT variant, outcome, count(*), min(position) FROM "
                 f"({_ROWS} AND {OF_RESULT['suite']} = :suite AND {OF_RESULT['case']} = :case) "
                 "GROUP BY 1, 2 ORDER BY 4",
                 at,
-            )
-            for variant, outcome, count, _ in told:
+            ).fetchall()
+            outcomes: dict[str, dict[Outcome, int]] = {}
+            places = []
+            for variant, outcome, count, position in told:
                 outcomes.setdefault(variant, {})[Outcome(outcome)] = count
-            row = connection.execute(f"{_PLACED} WHERE run = {_RUN} AND position = :position", at)
-            cases.append(CaseInRun(suite, case, outcomes, _placed(store, row.fetchone()).result))
+                if wanted.variant in ("", variant):
+                    places.append((outcome not in (Outcome.FAIL, Outcome.ERROR), position))
+            row = connection.execute(
+                f"{_PLACED} WHERE run = {_RUN} AND position = :position",
+                {"run": run_id, "position": min(places)[1]},
+            ).fetchone()
+            cases.append(CaseInRun(suite, case, outcomes, _placed(store, row).result))
     return cases, found[0][3] if found else 0
 
 

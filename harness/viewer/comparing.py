@@ -8,7 +8,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from harness.common import InputError, Problem, VariantRole
+from harness.common import InputError, Problem, VariantRole, joined
 from harness.config import Settings
 from harness.evaluation import find_stored, judge_stored
 from harness.reports import build_scorecard, headline_of, suites_markup
@@ -70,7 +70,7 @@ class Comparisons:
             # Runs of the store alone: this page reads no other file.
             runs = [_run(store, ids, text.partition(":")[0]) for text in texts if text]
         if len(runs) == 2:
-            key = (*(_whole(run, text) for run, text in zip(runs, texts, strict=True)), insist)
+            key = (_whole(runs[0], texts[0]), _whole(runs[1], texts[1]), insist)
             found = self._kept.get(key) or _compared(settings, *key)
             if all(run.finished for run in runs):
                 self._kept[key] = found
@@ -85,6 +85,7 @@ class Comparisons:
             left=texts[0],
             right=texts[1],
             choices=choices,
+            insist=insist,
         )
 
 
@@ -132,8 +133,9 @@ def _compared(settings: Settings, left: str, right: str, insist: bool) -> Found:
     unlike = dict.fromkeys(
         f"{row.suite}: not compared, {what} differs" for row in gate.suites for what in row.unlike
     )
+    apart = list(dict.fromkeys(row.suite for row in gate.suites if row.unlike))
     return Found(
-        headline_of(card),
+        f"No decision: {joined(apart)} cannot be compared" if apart else headline_of(card),
         info.notes,
         (*gate.warnings, *unlike),
         suites_markup(card),

@@ -127,9 +127,7 @@ def runs_page(settings: Settings, request: Request) -> Response:
         for run in shown:
             info = store.run(run)
             remark = said.get(run, Remark())
-            lines.append(
-                RunLine(info, kept_verdict(store, run), remark, standing_of(store, info))
-            )
+            lines.append(RunLine(info, kept_verdict(store, run), remark, standing_of(store, info)))
     choices = {each.value: label(each) for each in Verdict}
     return page(
         request,
@@ -257,7 +255,7 @@ def marks_of(case: CaseInRun) -> list[tuple[str, str]]:
 
 def question(case: CaseInRun) -> str:
     """Return the last thing that the user said, in one line."""
-    asked = [message["content"] for message in case.first.prompt if message["role"] == "user"]
+    asked = [message["content"] for message in case.telling.prompt if message["role"] == "user"]
     return " ".join(str(asked[-1]).split())[:300] if asked else ""
 
 

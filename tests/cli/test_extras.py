@@ -49,6 +49,7 @@ NEEDS = {
     f"run s.yaml --backend=hf --model={MODEL}": "hf",
     f"run s.yaml --backend=vllm --model={MODEL}": "vllm",
     "export latest --to=parquet": "parquet",
+    "view": "view",
 }
 
 

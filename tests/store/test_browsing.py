@@ -97,7 +97,7 @@ def test_cases_are_narrowed_down(store: Store, wanted: dict[str, str], found: li
 def test_a_case_tells_all_of_its_outcomes(store: Store) -> None:
     (case, _), _ = cases_of(store, "r2", Wanted(outcome="fail"), most=5)
     assert case.outcomes == {"base": {Outcome.PASS: 1}, "new": {Outcome.FAIL: 1}}
-    assert case.first.outcome is Outcome.FAIL
+    assert case.telling.outcome is Outcome.FAIL
     assert tally(store, "r2")["s", "new"] == {Outcome.PASS: 4, Outcome.FAIL: 1}
 
 

@@ -183,7 +183,9 @@ def suites_markup(scorecard: Scorecard) -> Markup:
     """Return the suites of a scorecard as its page draws them: rates, changes and reasons."""
     view = page_view(scorecard, Spotlight())
     drawing = {"rate_strip": rate_strip, "delta_strip": delta_strip}
-    return Markup(template(PACKAGE, "suites.html.jinja").render(view=view, card=scorecard, **drawing))
+    return Markup(
+        template(PACKAGE, "suites.html.jinja").render(view=view, card=scorecard, **drawing)
+    )
 
 
 def headline_of(scorecard: Scorecard) -> str:
