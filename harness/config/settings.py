@@ -222,6 +222,10 @@ class Settings(BaseModel):
     note: Annotated[str | None, Flag("--note", "TEXT")] = Field(
         default=None, description="what to know of the run, kept beside it"
     )
+    calibrations: Path = Field(
+        default=Path("calibrations"),
+        description="the folder of what `harness judge calibrate` found, to be committed",
+    )
     variants: Mapping[str, VariantSettings] = Field(default_factory=dict)
     judge: JudgeSettings | None = None
     judges: Mapping[str, JudgeSettings] = Field(default_factory=dict)

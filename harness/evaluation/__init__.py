@@ -1,6 +1,7 @@
 """One run, from variants to the report; and what is made of earlier runs."""
 
 from harness.evaluation.baseline import StoredVariant, find_stored
+from harness.evaluation.calibrating import CalibrateOptions, CalibrationReport, calibrate
 from harness.evaluation.compare import ComparisonReport, compare_runs, judge_stored
 from harness.evaluation.completions import Limits, at_work, leave_now
 from harness.evaluation.executor import Counts, execute
@@ -35,6 +36,8 @@ from harness.evaluation.verdict import decide_run, exit_code, recalled_baseline
 __all__ = [
     "NONE",
     "Bill",
+    "CalibrateOptions",
+    "CalibrationReport",
     "ComparisonReport",
     "Counts",
     "Forecast",
@@ -57,6 +60,7 @@ __all__ = [
     "asked_of",
     "at_work",
     "backend_of",
+    "calibrate",
     "compare_runs",
     "completion_key",
     "decide_run",

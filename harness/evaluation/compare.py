@@ -142,6 +142,11 @@ def judge_stored(
         environments={side.name: side.variant.environment for side in sides},
         prices=prices_of(replace(side.variant, name=side.name) for side in sides),
         whole=whole,
+        # No judge compares answers here.
+        judged={
+            suite.name: tuple(each for each in suite.judged if each.kind != "prefer")
+            for suite in last.info.suites
+        },
     )
     warnings = [
         *gate.warnings,

@@ -176,6 +176,22 @@ class CompletionSource:
             self._observer(Waiting(reason))
         return map(self._keep, self._until_broken(self._thread.answers(requests)))
 
+    def all_of(self, requests: Sequence[Request]) -> dict[str, Completion]:
+        """Return the answers to all of these by key, stored or made now, and stop.
+
+        Those that never came, as the engine broke, are not in it.
+        """
+        try:
+            every = {request.key: request for request in requests}
+            found = self.stored(list(every.values()))
+            missing = [request for key, request in every.items() if key not in found]
+            self.reuse(len(requests) - len(missing))
+            for group in self.made(missing):
+                found.update(group)
+        finally:
+            self.stop()
+        return found
+
     def stop(self) -> None:
         """Keep what has arrived. The store may be what broke: then that is what is reported."""
         with suppress(HarnessError):

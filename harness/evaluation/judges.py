@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from harness.backends import Address, Backend, BackendOptions, Request, open_backend
+from harness.backends import Address, Backend, BackendOptions, Completion, Request, open_backend
 from harness.common import InputError, Problem, Sampling, Variant, digest, nearest
 from harness.common.yaml_positions import Position
-from harness.config import JudgeSettings, Settings, replicas_of
+from harness.config import Settings, replicas_of
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
 from harness.evaluation.scoring import CheckBrokeError, Transcript, exchanges
-from harness.evaluation.trial import Trial
-from harness.scorers import DEFAULT_TAGS, Answer, Context, Question, Tag
+from harness.evaluation.trial import SEEDS, Trial
+from harness.scorers import DEFAULT_TAGS, Answer, Context, Question, Tag, UnreadableError
 from harness.suites import Case
 
 
@@ -75,6 +75,14 @@ class JudgeRequests:
         Recorded replies are found by the case, the variant that is judged, the repeat, and the
         number of the question as the turn.
         """
+        address = Address(trial.case.id, trial.variant.name, trial.repeat, place)
+        return self.asked_at(address, question)
+
+    def asked_at(self, address: Address, question: Question, again: int = 0) -> Request | str:
+        """Return the request of a question whose recorded reply is at this address.
+
+        `again` counts up where a judge is asked the same once more, with another seed.
+        """
         judge = self._judges.get(question.backend)
         if judge is None:
             return (
@@ -85,12 +93,15 @@ class JudgeRequests:
         if room is not None and prompt.tokens + wanted > room:
             sizes = f"{prompt.tokens} tokens of prompt + {wanted} for the reply > {room}"
             return f"the question does not fit the judge's context: {sizes}"
-        address = Address(trial.case.id, trial.variant.name, trial.repeat, place)
         identity = self._identity(question.backend)
+        sampling = judge.sampling
+        if again and not identity.addressed:
+            address = replace(address, repeat=again)
+            sampling = sampling.model_copy(update={"seed": (sampling.seed + again) % SEEDS})
         # The same answer twice is one question, unless replies are found by their address.
-        shared = address if identity.addressed else replace(address, repeat=0)
-        key = completion_key(identity, prompt, judge.sampling, shared)
-        return Request(key, address, judge.variant, prompt, judge.sampling)
+        shared = address if identity.addressed else replace(address, repeat=again)
+        key = completion_key(identity, prompt, sampling, shared)
+        return Request(key, address, judge.variant, prompt, sampling)
 
     def signature(self, case: Case) -> str:
         """Return what results share that these judges scored: models, sampling, questions."""
@@ -114,6 +125,21 @@ class JudgeRequests:
             judge = self._judges[name]
             self._identities[name] = identify(judge.variant, judge.backend)
         return self._identities[name]
+
+
+def no_reply(reply: Completion) -> str:
+    """Say why a reply cannot be read: it broke, or was cut off; empty where it can."""
+    if reply.error or reply.finish_reason == "error":
+        return f"no reply of the judge: {reply.error or 'the engine gave no reason'}"
+    if reply.finish_reason == "length":
+        return f"the judge's reply was cut off after {reply.completion_tokens} tokens"
+    return ""
+
+
+def unreadable(error: UnreadableError) -> str:
+    """Say what a judge wrote that cannot be read."""
+    problem = error.problems[0]
+    return f"{problem.message} (found: {problem.found}; expected: {problem.expected})"
 
 
 def describe_judges(judges: Judges) -> dict[str, str]:
@@ -153,37 +179,42 @@ def open_judges(
             asking.setdefault(question.backend, (case, case.position))
         if preferring and case.prefer:
             asking.setdefault(case.prefer.backend, (case, case.prefer.position))
-    configured: dict[str, JudgeSettings] = dict(settings.judges)
-    if settings.judge is not None:
-        configured[""] = settings.judge
-    problems = []
-    for name, (case, place) in asking.items():
-        if name not in configured:
-            table = f"[tool.harness.judges.{name}]" if name else "[tool.harness.judge]"
-            problems.append(
-                Problem(
-                    f"no judge is called {name!r}"
-                    if name
-                    else "a check asks a judge, and none is configured",
-                    place.path,
-                    place.line,
-                    place.column,
-                    case=case.id,
-                    did_you_mean=nearest(name, settings.judges) if name else "",
-                    hint=f"add {table} to pyproject.toml, with backend and model",
-                )
-            )
+    problems = [
+        replace(problem, path=at.path, line=at.line, column=at.column, case=case.id)
+        for name, (case, at) in asking.items()
+        if (problem := not_configured(settings, name))
+    ]
     if problems:
         raise InputError(*problems)
     with ExitStack() as stack:
         judges = {}
         for name in asking:
-            judges[name] = _open(settings, configured[name])
+            judges[name] = open_judge(settings, name)
             stack.callback(judges[name].backend.close)
         yield judges
 
 
-def _open(settings: Settings, judge: JudgeSettings) -> Judge:
+def not_configured(settings: Settings, name: str) -> Problem | None:
+    """Say that there is no judge of this name, `""` being the default one; None where there is."""
+    if name in settings.judges or (not name and settings.judge is not None):
+        return None
+    table = f"[tool.harness.judges.{name}]" if name else "[tool.harness.judge]"
+    return Problem(
+        f"no judge is called {name!r}" if name else "a check asks a judge, and none is configured",
+        did_you_mean=nearest(name, settings.judges) if name else "",
+        hint=f"add {table} to pyproject.toml, with backend and model",
+    )
+
+
+def open_judge(settings: Settings, name: str) -> Judge:
+    """Open the judge of this name; its caller closes its backend.
+
+    Raises InputError for one that nobody configured, and for a model or an engine that is wrong.
+    """
+    if problem := not_configured(settings, name):
+        raise InputError(problem)
+    judge = settings.judges[name] if name else settings.judge
+    assert judge is not None
     adapter = str(settings.path(judge.adapter)) if judge.adapter else None
     variant = Variant(NAME, settings.model_path(judge.model, judge.backend), adapter)
     options = BackendOptions(

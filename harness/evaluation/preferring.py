@@ -6,7 +6,7 @@ other reply, under a key that holds both answers, the rubric and the judge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,13 +15,14 @@ from harness.common import InputError, JsonValue, Problem, Variant, VariantRole
 from harness.evaluation.baseline import StoredVariant
 from harness.evaluation.completions import CompletionSource, Limits
 from harness.evaluation.executor import Counts
-from harness.evaluation.judges import JudgeRequests, asked_of
+from harness.evaluation.judges import JudgeRequests, asked_of, no_reply, unreadable
 from harness.evaluation.plan import Plan
 from harness.evaluation.trial import Trial
 from harness.results import Finished, Observer, PairJudgement, Planned, Result, RunInfo
 from harness.scorers import (
     Choice,
     Question,
+    Tag,
     UnreadableError,
     preference_question,
     read_preference,
@@ -139,15 +140,7 @@ def judge_preferences(
         if not asked:
             continue
         replies = CompletionSource(judge.backend, store, observer, limits)
-        try:
-            every = {r.key: r for _, each in asked for r in each.requests}
-            said: dict[str, Completion] = replies.stored(list(every.values()))
-            missing = [request for key, request in every.items() if key not in said]
-            replies.reuse(2 * len(asked) - len(missing))
-            for group in replies.made(missing):
-                said.update(group)
-        finally:
-            replies.stop()
+        said = replies.all_of([request for _, each in asked for request in each.requests])
         broke = replies.broken.problems[0].message if replies.broken else ""
         for at, each in asked:
             rows[at] = _decided(each, said, broke)
@@ -186,34 +179,59 @@ def _asked(
         return replace(row, left_out="an answer is missing")
     if (mine.case_hash, mine.signature) != (other.case_hash, other.signature):
         return replace(row, left_out="the two were not asked the same in the same environment")
-    texts = []
-    for result in (mine, other):
-        tags = plan.reasoning_of(case, result.variant).tags
-        plain = [strip_reasoning(text, tags).strip() for text in result.responses]
-        numbered = [f"[answer to turn {n}]\n{text}" for n, text in enumerate(plain, start=1)]
-        texts.append(plain[0] if len(plain) == 1 else "\n\n".join(numbered))
-    if texts[0] == texts[1]:
+    tags = [plan.reasoning_of(case, result.variant).tags for result in (mine, other)]
+    questions = pair_questions(case, mine, other, tags)
+    if questions is None:
         return replace(row, value=0, identical=True)
-    users = [message["content"] for message in mine.prompt if message["role"] == "user"]
-    users = list(case.asked(users))
-    numbered = [f"[turn {n}]\n{text}" for n, text in enumerate(users, start=1)]
     trial = Trial(case, variants[mine.variant], mine.repeat)
     first = len(asked_of(case))  # replies to the checks of a case come before
     made = []
-    for place, order in enumerate(((texts[0], texts[1]), (texts[1], texts[0]))):
-        question: Question = preference_question(
-            users[0] if len(users) == 1 else "\n\n".join(numbered),
-            order,
-            case.prefer.rubric,
-            system=case.system or "",
-            reference=case.prefer.reference,
-            backend=case.prefer.backend,
-        )
+    for place, question in enumerate(questions):
         request = requests.request(trial, question, first + place)
         if isinstance(request, str):
             return replace(row, error=request)
         made.append(request)
     return _Pair(row, (made[0], made[1]))
+
+
+def pair_questions(
+    case: Case, mine: Result, other: Result, tags: Sequence[Sequence[Tag]]
+) -> tuple[Question, Question] | None:
+    """Return what is asked about two answers: the first as A, then as B; None for equal ones.
+
+    tags: the marks of the reasoning of each, which is shown to no judge.
+    """
+    assert case.prefer is not None
+    texts = shown_answers((mine, other), tags)
+    if texts[0] == texts[1]:
+        return None
+    users = [str(message["content"]) for message in mine.prompt if message["role"] == "user"]
+    asked = case.asked(users)
+    numbered = [f"[turn {n}]\n{text}" for n, text in enumerate(asked, start=1)]
+    task = asked[0] if len(asked) == 1 else "\n\n".join(numbered)
+    said = {"system": case.system or "", "reference": case.prefer.reference}
+    return both_orders(task, texts, case.prefer.rubric, case.prefer.backend, **said)
+
+
+def both_orders(
+    task: str, answers: tuple[str, str], rubric: str, backend: str, **said: str
+) -> tuple[Question, Question]:
+    """Return the question about two answers in both orders, as a judge leans to a place."""
+    first, second = (
+        preference_question(task, order, rubric, backend=backend, **said)
+        for order in (answers, answers[::-1])
+    )
+    return first, second
+
+
+def shown_answers(results: tuple[Result, Result], tags: Sequence[Sequence[Tag]]) -> tuple[str, str]:
+    """Return two answers as a judge sees them: of a conversation all, without their reasoning."""
+    texts = []
+    for result, marks in zip(results, tags, strict=True):
+        plain = [strip_reasoning(text, marks).strip() for text in result.responses]
+        numbered = [f"[answer to turn {n}]\n{text}" for n, text in enumerate(plain, start=1)]
+        texts.append(plain[0] if len(plain) == 1 else "\n\n".join(numbered))
+    return texts[0], texts[1]
 
 
 def _decided(pair: _Pair, said: Mapping[str, Completion], broke: str) -> PairJudgement:
@@ -224,18 +242,12 @@ def _decided(pair: _Pair, said: Mapping[str, Completion], broke: str) -> PairJud
         reply = said.get(request.key)
         if reply is None:
             return replace(pair.row, error=broke or "the judge gave no reply")
-        if reply.error or reply.finish_reason == "error":
-            text = reply.error or "the engine gave no reason"
-            return replace(pair.row, error=f"no reply of the judge: {text}")
-        if reply.finish_reason == "length":
-            cut = f"the judge's reply was cut off after {reply.completion_tokens} tokens"
-            return replace(pair.row, error=cut)
+        if missing := no_reply(reply):
+            return replace(pair.row, error=missing)
         try:
             choice, reasons = read_preference(reply.text)
         except UnreadableError as error:
-            problem = error.problems[0]
-            text = f"{problem.message} (found: {problem.found}; expected: {problem.expected})"
-            return replace(pair.row, error=text)
+            return replace(pair.row, error=unreadable(error))
         why = why if choices else reasons  # of the first reply, in which the candidate is A
         choices.append(choice)
     first = {"A": 1, "B": -1, "TIE": 0}[choices[0]]  # the candidate is A

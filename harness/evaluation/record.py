@@ -16,6 +16,7 @@ from harness.evaluation.executor import Counts
 from harness.evaluation.judges import describe_judges
 from harness.evaluation.keys import describe_variant
 from harness.evaluation.plan import Plan
+from harness.evaluation.standing import standings
 from harness.evaluation.trial import Trial, sampling_of
 from harness.evaluation.variants import Variants
 from harness.results import RunInfo, SuiteInfo
@@ -57,6 +58,8 @@ def begin_record(
     present_suites = {trial.case.suite for trial in trials}
     turns = [turn for suite in suites for case in suite.cases for turn in case.turns]
     checks = sorted((c for turn in turns for c in turn.checks), key=lambda check: check.name)
+    asked = {id(trial.case): trial.case for trial in trials}
+    judged = standings(settings, asked.values(), plan.judges)
     return RunInfo(
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         started=now.isoformat(timespec="seconds"),
@@ -65,7 +68,7 @@ def begin_record(
         backend=backend.name,
         baseline=baseline if earlier or baseline in present else None,
         suites=tuple(
-            _suite_info(settings, suite, plan)
+            replace(_suite_info(settings, suite, plan), judged=judged.get(suite.name, ()))
             for suite in suites
             if keep_empty or suite.name in present_suites
         ),

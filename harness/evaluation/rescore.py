@@ -15,6 +15,7 @@ from harness.evaluation.judges import JudgeRequests, Judges, open_judges, questi
 from harness.evaluation.preferring import recalled_preferences
 from harness.evaluation.reasoning import ReasoningForm, variant_tags
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
+from harness.evaluation.standing import standings
 from harness.evaluation.steps import next_place, steps_of
 from harness.evaluation.trial import Trial, messages_after, system_role, system_text
 from harness.evaluation.verdict import exit_code, judge_run, recalled_baseline
@@ -85,7 +86,7 @@ def rescore(
         )
         tags = form.in_case(case).tags
         trial, signature = Trial(case, variant, before.repeat), before.signature
-        transcript = _transcript(before)
+        transcript = transcript_of(before)
         if not _same_question(trial, before, tags):
             after = unscored(
                 trial, transcript, Outcome.ERROR, OTHER, signature=signature, tags=tags
@@ -145,7 +146,7 @@ def _same_question(trial: Trial, result: Result, tags: Sequence[Tag]) -> bool:
         haystacks = {case.id: first}
     # Whether reasoning was passed on is the template's affair, and asks nothing else.
     said = tuple(replace(message, reasoning="") for message in asked)
-    answers = _transcript(result).completions
+    answers = transcript_of(result).completions
     return any(
         messages_after(trial, tuple(steps_of(case, answers[:n], tags, ANY)), haystacks, tags)
         == said
@@ -162,8 +163,11 @@ def _messages(result: Result) -> Messages:
     return from_dicts(result.prompt)
 
 
-def _transcript(result: Result) -> Transcript:
-    """Return the answers again; what was counted over all turns is given to the last one."""
+def transcript_of(result: Result) -> Transcript:
+    """Return the answers of a stored result again.
+
+    What was counted over all turns is given to the last one.
+    """
     completions = [
         Completion(
             step.text,
@@ -246,10 +250,18 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
         earlier, warnings = recalled_baseline(settings, info)
         pairs = recalled_preferences(store, info.id)  # the answers are the same
         before = judge_run(info, store.results(info.id), earlier, pairs)
-        with open_judges(settings, (case for suite in suites for case in suite.cases)) as judges:
+        cases = [case for suite in suites for case in suite.cases]
+        with open_judges(settings, cases, preferring=bool(pairs)) as judges:
             tags = variant_tags(settings, info.variants)
             again = list(rescore(info.id, suites, store, judges=judges, reasoning=tags))
-        after = judge_run(info, (rescored.after for rescored in again), earlier, pairs)
+            judged = standings(settings, cases, judges)
+        today = replace(
+            info,
+            suites=tuple(
+                replace(suite, judged=judged.get(suite.name, ())) for suite in info.suites
+            ),
+        )
+        after = judge_run(today, (rescored.after for rescored in again), earlier, pairs)
     after = replace(after, warnings=(*after.warnings, *warnings))
     old = {(row.suite, row.variant): row.verdict for row in before.suites}
     verdicts = []
@@ -258,7 +270,7 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
         if was is not row.verdict:
             change = f"{was or 'no verdict'} → {row.verdict or 'no verdict'}"
             verdicts.append(f"{row.suite}, {row.variant}: {change}")
-    scorecard = build_scorecard(info, after)
+    scorecard = build_scorecard(today, after)
     cards = scorecard.candidates()
     return RescoreReport(
         info=info,

@@ -95,7 +95,7 @@ def kappa_interval(tables: Floats, groups: Ints, weights: str = "") -> tuple[flo
     while left:
         rows = min(left, max(1, BATCH // count))
         times = generator.multinomial(count, np.full(count, 1 / count), size=rows)
-        drawn = (times @ sums).reshape(rows, labels, labels)
+        drawn: Floats = (times.astype(np.float64) @ sums).reshape(rows, labels, labels)
         draws.append(np.nan_to_num(_kappas(drawn, matrix), nan=0.0))
         left -= rows
     tail = (1 - LEVEL) / 2

@@ -35,6 +35,7 @@ from harness.results import (
     Behaviour,
     Comparison,
     GateReport,
+    JudgeStanding,
     PairJudgement,
     Preference,
     Rate,
@@ -115,6 +116,17 @@ class Unit:
         )
 
     @property
+    def distrusted(self) -> tuple[JudgeStanding, ...]:
+        """Its judges whose agreement with people is not what the suite demands."""
+        return tuple(standing for standing in self.suite.judged if not standing.enough)
+
+    @property
+    def demands(self) -> bool:
+        """Whether anything could have failed: else there is nothing to pass."""
+        required = any(item.required for item in self.items.values())
+        return required or bool(self.baseline_items) or self.settings.min_pass_rate is not None
+
+    @property
     def comparison(self) -> Comparison | None:
         """The comparison with the baseline, where there is one."""
         return self.tested.comparison if self.tested else None
@@ -190,6 +202,8 @@ def _findings(unit: Unit) -> Iterator[Finding]:
     if seen is not None and inconclusive(seen, settings):
         yield Verdict.INCONCLUSIVE, say.not_shown(seen, settings)
         yield Verdict.INCONCLUSIVE, say.to_decide(seen)
+    for standing in unit.distrusted if unit.demands else ():
+        yield Verdict.INCONCLUSIVE, say.distrusted(standing)
 
 
 def _errors(unit: Unit) -> Iterator[str]:
@@ -483,9 +497,7 @@ def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
     reasons, against = tuple(facts(unit)), 0
     if gated and not unit.suite.partial:
         verdict, reasons, against = judge(unit)
-        required = any(item.required for item in unit.items.values())
-        demanded = required or unit.baseline_items or unit.settings.min_pass_rate is not None
-        if verdict is Verdict.PASS and not demanded:  # nothing could have failed: that is no pass
+        if verdict is Verdict.PASS and not unit.demands:  # nothing to pass
             verdict, reasons = None, (NOT_KNOWN if unit.uncompared else NOTHING_DEMANDED,)
     notes = list(warnings(unit))
     if gated and not unit.suite.partial and not unit.baseline_items:
@@ -520,6 +532,7 @@ def _suite_result(unit: Unit, role: VariantRole) -> SuiteResult:
         tags=unit.sliced.tags,
         behaviour=unit.behaviour,
         baseline_below=verdict is Verdict.BELOW_THRESHOLD and unit.baseline_below,
+        distrusted=verdict is Verdict.INCONCLUSIVE and bool(unit.distrusted),
         preference=None
         if unit.preference is None
         else unit.preference

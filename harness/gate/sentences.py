@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from harness.common import GateSettings, first_of, percent, plural, relative, relative_span
 from harness.gate.pairs import Pairs
 from harness.gate.sequential import METHOD
-from harness.results import Behaviour, Comparison, Measure, Rate, Shift, Slice, TriesRate
+from harness.results import (
+    Behaviour,
+    Comparison,
+    Estimate,
+    JudgeStanding,
+    Measure,
+    Rate,
+    Shift,
+    Slice,
+    TriesRate,
+)
 
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 WRONG_SUITE = "the suite, a check or the bar may be wrong"
@@ -168,6 +178,46 @@ def not_known(row: Behaviour) -> str:
     """Say why nobody can tell whether a bar on growth is kept."""
     assert row.growth is not None
     return f"{bar_name(row)} could not be judged: {row.growth.reason}"
+
+
+def distrusted(standing: JudgeStanding) -> str:
+    """Say why what a judge said is no ground for a pass."""
+    who = judge_name(standing)
+    wanted = f"min_agreement is {standing.min_agreement:g}"
+    if not standing.file:
+        return f"{who} is not calibrated against people, {wanted}: harness judge calibrate"
+    if standing.differs:
+        what = ", ".join(standing.differs)
+        return f"{who} is not as it was calibrated ({standing.file}), {wanted}: {what} differs"
+    if standing.kappa.low is None:
+        return f"{who} agrees with people nobody knows how far, {wanted}: {standing.kappa.reason}"
+    return (
+        f"{who} agrees with people by kappa {kappa(standing.kappa)}: its lower 95 % bound is below "
+        f"min_agreement, {standing.min_agreement:g}"
+    )
+
+
+def judge_name(standing: JudgeStanding) -> str:
+    """Name a judge, and what it judges by: "judge large (The tone is warm.)"."""
+    if standing.kind == "refuses":
+        return "the rule of refuses and complies"
+    name = f"judge {standing.judge or 'default'}"
+    by = textwrap.shorten(standing.rubric, 60, placeholder="...")
+    rubrics = f"{standing.rubrics} rubrics" if standing.rubrics > 1 else by
+    return (
+        f"{name} of answer against answer ({rubrics})"
+        if standing.kind == "prefer"
+        else (f"{name} ({rubrics})")
+    )
+
+
+def kappa(estimate: Estimate) -> str:
+    """Return a kappa with its interval: "0.71 (0.60 to 0.80)"; the reason where there is none."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return f"unknown: {estimate.reason}"
+    figures = (f"{number:.2f}" for number in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (text.replace("-", "−") for text in figures)
+    return f"{value} ({low} to {high})"
 
 
 def grown(row: Behaviour) -> str:

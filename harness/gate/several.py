@@ -12,7 +12,7 @@ from harness.gate.comparison import paired_test
 from harness.gate.decision import Environments, PricesOf, judge_ledger
 from harness.gate.pairs import Items, Ledger, Pairs, collect, make_pairs
 from harness.gate.statistics import holm, spread
-from harness.results import GateReport, Result, SuiteInfo
+from harness.results import GateReport, JudgeStanding, Result, SuiteInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +117,16 @@ def compare_ledgers(
     environments: Environments | None = None,
     prices: PricesOf | None = None,
     whole: Mapping[str, int] | None = None,
+    judged: Mapping[str, tuple[JudgeStanding, ...]] | None = None,
 ) -> GateReport:
     """Compare runs, each the counted results of one variant, under names of their own.
 
     The first is the baseline, the others are candidates; in its ledger a variant may have any
     name. Suites and cases that one side lacks are counted and said, never an error. `categories`
-    are those of the suites, `settings` their bars (none by default). `whole` counts all cases of a
-    suite of which only a part was run: it has no verdict. Raises InputError for fewer than two
-    runs, for a ledger of two variants and where there is no suite in common.
+    are those of the suites, `settings` their bars (none by default), `judged` what is known of
+    their judges. `whole` counts all cases of a suite of which only a part was run: it has no
+    verdict. Raises InputError for fewer than two runs, for a ledger of two variants and where
+    there is no suite in common.
     """
     if len(runs) < 2:
         raise InputError(Problem("a comparison needs at least two runs", found=", ".join(runs)))
@@ -151,8 +153,8 @@ def compare_ledgers(
     for suite in common:
         cases = min(len(together.of(suite, name)) for name in runs)
         gate = (settings or {}).get(suite, GateSettings())
-        size = (whole or {}).get(suite, cases)
-        suites.append(SuiteInfo(suite, categories[suite], "", "", gate, size, cases))
+        size, known = (whole or {}).get(suite, cases), (judged or {}).get(suite, ())
+        suites.append(SuiteInfo(suite, categories[suite], "", "", gate, size, cases, judged=known))
     first, *others = runs
     report = judge_ledger(
         together,

@@ -1,5 +1,6 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
+from harness.reports.calibration import print_calibration
 from harness.reports.cases import print_case
 from harness.reports.document import ScorecardDocument, publish, scorecard_schema
 from harness.reports.drawing import rate_strip
@@ -67,6 +68,7 @@ __all__ = [
     "page_style",
     "past_rates",
     "points_of",
+    "print_calibration",
     "print_case",
     "print_summary",
     "publish",

@@ -17,7 +17,16 @@ from pydantic_core import PydanticSerializationError
 from harness.common import GateSettings, JsonValue, Prices, VariantRole
 from harness.reports.scorecard import Scorecard
 from harness.reports.sections import SECTIONS, Frozen
-from harness.results import Measure, RunInfo, SuiteInfo, SuiteResult, Trend, VariantInfo, Verdict
+from harness.results import (
+    JudgeStanding,
+    Measure,
+    RunInfo,
+    SuiteInfo,
+    SuiteResult,
+    Trend,
+    VariantInfo,
+    Verdict,
+)
 
 SCHEMA_VERSION: Literal[1] = 1
 # Always among the extras, in this order; those of later sections only where they have rows.
@@ -273,6 +282,9 @@ class SuiteCard(Frozen):
 
     `sampling` is that of the suite before a variant's overrides, with the repeats of a case; a
     setting that cases share not is null. `prefer` is the rubric by which answers are compared.
+    `judged` says of each judge how far it agrees with people (Cohen's kappa with its 95 %
+    interval), from the calibration `file`; where something `differs` the figures are those of the
+    nearest calibration, and not about this judge.
     """
 
     name: str
@@ -284,6 +296,7 @@ class SuiteCard(Frozen):
     selected: int
     sampling: dict[str, Any] = Field(default_factory=dict)
     prefer: str = ""
+    judged: tuple[JudgeStanding, ...] = ()
 
 
 class Run(Frozen):

@@ -20,6 +20,7 @@ from harness.reports.words import (
     answered,
     behaved,
     enough,
+    judged_by,
     label,
     noise,
     preferred,
@@ -70,6 +71,11 @@ def to_markdown(scorecard: Scorecard) -> str:
         f"- noise floor, {escaped(r.variant)} asked twice: "
         f"{escaped(noise(r.suite, r.flip_rate, r.pairs, r.flaky))}\n"
         for r in scorecard.noise
+    ]
+    remarks += [
+        f"- {escaped(suite.name)}, {escaped(judged_by(standing))}\n"
+        for suite in run.suites
+        for standing in suite.judged
     ]
     remarks += [f"- note: {escaped(note)}\n" for note in run.notes]
     if remarks:

@@ -232,7 +232,15 @@ def _summary(
         return f"{found}, but {sight}."
     if verdict is Verdict.PASS:
         return f"{info.name} may {deploy}: every suite passes."
-    because = [f"{_BECAUSE[v]} {joined(suites)}" for v, suites in blocking.items()]
+    distrusted = {row.suite for row in rows if row.distrusted}
+    because = []
+    for found, blocked in blocking.items():
+        is_open = found is Verdict.INCONCLUSIVE
+        plain = [suite for suite in blocked if not (is_open and suite in distrusted)]
+        because += [f"{_BECAUSE[found]} {joined(plain)}"] if plain else []
+    if distrusted:
+        where = joined(sorted(distrusted))
+        because.append(f"what the judge says is not shown to be right in {where}")
     if shared := tuple(row.suite for row in rows if row.baseline_below):
         where = "" if shared == blocking[Verdict.BELOW_THRESHOLD] else f" in {joined(shared)}"
         because.append(f"{baseline} is below it too{where}, so {WRONG_SUITE}")

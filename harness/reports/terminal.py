@@ -30,6 +30,7 @@ from harness.reports.words import (
     behaved,
     by_tag,
     enough,
+    judged_by,
     label,
     noise,
     preferred,
@@ -172,6 +173,8 @@ class _Printer:
             rows = [noise(r.suite, r.flip_rate, r.pairs, r.flaky) for r in scorecard.noise]
             head = f"noise floor, {scorecard.noise[0].variant} asked twice: "
             self.line(self.text(head + "; ".join(rows), "dim"))
+        for standing in dict.fromkeys(row for suite in run.suites for row in suite.judged):
+            self.line(self.text(judged_by(standing), "dim"))
         for note in run.notes:
             self.line(self.text(f"note: {note}", "dim"))
         if scorecard.kind == "run":

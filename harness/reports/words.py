@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.common import joined, percent, plural, relative, relative_span, span
+from harness.gate.sentences import judge_name, kappa
 from harness.results import (
+    JudgeStanding,
     Measure,
     PairJudgement,
     Preference,
@@ -114,6 +116,22 @@ def preferred(row: Preference) -> str:
     if row.errors:
         parts.append(f"{plural(row.errors, 'case')} not judged")
     return "; ".join(parts)
+
+
+def judged_by(row: JudgeStanding) -> str:
+    """Say how far a judge is known to agree with people, in one line."""
+    who = judge_name(row)
+    if not row.file:
+        return f"{who}: not calibrated against people"
+    if row.differs:
+        return f"{who}: not as calibrated in {row.file}, {', '.join(row.differs)} differs"
+    if row.accuracy.value is None:
+        return f"{who}: {row.kappa.reason or row.accuracy.reason} ({row.file})"
+    parts = [f"agrees with people by kappa {kappa(row.kappa)}"]
+    parts.append(f"in {percent(row.accuracy.value)} ({span(row.accuracy.ci)}) of answers")
+    if row.people.value is not None:
+        parts.append(f"people with each other {kappa(row.people)}")
+    return f"{who}: {', '.join(parts)} ({row.file})"
 
 
 def told_of(pair: PairJudgement) -> str:

@@ -128,8 +128,10 @@ class JudgeIdentity:
         """Return, in words, what is not as it was calibrated; a part of its rubrics is enough."""
         found = []
         if (self.weights, self.adapter) != (calibrated.weights, calibrated.adapter):
-            names = (calibrated.model, self.model)
-            found.append("model" + (f" ({names[0]} → {names[1]})" if names[0] != names[1] else ""))
+            old, new = calibrated.model, self.model
+            if old == new:
+                old, new = (f"weights {one.weights[:8]}" for one in (calibrated, self))
+            found.append(f"model ({old} → {new})")
         for name, mine, other in (
             ("environment", self.environment, calibrated.environment),
             ("sampling", self.sampling, calibrated.sampling),

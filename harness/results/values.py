@@ -18,6 +18,7 @@ from harness.common import (
     shown,
 )
 from harness.prompts import ANY, parse_calls
+from harness.results.agreement import JudgeStanding
 from harness.scorers import strip_reasoning
 from harness.suites import FIXED_CALL
 
@@ -243,7 +244,7 @@ class SuiteInfo:
 
     `sampling` is the suite's own, before a variant's overrides, with `repeats`; a setting in which
     its cases differ is null. `prefer` is the rubric by which answers are compared with the
-    baseline's; empty where none are.
+    baseline's; empty where none are. `judged` is what is known of the judges of its cases.
     """
 
     name: str
@@ -255,6 +256,7 @@ class SuiteInfo:
     selected: int
     sampling: Mapping[str, JsonValue] = field(default_factory=dict)
     prefer: str = ""
+    judged: tuple[JudgeStanding, ...] = ()
 
     @property
     def partial(self) -> str:

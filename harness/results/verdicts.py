@@ -401,7 +401,8 @@ class SuiteResult:
     compared and held to the bar. `slices` are the cases by tag: declared ones first, then those
     that lost most; of many tags the most frequent, and `tags` counts them all. `behaviour` is how
     long and how fast the answers are. `baseline_below`: it is below the bar, and so is the
-    baseline. `basis` is what the rate was made under, but for the model.
+    baseline. `basis` is what the rate was made under, but for the model. `distrusted`: it is open
+    as its judge has not shown the agreement with people that the suite demands.
     """
 
     suite: str
@@ -426,6 +427,7 @@ class SuiteResult:
     behaviour: tuple[Behaviour, ...] = ()
     baseline_below: bool = False
     basis: Basis = NOT_NOTED
+    distrusted: bool = False
 
     @property
     def outgrown(self) -> bool:

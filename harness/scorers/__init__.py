@@ -1,9 +1,16 @@
 """Checks on answers: pure, versioned, registered by name."""
 
 from harness.scorers.check import Check, CheckField, combine, load_context, parse_check
-from harness.scorers.judge import UnreadableError
+from harness.scorers.judge import JudgeArgs, UnreadableError
+from harness.scorers.judge import question as judge_question
+from harness.scorers.judge import read as read_judgement
 from harness.scorers.patterns import ecma_text
-from harness.scorers.prefer import Choice, preference_question, read_preference
+from harness.scorers.prefer import (
+    PREFERENCE_VERSION,
+    Choice,
+    preference_question,
+    read_preference,
+)
 from harness.scorers.published import with_checks
 from harness.scorers.reasoning import (
     DEFAULT_TAGS,
@@ -49,6 +56,7 @@ from harness.scorers.values import Answer, Context, Finding, Question, verdict
 
 __all__ = [
     "DEFAULT_TAGS",
+    "PREFERENCE_VERSION",
     "SPECIAL",
     "Answer",
     "Args",
@@ -59,6 +67,7 @@ __all__ = [
     "Example",
     "ExpectedCall",
     "Finding",
+    "JudgeArgs",
     "Question",
     "ReasoningParser",
     "Scorer",
@@ -79,6 +88,7 @@ __all__ = [
     "fits_arguments",
     "forget",
     "get",
+    "judge_question",
     "limited_marks",
     "load_context",
     "names",
@@ -86,6 +96,7 @@ __all__ = [
     "parameters_of",
     "parse_check",
     "preference_question",
+    "read_judgement",
     "read_preference",
     "reads_calls",
     "reads_reasoning",

@@ -69,6 +69,8 @@ class JudgeArgs(Args):
 
     `grade: correct` asks for CORRECT or INCORRECT instead. `reference`: a right answer for the
     judge to compare with. `backend`: the configured backend that judges; left out, the default one.
+    `min_agreement`: the kappa with people that the judge must have shown, or a pass on its word is
+    inconclusive (docs/judges.md).
     """
 
     rubric: Annotated[str, BeforeValidator(_not_blank)]
@@ -76,6 +78,8 @@ class JudgeArgs(Args):
     grade: Literal["rating", "correct"] = "rating"
     reference: str = ""
     backend: str = ""
+    # Of the gate alone: it changes neither what is asked nor which results are paired.
+    min_agreement: Annotated[float, Field(gt=0, le=1)] | None = Field(default=None, exclude=True)
 
 
 def question(answer: Answer, context: Context, args: JudgeArgs) -> Messages:

@@ -18,6 +18,7 @@ from harness.scorers.unicode_text import clipped
 from harness.scorers.values import Question
 
 Choice = Literal["A", "B", "TIE"]
+PREFERENCE_VERSION = 1  # goes up when two answers are asked about in other words
 MOST_SHOWN = 20_000  # characters of a part: about 5,000 tokens
 _SYSTEM = (
     "You compare two answers that assistants gave to the same task. You judge only what the rubric "

@@ -166,7 +166,11 @@ def new_case(
         haystack=haystack,
         tools=_or(keys.tools, suite.tools),
         prefer=Prefer(
-            keys.prefer.rubric, keys.prefer.backend, keys.prefer.reference, prefer_at or position
+            keys.prefer.rubric,
+            keys.prefer.backend,
+            keys.prefer.reference,
+            prefer_at or position,
+            keys.prefer.min_agreement,
         )
         if keys.prefer
         else None,

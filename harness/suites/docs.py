@@ -140,6 +140,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "rubric": "by what one answer is better than the other, in words",
         "backend": "the judge under `[tool.harness.judges]`; by default `[tool.harness.judge]`",
         "reference": "a right answer, shown to the judge",
+        "min_agreement": "the kappa with people that the judge must have shown, or a pass is "
+        "inconclusive: [judges.md](judges.md#the-judge-is-calibrated)",
     },
     "RowsKeys": {
         "path": "JSONL or CSV, from the suite's folder; cells of CSV are texts (filter: `float`)",

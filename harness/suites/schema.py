@@ -198,12 +198,14 @@ class DefaultKeys(_Keys):
 class PreferKeys(_Keys):
     """Another model says which of two answers is better: the candidate's or the baseline's.
 
-    In a case, what is left out is what the suite says.
+    In a case, what is left out is what the suite says. `min_agreement`: the kappa with people that
+    the judge must have shown, or a pass is inconclusive.
     """
 
     rubric: Annotated[str, Field(min_length=1, pattern=r"\S")]
     backend: str = ""
     reference: str = ""
+    min_agreement: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 _ONE_CONVERSATION: dict[str, Any] = {"oneOf": [{"required": ["user"]}, {"required": ["turns"]}]}

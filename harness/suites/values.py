@@ -88,13 +88,15 @@ class Prefer:
     """By what a judge says which of two answers to a case is better: candidate's or baseline's.
 
     `backend` names the judge, `reference` is a right answer to compare with; both may be empty.
-    `position` is where the suite says so.
+    `position` is where the suite says so. `min_agreement` is the kappa with people that the judge
+    must have shown, or a pass is inconclusive.
     """
 
     rubric: str
     backend: str
     reference: str
     position: Position
+    min_agreement: float | None = None
 
 
 @dataclass(frozen=True, repr=False)

@@ -422,6 +422,7 @@ class ScorecardPage:
             "prefer": tuple(row for row in card.gate.suites if row.preference),
             "slices": tuple(row for row in card.gate.suites if row.slices),
             "behaviour": tuple(row for row in card.gate.suites if row.behaviour),
+            "judged": tuple(suite for suite in card.run.suites if suite.judged),
         }
         parts = template(PACKAGE, "page.html.jinja").generate(
             view=page_view(card, self._spotlight),

@@ -9,6 +9,7 @@ from harness.reports.sections.base import Figures, Frozen, Section
 from harness.reports.sections.behaviour import BehaviourSection
 from harness.reports.sections.ifeval import IfevalSection
 from harness.reports.sections.json_levels import JsonLevelsSection
+from harness.reports.sections.judges import JudgesSection
 from harness.reports.sections.languages import LanguageSection
 from harness.reports.sections.long_context import LongContextSection
 from harness.reports.sections.noise import NoiseSection
@@ -33,6 +34,7 @@ SECTIONS: tuple[type[Section[Any]], ...] = (
     LanguageSection,
     RefusalSection,
     SecondOpinionSection,
+    JudgesSection,
     LongContextSection,
     ThinkingSection,
     PreferenceSection,
