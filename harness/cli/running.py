@@ -15,11 +15,13 @@ from harness.cli.parser import (
     say,
     selection_of,
 )
+from harness.cli.pipelines import add_pipeline, run_told
 from harness.common import Problem
 from harness.common.console import Terminal
 from harness.config import Settings, find_root, load_typed, project_path
 
 if TYPE_CHECKING:
+    from harness.evaluation import RunReport
     from harness.results import RunInfo, Verdict
     from harness.store import Store
 
@@ -37,6 +39,7 @@ def add_commands(commands: Any) -> None:
     )
     run.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
     add_selection(run)
+    add_pipeline(run)
     add_settings(run)
     run.set_defaults(act=run_command)
     score = new_command(
@@ -48,6 +51,7 @@ def add_commands(commands: Any) -> None:
     )
     score.add_argument("suites", nargs="*", metavar="SUITE", help="files or folders")
     add_selection(score)
+    add_pipeline(score)
     add_settings(score, without=_OF_ENGINES)
     score.set_defaults(act=score_command)
 
@@ -61,14 +65,12 @@ _OF_ENGINES = (
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Run the suites on all variants; returns the exit code."""
-    settings = read_settings(arguments)
-    return _run(settings, arguments)
+    return _run(arguments)
 
 
 def score_command(arguments: argparse.Namespace) -> int:
     """Score, gate and report what was recorded in `--responses FILE`."""
-    settings = read_settings(arguments, backend="replay")
-    return _run(settings, arguments)
+    return _run(arguments, backend="replay")
 
 
 def read_settings(arguments: argparse.Namespace, **fixed: Any) -> Settings:
@@ -108,19 +110,25 @@ def named_run(store: Store, text: str) -> RunInfo:
     return found
 
 
-def _run(settings: Settings, arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace, **fixed: Any) -> int:
     from harness.evaluation import run_suites
     from harness.reports import Progress, print_summary
 
     console = Terminal(stderr=True)
-    with Progress(console) as observer:
-        report = run_suites(
-            settings, arguments.suites, selection=selection_of(arguments), observer=observer
-        )
-    arguments.decided = report.exit_code
-    print_summary(Terminal(), report.scorecard, report.paths)
-    if report.failure:
-        console.print(report.failure, markup=False, highlight=False)
+
+    def run() -> tuple[Settings, RunReport]:
+        settings = read_settings(arguments, **fixed)
+        with Progress(console) as observer:
+            report = run_suites(
+                settings, arguments.suites, selection=selection_of(arguments), observer=observer
+            )
+        arguments.decided = report.exit_code
+        print_summary(Terminal(), report.scorecard, report.paths)
+        if report.failure:
+            console.print(report.failure, markup=False, highlight=False)
+        return settings, report
+
+    report = run_told(arguments, run)
     return tell(report.exit_code, report.gate.verdict, some=bool(report.gate.verdicts))
 
 

@@ -1,6 +1,13 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
 from harness.reports.calibration import print_calibration
+from harness.reports.annotations import (
+    Annotation,
+    annotations_of,
+    annotations_of_error,
+    to_code_quality,
+    to_github,
+)
 from harness.reports.cases import print_case
 from harness.reports.document import ScorecardDocument, publish, scorecard_schema
 from harness.reports.drawing import rate_strip
@@ -32,6 +39,7 @@ __all__ = [
     "LATEST",
     "LINE_EVERY",
     "TARGETS",
+    "Annotation",
     "Display",
     "Exported",
     "Extras",
@@ -46,6 +54,8 @@ __all__ = [
     "Section",
     "VariantVerdict",
     "all_rates",
+    "annotations_of",
+    "annotations_of_error",
     "asset",
     "basis_of",
     "because",
@@ -78,6 +88,8 @@ __all__ = [
     "scorecard_schema",
     "suites_markup",
     "template",
+    "to_code_quality",
+    "to_github",
     "to_markdown",
     "write_reports",
 ]
