@@ -1,6 +1,5 @@
 """Reports: the scorecard as JSON, HTML, Markdown and terminal text; progress during a run."""
 
-from harness.reports.calibration import print_calibration
 from harness.reports.annotations import (
     Annotation,
     annotations_of,
@@ -8,6 +7,7 @@ from harness.reports.annotations import (
     to_code_quality,
     to_github,
 )
+from harness.reports.calibration import print_calibration
 from harness.reports.cases import print_case
 from harness.reports.document import ScorecardDocument, publish, scorecard_schema
 from harness.reports.drawing import rate_strip
