@@ -6,7 +6,7 @@ import argparse
 import webbrowser
 from typing import Any
 
-from harness.cli.parser import OTHER_CODES, add_settings, new_command, say
+from harness.cli.parser import INTERRUPTED, OTHER_CODES, add_settings, new_command, say
 from harness.cli.running import named_run, read_settings
 
 PORT = 8765
@@ -22,7 +22,8 @@ def add_commands(commands: Any) -> None:
         "view latest --open",
         "view 20261121-1033 --port 0",
         about="Serves this machine alone, and only who has the token in the printed address. "
-        "Reads while runs go on; writes nothing. Ctrl-C ends it.",
+        "Reads while runs go on, and writes nothing into the store.\n\nExit code 0: none; "
+        "it goes on until Ctrl-C, which is 130.",
         codes=OTHER_CODES,
     )
     view.add_argument("run", nargs="?", metavar="RUN", help="begin at this run: id, or latest")
@@ -46,7 +47,7 @@ def port_number(text: str) -> int:
 
 
 def view_command(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl-C, which is how it ends: exit code 0."""
+    """Serve until Ctrl-C, which is how it ends."""
     from harness.store import existing_store
     from harness.viewer import NAVIGATION, Server, view_routes
 
@@ -63,4 +64,4 @@ def view_command(arguments: argparse.Namespace) -> int:
             server.run()
         except KeyboardInterrupt:
             say("stopped")
-    return 0
+    return INTERRUPTED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import regex
 from starlette.requests import Request
@@ -251,10 +252,13 @@ def rendered(settings: Settings, info: RunInfo, result: Result) -> Rendered:
     }
     tools = case.tools if case else ()
     template = variant.chat_template
+    model = settings.model_path(variant.model, info.backend)
+    if not Path(model).is_dir():
+        return Rendered(None, f"the model is not there any more: {model}", notes)
     messages = from_dicts(result.prompt)
     try:
         tokenizer = load_tokenizer(
-            settings.model_path(variant.model, info.backend),
+            model,
             chat_template=settings.path(template) if template else None,
             cache_dir=settings.path(settings.store).parent,
         )

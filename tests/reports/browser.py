@@ -30,12 +30,12 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, page: Path, fragment: str = "") -> None:
-        """Open a page from the disk and wait until its script has run."""
+    def open(self, page: Path | str, fragment: str = "") -> None:
+        """Open a page, from the disk or by its address, and wait until its script has run."""
         self.driver.get("about:blank")
         self.complaints()
         self.requests()
-        self.driver.get(page.as_uri() + fragment)
+        self.driver.get((page if isinstance(page, str) else page.as_uri()) + fragment)
         self.wait("document.documentElement.dataset.ready === 'true'")
 
     def run(self, script: str, *arguments: object) -> Any:
@@ -59,6 +59,12 @@ class Browser:
     def texts(self, selector: str) -> list[str]:
         """The visible texts of the elements."""
         return [element.text for element in self.all(selector)]
+
+    def press(self, *keys: str) -> None:
+        """Press keys, wherever the focus is."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
 
     def choose(self, control: str, value: str) -> None:
         """Choose an option of one of the filters, as a user does."""

@@ -28,6 +28,6 @@ def serving(server: Server) -> Iterator[Server]:
 def reader(server: Server) -> Iterator[httpx.Client]:
     """Open a client that has followed the printed address, as a browser does."""
     at = f"http://127.0.0.1:{server.port}"
-    with httpx.Client(base_url=at, follow_redirects=True, trust_env=False) as client:
+    with httpx.Client(base_url=at, follow_redirects=True, trust_env=False, timeout=60.0) as client:
         assert client.get(server.link("/assets/page.css")).status_code == 200
         yield client
