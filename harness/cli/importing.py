@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.parser import Parser, new_command, say
+from harness.cli.parser import Parser, at_least_one, count, new_command, say
 from harness.common import InputError, Problem
 
 if TYPE_CHECKING:
@@ -57,6 +57,22 @@ def add_commands(commands: Any) -> None:
     embedding = "the model that embeds texts, for `similar` (default: such assertions are left out)"
     promptfoo.add_argument("--embedding", default="", metavar="FOLDER", help=embedding)
 
+    shown = "import lm-eval gsm8k.yaml --data test=test.jsonl --data train=train.jsonl"
+    task = _format(formats, "lm-eval", "a task of lm-evaluation-harness", lm_eval_command, shown)
+    split = "the rows of a split, where the task has them on a server"
+    task.add_argument("--data", action="append", default=[], metavar="SPLIT=FILE", help=split)
+    which = "by which of the task's filters an answer is judged (default: the first)"
+    task.add_argument("--filter", default="", metavar="NAME", help=which)
+    which = "by which of its metrics (default: the first that can be carried over)"
+    task.add_argument("--metric", default="", metavar="NAME", help=which)
+    task.add_argument("--shots", type=count, metavar="N", help="examples (default: the task's)")
+    task.add_argument("--turns", action="store_true", help="examples as turns, not in one text")
+    task.add_argument("--limit", type=at_least_one, metavar="N", help="only the first rows")
+    root = "the folder that holds the task and all files it includes (default: the task's own)"
+    task.add_argument("--root", metavar="FOLDER", help=root)
+    samples = "what lm-eval wrote with --log_samples: its answers become recorded ones"
+    task.add_argument("--samples", metavar="FILE", help=samples)
+
 
 def _format(formats: Any, name: str, text: str, act: Any, example: str) -> argparse.ArgumentParser:
     parser = new_command(formats, name, text, example)
@@ -100,6 +116,31 @@ def promptfoo_command(arguments: argparse.Namespace) -> int:
     return _write(arguments, import_promptfoo(Path(arguments.file), choices))
 
 
+def lm_eval_command(arguments: argparse.Namespace) -> int:
+    """Make a suite out of a task of lm-evaluation-harness."""
+    from harness.suites.importing import TaskOptions, import_lm_eval
+
+    data: dict[str, Path] = {}
+    for pair in arguments.data:
+        split, _, file = pair.rpartition("=")
+        if not split or not file:
+            raise InputError(
+                Problem("--data cannot be read", found=pair, expected="SPLIT=FILE: test=rows.jsonl")
+            )
+        data[split] = Path(file)
+    options = TaskOptions(
+        data,
+        arguments.filter,
+        arguments.metric,
+        arguments.shots,
+        arguments.turns,
+        arguments.limit,
+        Path(arguments.samples) if arguments.samples else None,
+        Path(arguments.root) if arguments.root else None,
+    )
+    return _write(arguments, import_lm_eval(Path(arguments.file), options))
+
+
 SHOWN = 20  # of the lines under one heading; the head of the suite file has all
 
 
@@ -127,6 +168,8 @@ def _write(arguments: argparse.Namespace, imported: Imported) -> int:
             say(f"  and {len(lines) - SHOWN:,} more, in the head of {path.as_posix()}")
     if imported.counted:
         say(f"Carried over: {imported.counted}.")
+    if imported.confirmed:
+        say(imported.confirmed)
     held = f"{plural(len(suite.cases), 'case')}, {plural(checks, 'check')}"
     say(f"{path.as_posix()}: {suite.name}, {held}")
     if imported.answers:

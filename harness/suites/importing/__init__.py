@@ -8,6 +8,7 @@ from harness.suites.importing.conversations import (
     import_rows,
     parse_map,
 )
+from harness.suites.importing.lm_eval import TaskOptions, import_lm_eval
 from harness.suites.importing.promptfoo import import_promptfoo
 from harness.suites.importing.promptfoo_asserts import Choices
 from harness.suites.importing.source import Imported, write_suite
@@ -18,7 +19,9 @@ __all__ = [
     "Choices",
     "ImportOptions",
     "Imported",
+    "TaskOptions",
     "import_ifeval",
+    "import_lm_eval",
     "import_promptfoo",
     "import_rows",
     "import_xstest",

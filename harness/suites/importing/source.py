@@ -16,9 +16,9 @@ from harness.common import InputError, Problem, plural, shown, visible
 from harness.common.reading import read_bytes
 from harness.common.validation import in_words
 from harness.common.yaml_positions import Position, YamlDocument, read_document, reads_as_text
-from harness.scorers import parse_check
+from harness.scorers import Answer, Context, parse_check
 from harness.suites.load import load_suite
-from harness.suites.rows import DataRow, find_file, first_of, read_rows
+from harness.suites.rows import SHOWN_ROWS, DataRow, find_file, first_of, read_rows
 from harness.suites.templates import Loc, is_template
 from harness.suites.values import Suite
 
@@ -211,7 +211,8 @@ class Imported:
     `families` are cases that data files hold, `cases` those that stand in the suite file.
     `left_out` is what was not carried over, `differs` what is judged otherwise here, `decide` what
     a person must decide; each with its place. `carried` counts: a noun, how many of it were carried
-    over, and of how many. `answers` are rows for the backend `replay`. `origin` says what it was.
+    over, and of how many. `answers` are rows for the backend `replay`, `confirmed` says whether the
+    checks judge recorded answers as the other harness did. `origin` says what the file was.
     """
 
     category: str
@@ -225,6 +226,7 @@ class Imported:
     decide: tuple[Problem, ...] = ()
     carried: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     answers: tuple[Mapping[str, Any], ...] = ()
+    confirmed: str = ""
     origin: str = ""
 
     @property
@@ -306,6 +308,66 @@ def literal(value: Any) -> Any:
     return re.sub(r"\{(?=[{%#])", "{{ '{' }}", value)
 
 
+def families_of(cases: Iterable[Mapping[str, Any]]) -> tuple[Rows, ...]:
+    """Return cases as rows with a template for each shape: their keys, and how many of a list.
+
+    A case has `id`, `user` and `checks`, and may have `system`, `prefix`, `cluster`, `tags` (texts)
+    and `examples` (pairs of `user` and `assistant`).
+    """
+    shapes: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for case in cases:
+        counts = [len(case.get(key, ())) for key in ("tags", "examples")]
+        shapes.setdefault((*case, *counts), []).append(case)
+    families = []
+    for number, alike in enumerate(shapes.values(), start=1):
+        template: dict[str, Any] = {}
+        for key, value in alike[0].items():
+            if key == "tags":
+                template[key] = [f"{{{{ row.tags[{at}] }}}}" for at in range(len(value))]
+            elif key == "examples":
+                template[key] = [
+                    {role: f"{{{{ row.examples[{at}].{role} }}}}" for role in said}
+                    for at, said in enumerate(value)
+                ]
+            else:
+                template[key] = f"{{{{ row.{key} }}}}"
+        families.append(Rows(template, tuple(alike), f"-{number}" if len(shapes) > 1 else ""))
+    return tuple(families)
+
+
+def confirmed(
+    judged: Iterable[tuple[str, str, bool]],
+    checks: Mapping[str, Mapping[str, Any]],
+    whose: str,
+    differs: list[Problem],
+    path: Path,
+) -> str:
+    """Say whether checks judge recorded answers as another harness did.
+
+    `judged`: a case, its answer, and whether that was right there. Those that are judged otherwise
+    here are added to `differs`, at most `SHOWN_ROWS` of them.
+    """
+    total = 0
+    otherwise = []
+    for case, text, right in judged:
+        total += 1
+        found = parse_check(dict(checks[case]))(Answer(text, text), Context())
+        # An empty answer fails a case before any check reads it.
+        passed = found.passed is True and bool(text.strip())
+        if passed is not right:
+            there = "right" if right else "wrong"
+            otherwise.append(f"{case}: {there} for {whose}; here: {found.reason}")
+    if not total:
+        return ""
+    shown_rows = otherwise[:SHOWN_ROWS]
+    differs += [Problem(message, path.as_posix()) for message in shown_rows]
+    if len(otherwise) > len(shown_rows):
+        more = f"{len(otherwise) - len(shown_rows):,} more answers are judged otherwise"
+        differs.append(Problem(more, path.as_posix()))
+    agreed = total - len(otherwise)
+    return f"The checks judge {agreed:,} of {plural(total, 'recorded answer')} as {whose} did."
+
+
 def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> Suite:
     """Write `path` and its data files, and load them. Raises InputError where one exists.
 
@@ -334,6 +396,8 @@ def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> S
     head = [f"Imported from {visible(imported.origin)}."] if imported.origin else []
     if imported.counted:
         head.append(f"Carried over: {imported.counted}.")
+    if imported.confirmed:
+        head.append(imported.confirmed)
     for heading, lines in imported.told:
         head += ["", f"{heading}:", *(f"* {line}" for line in lines)]
     comments = "".join(f"# {line}".rstrip() + "\n" for line in head)

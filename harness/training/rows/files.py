@@ -1,41 +1,13 @@
-"""The rows of a data file, each with its line: JSONL, JSON, CSV and Parquet."""
+"""The files of a mixed training set."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-from harness.common import InputError, Problem, nearest, shown
-from harness.common.reading import no_constant, read_text, unique_keys
-from harness.suites.rows import DataRow, read_rows
-
-SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
-
-
-def data_rows(path: Path) -> tuple[DataRow, ...]:
-    """Return all rows of a file, in order. In a Parquet file a row's number stands for its line.
-
-    Raise InputError with all rows that cannot be read.
-    """
-    name = path.as_posix()
-    if not path.is_file():
-        if path.is_dir():
-            message = "this is a folder"
-            raise InputError(Problem(message, name, expected="a file of training rows"))
-        siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = nearest(path.name, siblings)
-        beside = (path.parent / close).as_posix() if close else ""
-        raise InputError(Problem("the file does not exist", name, did_you_mean=beside))
-    if path.suffix not in SUFFIXES:
-        wanted = ", ".join(SUFFIXES)
-        raise InputError(Problem("training rows have another ending", name, expected=wanted))
-    if path.suffix == ".parquet":
-        return _parquet(path, name)
-    return _json(path, name) if path.suffix == ".json" else read_rows(path, name)
+from harness.common import InputError, Problem
+from harness.common.reading import read_text
+from harness.suites.data_files import SUFFIXES
 
 
 def lines_of(path: Path) -> tuple[str, ...]:
@@ -43,101 +15,6 @@ def lines_of(path: Path) -> tuple[str, ...]:
     if path.suffix != ".jsonl":
         return ()
     return tuple(read_text(path).split("\n"))
-
-
-# -- JSON ------------------------------------------------------------------------------------------
-
-
-def _json(path: Path, name: str) -> tuple[DataRow, ...]:
-    """Return a list of objects; or one object a line, as many files with this ending have it."""
-    found = list(_values(read_text(path), name))
-    if not found:
-        raise InputError(Problem("the data file has no rows", name))
-    problems = [
-        Problem(
-            "a row is a JSON object", name, line, found=shown(value), expected='{"messages": []}'
-        )
-        for line, value in found
-        if not isinstance(value, dict)
-    ]
-    if problems:
-        raise InputError(*problems[:20])
-    return tuple(DataRow(line, value) for line, value in found)
-
-
-def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
-    """Yield the values of a list, or of a text that has one after the other, with their lines."""
-    decoder = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=no_constant)
-    places = _Places(text)
-    at = places.skip(0)
-    listed = text[at : at + 1] == "["
-    at = places.skip(at + 1) if listed else at
-    while at < len(text) and not (listed and text[at] == "]"):
-        try:
-            value, end = decoder.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            raise InputError(_syntax(error.msg, name, *places.of(error.pos))) from None
-        except (ValueError, RecursionError) as error:
-            said = "too many levels" if isinstance(error, RecursionError) else str(error)
-            raise InputError(_syntax(said, name, *places.of(at))) from None
-        yield places.of(at)[0], value
-        at = places.after(end, name, listed=listed)
-    if listed and places.skip(at + 1) < len(text):
-        raise InputError(_syntax("more text behind the list", name, *places.of(at + 1)))
-    if listed and at >= len(text):
-        raise InputError(_syntax("the list does not end", name, *places.of(len(text))))
-
-
-class _Places:
-    """Lines and columns of a text; asked for in rising order, each line break is counted once."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._line, self._counted = 1, 0
-
-    def of(self, at: int) -> tuple[int, int]:
-        """Return line and column, both from 1."""
-        self._line += self.text.count("\n", self._counted, at)
-        self._counted = at
-        return self._line, at - self.text.rfind("\n", 0, at)
-
-    def skip(self, at: int) -> int:
-        """Return the next place that is no white space."""
-        while at < len(self.text) and self.text[at] in " \t\r\n":
-            at += 1
-        return at
-
-    def after(self, end: int, name: str, *, listed: bool) -> int:
-        """Return where the next value begins, or the end."""
-        at = self.skip(end)
-        if not listed or self.text[at : at + 1] in ("]", ""):
-            return at
-        if self.text[at] != ",":
-            raise InputError(_syntax("a comma is missing", name, *self.of(at)))
-        return self.skip(at + 1)
-
-
-def _syntax(said: str, name: str, line: int, column: int) -> Problem:
-    return Problem(f"not valid JSON: {said}", name, line, column)
-
-
-# -- Parquet ---------------------------------------------------------------------------------------
-
-
-def _parquet(path: Path, name: str) -> tuple[DataRow, ...]:
-    try:
-        parquet = import_module("pyarrow.parquet")
-    except ImportError:
-        hint = "pip install 'lora-regression-harness[train]', or save the rows as JSONL"
-        raise InputError(Problem("reading Parquet needs pyarrow", name, hint=hint)) from None
-    try:
-        values = parquet.read_table(path).to_pylist()
-    except (ValueError, OSError, NotImplementedError) as error:  # pyarrow's are subclasses
-        said = str(error).partition("\n")[0][:200]
-        raise InputError(Problem(f"not valid Parquet: {said}", name)) from None
-    if not values:
-        raise InputError(Problem("the data file has no rows", name))
-    return tuple(DataRow(number, row) for number, row in enumerate(values, start=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.common import InputError, Message, Problem
+from harness.suites.data_files import data_rows
 from harness.suites.rows import first_of
-from harness.training.rows.files import RowFile, data_rows, lines_of, parse_spec
+from harness.training.rows.files import RowFile, lines_of, parse_spec
 from harness.training.rows.meaning import RowError
 from harness.training.rows.preferences import preference, prefers, rated
 from harness.training.rows.shapes import converted, group_of

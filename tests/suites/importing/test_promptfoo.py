@@ -24,9 +24,8 @@ def imported(config: Any, choices: Choices | None = None) -> Imported:
     return import_promptfoo(Path(CONFIG), choices)
 
 
-def one_assertion(assertion: Any, choices: Choices | None = None, **variables: Any) -> Imported:
-    test = {"vars": {"x": "hi", **variables}, "assert": [{"type": "contains", "value": "a"}]}
-    test["assert"].append(assertion)
+def one_assertion(assertion: Any, choices: Choices | None = None) -> Imported:
+    test = {"vars": {"x": "hi"}, "assert": [LETTER, assertion]}
     return imported({"prompts": ["Say {{x}}"], "tests": [test]}, choices)
 
 
