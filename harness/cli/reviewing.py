@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.cli.parser import add_settings, at_least_one, count, new_command, say
 from harness.cli.running import read_settings, tell, typed_path
+from harness.common import InputError, Problem
 from harness.common.console import Terminal
 
 PORT = 8765
@@ -79,6 +80,8 @@ def review_command(arguments: argparse.Namespace) -> int:
 
     settings = read_settings(arguments)
     rater = check_rater(arguments.rater) if arguments.rater else ""
+    if not all(text.strip() for text in arguments.criterion):
+        raise InputError(Problem("a criterion is empty", hint="--criterion 'solves the problem'"))
     options = ReviewOptions(
         by=arguments.by,
         suites=tuple(arguments.suite),
@@ -115,10 +118,12 @@ def review_command(arguments: argparse.Namespace) -> int:
 
         review = Review(place, items, options.seed)
         with review_server(review, opened.info.id, rater, arguments.port) as server:
-            say(f"{plural(len(items), 'item')} of run {opened.info.id} to judge; Ctrl-C ends it")
-            say(server.link())
-            sys.stdout.flush()
             try:
+                say(
+                    f"{plural(len(items), 'item')} of run {opened.info.id} to judge; Ctrl-C ends it"
+                )
+                say(server.link())
+                sys.stdout.flush()
                 server.run()
             except KeyboardInterrupt:
                 say()

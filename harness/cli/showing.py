@@ -178,10 +178,9 @@ def _worse(
     settings: Settings, store: Store, info: RunInfo, variants: Collection[str]
 ) -> Mapping[tuple[str, str], Collection[str]]:
     """Return the cases that got worse, by suite and id, with the variants that did."""
-    from harness.evaluation import decide_run, recalled_preferences
+    from harness.evaluation import decide_run
 
-    judgements = recalled_preferences(store, info.id)
-    gate = decide_run(settings, info, store.results(info.id), judgements)
+    gate = decide_run(settings, store, info)
     if info.baseline is None:
         raise InputError(
             Problem(

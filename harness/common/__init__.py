@@ -13,6 +13,7 @@ from harness.common.limits import (
 )
 from harness.common.types import (
     BASE,
+    HUMAN,
     NAME,
     SELF,
     FixSettings,
@@ -58,6 +59,7 @@ from harness.common.wording import (
 __all__ = [
     "ANSWER_CHARS",
     "BASE",
+    "HUMAN",
     "NAME",
     "NESTING",
     "NUMBER_DIGITS",

@@ -226,9 +226,13 @@ class Variant:
 
 BOUND_WITHOUT_CHANGE = 1.6448536**2
 _TRIES = re.compile(r"pass([@^])([1-9][0-9]{0,3})")
-MEASURE = r"^(passed|score|pass[@^][1-9][0-9]{0,3})$"
+HUMAN = "human"  # what people said of the answers is compared
+MEASURE = r"^(passed|score|human|pass[@^][1-9][0-9]{0,3})$"
 _MEASURES: dict[str, Any] = {
-    "anyOf": [{"enum": ["passed", "score"]}, {"type": "string", "pattern": f"^{_TRIES.pattern}$"}]
+    "anyOf": [
+        {"enum": ["passed", "score", HUMAN]},
+        {"type": "string", "pattern": f"^{_TRIES.pattern}$"},
+    ]
 }
 
 
@@ -242,6 +246,12 @@ class Tries:
     k: int
     every: bool
 
+    @classmethod
+    def named(cls, text: str) -> Self | None:
+        """Return what pass@3 or pass^3 means; None for another measure."""
+        found = _TRIES.fullmatch(text)
+        return cls(int(found[2]), found[1] == "^") if found else None
+
     @property
     def name(self) -> str:
         """Return pass@3 or pass^3."""
@@ -252,7 +262,8 @@ class GateSettings(BaseModel):
     """Bars of one suite. Rates and drops are shares: 0.03 is three percentage points.
 
     `max_length_growth` and `max_latency_growth` are relative: 0.3 allows answers that are 30 %
-    longer than the baseline's, or take 30 % more time.
+    longer than the baseline's, or take 30 % more time. `min_judged` cases, at least, must have been
+    judged by people for a verdict that is `on` what these said.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)  # a text is no number
@@ -266,6 +277,7 @@ class GateSettings(BaseModel):
     slices: Annotated[tuple[str, ...], Strict(False)] = ()
     max_length_growth: float | None = Field(default=None, ge=0.0, le=100.0)
     max_latency_growth: float | None = Field(default=None, ge=0.0, le=100.0)
+    min_judged: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _non_inferiority_needs_a_margin(self) -> Self:
@@ -273,11 +285,23 @@ class GateSettings(BaseModel):
             raise ValueError("policy non_inferiority needs max_drop above 0")
         return self
 
+    @model_validator(mode="after")
+    def _people_judge_enough(self) -> Self:
+        if self.on == HUMAN and self.min_judged is None:
+            raise ValueError("on: human needs min_judged: how many cases people must have judged")
+        if self.on != HUMAN and self.min_judged is not None:
+            raise ValueError("min_judged is about `on: human`, and the gate is on something else")
+        return self
+
+    @property
+    def without_people(self) -> str:
+        """Return what is compared where nobody judges answers: of a repair's own, say."""
+        return "passed" if self.on == HUMAN else self.on
+
     @property
     def tries(self) -> Tries | None:
         """Return what is compared and held to `min_pass_rate`, where that is pass@k or pass^k."""
-        found = _TRIES.fullmatch(self.on)
-        return Tries(int(found[2]), found[1] == "^") if found else None
+        return Tries.named(self.on)
 
     @property
     def margin(self) -> float:

@@ -23,10 +23,12 @@ from harness.reports import (
     build_scorecard,
     check_writable,
     collect_extras,
+    people_extras,
     publish,
     write_reports,
 )
-from harness.results import GateReport, Result, RunInfo
+from harness.results import GateReport, Result, Reviewed, RunInfo, reviewed
+from harness.store import existing_store, read_judgements
 from harness.suites import Selectable, Selection
 
 LONGEST_NAME = 120  # of a folder: file systems take 255 bytes
@@ -83,7 +85,8 @@ def compare_runs(
                         known[suite, case] = Selectable(suite, case, item.tags)
         taken = selection.of(list(known.values()))
         sides = tuple(side.only(taken) for side in sides)
-    gate, info = judge_stored(sides, insist=insist)
+    people = _people(settings, sides)
+    gate, info = judge_stored(sides, insist=insist, people=people)
     # Two engines, say: nothing was compared, which is nobody's verdict and no broken machine.
     problems = []
     for side in sides[1:]:
@@ -106,19 +109,19 @@ def compare_runs(
         everything = chain.from_iterable(side.results() for side in sides)
         return (result for result in everything if result.suite in suites)
 
-    extras = collect_extras(results())
+    extras = {**collect_extras(results()), **people_extras(people, info)}
     scorecard = build_scorecard(info, gate, kind="comparison", extras=extras)
     paths = write_reports(directory, info.id, scorecard, results, point=False)
     return ComparisonReport(sides, gate, scorecard, paths)
 
 
 def judge_stored(
-    sides: Sequence[StoredVariant], *, insist: bool = False
+    sides: Sequence[StoredVariant], *, insist: bool = False, people: Reviewed | None = None
 ) -> tuple[GateReport, RunInfo]:
     """Gate stored variants against the first; return that and a record as if it were a run.
 
-    Each suite's bars are those of the last side, which is the newest; a warning says where they
-    differ.
+    `people` is what people said of the answers. Each suite's bars are those of the last side, which
+    is the newest; a warning says where they differ.
     """
     check_common(sides)
     first, last = sides[0], sides[-1]
@@ -141,6 +144,7 @@ def judge_stored(
         insist=insist,
         environments={side.name: side.variant.environment for side in sides},
         prices=prices_of(replace(side.variant, name=side.name) for side in sides),
+        people=people,
         whole=whole,
         # No judge compares answers here.
         judged={
@@ -187,6 +191,16 @@ def judge_stored(
         cached=sum(run.generated + run.cached for run in runs.values()),
         finished=all(run.finished for run in runs.values()),
     )
+
+
+def _people(settings: Settings, sides: Sequence[StoredVariant]) -> Reviewed:
+    """Return what people said of the answers of these sides; nothing where there is no store."""
+    place = settings.path(settings.store)
+    if not place.exists():
+        return Reviewed()
+    with existing_store(place) as store:
+        rows = read_judgements(store, {suite.name for s in sides for suite in s.info.suites})
+    return reviewed(rows, chain.from_iterable(side.results() for side in sides))
 
 
 def _unlike(sides: Sequence[StoredVariant]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from harness.common import InputError, Messages, Problem, Sampling, Variant, fro
 from harness.config import Settings, load_selected
 from harness.evaluation.completions import Limits
 from harness.evaluation.judges import JudgeRequests, Judges, open_judges, questions
+from harness.evaluation.people import recalled_people
 from harness.evaluation.preferring import recalled_preferences
 from harness.evaluation.reasoning import ReasoningForm, variant_tags
 from harness.evaluation.scoring import CheckBrokeError, Transcript, score_trial, unscored
@@ -249,7 +250,8 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
             )
         earlier, warnings = recalled_baseline(settings, info)
         pairs = recalled_preferences(store, info.id)  # the answers are the same
-        before = judge_run(info, store.results(info.id), earlier, pairs)
+        people = recalled_people(store, info, earlier)
+        before = judge_run(info, store.results(info.id), earlier, pairs, people)
         cases = [case for suite in suites for case in suite.cases]
         with open_judges(settings, cases, preferring=bool(pairs)) as judges:
             tags = variant_tags(settings, info.variants)
@@ -261,7 +263,7 @@ def rescore_run(settings: Settings, name: str, named: Sequence[str] = ()) -> Res
                 replace(suite, judged=judged.get(suite.name, ())) for suite in info.suites
             ),
         )
-        after = judge_run(today, (rescored.after for rescored in again), earlier, pairs)
+        after = judge_run(today, (rescored.after for rescored in again), earlier, pairs, people)
     after = replace(after, warnings=(*after.warnings, *warnings))
     old = {(row.suite, row.variant): row.verdict for row in before.suites}
     verdicts = []

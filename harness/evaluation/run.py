@@ -27,6 +27,7 @@ from harness.evaluation.completions import Limits
 from harness.evaluation.executor import Counts, Take, execute
 from harness.evaluation.judges import open_judges
 from harness.evaluation.noise import measure_noise, recalled_noise
+from harness.evaluation.people import recalled_people
 from harness.evaluation.plan import Plan, Select, make_plan
 from harness.evaluation.preferring import (
     check_preferences,
@@ -67,6 +68,7 @@ from harness.reports import (
     check_writable,
     keep_rates,
     past_rates,
+    people_extras,
     publish,
     write_reports,
 )
@@ -296,11 +298,19 @@ def _report(
     count, watch = ExtrasCount(), ReasoningWatch(variant_tags(settings, info.variants))
     results = Recalled(store, info.id)
     judgements = recalled_preferences(store, info.id)
-    gate = judge_run(info, watch.passing(count.passing(results)), earlier, judgements)
+    people = recalled_people(store, info, earlier)
+    seen = watch.passing(count.passing(results))
+    gate = judge_run(info, seen, earlier, judgements, people)
     gate = replace(gate, warnings=(*gate.warnings, *warnings, *watch.warnings()))
     noise = recalled_noise(store, info.id)
     history = past_rates(store, info.id, info.backend)
-    scorecard = build_scorecard(info, gate, noise=noise, history=history, extras=count.extras())
+    scorecard = build_scorecard(
+        info,
+        gate,
+        noise=noise,
+        history=history,
+        extras={**count.extras(), **people_extras(people, info)},
+    )
     keep_rates(store, scorecard)
     directory = settings.path(settings.report_dir)
     paths = write_reports(directory, info.id, scorecard, lambda: results, judgements=judgements)

@@ -8,8 +8,19 @@ from dataclasses import replace
 from harness.common import InputError, Prices, Problem
 from harness.config import Settings
 from harness.evaluation.baseline import StoredVariant, earlier_baseline
+from harness.evaluation.people import recalled_people
+from harness.evaluation.preferring import recalled_preferences
 from harness.gate import EARLY_STOP, InterimGate, Ledger, collect, judge_ledger
-from harness.results import GateReport, PairJudgement, Result, RunInfo, VariantInfo, Verdict
+from harness.results import (
+    GateReport,
+    PairJudgement,
+    Result,
+    Reviewed,
+    RunInfo,
+    VariantInfo,
+    Verdict,
+)
+from harness.store import Store
 from harness.suites import Suite
 
 
@@ -38,10 +49,12 @@ def judge_run(
     results: Iterable[Result],
     earlier: StoredVariant | None = None,
     judgements: Sequence[PairJudgement] = (),
+    people: Reviewed | None = None,
 ) -> GateReport:
     """Gate results of a run as it was recorded; `earlier` is its baseline from elsewhere.
 
-    `judgements` are the pairs of answers that a judge compared in it.
+    `judgements` are the pairs of answers that a judge compared in it, `people` is what people said
+    of its answers.
     """
     ledger = collect(results)
     borrowed, parts = _baseline_items(info, earlier), {s.name for s in info.suites if s.partial}
@@ -58,6 +71,7 @@ def judge_run(
         sequential=EARLY_STOP in info.execution,
         judgements=judgements,
         prices=prices_of(info.variants),
+        people=people,
     )
     return replace(report, warnings=(*report.warnings, *info.warnings))
 
@@ -120,13 +134,14 @@ def recalled_baseline(
         return None, (f"the baseline {info.source} cannot be read any more: {found}",)
 
 
-def decide_run(
-    settings: Settings,
-    info: RunInfo,
-    results: Iterable[Result],
-    judgements: Sequence[PairJudgement] = (),
-) -> GateReport:
-    """Gate results of a recorded run; a warning says where its baseline is gone by now."""
+def decide_run(settings: Settings, store: Store, info: RunInfo) -> GateReport:
+    """Gate a stored run as its report does; a warning says where its baseline is gone by now."""
     earlier, warnings = recalled_baseline(settings, info)
-    report = judge_run(info, results, earlier, judgements)
+    report = judge_run(
+        info,
+        store.results(info.id),
+        earlier,
+        recalled_preferences(store, info.id),
+        recalled_people(store, info, earlier),
+    )
     return replace(report, warnings=(*report.warnings, *warnings))

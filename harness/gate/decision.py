@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.common import (
+    HUMAN,
     GateSettings,
     InputError,
     Prices,
@@ -28,6 +29,7 @@ from harness.gate.comparison import (
     tries_of,
 )
 from harness.gate.pairs import Items, Ledger, Pairs, collect, known_only, make_pairs
+from harness.gate.people import judged_items
 from harness.gate.preference import count_preferences, decide_preference
 from harness.gate.sequential import sequential_test
 from harness.gate.slices import NO_SLICES, Sliced, count_slices, decide_slices
@@ -40,6 +42,7 @@ from harness.results import (
     Preference,
     Rate,
     Result,
+    Reviewed,
     Slice,
     SuiteInfo,
     SuiteResult,
@@ -68,7 +71,9 @@ PricesOf = Mapping[str, Prices]
 class Unit:
     """One suite and one variant, with all that the rules look at.
 
-    `pairs` is None without a baseline, `tested` None where no pair could be compared.
+    `pairs` is None without a baseline, `tested` None where no pair could be compared. `answered`
+    and `baseline_answered` are the items as checks judged them: the same as `items`, unless people
+    judge, who may have judged a part of them.
     """
 
     suite: SuiteInfo
@@ -85,6 +90,8 @@ class Unit:
     sliced: Sliced = NO_SLICES
     slices: tuple[Slice, ...] = ()
     behaviour: tuple[Behaviour, ...] = ()
+    answered: Items = field(default_factory=dict)
+    baseline_answered: Items = field(default_factory=dict)
 
     @property
     def settings(self) -> GateSettings:
@@ -134,7 +141,17 @@ class Unit:
     @property
     def uncompared(self) -> bool:
         """There is a baseline, and it has no result in this suite."""
-        return self.pairs is not None and self.baseline is not None and not self.baseline_items
+        return self.pairs is not None and self.baseline is not None and not self.baseline_answered
+
+    @property
+    def judged(self) -> int:
+        """Return how many cases people judged, on both sides where there is a baseline."""
+        return self.rate.n if self.pairs is None or self.uncompared else len(self.pairs.cases)
+
+    @property
+    def too_few_judged(self) -> bool:
+        """People decide, and have judged fewer cases than the suite asks for."""
+        return self.judged < (self.settings.min_judged or 0)
 
 
 def judge(unit: Unit) -> tuple[Verdict, tuple[str, ...], int]:
@@ -157,7 +174,11 @@ def _findings(unit: Unit) -> Iterator[Finding]:
     yield from ((Verdict.ERROR, text) for text in errors)
     if (row := unit.preference) and row.verdict in (Verdict.ERROR, Verdict.REGRESSED):
         yield row.verdict, row.reasons[0]
-    if seen is not None and regressed(seen, settings):
+    few = unit.too_few_judged
+    if few:
+        baseline = "" if unit.uncompared else unit.baseline or ""
+        yield Verdict.INCONCLUSIVE, say.too_few_judged(unit.judged, baseline, settings)
+    if seen is not None and not few and regressed(seen, settings):
         first = next(iter(seen.worse))
         told = say.moved(seen.shift, settings) if seen.shift else ""
         yield Verdict.REGRESSED, told + say.example(first, unit.items[first].reason)
@@ -167,17 +188,21 @@ def _findings(unit: Unit) -> Iterator[Finding]:
         yield Verdict.REGRESSED, say.change(seen, settings)
         yield Verdict.REGRESSED, say.fall(seen, settings)
     for each in unit.slices:
-        if each.verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE):
+        if not few and each.verdict in (Verdict.REGRESSED, Verdict.INCONCLUSIVE):
             yield each.verdict, each.reasons[0]
     failed = sorted(i.case for i in unit.items.values() if i.required and i.fails)
-    if failed:
+    unseen = [i.case for i in unit.answered.values() if i.required and i.case not in unit.items]
+    if unseen:
+        told = f"nobody has judged required {plural(len(unseen), 'case')}: {first_of(unseen)}"
+        yield Verdict.INCONCLUSIVE, told
+    if failed and not few:
         noun = "required case" if len(failed) == 1 else "required cases"
         told = f"{noun} failed: {first_of(failed)}"
         shared = [c for c in failed if c in unit.baseline_items and unit.baseline_items[c].fails]
         if shared:
             told += f"; {unit.baseline} fails {first_of(shared)} too: the check may be wrong"
         yield Verdict.BELOW_THRESHOLD, told
-    if settings.min_pass_rate is not None and unit.measured is not None:
+    if settings.min_pass_rate is not None and unit.measured is not None and not few:
         at_best = unit.measured
         if errors:
             # Nobody knows what the model would have said, and machinery is not to be held against
@@ -199,7 +224,7 @@ def _findings(unit: Unit) -> Iterator[Finding]:
             yield Verdict.BELOW_THRESHOLD, say.against_bar(figure)
         elif figure.growth and figure.growth.is_open:
             yield Verdict.INCONCLUSIVE, say.not_known(figure)
-    if seen is not None and inconclusive(seen, settings):
+    if seen is not None and not few and inconclusive(seen, settings):
         yield Verdict.INCONCLUSIVE, say.not_shown(seen, settings)
         yield Verdict.INCONCLUSIVE, say.to_decide(seen)
     for standing in unit.distrusted if unit.demands else ():
@@ -209,31 +234,32 @@ def _findings(unit: Unit) -> Iterator[Finding]:
 def _errors(unit: Unit) -> Iterator[str]:
     """Yield what broke, or is missing, on either side."""
     allowed = unit.settings.max_errors
-    sides = [(unit.variant, unit.items)]
+    sides = [(unit.variant, unit.answered)]
     if unit.pairs is not None and unit.baseline:
-        sides.append((unit.baseline, unit.baseline_items))
+        sides.append((unit.baseline, unit.baseline_answered))
     for name, items in sides:
         broken = sorted(item.case for item in items.values() if item.errors)
         if len(broken) > allowed:
             what = f"{plural(len(broken), 'case')} of {name} ended in an error"
             why = say.why(broken[0], items[broken[0]].reason)
             yield f"{what} ({first_of(broken)}), max_errors is {allowed}{why}"
-    missing = unit.suite.selected - len(unit.items)
+    missing = unit.suite.selected - len(unit.answered)
     if missing > 0:
         cases = plural(unit.suite.selected, "case")
         yield f"{missing} of {cases} have no result for {unit.variant}"
-    if unit.items and not unit.rate.n:
-        yield f"none of {plural(len(unit.items), 'case')} fits into the context"
+    if unit.answered and all(item.skipped for item in unit.answered.values()):
+        yield f"none of {plural(len(unit.answered), 'case')} fits into the context"
     if unit.rate.n and unit.estimate is not None and unit.estimate.estimate is None:
         yield f"{unit.settings.on} is undefined: {unit.estimate.reason}"
     if not unit.suite.cases:
         yield "the suite has no case"
-    for item in sorted(unit.items.values(), key=lambda item: item.case):
+    for item in sorted(unit.answered.values(), key=lambda item: item.case):
         if item.required and item.skips:
             yield f"required case {item.case} does not fit into the context"
         if item.required and item.errors:
             yield f"required case {item.case} ended in an error"
-    if unit.pairs is not None and unit.tested is None and unit.baseline_items:
+    judged = unit.settings.on != HUMAN  # else people have judged nothing yet
+    if unit.pairs is not None and unit.tested is None and unit.baseline_items and judged:
         yield f"no case could be compared with {unit.baseline}"
 
 
@@ -242,7 +268,8 @@ def facts(unit: Unit) -> Iterator[str]:
     seen, settings = unit.comparison, unit.settings
     minimum = settings.min_pass_rate
     measured = unit.measured
-    if minimum is not None and measured is not None and reaches(measured, minimum):
+    few = unit.too_few_judged
+    if minimum is not None and measured is not None and reaches(measured, minimum) and not few:
         yield f"the bar is reached: {say.bar(unit.rate, unit.estimate, settings)}"
     if seen is None:
         return
@@ -267,7 +294,7 @@ def facts(unit: Unit) -> Iterator[str]:
 
 def warnings(unit: Unit) -> Iterator[str]:
     """Yield what a reader should know and no verdict says."""
-    skipped = sorted(item.case for item in unit.items.values() if item.skipped)
+    skipped = sorted(item.case for item in unit.answered.values() if item.skipped)
     if skipped and unit.rate.n:
         yield say.skipped(skipped)
     if unit.pairs is not None and unit.baseline:
@@ -300,6 +327,7 @@ class Pairing:
     sequential: bool = False
     judgements: Sequence[PairJudgement] | None = None
     prices: PricesOf = field(default_factory=dict)
+    people: Reviewed = field(default_factory=Reviewed)
 
 
 def decide(
@@ -345,11 +373,13 @@ def judge_ledger(
     sequential: bool = False,
     judgements: Sequence[PairJudgement] | None = None,
     prices: PricesOf | None = None,
+    people: Reviewed | None = None,
 ) -> GateReport:
     """Judge as `decide` does, from results that are already collected.
 
     `judgements` are pairs of answers that a judge compared; None where that is still to come.
-    `prices` are those of the variants whose tokens have some.
+    `prices` are those of the variants whose tokens have some. `people` is what people said of the
+    answers: suites that are gated on it count what they judged alone.
     """
     known_only(ledger, {suite.name: suite for suite in suites}, roles)
     if baseline is not None and baseline not in roles:
@@ -361,7 +391,9 @@ def judge_ledger(
             )
         )
     known = environments or {}
-    pairing = Pairing(baseline, insist, known, sequential, judgements, prices or {})
+    pairing = Pairing(
+        baseline, insist, known, sequential, judgements, prices or {}, people or Reviewed()
+    )
     units = {
         variant: _units(ledger, suites, variant, pairing, gated=role is VariantRole.CANDIDATE)
         for variant, role in roles.items()
@@ -373,7 +405,7 @@ def judge_ledger(
         )
         for index in range(len(suites))
         for variant, role in roles.items()
-        if role is VariantRole.CANDIDATE or units[variant][index].items
+        if role is VariantRole.CANDIDATE or units[variant][index].answered
     )
     # The run passes only where every suite was compared with the baseline there is.
     found = [row.verdict for row in rows if row.verdict is not None]
@@ -394,31 +426,50 @@ def _units(
     baseline = None if variant == pairing.baseline else pairing.baseline
     units = []
     for suite in suites:
-        items, others, pairs = ledger.of(suite.name, variant), Items(), None
+        answered, answers, pairs = ledger.of(suite.name, variant), Items(), None
         if baseline is not None:
-            others = ledger.of(suite.name, baseline)
-            known = pairing.environments
-            pairs = make_pairs(
-                items,
-                others,
-                settings=suite.gate,
-                insist=pairing.insist,
-                environments=(known.get(baseline, {}), known.get(variant, {})),
+            answers = ledger.of(suite.name, baseline)
+        items, others = answered, answers
+        if suite.gate.on == HUMAN:
+            items, others = judged_items(
+                pairing.people, suite.name, variant, answered, baseline, answers
             )
+        rival = None
+        if baseline is not None:
+            known = pairing.environments
+            environments = (known.get(baseline, {}), known.get(variant, {}))
+            insist = pairing.insist
+            pairs = make_pairs(
+                items, others, settings=suite.gate, insist=insist, environments=environments
+            )
+            if answers:
+                paired = pairs.cases
+                if suite.gate.on == HUMAN:  # how long answers are is known of all of them
+                    plain = suite.gate.model_copy(update={"on": suite.gate.without_people})
+                    paired = make_pairs(answered, answers, settings=plain, insist=insist).cases
+                rival = Opponent(baseline, answers, paired, pairing.prices.get(baseline))
         at, hat = tries_of(items, suite.gate)
         sliced = (
             NO_SLICES
             if variant == pairing.baseline
             else count_slices(items, others, pairs, suite.gate)
         )
-        unit = Unit(suite, variant, baseline, items, others, rate_of(items), pairs, sliced=sliced)
+        unit = Unit(
+            suite,
+            variant,
+            baseline,
+            items,
+            others,
+            rate_of(items),
+            pairs,
+            sliced=sliced,
+            answered=answered,
+            baseline_answered=answers,
+        )
         preference = None
-        if suite.prefer and gated and others and baseline and pairing.judgements is not None:
+        if suite.prefer and gated and answers and baseline and pairing.judgements is not None:
             mine = [j for j in pairing.judgements if (j.suite, j.variant) == (suite.name, variant)]
             preference = count_preferences(mine, baseline, sequential=pairing.sequential)
-        rival = None
-        if pairs is not None and baseline is not None and others:
-            rival = Opponent(baseline, others, pairs.cases, pairing.prices.get(baseline))
         bars = suite.gate if gated and not suite.partial else None
         units.append(
             replace(
@@ -426,7 +477,7 @@ def _units(
                 pass_at_k=tuple(at),
                 pass_hat_k=tuple(hat),
                 preference=preference,
-                behaviour=behaviour_of(items, pairing.prices.get(variant), rival, bars),
+                behaviour=behaviour_of(answered, pairing.prices.get(variant), rival, bars),
             )
         )
     whole = [unit for unit in units if not unit.suite.partial]

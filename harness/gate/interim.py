@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.common import VariantRole
+from harness.common import HUMAN, VariantRole
 from harness.gate.comparison import ROUNDING
 from harness.gate.decision import Environments, Roles, judge_ledger
 from harness.gate.pairs import Items, Ledger, Pairs, make_pairs
@@ -64,6 +64,8 @@ class InterimGate:
             self._ledger.add(result)
             new.setdefault((result.suite, result.variant), {})[result.case] = None
         for suite in self._suites:
+            if suite.gate.on == HUMAN:
+                continue  # people judge when all was answered
             for name in self._candidates:
                 if cases := new.get((suite.name, name)):
                     self._go_on(suite, name, cases)

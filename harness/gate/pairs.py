@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.common import GateSettings, InputError, Problem, Tries, digest
+from harness.common import HUMAN, GateSettings, InputError, Problem, Tries, digest
 from harness.gate.behaviour import Taken
 from harness.gate.statistics import Floats, Ints, groups_of, pass_at_k, pass_hat_k
 from harness.results import Basis, Outcome, Result, Shift, Signature, signature_to_json
@@ -370,11 +370,11 @@ def _shown(value: str | None) -> str:
 def _value(item: Item, settings: GateSettings) -> float | None:
     if settings.tries:
         return item.over(settings.tries)
-    return item.mean_score if settings.on == "score" else item.share
+    return item.mean_score if settings.on in ("score", HUMAN) else item.share
 
 
 def _grid(items: Iterable[Item], settings: GateSettings) -> int | None:
-    if settings.on == "score":
+    if settings.on in ("score", HUMAN):
         return None
     k = settings.tries.k if settings.tries else 1
     grid = math.lcm(*{math.comb(item.passes + item.fails, k) for item in items})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from harness.common import GateSettings, first_of, percent, plural, relative, relative_span
+from harness.common import HUMAN, GateSettings, first_of, percent, plural, relative, relative_span
 from harness.gate.pairs import Pairs
 from harness.gate.sequential import METHOD
 from harness.results import (
@@ -56,7 +56,7 @@ def over_suites(comparison: Comparison) -> str:
 
 def moved(shift: Shift, settings: GateSettings) -> str:
     """Say what both sides come to: "30 of 30 → 0 of 30 cases pass"."""
-    if shift.single and settings.on != "score":
+    if shift.single and settings.on not in ("score", HUMAN):
         return f"{shift} cases pass"
     return f"{_measure(settings).removeprefix('the ')} {shift}"
 
@@ -82,7 +82,7 @@ def change(comparison: Comparison, settings: GateSettings) -> str:
     if not worse and not better:
         return f"no case changed in {_pairs(comparison)} with {comparison.baseline}"
     what = f"{plural(worse, 'case')} got worse, {better} got better"
-    if settings.on == "score":
+    if settings.on in ("score", HUMAN):
         what = f"{plural(worse, 'case')} scored lower, {better} scored higher"
     if comparison.delta >= 0:
         return f"{what}: no loss in {_pairs(comparison)} with {comparison.baseline}"
@@ -150,11 +150,23 @@ def to_decide(comparison: Comparison) -> str:
 def bar(rate: Rate, estimate: TriesRate | None, settings: GateSettings) -> str:
     """Say the pass rate, or the estimate over several tries, beside `min_pass_rate`."""
     what, measured = "pass rate", rate.pass_rate
+    if settings.on == HUMAN:
+        what = "share that people find good"
     of = f"{rate.passed} of {plural(rate.n, 'case')}"
     if estimate and estimate.estimate is not None:
         what, measured, of = settings.on, estimate.estimate, plural(estimate.n, "case")
     minimum = settings.min_pass_rate or 0.0
     return f"{what} {odds(measured)} ({of}), min_pass_rate {odds(minimum)}"
+
+
+def too_few_judged(judged: int, baseline: str, settings: GateSettings) -> str:
+    """Say that people have judged too little; `baseline` is that with which it is compared."""
+    what = plural(judged, "case") if judged else "no case"
+    both = f" on both sides, with {baseline}," if baseline else ""
+    return (
+        f"people have judged {what}{both} of at least {settings.min_judged} (min_judged): "
+        "`harness review` shows them more"
+    )
 
 
 def gain(comparison: Comparison, settings: GateSettings) -> str:
@@ -271,7 +283,8 @@ def unpaired(pairs: Pairs, baseline: str, variant: str, settings: GateSettings) 
 def _measure(settings: GateSettings) -> str:
     if settings.tries:
         return settings.on
-    return "the mean score" if settings.on == "score" else "the pass rate"
+    means = {"score": "the mean score", HUMAN: "what people think of the answers"}
+    return means.get(settings.on, "the pass rate")
 
 
 def _pairs(comparison: Comparison) -> str:

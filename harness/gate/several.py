@@ -12,7 +12,7 @@ from harness.gate.comparison import paired_test
 from harness.gate.decision import Environments, PricesOf, judge_ledger
 from harness.gate.pairs import Items, Ledger, Pairs, collect, make_pairs
 from harness.gate.statistics import holm, spread
-from harness.results import GateReport, JudgeStanding, Result, SuiteInfo
+from harness.results import GateReport, JudgeStanding, Result, Reviewed, SuiteInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ def compare_pairwise(
     ledger, known = collect(results), environments or {}
     found = []
     for suite, gate in settings.items():
+        gate = gate.model_copy(update={"on": gate.without_people})
         for first, second in combinations(variants, 2):
             mine, other = ledger.of(suite, first), ledger.of(suite, second)
             if mine and other:
@@ -118,6 +119,7 @@ def compare_ledgers(
     prices: PricesOf | None = None,
     whole: Mapping[str, int] | None = None,
     judged: Mapping[str, tuple[JudgeStanding, ...]] | None = None,
+    people: Reviewed | None = None,
 ) -> GateReport:
     """Compare runs, each the counted results of one variant, under names of their own.
 
@@ -125,8 +127,8 @@ def compare_ledgers(
     name. Suites and cases that one side lacks are counted and said, never an error. `categories`
     are those of the suites, `settings` their bars (none by default), `judged` what is known of
     their judges. `whole` counts all cases of a suite of which only a part was run: it has no
-    verdict. Raises InputError for fewer than two runs, for a ledger of two variants and where
-    there is no suite in common.
+    verdict. `people` is what people said of answers. Raises InputError for fewer than two runs, for
+    a ledger of two variants and where there is no suite in common.
     """
     if len(runs) < 2:
         raise InputError(Problem("a comparison needs at least two runs", found=", ".join(runs)))
@@ -164,6 +166,7 @@ def compare_ledgers(
         insist=insist,
         environments=environments,
         prices=prices,
+        people=people,
     )
     missing = []
     for suite in sorted(set.union(*held.values()) - set(common)):

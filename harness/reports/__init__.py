@@ -29,7 +29,7 @@ from harness.reports.notebook import NotebookView
 from harness.reports.progress import Progress
 from harness.reports.reading import SavedRun, load_run
 from harness.reports.scorecard import Scorecard, VariantVerdict, build_scorecard
-from harness.reports.sections import Extras, ExtrasCount, Section, collect_extras
+from harness.reports.sections import Extras, ExtrasCount, Section, collect_extras, people_extras
 from harness.reports.templates import asset, content_policy, page_style, template
 from harness.reports.terminal import LINE_EVERY, Display, print_summary
 from harness.reports.words import because, label
@@ -77,6 +77,7 @@ __all__ = [
     "load_run",
     "page_style",
     "past_rates",
+    "people_extras",
     "points_of",
     "print_calibration",
     "print_case",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.common import GateSettings, Tries, VariantRole, percent
+from harness.common import Tries, VariantRole, percent
 from harness.results.values import PairJudgement
 
 GATHERED = 0.05  # losses that chance puts into one slice more seldom gather there
@@ -453,7 +453,7 @@ class SuiteResult:
     @property
     def tries(self) -> TriesRate | None:
         """The estimate that the gate is on; None where it is on the mean, or on scores."""
-        return chosen(GateSettings(on=self.on).tries, self.pass_at_k, self.pass_hat_k)
+        return chosen(Tries.named(self.on), self.pass_at_k, self.pass_hat_k)
 
 
 @dataclass(frozen=True, slots=True)

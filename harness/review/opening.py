@@ -11,7 +11,6 @@ from harness.evaluation import (
     answers_of,
     decide_run,
     recalled_baseline,
-    recalled_preferences,
     suite_files,
 )
 from harness.reports import LATEST
@@ -66,8 +65,7 @@ def open_review(settings: Settings, store: Store, text: str) -> OpenReview:
         return answers_of(store, info, earlier)
 
     def plan(options: ReviewOptions) -> tuple[ReviewItem, ...]:
-        judged = recalled_preferences(store, info.id)
-        gate = decide_run(settings, info, store.results(info.id), judged)
+        gate = decide_run(settings, store, info)
         return plan_review(
             info,
             results,

@@ -171,9 +171,11 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "`non_inferiority`: passes only when shown to lose less than `max_drop`",
         "alpha": "chance of a false alarm, after Holm over the suites",
         "on": "compare by cases passed, by mean scores, or by several tries: `pass@3` (one of "
-        "three passes), `pass^3` (all do); `min_pass_rate` is then about that",
+        "three passes), `pass^3` (all do); `min_pass_rate` is then about that; `human`: by what "
+        "people said ([review](review.md))",
         "max_errors": "cases that may end in an error of the machinery",
         "slices": "tags whose cases are tested as well: [slices](statistics.md#slices)",
+        "min_judged": "with `on: human`: fewer judged cases are inconclusive",
         "max_length_growth": "how much longer answers may be than the baseline's: 0.3 is 30 % "
         "([behaviour](behaviour.md))",
         "max_latency_growth": "how much more time they may take, on the same engine and machine",

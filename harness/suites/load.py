@@ -113,6 +113,11 @@ class SuiteReader:
                 f"max_drop {keys.gate.max_drop:g}, even where nothing changes: {needed} {unit} are "
                 "needed"
             )
+        if keys.gate.min_judged and keys.gate.min_judged > len(gating):
+            warnings.append(
+                f"min_judged is {keys.gate.min_judged}, and the suite has "
+                f"{plural(len(gating), 'case')}: it can never be decided"
+            )
         for tag in keys.gate.slices:
             having = [case for case in gating if tag in case.tags]
             alone = len({("cluster", c.cluster) if c.cluster else c.id for c in having})

@@ -119,16 +119,16 @@ def _bound(port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((ADDRESS, port))
         bound.listen(64)
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # the latter: a number that no port has
         bound.close()
-        if error.errno == errno.EADDRINUSE:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             problem = Problem(
                 f"port {port} is in use",
                 found="another server listens there; perhaps another `harness view`",
                 hint="--port 0 takes a free one; or name another",
             )
         else:
-            reason = (error.strerror or str(error)).lower()
+            reason = str(getattr(error, "strerror", None) or error).lower()
             hint = "--port 0 takes a free one; below 1024 needs rights"
             problem = Problem(f"port {port} cannot be used", found=reason, hint=hint)
         raise InputError(problem) from None

@@ -13,6 +13,7 @@ from harness.reports.sections.judges import JudgesSection
 from harness.reports.sections.languages import LanguageSection
 from harness.reports.sections.long_context import LongContextSection
 from harness.reports.sections.noise import NoiseSection
+from harness.reports.sections.people import PeopleSection, people_extras
 from harness.reports.sections.preferences import PreferenceSection
 from harness.reports.sections.refusals import RefusalSection
 from harness.reports.sections.role import RoleSection
@@ -23,7 +24,16 @@ from harness.reports.sections.thinking import ThinkingSection
 from harness.reports.sections.tries import TriesSection
 from harness.results import Result
 
-__all__ = ["SECTIONS", "Extras", "ExtrasCount", "Figures", "Frozen", "Section", "collect_extras"]
+__all__ = [
+    "SECTIONS",
+    "Extras",
+    "ExtrasCount",
+    "Figures",
+    "Frozen",
+    "Section",
+    "collect_extras",
+    "people_extras",
+]
 
 # One file a section, one name a line, in the order of the page.
 SECTIONS: tuple[type[Section[Any]], ...] = (
@@ -37,6 +47,7 @@ SECTIONS: tuple[type[Section[Any]], ...] = (
     JudgesSection,
     LongContextSection,
     ThinkingSection,
+    PeopleSection,
     PreferenceSection,
     TriesSection,
     BehaviourSection,

@@ -21,7 +21,7 @@ from harness.common import (
     nearest,
 )
 from harness.config import Settings, select_files
-from harness.evaluation import decide_run, recalled_preferences
+from harness.evaluation import decide_run
 from harness.results import GateReport, Outcome, Result, RunInfo, SuiteResult, VariantInfo, Verdict
 from harness.store import Store, find_run
 from harness.suites import Case, Position, Suite, load_suites
@@ -153,8 +153,7 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
             options.run,
             passes_over=lambda run: any(v.name.startswith(PREFIX) for v in run.variants),
         )
-        pairs = recalled_preferences(store, info.id)
-        verdicts = decide_run(settings, info, store.results(info.id), pairs)
+        verdicts = decide_run(settings, store, info)
         results = list(store.results(info.id))
     variant = _failing_variant(info, verdicts, options)
     if variant is None:

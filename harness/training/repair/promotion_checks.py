@@ -80,7 +80,7 @@ def judged_suites(plan: FixPlan) -> tuple[Suite, ...]:
             max_drop=plan.fix.max_drop,
             policy="non_inferiority",
             alpha=suite.gate.alpha,
-            on=suite.gate.on,
+            on=suite.gate.without_people,
             max_errors=suite.gate.max_errors,
         )
         others.append(replace(suite, gate=gate))

@@ -50,7 +50,9 @@ def selection_suites(suites: Sequence[Suite], share: float = HALF) -> tuple[Suit
             cases = split_suite(suite, suite.fix.holdout if suite.fix else share).dev
         except InputError:
             cases = suite.cases
-        gate = GateSettings(policy="no_regression", alpha=suite.gate.alpha, on=suite.gate.on)
+        gate = GateSettings(
+            policy="no_regression", alpha=suite.gate.alpha, on=suite.gate.without_people
+        )
         found.append(replace(suite, cases=cases, gate=gate))
     return tuple(found)
 
