@@ -96,6 +96,7 @@ def review_command(arguments: argparse.Namespace) -> int:
         opened = open_review(settings, store, arguments.run)
         for note in opened.notes:
             say(f"note: {note}", file=sys.stderr)
+        items = () if arguments.filled else opened.plan(options)
         if arguments.filled:
             path = Path(typed_path(settings, arguments.filled))
             done = read_review(settings.path(path), store, opened.results, rater)
@@ -103,17 +104,14 @@ def review_command(arguments: argparse.Namespace) -> int:
                 f"{path}: {plural(done.added, 'judgement')} of {done.rater} added, {done.known} "
                 f"known already, {plural(done.empty, 'item')} left empty"
             )
-        else:
-            items = opened.plan(options)
-    if arguments.export:
-        path = Path(typed_path(settings, arguments.export))
-        with existing_store(place) as store:
+        elif arguments.export:
+            path = Path(typed_path(settings, arguments.export))
             written = write_review(
                 settings.path(path), opened.info.id, items, store, rater, options.seed
             )
-        say(f"{path}: {plural(written, 'item')} to judge")
-        return 0
-    if not arguments.filled:
+            say(f"{path}: {plural(written, 'item')} to judge")
+            return 0
+    if items:
         from harness.review.server import review_server
 
         review = Review(place, items, options.seed)

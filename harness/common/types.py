@@ -288,9 +288,11 @@ class GateSettings(BaseModel):
     @model_validator(mode="after")
     def _people_judge_enough(self) -> Self:
         if self.on == HUMAN and self.min_judged is None:
-            raise ValueError("on: human needs min_judged: how many cases people must have judged")
+            raise ValueError(
+                "on: human needs min_judged, the fewest cases that people must have judged"
+            )
         if self.on != HUMAN and self.min_judged is not None:
-            raise ValueError("min_judged is about `on: human`, and the gate is on something else")
+            raise ValueError(f"min_judged is for on: human, and this gate is on: {self.on}")
         return self
 
     @property

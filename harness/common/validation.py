@@ -40,7 +40,7 @@ NAME_PATTERN = "^[A-Za-z0-9_.-]+$"
 _PATTERNS = {
     NAME_PATTERN: "letters, digits, '_', '.' and '-'",
     "^https?://": "http://... or https://...",
-    MEASURE: "passed, score, pass@K or pass^K (K from 1, at most repeats)",
+    MEASURE: "passed, score, human, pass@K or pass^K (K from 1, at most repeats)",
 }
 _PLAIN = ("str", "int", "float", "bool")
 _PERCENT = ("gate.min_pass_rate", "gate.max_drop")  # what people give in percent

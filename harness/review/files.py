@@ -222,10 +222,17 @@ def _read_row(
     """Return what one line says, with A and B in the places of names; nothing where it is empty."""
     row = fitting(_Row, line.value, path, line=line.number, what="this row is no item")
 
-    def wrong(message: str, found: object, expected: str, **more: str) -> InputError:
-        at = (path, line.number)
+    def wrong(message: str, found: object, expected: str, meant: str = "") -> InputError:
         return InputError(
-            Problem(message, *at, case=row.case, found=listed(found), expected=expected, **more)
+            Problem(
+                message,
+                path,
+                line.number,
+                case=row.case,
+                found=listed(found),
+                expected=expected,
+                did_you_mean=meant,
+            )
         )
 
     sides = list(SIDES[: len(row.answers)])
@@ -262,7 +269,7 @@ def _read_row(
                 f"there is no criterion {name!r} here",
                 name,
                 listed(list(criteria)),
-                did_you_mean=nearest(name, criteria),
+                nearest(name, criteria),
             )
         whole = isinstance(score, int) and not isinstance(score, bool)
         if not whole or not LOWEST <= score <= HIGHEST:
@@ -305,5 +312,5 @@ def _named(row: HumanJudgement, places: dict[AnswerKey, list[tuple[str, int]]]) 
         answers=tuple(
             JudgedAnswer(name, each.digest) for name, each in zip(names, row.answers, strict=True)
         ),
-        preferred=side_names.get(row.preferred or "", row.preferred),  # type: ignore[call-overload]  # tie and none stay
+        preferred=side_names.get(row.preferred or "", row.preferred),  # tie and none stay
     )

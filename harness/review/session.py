@@ -22,7 +22,7 @@ from harness.results import (
     now,
     standing,
 )
-from harness.review.values import LONGEST_NOTE, ReviewItem, in_order
+from harness.review.values import LONGEST_NOTE, By, ReviewItem, in_order
 from harness.store import add_judgements, existing_store, read_judgements
 
 SIDES: tuple[Literal["A"], Literal["B"]] = ("A", "B")
@@ -157,7 +157,7 @@ class Review:
         return [said[at].issuperset(item.criteria or ("",)) for at, item in enumerate(self.items)]
 
     def _place(self, row: HumanJudgement) -> int | None:
-        by = "pairs" if row.score is None else "scores"
+        by: By = "pairs" if row.score is None else "scores"
         return self._places.get((by, frozenset(row.keys)))
 
     def _add(self, row: HumanJudgement) -> None:

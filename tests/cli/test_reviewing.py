@@ -100,11 +100,23 @@ WRONG: dict[str, tuple[list[str], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one run, for tests that only read it."""
+    place = tmp_path_factory.mktemp("ran")
+    write_project(place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        run("--baseline", BASE)
+    return place
+
+
 @pytest.mark.parametrize("name", WRONG)
-def test_what_cannot_be_reviewed_is_said(folder: Path, name: str, capsys: Printed) -> None:
+def test_what_cannot_be_reviewed_is_said(
+    ran: Path, name: str, capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words, said = WRONG[name]
-    write_project(folder)
-    run("--baseline", BASE)
+    monkeypatch.chdir(ran)
     assert main(["review", *([] if name == "no run" else ["latest"]), *words]) == 2
     assert said in capsys.readouterr().err
 

@@ -90,7 +90,12 @@ def scores(values: Mapping[str, int]) -> list[HumanJudgement]:
 
 
 def test_nothing_judged_is_never_a_pass() -> None:
-    for bars in ({}, {"min_pass_rate": 0.0}, {"policy": "non_inferiority", "max_drop": 0.9}):
+    some: tuple[dict[str, Any], ...] = (
+        {},
+        {"min_pass_rate": 0.0},
+        {"policy": "non_inferiority", "max_drop": 0.9},
+    )
+    for bars in some:
         seen = candidate(gate([], **bars))
         assert seen.verdict is Verdict.INCONCLUSIVE
         assert seen.rate.n == 0
@@ -142,7 +147,7 @@ def test_wins_and_losses_are_paired_as_scores_are() -> None:
     assert (seen.rate.passed, seen.rate.n) == (15, 30)
     even = [preferred(case, (BASE, NEW)[at % 2]) for at, case in enumerate(CASES)]
     assert candidate(gate(even)).verdict is Verdict.PASS
-    strict = {"policy": "non_inferiority", "max_drop": 0.05}
+    strict: dict[str, Any] = {"policy": "non_inferiority", "max_drop": 0.05}
     assert candidate(gate(even, **strict)).verdict is Verdict.INCONCLUSIVE
     won = [preferred(case, NEW) for case in CASES]
     assert candidate(gate(won, **strict)).verdict is Verdict.PASS
@@ -196,7 +201,7 @@ def test_that_counts_which_more_cases_have() -> None:
     [
         ({"on": "human"}, "on: human needs min_judged"),
         ({"on": "human", "min_judged": 0}, "greater than or equal to 1"),
-        ({"on": "passed", "min_judged": 5}, "min_judged is about `on: human`"),
+        ({"on": "passed", "min_judged": 5}, "min_judged is for on: human"),
     ],
 )
 def test_min_judged_stands_with_people_and_with_them_alone(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -57,15 +58,15 @@ def answer(
 
 
 def planned(
-    results: Sequence[Result], names: Sequence[str] = NAMES[:2], **options: object
+    results: Sequence[Result], names: Sequence[str] = NAMES[:2], **options: Any
 ) -> tuple[ReviewItem, ...]:
     verdicts = options.pop("verdicts", ())
     return plan_review(
         run(*names),
         lambda: iter(results),
-        ReviewOptions(**options),  # type: ignore[arg-type]  # a test's own fields
+        ReviewOptions(**options),
         cases={},
-        verdicts=verdicts,  # type: ignore[arg-type]  # as above
+        verdicts=verdicts,
     )
 
 

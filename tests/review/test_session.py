@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "db"
 
 
-def review(path: Path, by: str, cases: int = 3, **options: object) -> Review:
+def review(path: Path, by: str, cases: int = 3, **options: Any) -> Review:
     results = [answer(name, f"c{n}") for n in range(cases) for name in NAMES[:2]]
     return Review(path, planned(results, by=by, sample=cases, **options), seed=3)
 
