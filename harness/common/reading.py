@@ -16,7 +16,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Sequence, ValuesView
+from collections.abc import Iterable, Iterator, ValuesView
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -57,17 +57,20 @@ class JsonLine:
     value: Any
 
 
-def read_bytes(path: Path, what: str = "", *, limit: int = MAX_BYTES, hint: str = "") -> bytes:
+def read_bytes(
+    path: Path, what: str = "", *, limit: int = MAX_BYTES, hint: str = "", instead: str = ""
+) -> bytes:
     """Return the content of a regular file of at most `limit` bytes.
 
-    `what` is what messages call it ("the baseline"). Raises InputError, also for a name that the
-    system does not take, and for a pipe or a device, which could hold a reader for ever.
+    `what` is what messages call it ("the baseline"); `instead` is the hint for a file that is too
+    large. Raises InputError, also for a name that the system does not take, and for a pipe or a
+    device, which could hold a reader for ever.
     """
     with _opened(path, what, hint) as stream:
         data = stream.read(limit + 1) if os.fstat(stream.fileno()).st_size <= limit else None
     if data is None or len(data) > limit:
         message = f"cannot read {what or 'it'}: it is larger than {_size(limit)}"
-        raise InputError(Problem(message, str(path), hint=hint))
+        raise InputError(Problem(message, str(path), hint=instead or hint))
     return data
 
 
@@ -248,11 +251,20 @@ def fitting(
         raise InputError(*first_problems(problems, path)) from None
 
 
-def first_problems(problems: Sequence[Problem], path: str, left_out: int = 0) -> list[Problem]:
-    """Return the first problems of a file, and how many there are more, with those left out."""
-    rest = max(len(problems) - MAX_PROBLEMS, 0) + left_out
-    more = [Problem(f"{plural(rest, 'more problem')} of this file", path)] if rest else []
-    return [*problems[:MAX_PROBLEMS], *more]
+def first_problems(problems: Iterable[Problem], path: str, left_out: int = 0) -> list[Problem]:
+    """Return the first problems of each file, and after them how many there are more of it.
+
+    path: the file of problems that name none, and of the `left_out` that were only counted.
+    """
+    files: dict[str, list[Problem]] = {path: []}
+    for problem in problems:
+        files.setdefault(problem.path or path, []).append(problem)
+    found = []
+    for file, own in files.items():
+        rest = max(len(own) - MAX_PROBLEMS, 0) + (left_out if file == path else 0)
+        more = [Problem(f"{plural(rest, 'more problem')} of this file", file)] if rest else []
+        found += [*own[:MAX_PROBLEMS], *more]
+    return found
 
 
 def decoded(path: str, data: bytes, line: int = 0) -> str:
@@ -302,11 +314,33 @@ def no_constant(name: str) -> float:
     raise _Unusable(name, f"{name} is no JSON number")
 
 
-def unusable(error: OSError | ValueError) -> str:
-    """Say why a path cannot be used; Python has a ValueError for a NUL in a name."""
+def unusable(error: OSError | ValueError | RuntimeError) -> str:
+    """Say why a path cannot be used.
+
+    Python has a ValueError for a NUL in a name, and a RuntimeError for links in a circle.
+    """
     if isinstance(error, OSError):
         return error.strerror or str(error)
+    if isinstance(error, RuntimeError):
+        return "its links go in a circle"
     return "the name holds a character that no file name may have"
+
+
+def inside(folder: Path, path: Path, what: str, where: str, **parts: Any) -> Path:
+    """Return a path with its links followed, which must end below `folder`.
+
+    For names that somebody else wrote. what, where: "data file 'a.csv'", "the suite's folder";
+    parts: more of the problem where it lies elsewhere. Raises InputError without a place.
+    """
+    try:
+        found = path.resolve()
+        found.is_file()  # it raises for names that the system does not take
+        lies_below = found.is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(Problem(f"{what} cannot be used: {unusable(error)}")) from None
+    if not lies_below:
+        raise InputError(Problem(f"{what} is outside of {where}", **parts))
+    return found
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -30,7 +31,7 @@ from yaml.scanner import Scanner
 
 from harness.common.errors import InputError, Problem
 from harness.common.limits import NUMBER_DIGITS
-from harness.common.reading import decoded
+from harness.common.reading import MAX_PROBLEMS, decoded, first_problems, read_bytes
 from harness.common.wording import shown
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -189,15 +190,18 @@ class YamlDocument:
         return Position(self.path, mark.line + 1, mark.column + 1)
 
 
+def read_yaml(path: Path, *, tags: Collection[str] = ()) -> YamlDocument:
+    """Read a file of one YAML document as `read_document` does; raises InputError."""
+    instead = "keep rows in a JSONL file and name it under from_file"
+    data = read_bytes(path, limit=MAX_BYTES, instead=instead)
+    return read_document(path.as_posix(), data, tags=tags)
+
+
 def read_document(path: str, data: bytes, *, tags: Collection[str] = ()) -> YamlDocument:
-    """Read one YAML document; raises InputError with all that is wrong in its form.
+    """Read one YAML document; raises InputError with what is wrong in its form.
 
     tags: those of another program; a scalar that carries one is read as `Tagged`.
     """
-    if len(data) > MAX_BYTES:
-        message = f"the file is larger than {MAX_BYTES // 2**20} MiB"
-        hint = "keep rows in a JSONL file and name it under from_file"
-        raise InputError(Problem(message, path=path, hint=hint))
     text = decoded(path, data)
     if found := _UNPRINTABLE.search(text):
         before, code = text[: found.start()], ord(found[0])
@@ -218,7 +222,7 @@ def read_document(path: str, data: bytes, *, tags: Collection[str] = ()) -> Yaml
     builder = _Builder(path, tags)
     value = builder.build(root) if root is not None else None
     if builder.problems:
-        raise InputError(*builder.problems)
+        raise InputError(*first_problems(builder.problems, path, builder.left_out))
     return YamlDocument(path, value, root)
 
 
@@ -262,11 +266,12 @@ def _less_indented(lines: Sequence[str], at: int) -> int:
 
 
 class _Builder:
-    """Values from nodes; what is wrong is collected, not raised."""
+    """Values from nodes; what is wrong is collected, not raised, and counted where it is much."""
 
     def __init__(self, path: str, tags: Collection[str] = ()) -> None:
         self.path, self.tags = path, tags
         self.problems: list[Problem] = []
+        self.left_out = 0
         self._left, self._aliased_left = MAX_VALUES, MAX_ALIASED
         self._seen: set[int] = set()
 
@@ -278,7 +283,7 @@ class _Builder:
         if self._left < 0 or self._aliased_left < 0 or depth > MAX_DEPTH:
             limit = f"{MAX_VALUES:,} values" if self._left < 0 else f"{MAX_DEPTH} levels"
             limit = f"{MAX_ALIASED:,} values" if self._aliased_left < 0 else limit
-            self._problem(node, f"more than {limit}, with aliases followed")
+            self._problem(node, f"more than {limit}, with aliases followed", counted=False)
             raise InputError(*self.problems)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
@@ -322,8 +327,18 @@ class _Builder:
             self._problem(node, "merge keys (<<) are not part of YAML 1.2", hint=hint)
         return str(node.value)
 
-    def _problem(self, node: yaml.Node, message: str, found: str = "", hint: str = "") -> None:
+    def _problem(
+        self,
+        node: yaml.Node,
+        message: str,
+        found: str = "",
+        hint: str = "",
+        counted: bool = True,
+    ) -> None:
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        if counted and len(self.problems) >= MAX_PROBLEMS:
+            self.left_out += 1
+            return
         self.problems.append(Problem(message, self.path, line, column, found=found, hint=hint))
 
 

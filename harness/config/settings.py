@@ -7,7 +7,6 @@ wins. A new option is one annotated field of `Settings` and nothing else.
 from __future__ import annotations
 
 import glob
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.backends import Models, Replicas, models_of
 from harness.common import InputError, Prices, Problem, Sampling, nearest
-from harness.common.reading import read_toml
+from harness.common.reading import MAX_CONFIG, parse_json, read_text, read_toml
 from harness.common.toml_positions import Loc, find_place
 from harness.config.paths import Form, Kind, TypedPaths, parse_value
 from harness.scorers import DEFAULT_TAGS, ReasoningParser, Tag
@@ -285,8 +284,8 @@ def engine_arguments(settings: Settings) -> dict[str, Any]:
             what = f"--engine-arg {text!r} is not understood"
             raise InputError(Problem(what, expected="KEY=VALUE"))
         try:
-            found[key] = json.loads(value)
-        except ValueError:
+            found[key] = parse_json(value, "--engine-arg")
+        except InputError:
             found[key] = value
     return found
 
@@ -380,7 +379,7 @@ def _problems(error: ValidationError, path: Path | None, table: Loc = ()) -> Ite
     """Say what is wrong in the configuration (`path`, at `table` in it) or on the command line."""
     from harness.common.validation import in_words, one_each, told
 
-    text = path.read_text(encoding="utf-8") if path else ""
+    text = read_text(path, limit=MAX_CONFIG) if path else ""
     for row in one_each(error.errors(include_url=False)):
         loc, unknown = told(row), row["type"] == "extra_forbidden"
         line, column = find_place(text, (*table, *loc), of_key=unknown)

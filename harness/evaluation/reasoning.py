@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.backends import Backend
-from harness.common import InputError, Problem, Variant
+from harness.common import NUMBER_DIGITS, InputError, Problem, Variant
+from harness.common.reading import parse_json, read_text
 from harness.config import Settings
 from harness.evaluation.trial import Trial, sampling_of
 from harness.results import Result, VariantInfo
@@ -53,10 +54,12 @@ def tags_of(settings: Settings, variants: Iterable[Variant | VariantInfo]) -> tu
         files = [Path(variant.chat_template)] if variant.chat_template else []
         for file in files or [model / "chat_template.jinja", model / "tokenizer_config.json"]:
             try:
-                text = file.read_text(encoding="utf-8")
+                text = read_text(file)
                 if file.suffix == ".json":
-                    text = json.dumps(json.loads(text).get("chat_template", ""), ensure_ascii=False)
-            except (OSError, ValueError, AttributeError):
+                    facts = parse_json(text, str(file), digits=NUMBER_DIGITS)
+                    own = facts.get("chat_template", "") if isinstance(facts, dict) else ""
+                    text = json.dumps(own, ensure_ascii=False)
+            except InputError:
                 continue
             found |= dict.fromkeys(declared_tags(text))
     return tuple(found)

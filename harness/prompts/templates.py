@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from harness.common.bounded_jinja import (
     LimitError,
     RenderBudget,
 )
+from harness.common.reading import MAX_CONFIG, read_text
 
 MAX_TEMPLATE = 100_000  # characters; the longest of today's have 40,000
 MAX_INPUT = 2_000_000_000  # characters of messages, tools and arguments; nobody has so many
@@ -38,13 +40,12 @@ def read_template(path: Path | str) -> str:
     """Read a chat template; raise `InputError` where there is none."""
     file = Path(path).expanduser()
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        message = "there is no such chat template" if missing else f"cannot be read: {error}"
-        raise InputError(
-            Problem(message, str(file), expected="a Jinja file, such as chat_template.jinja")
-        ) from error
+        text = read_text(file, "the chat template", limit=MAX_CONFIG)
+    except InputError as error:
+        missing = isinstance(error.__cause__, FileNotFoundError)
+        message = "there is no such chat template" if missing else error.problems[0].message
+        expected = "a Jinja file, such as chat_template.jinja"
+        raise InputError(replace(error.problems[0], message=message, expected=expected)) from None
     if not text.strip():
         raise InputError(
             Problem("is an empty chat template", str(file), hint="write one, or leave it out")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.common import InputError, Problem, shown
-from harness.common.reading import fitting, read_json_lines, read_object
+from harness.common.reading import fitting, read_json_lines, read_object, read_text
 from harness.reports.document import SCHEMA_VERSION, ScorecardDocument
 from harness.reports.notebook import NotebookView
 from harness.results import Result, RunInfo, read_result
@@ -69,7 +69,7 @@ def load_run(path: str | Path) -> SavedRun:
     directory = Path(path)
     if directory.is_file() and directory.stat().st_size < 200:
         # Where a system has no links, `latest` is a file with the name of the folder.
-        name = directory.read_text(encoding="utf-8", errors="replace").strip()
+        name = read_text(directory).strip()
         directory = directory.parent / name
     file = directory / "scorecard.json"
     if not os.path.isfile(file):

@@ -9,15 +9,20 @@ folder says (`1_Pooling/config.json` of sentence-transformers), by the mean wher
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+
+from pydantic import Field
+
+from harness.common import InputError, shown
+from harness.common.reading import fitting, inside, read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+T = TypeVar("T")
 # Some tokenizers give 1e30 as their longest input; beyond 512 tokens encoders were not trained.
 _LONGEST = 512
 # The parts of such a folder that are computed here: pooling, and a norm that a cosine ignores.
@@ -62,27 +67,44 @@ class Pooling:
 def pooling_of(folder: Path) -> Pooling:
     """Return how a model's folder pools, as sentence-transformers writes it; without torch.
 
-    Raises `ValueError` for parts that are not computed here, such as a dense layer.
+    Raises `ValueError` for parts that are not computed here, such as a dense layer, and for files
+    that cannot be read.
     """
 
-    def read(name: str) -> Any:
-        path = folder / name
-        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+    def read(name: str, kind: type[T], otherwise: T) -> T:
+        path = inside(folder, folder / name, shown(name), "the model's folder")
+        return fitting(kind, read_json(path), str(path)) if path.is_file() else otherwise
 
-    modules = read("modules.json") or []
-    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules]
-    if unknown := [kind for kind in kinds if kind not in _PARTS]:
-        raise ValueError(f"its modules.json has {unknown[0]}, which is not computed here")
-    places = [
-        str(m.get("path", "")) for m, kind in zip(modules, kinds, strict=True) if kind == "Pooling"
-    ]
-    config = read(f"{places[0]}/config.json" if places else "1_Pooling/config.json") or {}
+    try:
+        modules = read("modules.json", list[_Module], [])
+        kinds = [module.type.rpartition(".")[2] for module in modules]
+        if unknown := [kind for kind in kinds if kind not in _PARTS]:
+            raise ValueError(f"its modules.json has {unknown[0]}, which is not computed here")
+        poolings = [m.path for m, kind in zip(modules, kinds, strict=True) if kind == "Pooling"]
+        config = read(f"{[*poolings, '1_Pooling'][0]}/config.json", dict[str, Any], {})
+        limits = read("sentence_bert_config.json", _Limits, _Limits())
+    except InputError as error:
+        raise ValueError(str(error.problems[0])) from None
     modes = [name for flag, name in _POOLINGS.items() if config.get(flag)]
     modes = modes or [str(config.get("pooling_mode", "mean"))]
     if len(modes) > 1 or modes[0] not in _POOLINGS.values():
         raise ValueError(f"its pooling is {' and '.join(modes)}: use mean, cls, max or last")
-    longest = (read("sentence_bert_config.json") or {}).get("max_seq_length") or _LONGEST
-    return Pooling(modes[0], int(longest))
+    return Pooling(modes[0], limits.max_seq_length or _LONGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """One entry of modules.json."""
+
+    type: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What of sentence_bert_config.json is used."""
+
+    max_seq_length: Annotated[int, Field(ge=1)] | None = None
 
 
 def cosine(model: str, text: str, reference: str, pooling: Pooling) -> float:

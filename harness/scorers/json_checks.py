@@ -24,8 +24,9 @@ from pydantic import (
     model_validator,
 )
 
-from harness.common import SCHEMA_SECONDS, JsonValue, canonical_json, shown
+from harness.common import SCHEMA_SECONDS, InputError, JsonValue, canonical_json, shown
 from harness.common.patterns import compile_pattern
+from harness.common.reading import MAX_CONFIG, inside, read_text
 from harness.scorers.arguments import FILLED, Count, Exact, ExactPositive, Text, filled, wrong
 from harness.scorers.json_path import Location, PathError, parse_path, place_text, select
 from harness.scorers.json_schema import check_schema, first_violation
@@ -175,17 +176,18 @@ def _file(name: str, root: Path | None) -> JsonValue:
     """Return the content of a schema file; its path is relative to `root` and stays below it."""
     if root is None:
         raise wrong("schema_file", "a file cannot be read here: write the schema itself")
-    path = root / name
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise wrong("schema_file", f"the schema file {name!r} is outside of the suite's folder")
+    what = f"the schema file {shown(name)}"
     try:
-        return _plain(parse(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        said = f"the schema file {name!r}, beside the suite file, cannot be read: {reason}"
+        path = inside(root, root / name, what, "the suite's folder")
+    except InputError as error:
+        raise wrong("schema_file", error.problems[0].message) from None
+    try:
+        return _plain(parse(read_text(path, limit=MAX_CONFIG)))
+    except InputError as error:
+        said = f"{what}, beside the suite file: {error.problems[0].message}"
         raise wrong("schema_file", said) from None
     except NotJsonError as error:
-        raise wrong("schema_file", f"the schema file {name!r} is not JSON: {error}") from None
+        raise wrong("schema_file", f"{what} is not JSON: {error}") from None
 
 
 def _warns(args: JsonSchemaArgs) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from harness.common import InputError, Problem, first_of, nearest, no_collection, plural
+from harness.common.reading import first_problems
 from harness.common.validation import described
-from harness.common.yaml_positions import Position, YamlDocument, read_document
+from harness.common.yaml_positions import Position, YamlDocument, read_yaml
 from harness.scorers import load_context
 from harness.suites.cases import (
     CaseReader,
@@ -261,7 +262,7 @@ def same_tries(greedy: int, cases: int) -> str:
 def load_suites(
     paths: Iterable[str | Path], *, beside: Iterable[Suite] = (), modules: Iterable[str] = ()
 ) -> tuple[Suite, ...]:
-    """Load suite files, and all below folders; all that is wrong in all of them is raised at once.
+    """Load suite files, and all below folders; what is wrong in all of them is raised at once.
 
     Names of suites and ids of cases are unique over these files and the suites `beside` them.
     `modules` are the Python modules that the user's configuration allows `python` checks to use.
@@ -275,11 +276,11 @@ def load_suites(
             problems += error.problems
     together = [*beside, *suites]
     names = [Named(suite.name, Position(suite.path, suite.line, 1)) for suite in together]
-    problems += stand_twice("suite name", names)
+    twice = [*stand_twice("suite name", names)]
     cases = [case for suite in together for case in (*suite.cases, *suite.retired)]
-    problems += stand_twice("case id", [Named(case.id, case.position) for case in cases])
-    if problems:
-        raise InputError(*problems)
+    twice += stand_twice("case id", [Named(case.id, case.position) for case in cases])
+    if problems or twice:
+        raise InputError(*problems, *first_problems(twice, ""))
     return tuple(suites)
 
 
@@ -328,11 +329,6 @@ def make_suite(
 
 
 def load_suite(path: str | Path, *, modules: Iterable[str] = ()) -> Suite:
-    """Load one suite file; raises InputError with all that is wrong in it."""
-    name = Path(path).as_posix()
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(Problem(f"cannot be read: {error.strerror}", path=name)) from None
+    """Load one suite file; raises InputError with what is wrong in it: see `first_problems`."""
     with no_collection():
-        return SuiteReader(Path(path).parent, read_document(name, data), modules).read()
+        return SuiteReader(Path(path).parent, read_yaml(Path(path)), modules).read()

@@ -12,8 +12,7 @@ from typing import Any
 
 import yaml
 
-from harness.common import InputError, Problem
-from harness.common.yaml_positions import YamlDocument, read_document
+from harness.common.yaml_positions import YamlDocument, read_yaml
 from harness.suites.load import SuiteReader
 from harness.suites.values import Suite
 
@@ -33,11 +32,7 @@ def practice_suite(
     to the file whose rows take its place. Raises InputError as loading does.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(Problem(f"cannot be read: {error.strerror}", path=str(path))) from None
-    document = read_document(path.as_posix(), data)
+    document = read_yaml(path)
     others = rows or {}
 
     def other_rows(entry: dict[str, Any]) -> dict[str, Any] | None:

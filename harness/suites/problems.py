@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.common import GateSettings, InputError, Problem, Sampling, nearest
+from harness.common.reading import first_problems
 from harness.common.validation import described, in_words, one_each, told
 from harness.common.yaml_positions import YamlDocument
 from harness.scorers import UnknownScorerError, get
@@ -174,9 +175,10 @@ class Problems:
             (self.add_key if row["type"] == "extra_forbidden" else self.add)(at, **parts)
 
     def raise_any(self) -> None:
-        """Raise InputError with all problems, in the order of the file, then of data files.
+        """Raise InputError with the problems, in the order of the file, then of data files.
 
-        The same fault at the same place, in every case that a template makes, is one problem.
+        The same fault at the same place, in every case that a template makes, is one problem. Of
+        the file so many are told as `first_problems` does.
         """
         if not self._found:
             return
@@ -196,7 +198,8 @@ class Problems:
             here = problem.path == self._document.path
             (own if here else elsewhere).append(replace(problem, case=case))
         own.sort(key=lambda problem: (problem.line, problem.column))
-        raise InputError(*own, *elsewhere)
+        # Those of data files were cut where they were read.
+        raise InputError(*first_problems(own, self._document.path), *elsewhere)
 
 
 def in_rows(case: str, lines: Sequence[int], rows: int) -> str:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.common import NUMBER_DIGITS, InputError, Problem, nearest, shown
-from harness.common.reading import decoded, parse_json, read_bytes, unusable
+from harness.common.reading import decoded, first_problems, inside, parse_json, read_bytes
 
 CELL_CHARACTERS = 4_000_000
-SHOWN_ROWS = 20  # of the rows that are wrong, so many are shown
 
 Read = Callable[[str, str], "Iterator[DataRow | Problem]"]
 
@@ -45,16 +44,9 @@ def find_file(
     What names it may come from somebody else: nothing outside of its own folder is read.
     """
     path = folder / relative
-    try:
-        inside = path.resolve().is_relative_to(folder.resolve())
-        path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
-        reason = "its links go in a circle" if isinstance(error, RuntimeError) else unusable(error)
-        message = f"{what} {shown(relative)} cannot be used: {reason}"
-        raise InputError(Problem(message)) from None
-    if not inside:
-        message = f"{what} {shown(relative)} is outside of {whose}'s folder"
-        raise InputError(Problem(message, hint=f"put it beside {whose} file, or below"))
+    what = f"{what} {shown(relative)}"
+    hint = f"put it beside {whose} file, or below"
+    inside(folder, path, what, f"{whose}'s folder", hint=hint)
     if not path.is_file():
         # Perhaps its name is wrong, perhaps it was said from another folder.
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -63,8 +55,7 @@ def find_file(
         if (folder / path.name).is_file():
             beside = path.name
         hint = "" if close else f"the path is that from {whose} file's own folder"
-        message = f"{what} {shown(relative)} does not exist"
-        raise InputError(Problem(message, did_you_mean=beside, hint=hint))
+        raise InputError(Problem(f"{what} does not exist", did_you_mean=beside, hint=hint))
     return path
 
 
@@ -77,17 +68,10 @@ def read_rows(path: Path, name: str) -> tuple[DataRow, ...]:
     found = list(_READERS[path.suffix](decoded(name, data), name))
     wrong = [item for item in found if isinstance(item, Problem)]
     if wrong:
-        raise InputError(*first_of(wrong, name))
+        raise InputError(*first_problems(wrong, name))
     if not found:
         raise InputError(Problem("the data file has no rows", path=name))
     return tuple(item for item in found if isinstance(item, DataRow))
-
-
-def first_of(problems: Sequence[Problem], name: str) -> Sequence[Problem]:
-    """Return the first problems of a data file, and how many there are more."""
-    more = len(problems) - SHOWN_ROWS
-    rest = [Problem(f"{more} more rows are wrong", path=name)] if more > 0 else []
-    return [*problems[:SHOWN_ROWS], *rest]
 
 
 def _jsonl(text: str, name: str) -> Iterator[DataRow | Problem]:

@@ -17,7 +17,7 @@ from harness.backends import (
 )
 from harness.common import InputError, Problem
 from harness.common.reading import read_object
-from harness.prompts import load_tokenizer
+from harness.prompts import load_tokenizer, read_template
 from harness.training.sft import DEFAULT_SERVED_RANK, SERVED_RANKS, served_rank
 
 _RESUME = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin")
@@ -156,8 +156,11 @@ def _template(path: Path, base: ModelDir) -> list[Problem]:
         tokenizer = load_tokenizer(base.path)
     except InputError:  # a base without a chat template has none to differ from
         return []
-    if tokenizer.renders_like(own.read_text(encoding="utf-8")):
-        return []
+    try:
+        if tokenizer.renders_like(read_template(own)):
+            return []
+    except InputError as error:
+        return list(error.problems)
     return [
         Problem(
             "its chat template is not the base's: served with the base's own, it sees other "

@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from tests.hostile.fuzzing import TABLE, Row, run
+from tests.hostile.fuzzing import TABLE
+from tests.hostile.trying import Row, run
 
-HEAVY = ("train.yaml", "chat template")  # they load transformers first
+HEAVY = ("train.yaml", "chat template", "webhook")  # two load transformers, one runs nights
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of a process as Linux has them")

@@ -188,13 +188,13 @@ def test_a_schema_file_is_read_at_load_time(tmp_path: Path) -> None:
         (
             "b.json",
             None,
-            "the schema file 'b.json', beside the suite file, cannot be read: "
+            "the schema file 'b.json', beside the suite file: cannot read it: "
             "No such file or directory",
         ),
         (
             "b.json",
             b"\xff",
-            "the schema file 'b.json', beside the suite file, cannot be read: not UTF-8 text",
+            "the schema file 'b.json', beside the suite file: the file is not UTF-8",
         ),
         (
             "b.json",

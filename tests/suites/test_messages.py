@@ -74,7 +74,7 @@ def test_a_file_that_is_too_large_is_refused(folder: Path) -> None:
         load_suites(["suite.yaml"])
 
     assert str(caught.value) == (
-        "suite.yaml: the file is larger than 32 MiB\n"
+        "suite.yaml: cannot read it: it is larger than 32 MiB\n"
         "  hint: keep rows in a JSONL file and name it under from_file"
     )
 
@@ -114,7 +114,7 @@ def test_of_many_wrong_rows_the_first_are_shown(folder: Path) -> None:
 
     assert len(caught.value.problems) == 21
     assert str(caught.value.problems[19]) == "many.jsonl:20:1: not valid JSON: Expecting value"
-    assert str(caught.value.problems[20]) == "many.jsonl: 25 more rows are wrong"
+    assert str(caught.value.problems[20]) == "many.jsonl: 25 more problems of this file"
 
 
 def test_names_are_unique_over_files(folder: Path) -> None:

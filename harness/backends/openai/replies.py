@@ -13,7 +13,15 @@ from typing import Any
 import httpx
 
 from harness.backends.openai.arguments import Endpoint
-from harness.common import HarnessError, InputError, MachineryError, Problem, nearest
+from harness.common import (
+    NUMBER_DIGITS,
+    HarnessError,
+    InputError,
+    MachineryError,
+    Problem,
+    nearest,
+)
+from harness.common.reading import decoded, parse_json
 from harness.common.web import ReplyTooLarge, reason_of
 
 
@@ -72,7 +80,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
         return float(text)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
@@ -108,8 +116,8 @@ def read_reply(reply: httpx.Response, endpoint: Endpoint) -> dict[str, Any]:
     if not reply.is_success:
         raise Refused(status, *_said(reply, endpoint))
     try:
-        value = json.loads(reply.content)
-    except (ValueError, RecursionError):
+        value = _parsed(reply)
+    except InputError:
         if not reply.content[:_SHOWN].lstrip().startswith(b"<"):
             raise Later(Faulty("the answer is not JSON")) from None
         title = _TITLE.search(reply.text[:_PAGE])
@@ -140,11 +148,17 @@ def clean(text: str, endpoint: Endpoint) -> str:
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
 
 
+def _parsed(reply: httpx.Response) -> Any:
+    """Return the JSON value of a reply; raises InputError. An answer may be cut within a pair."""
+    text = decoded("", reply.content)
+    return parse_json(text, "", digits=NUMBER_DIGITS, surrogates=True)
+
+
 def _said(reply: httpx.Response, endpoint: Endpoint) -> tuple[str, str]:
     """Return the server's own words on an error, and the field that it names."""
     try:
-        value = json.loads(reply.content)
-    except (ValueError, RecursionError):
+        value = _parsed(reply)
+    except InputError:
         value = None
     inner = value.get("error", value) if isinstance(value, dict) else value
     if isinstance(inner, dict):

@@ -60,7 +60,7 @@ class Server:
         if not path.exists():
             return None
         for card in self.cards.values():
-            with suppress(OSError):
+            with suppress(OSError, ValueError, RuntimeError):  # NUL, ~nobody, links in a circle
                 if card.root and Path(card.root).expanduser().resolve() == path.resolve():
                     return card
         return None
@@ -80,7 +80,8 @@ def look_at(endpoint: Endpoint) -> Server:
     except CallError as error:
         raise unasked(error, endpoint) from None
     rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-    program = next((_OWNERS[o] for row in rows if (o := row.get("owned_by")) in _OWNERS), "")
+    owners = (row.get("owned_by") for row in rows)
+    program = next((_OWNERS[o] for o in owners if isinstance(o, str) and o in _OWNERS), "")
 
     path, name = _VERSIONS[program or "tgi"]
     facts: Mapping[str, Any] = {}  # what else stands where the version does

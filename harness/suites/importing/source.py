@@ -13,12 +13,12 @@ import yaml
 from pydantic import ValidationError
 
 from harness.common import InputError, Problem, plural, shown, visible
-from harness.common.reading import read_bytes
+from harness.common.reading import MAX_PROBLEMS, first_problems
 from harness.common.validation import in_words
-from harness.common.yaml_positions import Position, YamlDocument, read_document, reads_as_text
+from harness.common.yaml_positions import Position, YamlDocument, read_yaml, reads_as_text
 from harness.scorers import Answer, Context, parse_check
 from harness.suites.load import load_suite
-from harness.suites.rows import SHOWN_ROWS, DataRow, find_file, first_of, read_rows
+from harness.suites.rows import DataRow, find_file, read_rows
 from harness.suites.templates import Loc, is_template
 from harness.suites.values import Suite
 
@@ -94,7 +94,7 @@ class Located:
 
 def read_yaml(path: Path, *, tags: Collection[str] = ()) -> Located:
     """Return the value of a YAML or JSON file. Raises InputError with all that is wrong in it."""
-    document = read_document(path.as_posix(), read_bytes(path), tags=tags)
+    document = read_yaml(path, tags=tags)
     return Located(document.value, path.as_posix(), document)
 
 
@@ -145,7 +145,7 @@ def read_cases(
         except Wrong as wrong:
             problems.append(replace(wrong.problem, path=name, line=row.line))
     if problems and not (skip and made):
-        raise InputError(*first_of(problems, name))
+        raise InputError(*first_problems(problems, name))
     first: dict[str, int] = {}
     twice = [
         Problem(f"id {case['id']!r} stands in line {first[case['id']]} already", name, line)
@@ -153,7 +153,7 @@ def read_cases(
         if first.setdefault(case["id"], line) != line
     ]
     if twice:
-        raise InputError(*first_of(twice, name))
+        raise InputError(*first_problems(twice, name))
     return Cases(tuple(case for _, case in made), tuple(problems))
 
 
@@ -345,7 +345,7 @@ def confirmed(
     """Say whether checks judge recorded answers as another harness did.
 
     `judged`: a case, its answer, and whether that was right there. Those that are judged otherwise
-    here are added to `differs`, at most `SHOWN_ROWS` of them.
+    here are added to `differs`, at most `MAX_PROBLEMS` of them.
     """
     total = 0
     otherwise = []
@@ -359,7 +359,7 @@ def confirmed(
             otherwise.append(f"{case}: {there} for {whose}; here: {found.reason}")
     if not total:
         return ""
-    shown_rows = otherwise[:SHOWN_ROWS]
+    shown_rows = otherwise[:MAX_PROBLEMS]
     differs += [Problem(message, path.as_posix()) for message in shown_rows]
     if len(otherwise) > len(shown_rows):
         more = f"{len(otherwise) - len(shown_rows):,} more answers are judged otherwise"

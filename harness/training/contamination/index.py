@@ -10,8 +10,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
-
+from harness.common import InputError
+from harness.common.reading import read_bytes
+from harness.common.yaml_positions import read_document
 from harness.suites import Case, Haystack, HaystackSpec, Suite
 from harness.suites.haystack import INTRO, Task, expand
 from harness.suites.haystack_prose import WORDS
@@ -38,9 +39,9 @@ def template_texts(suite: Suite) -> tuple[str, ...]:
     A suite that was not read from a file has none.
     """
     try:
-        text = Path(suite.path).read_text(encoding="utf-8")
-        raw = yaml.safe_load(text) if "from_file" in text else None
-    except (OSError, ValueError, yaml.YAMLError):
+        data = read_bytes(Path(suite.path))
+        raw = read_document(suite.path, data).value if b"from_file" in data else None
+    except InputError:
         return ()
     families = raw.get("from_file") if isinstance(raw, Mapping) else None
     found = (text for family in families or () for text in _texts(family))

@@ -9,10 +9,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.common import FixSettings, InputError, Problem, nearest
-from harness.common.yaml_positions import read_document
+from harness.common.yaml_positions import read_yaml
 from harness.config import Settings
 from harness.suites import Suite
 from harness.suites.problems import Place, Problems
+from harness.suites.rows import find_data
 from harness.training.sft import TrainSettings
 from harness.training.sources import pool_file, unknown_teacher
 
@@ -62,7 +63,7 @@ def _problems(settings: Settings, suite: Suite) -> tuple[Problem, ...]:
         reports.append(partial(_add, Place(("fix", "method")), problem))
     if not reports:
         return ()
-    problems = Problems(read_document(suite.path, Path(suite.path).read_bytes()))
+    problems = Problems(read_yaml(Path(suite.path)))
     for report in reports:
         report(problems)
     try:
@@ -88,10 +89,11 @@ def _files(settings: Settings, suite: Suite, fix: FixSettings) -> Iterator[Repor
             if problem:
                 yield partial(_add, Place((*loc, index)), problem)
     for entry, name in (fix.generate.rows if fix.generate else {}).items():
-        rows = Path(suite.path).parent / name
-        if not rows.is_file():
+        try:
+            find_data(Path(suite.path).parent, name)
+        except InputError as error:
             place = Place(("fix", "generate", "rows", entry))
-            yield partial(_add, place, _missing(f"file of rows {name!r}", rows))
+            yield partial(_add, place, error.problems[0])
 
 
 def _missing(what: str, path: Path) -> Problem:

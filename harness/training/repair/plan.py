@@ -20,6 +20,7 @@ from harness.common import (
     digest,
     nearest,
 )
+from harness.common.reading import read_bytes
 from harness.config import Settings, select_files
 from harness.evaluation import decide_run
 from harness.results import GateReport, Outcome, Result, RunInfo, SuiteResult, VariantInfo, Verdict
@@ -394,9 +395,7 @@ def _content_of(
 ) -> list[Any]:
     """Return what a repair is made of: which cases failed, and what they are repaired with."""
     file = settings.path(options.bad_cases) if options.bad_cases else None
-    bad = (
-        file.read_bytes() if file and file.is_file() else b""
-    )  # its reader says that it is missing
+    bad = read_bytes(file) if file and file.is_file() else b""  # its reader says that it is missing
     return [
         [variant, options.rounds, options.paraphrases, bad.hex()]
         + ([options.method] if options.method else []),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
-from harness.common import InputError, Problem, shown
+from harness.common import NUMBER_DIGITS, InputError, Problem, shown
+from harness.common.reading import parse_json
 from harness.scorers import Tool, ToolProblemError, declared_tool
 
 Values = Mapping[str, object]
@@ -214,7 +214,8 @@ def parsed(value: object) -> object:
     """Return a list that stands as JSON in a cell of a table."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
+            found: object = parse_json(value, "", digits=NUMBER_DIGITS, surrogates=True)
+            return found
+        except InputError:
             return value
     return value

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.common import InputError, Message, Problem
+from harness.common.reading import first_problems
 from harness.suites.data_files import data_rows
-from harness.suites.rows import first_of
 from harness.training.rows.files import RowFile, lines_of, parse_spec
 from harness.training.rows.meaning import RowError
 from harness.training.rows.preferences import preference, prefers, rated
@@ -130,7 +130,7 @@ def _read_file(
             column = lines[row.line - 1].find(text) + 1 if lines and text else 0
             problems.append(replace(problem, path=name, line=row.line, column=column))
     if problems and not (skip and made):
-        raise InputError(*first_of(problems, name))
+        raise InputError(*first_problems(problems, name))
     if file.count is not None:
         if file.count > len(made):
             message = f"{file.count} rows are asked for"

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.common import Message, Messages, Problem, Role, ToolCall, shown
+from harness.common import (
+    NUMBER_DIGITS,
+    InputError,
+    Message,
+    Messages,
+    Problem,
+    Role,
+    ToolCall,
+    shown,
+)
+from harness.common.reading import parse_json
 from harness.training.rows.meaning import REASONING, RowError, is_empty, is_learned, parsed
 
 ROLES: dict[str, Role] = {
@@ -106,8 +115,8 @@ def _calls(value: object, key: str) -> tuple[ToolCall, ...]:
     """Return one call or a list of them, as values or as JSON text."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = parse_json(value, "", digits=NUMBER_DIGITS, surrogates=True)
+        except InputError:
             raise RowError(
                 Problem("a call of a tool is no JSON", found=shown(value)), key
             ) from None

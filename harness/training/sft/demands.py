@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.backends import AdapterDir, ModelDir
 from harness.common import InputError, Problem, nearest
-from harness.prompts import ChatTokenizer
+from harness.prompts import ChatTokenizer, read_template
 from harness.training.rows import check, template_families
 from harness.training.sft.config import TrainConfig
 from harness.training.values import TrainingRow
@@ -54,7 +54,7 @@ def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
                 hint=hint,
             )
         )
-    text = file.read_text(encoding="utf-8")
+    text = read_template(file)
     if not tokenizer.renders_like(text):
         raise InputError(
             Problem(

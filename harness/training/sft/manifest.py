@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +10,7 @@ from typing import Any
 
 from harness import __version__
 from harness.common import InputError, Problem, digest
+from harness.common.reading import read_json
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.job import Samples, sources
 from harness.training.sft.lessons import Lesson, content_of
@@ -95,8 +95,8 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+        value = read_json(file)
+    except InputError:
         value = None
     if isinstance(value, dict) and value.get("schema") == SCHEMA:
         return value

@@ -15,10 +15,11 @@ import yaml
 
 from harness.backends import Completion
 from harness.common import InputError, Message, Problem, Variant, digest, nearest, whole_file
+from harness.common.reading import first_problems
 from harness.evaluation import Transcript, Trial, score_trial
 from harness.results import Outcome
 from harness.suites import Case, Suite, load_suite
-from harness.suites.rows import DataRow, first_of, read_rows
+from harness.suites.rows import DataRow, read_rows
 from harness.training.values import LabelledAnswer
 
 KEYS = ("prompt", "messages", "system", "response", "expected", "checks", "id")
@@ -95,7 +96,7 @@ def read_bad_cases(path: Path, draft: Path, *, category: str, holdout: float) ->
         if response := row.values.get("response"):
             answers.append(LabelledAnswer(prompt, response, False, source, case.id))
     if problems:
-        raise InputError(*first_of(problems, path.as_posix()))
+        raise InputError(*first_problems(problems, path.as_posix()))
     return BadCases(draft, suite, able, gating, len(training) - len(able), tuple(answers))
 
 
@@ -113,7 +114,7 @@ def _cases(path: Path) -> list[tuple[dict[str, Any], DataRow]]:
             case = _case(row)
             found.setdefault(case["id"], (case, row))
     if problems:
-        raise InputError(*first_of(problems, path.as_posix()))
+        raise InputError(*first_problems(problems, path.as_posix()))
     return list(found.values())
 
 

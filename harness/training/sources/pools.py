@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.common import InputError, Problem
+from harness.common import InputError, Problem, shown
+from harness.common.reading import inside
 from harness.config import Settings
 from harness.suites import Suite
 from harness.training.rows import RowFile, parse_spec, read_rows
@@ -23,16 +24,12 @@ def pool_file(settings: Settings, suite: Suite, name: str, *, replay: bool = Fal
     file = parse_spec(name)
     path = Path(suite.path).parent / file.path
     root = settings.root.resolve()
-    if not path.resolve().is_relative_to(root):
-        raise InputError(
-            Problem(
-                f"pool {name!r} is outside of the project",
-                path=suite.path,
-                expected=f"a file below {root}",
-                hint="copy it into the project",
-            )
-        )
-    here, whole = Path.cwd(), path.resolve()
+    parts = {"expected": f"a file below {root}", "hint": "copy it into the project"}
+    try:
+        whole = inside(root, path, f"pool {shown(name)}", "the project", **parts)
+    except InputError as error:
+        raise InputError(*(replace(one, path=suite.path) for one in error.problems)) from None
+    here = Path.cwd()
     # As people write it: from here, where it lies below.
     short = whole.relative_to(here) if whole.is_relative_to(here) else whole
     return replace(file, path=short, replay=replay)

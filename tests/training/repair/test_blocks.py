@@ -113,6 +113,18 @@ def test_a_setting_that_the_trainer_does_not_know(tmp_path: Path) -> None:
     assert "output" not in message
 
 
+def test_rows_from_outside_of_the_suites_folder(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"q": "a"}\n')
+    (tmp_path / "project").mkdir()
+
+    block = "  generate: {rows: {rows.jsonl: ../rows.jsonl}}\n"
+
+    assert said(tmp_path / "project", block) == (
+        "s.yaml:4:33: data file '../rows.jsonl' is outside of the suite's folder\n"
+        "  hint: put it beside the suite file, or below"
+    )
+
+
 def test_rows_that_are_to_take_the_place_of_others(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"q": "a"}\n')
     block = "  generate: {rows: {rows.jsonl: row.jsonl}}\n"
@@ -122,9 +134,7 @@ def test_rows_that_are_to_take_the_place_of_others(tmp_path: Path) -> None:
     )
 
     assert said(tmp_path, block, more) == (
-        "s.yaml:4:33: file of rows 'row.jsonl' does not exist\n"
-        "  found: row.jsonl\n"
-        "  did you mean: rows.jsonl"
+        "s.yaml:4:33: data file 'row.jsonl' does not exist\n  did you mean: rows.jsonl"
     )
 
 

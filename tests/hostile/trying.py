@@ -1,0 +1,114 @@
+"""One try after another, each in a process that the system ends at its limits.
+
+A try has survived when it ended by itself with a message or a result, within 10 s of processor time
+and 1 GB of data above what the process had when it began.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import random
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from harness.cli import main
+
+CPU_SECONDS = 10
+BYTES = 10**9
+STALLED = 120.0  # wall seconds without an answer: a wait for something that never comes
+OURS = "this is a mistake of the harness"
+
+
+def ran(*words: str) -> str:
+    """Run one command; return what is wrong with how it ended, or nothing."""
+    stream = io.StringIO()
+    with redirect_stderr(stream), redirect_stdout(stream):
+        code = main(list(words))
+    said = stream.getvalue()
+    if OURS in said or "Traceback" in said:
+        return said[:500]
+    if code == 2 and not said.strip():
+        return "no message"
+    return "" if code in (0, 1, 2, 3, 4) else f"exit code {code}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of input: `lay` puts whole files into the folder, `one` makes a try in it."""
+
+    name: str
+    lay: Callable[[], None]
+    one: Callable[[random.Random], str]
+
+
+def work(row: Row, numbers: range, answers: Connection) -> None:
+    """Make the tries in a folder of their own; send each number with what was wrong."""
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        try:
+            row.lay()
+            for number in range(3):  # imports and caches are no part of a try
+                row.one(random.Random(f"warm/{number}"))
+        except Exception as error:
+            answers.send((-1, f"{row.name} cannot be laid out: {error!r}", 0.0))
+            return
+        used = Path("/proc/self/statm").read_text().split()  # [5]: data and stacks
+        limit = int(used[5]) * os.sysconf("SC_PAGE_SIZE") + BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        for number in numbers:
+            answers.send((number, None, 0.0))
+            before = time.process_time()
+            hard = int(before) + 1 + CPU_SECONDS
+            resource.setrlimit(resource.RLIMIT_CPU, (hard, resource.RLIM_INFINITY))
+            try:
+                wrong = row.one(random.Random(f"{row.name}/{number}"))
+            except Exception as error:
+                wrong = f"{type(error).__name__}: {error}"[:500]
+            answers.send((number, wrong, time.process_time() - before))
+
+
+def tries(row: Row, numbers: range) -> Iterator[tuple[int, str, float]]:
+    """Yield number, fault and processor seconds of each try; a process that dies is replaced."""
+    forks = multiprocessing.get_context("fork")
+    while numbers:
+        ours, theirs = forks.Pipe(duplex=False)
+        process = forks.Process(target=work, args=(row, numbers, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        current = numbers[0]
+        try:
+            while ours.poll(STALLED):
+                current, wrong, seconds = ours.recv()
+                if current < 0:
+                    raise RuntimeError(wrong)
+                if wrong is not None:
+                    numbers = range(current + 1, numbers.stop)
+                    yield current, wrong, seconds
+                if not numbers:
+                    break
+            else:
+                process.kill()
+        except EOFError:
+            pass
+        process.join(None if numbers else 10)
+        if numbers:  # it died, or was ended, at `current`
+            yield current, f"the process ended: {process.exitcode}", float(CPU_SECONDS)
+            numbers = range(current + 1, numbers.stop)
+
+
+def run(row: Row, numbers: range) -> tuple[int, list[tuple[int, str]], list[float]]:
+    """Return how many survived, the faults by number, and the seconds of all tries."""
+    faults: list[tuple[int, str]] = []
+    seconds: list[float] = []
+    for number, wrong, took in tries(row, numbers):
+        seconds.append(took)
+        if wrong:
+            faults.append((number, wrong))
+    return len(seconds) - len(faults), faults, seconds
