@@ -14,10 +14,10 @@ M = TypeVar("M", bound=BaseModel)
 
 def read_config(path: Path, model: type[M], **given: Any) -> M:
     """Read the file as this model; `given` settings win over those in it. Raises InputError."""
-    from harness.common.yaml_positions import read_yaml  # `harness --help` needs no YAML
+    from harness.common.yaml_positions import read_yaml_file  # `harness --help` needs no YAML
     from harness.suites.problems import Place, Problems
 
-    document = read_yaml(path)
+    document = read_yaml_file(path)
     if not isinstance(document.value, dict):
         raise InputError(Problem("a mapping is wanted", path=str(path), line=1, column=1))
     try:

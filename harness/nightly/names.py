@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.backends import Models, models_of, open_model, read_adapter_config
 from harness.common import InputError, Problem
-from harness.common.yaml_positions import read_yaml
+from harness.common.yaml_positions import read_yaml_file
 from harness.config import Settings, select_files
 from harness.evaluation import NONE, variants_of
 from harness.gate import load_baseline
@@ -44,7 +44,7 @@ def check_named(path: Path, config: NightlyConfig, settings: Settings) -> None:
             template = str(settings.path(variant.chat_template))
             checks.append(((*loc, "chat_template"), partial(read_template, template)))
         checks += _suites((*loc, "suites"), variant.suites, settings)
-    document = read_yaml(path)
+    document = read_yaml_file(path)
     problems = Problems(document)
     for place_in_file, check in checks:
         try:

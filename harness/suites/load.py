@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from harness.common import InputError, Problem, first_of, nearest, no_collection, plural
 from harness.common.reading import first_problems
 from harness.common.validation import described
-from harness.common.yaml_positions import Position, YamlDocument, read_yaml
+from harness.common.yaml_positions import Position, YamlDocument, read_yaml_file
 from harness.scorers import load_context
 from harness.suites.cases import (
     CaseReader,
@@ -331,4 +331,4 @@ def make_suite(
 def load_suite(path: str | Path, *, modules: Iterable[str] = ()) -> Suite:
     """Load one suite file; raises InputError with what is wrong in it: see `first_problems`."""
     with no_collection():
-        return SuiteReader(Path(path).parent, read_yaml(Path(path)), modules).read()
+        return SuiteReader(Path(path).parent, read_yaml_file(Path(path)), modules).read()

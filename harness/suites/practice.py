@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from harness.common.yaml_positions import YamlDocument, read_yaml
+from harness.common.yaml_positions import YamlDocument, read_yaml_file
 from harness.suites.load import SuiteReader
 from harness.suites.values import Suite
 
@@ -32,7 +32,7 @@ def practice_suite(
     to the file whose rows take its place. Raises InputError as loading does.
     """
     path = Path(path)
-    document = read_yaml(path)
+    document = read_yaml_file(path)
     others = rows or {}
 
     def other_rows(entry: dict[str, Any]) -> dict[str, Any] | None:

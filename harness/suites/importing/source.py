@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from harness.common import InputError, Problem, plural, shown, visible
 from harness.common.reading import MAX_PROBLEMS, first_problems
 from harness.common.validation import in_words
-from harness.common.yaml_positions import Position, YamlDocument, read_yaml, reads_as_text
+from harness.common.yaml_positions import Position, YamlDocument, read_yaml_file, reads_as_text
 from harness.scorers import Answer, Context, parse_check
 from harness.suites.load import load_suite
 from harness.suites.rows import DataRow, find_file, read_rows
@@ -94,7 +94,7 @@ class Located:
 
 def read_yaml(path: Path, *, tags: Collection[str] = ()) -> Located:
     """Return the value of a YAML or JSON file. Raises InputError with all that is wrong in it."""
-    document = read_yaml(path, tags=tags)
+    document = read_yaml_file(path, tags=tags)
     return Located(document.value, path.as_posix(), document)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.common import FixSettings, InputError, Problem, nearest
-from harness.common.yaml_positions import read_yaml
+from harness.common.yaml_positions import read_yaml_file
 from harness.config import Settings
 from harness.suites import Suite
 from harness.suites.problems import Place, Problems
@@ -63,7 +63,7 @@ def _problems(settings: Settings, suite: Suite) -> tuple[Problem, ...]:
         reports.append(partial(_add, Place(("fix", "method")), problem))
     if not reports:
         return ()
-    problems = Problems(read_yaml(Path(suite.path)))
+    problems = Problems(read_yaml_file(Path(suite.path)))
     for report in reports:
         report(problems)
     try:

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from harness.common import InputError
-from harness.common.yaml_positions import read_yaml
+from harness.common.yaml_positions import read_yaml_file
 from harness.config import TypedPaths, read_config
 from harness.training.rows import parse_spec
 
@@ -333,7 +333,7 @@ def placed(path: Path, error: InputError) -> InputError:
     What only the model or the machine refuses is found long after the file was read.
     """
     try:
-        document = read_yaml(path)
+        document = read_yaml_file(path)
     except InputError:  # changed since it was read: what was found still holds
         return error
     problems = []
