@@ -90,7 +90,9 @@ def copied_repository(folder: Path) -> Path:
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, home / name)
     (home / ".venv").mkdir()
-    (home / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    environment = Path(sys.executable).parents[1]
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (home / ".venv" / name).symlink_to(environment / name)
     for stamp in ("gate", "test"):
         (home / ".venv" / f"{stamp}.stamp").touch()
     return home

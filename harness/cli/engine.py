@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.cli.parser import add_settings, new_command, say
 from harness.cli.running import read_settings
+from harness.common import MachineryError, Problem
 
 IDLE_MINUTES = 30.0
 # Options of a run that say nothing about an engine.
@@ -58,6 +59,9 @@ def add_commands(commands: Any) -> None:
     ):
         parser = new_command(inner, name, text, f"engine {name}")
         parser.add_argument("--store", default=argparse.SUPPRESS, metavar="FILE", help="its place")
+        if name == "status":
+            help_text = "end with 3 where an engine is kept that does not answer"
+            parser.add_argument("--check", action="store_true", help=help_text)
         parser.set_defaults(act=act)
 
 
@@ -91,8 +95,11 @@ def up_command(arguments: argparse.Namespace) -> int:
 
 def status_command(arguments: argparse.Namespace) -> int:
     """Say which engine is warm."""
-    from harness.backends.vllm.server import find_engine
+    from harness.backends.vllm.server import find_engine, wrong_with_engine
 
+    if arguments.check and (wrong := wrong_with_engine(_place(arguments))):
+        hint = "harness engine down, then up; its log is engine/vllm.log beside the store"
+        raise MachineryError(Problem("the warm engine is not well", found=wrong, hint=hint))
     warm = find_engine(_place(arguments))
     if warm is None:
         say("no warm engine; start one: harness engine up")

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import httpx
 from filelock import FileLock, Timeout
 
 from harness.common import JsonValue, MachineryError, Problem
@@ -179,6 +180,25 @@ def holders() -> tuple[Problem, ...]:
 def find_engine(cache_dir: Path) -> Warm | None:
     """Return the warm engine beside a store, if one is up."""
     return Home(cache_dir).read()
+
+
+def wrong_with_engine(cache_dir: Path) -> str:
+    """Return what is wrong with the engine beside a store; empty where it answers, or none is kept.
+
+    One that ended unused, or by `end`, is not kept any more; one that was killed left its state.
+    """
+    home = Home(cache_dir)
+    warm = home.read()
+    if warm is None:
+        left = home.state.exists() and not home.is_held()
+        return "it was killed, or broke" if left else ""
+    if warm.stage != READY:
+        return "it is still starting"
+    try:
+        reply = httpx.get(f"http://127.0.0.1:{warm.port}/health", timeout=10.0, trust_env=False)
+    except httpx.HTTPError as error:
+        return f"it does not answer: {type(error).__name__}"
+    return "" if reply.is_success else f"it answers with {reply.status_code}"
 
 
 _PATIENCE = 40.0  # the keeper gives the server 20 s, and then kills it

@@ -16,6 +16,7 @@ import pytest
 from harness.backends.vllm.server import READY, Warm, end, find_engine
 from harness.backends.vllm.server.home import Home
 from harness.backends.vllm.server.starting import KeeperJob, launch
+from harness.cli import main
 from harness.common import MachineryError
 
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -54,6 +55,29 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """A place for an engine, which is ended afterwards."""
     yield tmp_path
     end(tmp_path)
+
+
+def check(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """What `harness engine status --check` ends with, and says is wrong."""
+    code = main(["engine", "status", "--check", f"--store={folder / 'store.db'}"])
+    return code, "".join(capsys.readouterr().err.splitlines()[1:2]).strip()
+
+
+def test_the_health_of_an_engine_is_that_it_answers(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(folder, capsys) == (0, "")
+    warm = up(folder)
+    assert check(folder, capsys) == (0, "")
+
+    os.kill(warm.server, signal.SIGSTOP)
+    os.kill(warm.keeper, signal.SIGKILL)
+    assert until(lambda: find_engine(folder) is None)
+    assert check(folder, capsys) == (3, "found: it was killed, or broke")
+    os.kill(warm.server, signal.SIGKILL)
+
+    Home(folder).forget()
+    assert check(folder, capsys) == (0, "")
 
 
 def test_an_engine_is_found_and_ended(folder: Path) -> None:
