@@ -40,11 +40,12 @@ fix: .venv/test.stamp ## Repair what the embedded base is weak in: rows, trainin
 test-oldest: .venv/oldest/bin/pytest ## Run the plugin's tests on the oldest pytest that is supported
 	@.venv/oldest/bin/python -m pytest tests/pytest_plugin
 
-test-peers: .venv/peers-metrics/bin/bert-score .venv/peers-harnesses/bin/lm-eval ## Compare with the tools that others use, in an environment of their own
+test-peers: .venv/peers-metrics/bin/bert-score .venv/peers-harnesses/bin/lm-eval .venv/distribution/bin/uv ## Compare with the tools that others use, and build and install what is published
 	@.venv/peers-metrics/bin/python -m pytest tests/scorers/test_semantic_peers.py \
 		tests/training/contamination/test_rewordings_peers.py tests/cli/test_exporting_peers.py \
 		-m peers
 	@.venv/peers-harnesses/bin/python -m pytest tests/suites/importing -m peers
+	@PATH="$$PATH:$(CURDIR)/.venv/distribution/bin" $(BIN)/python -m pytest tests/distribution -m peers
 
 check: .venv/test.stamp ## Lint and type-check
 	@$(BIN)/ruff check .
@@ -73,7 +74,7 @@ site: .venv/site/bin/zensical | .venv/test.stamp ## Build the documentation as a
 
 lock: .venv/test.stamp ## Resolve the lock files again from requirements/*.in
 	@$(PIP) uv
-	@for name in gate test site; do \
+	@for name in gate test site distribution; do \
 		$(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.11 \
 			--find-links "$${PIP_FIND_LINKS:-.}" --override requirements/without.txt \
 			requirements/$$name.in > requirements/$$name.tmp && \
@@ -94,6 +95,11 @@ clean: ## Remove the environment, caches and reports
 	@$(BIN)/python -m venv .venv/oldest
 	@.venv/oldest/bin/python -m pip install --quiet --disable-pip-version-check \
 		"pytest==8.4.0" pytest-xdist pytest-rerunfailures hypothesis --editable .
+
+.venv/distribution/bin/uv: requirements/distribution.txt | .venv/bin/python
+	@$(BIN)/python -m venv .venv/distribution
+	@.venv/distribution/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		-r requirements/distribution.txt
 
 .venv/site/bin/zensical: requirements/site.txt | .venv/bin/python
 	@$(BIN)/python -m venv .venv/site

@@ -46,11 +46,18 @@ def with_urls(text: str, home: str) -> str:
     return text.replace("[project.scripts]\n", f"{table}[project.scripts]\n", 1)
 
 
+def with_links(text: str, home: str) -> str:
+    """Return the page of the index: README.md, whose links and pictures lead to the repository."""
+    text = re.sub(r"(!\[[^\]]*\]\()(?!https?:)", rf"\g<1>{home}/raw/main/", text)
+    return re.sub(r"((?<!!)\[[^\]]*\]\()(?!https?:|#)", rf"\g<1>{home}/blob/main/", text)
+
+
 def main(words: Sequence[str]) -> int:
-    """Check a tag, or write the addresses; return 1 where something is wrong."""
+    """Check a tag, or write the addresses of a repository; return 1 where something is wrong."""
     if words[:1] == ["--urls"]:
-        path = ROOT / "pyproject.toml"
-        path.write_text(with_urls(path.read_text(encoding="utf-8"), words[1]), encoding="utf-8")
+        for name, rewritten in (("pyproject.toml", with_urls), ("README.md", with_links)):
+            text = (ROOT / name).read_text(encoding="utf-8")
+            (ROOT / name).write_text(rewritten(text, words[1]), encoding="utf-8")
         return 0
     wrong = [each for tag in words for each in wrong_with(tag)]
     print("\n".join(wrong) or "the release is as it must be")

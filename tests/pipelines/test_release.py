@@ -10,7 +10,7 @@ import yaml
 
 from harness import __version__
 from tests.embedded import ROOT
-from website.release import with_urls, wrong_with
+from website.release import with_links, with_urls, wrong_with
 
 
 @pytest.fixture
@@ -50,6 +50,15 @@ def test_the_addresses_are_those_of_the_repository_that_releases() -> None:
     )
     with pytest.raises(ValueError, match="already"):
         with_urls(text, "https://h.example/a/b")
+
+
+def test_the_page_of_the_index_leads_to_the_repository() -> None:
+    page = "![a](docs/a.png) [b](docs/b.md#c) [d](https://e.example) [f](#g)"
+
+    assert with_links(page, "https://h.example/a/b") == (
+        "![a](https://h.example/a/b/raw/main/docs/a.png) "
+        "[b](https://h.example/a/b/blob/main/docs/b.md#c) [d](https://e.example) [f](#g)"
+    )
 
 
 def test_the_version_is_said_once() -> None:
