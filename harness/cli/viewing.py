@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import webbrowser
 from typing import Any
 
@@ -58,6 +59,7 @@ def view_command(arguments: argparse.Namespace) -> int:
     with Server(view_routes(settings), port=arguments.port, navigation=NAVIGATION) as server:
         address = server.link(f"/run/{run}" if run else "/")
         say(f"{address}\n\nWhoever has this address can read the store. Ctrl-C ends the server.")
+        sys.stdout.flush()  # a pipe would hold it back until the end
         if arguments.open:
             webbrowser.open(address)
         try:

@@ -63,9 +63,10 @@ AND instr(lower(body), :written) AND EXISTS (
     WHERE type = 'text' AND key <> 'role' AND instr(lower(atom), :text)
 )
 """
+# A cross join, or SQLite begins with the run and reads all of its results.
 _PLACED = """
 SELECT runs.id, position, cached, seconds, keys, results.body, results.checksum
-FROM results JOIN runs ON runs.seq = results.run
+FROM results CROSS JOIN runs ON runs.seq = results.run
 """
 _CASE = "WHERE {suite} = :suite AND {case} = :case".format_map(
     {name: text.replace("body", "results.body") for name, text in OF_RESULT.items()}
@@ -140,7 +141,8 @@ def results_of_case(
     Those of the newest run come first, each run's in their order; or those of one run alone.
     """
     values = {"suite": suite, "case": case, "most": most, "after": after, "run": run_id}
-    where = _CASE + (f" AND results.run = {_RUN}" if run_id else "")
+    # With its plus the run is no reason to read all of its results.
+    where = _CASE + (f" AND +results.run = {_RUN}" if run_id else "")
     with store.reading() as connection:
         count = connection.execute(f"SELECT count(*) FROM results {where}", values).fetchone()[0]
         rows = connection.execute(

@@ -36,7 +36,7 @@ def test_it_serves_until_ctrl_c(store: Path, monkeypatch: pytest.MonkeyPatch) ->
         with httpx.Client(follow_redirects=True, trust_env=False, timeout=60) as client:
             assert run_id(1) in client.get(address).text
             process.send_signal(signal.SIGINT)  # a browser keeps its connection open
-            rest, wrong = process.communicate(timeout=60)
+            rest, wrong = process.stdout.read(), process.stderr.read()
     assert process.returncode == 130
     assert rest.endswith("stopped\n") and "Ctrl-C ends the server" in rest
     assert wrong == ""

@@ -136,6 +136,7 @@ def test_runs_are_found_by_what_is_in_their_records(store: Store) -> None:
         ("results_by_case", "results_of_case"),
         ("results_by_run", "tally"),
         ("results_by_run", "cases_of"),
+        ("results_by_case", "of a run"),
     ],
 )
 def test_queries_use_the_indexes(path: Path, index: str, query: str) -> None:
@@ -148,6 +149,8 @@ def test_queries_use_the_indexes(path: Path, index: str, query: str) -> None:
                 tally(store, "r1")
             case "cases_of":
                 cases_of(store, "r1", Wanted(outcome="fail"), most=5)
+            case "of a run":
+                results_of_case(store, "s", "case-1", most=5, run_id="r1")
             case _:
                 results_of_case(store, "s", "case-1", most=5)
         store.connection.set_trace_callback(None)
@@ -157,6 +160,7 @@ def test_queries_use_the_indexes(path: Path, index: str, query: str) -> None:
             for text in selects
         ]
     assert any(index in plan for plan in plans), plans
+    assert not any("results_1 (run=?)" in plan for plan in plans), plans  # the whole run
     assert not any("SCAN results" in plan for plan in plans), plans
 
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from harness.backends import Completion
-from harness.common import VariantRole
+from harness.common import JsonValue, VariantRole
 from harness.config import Settings
 from harness.results import Outcome, Verdict
 from harness.store import ResultRow, Store, prune, say_of, write_entry
@@ -36,8 +36,12 @@ class Pages:
     settings: Settings
     client: httpx.Client
 
-    def get(self, path: str, status: int = 200, **query: str) -> str:
+    def get(self, path: str, **query: str) -> str:
         """The text of a page, without marks."""
+        return self.told(200, path, **query)
+
+    def told(self, status: int, path: str, **query: str) -> str:
+        """The text of a page that is answered with this status."""
         answer = self.client.get(path, params=query or None)
         assert answer.status_code == status, answer.text
         inner = re.sub(r"(?s)<head>.*?</head>|<dialog.*?</dialog>", "", answer.text)
@@ -62,7 +66,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     write_runs(settings.store, RUNS)
     with Store(settings.store) as store:
         say_of(store, NEWEST, label="before the move", note="see ticket 81")
-        night = {"series": "nightly", "id": "n1", "runs": {"": NEWEST}}
+        night: JsonValue = {"series": "nightly", "id": "n1", "runs": {"": NEWEST}}
         write_entry(store, "night/nightly/n1", night)
     yield from opened(settings)
 
@@ -210,7 +214,7 @@ def test_any_two_runs_are_compared(pages: Pages) -> None:
     ],
 )
 def test_what_cannot_be_compared_is_said(pages: Pages, query: str, told: str) -> None:
-    assert told in pages.get(f"/compare?{query}", 404)
+    assert told in pages.told(404, f"/compare?{query}")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +235,7 @@ def test_what_cannot_be_compared_is_said(pages: Pages, query: str, told: str) ->
     ],
 )
 def test_what_is_not_there_is_said_with_a_hint(pages: Pages, path: str, told: str) -> None:
-    assert told in pages.get(path, 404)
+    assert told in pages.told(404, path)
 
 
 def test_the_scorecard_of_a_run_is_given_in_a_sandbox(own: Pages) -> None:
@@ -284,7 +288,7 @@ def test_a_run_that_broke_off_says_when(own: Pages) -> None:
 def test_what_was_pruned_is_said_and_stays_in_the_trend(own: Pages) -> None:
     with Store(own.settings.store) as store:
         prune(store, 1)
-    text = own.get(f"/run/{run_id(0)}", 404)
+    text = own.told(404, f"/run/{run_id(0)}")
     assert "is not in the store any more: its answers were pruned" in text
     assert "its rates, which are kept" in text
     line = own.get("/trend", suite="invoices", variant="new")
@@ -295,7 +299,7 @@ def test_what_was_pruned_is_said_and_stays_in_the_trend(own: Pages) -> None:
 
 def test_a_store_that_goes_away_is_said_and_comes_back(own: Pages) -> None:
     away = own.settings.store.rename(own.settings.store.with_suffix(".away"))
-    assert "nothing was run yet" in own.get("/", 404)
+    assert "nothing was run yet" in own.told(404, "/")
     assert not own.settings.store.exists()
     away.rename(own.settings.store)
     assert "2 runs" in own.get("/")
@@ -323,14 +327,14 @@ def test_a_store_of_an_older_harness_is_read_as_it_is(tmp_path: Path, dump: Path
     before = settings.store.read_bytes()
     for pages in opened(settings):
         if dump.stem == "store_v1":
-            text = pages.get("/", 404)
+            text = pages.told(404, "/")
             assert "too old to be read" in text and "`harness runs` brings it" in text
         else:
             writer = sqlite3.connect(settings.store)  # of the older harness, at work
             writer.execute("BEGIN IMMEDIATE")
             assert "not finished" in pages.get("/")
             assert "tuned" in pages.get("/case", suite="s", case="a")
-            told = pages.get("/compare?left=run:base&right=run:tuned", 404)
+            told = pages.told(404, "/compare?left=run:base&right=run:tuned")
             assert "variant 'base' is not part of run run" in told  # its record names none
             writer.rollback()
             writer.close()
@@ -342,7 +346,7 @@ def test_a_damaged_result_is_said(own: Pages) -> None:
     connection.execute("UPDATE results SET body = replace(body, 'full refund', 'no refund')")
     connection.commit()
     connection.close()
-    text = own.get("/case", 500, suite="invoices", case="inv-0001")
+    text = own.told(500, "/case", suite="invoices", case="inv-0001")
     assert "the store is damaged" in text and "cache verify --repair" in text
     assert "2 runs" in own.get("/")
 
