@@ -49,7 +49,6 @@ from harness.gate import (
     calibration_name,
     consistency,
     length_bias,
-    people_agree,
     position_bias,
     replaced,
     save_calibration,
@@ -231,14 +230,16 @@ def _items(
     path = str(options.labels or "")
     found: dict[str, Item] = {}
     problems: list[Problem] = []
-    others = same = 0
+    others: dict[str, int] = {}
+    same = 0
     for label in labels:
         try:
             source = texts if label.texts else run
             assert source is not None
             item, value = source.item(label)
         except OtherStandardError:
-            others += 1
+            by = label.criterion or label.case
+            others[by] = others.get(by, 0) + 1
             continue
         except ItemError as error:
             problems.append(replace(error.problem, path=path, line=label.line))
@@ -272,13 +273,16 @@ def _items(
             Problem(
                 "no label is about the judge and rubric that are calibrated",
                 path,
-                found=f"{plural(others, 'label')} by other rubrics or judges",
-                hint="name another --rubric or --judge, or neither",
+                found=f"{plural(sum(others.values()), 'label')} by other rubrics or judges: "
+                + first_of([shown(by) for by in others], 3),
+                hint="name another --rubric or --judge, or neither; where the rubric has changed "
+                "since, the answers have to be judged again",
             )
         )
     notes = []
     if others:
-        notes.append(f"{plural(others, 'label')} left out: by other rubrics or judges")
+        left = plural(sum(others.values()), "label")
+        notes.append(f"{left} left out: by other rubrics or judges")
     if same:
         notes.append(f"{plural(same, 'label')} stood twice, and counted once")
     return list(found.values()), notes
@@ -492,7 +496,6 @@ def _measure(
         raters=len({rater for row in rows for rater in row.people}),
         scale=agree(rows, labels, weights),
         decision=decision,
-        people=people_agree(rows, labels, weights),
         by_rater=by_rater(rows, labels, weights),
         length=length,
         position=position,

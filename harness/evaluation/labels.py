@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.common import InputError, Problem, nearest, plural, shown
-from harness.common.reading import JsonLine, first_problems, fitting, read_json_lines
+from harness.common.reading import JsonLine, first_problems, read_json_lines
 from harness.results import HIGHEST, LOWEST, TIE, HumanJudgement
 
 LabelKind = Literal["pass", "rating", "choice", "refusal"]
@@ -48,6 +48,7 @@ _ALIASES = {
 }
 _TEXTS = ("prompt", "answer", "a", "b", "system", "reference", "rater", "criterion", "variant")
 _KEYS = (*_TEXTS, "case", "suite", "repeat", "turn", "label", "score", "preferred", "group", "id")
+REVIEW = "harness review"  # as the first line of its files says
 NOBODY = "one person"  # who labels where no row names anybody
 
 
@@ -92,6 +93,8 @@ def read_labels(path: Path) -> list[Label]:
             found.append(_label(line, str(path)))
         except InputError as error:
             problems += error.problems
+            if isinstance(line.value, dict) and line.value.get("format") == REVIEW:
+                break
     if not found and not problems:
         problems.append(Problem("the file holds no label", str(path), expected=_FORMS))
     kinds: dict[LabelKind, int] = {}
@@ -113,14 +116,13 @@ def read_labels(path: Path) -> list[Label]:
     return found
 
 
-def label_of(judgement: HumanJudgement, line: int = 0) -> Label:
+def label_of(judgement: HumanJudgement) -> Label:
     """Return what a person said in a review."""
     value = judgement.preferred if judgement.score is None else str(judgement.score)
     return Label(
         kind="choice" if judgement.score is None else "rating",
         value=value or TIE,
         rater=judgement.rater,
-        line=line,
         criterion=judgement.criterion,
         case=judgement.case,
         suite=judgement.suite,
@@ -137,12 +139,16 @@ def _label(line: JsonLine, path: str) -> Label:
         raise InputError(
             Problem("a label is a JSON object", path, number, found=shown(row), expected=_FORMS)
         )
-    if isinstance(row.get("answers"), list):  # a row of `harness review`
-        if row.get("undoes"):
-            hint = "export the review again: what was taken back is no label"
-            raise InputError(Problem("this row takes another one back", path, number, hint=hint))
-        judgement = fitting(HumanJudgement, row, path, line=number, what="the judgement")
-        return label_of(judgement, number)
+    if row.get("format") == REVIEW:
+        raise InputError(
+            Problem(
+                "this is a review that was filled in, and no file of labels",
+                path,
+                number,
+                hint=f"read it into the store: harness review --import {path}; then calibrate "
+                "without a file: harness judge calibrate",
+            )
+        )
     named: dict[str, Any] = {_ALIASES.get(str(key), str(key)): row[key] for key in row}
     problems = list(_faults(named, row, path, number))
     if problems:

@@ -28,7 +28,6 @@ from harness.gate.calibrations import (
     replaced,
     save_calibration,
     standing_of,
-    weakest,
 )
 from harness.gate.decision import decide, judge_ledger
 from harness.gate.foresight import (
@@ -104,5 +103,4 @@ __all__ = [
     "save_baseline",
     "save_calibration",
     "standing_of",
-    "weakest",
 ]

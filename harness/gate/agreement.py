@@ -136,7 +136,7 @@ def agree(rows: Sequence[LabelledAnswer], labels: Sequence[str], weights: str = 
             unread[place[label]] += 1 / len(row.people)
     groups = _numbers(row.group for row in read)
     said = [set(row.people.values()) for row in read]
-    accuracy, kappa = _estimates(tables, groups, weights, lacking(groups, said, "people"))
+    accuracy, kappa = _estimates(tables, groups, weights, _lacking(groups, said, "people"))
     return Agreement(
         labels=tuple(labels),
         table=tuple(tuple(float(n) for n in row) for row in tables.sum(axis=0).round(6)),
@@ -144,6 +144,7 @@ def agree(rows: Sequence[LabelledAnswer], labels: Sequence[str], weights: str = 
         weights=weights,
         accuracy=accuracy,
         kappa=kappa,
+        people=people_agree(rows, labels, weights),
     )
 
 
@@ -165,7 +166,7 @@ def people_agree(
             tables[number, place[first], place[second]] += 1 / len(pairs)
     groups = _numbers(row.group for row in several)
     said = [set(row.people.values()) for row in several]
-    reason = lacking(groups, said, "two people")
+    reason = _lacking(groups, said, "two people")
     return _estimates(tables, groups, weights, reason)[1]
 
 
@@ -204,7 +205,7 @@ def _estimates(
     return accuracy, Estimate(kappa, *kappa_interval(tables, groups, weights), n)
 
 
-def lacking(groups: Ints, said: Sequence[set[str]], who: str) -> tuple[str, str]:
+def _lacking(groups: Ints, said: Sequence[set[str]], who: str) -> tuple[str, str]:
     """Say why labels do not tell: of any figure, and of kappa alone; empty where they do.
 
     groups: the case of each answer; said: the labels that it got, of `who`.

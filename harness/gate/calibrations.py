@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from harness.common import InputError, JsonValue, Problem, digest, shown, whole_file
 from harness.common.reading import fitting, read_json
-from harness.results import Calibration, Estimate, JudgeIdentity, JudgeStanding
+from harness.results import Calibration, JudgeIdentity, JudgeStanding
 
 FORMAT = "harness-calibration"
 VERSION = 1
@@ -141,21 +141,13 @@ def standing_of(
         return standing
     ranked = sorted(own, key=lambda each: each[1].made, reverse=True)
     file, found = min(ranked, key=lambda each: len(identity.differs(each[1].identity)))
-    return JudgeStanding(
-        identity.kind,
-        name,
-        rubric,
-        len(identity.rubrics),
-        min_agreement,
-        f"{folder}/{file}",
-        identity.differs(found.identity),
-        weakest(found.kappas),
-        (found.decision or found.scale).accuracy,
-        found.people,
-        found.raters,
+    seen = found.weakest
+    return replace(
+        standing,
+        file=f"{folder}/{file}",
+        differs=identity.differs(found.identity),
+        kappa=seen.kappa,
+        accuracy=seen.accuracy,
+        people=seen.people,
+        raters=found.raters,
     )
-
-
-def weakest(kappas: Iterable[Estimate]) -> Estimate:
-    """Return the one that `min_agreement` is held against: unknown, or of the smallest bound."""
-    return min(kappas, key=lambda kappa: -2.0 if kappa.low is None else kappa.low)

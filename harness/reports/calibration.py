@@ -21,8 +21,8 @@ from harness.common import (
 from harness.gate.sentences import kappa
 from harness.results import Agreement, Calibration, Estimate
 
-STRIP = 40  # columns of a strip
-NAMES = 30  # columns of what stands before it
+STRIP = 36  # columns of a strip
+NAMES = 34  # columns of what stands before it
 
 
 def print_calibration(
@@ -73,7 +73,10 @@ def print_calibration(
         strip(f"kappa, {name}", calibration.decision.kappa, kappa(calibration.decision.kappa))
         share(f"same, {name}", calibration.decision.accuracy)
     if calibration.raters > 1:
-        strip("kappa, people with each other", calibration.people, kappa(calibration.people))
+        for seen in filter(None, (calibration.scale, calibration.decision)):
+            own = f"{seen.labels[0]} or {seen.labels[1]}"
+            name = "with each other" if seen is calibration.scale else own
+            strip(f"kappa of people, {name}", seen.people, kappa(seen.people))
         for each in calibration.by_rater:
             strip(f"kappa with {each.rater[:18]}", each.kappa, kappa(each.kappa))
     if calibration.position:
@@ -97,13 +100,15 @@ def print_calibration(
             for row in apart
         ]
         line(f"nobody agrees with it on {plural(len(apart), 'answer')}: {first_of(named, 4)}")
-    if (bound := calibration.bound) is None:
-        line(f"min_agreement of any size is not reached: {calibration.unknown}", "yellow")
+    held = calibration.weakest.kappa
+    if held.low is None:
+        line(f"min_agreement of any size is not reached: {held.reason}", "yellow")
     else:
         least = "the smaller lower bound of kappa" if calibration.decision else "its lower bound"
-        line(f"min_agreement is held against {bound:.2f}, {least}", "bold")
+        line(f"min_agreement is held against {held.low:.2f}, {least}", "bold")
     if before is not None:
-        was = "unknown" if before.bound is None else f"{before.bound:.2f}"
+        bound = before.weakest.kappa.low
+        was = "unknown" if bound is None else f"{bound:.2f}"
         line(f"it was {was} before, {moment(before.made)}")
 
 

@@ -41,7 +41,8 @@ class Agreement:
     `table` has a row for each of the `labels` that people gave, and a column for each that the
     judge gave, in answers: where several people labelled one answer, each of them counts for a
     part of it. `unread` are answers, by people's label, without a verdict of the judge: they are
-    in no figure. `kappa` is Cohen's, with "linear" weights or without any ("").
+    in no figure. `kappa` is Cohen's, with "linear" weights or without any (""); `people` is that of
+    one person with another, and more cannot be asked of a judge.
     """
 
     labels: tuple[str, ...]
@@ -50,6 +51,7 @@ class Agreement:
     weights: str
     accuracy: Estimate
     kappa: Estimate
+    people: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +178,7 @@ class Calibration:
     """A judge measured against people.
 
     `scale` is over all labels; `decision` over what the check makes of them, pass or fail, where
-    that is something else. `people` is the agreement of one person with another, which is all that
-    can be asked of a judge. `length` is how much more the judge favours longer answers than people
+    that is something else. `length` is how much more the judge favours longer answers than people
     do, as a difference of shares. `position` and `consistency` are None where they were not asked.
     """
 
@@ -191,7 +192,6 @@ class Calibration:
     raters: int
     scale: Agreement
     decision: Agreement | None
-    people: Estimate
     by_rater: tuple[RaterAgreement, ...]
     length: Estimate
     position: PositionBias | None
@@ -199,21 +199,13 @@ class Calibration:
     rows: tuple[LabelledAnswer, ...] = ()
 
     @property
-    def kappas(self) -> tuple[Estimate, ...]:
-        """The kappas that a check's finding rests on: of the scale, and of pass and fail."""
-        return (self.scale.kappa, *([self.decision.kappa] if self.decision else []))
+    def weakest(self) -> Agreement:
+        """What `min_agreement` is held against: the one whose kappa has the smaller lower bound.
 
-    @property
-    def bound(self) -> float | None:
-        """What `min_agreement` is held against: the smallest lower bound; None for any unknown."""
-        lows = [kappa.low for kappa in self.kappas]
-        known = [low for low in lows if low is not None]
-        return min(known) if len(known) == len(lows) else None
-
-    @property
-    def unknown(self) -> str:
-        """Why there is no bound; empty where there is one."""
-        return next((kappa.reason for kappa in self.kappas if kappa.low is None), "")
+        A check's finding rests on both; one that nobody knows is the smallest.
+        """
+        both = (self.decision, self.scale) if self.decision else (self.scale,)
+        return min(both, key=lambda one: -2.0 if one.kappa.low is None else one.kappa.low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +214,9 @@ class JudgeStanding:
 
     `judge` is its name in the configuration, empty for the default one; `rubric` one of its
     `rubrics`. `file` is the calibration, or the nearest one where it `differs`; empty without any.
-    `kappa` is the one with the smaller lower bound, where there are two. `min_agreement` is what
-    the suite demands, None where it demands nothing.
+    The figures are those of the scale, or of pass and fail where that kappa has the smaller lower
+    bound; `people` is the kappa of one person with another. `min_agreement` is what the suite
+    demands, None where it demands nothing.
     """
 
     kind: JudgeKind
