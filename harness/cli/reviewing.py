@@ -67,7 +67,7 @@ def review_command(arguments: argparse.Namespace) -> int:
     """Judge, or write or read a file; the exit code is the verdict's that the run has then."""
     from harness.common import plural
     from harness.evaluation import reopen
-    from harness.reports import print_summary
+    from harness.reports import print_summary, view_command
     from harness.review import (
         Review,
         ReviewOptions,
@@ -127,5 +127,6 @@ def review_command(arguments: argparse.Namespace) -> int:
                 say()
     report = reopen(settings, opened.info.id)
     arguments.decided = report.exit_code
-    print_summary(Terminal(), report.scorecard, report.paths)
+    view = view_command(settings, report.info.id)
+    print_summary(Terminal(), report.scorecard, report.paths, view=view)
     return tell(report.exit_code, report.gate.verdict)

@@ -112,7 +112,7 @@ def named_run(store: Store, text: str) -> RunInfo:
 
 def _run(arguments: argparse.Namespace, **fixed: Any) -> int:
     from harness.evaluation import run_suites
-    from harness.reports import Progress, print_summary
+    from harness.reports import Progress, print_summary, view_command
 
     console = Terminal(stderr=True)
 
@@ -123,7 +123,8 @@ def _run(arguments: argparse.Namespace, **fixed: Any) -> int:
                 settings, arguments.suites, selection=selection_of(arguments), observer=observer
             )
         arguments.decided = report.exit_code
-        print_summary(Terminal(), report.scorecard, report.paths)
+        view = view_command(settings, report.info.id)
+        print_summary(Terminal(), report.scorecard, report.paths, view=view)
         if report.failure:
             console.print(report.failure, markup=False, highlight=False)
         return settings, report

@@ -69,7 +69,7 @@ def add_commands(commands: Any) -> None:
 def show_command(arguments: argparse.Namespace) -> int:
     """Print a run, gated again from its stored results, or cases of it."""
     from harness.evaluation import reopen
-    from harness.reports import print_summary, publish
+    from harness.reports import print_summary, publish, view_command
     from harness.store import existing_store, remark_of
 
     settings = read_settings(arguments)
@@ -87,7 +87,8 @@ def show_command(arguments: argparse.Namespace) -> int:
     for name, text in (("label", remark.label), ("note", remark.note)):
         if text:
             say(f"{name:<6} {text}")
-    print_summary(Terminal(), report.scorecard, report.paths)
+    view = view_command(settings, report.info.id)
+    print_summary(Terminal(), report.scorecard, report.paths, view=view)
     return tell(report.exit_code, report.gate.verdict, some=bool(report.gate.verdicts))
 
 

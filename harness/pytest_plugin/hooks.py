@@ -52,14 +52,16 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Print the same table and verdicts as `harness run`."""
-    from harness.reports import print_summary
+    from harness.reports import print_summary, view_command
 
     batch = _batch(config)
     if batch and batch.interrupted:
         terminalreporter.write_line(STOPPED)
     if batch and batch.report:
         terminalreporter.section("harness")
-        print_summary(console_of(config), batch.report.scorecard, batch.report.paths)
+        report = batch.report
+        view = view_command(batch.settings, report.info.id)
+        print_summary(console_of(config), report.scorecard, report.paths, view=view)
         for line in batch.report.failure.splitlines():
             terminalreporter.write_line(line)
 

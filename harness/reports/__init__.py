@@ -31,7 +31,7 @@ from harness.reports.reading import SavedRun, load_run
 from harness.reports.scorecard import Scorecard, VariantVerdict, build_scorecard
 from harness.reports.sections import Extras, ExtrasCount, Section, collect_extras, people_extras
 from harness.reports.templates import asset, content_policy, page_style, template
-from harness.reports.terminal import LINE_EVERY, Display, print_summary
+from harness.reports.terminal import LINE_EVERY, Display, print_summary, view_command
 from harness.reports.words import because, label
 
 __all__ = [
@@ -92,5 +92,6 @@ __all__ = [
     "to_code_quality",
     "to_github",
     "to_markdown",
+    "view_command",
     "write_reports",
 ]

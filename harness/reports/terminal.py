@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
@@ -21,6 +22,7 @@ from harness.common import (
     points_span,
     span,
 )
+from harness.config import Settings
 from harness.reports.files import ReportPaths
 from harness.reports.scorecard import Scorecard, VariantVerdict
 from harness.reports.words import (
@@ -50,14 +52,21 @@ def print_summary(
     scorecard: Scorecard,
     paths: ReportPaths | None,
     *,
-    next_command: str | None = None,
+    view: str = "",
 ) -> None:
-    """Print the table, the verdicts in words, where the report is and what to run next.
+    """Print the table, the verdicts in words, where the report is, and the command that opens it.
 
     Colours come from the console, so NO_COLOR and a pipe are respected; every verdict also has
     its symbol and its word. Fits 80 columns.
     """
-    _Printer(console).everything(scorecard, paths, next_command)
+    _Printer(console).everything(scorecard, paths, view)
+
+
+def view_command(settings: Settings, run_id: str) -> str:
+    """Return the command that opens a run in the viewer, as a shell takes it."""
+    usual = Settings.model_fields["store"].default
+    store = () if settings.store == usual else ("--store", str(settings.store))
+    return shlex.join(("harness", "view", run_id, *store))
 
 
 class _Printer:
@@ -76,9 +85,7 @@ class _Printer:
         else:
             self.console.print(Padding(Text.assemble(*parts), (0, 0, 0, indent), expand=False))
 
-    def everything(
-        self, scorecard: Scorecard, paths: ReportPaths | None, next_command: str | None
-    ) -> None:
+    def everything(self, scorecard: Scorecard, paths: ReportPaths | None, view: str) -> None:
         self.tables(scorecard)
         for card in scorecard.candidates():
             self.verdict(card, scorecard, paths.first if paths else {})
@@ -87,7 +94,7 @@ class _Printer:
             self.line(self.text("Nothing was gated: this run has no candidate.", "bold"))
         if not scorecard.run.finished:
             self.line(self.text("The run did not finish: figures cover what was done.", "bold"))
-        self.footer(scorecard, paths, next_command)
+        self.footer(scorecard, paths, view)
 
     def tables(self, scorecard: Scorecard) -> None:
         """Print one table per suite below its name, all with the same columns."""
@@ -164,9 +171,7 @@ class _Printer:
             who = f" for {joined(variants)}" if variants else ""
             self.line(self.text(f"warning{who}, {text}" if who else f"warning: {text}", "yellow"))
 
-    def footer(
-        self, scorecard: Scorecard, paths: ReportPaths | None, next_command: str | None
-    ) -> None:
+    def footer(self, scorecard: Scorecard, paths: ReportPaths | None, view: str) -> None:
         run = scorecard.run
         self.console.print()
         if scorecard.noise:
@@ -181,8 +186,8 @@ class _Printer:
             self.line(self.text(f"{answered(run)}, {duration(run.seconds)}", "dim"))
         if paths:
             self.pair("scorecard" if scorecard.kind == "run" else "comparison", str(paths.html))
-        if next_command:
-            self.pair("next", next_command)
+        if view:
+            self.pair("view", view)
 
     def pair(self, name: str, value: str) -> None:
         """Print a name and something to copy: never broken at the edge of the terminal."""

@@ -46,7 +46,7 @@ looks like that
 note: float32: the CPU has no fast bfloat16
 240 answers generated, 60 from the store, 42 s
 scorecard  reports/2026-11-21-1033-7f3a/scorecard.html
-next       make gate-blocked
+view       harness view 2026-11-21-1033-7f3a
 """
 
 
@@ -55,7 +55,7 @@ def shown(card: Scorecard, *, width: int = 80, encoding: str = "utf-8", **option
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
     console = Console(file=file, width=width, **options)  # type: ignore[arg-type]  # mixed types
-    print_summary(console, card, PATHS, next_command="make gate-blocked")
+    print_summary(console, card, PATHS, view="harness view 2026-11-21-1033-7f3a")
     file.flush()
     lines = raw.getvalue().decode(encoding).split("\n")
     return "\n".join(line.rstrip() for line in lines)
