@@ -16,7 +16,7 @@ from harness.evaluation.rescore import suite_files, transcript_of
 from harness.evaluation.scoring import CheckBrokeError, Exchange, exchanges
 from harness.evaluation.standing import Standard, judging_checks, standard_of
 from harness.evaluation.verdict import recalled_baseline
-from harness.results import TIE, JudgeKind, Result, RunInfo, answer_digest
+from harness.results import OVERALL, TIE, JudgeKind, Result, RunInfo, answer_digest
 from harness.scorers import (
     DEFAULT_TAGS,
     PREFERENCE_VERSION,
@@ -31,8 +31,6 @@ from harness.scorers import (
 from harness.scorers.refusal import decide
 from harness.store import Store
 from harness.suites import Case
-
-OVERALL = "overall"  # the criterion of a review that names none
 
 
 @dataclass(frozen=True, slots=True)

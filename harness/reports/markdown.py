@@ -16,6 +16,7 @@ from harness.common import (
     visible,
 )
 from harness.reports.scorecard import Scorecard, VariantVerdict
+from harness.reports.sections.people import people_lines
 from harness.reports.words import (
     answered,
     behaved,
@@ -57,7 +58,11 @@ def to_markdown(scorecard: Scorecard) -> str:
     remarks = [
         f"- {escaped(row.suite)}, {escaped(row.variant)}: {escaped(said)}\n"
         for row in gate.suites
-        for said in (several_tries(row), behaved(row))
+        for said in (
+            several_tries(row),
+            behaved(row),
+            *people_lines(scorecard.extras, row.suite, row.variant),
+        )
         if said
     ]
     remarks += [

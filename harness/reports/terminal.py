@@ -25,6 +25,7 @@ from harness.common import (
 from harness.config import Settings
 from harness.reports.files import ReportPaths
 from harness.reports.scorecard import Scorecard, VariantVerdict
+from harness.reports.sections.people import people_lines
 from harness.reports.words import (
     COLOUR,
     answered,
@@ -104,7 +105,8 @@ class _Printer:
             self.line(self.text(suite.name, "bold"))
             for row in scorecard.rows(suite=suite.name):
                 self.console.print(_table(widths, [self.cells(row)]))
-                for said in filter(None, (several_tries(row), behaved(row))):
+                judged = people_lines(scorecard.extras, row.suite, row.variant)
+                for said in filter(None, (several_tries(row), behaved(row), *judged)):
                     self.line(self.text(said, "dim"), indent=4)
                 if row.verdict and (said := by_tag(row)):
                     self.line(self.text(said, "dim"), indent=4)

@@ -37,6 +37,7 @@ from harness.results.json import (
 from harness.results.judgements import (
     HIGHEST,
     LOWEST,
+    OVERALL,
     TIE,
     AnswerKey,
     HumanJudgement,
@@ -90,6 +91,7 @@ __all__ = [
     "HIGHEST",
     "LOWEST",
     "NOT_NOTED",
+    "OVERALL",
     "TIE",
     "UNKNOWN",
     "Agreement",

@@ -18,6 +18,7 @@ from harness.common import digest
 from harness.common.reading import fitting
 from harness.results.values import Result
 
+OVERALL = "overall"  # the criterion of a score where nobody names one
 TIE = "tie"  # in the place of a variant's name: neither answer is better
 LOWEST, HIGHEST = 1, 5  # of a score
 

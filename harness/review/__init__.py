@@ -5,7 +5,6 @@ from harness.review.opening import OpenReview, open_review
 from harness.review.planning import plan_review
 from harness.review.session import Review
 from harness.review.values import (
-    OVERALL,
     Asked,
     By,
     ReviewItem,
@@ -16,7 +15,6 @@ from harness.review.values import (
 )
 
 __all__ = [
-    "OVERALL",
     "Asked",
     "By",
     "Imported",

@@ -96,9 +96,8 @@ def write_review(
     }
     with whole_file(path) as file:
         file.write(f"{_LINE.encode(header)}\n")
-        for item in items:
+        for item, answers in zip(items, in_order(items, rater, seed), strict=True):
             mine = [row for row in rows if item.is_about(row)]
-            answers = in_order(item, rater, seed)
             scores = {row.criterion: row.score for row in mine}
             better = mine[-1].better if mine else None
             sides = {each.digest: side for side, each in zip(SIDES, answers, strict=False)}
@@ -257,7 +256,7 @@ def _read_row(
         if len(sides) < 2:
             raise wrong("one answer is not preferred to another", row.preferred, "scores")
         if row.preferred not in (*SIDES, TIE):
-            raise wrong("nothing is called so here", row.preferred, f"A, B, {TIE} or null")
+            raise wrong("no side is called so", row.preferred, f"A, B, {TIE} or null")
         found.append(replace(judgement, id=new_id(), preferred=row.preferred))
     for name, score in (row.scores or {}).items():
         if score is None:

@@ -10,6 +10,7 @@ from itertools import combinations
 
 from harness.common import InputError, Problem, digest, first_of, listed, nearest
 from harness.results import (
+    OVERALL,
     TIE,
     Outcome,
     Result,
@@ -17,7 +18,7 @@ from harness.results import (
     Verdict,
     answer_digest,
 )
-from harness.review.values import OVERALL, Asked, By, ReviewItem, ReviewOptions, ShownAnswer
+from harness.review.values import Asked, By, ReviewItem, ReviewOptions, ShownAnswer
 from harness.suites import Case
 
 Results = Callable[[], Iterable[Result]]

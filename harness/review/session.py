@@ -22,7 +22,7 @@ from harness.results import (
     now,
     standing,
 )
-from harness.review.values import LONGEST_NOTE, By, ReviewItem, in_order
+from harness.review.values import LONGEST_NOTE, By, ReviewItem, ShownAnswer, in_order
 from harness.store import add_judgements, existing_store, read_judgements
 
 SIDES: tuple[Literal["A"], Literal["B"]] = ("A", "B")
@@ -41,13 +41,15 @@ class Said:
 class Review:
     """The items of a review, and the store that holds what is said of them.
 
-    It keeps nothing itself: several raters, several servers and a file may add judgements at once.
+    It keeps nothing that is said itself: several raters, servers and files may add judgements at
+    once.
     """
 
     def __init__(self, store: Path, items: Sequence[ReviewItem], seed: int = 0) -> None:
         self.items = tuple(items)
         self._store, self._seed = store, seed
         self._suites = {item.suite for item in items}
+        self._orders: dict[str, tuple[tuple[ShownAnswer, ...], ...]] = {}
         self._places = {(item.by, item.keys): at for at, item in enumerate(self.items)}
 
     def judged_by(self, rater: str) -> tuple[HumanJudgement, ...]:
@@ -63,7 +65,7 @@ class Review:
         """
         item, rows = self.items[number], self.judged_by(rater)
         mine = [row for row in rows if item.is_about(row)]
-        answers = in_order(item, rater, self._seed)
+        answers = self._sides(rater)[number]
         preferred = next((row for row in mine if row.score is None), None)
         side = None
         if preferred is not None:
@@ -103,7 +105,7 @@ class Review:
                 # A note alone is a new row too: it says again what was said last.
                 self._add(replace(mine[-1], id=new_id(), time=now(), note=said.note))
             return
-        answers = in_order(item, rater, self._seed)
+        answers = self._sides(rater)[number]
         if item.by == "scores" and (said.preferred or said.criterion not in item.criteria):
             raise InputError(
                 Problem(
@@ -148,6 +150,12 @@ class Review:
         """Return the first item that this rater has not judged; the first of all where none is."""
         done = self._done(self.judged_by(rater))
         return next((at for at, is_done in enumerate(done) if not is_done), 0)
+
+    def _sides(self, rater: str) -> tuple[tuple[ShownAnswer, ...], ...]:
+        """Return the answers of all items, in the order of this rater; it is drawn once."""
+        if rater not in self._orders:
+            self._orders[rater] = in_order(self.items, rater, self._seed)
+        return self._orders[rater]
 
     def _done(self, rows: Sequence[HumanJudgement]) -> list[bool]:
         """Return of each item whether these rows say all of it that is asked."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +13,6 @@ from harness.results import AnswerKey, HumanJudgement
 
 By = Literal["scores", "pairs"]
 Asked = tuple[str, str]  # a role, and what it said
-OVERALL = "overall"  # the criterion where neither the suite nor the command line names one
 LONGEST_RATER = 60  # characters
 LONGEST_NOTE = 2_000
 
@@ -79,14 +80,30 @@ class ReviewItem:
         return frozenset(row.keys) == self.keys and (row.score is None) == (self.by == "pairs")
 
 
-def in_order(item: ReviewItem, rater: str, seed: int) -> tuple[ShownAnswer, ...]:
-    """Return the answers in the order in which this rater sees them: A, then B.
+def in_order(
+    items: Sequence[ReviewItem], rater: str, seed: int
+) -> tuple[tuple[ShownAnswer, ...], ...]:
+    """Return the answers of each item in the order in which this rater sees them: A, then B.
 
-    Drawn by a hash of seed, item and rater: each order for half of the items, the same whenever
-    the rater comes back.
+    The items of two variants are put in an order drawn by seed and rater, and every other one has
+    the first of the two on side A: each stands there in half of the items, give or take one, and
+    which half nobody can tell. The same items have the same sides whenever the rater comes back.
     """
-    drawn = hashlib.sha256(f"{seed}\n{item.id}\n{rater}".encode()).digest()[0] & 1
-    return item.answers[::-1] if drawn else item.answers
+
+    def drawn(*words: object) -> bytes:
+        return hashlib.sha256("\n".join(map(str, (seed, rater, *words))).encode()).digest()
+
+    groups: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for at, item in enumerate(items):
+        groups[tuple(sorted(answer.variant for answer in item.answers))].append(at)
+    found = [item.answers for item in items]
+    for names, places in groups.items():
+        start = drawn(*names)[0] & 1
+        for rank, at in enumerate(sorted(places, key=lambda place: drawn(items[place].id))):
+            turned = (rank + start) % 2 == 1
+            answers = sorted(items[at].answers, key=lambda answer: answer.variant, reverse=turned)
+            found[at] = tuple(answers)
+    return tuple(found)
 
 
 def check_rater(name: str) -> str:

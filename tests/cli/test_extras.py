@@ -39,6 +39,8 @@ WORKS = (
     "plan s.yaml",
     "run s.yaml",
     "show",
+    "review latest --by=scores --rater=ann --export=ann.jsonl",
+    "review latest --import=ann.jsonl",
 )
 NEEDS = {
     "checks bleu": "metrics",
@@ -50,6 +52,7 @@ NEEDS = {
     f"run s.yaml --backend=vllm --model={MODEL}": "vllm",
     "export latest --to=parquet": "parquet",
     "view": "view",
+    "review latest --by=scores": "view",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -245,3 +246,12 @@ def test_where_nobody_can_tell_alpha_is_none_with_a_reason(
     found = krippendorff_alpha(units, "interval")
     assert (found.n, found.value) == (n, None)
     assert said in found.reason
+
+
+def test_without_its_library_alpha_is_none_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "nltk.metrics", None)
+    found = krippendorff_alpha(UNITS, "nominal")
+    assert (found.n, found.value) == (11, None)
+    assert 'pip install "lora-regression-harness[review]"' in found.reason

@@ -211,15 +211,14 @@ def test_nothing_that_is_shown_names_a_variant(
 @settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), raters=st.lists(st.text(min_size=1), min_size=2, unique=True))
 def test_each_side_has_each_variant_equally_often(seed: int, raters: list[str]) -> None:
-    results = [answer(name, f"c{n}") for n in range(40) for name in NAMES[:2]]
-    items = planned(results, by="pairs", sample=40)
-    left = [
-        in_order(item, rater, seed)[0].variant == NAMES[0] for item in items for rater in raters
-    ]
-    n = len(left)
-    assert abs(sum(left) - n / 2) <= 2.6 * n**0.5  # 5.2 standard errors
-    assert left == [
-        in_order(item, rater, seed)[0].variant == NAMES[0] for item in items for rater in raters
-    ]
-    if n >= 80:
-        assert len({tuple(left[at :: len(raters)]) for at in range(len(raters))}) > 1
+    results = [answer(name, f"c{n}") for n in range(41) for name in NAMES]
+    items = planned(results, NAMES, by="pairs", sample=41)
+    sides = {rater: in_order(items, rater, seed) for rater in raters}
+    for shown in sides.values():
+        assert [frozenset(each) for each in shown] == [frozenset(item.answers) for item in items]
+        for other in NAMES[1:]:
+            first = [one.variant for one, two in shown if other in (one.variant, two.variant)]
+            assert sorted((first.count(other), first.count(NAMES[0]))) == [20, 21]
+    assert len(set(sides.values())) == len(raters)  # nobody sees the sides of another
+    assert sides[raters[0]] == in_order(items, raters[0], seed)
+    assert sides[raters[0]] != in_order(items, raters[0], seed + 1)

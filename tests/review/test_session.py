@@ -36,7 +36,7 @@ def test_a_preference_is_kept_by_the_name_of_the_variant_on_that_side(path: Path
     pairs = review(path, "pairs")
     pairs.say("ann", 0, {"preferred": "B", "note": "clearer"})
     (row,) = rows(path)
-    shown = in_order(pairs.items[0], "ann", 3)
+    shown = in_order(pairs.items, "ann", 3)[0]
     assert [each.variant for each in row.answers] == [each.variant for each in shown]
     assert (row.preferred, row.note, row.score) == (shown[1].variant, "clearer", None)
     seen = pairs.view("ann", 0)

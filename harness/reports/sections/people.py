@@ -56,6 +56,26 @@ class PeopleRow(Figures):
     alpha_reason: str = ""
     disagreements: tuple[PeopleDisagreement, ...] = ()
 
+    @property
+    def what(self) -> str:
+        """Return the criterion, or the opponent, for people."""
+        return f"against {self.against}" if self.against else shown(self.criterion, LONGEST)
+
+    @property
+    def result(self) -> str:
+        """Return the mean, or the share of wins, with its interval."""
+        if self.mean is not None and self.ci:
+            return f"{self.mean:.2f} of {HIGHEST} ({self.ci[0]:.2f}–{self.ci[1]:.2f})"
+        counts = f"{self.wins} won, {self.ties} tied, {self.losses} lost"
+        return f"{counts}, {percent(self.share)} ({span(self.ci)})"
+
+    @property
+    def agreement(self) -> str:
+        """Return alpha with the number of answers, or why there is none."""
+        if self.alpha is None:
+            return f"– ({self.alpha_reason})"
+        return f"{self.alpha:.2f} (of {plural(self.agreed_on, 'answer')})"
+
 
 class PeopleSection(TableSection[PeopleRow]):
     """A row for each suite, variant and criterion that people judged."""
@@ -83,19 +103,11 @@ class PeopleSection(TableSection[PeopleRow]):
         """Return a row for each criterion and for each opponent."""
         cells = []
         for row in rows:
-            what = f"against {row.against}" if row.against else shown(row.criterion, LONGEST)
-            if row.mean is not None and row.ci:
-                found = f"{row.mean:.2f} ({row.ci[0]:.2f}–{row.ci[1]:.2f})"
-            else:
-                counts = f"{row.wins} won, {row.ties} tied, {row.losses} lost"
-                found = f"{percent(row.share)} ({span(row.ci)}): {counts}"
-            alpha = "–" if row.alpha is None else f"{row.alpha:.2f}"
-            on = row.alpha_reason or f"of {plural(row.agreed_on, 'answer')}"
             pairs = bool(row.against)
             apart = first_of([_told(each, pairs=pairs) for each in row.disagreements], SHOWN)
             judged = f"{row.judgements} of {plural(row.cases, 'case')} by {first_of(row.raters)}"
             cells.append(
-                (row.suite, row.variant, what, judged, found, f"{alpha} ({on})", apart or "–")
+                (row.suite, row.variant, row.what, judged, row.result, row.agreement, apart or "–")
             )
         head = ("Suite", "Variant", "Criterion", "Judgements", "Result", "Alpha", "Disagreement")
         return head, cells
@@ -106,6 +118,17 @@ def _told(each: PeopleDisagreement, *, pairs: bool) -> str:
         f"{rater} {SAID[value] if pairs else value}" for rater, value in each.said.items()
     )
     return f"{each.case} ({said})"
+
+
+def people_lines(extras: Mapping[str, Sequence[Figures]], suite: str, variant: str) -> list[str]:
+    """Return what people said of a variant in a suite, a line for each criterion or opponent."""
+    lines = []
+    for row in extras.get(PeopleSection.name, ()):
+        if isinstance(row, PeopleRow) and (row.suite, row.variant) == (suite, variant):
+            by = f"{plural(row.cases, 'case')} by {first_of(row.raters)}"
+            agree = "" if row.alpha is None else f", alpha {row.alpha:.2f}"
+            lines.append(f"people, {row.what}: {row.result}; {by}{agree}")
+    return lines
 
 
 def people_extras(people: Reviewed, info: RunInfo) -> dict[str, tuple[Figures, ...]]:
