@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from harness.backends.adapters import AdapterDir
+from harness.backends.adapters import AdapterDir, changed_in_base
 from harness.backends.effect import PROBES, Effect, LogProbs, judge_effect, unchecked
 from harness.backends.hf.backend import QUANTIZATION
 from harness.backends.hf.memory import check_room, is_out_of_memory, too_little
@@ -71,7 +72,9 @@ _ARGUMENTS = (
 class LoadedModel:
     """A base and the adapters that were asked for so far, each loaded once.
 
-    `model` is what computes; which adapter it computes with is set by `activate`.
+    `model` is what computes; which adapter it computes with is set by `activate`. What an adapter
+    changes in the base itself (biases, whole weights, PiSSA's remainder) is there while it is
+    active, and is put back: the base must answer as it does without it.
     """
 
     def __init__(
@@ -87,14 +90,26 @@ class LoadedModel:
         self._placement = placement
         self._adapters: dict[str, str] = {}  # directory -> peft's name
         self._peft: PeftModel | None = None
+        # By peft's name: a parameter, the base's numbers and the adapter's, on the CPU.
+        self._swapped: dict[str, list[tuple[Any, Any, Any]]] = {}
+        self._active = ""
 
     def activate(self, adapter: AdapterDir | None) -> None:
         """Compute with this adapter, or with the plain base."""
+        wanted = self._adapters.get(str(adapter.path), "") if adapter else ""
+        if self._active and wanted != self._active:
+            for parameter, theirs, _ in self._swapped.get(self._active, ()):
+                parameter.data.copy_(theirs)
+            self._active = ""
         if adapter is None:
             if self._peft is not None:
                 self._lora.disable_adapter_layers()
             return
-        name = self._adapters.get(str(adapter.path)) or self._add(adapter)
+        name = wanted or self._add(adapter)
+        if name != self._active:
+            for parameter, _, own in self._swapped.get(name, ()):
+                parameter.data.copy_(own)
+            self._active = name
         if self._peft is not None:
             self._lora.enable_adapter_layers()
             self._peft.set_adapter(name, inference_mode=True)
@@ -114,8 +129,33 @@ class LoadedModel:
 
     def _add(self, adapter: AdapterDir) -> str:
         name = f"variant{len(self._adapters)}"  # peft allows no dots, which our names may have
+        parameters = {
+            n.replace(".base_layer.", "."): parameter
+            for n, parameter in self.model.named_parameters()
+        }
+        before = [
+            (parameters[n], parameters[n].data.to("cpu", copy=True))
+            for n in sorted(changed_in_base(adapter, parameters))
+        ]
         try:
-            missed = self._attach(adapter, name)
+            missed = []
+            with safe_open(adapter.weights, "pt") as file:
+                for tensor in self._attach(adapter, name):
+                    plain = tensor.removeprefix("base_model.model.").replace(".base_layer.", ".")
+                    # Another adapter wraps the module, so that its bias has another name here.
+                    if plain in parameters:
+                        parameters[plain].data.copy_(file.get_tensor(tensor))
+                    else:
+                        missed.append(tensor)
+        except TypeError as error:  # peft wraps a module in one way or in the other
+            raise InputError(
+                Problem(
+                    "the adapter cannot be loaded beside the others of this run",
+                    str(adapter.path),
+                    found=str(error),
+                    hint="one adapts what another saves as a whole: give each a run of its own",
+                )
+            ) from error
         except (RuntimeError, ValueError, OSError) as error:
             raise MachineryError(
                 Problem(f"the adapter cannot be loaded: {error}", str(adapter.path))
@@ -130,6 +170,12 @@ class LoadedModel:
                 )
             )
         self._adapters[str(adapter.path)] = name
+        self._swapped[name] = []
+        for parameter, theirs in before:
+            own = parameter.data.to("cpu", copy=True)
+            if not torch.equal(own, theirs):
+                self._swapped[name].append((parameter, theirs, own))
+        self._active = name
         return name
 
     def _attach(self, adapter: AdapterDir, name: str) -> list[str]:
@@ -140,10 +186,13 @@ class LoadedModel:
             warnings.filterwarnings("ignore", message="Found missing adapter keys")
             # About merging an adapter that holds a tied head; here none is merged.
             warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
+            config = LoraConfig.from_pretrained(path)
+            config.inference_mode = True
+            config.bias = "none"  # peft takes one adapter with biases; ours are swapped in and out
             if self._peft is None:
-                config = LoraConfig.from_pretrained(path)
-                config.inference_mode = True
                 self._peft = PeftModel(self.model, config, name, autocast_adapter_dtype=False)
+            else:
+                self._peft.add_adapter(name, config, autocast_adapter_dtype=False)
             result = self._peft.load_adapter(
                 path,
                 name,
