@@ -18,28 +18,23 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parents[1]
 GENERATED = frozenset({"checks.md", "commands.md", "suite.md"})  # from code, which has its tests
 PROGRAMS = frozenset(
-    [
-        "bash",
-        "cat",
-        "cd",
-        "cp",
-        "curl",
-        "docker",
-        "duckdb",
-        "export",
-        "git",
-        "harness",
-        "ls",
-        "make",
-        "mkdir",
-        "mlflow",
-        "pip",
-        "podman",
-        "pytest",
-        "python",
-        "sed",
-        "vllm",
-    ]
+    (
+        *(
+            "bash",
+            "cat",
+            "cd",
+            "cp",
+            "curl",
+            "docker",
+            "duckdb",
+            "export",
+            "git",
+            "harness",
+            "head",
+        ),
+        *("llama-server", "ls", "make", "mkdir", "mlflow", "ollama", "pip", "podman", "pytest"),
+        *("python", "sed", "vllm"),
+    )
 )
 _NOT_RUN = re.compile(r"<sub>(?:Not run here: |此处不运行：)(.+?)</sub>", re.DOTALL)
 _NONE_RUN = re.compile(

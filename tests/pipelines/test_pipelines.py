@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.cli import main
 from tests.embedded import ROOT
 from tests.pipelines.acting import Runner, stand_in
 
@@ -196,6 +198,27 @@ def test_the_script(project: Path, tools: Path, spoilt: bool, code: int, told: s
     assert done.returncode == code
     assert f"gate: {'the input is ' if spoilt else ''}{told}" in done.stdout
     assert (project / "harness-summary.md").is_file()
+
+
+def test_the_container_is_as_its_head_says(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    lines = text.replace("\\\n", " ").splitlines()
+    told = {line.split()[1] for line in lines if re.match(r"#   [A-Z]+ ", line)}
+
+    assert told == {line.split()[1].partition("=")[0] for line in lines if line.startswith("ARG ")}
+    users = [line for line in lines if line.startswith("USER ")]
+    assert users == ["USER 10001"] and "--uid 10001" in text
+    (health,) = re.findall(r"^HEALTHCHECK .* CMD (\[.*\])$", "\n".join(lines), re.M)
+    program, *words = json.loads(health)
+    assert program == "harness" and main([*words, "--store=no/store.db"]) == 0
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = {
+        name
+        for line in lines
+        if line.startswith("COPY ") and "--from" not in line
+        for name in line.split()[1:-1]
+    }
+    assert {f"!{name}" for name in copied} <= set(ignored)
 
 
 # Notes that are kept in a file; curl with the words that the template uses.
