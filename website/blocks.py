@@ -32,7 +32,18 @@ PROGRAMS = frozenset(
             "harness",
             "head",
         ),
-        *("llama-server", "ls", "make", "mkdir", "mlflow", "ollama", "pip", "podman", "pytest"),
+        *(
+            "head",
+            "llama-server",
+            "ls",
+            "make",
+            "mkdir",
+            "mlflow",
+            "ollama",
+            "pip",
+            "podman",
+            "pytest",
+        ),
         *("python", "sed", "vllm"),
     )
 )
