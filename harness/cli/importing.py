@@ -72,6 +72,15 @@ def add_commands(commands: Any) -> None:
     task.add_argument("--root", metavar="FOLDER", help=root)
     samples = "what lm-eval wrote with --log_samples: its answers become recorded ones"
     task.add_argument("--samples", metavar="FILE", help=samples)
+    shown = "import openai-evals registry/evals/capitals.yaml --out suites/capitals.yaml"
+    evals = _format(formats, "openai-evals", "an eval of OpenAI's registry", evals_command, shown)
+    evals.add_argument("--eval", default="", metavar="NAME", help="one eval of the file, not all")
+    data = "the samples, where the file names another place"
+    evals.add_argument("--data", metavar="FILE", help=data)
+    shown = "import inspect logs/2026-11-28_capitals.eval --out suites/capitals.yaml"
+    log = _format(formats, "inspect", "a log of inspect_ai (.eval or JSON)", inspect_command, shown)
+    which = "by which of the log's scorers (default: the first that can be carried over)"
+    log.add_argument("--scorer", default="", metavar="NAME", help=which)
 
 
 def _format(formats: Any, name: str, text: str, act: Any, example: str) -> argparse.ArgumentParser:
@@ -139,6 +148,22 @@ def lm_eval_command(arguments: argparse.Namespace) -> int:
         Path(arguments.root) if arguments.root else None,
     )
     return _write(arguments, import_lm_eval(Path(arguments.file), options))
+
+
+def evals_command(arguments: argparse.Namespace) -> int:
+    """Make a suite out of an eval of OpenAI's registry."""
+    from harness.suites.importing import import_openai_evals
+
+    data = Path(arguments.data) if arguments.data else None
+    file = Path(arguments.file)
+    return _write(arguments, import_openai_evals(file, only=arguments.eval, data=data))
+
+
+def inspect_command(arguments: argparse.Namespace) -> int:
+    """Make a suite, and recorded answers, out of a log of inspect_ai."""
+    from harness.suites.importing import import_inspect
+
+    return _write(arguments, import_inspect(Path(arguments.file), scorer=arguments.scorer))
 
 
 SHOWN = 20  # of the lines under one heading; the head of the suite file has all

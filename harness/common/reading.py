@@ -149,12 +149,13 @@ def parse_json(
     unique: bool = False,
     surrogates: bool = False,
     digits: int = MAX_DIGITS,
+    nan: bool = False,
 ) -> Any:
     """Return the value of a JSON text; raises InputError with its place.
 
     line: of a text that is one line of the file. unique: refuse a key that stands twice.
     surrogates: let half a surrogate pair pass, which a model's answer may end in. digits: the most
-    that a whole number may have.
+    that a whole number may have. nan: read `NaN` and the infinities, which JSON has not, as None.
     """
 
     def whole(written: str) -> int:
@@ -174,7 +175,7 @@ def parse_json(
             object_pairs_hook=unique_keys if unique else None,
             parse_int=whole,
             parse_float=_finite,
-            parse_constant=no_constant,
+            parse_constant=(lambda _: None) if nan else no_constant,
         )
         if not surrogates and _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()

@@ -8,7 +8,9 @@ from harness.suites.importing.conversations import (
     import_rows,
     parse_map,
 )
+from harness.suites.importing.inspect_log import import_inspect
 from harness.suites.importing.lm_eval import TaskOptions, import_lm_eval
+from harness.suites.importing.openai_evals import import_openai_evals
 from harness.suites.importing.promptfoo import import_promptfoo
 from harness.suites.importing.promptfoo_asserts import Choices
 from harness.suites.importing.source import Imported, write_suite
@@ -21,7 +23,9 @@ __all__ = [
     "Imported",
     "TaskOptions",
     "import_ifeval",
+    "import_inspect",
     "import_lm_eval",
+    "import_openai_evals",
     "import_promptfoo",
     "import_rows",
     "import_xstest",
