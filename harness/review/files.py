@@ -10,7 +10,9 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from harness.common import InputError, Problem, listed, nearest, plural
 from harness.common.files import whole_file
@@ -65,7 +67,7 @@ class _Answer:
 class _Row:
     suite: str
     case: str
-    turn: int
+    turn: Annotated[int, Field(ge=0)]
     answers: dict[str, _Answer]
     scores: dict[str, Any] | None = None
     preferred: Any = None
@@ -82,9 +84,8 @@ def write_review(
     if path.exists():
         hint = "name a new file: what was filled in is not written over"
         raise InputError(Problem("there is a file already", str(path), hint=hint))
-    rows = standing(
-        row for row in read_judgements(store, {item.suite for item in items}) if row.rater == rater
-    )
+    said = read_judgements(store, {item.suite for item in items}, rater) if rater else ()
+    rows = standing(said)
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -103,8 +104,8 @@ def write_review(
             sides = {each.digest: side for side, each in zip(SIDES, answers, strict=False)}
             asks: dict[str, Any] = {"scores": {name: scores.get(name) for name in item.criteria}}
             if item.by == "pairs":
-                said = (sides[better] if better else TIE) if mine else None
-                asks = {"preferred": said, **({"rubric": item.rubric} if item.rubric else {})}
+                choice = (sides[better] if better else TIE) if mine else None
+                asks = {"preferred": choice, **({"rubric": item.rubric} if item.rubric else {})}
             row = {
                 "suite": item.suite,
                 "case": item.case,
@@ -176,11 +177,8 @@ def read_review(
             judged.append(_named(row, places))
     if problems:
         raise InputError(*first_problems(problems, str(path)))
-    stands = {
-        row.about: row
-        for row in standing(read_judgements(store, {row.suite for row in judged}))
-        if row.rater == who
-    }
+    said = read_judgements(store, {row.suite for row in judged}, who)
+    stands = {row.about: row for row in standing(said)}
     new = []
     for row in judged:
         old = stands.get(row.about)

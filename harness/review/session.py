@@ -55,7 +55,7 @@ class Review:
     def judged_by(self, rater: str) -> tuple[HumanJudgement, ...]:
         """Return the judgements of a rater that stand, on the items of this review."""
         with existing_store(self._store) as store:
-            rows = standing(r for r in read_judgements(store, self._suites) if r.rater == rater)
+            rows = standing(read_judgements(store, self._suites, rater))
         return tuple(row for row in rows if self._place(row) is not None)
 
     def view(self, rater: str, number: int) -> dict[str, Any]:

@@ -108,9 +108,10 @@ def in_order(
 
 def check_rater(name: str) -> str:
     """Return a rater's name; raises InputError for one that cannot be told from others later."""
-    if name and name == name.strip() and name.isprintable() and len(name) <= LONGEST_RATER:
+    is_word = any(sign.isalnum() for sign in name) and "/" not in name  # it is a part of addresses
+    if is_word and name == name.strip() and name.isprintable() and len(name) <= LONGEST_RATER:
         return name
-    expected = f"1 to {LONGEST_RATER} visible characters, with no space at either end"
+    expected = f"1 to {LONGEST_RATER} visible characters, a letter among them, and no slash"
     raise InputError(
         Problem(
             "this is no name of a rater",

@@ -32,16 +32,21 @@ def add_judgements(store: Store, rows: Sequence[HumanJudgement]) -> None:
         )
 
 
-def read_judgements(store: Store, suites: Iterable[str]) -> tuple[HumanJudgement, ...]:
+def read_judgements(
+    store: Store, suites: Iterable[str], rater: str = ""
+) -> tuple[HumanJudgement, ...]:
     """Return all rows about these suites, undone ones and undoing ones too, oldest first.
+
+    rater: those of this one alone.
 
     Raises MachineryError for a row that is not as it was written.
     """
     with translated(store.path), store.reading() as connection:
         rows = connection.execute(
             "SELECT key, body, checksum FROM judgements WHERE json_extract(body, '$.suite') IN "
-            "(SELECT value FROM json_each(?)) ORDER BY id",
-            (json.dumps(sorted(set(suites))),),
+            "(SELECT value FROM json_each(?)) AND ? IN ('', json_extract(body, '$.rater')) "
+            "ORDER BY id",
+            (json.dumps(sorted(set(suites))), rater),
         ).fetchall()
     for key, body, checksum in rows:
         if checksum_of(key, body) != checksum:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from markupsafe import Markup
 
-from harness.common import JsonValue, VariantRole, canonical_json, joined, percent, plural
+from harness.common import HUMAN, JsonValue, VariantRole, canonical_json, joined, percent, plural
 from harness.reports.document import ScorecardDocument, embedded, publish
 from harness.reports.drawing import DeltaScale, delta_strip, rate_strip
 from harness.reports.history import basis_of
@@ -361,6 +361,8 @@ def _suite(suite: SuiteInfo, scorecard: Scorecard) -> SuiteView:
         demands.append(f"{what} {gate.min_pass_rate * 100:g} %{end}")
     elif gate.tries:
         demands.append(f"judged by {gate.on}")
+    if gate.on == HUMAN:
+        demands.insert(0, f"decided by people, who judge at least {gate.min_judged} cases")
     if gate.policy == "non_inferiority":
         demands.append(f"must be shown to lose less than {gate.margin * 100:g} points")
     elif gate.margin:

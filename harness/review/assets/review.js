@@ -158,6 +158,7 @@
     n: () => node("note").focus(),
     ArrowLeft: () => step(-1), ArrowRight: () => step(1),
     ArrowUp: () => mark(-1), ArrowDown: () => mark(1),
+    "?": () => document.querySelector(".hint").scrollIntoView(), // other pages have other keys
   };
 
   function mark(by) {
