@@ -74,6 +74,14 @@ def test_a_suite_is_gated_on_what_people_say(folder: Path, capsys: Printed) -> N
     assert main(["compare", f"latest:{BASE}", f"latest:{TUNED}"]) == 0
 
 
+def test_people_judge_after_a_run_that_may_stop_early(folder: Path, capsys: Printed) -> None:
+    """Its looks are at the checks; a suite that people decide is answered whole."""
+    write_project(folder, gate="gate: {on: human, min_judged: 6}")
+    run("--baseline", BASE, "--early-stop")
+    assert main(["review", "--rater", "ann", "--sample", "6", "--export", "ann.jsonl"]) == 0
+    assert main(["review", "--import", fill("ann.jsonl", TUNED)]) == 0
+
+
 def test_a_judgement_follows_the_answer_into_the_next_run(folder: Path, capsys: Printed) -> None:
     write_project(folder, gate="gate: {on: human, min_judged: 6}")
     run("--baseline", BASE)

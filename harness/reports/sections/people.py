@@ -74,7 +74,7 @@ class PeopleRow(Figures):
         """Return alpha with the number of answers, or why there is none."""
         if self.alpha is None:
             return f"– ({self.alpha_reason})"
-        return f"{self.alpha:.2f} (of {plural(self.agreed_on, 'answer')})"
+        return f"{_number(self.alpha)} (of {plural(self.agreed_on, 'answer')})"
 
 
 class PeopleSection(TableSection[PeopleRow]):
@@ -105,12 +105,16 @@ class PeopleSection(TableSection[PeopleRow]):
         for row in rows:
             pairs = bool(row.against)
             apart = first_of([_told(each, pairs=pairs) for each in row.disagreements], SHOWN)
-            judged = f"{row.judgements} of {plural(row.cases, 'case')} by {first_of(row.raters)}"
+            judged = f"{row.judgements} by {first_of(row.raters)}, {plural(row.cases, 'case')}"
             cells.append(
                 (row.suite, row.variant, row.what, judged, row.result, row.agreement, apart or "–")
             )
         head = ("Suite", "Variant", "Criterion", "Judgements", "Result", "Alpha", "Disagreement")
         return head, cells
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
 
 
 def _told(each: PeopleDisagreement, *, pairs: bool) -> str:
@@ -126,7 +130,7 @@ def people_lines(extras: Mapping[str, Sequence[Figures]], suite: str, variant: s
     for row in extras.get(PeopleSection.name, ()):
         if isinstance(row, PeopleRow) and (row.suite, row.variant) == (suite, variant):
             by = f"{plural(row.cases, 'case')} by {first_of(row.raters)}"
-            agree = "" if row.alpha is None else f", alpha {row.alpha:.2f}"
+            agree = "" if row.alpha is None else f", alpha {_number(row.alpha)}"
             lines.append(f"people, {row.what}: {row.result}; {by}{agree}")
     return lines
 

@@ -50,6 +50,7 @@
       button.setAttribute("aria-pressed", String(item.preferred === button.dataset.side));
     }
     node("scores").hidden = two;
+    node("scale").hidden = two;
     if (moved) {
       const open = item.criteria.findIndex((name) => !(name in item.scores));
       current = Math.max(0, open);
