@@ -31,7 +31,6 @@ _CHANGES = (
     (re.compile(r"\b\d+(\.\d+)? ?(s|ms|min)\b( \d+ s)?"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?"), "DATE"),
     (re.compile(r"={3,}"), "==="),
-    (re.compile(r"[ \t]+"), " "),
 )
 
 
@@ -124,34 +123,35 @@ def place(name: str, folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 
 
 def same(shown: Sequence[str], printed: Sequence[str]) -> bool:
-    """Return whether what is shown was printed; a line of three dots stands for any lines."""
+    """Return whether what is shown was printed; a line of three dots stands for anything.
+
+    Words count and not lines: a terminal folds lines that a pipe leaves whole.
+    """
     parts: list[list[str]] = [[]]
     for line in shown:
         if line.strip() == "...":
             parts.append([])
-        elif line.strip():
-            parts[-1].append(plain(line))
-    lines = [text for line in printed if (text := plain(line))]
-    at = 0
-    for number, part in enumerate(parts):
-        size, last = len(part), number == len(parts) - 1
-        starts = range(at, len(lines) - size + 1)
-        if number == 0:
-            starts = starts[:1]
-        elif last and part:
-            starts = starts[-1:]
-        found = next((i for i in starts if lines[i : i + size] == part), None)
-        if found is None:
+        else:
+            parts[-1].append(line)
+    texts, left = [plain(part) for part in parts], plain(printed)
+    if len(texts) == 1:
+        return texts[0] == left
+    if not left.startswith(texts[0]) or not left.endswith(texts[-1]):
+        return False
+    left = left[len(texts[0]) : len(left) - len(texts[-1])]
+    for text in texts[1:-1]:
+        _, found, left = left.partition(text) if text else ("", "", left)
+        if text and not found:
             return False
-        at = found + size
-    return len(parts) > 1 or at == len(lines)
+    return True
 
 
-def plain(line: str) -> str:
-    """Return a line without what differs from run to run."""
+def plain(lines: Sequence[str]) -> str:
+    """Return the words of some lines, without what differs from run to run."""
+    text = "\n".join(lines)
     for pattern, word in _CHANGES:
-        line = pattern.sub(word, line)
-    return line.strip()
+        text = pattern.sub(word, text)
+    return " ".join(text.split())
 
 
 def run_page(page: Path, *, show: bool = False) -> list[str]:
