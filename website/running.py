@@ -31,6 +31,7 @@ _CHANGES = (
     (re.compile(r"\b\d+(\.\d+)? ?(s|ms|min)\b( \d+ s)?"), "TIME"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?"), "DATE"),
     (re.compile(r"={3,}"), "==="),
+    (re.compile(r" \(\d+:\d\d:\d\d\)"), ""),
 )
 
 
@@ -187,9 +188,9 @@ def run_block(
         text = command.text
         for old, new in instead.items():
             text = text.replace(old, new)
+        script = "\n".join([*before, text])
         if text.split(" ")[0] in ("cd", "export"):
             before.append(text)
-        script = "\n".join([*before, text])
         done = subprocess.run(
             ["bash", "-c", script], cwd=folder, env=environment, text=True, timeout=LIMIT,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
