@@ -122,7 +122,19 @@ def calibrate(
     told apart; MachineryError where the judge broke: what it replied stays in the store.
     """
     labels, source = _labels(settings, options)
-    kind = _kind(labels, options)
+    own = labels[0].kind
+    kind: JudgeKind = next(kind for kind, kinds in FITTING.items() if own in kinds)
+    if options.check not in (None, kind):
+        assert options.check is not None
+        raise InputError(
+            Problem(
+                f"the labels are none for --check {options.check}",
+                str(options.labels or ""),
+                labels[0].line,
+                found=f"{own}: {labels[0].value}",
+                expected=" or ".join(", ".join(LABELS[one]) for one in FITTING[options.check]),
+            )
+        )
     wanted = Wanted(kind, options.judge, options.rubric, options.grade, options.minimum)
     with ExitStack() as stack:
         place = settings.path(settings.store)
@@ -134,7 +146,14 @@ def calibrate(
         if kind != "refuses":
             judge = open_judge(settings, standards[0].backend)
             stack.callback(judge.backend.close)
-        _check_scale(labels[0].kind, standards[0], options)
+        if labels[0].kind == "rating" and standards[0].grade == "correct":
+            raise InputError(
+                Problem(
+                    "people gave ratings, and the judge says CORRECT or INCORRECT",
+                    str(options.labels or ""),
+                    hint="label the answers good or bad",
+                )
+            )
         asked = _ask(settings, items, labels[0].kind, judge, store, observer, options.repeats)
         identity = identity_of(standards, judge)
     rows = [
@@ -193,25 +212,6 @@ def _labels(settings: Settings, options: CalibrateOptions) -> tuple[list[Label],
     return labels, f"reviews of run {info.id}"
 
 
-def _kind(labels: Sequence[Label], options: CalibrateOptions) -> JudgeKind:
-    """Return what is calibrated: the check that the labels are for."""
-    own = labels[0].kind
-    fitting: JudgeKind = next(kind for kind, kinds in FITTING.items() if own in kinds)
-    if options.check not in (None, fitting):
-        assert options.check is not None
-        forms = " or ".join(", ".join(LABELS[one]) for one in FITTING[options.check])
-        raise InputError(
-            Problem(
-                f"the labels are none for --check {options.check}",
-                str(options.labels or ""),
-                labels[0].line,
-                found=f"{own}: {labels[0].value}",
-                expected=forms,
-            )
-        )
-    return fitting
-
-
 def _items(
     settings: Settings,
     options: CalibrateOptions,
@@ -238,11 +238,14 @@ def _items(
             assert source is not None
             item, value = source.item(label)
         except OtherStandardError:
-            by = label.criterion or label.case
+            by = shown(label.criterion or label.case)
             others[by] = others.get(by, 0) + 1
             continue
         except ItemError as error:
-            problems.append(replace(error.problem, path=path, line=label.line))
+            if label.judgement:  # what else was reviewed in this run
+                others[error.problem.message] = others.get(error.problem.message, 0) + 1
+            else:
+                problems.append(replace(error.problem, path=path, line=label.line))
             continue
         key = item.answer
         if label.texts:
@@ -273,8 +276,8 @@ def _items(
             Problem(
                 "no label is about the judge and rubric that are calibrated",
                 path,
-                found=f"{plural(sum(others.values()), 'label')} by other rubrics or judges: "
-                + first_of([shown(by) for by in others], 3),
+                found=f"{plural(sum(others.values()), 'label')} about something else: "
+                + first_of(others, 3),
                 hint="name another --rubric or --judge, or neither; where the rubric has changed "
                 "since, the answers have to be judged again",
             )
@@ -282,7 +285,7 @@ def _items(
     notes = []
     if others:
         left = plural(sum(others.values()), "label")
-        notes.append(f"{left} left out: by other rubrics or judges")
+        notes.append(f"{left} left out, about something else: {first_of(others, 3)}")
     if same:
         notes.append(f"{plural(same, 'label')} stood twice, and counted once")
     return list(found.values()), notes
@@ -316,18 +319,6 @@ def _one_group(standards: Sequence[Standard], options: CalibrateOptions) -> list
             )
         )
     return distinct
-
-
-def _check_scale(kind: LabelKind, standard: Standard, options: CalibrateOptions) -> None:
-    """Raise InputError for ratings of people beside a judge that gives none."""
-    if kind == "rating" and standard.grade == "correct":
-        raise InputError(
-            Problem(
-                "people gave ratings, and the judge says CORRECT or INCORRECT",
-                str(options.labels or ""),
-                hint="label the answers good or bad",
-            )
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,8 +375,17 @@ def _ask(
         answers = replies.all_of(flat)
         counts = Counts(replies.generated, replies.cached, replies.tokens, replies.broken)
         observer(Finished(counts.generated, counts.cached))
-        if replies.broken or not any(r.key in answers for r in flat):
-            _tell_broken(replies.broken, len(answers), len(flat))
+        if replies.broken or (flat and not answers):
+            problem = Problem("the judge gave no reply")
+            problem = replies.broken.problems[0] if replies.broken else problem
+            have = f"the judge stopped after {len(answers)} of {len(flat)} replies"
+            raise MachineryError(
+                replace(
+                    problem,
+                    message=f"{have}: {problem.message}",
+                    hint="what it replied is kept: run the same command again",
+                )
+            )
         for (number, again), of_item in requests.items():
             try:
                 label, both = _read(items[number], kind, [answers[r.key] for r in of_item])
@@ -399,18 +399,6 @@ def _ask(
                 if both:
                     orders[number] = both
     return _Said(said, {n: tuple(each) for n, each in every.items()}, orders, lost, counts)
-
-
-def _tell_broken(broken: MachineryError | None, have: int, wanted: int) -> None:
-    """Raise MachineryError: the judge did not get to the end."""
-    problem = broken.problems[0] if broken else Problem("the judge gave no reply")
-    raise MachineryError(
-        replace(
-            problem,
-            message=f"the judge stopped after {have} of {wanted} replies: {problem.message}",
-            hint="what it replied is kept: run the same command again",
-        )
-    )
 
 
 class _LostError(Exception):

@@ -13,7 +13,7 @@ from harness.evaluation.labels import Label
 from harness.evaluation.preferring import both_orders, pair_questions, shown_answers
 from harness.evaluation.reasoning import ReasoningForm, variant_tags
 from harness.evaluation.rescore import suite_files, transcript_of
-from harness.evaluation.scoring import CheckBrokeError, Exchange, exchanges
+from harness.evaluation.scoring import CheckBrokeError, exchanges
 from harness.evaluation.standing import Standard, judging_checks, standard_of
 from harness.evaluation.verdict import recalled_baseline
 from harness.results import OVERALL, TIE, JudgeKind, Result, RunInfo, answer_digest
@@ -255,10 +255,6 @@ class LabelledRun:
             )
         return self._results[label.case, variant, label.repeat]
 
-    def _exchanges(self, case: Case, result: Result) -> list[Exchange]:
-        """Return the answers of a result as its checks read them."""
-        return list(exchanges(case, transcript_of(result), self._marks(case, result)))
-
     def _marks(self, case: Case, result: Result) -> tuple[Tag, ...]:
         """Return the marks of the reasoning in a result's answers."""
         own = self._tags.get(result.variant, DEFAULT_TAGS)
@@ -290,7 +286,8 @@ class LabelledRun:
                 f"{label.case} has several turns: the row must say which",
                 expected=f"turn: {' or '.join(map(str, turns))} (from 0)",
             )
-        said = {each.turn: each for each in self._exchanges(case, result)}
+        marks, transcript = self._marks(case, result), transcript_of(result)
+        said = {each.turn: each for each in exchanges(case, transcript, marks)}
         name = f"{case.id}[{result.variant}]" + (f" turn {turn}" if len(case.turns) > 1 else "")
         name += f" repeat {result.repeat}" if result.repeat else ""
         group = case.cluster or case.id
@@ -319,7 +316,7 @@ class LabelledRun:
         item.lengths = (len(exchange.answer.text),)
         item.questions = check.questions(exchange.answer, exchange.context)
         try:
-            every = questions(case, transcript_of(result), self._marks(case, result))
+            every = questions(case, transcript, marks)
         except CheckBrokeError:
             every = item.questions
         places = [question.key for question in every]

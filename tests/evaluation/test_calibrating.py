@@ -412,7 +412,7 @@ BAD: dict[str, tuple[list[dict[str, Any]], list[str], tuple[str, ...]]] = {
     "another rubric": (
         agreeing(),
         ["--rubric", "The answer is short"],
-        ("no label is about the judge and rubric", "40 labels by other rubrics or judges"),
+        ("no label is about the judge and rubric", "40 labels about something else: 'c00'"),
     ),
     "labels of another check": (
         agreeing(),
@@ -469,7 +469,7 @@ def test_several_rubrics_are_told_apart_or_taken_together(capsys: Printed) -> No
     told = capsys.readouterr().err
     assert "the labels are about 2 rubrics" in told and "--pool" in told
     assert main(["judge", "calibrate", labels(agreeing()), "--rubric", "it is k"]) == 0
-    assert "20 labels left out: by other rubrics" in capsys.readouterr().out
+    assert "20 labels left out, about something else" in capsys.readouterr().out
     assert main(["judge", "calibrate", labels(agreeing()), "--pool"]) == 0
     assert main(["run"]) == 0
     (judged,) = card()["run"]["suites"][0]["judged"]
