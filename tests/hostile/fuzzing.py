@@ -15,10 +15,11 @@ import argparse
 import statistics
 
 from tests.hostile.file_rows import FILES
+from tests.hostile.project_rows import PROJECTS
 from tests.hostile.talk_rows import TALKS
 from tests.hostile.trying import run
 
-TABLE = (*FILES, *TALKS)
+TABLE = (*FILES, *PROJECTS, *TALKS)
 
 
 def command() -> int:
