@@ -27,6 +27,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
+from harness.common.limits import REGEX_SECONDS
+
 MAX_RANGE = 10_000
 MAX_BITS = 10_000  # of a whole number
 MAX_WIDTH = 999  # of a field in a format
@@ -45,10 +47,11 @@ class LimitError(TemplateRuntimeError):
 
 
 class RenderBudget:
-    """What one rendering may still do, in characters."""
+    """What one rendering may still do, in characters, and in seconds of patterns."""
 
     def __init__(self, work: int) -> None:
         self.left = work
+        self.seconds = REGEX_SECONDS
 
     def spend(self, work: int) -> None:
         """Raise LimitError where nothing is left."""

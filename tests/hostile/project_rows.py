@@ -54,6 +54,10 @@ LABELS: list[dict[str, Any]] = [
     {"prompt": "q", "answer": "a", "label": "good"},
 ]
 RATES = {
+    "version": 1,
+    "engine": "hf",
+    "device": "cpu",
+    "model": "m",
     "command": "python -m bench.rates",
     "measured": "2026-11-01",
     "start_seconds": 9.5,
@@ -74,8 +78,8 @@ def lay_imports() -> None:
 
 def promptfoo(rng: random.Random) -> str:
     Path("p.yaml").write_bytes(as_json(changed(PROMPTFOO, rng), rng))
-    if rng.random() < 0.2:
-        Path("tests.csv").write_bytes(bytes_changed(b"x,__expected\nhi,contains: a\nho,b\n", rng))
+    table = b"x,__expected\nhi,contains: a\nho,b\n"
+    Path("tests.csv").write_bytes(bytes_changed(table, rng) if rng.random() < 0.2 else table)
     return ran("import", "promptfoo", "p.yaml", "--out=o.yaml", "--force", "--judge")
 
 

@@ -11,6 +11,7 @@ import ast
 import os
 import random
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -302,7 +303,7 @@ class _Task:
             return _rows_of(chosen)
         path, kwargs = self.value("dataset_path"), self.value("dataset_kwargs", {})
         files = kwargs.get("data_files") if isinstance(kwargs, Mapping) else None
-        if path not in _LOCAL or files is None:
+        if not isinstance(path, str) or path not in _LOCAL or files is None:
             named = f"{path} {self.value('dataset_name', '')}".strip()
             message = f"the rows stand on a server: {shown(named)}, split {split!r}"
             hint = f"save them as JSONL or Parquet, and give the file: --data {split}=FILE"
@@ -521,9 +522,9 @@ class _Task:
                     at.problem(f"metric: !function {name.text} is a program")
                 )
                 continue
-            if name not in _METRICS or (self.options.metric and name != self.options.metric):
+            if str(name) not in _METRICS or (self.options.metric and name != self.options.metric):
                 hint = "one metric decides a case: choose it with --metric"
-                known = name in _METRICS
+                known = str(name) in _METRICS
                 close = "" if known else nearest(str(name), _METRICS)
                 message = f"metric {name}" + ("" if known else ": this harness has no such metric")
                 self.notes.left_out.append(
@@ -660,7 +661,7 @@ def _steps(at: Located) -> Iterator[Any]:
         name = each.get("function").value
         if name == "take_first":
             continue
-        if name in _FILTERS:
+        if isinstance(name, str) and name in _FILTERS:
             yield _FILTERS[name]
         elif name == "regex":
             pattern = each.get("regex_pattern", r"#### (\-?[0-9\.\,]+)").value
@@ -769,12 +770,23 @@ def _regex_replace(
     context: Context, text: Any, pattern: str, made: str = "", count: int = 0
 ) -> str:
     """`re.sub`, within a bound."""
-    context.parent[BUDGET].weigh([text, pattern])
+    budget: RenderBudget = context.parent[BUDGET]
+    budget.weigh([text, pattern])
+    text, made = str(text), str(made)
+
+    def one(match: regex.Match[str]) -> str:
+        budget.spend(len(made) + made.count("\\") * len(text))  # before it is made
+        return match.expand(made)
+
+    began = time.perf_counter()
     try:
-        found = compile_pattern(str(pattern)).sub(str(made), str(text), count=count, timeout=1)
+        left = max(budget.seconds, 1e-3)
+        found = compile_pattern(str(pattern)).sub(one, text, count=count, timeout=left)
     except (regex.error, TimeoutError, MemoryError, IndexError) as error:
         raise TemplateRuntimeError(f"regex_replace: {str(error) or 'it takes too long'}") from None
-    context.parent[BUDGET].weigh(found)
+    finally:
+        budget.seconds -= time.perf_counter() - began
+    budget.weigh(found)
     return found
 
 

@@ -258,3 +258,30 @@ def test_rows_that_a_program_would_have_made_can_be_given() -> None:
         "process_docs: utils.docs is not run"
         in lines(made, "Carried over, and judged otherwise")[0]
     )
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ('a' * 100000) | regex_replace('a', 'b' * 100000) }}",
+        "{{ ('a' * 30000) | regex_replace('(a+)', '\\\\1' * 30000) }}",
+        "{% for i in range(99) %}{{ ('a' * 40 ~ '!') | regex_replace('^(a|aa)+$', '') }}{% endfor %}",
+    ],
+    ids=["large", "references", "slow, again and again"],
+)
+def test_replacing_by_patterns_is_bounded(template: str) -> None:
+    message = told(lambda: imported({**TASK, "doc_to_text": template}))
+
+    assert "doc_to_text: the template cannot be filled in: " in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("metric_list", [{"metric": ["exact_match"]}]),
+        ("filter_list", [{"name": "x", "filter": [{"function": ["regex"]}]}]),
+        ("dataset_path", ["json"]),
+    ],
+)
+def test_a_list_where_a_name_belongs_is_told(key: str, value: Any) -> None:
+    assert told(lambda: imported({**TASK, key: value})).startswith("task.yaml:")
