@@ -219,7 +219,7 @@ def read_document(path: str, data: bytes, *, tags: Collection[str] = ()) -> Yaml
     except RecursionError:
         message = f"not valid YAML here: more than {MAX_DEPTH} levels"
         raise InputError(Problem(message, path=path)) from None
-    builder = _Builder(path, tags)
+    builder = _Builder(path, tags, aliases="*" in text)
     value = builder.build(root) if root is not None else None
     if builder.problems:
         raise InputError(*first_problems(builder.problems, path, builder.left_out))
@@ -268,8 +268,8 @@ def _less_indented(lines: Sequence[str], at: int) -> int:
 class _Builder:
     """Values from nodes; what is wrong is collected, not raised, and counted where it is much."""
 
-    def __init__(self, path: str, tags: Collection[str] = ()) -> None:
-        self.path, self.tags = path, tags
+    def __init__(self, path: str, tags: Collection[str] = (), *, aliases: bool = True) -> None:
+        self.path, self.tags, self.aliases = path, tags, aliases
         self.problems: list[Problem] = []
         self.left_out = 0
         self._left, self._aliased_left = MAX_VALUES, MAX_ALIASED
@@ -278,8 +278,9 @@ class _Builder:
     def build(self, node: yaml.Node, depth: int = 0) -> Any:
         """Return the value of a node and all below it; raises InputError where that has no end."""
         self._left -= 1
-        self._aliased_left -= id(node) in self._seen
-        self._seen.add(id(node))
+        if self.aliases:
+            self._aliased_left -= id(node) in self._seen
+            self._seen.add(id(node))
         if self._left < 0 or self._aliased_left < 0 or depth > MAX_DEPTH:
             limit = f"{MAX_VALUES:,} values" if self._left < 0 else f"{MAX_DEPTH} levels"
             limit = f"{MAX_ALIASED:,} values" if self._aliased_left < 0 else limit

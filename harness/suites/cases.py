@@ -326,12 +326,11 @@ class CaseReader:
         before = len(self._problems)
         tools = _or(keys.tools, self._suite.tools)
         script = script_of(keys, {tool_name(tool): tool for tool in tools})
-        # Examples that the case does not give itself are the suite's.
-        shared = replace(place, loc=()).below("defaults")
         for fault in script.faults:
+            # Examples that the case does not give itself are the suite's.
             of_suite = fault.loc[:1] == ("examples",) and "examples" not in draft.raw
             self._problems.add(
-                (shared if of_suite else place).below(*fault.loc),
+                (replace(place, loc=("defaults",)) if of_suite else place).below(*fault.loc),
                 fault.message,
                 did_you_mean=fault.did_you_mean,
                 hint=fault.hint,

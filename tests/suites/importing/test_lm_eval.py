@@ -265,7 +265,8 @@ def test_rows_that_a_program_would_have_made_can_be_given() -> None:
     [
         "{{ ('a' * 100000) | regex_replace('a', 'b' * 100000) }}",
         "{{ ('a' * 30000) | regex_replace('(a+)', '\\\\1' * 30000) }}",
-        "{% for i in range(99) %}{{ ('a' * 40 ~ '!') | regex_replace('^(a|aa)+$', '') }}{% endfor %}",
+        "{% for i in range(99) %}{{ ('a' * 40 ~ '!') | regex_replace('^(a|aa)+$', '') }}"
+        "{% endfor %}",
     ],
     ids=["large", "references", "slow, again and again"],
 )
