@@ -7,7 +7,6 @@ run are found in the store; what has arrived stays there, however this ends.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -169,9 +168,10 @@ def calibrate(
         source=source,
     )
     if asked.lost:
+        number, why = next(iter(asked.lost.items()))
         notes.append(
-            f"{plural(len(asked.lost), 'answer')} without a verdict, in no figure: "
-            + "; ".join(f"{n} × {why}" for why, n in Counter(asked.lost.values()).most_common(3))
+            f"{plural(len(asked.lost), 'answer')} without a verdict, in no figure; "
+            f"for example {items[number].answer}: {why}"
         )
     folder = settings.path(settings.calibrations)
     path = options.out or folder / calibration_name(calibration)
@@ -423,7 +423,7 @@ def _read(
             return str(finding.detail["rating"]), None
         return (PASS if finding.passed else FAIL), None
     except UnreadableError as error:
-        raise _LostError(unreadable(error).partition(" (found")[0]) from None
+        raise _LostError(unreadable(error)) from None
 
 
 def _measure(

@@ -223,7 +223,10 @@ def test_replies_that_cannot_be_read_are_counted_apart(capsys: Printed) -> None:
 
     assert main(["judge", "calibrate", labels(agreeing())]) == 0
     out = capsys.readouterr().out
-    assert "2 answers without a verdict, in no figure: 2 × a judge's reply cannot be read" in out
+    assert (
+        "2 answers without a verdict, in no figure; for example c03[base]: a judge's reply" in out
+    )
+    assert "found: 'I like it.'; expected: Rating: 1 to 5" in out
     seen = kept()
     assert seen["scale"]["unread"] == [1.0, 0, 0, 0, 1.0]
     assert (seen["answers"], seen["scale"]["kappa"]["n"]) == (40, 38)
