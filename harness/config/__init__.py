@@ -3,6 +3,8 @@
 from harness.config.paths import Form, PathValue, TypedPaths, project_path
 from harness.config.selection import is_suite, load_selected, select_files
 from harness.config.settings import (
+    ExportSettings,
+    ExportTarget,
     JudgeSettings,
     RaySettings,
     Settings,
@@ -20,6 +22,8 @@ from harness.config.settings import (
 from harness.config.yaml_settings import read_config
 
 __all__ = [
+    "ExportSettings",
+    "ExportTarget",
     "Form",
     "JudgeSettings",
     "PathValue",

@@ -131,6 +131,48 @@ class RaySettings(BaseModel):
     dashboard: bool = False
 
 
+ExportTarget = Literal["parquet", "csv", "jsonl", "mlflow", "wandb", "inspect", "lm-eval"]
+
+
+class MlflowSettings(BaseModel):
+    """`[tool.harness.export.mlflow]`. `uri`: an address, or a path of a SQLite file of the project.
+
+    Without one, MLflow's own variable MLFLOW_TRACKING_URI says where, or its default.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str | None = None
+    experiment: Annotated[str, Field(min_length=1)] = "harness"
+
+
+class WandbSettings(BaseModel):
+    """`[tool.harness.export.wandb]`. Offline, files are written that `wandb sync` sends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project: Annotated[str, Field(min_length=1)] = "harness"
+    entity: str | None = None
+    mode: Literal["offline", "online"] = "offline"
+
+
+class ExportSettings(BaseModel):
+    """`[tool.harness.export]`: `after` names what each run is exported to when it has ended.
+
+    `into` is the folder of exports that are files. `tags` are names and texts that go with each.
+    Without `answers` trackers do not get the page of the scorecard, which shows the answers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    after: tuple[ExportTarget, ...] = ()
+    into: Path = Path("exports")
+    answers: bool = True
+    tags: Mapping[str, str] = Field(default_factory=dict)
+    mlflow: MlflowSettings = MlflowSettings()
+    wandb: WandbSettings = WandbSettings()
+
+
 class Settings(BaseModel):
     """What a run was told. Paths are relative to `root`, the folder of the configuration file."""
 
@@ -249,6 +291,7 @@ class Settings(BaseModel):
     )
     ray: RaySettings = Field(default_factory=RaySettings)
     prices: Prices | None = None
+    export: ExportSettings = ExportSettings()
     modules: tuple[str, ...] = Field(
         default=(), description="Python modules whose functions `python` checks may call"
     )

@@ -5,6 +5,7 @@ from harness.evaluation.calibrating import CalibrateOptions, CalibrationReport, 
 from harness.evaluation.compare import ComparisonReport, compare_runs, judge_stored
 from harness.evaluation.completions import Limits, at_work, leave_now
 from harness.evaluation.executor import Counts, execute
+from harness.evaluation.exporting import default_folder, export_after, export_run
 from harness.evaluation.forecast import (
     Bill,
     Forecast,
@@ -27,7 +28,14 @@ from harness.evaluation.plan import Plan, Select, make_plan
 from harness.evaluation.preferring import preference_key, recalled_preferences
 from harness.evaluation.rates import Rates, read_rates
 from harness.evaluation.rescore import Rescored, rescore, rescore_run, suite_files
-from harness.evaluation.run import RunReport, backend_of, reopen, run, run_suites
+from harness.evaluation.run import (
+    RunReport,
+    backend_of,
+    reopen,
+    run,
+    run_selected,
+    run_suites,
+)
 from harness.evaluation.scoring import Transcript, score_trial, unscored
 from harness.evaluation.trial import Skip, Trial, messages_of
 from harness.evaluation.variants import NONE, Variants, variants_of
@@ -64,11 +72,14 @@ __all__ = [
     "compare_runs",
     "completion_key",
     "decide_run",
+    "default_folder",
     "describe_judges",
     "describe_variant",
     "environment_of",
     "execute",
     "exit_code",
+    "export_after",
+    "export_run",
     "find_stored",
     "forecast",
     "hypothetical",
@@ -87,6 +98,7 @@ __all__ = [
     "rescore",
     "rescore_run",
     "run",
+    "run_selected",
     "run_suites",
     "score_trial",
     "signature",

@@ -81,7 +81,8 @@ from harness.suites import Case, Selection, Suite
 class RunReport(NotebookView):
     """A finished run: what it was, what the gate says, where the files are.
 
-    `failure` says what broke the engine, when something did; what was finished is kept.
+    `failure` says what broke the engine, when something did; what was finished is kept. `exported`
+    says what became of configured exports, where the door through which it ran makes them.
     """
 
     info: RunInfo
@@ -91,6 +92,7 @@ class RunReport(NotebookView):
     store: Path
     failure: str = ""
     kept: tuple[Result, ...] | None = field(default=None, repr=False, compare=False)
+    exported: tuple[str, ...] = ()
 
     def shown(self) -> tuple[ScorecardDocument, Path]:
         """Return the scorecard, and where its page is."""

@@ -9,7 +9,15 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness.backends import Models, models_of
-from harness.config import Form, PathValue, Settings, TypedPaths, VariantSettings, read_config
+from harness.config import (
+    ExportTarget,
+    Form,
+    PathValue,
+    Settings,
+    TypedPaths,
+    VariantSettings,
+    read_config,
+)
 from harness.results import Verdict
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=200)]
@@ -62,7 +70,8 @@ class NightlyConfig(_Part):
     """A series of nights. Paths are as in the settings: relative to the project.
 
     `baseline` is the variant that the others are compared with, `pinned` a baseline file that all
-    are compared with; `keep` is the number of nights whose runs and reports stay.
+    are compared with; `keep` is the number of nights whose runs and reports stay. `export` names
+    what the night's runs are exported to, in place of `after` of the project's settings.
     """
 
     name: Name = "nightly"
@@ -73,6 +82,7 @@ class NightlyConfig(_Part):
     adapters: tuple[str, ...] = ()
     variants: dict[Name, NightlyVariant] = Field(default_factory=dict)
     alerts: Alerts = Alerts()
+    export: tuple[ExportTarget, ...] | None = None
     keep: int = Field(default=60, ge=2)
 
     @field_validator("name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,7 @@ from harness.config import Settings, VariantSettings, load_selected
 from harness.evaluation import (
     RunReport,
     Variants,
+    export_after,
     noise_key,
     preference_key,
     reopen,
@@ -143,7 +144,8 @@ class NightReport:
     """A finished night: what it found, what is told, where the pages are.
 
     `resumed`: it went on where an earlier call was cut off. `posted` says what became of the
-    webhook, if there is one; `notes` say what was not compared and why.
+    webhook, if there is one, `exported` what became of exports; `notes` say what was not compared
+    and why.
     """
 
     night: Night
@@ -155,6 +157,7 @@ class NightReport:
     forgotten: int
     posted: str
     exit_code: int
+    exported: tuple[str, ...] = ()
 
 
 def run_night(
@@ -180,7 +183,7 @@ def run_night(
     lock = place.with_name(f"nightly-{config.name}.lock")
     with alone(lock, f"a night of '{config.name}' is running already"):  # it is about one engine
         begun, past, resumed = _begin(place, config.name, groups, now or datetime.now(UTC))
-        night = _answer(place, begun, groups, variants, observer)
+        night, reports_of = _answer(place, begun, groups, variants, observer)
         against = [against_last_night(settings, night, past)]
         if config.pinned is not None:
             against.append(against_pinned(settings, night, config.pinned))
@@ -205,7 +208,20 @@ def run_night(
             forgotten=forgotten,
             posted=post(config.alerts.webhook, night, alerts, notes),
             exit_code=exit_code_of(night, alerts),
+            exported=tuple(_exported(settings, config, night, reports_of)),
         )
+
+
+def _exported(
+    settings: Settings, config: NightlyConfig, night: Night, reports: Sequence[RunReport]
+) -> Iterator[str]:
+    """Export the runs of a night where that is configured, and say what became of it."""
+    after = settings.export.after if config.export is None else config.export
+    chosen = settings.export.model_copy(update={"after": after})
+    told = settings.model_copy(update={"export": chosen})
+    for report in reports:
+        tags = {"harness.series": night.series, "harness.night": night.id}
+        yield from export_after(told, report, tags)
 
 
 def check_lasting(baseline: str | None) -> None:
@@ -245,12 +261,13 @@ def _answer(
     groups: tuple[Group, ...],
     variants: Mapping[str, Variants],
     observer: Observer,
-) -> Night:
+) -> tuple[Night, tuple[RunReport, ...]]:
     """Run all groups, one after the other; what is finished is noted before the next begins.
 
-    A group that was finished before the night was cut off is opened again, unless the store was
-    pruned in between: its answers may still be there. After an upgrade, tomorrow's night needs
-    today's answers, so a group runs even where nothing of it can be compared with its baseline.
+    Returns the night, and the reports of its runs. A group that was finished before the night was
+    cut off is opened again, unless the store was pruned in between: its answers may still be there.
+    After an upgrade, tomorrow's night needs today's answers, so a group runs even where nothing of
+    it can be compared with its baseline.
     """
     failures: list[str] = []
     reports: list[RunReport] = []
@@ -279,9 +296,10 @@ def _answer(
                 keep_night(store, night)
         reports.append(report)
     rates = {(rate.suite, rate.variant): rate for r in reports for rate in rates_of(r)}
-    return replace(
+    done = replace(
         night,
         rates=tuple(rates.values()),
         findings=tuple(finding for r in reports for finding in own_findings(r)),
         failures=tuple(failures),
     )
+    return done, tuple(reports)

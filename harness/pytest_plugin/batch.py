@@ -18,7 +18,7 @@ from filelock import FileLock
 from harness.common import HarnessError, InputError, MachineryError, Problem, Variant
 from harness.common.console import Terminal
 from harness.config import Settings
-from harness.evaluation import RunReport, Variants, reopen, run
+from harness.evaluation import RunReport, Variants, export_after, reopen, run
 from harness.reports import Progress
 from harness.results import Observer, Result, SuiteResult, ignore
 from harness.suites import Case, Suite
@@ -36,6 +36,7 @@ class Batch:
         self.suites: dict[str, Suite] = {}
         self.selected: frozenset[Key] | None = None  # None until the run begins
         self.report: RunReport | None = None
+        self.exported: tuple[str, ...] = ()  # what became of exports after the run
         self.error: HarnessError | None = None
         self.interrupted = False  # while it ran: the engine may still be at work
         self._told = False
@@ -82,7 +83,9 @@ class Batch:
         """Take over what a worker ran: for the process that prints the summary."""
         if self.report is None and self.shared and self.shared.is_file():
             with suppress(HarnessError):
-                self._keep(self._reopen(json.loads(self.shared.read_text(encoding="utf-8"))))
+                told = json.loads(self.shared.read_text(encoding="utf-8"))
+                self.exported = tuple(told.get("exported", ()))
+                self._keep(self._reopen(told))
 
     def _keep(self, report: RunReport) -> None:
         self.report = report
@@ -103,7 +106,7 @@ class Batch:
             except HarnessError as error:
                 _write(self.shared, {"error": str(error), "exit_code": error.exit_code})
                 raise
-            _write(self.shared, {"run": report.info.id})
+            _write(self.shared, {"run": report.info.id, "exported": list(self.exported)})
             return report
 
     def _run(self, observer: Observer) -> RunReport:
@@ -113,7 +116,9 @@ class Batch:
             return (case.suite, case.id, variant.name) in selected
 
         suites = tuple(self.suites.values())
-        return run(self.settings, suites, self.variants, select=chosen, observer=observer)
+        report = run(self.settings, suites, self.variants, select=chosen, observer=observer)
+        self.exported = export_after(self.settings, report)
+        return report
 
     def _reopen(self, told: Mapping[str, object]) -> RunReport:
         if "run" in told:

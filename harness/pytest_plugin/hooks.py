@@ -62,7 +62,7 @@ def pytest_terminal_summary(
         report = batch.report
         view = view_command(batch.settings, report.info.id)
         print_summary(console_of(config), report.scorecard, report.paths, view=view)
-        for line in batch.report.failure.splitlines():
+        for line in (*report.failure.splitlines(), *batch.exported):
             terminalreporter.write_line(line)
 
 

@@ -9,9 +9,14 @@ from harness.reports.annotations import (
 )
 from harness.reports.calibration import print_calibration
 from harness.reports.cases import print_case
-from harness.reports.document import ScorecardDocument, publish, scorecard_schema
+from harness.reports.document import (
+    Category,
+    ScorecardDocument,
+    VariantCard,
+    publish,
+    scorecard_schema,
+)
 from harness.reports.drawing import rate_strip
-from harness.reports.export import COLUMNS, TARGETS, Exported, export_results, export_target
 from harness.reports.files import LATEST, ReportPaths, check_writable, write_reports
 from harness.reports.history import (
     all_rates,
@@ -23,6 +28,7 @@ from harness.reports.history import (
     rates_key,
 )
 from harness.reports.html import headline_of, suites_markup
+from harness.reports.html.cases import asked
 from harness.reports.lines import LinePoint, changed_in, day, line_of, points_of, scale_of
 from harness.reports.markdown import escaped, to_markdown
 from harness.reports.notebook import NotebookView
@@ -35,13 +41,11 @@ from harness.reports.terminal import LINE_EVERY, Display, print_summary, view_co
 from harness.reports.words import because, label
 
 __all__ = [
-    "COLUMNS",
     "LATEST",
     "LINE_EVERY",
-    "TARGETS",
     "Annotation",
+    "Category",
     "Display",
-    "Exported",
     "Extras",
     "ExtrasCount",
     "LinePoint",
@@ -52,10 +56,12 @@ __all__ = [
     "Scorecard",
     "ScorecardDocument",
     "Section",
+    "VariantCard",
     "VariantVerdict",
     "all_rates",
     "annotations_of",
     "annotations_of_error",
+    "asked",
     "asset",
     "basis_of",
     "because",
@@ -66,8 +72,6 @@ __all__ = [
     "content_policy",
     "day",
     "escaped",
-    "export_results",
-    "export_target",
     "headline_of",
     "keep_rates",
     "kept_rates",

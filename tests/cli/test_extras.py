@@ -41,6 +41,10 @@ WORKS = (
     "show",
     "review latest --by=scores --rater=ann --export=ann.jsonl",
     "review latest --import=ann.jsonl",
+    "show latest a",
+    "export latest --to=csv",
+    "export latest --to=inspect",
+    "export latest --to=lm-eval",
 )
 NEEDS = {
     "checks bleu": "metrics",
@@ -53,6 +57,8 @@ NEEDS = {
     "export latest --to=parquet": "parquet",
     "view": "view",
     "review latest --by=scores": "view",
+    "export latest --to=mlflow": "mlflow",
+    "export latest --to=wandb": "wandb",
 }
 
 

@@ -1,23 +1,21 @@
-"""Results as tables that other tools read: a registry of targets, one writer for each format.
+"""Results as tables that other tools read: one row for each result, one writer for each format.
 
-A target is a function that opens one file and returns a `Writer`. Rows go out in batches, so that
-memory does not grow with the run. All results of a case are in one shard.
+Rows go out in batches, so that memory does not grow with the run. All results of a case are in one
+shard.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.common import InputError, JsonValue, MachineryError, Problem, nearest
+from harness.common import InputError, JsonValue, Problem, plural
+from harness.exports.values import Destination, Exported, RunExport, new_directory
 from harness.results import Outcome, Result, signature_to_json
 
 ROWS_IN_MEMORY = 20_000  # of all shards together
@@ -65,29 +63,6 @@ class Writer(Protocol):
         """End the file."""
 
 
-Target = Callable[[Path], Writer]
-TARGETS: dict[str, Target] = {}
-
-
-def export_target(name: str) -> Callable[[Target], Target]:
-    """Register what `harness export --to NAME` writes with; `name` is the files' ending too."""
-
-    def register(target: Target) -> Target:
-        TARGETS[name] = target
-        return target
-
-    return register
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What was written: the files in their order, and the rows of all."""
-
-    directory: Path
-    files: tuple[Path, ...]
-    rows: int
-
-
 def row_of(run_id: str, result: Result) -> Row:
     """Return one result as a row with `COLUMNS`.
 
@@ -130,61 +105,38 @@ def row_of(run_id: str, result: Result) -> Row:
     }
 
 
-def export_results(
-    run_id: str, results: Iterable[Result], directory: Path, target: str, shards: int = 1
-) -> Exported:
+def write_table(target: str, run: RunExport, destination: Destination) -> Exported:
     """Write the results into a new directory, which appears whole or not at all.
 
-    Raises InputError for a target that is not known or not installed, a number of shards that
-    makes no sense and a directory that is there, MachineryError where the disk refuses.
+    Raises InputError for a library that is not installed, a number of shards that makes no sense
+    and a directory that is there, MachineryError where the disk refuses.
     """
-    if target not in TARGETS:
-        raise InputError(
-            Problem(
-                f"nothing is known of the target {target!r}",
-                expected=", ".join(TARGETS),
-                did_you_mean=nearest(target, TARGETS),
-            )
-        )
+    shards = destination.shards
     if not 1 <= shards <= MOST_SHARDS:
         expected = f"1 to {MOST_SHARDS:,}"
         raise InputError(Problem("--shards is wrong", found=str(shards), expected=expected))
-    if directory.exists():
-        hint = "name another with --into DIR, or remove it"
-        raise InputError(Problem("this directory is there already", str(directory), hint=hint))
     names = [f"part-{number:05}-of-{shards:05}.{target}" for number in range(shards)]
-    temporary = directory.with_name(f".{directory.name}.{os.getpid()}")
     size = max(FEWEST_ROWS, ROWS_IN_MEMORY // shards)
     rows = 0
-    try:
-        temporary.mkdir(parents=True)
-        with ExitStack() as stack:
-            targets = (TARGETS[target](temporary / name) for name in names)
-            writers = [stack.enter_context(closing(writer)) for writer in targets]
-            waiting: list[list[Row]] = [[] for _ in names]
-            for result in results:
-                shard = zlib.crc32(f"{result.suite}\n{result.case}".encode()) % shards
-                waiting[shard].append(row_of(run_id, result))
-                rows += 1
-                if len(waiting[shard]) == size:
-                    writers[shard].write(waiting[shard])
-                    waiting[shard] = []
-            for writer, rest in zip(writers, waiting, strict=True):
-                if rest:
-                    writer.write(rest)
-        os.replace(temporary, directory)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        found = error.strerror or str(error)
-        problem = Problem("the export could not be written", str(directory), found=found)
-        raise MachineryError(problem) from error
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    return Exported(directory, tuple(directory / name for name in names), rows)
+    with new_directory(destination) as folder, ExitStack() as stack:
+        opened = (_FORMATS[target](folder / name) for name in names)
+        writers = [stack.enter_context(closing(writer)) for writer in opened]
+        waiting: list[list[Row]] = [[] for _ in names]
+        for result in run.results():
+            shard = zlib.crc32(f"{result.suite}\n{result.case}".encode()) % shards
+            waiting[shard].append(row_of(run.id, result))
+            rows += 1
+            if len(waiting[shard]) == size:
+                writers[shard].write(waiting[shard])
+                waiting[shard] = []
+        for writer, rest in zip(writers, waiting, strict=True):
+            if rest:
+                writer.write(rest)
+    directory = destination.directory
+    what = f"{plural(rows, 'row')} in {plural(len(names), 'file')}"
+    return Exported(str(directory), what, tuple(directory / name for name in names))
 
 
-@export_target("parquet")
 class ParquetFile:
     """Parquet with typed columns; an empty shard has them too. Needs pyarrow."""
 
@@ -222,7 +174,6 @@ class ParquetFile:
         self._file.close()
 
 
-@export_target("csv")
 class CsvFile:
     """CSV in UTF-8 with a heading; lists are JSON, null is empty."""
 
@@ -242,7 +193,6 @@ class CsvFile:
         self._stream.close()
 
 
-@export_target("jsonl")
 class JsonLinesFile:
     """One JSON object for each row."""
 
@@ -256,3 +206,10 @@ class JsonLinesFile:
     def close(self) -> None:
         """End the file."""
         self._stream.close()
+
+
+_FORMATS: Mapping[str, Callable[[Path], Writer]] = {  # by the files' ending
+    "parquet": ParquetFile,
+    "csv": CsvFile,
+    "jsonl": JsonLinesFile,
+}
