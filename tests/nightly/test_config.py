@@ -36,7 +36,7 @@ def test_an_empty_mapping_is_enough(tmp_path: Path) -> None:
             "sutes: [a]\n",
             "nightly.yaml:1:1: key 'sutes' is not known here\n"
             "  did you mean: suites\n"
-            "  hint: known keys: adapters, alerts, baseline, keep, model, name, pinned, suites, "
+            "  hint: known keys: adapters, alerts, baseline, export, keep, model, name, pinned, suites, "
             "variants",
         ),
         (
