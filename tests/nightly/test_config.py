@@ -36,8 +36,8 @@ def test_an_empty_mapping_is_enough(tmp_path: Path) -> None:
             "sutes: [a]\n",
             "nightly.yaml:1:1: key 'sutes' is not known here\n"
             "  did you mean: suites\n"
-            "  hint: known keys: adapters, alerts, baseline, export, keep, model, name, pinned, suites, "
-            "variants",
+            "  hint: known keys: adapters, alerts, baseline, export, keep, model, name, pinned, "
+            "suites, variants",
         ),
         (
             "variants:\n  new: {adaptor: x}\n",
