@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,17 @@ CONFTEST = """\
 
 pytest_plugins = ["harness.pytest_plugin"]
 """
-FILES = {"harness.toml": CONFIGURATION, "suites/first.yaml": SUITE, "conftest.py": CONFTEST}
+IGNORED = """\
+# The store of answers, and reports: `harness run` makes them again.
+.harness/
+reports/
+"""
+FILES = {
+    "harness.toml": CONFIGURATION,
+    "suites/first.yaml": SUITE,
+    "conftest.py": CONFTEST,
+    ".gitignore": IGNORED,
+}
 
 
 def add_commands(commands: Any) -> None:
@@ -81,9 +92,14 @@ def init_command(arguments: argparse.Namespace) -> int:
         say(f"{'kept   ' if _write(path, text) else 'written'}  {path.as_posix()}")
     if "harness.pytest_plugin" not in _read(root / "conftest.py"):
         say('add to conftest.py, for pytest: pytest_plugins = ["harness.pytest_plugin"]')
+    ignored = _read(root / ".gitignore").split()
+    missing = [line for line in IGNORED.splitlines()[1:] if not {line, line[:-1]} & {*ignored}]
+    if missing:
+        say(f"add to .gitignore: {' and '.join(missing)}")
     if (root / "pyproject.toml").is_file() and "[tool.harness" in _read(root / "pyproject.toml"):
         say("note: harness.toml wins over [tool.harness] in pyproject.toml")
-    say("next: harness validate, then: harness run --model DIR --adapter NAME=DIR")
+    there = "" if root.resolve() == Path.cwd() else f"cd {shlex.quote(str(root))}, then: "
+    say(f"next: {there}harness validate, then: harness run --model DIR --adapter NAME=DIR")
     return 0
 
 

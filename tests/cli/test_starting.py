@@ -22,11 +22,31 @@ def test_a_first_suite_is_written_and_right(capsys: Printed) -> None:
         "written  harness.toml\n"
         "written  suites/first.yaml\n"
         "written  conftest.py\n"
+        "written  .gitignore\n"
         "next: harness validate, then: harness run --model DIR --adapter NAME=DIR\n"
     )
     assert main(["validate"]) == 0
     assert capsys.readouterr().out == ("suites/first.yaml: first, 3 cases, instruction_following\n")
     assert main(["run", "--backend", "echo"]) == 1
+
+
+def test_a_folder_elsewhere_is_gone_to_first(capsys: Printed) -> None:
+    assert main(["init", "my project"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "next: cd 'my project', then: harness validate, then: harness run --model DIR --adapter "
+        "NAME=DIR"
+    )
+    assert Path("my project/.gitignore").read_text().splitlines()[1:] == [".harness/", "reports/"]
+
+
+def test_what_a_file_of_git_lacks_is_said(capsys: Printed) -> None:
+    Path(".gitignore").write_text("*.pyc\nreports\n")
+
+    assert main(["init"]) == 0
+
+    assert "kept     .gitignore\nadd to .gitignore: .harness/\n" in capsys.readouterr().out
+    assert Path(".gitignore").read_text() == "*.pyc\nreports\n"
 
 
 def test_nothing_that_is_there_is_touched(capsys: Printed) -> None:
@@ -38,6 +58,7 @@ def test_nothing_that_is_there_is_touched(capsys: Printed) -> None:
         "kept     harness.toml\n"
         "written  suites/first.yaml\n"
         "kept     conftest.py\n"
+        "written  .gitignore\n"
         'add to conftest.py, for pytest: pytest_plugins = ["harness.pytest_plugin"]\n'
         "next: harness validate, then: harness run --model DIR --adapter NAME=DIR\n"
     )

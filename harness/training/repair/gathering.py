@@ -7,12 +7,20 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.common import BASE, SELF, FixSettings, TeacherSettings, Variant
+from harness.common import (
+    BASE,
+    SELF,
+    FixSettings,
+    InputError,
+    Problem,
+    TeacherSettings,
+    Variant,
+)
 from harness.config import Settings
 from harness.evaluation import backend_of
 from harness.results import Observer, ignore
 from harness.suites import Case, Suite
-from harness.training.repair.plan import FixPlan, Target
+from harness.training.repair.plan import FixPlan, Target, noted
 from harness.training.sources import (
     BadCases,
     Harvest,
@@ -52,9 +60,30 @@ class Gathering:
 
     def harvests(self, number: int) -> tuple[Harvest, ...]:
         """Gather all of a round; another round draws other rows and other prompts."""
+        problems: list[Problem] = []
         teaching = [harvest for source in SOURCES for harvest in source(self, number)]
         count = sum(harvest.kept + harvest.left_out.get(UNASKED, 0) for harvest in teaching)
-        return (*teaching, *self._replay(replay_rows(self.plan.fix.replay.share, count), number))
+        kept = replay_rows(self.plan.fix.replay.share, count)
+        if not teaching and self.plan.method != "auto":  # no source is named at all
+            for target in self.plan.targets:
+                suite = target.suite
+                problems.append(
+                    Problem(
+                        f"suite {suite.name!r}: nothing under fix: would teach anything",
+                        suite.path,
+                        suite.line,
+                        expected="pools or generate, or --bad-cases",
+                        hint="fix: {pools: [rows.jsonl]} is the least (docs/repair.md)",
+                    )
+                )
+            # What would be replayed is looked for all the same.
+            kept = 1 if self.plan.fix.replay.share else 0
+        replay: tuple[Harvest, ...] = ()
+        with noted(problems):
+            replay = self._replay(kept, number)
+        if problems:
+            raise InputError(*problems)
+        return (*teaching, *replay)
 
     def pairs(self, number: int, start: str) -> tuple[Harvest, ...]:
         """Gather pairs of answers for a round that goes on from the adapter `start`, if any.

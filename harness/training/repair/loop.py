@@ -18,7 +18,7 @@ from harness.evaluation import RunReport
 from harness.reports import check_writable
 from harness.suites import Suite
 from harness.training.repair.gathering import UNASKED, Gathering
-from harness.training.repair.plan import FixPlan, make_plan
+from harness.training.repair.plan import FixPlan, make_plan, noted
 from harness.training.repair.promotion import promote
 from harness.training.repair.promotion_checks import Judgement, judge, judgement, reread
 from harness.training.repair.readiness import check_ready
@@ -116,16 +116,21 @@ def fix(
     another adapter was promoted in the meantime.
     """
     check_writable(settings.path(settings.report_dir))
-    plan = make_plan(settings, options)
+    problems: list[Problem] = []
+    plan = make_plan(settings, options, problems)
     if plan is None:
         return None
     stages = Stages(plan.home, say)
     with stages.alone():
         if stages.done("decision"):
             return report_from_json(stages.once("decision", dict), again=True)
-        check_ready(plan, settings)
+        with noted(problems):
+            check_ready(plan, settings)
         if not stages.done("round-1/rows"):
-            _unasked(plan, settings)
+            with noted(problems):
+                _unasked(plan, settings)
+        if problems:
+            raise InputError(*problems)
         for note in notes_of(plan):
             say(f"note: {note}")
         loop = _Loop(plan, settings, stages, watchers or Watchers())
@@ -136,21 +141,29 @@ def dry_run(settings: Settings, options: FixOptions) -> DryRun | None:
     """Return what `fix` would do, without asking or training a model; None where nothing failed.
 
     Of `auto`, it is what the first method would do. Raises what `fix` raises before its first
-    stage, and what is wrong with the rows.
+    stage, and what is wrong with the rows: all that stands in the way, at once.
     """
     check_writable(settings.path(settings.report_dir))
-    plan = make_plan(settings, options)
+    problems: list[Problem] = []
+    plan = make_plan(settings, options, problems)
     if plan is None:
         return None
-    check_ready(plan, settings)
-    harvests = _unasked(plan, settings)
-    asked = any(UNASKED in harvest.left_out for harvest in harvests)
+    with noted(problems):
+        check_ready(plan, settings)
+    harvests: tuple[Harvest, ...] = ()
     rows: tuple[TrainingRow, ...] = ()
     pairs: tuple[Pair, ...] = ()
-    if plan.schedule[0] == "dpo":
-        pairs, cleaning, guard = checked_pairs(plan, settings, harvests, must_teach=not asked)
-    else:
-        rows, cleaning, guard = checked_rows(plan, settings, harvests, must_teach=not asked)
+    cleaning: Body = {}
+    guard: Body = {}
+    with noted(problems):
+        harvests = _unasked(plan, settings)
+        asked = any(UNASKED in harvest.left_out for harvest in harvests)
+        if plan.schedule[0] == "dpo":
+            pairs, cleaning, guard = checked_pairs(plan, settings, harvests, must_teach=not asked)
+        else:
+            rows, cleaning, guard = checked_rows(plan, settings, harvests, must_teach=not asked)
+    if problems:
+        raise InputError(*problems)
     sources = tuple(
         SourceReport(h.source, h.offered, h.kept, any(r.replay for r in h.rows), h.left_out)
         for h in harvests

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,10 +143,22 @@ class FixPlan:
         return PREFIX + self.id
 
 
-def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
+@contextmanager
+def noted(problems: list[Problem]) -> Iterator[None]:
+    """Note what is wrong in the input instead of raising it: what else is wrong is looked for."""
+    try:
+        yield
+    except InputError as error:
+        problems += error.problems
+
+
+def make_plan(
+    settings: Settings, options: FixOptions, problems: list[Problem] | None = None
+) -> FixPlan | None:
     """Return the plan for a run; None where nothing failed.
 
-    Raise InputError for a run, suites or settings that cannot be repaired.
+    Raise InputError for a run, suites or settings that cannot be repaired, with all that stands in
+    the way; what leaves a plan to look at is added to `problems`, where those are given.
     """
     with Store(settings.path(settings.store)) as store:
         # `latest` passes over runs that judged a repair.
@@ -164,14 +177,31 @@ def make_plan(settings: Settings, options: FixOptions) -> FixPlan | None:
     unseen = _unseen(settings, ran)
     suites = (*ran, *unseen)
     failed = {v.suite: v for v in verdicts.suites if v.variant == variant and v.verdict in FAILING}
-    chosen = _chosen(ran, failed, options.suites)
-    check_blocks(settings, chosen)
     before = [result for result in results if result.variant == variant]
-    targets = tuple(_target(suite, failed[suite.name], before) for suite in chosen)
-    names = {suite.name for suite in chosen}
+    chosen: list[Suite] = []
+    targets: tuple[Target, ...] = ()
+    fix = FixSettings()
+    found: list[Problem] = []
+    with noted(found):
+        chosen = _chosen(ran, failed, options.suites)
+    names = {suite.name for suite in chosen} or set(failed)
+    with noted(found):
+        check_blocks(settings, chosen)
+    for suite in chosen:
+        with noted(found):
+            targets = (*targets, _target(suite, failed[suite.name], before))
+    if targets:
+        with noted(found):
+            fix = _combined(targets, options)
     others = tuple(suite for suite in suites if suite.name not in names)
-    fix = _combined(targets, options)
-    _check_sizes(others, fix.max_drop)
+    small: list[Problem] = []
+    with noted(small):
+        drops = (suite.fix.max_drop for suite in chosen if suite.fix)
+        _check_sizes(others, min(drops, default=fix.max_drop))
+    if found or (small and problems is None):
+        raise InputError(*found, *small)
+    if problems is not None:
+        problems += small
     place = AdapterPlace(settings.path(options.current))
     content = _content_of(variant, targets, suites, options, settings)
     # Eight digits of all that the result depends on, so that the same command goes on.
@@ -379,11 +409,19 @@ def _check_sizes(others: Sequence[Suite], max_drop: float) -> None:
                     found=f"{len(items)} cases or clusters",
                     expected=f"{needed}, or no fix could be promoted, even one that changes "
                     "nothing",
-                    hint="add cases, or raise max_drop under fix:",
+                    hint=f"add {needed - len(items)}, or raise max_drop under fix:"
+                    + (f" to {enough:g}" if (enough := _enough_drop(len(items))) else ""),
                 )
             )
     if problems:
         raise InputError(*problems)
+
+
+def _enough_drop(items: int) -> float | None:
+    """Return the smallest max_drop, in whole points, that so many cases can show; None for none."""
+    drops = (points / 100 for points in range(1, 100))
+    gates = (GateSettings(policy="non_inferiority", max_drop=drop) for drop in drops)
+    return next((gate.max_drop for gate in gates if gate.smallest_suite <= items), None)
 
 
 def _content_of(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.training.repair.workplace import Workplace
+from tests.training.repair.workplace import ROOT, Workplace
 
 pytestmark = pytest.mark.slow
 
@@ -73,3 +74,42 @@ def test_a_setting_that_the_trainer_does_not_know_is_refused(failing: Workplace)
     assert done.code == 2
     assert "json_validity.yaml:20:11: key 'lerning_rate' is not known here" in done.out
     assert "did you mean: learning_rate" in done.out
+
+
+def block(failing: Workplace, text: str) -> None:
+    """Put another `fix:` block in place of the weak suite's own."""
+    whole = failing.suite.read_text(encoding="utf-8")
+    failing.suite.write_text(re.sub(r"^fix:\n(?:  .*\n)+", text, whole, flags=re.MULTILINE))
+
+
+def test_the_smallest_block_of_the_page_works(failing: Workplace) -> None:
+    page = (ROOT / "docs" / "repair.md").read_text(encoding="utf-8")
+    smallest = (
+        page.partition("The least that works:")[2].partition("```yaml\n")[2].partition("```")[0]
+    )
+    assert smallest.startswith("fix:\n")
+    block(failing, smallest)
+
+    done = failing.here("fix", "--dry-run")
+
+    assert done.code == 0, done.out
+    assert "pool fixtures/pools/json_validity.jsonl: 600 of 600 (all kept)" in done.out
+    assert "pool fixtures/pools/refusal.jsonl: 257 of 300" in done.out, done.out
+
+
+def test_all_that_stands_in_the_way_is_told_at_once(failing: Workplace) -> None:
+    block(failing, "fix: {max_drop: 0.02, replay: {pools: []}}\n")
+    for suite in ("long_context", "instruction_following", "multilingual", "refusal"):
+        (failing.folder / "suites" / "starter" / f"{suite}.yaml").unlink()
+    failing.here("run")
+
+    done = failing.here("fix", "--dry-run")
+
+    assert done.code == 2
+    heads = [line for line in done.out.splitlines() if not line.startswith("  ")]
+    assert heads.pop() == "3 problems"
+    assert [head.rpartition(".yaml:1: ")[2] for head in heads] == [
+        "suite 'role_consistency' is too small to show that it lost less than 0.02",
+        "suite 'json_validity': nothing under fix: would teach anything",
+        "nothing to replay: no pool is named, and no other suite makes prompts of its own",
+    ]

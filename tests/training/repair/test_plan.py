@@ -116,7 +116,8 @@ def test_the_same_failures_are_repaired_with_the_same_rows(record: Record) -> No
     assert first.run.id != again.run.id
     assert first.id != again.id  # another run is another repair
     assert first.seed == again.seed == other.seed
-    assert planned(record({"base": "weak"}), paraphrases=3).seed != first.seed
+    bad = Path("bad.jsonl")
+    assert planned(record({"base": "weak"}), bad_cases=bad, paraphrases=3).seed != first.seed
 
 
 def test_only_the_holdout_is_judged_and_other_suites_whole(record: Record) -> None:
@@ -239,8 +240,24 @@ def test_a_suite_with_which_nothing_can_be_shown_stops_before_the_training(recor
         "suites/able.yaml:1: suite 'able' is too small to show that it lost less than 0.05\n"
         "  found: 40 cases or clusters\n"
         "  expected: 55, or no fix could be promoted, even one that changes nothing\n"
-        "  hint: add cases, or raise max_drop under fix:"
+        "  hint: add 15, or raise max_drop under fix: to 0.07"
     )
+
+
+def test_all_that_stands_in_the_way_is_told_at_once(record: Record) -> None:
+    write_suite("weak", "fix: {pools: [pool.jsonl], max_drop: 0.05}")
+    settings = record({"base": "weak"})
+    write_suite("weak", "fix: {pools: [pol.jsonl], max_drop: 0.05, train: {epohcs: 2}}", count=1)
+
+    told = refusal(settings)
+
+    for part in (
+        "pool 'pol.jsonl' does not exist",
+        "key 'epohcs' is not known here",
+        "suite 'weak' cannot be split",
+        "suite 'able' is too small to show that it lost less than 0.05",
+    ):
+        assert part in told, told
 
 
 def test_a_run_is_repaired_alike_from_another_folder(

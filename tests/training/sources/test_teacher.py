@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.common import InputError, TeacherSettings, Variant
+from harness.common import InputError, TeacherSettings, Variant, from_dicts
 from harness.config import JudgeSettings, Settings
 from harness.suites import Suite, load_suite, practice_suite
 from harness.training.sources import (
@@ -154,3 +154,24 @@ def test_without_any_prompt_of_its_own_nothing_can_be_replayed(
         "  expected: rows of what the model can do, against forgetting\n"
         "  hint: name pools under fix: {replay: {pools: [...]}}, or set its share to 0"
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "reasoning", "text", "kept"),
+    [
+        ("red", "It is warm.", "red", "It is warm."),  # as a server gives it, apart
+        ("<think>It is warm.</think>red", None, "<think>It is warm.</think>red", ""),
+    ],
+)
+def test_reasoning_is_a_part_of_the_row(
+    answer: str, reasoning: str | None, text: str, kept: str, suite: Suite, tmp_path: Path
+) -> None:
+    asked = teacher(tmp_path, {})
+    row = {"case": "a", "variant": "teacher", "response": answer}
+    row |= {"reasoning": reasoning} if reasoning else {}
+    (tmp_path / "answers.jsonl").write_text(json.dumps(row) + "\n")
+
+    (found,) = teach(asked, suite, suite.cases[:1]).rows
+
+    assert (found.messages[-1].content, found.messages[-1].reasoning) == (text, kept)
+    assert from_dicts(found.as_json()["messages"]) == found.messages  # as a stage writes it
