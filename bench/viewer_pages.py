@@ -54,14 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             server = Server(view_routes(settings), port=0, navigation=NAVIGATION)
             with serving(server), reader(server) as client:
                 for page, path in pages.items():
-                    taken = []
+                    taken, size = [], 0.0
                     for _ in range(TIMES + 1):
                         began = time.perf_counter()
                         answer = client.get(path)
                         taken.append(1000 * (time.perf_counter() - began))
                         assert answer.status_code == 200, answer.text
+                        size = len(answer.content) / 1000
                     first, median = taken[0], statistics.median(taken[1:])
-                    size = len(answer.content) / 1000
                     row = f"| {runs} | {page} | {first:.0f} | {median:.0f} | {size:.0f} |"
                     print(row, flush=True)
 

@@ -15,7 +15,7 @@ from harness.backends import Models, models_of
 from harness.common import HarnessError, InputError, Problem, from_dicts, nearest, visible
 from harness.config import Settings
 from harness.prompts import load_tokenizer
-from harness.results import Outcome, Result, RunInfo, VariantInfo
+from harness.results import Outcome, Result, RunInfo
 from harness.store import (
     PlacedResult,
     Store,
@@ -145,7 +145,6 @@ def case_page(settings: Settings, request: Request) -> Response:
         behind=behind,
         signs=SIGNS,
         pager=Pager(number, ANSWERS, total),
-        visible=visible,
     )
 
 
@@ -266,7 +265,15 @@ def rendered(settings: Settings, info: RunInfo, result: Result) -> Rendered:
         tokens = len(tokenizer.token_ids(messages, tools=tools, arguments=arguments))
     except HarnessError as error:
         return Rendered(None, visible(str(error)), notes)
-    return Rendered(text, "", (*notes, *_counted(result, variant, tokenizer.template_hash, tokens)))
+    was = variant.environment.get("chat_template", "")
+    if was and was != tokenizer.template_hash:
+        told = "the chat template has changed since: this is how it is rendered now"
+        notes = (*notes, told)
+    if len(result.responses) == 1 and not result.steps:
+        same = tokens == result.prompt_tokens
+        told = "as many as the run counted" if same else f"the run counted {result.prompt_tokens:,}"
+        notes = (*notes, f"{tokens:,} tokens, {told}")
+    return Rendered(text, "", notes)
 
 
 def _case_of(
@@ -284,15 +291,3 @@ def _case_of(
     if case.hash != result.case_hash:
         return None, (f"the case has changed in {path} since: its template arguments may have too",)
     return case, ()
-
-
-def _counted(result: Result, variant: VariantInfo, template: str, tokens: int) -> list[str]:
-    notes = []
-    was = variant.environment.get("chat_template", "")
-    if was and was != template:
-        notes.append("the chat template has changed since: this is how it is rendered now")
-    if len(result.responses) == 1 and not result.steps:
-        same = tokens == result.prompt_tokens
-        told = "as many as the run counted" if same else f"the run counted {result.prompt_tokens:,}"
-        notes.append(f"{tokens:,} tokens, {told}")
-    return notes

@@ -119,8 +119,11 @@ def runs_page(settings: Settings, request: Request) -> Response:
                 run for run, its in said.items() if small in f"{its.label}\n{its.note}".lower()
             }
             ids = [run for run in ids if run in holding]
-        if verdict:
-            ids = [run for run in ids if _stands(store, run) == verdict]
+        if verdict == UNFINISHED:
+            ids = [run for run in ids if not store.run(run).finished]
+        elif verdict:
+            kept = {run: kept_verdict(store, run) for run in ids}
+            ids = [run for run in ids if (its := kept[run]) is not None and its.value == verdict]
         pager = Pager(page_number(request), RUNS, len(ids))
         shown = ids[(pager.number - 1) * RUNS : pager.number * RUNS]
         lines = []
@@ -141,14 +144,6 @@ def runs_page(settings: Settings, request: Request) -> Response:
         verdicts={**choices, UNFINISHED: "not finished"},
         store=str(settings.store),
     )
-
-
-def _stands(store: Store, run: str) -> str:
-    """Return the value of the filter that a run belongs to."""
-    verdict = kept_verdict(store, run)
-    if verdict is not None:
-        return verdict.value
-    return "" if store.run(run).finished else UNFINISHED
 
 
 def known_run(store: Store, run_id: str) -> RunInfo:

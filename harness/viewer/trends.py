@@ -52,22 +52,15 @@ class Line:
 
 
 def trend_page(settings: Settings, request: Request) -> Response:
-    """Show all lines, or one with every point that it has."""
+    """Show all lines; or those of one suite, or one by itself."""
     query = request.query_params
-    suite, variant, backend = (query.get(name, "") for name in ("suite", "variant", "backend"))
-    text, number = query.get("q", "").strip().lower(), page_number(request)
+    if query.get("variant"):
+        return line_page(settings, request)
+    suite, text = query.get("suite", ""), query.get("q", "").strip().lower()
+    number = page_number(request)
     with existing_store(settings.path(settings.store), read_only=True) as store:
         rates, there = all_rates(store), set(run_ids(store))
         bars = _Bars(store, there)
-        if variant:
-            lines = {key: past for key, past in rates.items() if key[:2] == (suite, variant)}
-            if not lines:
-                raise InputError(_unknown(suite, variant, [key[:2] for key in rates]))
-            key = next((key for key in lines if key[2] == backend), next(iter(lines)))
-            past = lines[key]
-            line = _line(key, past, bars.of(key[0], past), there, scale_of_all([past]), big=True)
-            nights = nights_of_runs(store)
-            return _one(request, line, [key[2] for key in lines], there, nights, number)
         names = list(dict.fromkeys(key[0] for key in rates))
         names = [name for name in names if name == suite or (not suite and text in name.lower())]
         if suite and not names:
@@ -165,32 +158,37 @@ class Row:
     is_there: bool
 
 
-def _one(
-    request: Request,
-    line: Line,
-    backends: list[str],
-    there: set[str],
-    nights: dict[str, str],
-    number: int,
-) -> Response:
+def line_page(settings: Settings, request: Request) -> Response:
+    """Show the line of one suite and variant with every point that it has, the newest first."""
+    query, number = request.query_params, page_number(request)
+    suite, variant, backend = (query.get(name, "") for name in ("suite", "variant", "backend"))
+    with existing_store(settings.path(settings.store), read_only=True) as store:
+        rates, there = all_rates(store), set(run_ids(store))
+        lines = {key: past for key, past in rates.items() if key[:2] == (suite, variant)}
+        if not lines:
+            raise InputError(_unknown(suite, variant, [key[:2] for key in rates]))
+        key = next((key for key in lines if key[2] == backend), next(iter(lines)))
+        past = lines[key]
+        bar, scale = _Bars(store, there).of(suite, past), scale_of_all([past])
+        line, nights = _line(key, past, bar, there, scale, big=True), nights_of_runs(store)
     rows = []
-    for place, past in enumerate(line.past):
-        before = line.past[place - 1] if place else None
-        comparable = before is not None and past.basis.comparable(before.basis)
+    before: Past | None = None
+    for each in past:
+        comparable = before is not None and each.basis.comparable(before.basis)
         rows.append(
             Row(
-                past,
-                past.pass_rate - before.pass_rate if before and comparable else None,
-                past.basis.changes(before.basis) if before else (),
-                nights.get(past.run, ""),
-                past.run in there,
+                each,
+                each.pass_rate - before.pass_rate if before and comparable else None,
+                each.basis.changes(before.basis) if before else (),
+                nights.get(each.run, ""),
+                each.run in there,
             )
         )
+        before = each
     rows.reverse()
     pager = Pager(number, 50, len(rows))
     others = [
-        (each, link("/trend", suite=line.suite, variant=line.variant, backend=each))
-        for each in backends
+        (each, link("/trend", suite=suite, variant=variant, backend=each)) for _, _, each in lines
     ]
     return page(
         request,

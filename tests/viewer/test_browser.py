@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,13 +17,12 @@ from harness.store import ResultRow, Store, drop_runs, say_of
 from harness.viewer import NAVIGATION, Server, view_routes
 from tests.reports.browser import CHROMIUM, DRIVER, MISSING, Browser, browser
 from tests.viewer.serving import serving
-from tests.viewer.worlds import keep, project, record, results_of, run_id, write_runs
+from tests.viewer.worlds import RUNS, keep, project, record, results_of, run_id, write_runs
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason=MISSING),
 ]
-RUNS = 60
 NEWEST = run_id(RUNS - 1)
 ESCAPE, ENTER, DOWN = "\ue00c", "\ue007", "\ue015"
 CASE = f"/case?suite=invoices&case=inv-0004&run={NEWEST}"
@@ -59,9 +59,9 @@ class Open:
 
 
 @pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+def window(sixty_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     settings = project(tmp_path_factory.mktemp("project"))
-    write_runs(settings.store, RUNS)
+    shutil.copy(sixty_runs, settings.store)
     server = Server(view_routes(settings), port=0, navigation=NAVIGATION)
     with serving(server), browser(tmp_path_factory.mktemp("profile")) as driver:
         yield Open(driver, server, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,9 +23,8 @@ from harness.viewer import NAVIGATION, Server, view_routes
 from tests.embedded import ROOT
 from tests.store.test_store_versions import DUMPS, restored
 from tests.viewer.serving import reader, serving
-from tests.viewer.worlds import keep, project, record, results_of, run_id, write_runs
+from tests.viewer.worlds import RUNS, keep, project, record, results_of, run_id, write_runs
 
-RUNS = 60
 NEWEST = run_id(RUNS - 1)
 HOSTILE = "</p><script>window.hacked=1</script>\x1b[31m\u202eevil\ud800"
 
@@ -60,10 +60,10 @@ def opened(settings: Settings) -> Iterator[Pages]:
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+def pages(sixty_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     """Sixty runs, one a day; the newest has a label, a note and a night."""
     settings = project(tmp_path_factory.mktemp("project"))
-    write_runs(settings.store, RUNS)
+    shutil.copy(sixty_runs, settings.store)
     with Store(settings.store) as store:
         say_of(store, NEWEST, label="before the move", note="see ticket 81")
         night: JsonValue = {"series": "nightly", "id": "n1", "runs": {"": NEWEST}}

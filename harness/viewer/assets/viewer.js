@@ -50,7 +50,7 @@
   /** Ask how far a run is, until it has ended. */
   async function watch(node) {
     const run = node.dataset.live;
-    let wait = 2000;
+    let wait = 1000;
     try {
       const answer = await fetch(`/live/${encodeURIComponent(run)}`);
       if (!answer.ok) return;
@@ -68,7 +68,7 @@
     }
     setTimeout(() => watch(node), wait);
   }
-  for (const node of document.querySelectorAll("[data-live]")) setTimeout(() => watch(node), 2000);
+  for (const node of document.querySelectorAll("[data-live]")) setTimeout(() => watch(node), 1000);
 
   document.documentElement.dataset.ready = "true";
 })();
