@@ -81,6 +81,14 @@ def add_commands(commands: Any) -> None:
     log = _format(formats, "inspect", "a log of inspect_ai (.eval or JSON)", inspect_command, shown)
     which = "by which of the log's scorers (default: the first that can be carried over)"
     log.add_argument("--scorer", default="", metavar="NAME", help=which)
+    shown = "import log feedback.jsonl --map user=prompt,answer=reply,verdict=thumbs"
+    drafts = _format(formats, "log", "good and bad answers from production", log_command, shown)
+    targets = "user, messages, system, answer, verdict, better, id or tag"
+    drafts.add_argument("--map", action="append", default=[], metavar="TARGET=COLUMN", help=targets)
+    half = "half of the prompts with good and bad answers become pairs for training, and no cases"
+    drafts.add_argument("--pairs", action="store_true", help=half)
+    category = "(default: production)"
+    drafts.add_argument("--category", default="production", metavar="NAME", help=category)
 
 
 def _format(formats: Any, name: str, text: str, act: Any, example: str) -> argparse.ArgumentParser:
@@ -166,6 +174,15 @@ def inspect_command(arguments: argparse.Namespace) -> int:
     return _write(arguments, import_inspect(Path(arguments.file), scorer=arguments.scorer))
 
 
+def log_command(arguments: argparse.Namespace) -> int:
+    """Make draft cases out of answers from production."""
+    from harness.suites.importing import LOG_TARGETS, import_log, parse_map
+
+    columns = parse_map(arguments.map, LOG_TARGETS)
+    file, category = Path(arguments.file), arguments.category
+    return _write(arguments, import_log(file, columns, category=category, pairs=arguments.pairs))
+
+
 SHOWN = 20  # of the lines under one heading; the head of the suite file has all
 
 
@@ -202,4 +219,9 @@ def _write(arguments: argparse.Namespace, imported: Imported) -> int:
         answers = plural(len(imported.answers), "recorded answer")
         say(f"{rows}: {answers}; to judge them:")
         say(f"  harness run {path.as_posix()} --backend replay --responses {rows}")
+    if imported.pairs:
+        rows = path.with_name(f"{path.stem}-pairs.jsonl").as_posix()
+        say(f"{rows}: {plural(len(imported.pairs), 'pair')}; for a repair, in the suite:")
+        name = Path(rows).name
+        say(f"  fix: {{method: dpo, pairs: {{pools: [{name}]}}}}")
     return 0

@@ -9,8 +9,8 @@ import pytest
 from website.blocks import blocks_of, pages
 from website.running import run_page
 
-# One page of recorded answers, in seconds; the others generate, and take minutes.
-QUICK = ("true-checks.md",)
+# Pages of recorded answers and files, in seconds; the others generate, and take minutes.
+QUICK = ("true-checks.md", "moving-from.md")
 RUN = [page for page in pages() if any(b.holds_commands and not b.not_run for b in blocks_of(page))]
 
 

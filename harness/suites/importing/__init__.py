@@ -11,12 +11,14 @@ from harness.suites.importing.conversations import (
 from harness.suites.importing.inspect_log import import_inspect
 from harness.suites.importing.lm_eval import TaskOptions, import_lm_eval
 from harness.suites.importing.openai_evals import import_openai_evals
+from harness.suites.importing.production_log import LOG_TARGETS, import_log
 from harness.suites.importing.promptfoo import import_promptfoo
 from harness.suites.importing.promptfoo_asserts import Choices
 from harness.suites.importing.source import Imported, write_suite
 
 __all__ = [
     "CHECKS",
+    "LOG_TARGETS",
     "TARGETS",
     "Choices",
     "ImportOptions",
@@ -25,6 +27,7 @@ __all__ = [
     "import_ifeval",
     "import_inspect",
     "import_lm_eval",
+    "import_log",
     "import_openai_evals",
     "import_promptfoo",
     "import_rows",

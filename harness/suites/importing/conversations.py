@@ -134,7 +134,7 @@ class ImportOptions:
     bar: float = 0.4
 
 
-def parse_map(words: Sequence[str]) -> dict[str, str]:
+def parse_map(words: Sequence[str], targets: Sequence[str] = TARGETS) -> dict[str, str]:
     """`user=instruction,reference=output` as columns by target. Raises InputError."""
     columns: dict[str, str] = {}
     problems = []
@@ -143,8 +143,8 @@ def parse_map(words: Sequence[str]) -> dict[str, str]:
         if not column:
             wanted = "TARGET=COLUMN, like user=instruction"
             problems.append(Problem("--map cannot be read", found=shown(pair), expected=wanted))
-        elif target not in TARGETS:
-            known, close = ", ".join(TARGETS), nearest(target, TARGETS)
+        elif target not in targets:
+            known, close = ", ".join(targets), nearest(target, targets)
             message = f"--map has no target {target!r}"
             problems.append(Problem(message, expected=known, did_you_mean=close))
         columns[target] = column

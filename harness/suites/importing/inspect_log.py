@@ -292,7 +292,8 @@ def _asked(sample: Mapping[str, Any], attached: Mapping[str, Any]) -> tuple[dict
         else:
             rest.append((role, text))
     if not rest or rest[0][0] != "user" or rest[-1][0] != "user":
-        raise Wrong("a conversation begins and ends with the user")
+        roles = ", ".join(role for role, _ in rest)[:200]
+        raise Wrong("a conversation begins and ends with the user", found=roles or "nobody")
     pairs = zip(rest[:-1:2], rest[1:-1:2], strict=True)
     examples = [{"user": asked, "assistant": answer} for (_, asked), (_, answer) in pairs]
     said: dict[str, Any] = {"system": "\n\n".join(system)} if system else {}

@@ -178,8 +178,8 @@ class _Eval:
         longest = self.arguments.get("max_tokens", self.kind.tokens)
         self.longest = longest if isinstance(longest, int) and longest > 0 else self.kind.tokens
 
-    def rows(self, key: str, given: Path | None) -> tuple[DataRow, ...]:
-        """Return the rows of a file that the arguments name. Raises Wrong and InputError."""
+    def rows(self, key: str, given: Path | None) -> tuple[str, tuple[DataRow, ...]]:
+        """Return a file that the arguments name, and its rows. Raises Wrong and InputError."""
         named = self.arguments.get(key)
         if given is None and (not isinstance(named, str) or "://" in named):
             raise Wrong(f"{key} names no file", found=shown(named), hint="give it with --data FILE")
@@ -192,7 +192,7 @@ class _Eval:
             ) from None
         if file.suffix != ".jsonl":
             raise Wrong(f"{key} is no JSONL file", found=shown(file.name))
-        return read_rows(file, file.as_posix())
+        return file.as_posix(), read_rows(file, file.as_posix())
 
     def cases(
         self, left_out: list[Problem], differs: list[Problem]
@@ -205,7 +205,7 @@ class _Eval:
         shots = self.arguments.get("num_few_shot", 0)
         before: list[Any] = []
         if isinstance(shots, int) and shots > 0:
-            for row in self.rows("few_shot_jsonl", None)[:shots]:
+            for row in self.rows("few_shot_jsonl", None)[1][:shots]:
                 sample = row.values.get("sample")
                 if not isinstance(sample, list):
                     raise Wrong("few_shot_jsonl: a row holds its messages under `sample`")
@@ -213,8 +213,8 @@ class _Eval:
         if self.kind.differs:
             differs.append(self.at.problem(self.kind.differs))
         joined = 0
-        for row in self.rows("samples_jsonl", self.data):
-            path = self.data.as_posix() if self.data else str(self.arguments["samples_jsonl"])
+        path, rows = self.rows("samples_jsonl", self.data)
+        for row in rows:
             place = Located(row.values, path, line=row.line)
             try:
                 said, together = _said(row.values.get("input"), before)
@@ -266,7 +266,8 @@ def _said(given: Any, before: list[Any]) -> tuple[dict[str, Any], bool]:
     if not spoken and system is not None:  # a prompt that is one system message
         return {"user": system}, True
     if spoken[0][0] == "assistant" or spoken[-1][0] == "assistant":
-        raise Wrong("a conversation begins and ends with the user", found=spoken[0][0])
+        roles = ", ".join(role for role, _ in spoken)[:200]
+        raise Wrong("a conversation begins and ends with the user", found=roles)
     pairs = zip(spoken[:-1:2], spoken[1:-1:2], strict=True)
     examples = [{"user": asked, "assistant": answer} for (_, asked), (_, answer) in pairs]
     if any(not text.strip() for _, text in spoken):

@@ -211,7 +211,8 @@ class Imported:
     `families` are cases that data files hold, `cases` those that stand in the suite file.
     `left_out` is what was not carried over, `differs` what is judged otherwise here, `decide` what
     a person must decide; each with its place. `carried` counts: a noun, how many of it were carried
-    over, and of how many. `answers` are rows for the backend `replay`, `confirmed` says whether the
+    over, and of how many. `answers` are rows for the backend `replay`, `pairs` those for training
+    with preferences, `confirmed` says whether the
     checks judge recorded answers as the other harness did. `origin` says what the file was.
     """
 
@@ -226,6 +227,7 @@ class Imported:
     decide: tuple[Problem, ...] = ()
     carried: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     answers: tuple[Mapping[str, Any], ...] = ()
+    pairs: tuple[Mapping[str, Any], ...] = ()
     confirmed: str = ""
     origin: str = ""
 
@@ -371,7 +373,7 @@ def confirmed(
 def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> Suite:
     """Write `path` and its data files, and load them. Raises InputError where one exists.
 
-    Rows of answers go beside it, to a file that ends in `-answers.jsonl`.
+    Rows of answers and pairs go beside it, to files that end in `-answers.jsonl`, `-pairs.jsonl`.
     """
     # Data files first: the suite file is there when all it needs is there.
     texts: dict[Path, str] = {}
@@ -393,6 +395,8 @@ def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> S
         keys["cases"] = [dict(case) for case in imported.cases]
     if imported.answers:
         texts[path.with_name(f"{path.stem}-answers.jsonl")] = _lines(imported.answers)
+    if imported.pairs:
+        texts[path.with_name(f"{path.stem}-pairs.jsonl")] = _lines(imported.pairs)
     head = [f"Imported from {visible(imported.origin)}."] if imported.origin else []
     if imported.counted:
         head.append(f"Carried over: {imported.counted}.")

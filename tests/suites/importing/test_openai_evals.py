@@ -149,7 +149,7 @@ LOST: tuple[tuple[Any, str], ...] = (
     (asked(("user", "?"), ideal=None), "'ideal' is no text and no list of texts; found None"),
     (
         asked(("user", "?"), ("assistant", "!")),
-        "a conversation begins and ends with the user; found user",
+        "a conversation begins and ends with the user; found user, assistant",
     ),
     (asked(("tool", "?")), "a speaker is system, user or assistant; found 'tool'"),
 )
@@ -158,7 +158,7 @@ LOST: tuple[tuple[Any, str], ...] = (
 @pytest.mark.parametrize(("row", "reason"), LOST, ids=[row[1][:25] for row in LOST])
 def test_a_sample_that_makes_no_case_is_told_with_its_line(row: Any, reason: str) -> None:
     made = imported(GOOD, row)
-    assert lines(made) == [f"capitals/samples.jsonl:2: {reason}"]
+    assert lines(made) == [f"registry/data/capitals/samples.jsonl:2: {reason}"]
     assert made.carried["sample"] == (1, 2)
 
 
