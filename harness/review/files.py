@@ -161,12 +161,12 @@ def read_review(
             problems.append(line)
             continue
         try:
-            said = _read_row(line, str(path), header.criteria, who)
+            filled = _read_row(line, str(path), header.criteria, who)
         except InputError as error:
             problems += error.problems
             continue
-        found += [(line.number, row) for row in said]
-        empty += not said
+        found += [(line.number, row) for row in filled]
+        empty += not filled
     places = places_of((row for _, row in found), results())
     judged = []
     for number, row in found:
@@ -233,7 +233,7 @@ def _read_row(
         )
 
     sides = list(SIDES[: len(row.answers)])
-    if sorted(row.answers) != sides:
+    if not sides or sorted(row.answers) != sides:
         raise wrong("answers are called A, or A and B", sorted(row.answers), "A, or A and B")
     if len(row.note) > LONGEST_NOTE:
         limit = f"{LONGEST_NOTE:,} characters or fewer"

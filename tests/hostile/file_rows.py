@@ -204,6 +204,24 @@ def report(rng: random.Random) -> str:
     return ran("compare", "report:base", "report:base")
 
 
+def lay_review() -> None:
+    """A run, and a review of it that is filled in."""
+    lay_run()
+    assert not ran("review", "--by=scores", "--rater=ann", "--export=whole.jsonl")
+    text = Path("whole.jsonl").read_text("utf-8").replace('"overall": null', '"overall": 4')
+    Path("whole.jsonl").write_text(text, "utf-8")
+
+
+def review(rng: random.Random) -> str:
+    whole = Path("whole.jsonl").read_bytes()
+    if rng.random() < 0.2:
+        data = bytes_changed(whole, rng)
+    else:
+        data = jsonl([json.loads(line) for line in whole.splitlines()], rng)
+    Path("r.jsonl").write_bytes(data)
+    return ran("review", "--import=r.jsonl")
+
+
 def store(rng: random.Random) -> str:
     data = bytearray(Path("whole.db").read_bytes())
     for _ in range(rng.choice((1, 3, 20))):
@@ -235,5 +253,6 @@ FILES = (
     Row("adapter", lay_model, adapter),
     Row("model directory", lay_model, model),
     Row("scorecard and results", lay_run, report),
+    Row("review", lay_review, review),
     Row("damaged store", lay_run, store),
 )

@@ -34,6 +34,14 @@ def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(item, (*way, step))
 
 
+def doubled(value: Any) -> Any:
+    """Return a copy; of what nests deeper than can be copied the value itself, to stand twice."""
+    try:
+        return copy.deepcopy(value)
+    except RecursionError:
+        return value
+
+
 def changed(value: Any, rng: random.Random) -> Any:
     """Return a value with one to four parts replaced, left out, doubled, renamed or nested."""
     value = copy.deepcopy(value)
@@ -56,9 +64,9 @@ def changed(value: Any, rng: random.Random) -> Any:
             name = rng.choice(("", "x", "\x00", "a" * 400, str(last).upper(), "__class__"))
             parent[name] = parent.pop(last)
         elif isinstance(parent, list):
-            parent.extend(copy.deepcopy(parent[:50]) * rng.choice((1, 20)))
+            parent.extend(doubled(parent[:50]) * rng.choice((1, 20)))
         else:
-            parent[f"{last}2"] = copy.deepcopy(parent[last])
+            parent[f"{last}2"] = doubled(parent[last])
     return value
 
 

@@ -102,6 +102,8 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "long note": ("note", "x" * 2001, "2: the note is too long"),
     "no case": ("case", None, "2: this row is no item: wrong value for 'case'"),
     "no side": ("answers", {"B": {"digest": "0"}}, "2: answers are called A, or A and B"),
+    "no answer": ("answers", {}, "2: answers are called A, or A and B"),
+    "turn": ("turn", -1, "2: this row is no item: wrong value for 'turn'"),
     "other answer": ("answers", {"A": {"digest": "0"}}, "2: the run did not give answer A"),
 }
 
