@@ -306,7 +306,9 @@ class _Project:
                                 merged[key] = {**values[0], **values[1]}
                         lists = [each.get("assert") or [] for each in (own, test.value)]
                         if any(lists):
-                            merged["assert"] = [*lists[0], *lists[1]]
+                            odd = next((each for each in lists if not isinstance(each, list)), None)
+                            # What is no list is told where assertions are read.
+                            merged["assert"] = [*lists[0], *lists[1]] if odd is None else odd
                         yield replace(test, value=merged)
 
     def _tests_at(self, at: Located) -> Iterator[Located]:

@@ -572,3 +572,12 @@ def test_a_product_of_lists_is_bounded() -> None:
     test = {"vars": {"a": many, "b": many}, "assert": [LETTER]}
     made = imported({"prompts": ["{{a}}{{b}}"], "tests": [MINIMAL["tests"][0], test]})
     assert lines(made)[0].endswith("the lists of its variables stand for 1,000,000 cases")
+
+
+@pytest.mark.parametrize("value", [7, "contains", {"type": "contains"}])
+def test_assertions_of_a_scenario_that_are_no_list_are_told(value: Any) -> None:
+    scenario = {"config": [{"vars": {"x": "a"}, "assert": value}], "tests": [{"assert": [LETTER]}]}
+
+    message = told(lambda: imported({"prompts": ["Say {{x}}"], "scenarios": [scenario]}))
+
+    assert message.startswith(f"{CONFIG}:")

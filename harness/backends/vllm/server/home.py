@@ -18,7 +18,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import httpx
 from filelock import FileLock, Timeout
 
 from harness.common import JsonValue, MachineryError, Problem
@@ -194,6 +193,8 @@ def wrong_with_engine(cache_dir: Path) -> str:
         return "it was killed, or broke" if left else ""
     if warm.stage != READY:
         return "it is still starting"
+    import httpx  # a seventh of a second, which most commands need not wait
+
     try:
         reply = httpx.get(f"http://127.0.0.1:{warm.port}/health", timeout=10.0, trust_env=False)
     except httpx.HTTPError as error:
