@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from harness.common.console import Terminal
 from harness.config import Settings
 
 if TYPE_CHECKING:
-    from harness.results import Result, RunInfo
+    from harness.results import RunInfo
     from harness.store import Store
 
 MOST = 20  # cases that are printed unless --most says otherwise
@@ -82,7 +81,7 @@ def show_command(arguments: argparse.Namespace) -> int:
     report = reopen(settings, found.id)
     arguments.decided = report.exit_code
     if arguments.json:
-        sys.stdout.write(publish(report.scorecard).to_json())
+        say(json.dumps(publish(report.scorecard).to_value(), indent=2))
         return report.exit_code
     for name, text in (("label", remark.label), ("note", remark.note)):
         if text:
@@ -139,8 +138,16 @@ def _show_cases(
     most = arguments.most or (len(chosen) if arguments.json else MOST)
     printed = set(chosen[:most])
     console = Terminal()
-    with nullcontext() if arguments.json else _paged(console):
-        for case, results in _cases(store, info.id, wanted, printed):
+    paging: AbstractContextManager[Any] = nullcontext()
+    if console.file.isatty() and not arguments.json:
+        os.environ.setdefault("LESS", "FRX")  # as git does: leave at once what fits, keep colours
+        paging = console.pager(styles=not console.no_color)
+    ordered = groupby(store.results(info.id), lambda result: (result.suite, result.case))
+    with paging:
+        for case, everyones in ordered:
+            if case not in printed:
+                continue
+            results = [each for each in everyones if each.variant in wanted]
             if arguments.json:
                 row = {
                     "run": info.id,
@@ -149,7 +156,7 @@ def _show_cases(
                     "worse": sorted(worse.get(case, ())),
                     "results": [result_to_json(result) for result in results],
                 }
-                sys.stdout.write(json.dumps(row) + "\n")
+                say(json.dumps(row))
             else:
                 print_case(console, results, worse=worse.get(case, ()), full=arguments.full)
         if arguments.json:
@@ -163,16 +170,6 @@ def _show_cases(
             said = f"{info.baseline} answered elsewhere: {info.source}"
             console.print(f"note: {said}", markup=False, highlight=False)
     return 0
-
-
-def _cases(
-    store: Store, run_id: str, variants: Collection[str], wanted: Collection[tuple[str, str]]
-) -> Iterator[tuple[tuple[str, str], Sequence[Result]]]:
-    """Yield suite and id of the cases that are wanted, with the results of these variants."""
-    ordered = groupby(store.results(run_id), lambda result: (result.suite, result.case))
-    for key, results in ordered:
-        if key in wanted and (its := [each for each in results if each.variant in variants]):
-            yield key, its
 
 
 def _worse(
@@ -194,11 +191,3 @@ def _worse(
         for case in row.got_worse if row.variant in variants else ():
             found.setdefault((row.suite, case), set()).add(row.variant)
     return found
-
-
-def _paged(console: Terminal) -> AbstractContextManager[Any]:
-    """Return where a terminal's pager has what is longer than the screen; nothing for a pipe."""
-    if not console.file.isatty():
-        return nullcontext()
-    os.environ.setdefault("LESS", "FRX")  # as git does: leave at once what fits, keep colours
-    return console.pager(styles=not console.no_color)

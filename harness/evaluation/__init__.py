@@ -5,7 +5,7 @@ from harness.evaluation.calibrating import CalibrateOptions, CalibrationReport, 
 from harness.evaluation.compare import ComparisonReport, compare_runs, judge_stored
 from harness.evaluation.completions import Limits, at_work, leave_now
 from harness.evaluation.executor import Counts, execute
-from harness.evaluation.exporting import default_folder, export_after, export_run
+from harness.evaluation.exporting import export_after, export_run
 from harness.evaluation.forecast import (
     Bill,
     Forecast,
@@ -72,7 +72,6 @@ __all__ = [
     "compare_runs",
     "completion_key",
     "decide_run",
-    "default_folder",
     "describe_judges",
     "describe_variant",
     "environment_of",

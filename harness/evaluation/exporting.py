@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.common import HarnessError, visible
-from harness.config import ExportSettings, Settings
+from harness.config import Settings
 from harness.evaluation.run import RunReport, reopen
 from harness.exports import Destination, Exported, RunExport, check_target, export_to
 from harness.reports import publish
@@ -48,18 +48,13 @@ def export_run(
         tags={**settings.export.tags, **(tags or {})},
     )
     destination = Destination(
-        directory=into or settings.path(default_folder(settings.export, report.info.id, target)),
+        directory=into or settings.path(settings.export.into / report.info.id / target),
         settings=settings.export,
         root=settings.root,
         shards=shards,
         force=force,
     )
     return export_to(target, export, destination)
-
-
-def default_folder(settings: ExportSettings, run_id: str, target: str) -> Path:
-    """Return where the files of an export are, unless a command says another place."""
-    return settings.into / run_id / target
 
 
 def export_after(

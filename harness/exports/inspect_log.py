@@ -7,6 +7,7 @@ that memory does not grow with the run.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ def write_inspect(run: RunExport, destination: Destination) -> Exported:
     """Write one log for each suite and variant into a new folder, which `inspect view` takes."""
     variants = {card.name: card for card in run.document.variants}
     rows = {(row.suite, row.variant): row for row in run.document.categories}
+    when = run.document.run.started.replace(":", "-")
     names: list[str] = []
     samples = 0
     used: dict[tuple[str, str], tuple[int, int, int]] = {}  # tokens: prompts, answers, reasoning
@@ -46,7 +48,9 @@ def write_inspect(run: RunExport, destination: Destination) -> Exported:
                 for result in results:
                     if result.variant not in logs:
                         card, row = variants[result.variant], rows[suite, result.variant]
-                        name = _file_name(run, suite, card.name)
+                        # As Inspect names them: time, task and id, which "_" separates.
+                        task = re.sub(r"[_.]", "-", f"{suite}-{card.name}")
+                        name = f"{when}_{task}_{digest([run.id, suite, card.name], 22)}.json"
                         names.append(name)
                         file = stack.enter_context(
                             (folder / name).open("w", encoding="utf-8", errors="replace")
@@ -59,13 +63,6 @@ def write_inspect(run: RunExport, destination: Destination) -> Exported:
     directory = destination.directory
     what = f"{plural(len(names), 'log')} of {plural(samples, 'sample')}; inspect view --log-dir"
     return Exported(str(directory), f"{what} {directory}", tuple(directory / n for n in names))
-
-
-def _file_name(run: RunExport, suite: str, variant: str) -> str:
-    """Return a name as Inspect gives: time, task and id, without what separates them."""
-    when = run.document.run.started.replace(":", "-")
-    task = f"{suite}-{variant}".replace("_", "-").replace(".", "-")
-    return f"{when}_{task}_{digest([run.id, suite, variant], 22)}.json"
 
 
 class _Log:

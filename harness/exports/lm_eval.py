@@ -32,7 +32,7 @@ def write_lm_eval(run: RunExport, destination: Destination) -> Exported:
     when = datetime.fromisoformat(run.document.run.started).replace(tzinfo=None)
     stamp = when.isoformat(timespec="microseconds").replace(":", "-")
     folders = {
-        card.name: _IN_NAMES.sub("__", card.name)
+        card.name: _folder_of(card.name)
         for card in run.document.variants
         if any(row.variant == card.name for row in run.document.categories)
     }
@@ -113,7 +113,7 @@ def _results(run: RunExport, card: VariantCard, task_hashes: dict[str, str]) -> 
         "date": datetime.fromisoformat(info.started).timestamp(),
         "model_source": info.backend,
         "model_name": card.name,
-        "model_name_sanitized": _IN_NAMES.sub("__", card.name),
+        "model_name_sanitized": _folder_of(card.name),
         "system_instruction": card.system,
         "total_evaluation_time_seconds": str(info.seconds),
         "task_hashes": dict(task_hashes),
@@ -153,6 +153,12 @@ def _sample(number: int, tries: list[Result]) -> dict[str, JsonValue]:
         "outcomes": [result.outcome.value for result in tries],
         "reasons": [result.reason for result in tries],
     }
+
+
+def _folder_of(variant: str) -> str:
+    """Return the name of a variant's folder: never one that leads out of the export."""
+    name = _IN_NAMES.sub("__", variant)
+    return name.replace(".", "_") if set(name) == {"."} else name
 
 
 def _hash(text: str) -> str:

@@ -44,10 +44,12 @@ def log_to_mlflow(run: RunExport, destination: Destination) -> Exported:
     with refusals(f"MLflow at {uri or 'its own default'}", MlflowException):
         client: Any = MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(settings.experiment)
+        place = None  # of the files of a new experiment: a server says itself
+        if uri and uri.startswith("sqlite:///"):  # not in the folder where the command was typed
+            file = Path(uri.removeprefix("sqlite:///")).resolve()
+            place = (file.parent / "mlruns").as_uri()
         experiment = (
-            found.experiment_id
-            if found
-            else client.create_experiment(settings.experiment, _artifacts_beside(uri))
+            found.experiment_id if found else client.create_experiment(settings.experiment, place)
         )
         query = f"tags.`harness.run` = '{run.id}'"
         earlier = client.search_runs([experiment], query)
@@ -116,16 +118,6 @@ def tracking_uri(destination: Destination) -> str | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{path}"
     return uri
-
-
-def _artifacts_beside(uri: str | None) -> str | None:
-    """Return where the files of a new experiment go; None for what a server decides.
-
-    Beside a SQLite file: MLflow itself would take the folder in which the command was typed.
-    """
-    if not uri or not uri.startswith("sqlite:///"):
-        return None
-    return (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlruns").as_uri()
 
 
 def _milliseconds(run: RunExport, *, ended: bool = False) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -196,6 +196,10 @@ def run_night(
             forgotten = forget_nights(store, config.name, config.keep, reports)
             nights = tuple(each for each in past_nights(store, config.name) if each.finished)
         home = reports / "nightly" / config.name
+        after = settings.export.after if config.export is None else config.export
+        chosen = settings.export.model_copy(update={"after": after})
+        exporting = settings.model_copy(update={"export": chosen})
+        tags = {"harness.series": night.series, "harness.night": night.id}
         alerts = alerts_of(night, config.alerts)
         extra = settings.path(config.alerts.markdown) if config.alerts.markdown else None
         return NightReport(
@@ -208,20 +212,10 @@ def run_night(
             forgotten=forgotten,
             posted=post(config.alerts.webhook, night, alerts, notes),
             exit_code=exit_code_of(night, alerts),
-            exported=tuple(_exported(settings, config, night, reports_of)),
+            exported=tuple(
+                line for each in reports_of for line in export_after(exporting, each, tags)
+            ),
         )
-
-
-def _exported(
-    settings: Settings, config: NightlyConfig, night: Night, reports: Sequence[RunReport]
-) -> Iterator[str]:
-    """Export the runs of a night where that is configured, and say what became of it."""
-    after = settings.export.after if config.export is None else config.export
-    chosen = settings.export.model_copy(update={"after": after})
-    told = settings.model_copy(update={"export": chosen})
-    for report in reports:
-        tags = {"harness.series": night.series, "harness.night": night.id}
-        yield from export_after(told, report, tags)
 
 
 def check_lasting(baseline: str | None) -> None:

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from harness.cli import main
 from harness.store import Store, drop_runs
-from tests.recorded_project import Record
+from tests.recorded_project import Record, recorder, write_project
 
 Printed = pytest.CaptureFixture[str]
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a run in which `new` lost five of twelve cases; it is copied, and not used."""
+    folder = tmp_path_factory.mktemp("once")
+    write_project(folder)
+    recorder(folder)({"base": "++++++++++++", "new": "+++++++-----"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["run"]) == 1
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def run(record: Record, capsys: Printed) -> str:
-    """A run in which `new` lost five of twelve cases; its id."""
-    record({"base": "++++++++++++", "new": "+++++++-----"})
-    main(["run"])
-    capsys.readouterr()
+def run(once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of that run, in a project of the test's own."""
+    shutil.copytree(once, tmp_path, dirs_exist_ok=True, symlinks=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
     with Store(Path(".harness/store.db")) as store:
         return store.runs()[0].id
+
+
+@pytest.fixture
+def record(run: str) -> Record:
+    """Records other answers of the project."""
+    return recorder(Path())
 
 
 def test_a_case_is_shown_with_prompt_answers_and_reasons(run: str, capsys: Printed) -> None:
