@@ -63,6 +63,8 @@ def schema_command(arguments: argparse.Namespace) -> int:
 
 def checks_command(arguments: argparse.Namespace) -> int:
     """Print all checks with a line each, or one with its arguments and an example."""
+    from pydantic import ValidationError
+
     from harness.scorers import UnknownScorerError, all_scorers, get, names
     from harness.scorers.docs import page
 
@@ -80,4 +82,6 @@ def checks_command(arguments: argparse.Namespace) -> int:
                 hint="`harness checks` lists them",
             )
         ) from None
+    except ValidationError as error:  # its example cannot be read without what it needs
+        raise InputError(*(Problem(row["msg"]) for row in error.errors())) from None
     return 0

@@ -15,14 +15,10 @@ from tests.embedded import ROOT
 MODEL, ADAPTER = ROOT / "fixtures" / "model", ROOT / "fixtures" / "adapters" / "repaired"
 # Runs commands, one a line, where none of the packages can be imported.
 SCRIPT = """
-import contextlib, importlib.abc, io, json, sys
+import contextlib, io, json, sys
 
-class Missing(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in json.loads(sys.argv[1]):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Missing())
+# For `import` and for `find_spec`, as where they are not installed.
+sys.modules.update(dict.fromkeys(json.loads(sys.argv[1])))
 from harness.cli import main
 
 for line in sys.stdin:
@@ -85,4 +81,4 @@ def test_every_command_works_or_says_what_to_install(
     for line, extra in NEEDS.items():
         code, said = found[line]
         assert code == 2, (line, said)
-        assert f"lora-regression-harness[{extra}]" in said, (line, said)
+        assert "pip install" in said and f"[{extra}]" in said, (line, said)
