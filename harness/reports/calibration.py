@@ -59,6 +59,8 @@ def print_calibration(
         line(f"rubric {shown(rubric, 70)}")
     if len(identity.rubrics) > 3:
         line(f"and {plural(len(identity.rubrics) - 3, 'more rubric')}, taken together")
+    if identity.kind == "prefer":
+        line("A is the first answer of a label; of a run the candidate's, and B the baseline's")
     line()
     console.print(_table(calibration.scale, console))
     line()
