@@ -42,6 +42,11 @@ def read_judgements(
     Raises MachineryError for a row that is not as it was written.
     """
     with translated(store.path), store.reading() as connection:
+        # A store that is only read may be of a version that had none.
+        if not connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE name = 'judgements'"
+        ).fetchone():
+            return ()
         rows = connection.execute(
             "SELECT key, body, checksum FROM judgements WHERE json_extract(body, '$.suite') IN "
             "(SELECT value FROM json_each(?)) AND ? IN ('', json_extract(body, '$.rater')) "

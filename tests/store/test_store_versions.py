@@ -52,6 +52,14 @@ def test_a_file_of_each_version_is_brought_up_to_date(tmp_path: Path, dump: Path
     connection.close()
 
 
+def test_a_store_that_had_no_judgements_is_read_as_it_is(tmp_path: Path) -> None:
+    path = restored(DUMPS[1], tmp_path / "db")
+
+    with Store(path, read_only=True) as store:
+        assert read_judgements(store, ["s"]) == ()
+        assert store.run("run").backend == "scripted"
+
+
 @pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.stem)
 def test_answers_of_each_version_are_still_found(tmp_path: Path, dump: Path) -> None:
     """The keys have not changed: a GPU hour that was paid for is not paid for twice."""
