@@ -190,7 +190,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("rescore",),
     ("baseline", "save", "b.json", "latest"),
     ("cache", "verify"),
-    ("export", "latest", "--to=r.csv"),
+    ("export", "latest", "--to=csv"),
     ("nightly", "nightly.yaml"),
     ("rows", "rows.jsonl", "--clean"),
     ("train", "train.yaml", "--dry-run"),

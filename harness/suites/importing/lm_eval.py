@@ -25,7 +25,7 @@ from jinja2.runtime import Context, Undefined
 from harness.common import InputError, Problem, nearest, plural, shown
 from harness.common.bounded_jinja import BUDGET, READING_METHODS, TEXT_METHODS, RenderBudget
 from harness.common.patterns import compile_pattern
-from harness.common.reading import read_json_lines, read_text
+from harness.common.reading import first_problems, read_json_lines, read_text
 from harness.common.yaml_positions import Tagged
 from harness.suites.data_files import data_rows
 from harness.suites.importing.source import (
@@ -116,7 +116,8 @@ def import_lm_eval(path: Path, options: TaskOptions | None = None) -> Imported:
         tag = {"tags": [name_of(name)]} if len(tasks) > 1 else {}
         cases += [{**case, **tag} for case in found]
     if not cases:
-        raise InputError(*lost, *([] if lost else reader.left_out))
+        none = Problem("the file names no task that makes a case", path.as_posix())
+        raise InputError(*first_problems(lost or reader.left_out or [none], path.as_posix()))
     reader.left_out += lost
     chosen = sampling[0]
     if any(each != chosen for each in sampling):

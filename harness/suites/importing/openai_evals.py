@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.common import NUMBER_DIGITS, InputError, Problem, nearest, plural, shown
-from harness.common.reading import parse_json
+from harness.common.reading import first_problems, parse_json
 from harness.suites.importing.source import (
     Imported,
     Located,
@@ -82,7 +82,8 @@ def import_openai_evals(path: Path, *, only: str = "", data: Path | None = None)
         tag = {"tags": [name_of(name)]} if len(evals) > 1 else {}
         cases += [{**each, **tag} for each in made if each is not None]
     if not cases:
-        raise InputError(*left_out[:20])
+        none = Problem("nothing in the file makes a case", path.as_posix())
+        raise InputError(*first_problems(left_out or [none], path.as_posix()))
     titles: list[Any] = [_mapping(spec).get("description") for spec in entries.values()]
     title = next((said for said in titles if isinstance(said, str)), f"Evals of {path.name}.")
     return Imported(

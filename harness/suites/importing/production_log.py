@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.common import InputError, Problem, nearest, plural, shown
+from harness.common.reading import first_problems
 from harness.scorers import Answer, Context, parse_check
 from harness.suites.data_files import data_rows
 from harness.suites.importing.conversations import check_of, said_in
@@ -106,7 +107,8 @@ def import_log(
             known.good += [each for each in one.good if each not in known.good]
             known.bad += [each for each in one.bad if each not in known.bad]
     if not asked:
-        raise InputError(*left_out[:20])
+        none = Problem("nothing in the file makes a case", path.as_posix())
+        raise InputError(*first_problems(left_out or [none], path.as_posix()))
     decide = list(personal)
     cases: list[dict[str, Any]] = []
     made_pairs: list[dict[str, Any]] = []

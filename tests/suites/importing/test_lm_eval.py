@@ -286,3 +286,9 @@ def test_replacing_by_patterns_is_bounded(template: str) -> None:
 )
 def test_a_list_where_a_name_belongs_is_told(key: str, value: Any) -> None:
     assert told(lambda: imported({**TASK, key: value})).startswith("task.yaml:")
+
+
+def test_a_group_of_no_tasks_is_told() -> None:
+    message = told(lambda: imported({**TASK, "task": []}))
+
+    assert message == "task.yaml: the file names no task that makes a case"
