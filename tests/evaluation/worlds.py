@@ -67,9 +67,9 @@ class StoreCounts:
         self.read: Counter[str] = Counter()
         start, results = Store.__init__, Store.results
 
-        def opening(store: Store, path: Path) -> None:
+        def opening(store: Store, path: Path, **options: Any) -> None:
             self.opened += 1
-            start(store, path)
+            start(store, path, **options)
 
         def reading(store: Store, run_id: str) -> Iterator[Result]:
             self.read[run_id] += 1
