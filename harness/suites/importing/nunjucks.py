@@ -19,12 +19,10 @@ from harness.suites.importing.source import Wrong, literal
 from harness.suites.sandbox import Sandbox
 from harness.suites.templates import TemplateError, is_template, render_text
 
-_TAGS = re.compile(
-    r"\{%-?\s*(?:raw|verbatim)\s*-?%\}.*?\{%-?\s*end(?:raw|verbatim)\s*-?%\}"
-    r"|\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}",
-    re.DOTALL,
-)
-_OPEN = re.compile(r"\{%[^%]*\Z|\{\{[^}]*\Z|\{#[^#]*\Z")
+_MAX_MARKS = 5_000
+_OPENING = re.compile(r"\{\{|\{%-?\s*(?:raw|verbatim)\s*-?%\}|\{%|\{#")
+_CLOSING = {"{{": "}}", "{%": "%}", "{#": "#}"}
+_END_OF_RAW = re.compile(r"\{%-?\s*end(?:raw|verbatim)\s*-?%\}")
 _TOKENS = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
     r"|(?P<pattern>\br/(?:[^/\\\n]|\\.)+/[gimy]*)"
@@ -58,12 +56,16 @@ def jinja_of(text: str) -> tuple[str, tuple[str, ...]]:
     """
     if not is_template(text):
         return text, ()
-    if _OPEN.search(text):  # promptfoo takes such a text as it is
-        return literal(text), ()
+    if (marks := text.count("{{") + text.count("{%")) > _MAX_MARKS:
+        raise Wrong(f"the template has more than {_MAX_MARKS:,} marks", found=f"{marks:,}")
+    for mark, end in (("{{", "}"), ("{%", "%"), ("{#", "#")):
+        last = text.rfind(mark)
+        if last >= 0 and end not in text[last + 2 :]:
+            return literal(text), ()  # it is not closed: promptfoo takes such a text as it is
 
-    def tag(found: re.Match[str]) -> str:
-        part = found[0]
-        line = text.count("\n", 0, found.start()) + 1
+    def tag(start: int, end: int) -> str:
+        part = text[start:end]
+        line = text.count("\n", 0, start) + 1
         if part.startswith("{#") or re.match(r"\{%-?\s*raw", part):
             return part
         if re.match(r"\{%-?\s*verbatim", part):
@@ -100,7 +102,20 @@ def jinja_of(text: str) -> tuple[str, tuple[str, ...]]:
 
         return _TOKENS.sub(token, part)
 
-    made = _TAGS.sub(tag, text)
+    pieces: list[str] = []
+    at = 0
+    while opening := _OPENING.search(text, at):
+        if len(opening[0]) > 2:  # raw: nothing in it is a template
+            closed = _END_OF_RAW.search(text, opening.end())
+            stop = closed.end() if closed else -1
+        else:
+            place = text.find(_CLOSING[opening[0]], opening.end())
+            stop = place + 2 if place >= 0 else -1
+        if stop < 0:
+            break
+        pieces += [text[at : opening.start()], tag(opening.start(), stop)]
+        at = stop
+    made = "".join([*pieces, text[at:]])
     try:
         tree = _JINJA.parse(made)
         names = meta.find_undeclared_variables(tree)

@@ -7,6 +7,7 @@ not carried over.
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -316,11 +317,38 @@ def check_of(one: Assertion) -> tuple[Check, str]:
         return carried.check(one), carried.differs
     if one.kind in REASONS:
         reason, hint = REASONS[one.kind]
+        if one.kind == "javascript" and (said := _said_by(str(one.value))):
+            hint = f"the check `{said}` says the same"
         raise Wrong(f"{one.kind}: {reason}", hint=hint)
     if one.kind.startswith("promptfoo:redteam:"):
         raise Wrong(f"{shown(one.kind)}: {_ASKS}", hint="red teaming is not what this gate does")
     close = nearest(one.kind, KINDS)
     raise Wrong(f"assertion type {shown(one.kind)} is not known", did_you_mean=close)
+
+
+_SHORT = re.compile(
+    r"""(?P<no>!?)output(?P<lower>\.toLowerCase\(\))?\.
+        (?:(?P<call>includes|startsWith|endsWith)\((?P<quote>['"])(?P<text>[^'"\\]{1,80})(?P=quote)\)
+        |length\s*(?P<sign><=?|>=?)\s*(?P<number>\d{1,6}))""",
+    re.VERBOSE,
+)
+_CALLS = {"includes": "contains", "startsWith": "starts_with", "endsWith": "ends_with"}
+
+
+def _said_by(program: str) -> str:
+    """Return the check that says what one of the usual lines of JavaScript says, or ""."""
+    found = _SHORT.fullmatch(program.strip().removesuffix(";").removeprefix("return "))
+    if found is None or (found["no"] and found["number"]):
+        return ""
+    if found["number"]:
+        bound = int(found["number"]) + {"<": -1, ">": 1}.get(found["sign"], 0)
+        return f"length: {{{'max' if found['sign'][0] == '<' else 'min'}: {max(bound, 0)}}}"
+    name, text = _CALLS[found["call"]], json.dumps(found["text"], ensure_ascii=False)
+    first = "text" if name == "contains" else "texts"
+    said = (
+        f"{name}: {{{first}: {text}, ignore_case: true}}" if found["lower"] else f"{name}: {text}"
+    )
+    return f"not: {{{said}}}" if found["no"] else said
 
 
 _FROM_TEXT = re.compile(

@@ -306,8 +306,9 @@ def literal(value: Any) -> Any:
         return [literal(item) for item in value]
     if not isinstance(value, str) or not is_template(value):
         return value
-    # Every brace and percent sign that could be a mark is put apart from the one before it.
-    return re.sub(r"\{(?=[{%#])", "{{ '{' }}", value)
+    if "endraw" not in value:
+        return f"{{% raw %}}{value}{{% endraw %}}"
+    return re.sub(r"\{(?=[{%#])", "{{ '{' }}", value)  # each brace that could begin a mark
 
 
 def families_of(cases: Iterable[Mapping[str, Any]]) -> tuple[Rows, ...]:

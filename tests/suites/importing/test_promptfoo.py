@@ -223,8 +223,22 @@ def refused(assertion: Any) -> str:
     return line.removeprefix(f"{CONFIG}:8:9: ")
 
 
+PROGRAM = "javascript: it is a program, and no program of a foreign file is run"
 REFUSED = (
-    ("{type: javascript, value: output.length < 5}", "javascript: it is a program"),
+    ("{type: javascript, value: JSON.parse(output).a}", f"{PROGRAM}; write it as a `python` check"),
+    ("{type: javascript, value: output.length < 5}", f"{PROGRAM}; the check `length: {{max: 4}}`"),
+    (
+        "{type: javascript, value: output.length >= 5;}",
+        f"{PROGRAM}; the check `length: {{min: 5}}`",
+    ),
+    (
+        "{type: javascript, value: '!output.includes(\"x y\")'}",
+        f'{PROGRAM}; the check `not: {{contains: "x y"}}` says the same',
+    ),
+    (
+        "{type: javascript, value: 'return output.toLowerCase().startsWith(\"a\")'}",
+        f'{PROGRAM}; the check `starts_with: {{texts: "a", ignore_case: true}}` says the same',
+    ),
     ("{type: python, value: 'file://check.py'}", "python: its value is made by a program"),
     ("{type: not-ruby, value: x}", "ruby: it is a program"),
     ("{type: llm-rubric, value: kind}", "llm-rubric: it asks another model; with --judge"),
@@ -565,6 +579,13 @@ def test_scenarios_and_files_of_tests_are_read() -> None:
     )
     asked = [case.turns[0].user for case in written(made).cases]
     assert asked == ["plain c", "plain b", "kind from a file", "stern from a file"]
+
+
+def test_hostile_templates_are_read_in_no_time() -> None:
+    marks = "{{" * 200_000
+    for text in (f"{marks}}}", marks, "{%" * 200_000 + "%", f"{{% raw %}}{marks}}}", "}}" + marks):
+        made = imported({**MINIMAL, "prompts": ["p", text]})
+        assert made.carried["prompt"][1] == 2
 
 
 def test_a_product_of_lists_is_bounded() -> None:
