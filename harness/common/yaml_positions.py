@@ -8,6 +8,7 @@ all reported at once.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -238,6 +239,12 @@ def _unreadable(path: str, error: yaml.MarkedYAMLError, lines: Sequence[str]) ->
         hint, context = "a text with backslashes stands in single quotes: '\\d+'", ""
         if mark and _WINDOWS_PATH.search(lines[mark.line]):
             hint = "a Windows path stands in single quotes, or has slashes: C:/data/rows.csv"
+    elif "Unicode character escape" in said and mark and (pair := _PAIR.search(lines[mark.line])):
+        sign = json.loads(f'"{pair[0]}"')
+        said, context = f"{pair[0]} is one character in two halves, as json.dumps writes it", ""
+        hint = f'write {sign}, or "\\U{ord(sign):08x}" (json.dumps: ensure_ascii=False)'
+    elif "expected '-' indicator" in said:
+        hint = "the entries of a list, and the keys in an entry, begin in one column"
     elif "mapping values" in said:
         hint = 'a text with a colon needs quotes: "Extract: the total"'
         if mark and (above := _less_indented(lines, mark.line)):
@@ -248,6 +255,7 @@ def _unreadable(path: str, error: yaml.MarkedYAMLError, lines: Sequence[str]) ->
     return Problem(f"not valid YAML: {said}", path, line, column, found=found, hint=hint)
 
 
+_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _WINDOWS_PATH = re.compile(r'"[A-Za-z]:\\')
 
 

@@ -9,6 +9,7 @@ import yaml
 from yaml.composer import Composer
 from yaml.resolver import BaseResolver
 
+from harness.common import InputError
 from harness.common.yaml_positions import _PythonParser, read_document
 
 SCALARS: list[tuple[str, Any]] = [
@@ -124,3 +125,27 @@ def test_without_libyaml_the_events_come_from_python() -> None:
     document = read_document("a.yaml", TEXT)
 
     assert yaml.serialize(slow) == yaml.serialize(document.root)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            'a: "x\\ud83d\\ude00"\n',
+            "s.yaml:1:6: not valid YAML: \\ud83d\\ude00 is one character in two halves, as "
+            "json.dumps writes it\n"
+            '  hint: write 😀, or "\\U0001f600" (json.dumps: ensure_ascii=False)',
+        ),
+        (
+            "cases:\n  - id: a\n    user: Hi\n   - id: b\n",
+            "s.yaml:4:4: not valid YAML: did not find expected '-' indicator\n"
+            "  found: while parsing a block collection, begun on line 2\n"
+            "  hint: the entries of a list, and the keys in an entry, begin in one column",
+        ),
+    ],
+)
+def test_what_other_programs_and_slips_leave_is_named(text: str, expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_document("s.yaml", text.encode())
+
+    assert str(caught.value) == expected
