@@ -132,7 +132,7 @@ def test_without_libyaml_the_events_come_from_python() -> None:
     [
         (
             'a: "x\\ud83d\\ude00"\n',
-            "s.yaml:1:6: not valid YAML: \\ud83d\\ude00 is one character in two halves, as "
+            "s.yaml:1:8: not valid YAML: \\ud83d\\ude00 is one character in two halves, as "
             "json.dumps writes it\n"
             '  hint: write 😀, or "\\U0001f600" (json.dumps: ensure_ascii=False)',
         ),
