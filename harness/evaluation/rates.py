@@ -18,7 +18,8 @@ class Rates(BaseModel):
 
     `start_seconds` is from the command to the first answer. `answer_tokens_per_second` is that of
     a full replica; where `prompt_tokens_per_second` is null, prompts are in it. `gpus` is how many
-    one replica takes; 0 for a CPU. The other fields say what was measured, for people.
+    one replica takes; 0 for a CPU. The other fields say what was measured, for people. The bounds
+    are far from what any machine does: they keep every time finite.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -29,10 +30,10 @@ class Rates(BaseModel):
     model: str
     command: str
     measured: str
-    start_seconds: float = Field(ge=0)
-    answer_tokens_per_second: float = Field(gt=0)
-    prompt_tokens_per_second: float | None = Field(default=None, gt=0)
-    gpus: int = Field(default=0, ge=0)
+    start_seconds: float = Field(ge=0, le=1e6)
+    answer_tokens_per_second: float = Field(ge=1e-3, le=1e9)
+    prompt_tokens_per_second: float | None = Field(default=None, ge=1e-3, le=1e9)
+    gpus: int = Field(default=0, ge=0, le=1024)
 
     def seconds(self, prompt_tokens: float, answer_tokens: float, replicas: int) -> float:
         """Return the time of so many tokens on so many replicas that start at once."""

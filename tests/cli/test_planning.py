@@ -93,6 +93,17 @@ def test_rates_give_time_and_gpu_hours(capsys: Printed) -> None:
         (json.dumps({"version": 1}), "'engine' is missing"),
         (json.dumps({**RATES, "version": 2}), "wrong value for 'version'"),
         ("[]", "rates.json:1:1: "),
+        (
+            json.dumps({**RATES, "answer_tokens_per_second": 5e-324}, indent=1),
+            "rates.json:9:30: wrong value for 'answer_tokens_per_second'\n"
+            "  found: number 5e-324\n"
+            "  expected: 0.001 or more",
+        ),
+        (json.dumps({**RATES, "prompt_tokens_per_second": 0}), "expected: 0.001 or more"),
+        (json.dumps({**RATES, "prompt_tokens_per_second": 1e10}), "expected: 1e+09 or less"),
+        (json.dumps({**RATES, "start_seconds": 1e308}), "expected: 1e+06 or less"),
+        (json.dumps({**RATES, "gpus": 10**18}), "expected: 1024 or less"),
+        (json.dumps({**RATES, "gpus": 10**400}), "a number of more than 19 digits"),
     ],
 )
 def test_rates_that_are_wrong_are_said_with_their_place(
