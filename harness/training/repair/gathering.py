@@ -92,14 +92,15 @@ class Gathering:
         answers that the checks give away, and those of the model itself and of the teacher.
         """
         found: list[Harvest] = []
+        is_first = number == self.plan.schedule.index("dpo") + 1  # of `auto`, sft comes before it
         for target in self.plan.targets:
             suite, settings = target.suite, target.fix.pairs
             files = [pool_file(self.settings, suite, name) for name in settings.pools]
-            found += read_pair_pools(files, settings) if number == 1 else ()
+            found += read_pair_pools(files, settings) if is_first else ()
             cases = self.practice(target, number)
             found += self._paired(suite, cases, (), target.fix, start)
         bad_cases = self.plan.options.bad_cases
-        if number == 1 and bad_cases is not None:
+        if is_first and bad_cases is not None:
             bad, fix = self.bad_cases(bad_cases), self.plan.targets[0].fix
             found += self._paired(bad.suite, bad.training, bad.answers, fix, start)
         return tuple(found)
