@@ -89,8 +89,9 @@ def add_commands(commands: Any) -> None:
 
 def calibrate_command(arguments: argparse.Namespace) -> int:
     """Calibrate, print what was found, and say what it is good for."""
-    from harness.evaluation import CalibrateOptions, calibrate
+    from harness.evaluation import CalibrateOptions, calibrate, exit_code
     from harness.reports import Progress, print_calibration
+    from harness.results import Verdict
 
     settings = read_settings(arguments)
     options = CalibrateOptions(
@@ -108,15 +109,19 @@ def calibrate_command(arguments: argparse.Namespace) -> int:
     )
     with Progress(Terminal(stderr=True)) as observer:
         report = calibrate(settings, options, observer=observer)
-    arguments.decided = 0
+    unknown = report.calibration.weakest.kappa.low is None
+    arguments.decided = exit_code([Verdict.INCONCLUSIVE] if unknown else [])
     print_calibration(Terminal(), report.calibration, report.before)
     for note in report.notes:
         say(f"note: {note}")
     if report.calibration.identity.kind != "refuses":
         made, there = report.counts.generated, report.counts.cached
         say(f"{made} replies of the judge, {there} more from the store")
-    say(f"saved: {report.path} (commit it: runs state it, and min_agreement reads it)")
-    return 0
+    if report.saved:
+        say(f"saved: {report.path} (commit it: runs state it, and min_agreement reads it)")
+    else:
+        say(f"not saved: {report.path} stays, as the labels here are too few to take its place")
+    return int(arguments.decided)
 
 
 def show_command(arguments: argparse.Namespace) -> int:

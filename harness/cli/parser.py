@@ -103,6 +103,11 @@ class Parser(argparse.ArgumentParser):
         """Return the options of this command, as they are typed."""
         return [text for action in self._actions for text in action.option_strings]
 
+    def list_argument(self) -> str:
+        """Return where this command keeps its arguments of any number; "" where it takes none."""
+        lists = (each for each in self._actions if each.nargs in ("*", "+"))
+        return next((each.dest for each in lists if not each.option_strings), "")
+
 
 def count(text: str) -> int:
     """Read a whole number from 0, for options that say how many; argparse reports anything else."""
@@ -234,13 +239,21 @@ def parse(parser: Parser, words: Sequence[str], commands: Iterable[str]) -> argp
             )
         )
     arguments, unknown = parser.parse_known_args(words)
-    if unknown:
-        raise InputError(_unknown(unknown[0], arguments.parser))
+    if not unknown:
+        return arguments
+    wrong = next((word for word in unknown if word.startswith("-")), "")
+    names = arguments.parser.list_argument()
+    if wrong or not names:
+        raise InputError(_unknown(wrong or unknown[0], arguments.parser))
+    # argparse takes no more of a list that an option stands in: `show latest --full c01`
+    setattr(arguments, names, [*(getattr(arguments, names) or ()), *unknown])
     return arguments
 
 
 def _unknown(word: str, parser: Parser) -> Problem:
     """Return a word that this command does not take, though others may."""
+    if not word.startswith("-"):
+        return Problem(f"one argument too many: {word!r}", hint=f"see {parser.prog} --help")
     name = word.partition("=")[0]
     elsewhere = name in {flag.name for _, flag, _ in flags()}
     if not elsewhere and (hint := said_here(name, parser.options())):

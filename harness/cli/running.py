@@ -16,7 +16,6 @@ from harness.cli.parser import (
     selection_of,
 )
 from harness.cli.pipelines import add_pipeline, run_told
-from harness.common import Problem
 from harness.common.console import Terminal
 from harness.config import Settings, find_root, load_typed, project_path
 
@@ -90,20 +89,11 @@ def typed_path(settings: Settings, text: str) -> Path:
 def named_run(store: Store, text: str) -> RunInfo:
     """Return the run that `text` means; say so where a newer one did not finish.
 
-    Raises RunNotFoundError for none; of one that was removed its rates may still be known.
+    Raises RunNotFoundError for none.
     """
-    from harness.reports import rates_key
-    from harness.store import RunNotFoundError, find_run, read_entries
+    from harness.store import find_run
 
-    try:
-        found = find_run(store, text)
-    except RunNotFoundError:
-        gone = [key.removeprefix(rates_key("")) for key in read_entries(store, rates_key(text))]
-        if len(gone) != 1:
-            raise
-        hint = f"its report may still be there: reports/{gone[0]}/scorecard.html"
-        what = f"run {gone[0]} was removed from the store, by `harness cache prune` or by a night"
-        raise RunNotFoundError(Problem(what, str(store.path), hint=hint)) from None
+    found = find_run(store, text)
     newest = store.latest()
     if text == "latest" and newest and newest.id != found.id:
         say(f"note: run {newest.id} is newer, and did not finish", file=sys.stderr)

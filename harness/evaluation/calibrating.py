@@ -21,7 +21,14 @@ from harness.common.reading import first_problems
 from harness.config import Settings
 from harness.evaluation.completions import CompletionSource, Limits
 from harness.evaluation.executor import Counts
-from harness.evaluation.judges import Judge, JudgeRequests, no_reply, open_judge, unreadable
+from harness.evaluation.judges import (
+    Judge,
+    JudgeRequests,
+    no_reply,
+    not_configured,
+    open_judge,
+    unreadable,
+)
 from harness.evaluation.labelled import (
     Item,
     ItemError,
@@ -102,7 +109,8 @@ class CalibrateOptions:
 class CalibrationReport:
     """A calibration that was made, where it is kept, and what should be known beside it.
 
-    `before` is the one whose place it takes, if there was one that can be read.
+    `before` is the one whose place it takes, if there was one that can be read. `saved` is false
+    where that one stays: the new one has no kappa, and no run could pass by it any more.
     """
 
     calibration: Calibration
@@ -110,6 +118,7 @@ class CalibrationReport:
     notes: tuple[str, ...]
     counts: Counts
     before: Calibration | None = None
+    saved: bool = True
 
 
 def calibrate(
@@ -134,6 +143,8 @@ def calibrate(
                 expected=" or ".join(", ".join(LABELS[one]) for one in FITTING[options.check]),
             )
         )
+    if options.judge and (problem := not_configured(settings, options.judge)):
+        raise InputError(problem)
     wanted = Wanted(kind, options.judge, options.rubric, options.grade, options.minimum)
     with ExitStack() as stack:
         place = settings.path(settings.store)
@@ -176,6 +187,9 @@ def calibrate(
     folder = settings.path(settings.calibrations)
     path = options.out or folder / calibration_name(calibration)
     before = replaced(path)
+    unknown = calibration.weakest.kappa.low is None
+    if unknown and before is not None and before.weakest.kappa.low is not None:
+        return CalibrationReport(calibration, path, tuple(notes), asked.counts, before, saved=False)
     save_calibration(path, calibration)
     if path.resolve().parent != folder.resolve():
         notes.append(f"runs look for calibrations in {folder} alone (calibrations in the settings)")
@@ -208,7 +222,13 @@ def _labels(settings: Settings, options: CalibrateOptions) -> tuple[list[Label],
             )
         )
     if not labels:
-        raise InputError(Problem(f"no review of run {info.id} holds labels for {options.check}"))
+        raise InputError(
+            Problem(
+                f"no review of run {info.id} holds labels for {options.check}",
+                hint="name a file of labels: harness judge calibrate LABELS.jsonl "
+                f"--check {options.check}",
+            )
+        )
     return labels, f"reviews of run {info.id}"
 
 

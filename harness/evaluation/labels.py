@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.common import InputError, Problem, nearest, plural, shown
+from harness.common import InputError, Problem, first_of, nearest, plural, shown
 from harness.common.reading import JsonLine, first_problems, read_json_lines
 from harness.results import HIGHEST, LOWEST, TIE, HumanJudgement
 
@@ -201,7 +201,7 @@ def _faults(
             f"the row has {what}",
             path,
             number,
-            found="keys " + ", ".join(row) if not said else "",
+            found="keys " + first_of(row) if not said else "",
             expected=_FORMS,
             did_you_mean="" if said else _meant(row, ("label", "score", "preferred")),
         )
@@ -211,7 +211,7 @@ def _faults(
             "the row names no answer",
             path,
             number,
-            found="keys " + ", ".join(row),
+            found="keys " + first_of(row),
             expected="prompt and answer (of a choice: prompt, a and b), or the case of a run",
             did_you_mean=_meant([key for key in row if key not in known], known),
         )

@@ -202,7 +202,11 @@ def _earlier(settings: Settings, wanted: str, names: Sequence[str]) -> StoredVar
     try:
         return earlier_baseline(settings, wanted)
     except RunNotFoundError as error:
-        if wanted.endswith(".json") or settings.path(wanted.partition(":")[0]).exists():
+        if (
+            error.problems[0].path
+            or wanted.endswith(".json")
+            or settings.path(wanted.partition(":")[0]).exists()
+        ):
             raise
         raise InputError(
             Problem(

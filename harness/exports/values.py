@@ -76,6 +76,9 @@ def new_directory(destination: Destination) -> Iterator[Path]:
     Raises InputError where the name is taken, MachineryError where the disk refuses.
     """
     directory = destination.directory
+    if directory.is_file():
+        hint = "name a new directory: --into DIR"
+        raise InputError(Problem("this is a file, and no directory", str(directory), hint=hint))
     if directory.exists() and not destination.force:
         hint = "name another with --into DIR, or replace it with --force"
         raise InputError(Problem("this directory is there already", str(directory), hint=hint))

@@ -401,7 +401,7 @@ def judge_ledger(
     rows = tuple(
         replace(
             _suite_result(units[variant][index], role),
-            basis=ledger.basis(suites[index].name, variant),
+            basis=ledger.basis(suites[index].name, variant, suites[index].gate.on),
         )
         for index in range(len(suites))
         for variant, role in roles.items()

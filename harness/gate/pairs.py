@@ -163,12 +163,16 @@ class Ledger:
         }
         return replace(self, items={key: items for key, items in kept.items() if items})
 
-    def basis(self, suite: str, variant: str) -> Basis:
-        """Return what the results were made under, but for the model."""
+    def basis(self, suite: str, variant: str, on: str) -> Basis:
+        """Return what the results were made under, but for the model.
+
+        `on` is what the gate counts: a rate of people says nothing about one of checks.
+        """
         items = self.of(suite, variant)
+        asked = sorted((case, *item.asked) for case, item in items.items())
         signatures = {one for item in items.values() for one in item.signatures}
         return Basis(
-            asked=digest(sorted((case, *item.asked) for case, item in items.items()), 12),
+            asked=digest([on, asked] if on == HUMAN else asked, 12),
             environment=digest(sorted(map(signature_to_json, signatures)), 12),
             checks=digest(sorted(self.checks.get((suite, variant), ())), 12),
         )

@@ -202,7 +202,8 @@ def distrusted(standing: JudgeStanding) -> str:
         what = ", ".join(standing.differs)
         return f"{who} is not as it was calibrated ({standing.file}), {wanted}: {what} differs"
     if standing.kappa.low is None:
-        return f"{who} agrees with people nobody knows how far, {wanted}: {standing.kappa.reason}"
+        why = standing.kappa.reason
+        return f"nobody can tell how far {who} agrees with people, {wanted}: {why}"
     return (
         f"{who} agrees with people by kappa {kappa(standing.kappa)}: its lower 95 % bound is below "
         f"min_agreement, {standing.min_agreement:g}"

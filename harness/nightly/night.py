@@ -34,11 +34,12 @@ from harness.nightly.rivals import (
 )
 from harness.nightly.trend import write_trend
 from harness.nightly.values import Night, NightFinding, night_from_json, night_to_json
-from harness.reports import check_writable, rates_key
+from harness.reports import check_writable
 from harness.results import Observer, ignore
 from harness.store import (
     Store,
     drop_runs,
+    rates_key,
     read_entries,
     remark_key,
     strike_entries,

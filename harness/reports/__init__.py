@@ -25,7 +25,6 @@ from harness.reports.history import (
     kept_rates,
     kept_verdict,
     past_rates,
-    rates_key,
 )
 from harness.reports.html import headline_of, suites_markup
 from harness.reports.html.cases import asked
@@ -88,7 +87,6 @@ __all__ = [
     "print_summary",
     "publish",
     "rate_strip",
-    "rates_key",
     "scale_of",
     "scorecard_schema",
     "suites_markup",

@@ -9,10 +9,9 @@ from typing import Any
 from harness.common import JsonValue, digest
 from harness.reports.scorecard import Scorecard
 from harness.results import Basis, Past, SuiteResult, Trend, Verdict
-from harness.store import Store, read_entries, read_entry, write_entry
+from harness.store import Store, rates_key, read_entries, read_entry, write_entry
 
 MOST = 20  # earlier runs in a line: more would be a smear
-_KEY = "rates/"
 
 
 def keep_rates(store: Store, scorecard: Scorecard) -> None:
@@ -53,11 +52,6 @@ def kept_verdict(store: Store, run_id: str) -> Verdict | None:
     return None if verdict is None else Verdict(verdict)
 
 
-def rates_key(run_id: str) -> str:
-    """Return the key of a run's rates in the journal."""
-    return f"{_KEY}{run_id}"
-
-
 def kept_rates(store: Store, run_id: str) -> dict[tuple[str, str], Past]:
     """Return the rates of one run by suite and variant; empty where none were kept."""
     entry: Any = read_entry(store, rates_key(run_id))
@@ -70,9 +64,9 @@ def past_rates(store: Store, run_id: str, backend: str) -> tuple[Trend, ...]:
     Variants are known by their names: an adapter that was trained again goes on with its line.
     """
     lines: dict[tuple[str, str], list[Past]] = {}
-    entries: Mapping[str, Any] = read_entries(store, _KEY)
+    entries: Mapping[str, Any] = read_entries(store, rates_key(""))
     for key, entry in entries.items():
-        name = key.removeprefix(_KEY)
+        name = key.removeprefix(rates_key(""))
         if name == run_id:
             break
         for line, past in _points(name, entry) if entry["backend"] == backend else ():
@@ -88,9 +82,9 @@ def all_rates(store: Store) -> dict[tuple[str, str, str], tuple[Past, ...]]:
     The lines that were added to last come first. Rates stay when their runs are pruned.
     """
     lines: dict[tuple[str, str, str], list[Past]] = {}
-    entries: dict[str, Any] = read_entries(store, _KEY)
+    entries: dict[str, Any] = read_entries(store, rates_key(""))
     for key, entry in reversed(entries.items()):
-        for line, past in _points(key.removeprefix(_KEY), entry):
+        for line, past in _points(key.removeprefix(rates_key("")), entry):
             lines.setdefault((*line, entry["backend"]), []).append(past)
     return {line: tuple(reversed(points)) for line, points in lines.items()}
 

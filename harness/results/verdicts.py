@@ -368,7 +368,7 @@ class Basis:
             return (UNKNOWN,)
         words = {
             "asked": "cases or checks",
-            "environment": "engine or sampling",
+            "environment": "engine, sampling or judge",
             "checks": "version of a check",
             "model": "model or adapter",
         }

@@ -14,7 +14,15 @@ from harness.store.browsing import (
     runs_holding,
     tally,
 )
-from harness.store.journal import drop_runs, read_entries, read_entry, strike_entries, write_entry
+from harness.store.finding import find_run
+from harness.store.journal import (
+    drop_runs,
+    rates_key,
+    read_entries,
+    read_entry,
+    strike_entries,
+    write_entry,
+)
 from harness.store.judgements import add_judgements, judgements_of, read_judgements
 from harness.store.nights import Part, join_stores, split_by_night
 from harness.store.remarks import Remark, check_remark, remark_key, remark_of, remarks, say_of
@@ -24,10 +32,10 @@ from harness.store.store import (
     Recalled,
     ResultRow,
     RunNotFoundError,
+    RunRemovedError,
     Store,
     count_results,
     existing_store,
-    find_run,
 )
 from harness.store.upkeep import (
     Pruned,
@@ -54,6 +62,7 @@ __all__ = [
     "Repair",
     "ResultRow",
     "RunNotFoundError",
+    "RunRemovedError",
     "Share",
     "Stats",
     "Store",
@@ -74,6 +83,7 @@ __all__ = [
     "neighbours",
     "newest_answer",
     "prune",
+    "rates_key",
     "read_entries",
     "read_entry",
     "read_judgements",

@@ -20,6 +20,11 @@ ON CONFLICT (key) DO UPDATE SET body = excluded.body, checksum = excluded.checks
 _READ = "SELECT key, body, checksum FROM journal WHERE key >= ? AND key < ? ORDER BY id"
 
 
+def rates_key(run_id: str) -> str:
+    """Return the key of a run's rates, which stay when the run is removed."""
+    return f"rates/{run_id}"
+
+
 def write_entry(store: Store, key: str, value: JsonValue) -> None:
     """Write an entry; one with the same key is replaced and keeps its place."""
     body = canonical_json(value)

@@ -12,11 +12,10 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +27,6 @@ from harness.common import (
     Problem,
     ToolCall,
     canonical_json,
-    first_of,
     flat_dict,
     nearest,
 )
@@ -411,13 +409,12 @@ class Recalled:
         return iter(self.kept)
 
 
-LATEST = "latest"
-ALIKE = 0.9  # ids share their date with each other: less than this is another run
-SHOWN = 5  # ids in a message
-
-
 class RunNotFoundError(InputError):
     """No run is called so, or there is no store yet."""
+
+
+class RunRemovedError(RunNotFoundError):
+    """The run was there, and was removed from the store."""
 
 
 def existing_store(path: Path, *, read_only: bool = False) -> Store:
@@ -438,45 +435,6 @@ def count_results(store: Store, run_id: str) -> int:
     with store.reading() as connection:
         query = "SELECT count(*) FROM results WHERE run = (SELECT seq FROM runs WHERE id = ?)"
         return int(connection.execute(query, (run_id,)).fetchone()[0])
-
-
-def find_run(
-    store: Store, text: str, *, passes_over: Callable[[RunInfo], bool] = lambda run: False
-) -> RunInfo:
-    """Return the run that `text` means: its id, the beginning of one, or `latest`.
-
-    `latest` is the newest run that finished: one that broke or was stopped holds a part of its
-    results, or none. It also passes over the runs for which `passes_over` is true. Where only such
-    runs are there, it is the newest of all. Raises RunNotFoundError for none, and InputError for
-    several.
-    """
-    runs = store.runs()
-    if text == LATEST and runs:
-        wanted = [run for run in runs if not passes_over(run)] or runs
-        return next((run for run in wanted if run.finished), wanted[0])
-    found = [run for run in runs if run.id == text] or [
-        run for run in runs if text and run.id.startswith(text)
-    ]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        ids = [run.id for run in found]
-        raise InputError(
-            Problem(
-                f"{text!r} is the beginning of {len(ids)} runs",
-                found=first_of(ids, SHOWN),
-                hint="type more of the id",
-            )
-        )
-    close = get_close_matches(text, [run.id for run in runs], n=1, cutoff=ALIKE)
-    raise RunNotFoundError(
-        Problem(
-            f"no run is called {text!r}",
-            found="" if runs else "no run at all",
-            did_you_mean=next(iter(close), ""),
-            hint="`harness runs` lists them; `latest` is the newest that finished",
-        )
-    )
 
 
 def _completion_to_json(completion: Completion) -> dict[str, JsonValue]:

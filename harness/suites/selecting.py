@@ -69,7 +69,8 @@ class Selection:
                 problems.append(
                     Problem(
                         f"no case has the tag {tag!r}",
-                        expected=first_of(tags) or "no case has any tag",
+                        found="" if tags else "no case has a tag",
+                        expected=first_of(tags),
                         did_you_mean=nearest(tag, tags),
                     )
                 )

@@ -55,6 +55,7 @@ def test_csv_and_jsonl_say_the_same(capsys: Printed) -> None:
         (["--to", "parkett"], "nothing is known of the target 'parkett'"),
         (["--to", "csv", "--shards", "0"], "--shards is wrong"),
         (["--to", "csv", "--into", "suites"], "this directory is there already"),
+        (["--to", "csv", "--into", "harness.toml", "--force"], "this is a file, and no directory"),
         (["gone", "--to", "csv"], "no run is called 'gone'"),
     ],
 )

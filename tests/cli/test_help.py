@@ -83,6 +83,12 @@ def test_what_other_tools_say_with_an_option_is_told_in_the_words_of_this_one(
     assert capsys.readouterr().err == f"unknown option {words[0]!r}\n  hint: {hint}\n"
 
 
+def test_an_argument_too_many_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["view", "latest", "2"]) == 2
+    said = "one argument too many: '2'\n  hint: see harness view --help\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_command_without_an_engine_says_nothing_of_engine_arguments(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

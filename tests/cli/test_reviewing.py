@@ -103,6 +103,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "sample": (["--sample", "0"], "0 is no whole number from 1"),
     "criterion": (["--by", "scores", "--criterion", " "], "a criterion is empty"),
     "no file": (["--import", "gone.jsonl"], "gone.jsonl: cannot read the review"),
+    "no place": (["--export", "gone/ann.jsonl"], "gone/ann.jsonl: cannot be used"),
     "both": (["--import", "a", "--export", "b"], "not allowed with"),
     "port": (["--port", "70000"], "port 70000"),
 }

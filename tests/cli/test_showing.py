@@ -162,6 +162,17 @@ def test_what_is_not_in_the_run(run: str, words: list[str], said: str, capsys: P
     assert capsys.readouterr().err == said.format(run=run)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["--variant", "new", "c07", "c08"], ["c07", "--full", "c08"], ["--json", "c07", "c08"]],
+    ids=" ".join,
+)
+def test_cases_may_stand_after_options(run: str, words: list[str], capsys: Printed) -> None:
+    assert main(["show", run, *words]) == 0
+    out = capsys.readouterr().out
+    assert ("c07" in out, "c08" in out, "c09" in out) == (True, True, False)
+
+
 def test_a_run_without_a_baseline_has_no_worse_cases(record: Record, capsys: Printed) -> None:
     record({"base": "++++++++++++"})
     main(["run"])
@@ -170,11 +181,26 @@ def test_a_run_without_a_baseline_has_no_worse_cases(record: Record, capsys: Pri
     assert "has no baseline: nothing can have got worse\n" in capsys.readouterr().err
 
 
-def test_a_run_that_was_removed_is_said(run: str, capsys: Printed) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show", "RUN", "c00"],
+        ["compare", "RUN:base", "latest:new"],
+        ["rescore", "RUN"],
+        ["fix", "RUN", "--dry-run"],
+        ["judge", "calibrate", "--run", "RUN"],
+        ["run", "--baseline", "RUN:base"],
+        ["export", "RUN", "--to", "csv"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_run_that_was_removed_is_said(run: str, words: list[str], capsys: Printed) -> None:
     store = Path(".harness/store.db")
+    assert main(["run", "--label", "another"]) == 1
     with Store(store) as opened:
         drop_runs(opened, [run])
-    assert main(["show", run, "c00"]) == 2
+    capsys.readouterr()
+    assert main([word.replace("RUN", run) for word in words]) == 2
     assert capsys.readouterr().err == (
         f".harness/store.db: run {run} was removed from the store, by `harness cache prune` or by "
         f"a night\n  hint: its report may still be there: reports/{run}/scorecard.html\n"

@@ -236,11 +236,24 @@ def test_replies_that_cannot_be_read_are_counted_apart(capsys: Printed) -> None:
 def test_one_class_is_no_ground_for_a_kappa(capsys: Printed) -> None:
     rows = [{"case": case, "score": 5} for case in CASES]
 
-    assert main(["judge", "calibrate", labels(rows)]) == 0
+    assert main(["judge", "calibrate", labels(rows)]) == 4  # nobody can tell
     assert "every label is '5': of other answers nothing is known" in capsys.readouterr().out
     assert kept()["scale"]["kappa"]["value"] is None
     assert main(["run"]) == 4
-    assert "agrees with people nobody knows how far" in capsys.readouterr().out
+    assert "nobody can tell how far judge default" in capsys.readouterr().out
+
+
+def test_labels_that_are_too_few_take_no_calibration_away(capsys: Printed) -> None:
+    assert main(["judge", "calibrate", labels(agreeing())]) == 0
+    before = kept()
+    capsys.readouterr()
+
+    assert main(["judge", "calibrate", labels(agreeing()[:3])]) == 4
+    out = capsys.readouterr().out
+    assert "min_agreement of any size is not reached: 3 cases" in out
+    assert "\nnot saved: " in out
+    assert kept() == before
+    assert main(["run"]) == 0
 
 
 def test_a_judge_that_is_asked_again_shows_how_steady_it_is(capsys: Printed) -> None:
@@ -288,7 +301,7 @@ def test_an_engine_that_breaks_keeps_what_it_replied(
     assert "the judge stopped after 10 of 40 replies" in told
     assert "run the same command again" in told
     assert not Path("calibrations").exists()
-    assert main(["judge", "calibrate", labels(rows)]) == 0
+    assert main(["judge", "calibrate", labels(rows)]) == 4  # of one group
     assert "30 replies of the judge, 10 more from the store" in capsys.readouterr().out
     assert calls == [40, 30]
 
@@ -434,6 +447,16 @@ BAD: dict[str, tuple[list[dict[str, Any]], list[str], tuple[str, ...]]] = {
         ["--out", "found.txt"],
         ("must end in .json", "did you mean: found.txt.json"),
     ),
+    "a judge of a run that is none": (
+        agreeing(),
+        ["--judge", "lorge"],
+        ("no judge is called 'lorge'", "did you mean: large"),
+    ),
+    "a row of many other keys": (
+        [{f"k{number}": 1 for number in range(60)}],
+        [],
+        ("found: keys k0, k1, k2, k3, k4 and 55 more\n",),
+    ),
     "a judge that is none": (
         [{"prompt": "?", "answer": "x", "label": "good"}],
         ["--judge", "lorge", "--rubric", "It is brief."],
@@ -471,7 +494,7 @@ def test_several_rubrics_are_told_apart_or_taken_together(capsys: Printed) -> No
     assert main(["judge", "calibrate", labels(agreeing())]) == 2
     told = capsys.readouterr().err
     assert "the labels are about 2 rubrics" in told and "--pool" in told
-    assert main(["judge", "calibrate", labels(agreeing()), "--rubric", "it is k"]) == 0
+    assert main(["judge", "calibrate", labels(agreeing()), "--rubric", "it is k"]) == 4
     assert "20 labels left out, about something else" in capsys.readouterr().out
     assert main(["judge", "calibrate", labels(agreeing()), "--pool"]) == 0
     assert main(["run"]) == 0

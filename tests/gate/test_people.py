@@ -106,6 +106,16 @@ def test_nothing_judged_is_never_a_pass() -> None:
         )
 
 
+def test_a_rate_of_people_is_no_point_on_a_line_of_checks() -> None:
+    rows = scores({BASE: 5, NEW: 3})
+    by_people, by_checks = (
+        candidate(gate(rows)),
+        candidate(gate(rows, on="passed", min_judged=None)),
+    )
+    assert by_people.basis.changes(by_checks.basis) == ("cases or checks",)
+    assert not by_people.basis.comparable(by_checks.basis)
+
+
 @pytest.mark.parametrize("judged", [19, 20])
 def test_the_last_case_of_min_judged_decides(judged: int) -> None:
     rows = [preferred(case, TIE) for case in CASES[:judged]]

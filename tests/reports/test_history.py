@@ -17,12 +17,11 @@ from harness.reports import (
     line_of,
     past_rates,
     publish,
-    rates_key,
     scale_of,
 )
 from harness.reports.lines import changed_in, points_of
 from harness.results import NOT_NOTED, UNKNOWN, Basis, GateReport, Past
-from harness.store import Store, write_entry
+from harness.store import Store, rates_key, write_entry
 from tests.reports.samples import info, rate, report
 
 
@@ -109,7 +108,7 @@ BASES = [
     (SAME, (), True),
     (replace(SAME, model="other"), ("model or adapter",), True),
     (replace(SAME, asked="other"), ("cases or checks",), False),
-    (replace(SAME, environment="other"), ("engine or sampling",), False),
+    (replace(SAME, environment="other"), ("engine, sampling or judge",), False),
     (replace(SAME, checks="2", model="n"), ("version of a check", "model or adapter"), False),
     (NOT_NOTED, (UNKNOWN,), False),
 ]

@@ -25,7 +25,7 @@ from harness.common.reading import read_bytes
 from harness.config import Settings, select_files
 from harness.evaluation import decide_run
 from harness.results import GateReport, Outcome, Result, RunInfo, SuiteResult, VariantInfo, Verdict
-from harness.store import Store, find_run
+from harness.store import existing_store, find_run
 from harness.suites import Case, Position, Suite, load_suites
 from harness.training.repair.blocks import check_blocks
 from harness.training.repair.promotion import AdapterPlace
@@ -160,7 +160,7 @@ def make_plan(
     Raise InputError for a run, suites or settings that cannot be repaired, with all that stands in
     the way; what leaves a plan to look at is added to `problems`, where those are given.
     """
-    with Store(settings.path(settings.store)) as store:
+    with existing_store(settings.path(settings.store)) as store:
         # `latest` passes over runs that judged a repair.
         info = find_run(
             store,
