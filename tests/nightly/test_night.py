@@ -195,7 +195,8 @@ def test_a_run_that_was_pruned_is_said(sleep: Sleep) -> None:
     report = sleep(1)
 
     assert report.notes[0].startswith(
-        f"base was not compared with last night: no run is called '{first}'"
+        "base was not compared with last night: .harness/store.db: "
+        f"run {first} was removed from the store"
     )
 
 
