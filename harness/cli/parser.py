@@ -99,6 +99,20 @@ class Parser(argparse.ArgumentParser):
         """Raise what argparse has to say, as an input error."""
         raise InputError(Problem(message, hint=f"see {self.prog} --help"))
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Raise InputError for a word that is none of an argument's choices, with the nearest."""
+        if action.choices is None or value in action.choices:
+            return
+        known = list(map(str, action.choices))
+        raise InputError(
+            Problem(
+                f"{'/'.join(action.option_strings) or 'argument'} {str(value)!r} is not known",
+                expected=", ".join(known),
+                did_you_mean=nearest(str(value), known),
+                hint=f"see {self.prog} --help",
+            )
+        )
+
     def options(self) -> list[str]:
         """Return the options of this command, as they are typed."""
         return [text for action in self._actions for text in action.option_strings]

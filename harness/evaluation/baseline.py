@@ -100,10 +100,22 @@ def find_stored(
         except InputError as error:
             problems += error.problems
     if not problems and len(texts) < 2:
-        problems.append(Problem("a comparison needs at least two runs", found=", ".join(texts)))
+        problems.append(
+            Problem(
+                "a comparison needs at least two runs",
+                found=", ".join(texts),
+                hint="two variants of one run are RUN:VARIANT each: latest:base latest:new",
+            )
+        )
     counts = Counter((side.info.id, side.variant.name) for side in found)
     twice = [key for key, count in counts.items() if count > 1]
-    problems += [Problem(f"variant {name} of run {run} is on two sides") for run, name in twice]
+    problems += [
+        Problem(
+            f"variant {name} of run {run} is on two sides",
+            hint="name another run, or another variant of it as RUN:VARIANT",
+        )
+        for run, name in twice
+    ]
     if problems:
         raise InputError(*problems)
     names = Counter(side.variant.name for side in found)

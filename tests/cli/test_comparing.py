@@ -304,12 +304,16 @@ def test_a_side_alone(runs: list[str], capsys: Printed) -> None:
     assert main(["compare", runs[0]]) == 2
     assert capsys.readouterr().err == (
         f"a comparison needs at least two runs\n  found: {runs[0]}\n"
+        "  hint: two variants of one run are RUN:VARIANT each: latest:base latest:new\n"
     )
 
 
 def test_a_side_twice(runs: list[str], capsys: Printed) -> None:
     assert main(["compare", runs[0], f"reports/{runs[0]}"]) == 2
-    assert capsys.readouterr().err == f"variant new of run {runs[0]} is on two sides\n"
+    assert capsys.readouterr().err == (
+        f"variant new of run {runs[0]} is on two sides\n"
+        "  hint: name another run, or another variant of it as RUN:VARIANT\n"
+    )
 
 
 def test_several_candidates_and_none_named(record: Record, capsys: Printed) -> None:

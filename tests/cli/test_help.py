@@ -89,6 +89,25 @@ def test_an_argument_too_many_is_no_option(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == said
 
 
+@pytest.mark.parametrize(
+    ("words", "said", "meant"),
+    [
+        (["judge", "calibrat"], "argument 'calibrat' is not known\n", "calibrate"),
+        (["cache", "splt"], "argument 'splt' is not known\n", "split"),
+        (["import", "promptfo", "x.yaml"], "argument 'promptfo' is not known\n", "promptfoo"),
+        (["review", "--by", "score"], "--by 'score' is not known\n", "scores"),
+        (["engine", "dwn"], "argument 'dwn' is not known\n", "down"),
+    ],
+)
+def test_a_word_that_is_no_choice_is_told_with_the_nearest(
+    words: list[str], said: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(said)
+    assert f"\n  did you mean: {meant}\n" in told
+
+
 def test_a_command_without_an_engine_says_nothing_of_engine_arguments(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -367,11 +367,15 @@ class _Project:
                 close = nearest(key, _OF_TESTS)
                 message = f"the key {shown(key)} of a test is not known"
                 self.notes.left_out.append(test[key].problem(message, did_you_mean=close))
+        at = test
         try:
             for key in ("transform", "postprocess", "transformVars"):
                 if options.get(key):
+                    own = _mapping(test.value.get("options")).get(key)
+                    at = (test if own else default)["options"][key]
                     what = "the answer" if key != "transformVars" else "its variables"
                     message = f"{key}: a program changes {what} before the assertions"
+                    message += "" if own else ", of each test without one of its own"
                     hint = "leave it out, or write the check so that it reads the whole answer"
                     raise Wrong(message, hint=hint)
             if test.value.get("assertScoringFunction") or base.get("assertScoringFunction"):
@@ -380,7 +384,8 @@ class _Project:
         except Wrong as wrong:
             for _ in (*self._asserts(default), *self._asserts(test)):
                 self.notes.count("assertion", False)
-            self.notes.left_out.append(test.told(wrong))
+            if (told := at.told(wrong)) not in self.notes.left_out:  # of `defaultTest` once
+                self.notes.left_out.append(told)
             return []
         limited = _mapping(options).get("prompts") or test.value.get("prompts")
         allowed = limited if isinstance(limited, list) else None

@@ -523,6 +523,17 @@ SAID: tuple[tuple[dict[str, Any], str], ...] = (
 )
 
 
+def test_a_transform_of_all_tests_is_told_once_at_its_own_place() -> None:
+    own = {"options": {"transform": None}, "assert": [LETTER]}
+    default = {"options": {"transform": "output.trim()"}}
+    made = imported({**MINIMAL, "tests": [*MINIMAL["tests"] * 2, own], "defaultTest": default})
+    (line,) = lines(made)
+    assert line.split(": ", 1)[1].startswith(
+        "transform: a program changes the answer before the assertions, of each test without one"
+    )
+    assert made.carried["test"] == (1, 3)
+
+
 @pytest.mark.parametrize(("part", "reason"), SAID, ids=[row[1][:50] for row in SAID])
 def test_what_else_cannot_be_carried_over_is_told(part: dict[str, Any], reason: str) -> None:
     made = imported({**MINIMAL, **part})
