@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -236,9 +238,29 @@ class Recording:
         return []
 
 
+def recording(path: Path) -> Recording:
+    """Return the recording of a file, read once as long as the file stays what it is.
+
+    A run asks three times: for its variants, for the fit of its rows, for the answers. A file that
+    was written within the last second is read each time: its times could not tell that it changed.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return Recording(path)  # which says why
+    if time.time_ns() - found.st_mtime_ns < 10**9:
+        return Recording(path)
+    return _unchanged(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=1)
+def _unchanged(path: Path, *_: int) -> Recording:
+    return Recording(path)
+
+
 def recorded_variants(path: Path) -> tuple[str, ...]:
     """Return the variants of a file of recorded answers; raise `InputError` for a broken one."""
-    return Recording(path).variants
+    return recording(path).variants
 
 
 def check_rows(path: Path, cases: Mapping[str, int], variants: tuple[str, ...] = ()) -> None:
@@ -247,7 +269,7 @@ def check_rows(path: Path, cases: Mapping[str, int], variants: tuple[str, ...] =
     `cases` maps the id of every case in the loaded suites, selected or not, to its number of user
     turns; `variants` names those of the run, each of which must have a row.
     """
-    Recording(path).check(cases, variants)
+    recording(path).check(cases, variants)
 
 
 def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
@@ -478,4 +500,4 @@ def open_replay(options: BackendOptions) -> Backend:
         raise InputError(
             Problem("backend 'replay' needs recorded answers", hint="add --responses FILE.jsonl")
         )
-    return ReplayBackend(Recording(options.responses))
+    return ReplayBackend(recording(options.responses))

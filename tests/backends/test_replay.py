@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.backends import Address, Backend, BackendOptions, Completion, Request, open_backend
+from harness.backends.replay import recording
 from harness.common import InputError, Message, Sampling, Variant
 
 ROWS: list[dict[str, Any]] = [
@@ -91,3 +93,22 @@ def test_replay_without_a_file_is_refused() -> None:
     assert str(caught.value) == (
         "backend 'replay' needs recorded answers\n  hint: add --responses FILE.jsonl"
     )
+
+
+def test_a_file_is_read_once_as_long_as_it_stays_what_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text('{"case": "a", "response": "x"}\n')
+    os.utime(file, (1_000_000, 1_000_000))
+    first = recording(file)
+
+    assert recording(file) is first
+    file.write_text('{"case": "a", "response": "y"}\n')
+    assert recording(file) is not first
+    assert recording(file) is not recording(file)  # written just now
+    os.utime(file, (1_000_000, 1_000_000))
+    again = recording(file)
+    assert again is not first
+    assert again.digest != first.digest
+    file.unlink()
+    with pytest.raises(InputError, match="cannot read"):
+        recording(file)
