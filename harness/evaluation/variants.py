@@ -12,7 +12,7 @@ from harness.backends import Models, check_name, models_of, recorded_variants
 from harness.common import BASE, NAME, InputError, Problem, Variant, VariantRole, nearest
 from harness.config import Settings, where_to_set
 from harness.evaluation.baseline import StoredVariant, earlier_baseline
-from harness.store import RunNotFoundError
+from harness.store import RunNotFoundError, RunRemovedError
 
 NONE = "none"
 
@@ -201,12 +201,10 @@ def _earlier(settings: Settings, wanted: str, names: Sequence[str]) -> StoredVar
     """Find a file or an earlier run; what is neither was most likely meant to be a variant."""
     try:
         return earlier_baseline(settings, wanted)
+    except RunRemovedError:
+        raise
     except RunNotFoundError as error:
-        if (
-            error.problems[0].path
-            or wanted.endswith(".json")
-            or settings.path(wanted.partition(":")[0]).exists()
-        ):
+        if wanted.endswith(".json") or settings.path(wanted.partition(":")[0]).exists():
             raise
         raise InputError(
             Problem(
