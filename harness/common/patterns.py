@@ -14,6 +14,7 @@ MAX_PARTS = 100_000
 MAX_GROUPS = 5_000
 MAX_CHARACTERS = 100_000  # each costs 4 µs
 _SHORT = 2_000  # characters that stay within all bounds where no number of times is given
+_SMALL_PARTS = 500
 _SET = r"\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*+\]?"
 _NESTED = r"(?<nested>\[\^?\]?(?:\\.|\[:\^?\w+:\]|(?&nested)|[^\]\\])*+\]?)"
 _TOKENS = r"""
@@ -32,25 +33,40 @@ _V0, _V1 = (
 )
 
 
-@lru_cache(maxsize=4096)
 def compile_pattern(pattern: str, flags: int = 0) -> regex.Pattern[str]:
     """Return the compiled pattern; raises `regex.error`, also for one that is too large."""
+    kept = _small if _weighed(pattern, flags) <= _SMALL_PARTS else _large
+    return kept(pattern, flags)
+
+
+def _compiled(pattern: str, flags: int) -> regex.Pattern[str]:
+    try:
+        return regex.compile(pattern, flags, cache_pattern=False)  # kept here, by size
+    except (RecursionError, OverflowError, MemoryError) as error:
+        raise regex.error(str(error) or "too many levels", pattern, 0) from None
+
+
+# A large one takes 30 MB or more for as long as it is kept.
+_small, _large = lru_cache(maxsize=4096)(_compiled), lru_cache(maxsize=4)(_compiled)
+
+
+@lru_cache(maxsize=4096)
+def _weighed(pattern: str, flags: int) -> int:
+    """Return of how many parts a pattern is; raises `regex.error` for one that is too large."""
     if len(pattern) > MAX_CHARACTERS:
         message = f"it has {len(pattern):,} characters, more than {MAX_CHARACTERS:,}"
         raise regex.error(message, pattern, 0)
-    if "{" in pattern or len(pattern) > _SHORT:
-        sizes = [_size(pattern, flags, tokens) for tokens in (_V0, _V1)]
-        parts, groups = map(max, *sizes)
-        if parts > MAX_PARTS:
-            message = f"its repetitions stand for more than {MAX_PARTS:,} parts"
-            raise regex.error(message, pattern, 0)
-        if groups > MAX_GROUPS:
-            message = f"it stands for more than {MAX_GROUPS:,} capturing groups; (?:…) captures not"
-            raise regex.error(message, pattern, 0)
-    try:
-        return regex.compile(pattern, flags)
-    except (RecursionError, OverflowError, MemoryError) as error:
-        raise regex.error(str(error) or "too many levels", pattern, 0) from None
+    if "{" not in pattern and len(pattern) <= _SHORT:
+        return len(pattern)
+    sizes = [_size(pattern, flags, tokens) for tokens in (_V0, _V1)]
+    parts, groups = max(size[0] for size in sizes), max(size[1] for size in sizes)
+    if parts > MAX_PARTS:
+        message = f"its repetitions stand for more than {MAX_PARTS:,} parts"
+        raise regex.error(message, pattern, 0)
+    if groups > MAX_GROUPS:
+        message = f"it stands for more than {MAX_GROUPS:,} capturing groups; (?:…) captures not"
+        raise regex.error(message, pattern, 0)
+    return parts
 
 
 def _size(pattern: str, flags: int, tokens: regex.Pattern[str]) -> tuple[int, int]:

@@ -19,7 +19,6 @@ class TooSlow(Exception):
     """A pattern did not come to an end within its time."""
 
 
-@lru_cache(maxsize=4096)
 def ecma(pattern: str) -> regex.Pattern[str]:
     """Return a pattern of JSON Schema (ECMA-262, flag u) in this engine; raises `regex.error`.
 
@@ -28,6 +27,7 @@ def ecma(pattern: str) -> regex.Pattern[str]:
     return compile_pattern(ecma_text(pattern))
 
 
+@lru_cache(maxsize=4096)
 def ecma_text(pattern: str) -> str:
     """Return such a pattern as this engine writes it; raises `regex.error` where it is none."""
     found = "".join(_translated(pattern))

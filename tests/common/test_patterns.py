@@ -55,3 +55,12 @@ def test_what_would_compile_to_too_much_is_refused(pattern: str, said: str) -> N
 )
 def test_what_people_write_compiles(pattern: str, text: str) -> None:
     assert compile_pattern(pattern).fullmatch(text, timeout=10)
+
+
+def test_few_large_patterns_are_kept_and_many_small_ones() -> None:
+    small, large = compile_pattern("a small one"), compile_pattern("(?:large){700}")
+    for number in range(10):
+        compile_pattern(f"(?:other{number}){{700}}")
+
+    assert compile_pattern("a small one") is small
+    assert compile_pattern("(?:large){700}") is not large
