@@ -113,13 +113,20 @@ def test_a_setting_that_the_trainer_does_not_know(tmp_path: Path) -> None:
     assert "output" not in message
 
 
-def test_rows_from_outside_of_the_suites_folder(tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").write_text('{"q": "a"}\n')
-    (tmp_path / "project").mkdir()
+FAMILY = (
+    "from_file:\n  - path: rows.jsonl\n"
+    '    case: {id: "{{ row.q }}", user: q, checks: [{contains: a}]}\n'
+)
 
+
+def test_rows_from_outside_of_the_suites_folder(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    for folder in (tmp_path, project):
+        (folder / "rows.jsonl").write_text('{"q": "a"}\n')
     block = "  generate: {rows: {rows.jsonl: ../rows.jsonl}}\n"
 
-    assert said(tmp_path / "project", block) == (
+    assert said(project, block, FAMILY) == (
         "s.yaml:4:33: data file '../rows.jsonl' is outside of the suite's folder\n"
         "  hint: put it beside the suite file, or below"
     )
@@ -128,12 +135,8 @@ def test_rows_from_outside_of_the_suites_folder(tmp_path: Path) -> None:
 def test_rows_that_are_to_take_the_place_of_others(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"q": "a"}\n')
     block = "  generate: {rows: {rows.jsonl: row.jsonl}}\n"
-    more = (
-        "from_file:\n  - path: rows.jsonl\n"
-        '    case: {id: "{{ row.q }}", user: q, checks: [{contains: a}]}\n'
-    )
 
-    assert said(tmp_path, block, more) == (
+    assert said(tmp_path, block, FAMILY) == (
         "s.yaml:4:33: data file 'row.jsonl' does not exist\n  did you mean: rows.jsonl"
     )
 
