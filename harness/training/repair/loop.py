@@ -124,8 +124,7 @@ def fix(
     with stages.alone():
         if stages.done("decision"):
             return report_from_json(stages.once("decision", dict), again=True)
-        with noted(problems):
-            check_ready(plan, settings)
+        check_ready(plan, settings, problems)
         if not stages.done("round-1/rows"):
             with noted(problems):
                 _unasked(plan, settings)
@@ -148,8 +147,7 @@ def dry_run(settings: Settings, options: FixOptions) -> DryRun | None:
     plan = make_plan(settings, options, problems)
     if plan is None:
         return None
-    with noted(problems):
-        check_ready(plan, settings)
+    check_ready(plan, settings, problems)
     harvests: tuple[Harvest, ...] = ()
     rows: tuple[TrainingRow, ...] = ()
     pairs: tuple[Pair, ...] = ()

@@ -9,7 +9,7 @@ from harness.backends import Models, models_of, open_model
 from harness.common import SELF, InputError, Message, Problem, demand_writable
 from harness.config import Settings
 from harness.evaluation import backend_of
-from harness.training.repair.plan import FixPlan
+from harness.training.repair.plan import FixPlan, noted
 from harness.training.repair.promotion_checks import variants_in
 from harness.training.repair.rewards import engine_of
 from harness.training.repair.rounds import train_config
@@ -34,11 +34,22 @@ def lessons_of(method: str, rows: Sequence[TrainingRow]) -> tuple[Lesson, ...]:
     return tuple(rows)
 
 
-def check_ready(plan: FixPlan, settings: Settings) -> None:
-    """Raise InputError where model, engines, trainer or places are not as a repair needs them."""
-    from harness.backends.hf.placement import check_named  # imports torch
+def check_ready(plan: FixPlan, settings: Settings, problems: list[Problem]) -> None:
+    """Add to `problems` where engines, trainer or places are not as a repair needs them.
 
-    # An adapter is trained on weights that are here, with the template they are served with.
+    Raise InputError with all of them where there is no model: without one, nothing else can be
+    looked at.
+    """
+    with noted(missing := []):
+        _check_model(plan)
+    if missing:
+        raise InputError(*problems, *missing)
+    with noted(problems):
+        _check_engines(plan, settings)
+
+
+def _check_model(plan: FixPlan) -> None:
+    """Raise InputError where no weights are here that an adapter could be trained on."""
     hint = "run the same suites with --model M, and fix that run"
     if models_of(plan.run.backend) is Models.NONE:
         message = f"run {plan.run.id} has no model that could be trained"
@@ -48,6 +59,13 @@ def check_ready(plan: FixPlan, settings: Settings) -> None:
         open_model(plan.before.model)
     except InputError as error:
         raise InputError(*(replace(problem, hint=hint) for problem in error.problems)) from None
+
+
+def _check_engines(plan: FixPlan, settings: Settings) -> None:
+    """Raise InputError where the model's template, an engine or a place stands in the way."""
+    from harness.backends.hf.placement import check_named  # imports torch
+
+    # An adapter is trained with the template that its base is served with.
     if plan.before.chat_template:
         raise InputError(
             Problem(

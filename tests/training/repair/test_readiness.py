@@ -124,8 +124,12 @@ def test_a_block_without_a_source(refused: Refused) -> None:
     write_suites("fix: {}")
 
     assert refused() == (
-        "no row is left to train on\n"
-        "  hint: name pools, generators or a teacher under fix: (docs/repair.md)"
+        "suites/weak.yaml:1: suite 'weak': nothing under fix: would teach anything\n"
+        "  expected: pools or generate, or --bad-cases\n"
+        "  hint: fix: {pools: [rows.jsonl]} is the least (docs/repair.md)\n"
+        "nothing to replay: no pool is named, and no other suite makes prompts of its own\n"
+        "  expected: rows of what the model can do, against forgetting\n"
+        "  hint: name pools under fix: {replay: {pools: [...]}}, or set its share to 0"
     )
 
 
