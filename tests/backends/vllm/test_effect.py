@@ -55,7 +55,14 @@ def test_names_that_match_nothing_are_refused_before_anything_starts(tmp_path: P
 def test_an_adapter_that_vllm_cannot_serve_is_refused_before_anything_starts(
     tmp_path: Path,
 ) -> None:
-    dora = changed(tmp_path / "dora", lambda tensors: tensors)
+    def magnitudes(tensors: Tensors) -> Tensors:
+        return {
+            name.replace("lora_B.weight", "lora_magnitude_vector"): np.linalg.norm(value, axis=1)
+            for name, value in tensors.items()
+            if "lora_B" in name
+        }
+
+    dora = changed(tmp_path / "dora", lambda tensors: {**tensors, **magnitudes(tensors)})
     config = tmp_path / "dora/adapter_config.json"
     config.write_text(config.read_text().replace('"use_dora": false', '"use_dora": true'))
 
@@ -68,13 +75,25 @@ def test_an_adapter_that_vllm_cannot_serve_is_refused_before_anything_starts(
     )
 
 
-@pytest.mark.slow
-def test_an_adapter_that_vllm_drops_without_a_word_is_found_on_the_engine(
-    tmp_path: Path, ask: Ask
+def test_an_adapter_that_vllm_would_drop_without_a_word_is_refused_before_anything_starts(
+    tmp_path: Path,
 ) -> None:
     # Trained as part of a larger model: the layers are there, under a name that vLLM does not know.
     dropped = changed(tmp_path / "dropped", renamed("model.model.", "model.model.language_model."))
-    variants = (BASE, REPAIRED, dropped)
+
+    with pytest.raises(InputError) as caught:
+        open_backend("vllm", BackendOptions((BASE, dropped)))
+
+    assert "language_model" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_an_adapter_that_changes_nothing_is_found_on_the_engine(tmp_path: Path, ask: Ask) -> None:
+    # Its factors are no zeros, so its file says nothing: far too small to move a float32.
+    weak = changed(
+        tmp_path / "weak", lambda t: {k: v * (1e-20 if "lora_B" in k else 1) for k, v in t.items()}
+    )
+    variants = (BASE, REPAIRED, weak)
     backend = open_backend("vllm", BackendOptions(variants, cache_dir=tmp_path))
     request = ask(backend.prompt((Message("user", "Hello"),), BASE), BASE)
 
@@ -83,7 +102,7 @@ def test_an_adapter_that_vllm_drops_without_a_word_is_found_on_the_engine(
     backend.close()
 
     (problem,) = caught.value.problems
-    assert problem.path == f"{tmp_path}/dropped"
+    assert problem.path == f"{tmp_path}/weak"
     assert problem.message == ("has no effect in backend 'vllm': it answers as its base does")
     assert problem.found.startswith(
         "mean |Δ log-probability| 0 per token against the base, the base against itself 0 ("
