@@ -40,7 +40,8 @@ def check_ready(plan: FixPlan, settings: Settings, problems: list[Problem]) -> N
     Raise InputError with all of them where there is no model: without one, nothing else can be
     looked at.
     """
-    with noted(missing := []):
+    missing: list[Problem] = []
+    with noted(missing):
         _check_model(plan)
     if missing:
         raise InputError(*problems, *missing)
