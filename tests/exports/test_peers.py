@@ -85,6 +85,7 @@ def from_mlflow(uri: str, experiment: str = "harness") -> tuple[Any, TrackedRun,
 
 
 def test_mlflow_holds_what_the_scorecard_says(capsys: Printed) -> None:
+    pytest.importorskip("mlflow")
     words = ["export", "--to", "mlflow", "--uri", "track/mlflow.db"]
     assert main(words) == 0
     uri = f"sqlite:///{Path('track/mlflow.db').resolve()}"
