@@ -147,6 +147,7 @@ def test_our_own_mistake_is_said_without_its_text(
     answer = client.get("/crash")
     assert answer.status_code == 500
     assert "a mistake of the harness" in answer.text and "secret" not in answer.text
+    assert client.get("/").status_code == 200  # the page was sent before the details were logged
     assert "ZeroDivisionError" in caplog.text
 
 
