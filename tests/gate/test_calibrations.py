@@ -225,8 +225,8 @@ UNSURE = {
     ),
     "nobody knows": (
         replace(SURE, kind="prefer", judge="large", kappa=Estimate(reason="3 cases")),
-        "judge large of answer against answer (It is polite.) agrees with people nobody knows how "
-        "far, min_agreement is 0.6: 3 cases",
+        "nobody can tell how far judge large of answer against answer (It is polite.) agrees with "
+        "people, min_agreement is 0.6: 3 cases",
     ),
 }
 
