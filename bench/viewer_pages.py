@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.viewer import NAVIGATION, Server, view_routes
+from harness.viewer import NAVIGATION, LocalServer, view_routes
 from tests.viewer.serving import reader, serving
 from tests.viewer.worlds import VARIANTS, project, run_id, write_runs
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "progress": f"/live/{newest}",
                 "two runs compared": f"/compare?left={run_id(0)}:base&right={newest}:new",
             }
-            server = Server(view_routes(settings), port=0, navigation=NAVIGATION)
+            server = LocalServer(view_routes(settings), port=0, navigation=NAVIGATION)
             with serving(server), reader(server) as client:
                 for page, path in pages.items():
                     taken, size = [], 0.0

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from harness.cli import COMMANDS
 from harness.cli.parser import new_parser
-from harness.common import Prices
+from harness.common import Prices, write_or_print
 from harness.config import flags
 from harness.config.settings import JudgeSettings, RaySettings, Settings, VariantSettings
 
@@ -147,14 +147,5 @@ def default(field: Any) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page to the file that is named, or to the terminal."""
-    if not arguments:
-        sys.stdout.write(document())
-    for path in arguments:
-        Path(path).write_text(document(), "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    write_or_print(document(), sys.argv[1:])

@@ -50,13 +50,13 @@ def port_number(text: str) -> int:
 def view_command(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C, which is how it ends."""
     from harness.store import existing_store
-    from harness.viewer import NAVIGATION, Server, view_routes
+    from harness.viewer import NAVIGATION, LocalServer, view_routes
 
     settings = read_settings(arguments)
     place = settings.path(settings.store)
     with existing_store(place, read_only=True) as store:
         run = named_run(store, arguments.run).id if arguments.run else ""
-    with Server(view_routes(settings), port=arguments.port, navigation=NAVIGATION) as server:
+    with LocalServer(view_routes(settings), port=arguments.port, navigation=NAVIGATION) as server:
         address = server.link(f"/run/{run}" if run else "/")
         say(f"{address}\n\nWhoever has this address can read the store. Ctrl-C ends the server.")
         sys.stdout.flush()  # a pipe would hold it back until the end

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -80,3 +81,11 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal; the file is read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_or_print(text: str, paths: Sequence[str]) -> None:
+    """Write a text to each of the files, or to the terminal where none is named."""
+    if not paths:
+        sys.stdout.write(text)
+    for path in paths:
+        Path(path).write_text(text, "utf-8")

@@ -30,12 +30,12 @@ from harness.evaluation.judges import (
     unreadable,
 )
 from harness.evaluation.labelled import (
-    Item,
     ItemError,
+    JudgeFilter,
+    LabelledItem,
     LabelledRun,
     OtherStandardError,
     TextItems,
-    Wanted,
 )
 from harness.evaluation.labels import (
     FAIL,
@@ -63,10 +63,10 @@ from harness.results import (
     TIE,
     Agreement,
     Calibration,
+    CalibrationRow,
     Estimate,
     Finished,
     JudgeKind,
-    LabelledAnswer,
     Observer,
     Planned,
     ignore,
@@ -145,7 +145,7 @@ def calibrate(
         )
     if options.judge and (problem := not_configured(settings, options.judge)):
         raise InputError(problem)
-    wanted = Wanted(kind, options.judge, options.rubric, options.grade, options.minimum)
+    wanted = JudgeFilter(kind, options.judge, options.rubric, options.grade, options.minimum)
     with ExitStack() as stack:
         place = settings.path(settings.store)
         places = [label for label in labels if not label.texts]
@@ -167,7 +167,7 @@ def calibrate(
         asked = _ask(settings, items, labels[0].kind, judge, store, observer, options.repeats)
         identity = identity_of(standards, judge)
     rows = [
-        LabelledAnswer(
+        CalibrationRow(
             item.answer, item.group, item.people, asked.said.get(number, ""), asked.why(number)
         )
         for number, item in enumerate(items)
@@ -235,10 +235,10 @@ def _labels(settings: Settings, options: CalibrateOptions) -> tuple[list[Label],
 def _items(
     settings: Settings,
     options: CalibrateOptions,
-    wanted: Wanted,
+    wanted: JudgeFilter,
     labels: Sequence[Label],
     store: Store,
-) -> tuple[list[Item], list[str]]:
+) -> tuple[list[LabelledItem], list[str]]:
     """Return the answers that were labelled, each once, with the labels of all raters."""
     texts = None
     run = None
@@ -248,7 +248,7 @@ def _items(
         info = find_run(store, options.run or "latest")
         run = LabelledRun(settings, store, info, wanted, options.suites, cases)
     path = str(options.labels or "")
-    found: dict[str, Item] = {}
+    found: dict[str, LabelledItem] = {}
     problems: list[Problem] = []
     others: dict[str, int] = {}
     same = 0
@@ -360,7 +360,7 @@ class _Said:
 
 def _ask(
     settings: Settings,
-    items: Sequence[Item],
+    items: Sequence[LabelledItem],
     kind: LabelKind,
     judge: Judge | None,
     store: Store,
@@ -426,7 +426,7 @@ class _LostError(Exception):
 
 
 def _read(
-    item: Item, kind: LabelKind, replies: Sequence[Completion]
+    item: LabelledItem, kind: LabelKind, replies: Sequence[Completion]
 ) -> tuple[str, tuple[str, str] | None]:
     """Return what a judge said of an item, as people say it; of a pair in both orders too."""
     try:
@@ -449,15 +449,15 @@ def _read(
 def _measure(
     kind: LabelKind,
     standard: Standard,
-    items: Sequence[Item],
-    rows: Sequence[LabelledAnswer],
+    items: Sequence[LabelledItem],
+    rows: Sequence[CalibrationRow],
     asked: _Said,
     repeats: int,
 ) -> Calibration:
     """Return all figures; who judged is filled in by the caller."""
     labels: Sequence[str] = LABELS[kind]
     rule = standard.kind == "refuses"
-    decided: list[LabelledAnswer] | None = None
+    decided: list[CalibrationRow] | None = None
     if kind == "rating":
         least = standard.minimum or 0
 
@@ -512,13 +512,13 @@ def _measure(
     )
 
 
-def _relabelled(row: LabelledAnswer, word: Callable[[str], str]) -> LabelledAnswer:
+def _relabelled(row: CalibrationRow, word: Callable[[str], str]) -> CalibrationRow:
     """Return the same row in other labels."""
     people = {rater: word(label) for rater, label in row.people.items()}
     return replace(row, people=people, judge=word(row.judge) if row.judge else "")
 
 
-def _favour(kind: LabelKind, item: Item, row: LabelledAnswer) -> Favour | None:
+def _favour(kind: LabelKind, item: LabelledItem, row: CalibrationRow) -> Favour | None:
     """Return how far judge and people favour an answer, or the longer of two."""
     if not item.lengths:
         return None

@@ -34,7 +34,7 @@ from harness.suites import Case
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class JudgeFilter:
     """Which judge and rubric are calibrated: all that are not named are open.
 
     `grade` and `minimum` are for a rubric that stands in no suite.
@@ -57,7 +57,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Item:
+class LabelledItem:
     """One answer, or a pair, with what people say of it and what a judge is asked.
 
     `args` says how a reply is read; None for a pair, whose `questions` are in both orders. `at` are
@@ -95,7 +95,7 @@ class OtherStandardError(Exception):
 class TextItems:
     """Items of labels that hold the texts themselves; the rubric is that of a suite, or given."""
 
-    def __init__(self, settings: Settings, wanted: Wanted, suites: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, wanted: JudgeFilter, suites: Sequence[str]) -> None:
         self._wanted = wanted
         self._standards: dict[Standard, JudgeArgs | None] = {}
         if wanted.kind == "refuses":
@@ -139,11 +139,11 @@ class TextItems:
         minimum = args.min if grade == "rating" else None
         return Standard("judge", get("judge").version, judge, rubric, grade, minimum), args
 
-    def item(self, label: Label) -> tuple[Item, str]:
+    def item(self, label: Label) -> tuple[LabelledItem, str]:
         """Return the item of a label, and what was said of it."""
         standard, args = self.standard
         name = label.id or label.case or f"line {label.line}"
-        found = Item(
+        found = LabelledItem(
             answer=name,
             group=label.group or digest([label.system, label.prompt]),
             standard=standard,
@@ -185,7 +185,7 @@ class LabelledRun:
         settings: Settings,
         store: Store,
         info: RunInfo,
-        wanted: Wanted,
+        wanted: JudgeFilter,
         suites: Sequence[str],
         cases: frozenset[str],
     ) -> None:
@@ -206,7 +206,7 @@ class LabelledRun:
                 if result.case in cases and result.variant == earlier.name:
                     self._results[result.case, self._baseline, result.repeat] = result
 
-    def item(self, label: Label) -> tuple[Item, str]:
+    def item(self, label: Label) -> tuple[LabelledItem, str]:
         """Return the item of a label, and what was said of it: of a pair A is the candidate's.
 
         Raises ItemError for a label about no answer of the run, and OtherStandardError for one by
@@ -262,7 +262,7 @@ class LabelledRun:
         settled = variant is not None and variant.reasoning_parser is not None
         return ReasoningForm(tuple(own), settled=settled).in_case(case).tags
 
-    def _single(self, label: Label, case: Case, result: Result) -> Item:
+    def _single(self, label: Label, case: Case, result: Result) -> LabelledItem:
         """Return the item of one answer: of a turn that has a check of the kind."""
         kind = self._wanted.kind
         found = {
@@ -292,7 +292,7 @@ class LabelledRun:
         name += f" repeat {result.repeat}" if result.repeat else ""
         group = case.cluster or case.id
         if kind == "refuses":
-            item = Item(name, group, Standard("refuses", get("refuses").version))
+            item = LabelledItem(name, group, Standard("refuses", get("refuses").version))
             if turn in said:
                 answer = said[turn].answer
                 _apply_rule(item, answer.text, said[turn].context.user, answer.finish_reason)
@@ -308,7 +308,7 @@ class LabelledRun:
             )
         ((standard, check),) = several.items()
         assert isinstance(check.args, JudgeArgs)
-        item = Item(name, group, standard, args=check.args)
+        item = LabelledItem(name, group, standard, args=check.args)
         if turn not in said or said[turn].missing:
             item.why = said[turn].missing if turn in said else "there is no answer"
             return item
@@ -327,7 +327,7 @@ class LabelledRun:
         )
         return item
 
-    def _pair(self, label: Label, case: Case) -> tuple[Item, str]:
+    def _pair(self, label: Label, case: Case) -> tuple[LabelledItem, str]:
         """Return the item of a candidate's answer, A, and the baseline's, B; and who is better."""
         if case.prefer is None:
             raise ItemError(f"case {label.case} has no prefer: nobody compares its answers")
@@ -351,7 +351,7 @@ class LabelledRun:
                 expected="A (the candidate), B (the baseline), tie, or the name of a variant",
                 did_you_mean=nearest(label.value, sides),
             )
-        item = Item(
+        item = LabelledItem(
             f"{case.id}[{mine.variant}]" + (f" repeat {mine.repeat}" if mine.repeat else ""),
             case.cluster or case.id,
             standard,
@@ -421,7 +421,7 @@ def _standards(case: Case) -> Iterator[tuple[Standard, JudgeArgs | None]]:
         yield standard_of(case.prefer), None
 
 
-def _apply_rule(item: Item, text: str, user: str, finish_reason: str = "stop") -> None:
+def _apply_rule(item: LabelledItem, text: str, user: str, finish_reason: str = "stop") -> None:
     """Let the rule label a refusal."""
     found = decide(text, user, finish_reason)
     item.verdict, item.why = found.label or "", found.why

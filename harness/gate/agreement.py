@@ -24,9 +24,9 @@ from harness.gate.statistics import (
 )
 from harness.results import (
     Agreement,
+    CalibrationRow,
     Consistency,
     Estimate,
-    LabelledAnswer,
     PositionBias,
     RaterAgreement,
 )
@@ -118,7 +118,7 @@ def kappa_interval(tables: Floats, groups: Ints, weights: str = "") -> tuple[flo
     return max(-1.0, float(low)), min(1.0, float(high))
 
 
-def agree(rows: Sequence[LabelledAnswer], labels: Sequence[str], weights: str = "") -> Agreement:
+def agree(rows: Sequence[CalibrationRow], labels: Sequence[str], weights: str = "") -> Agreement:
     """Compare the judge with people, one of whom stands for all who labelled an answer.
 
     Each answer counts once: of several raters' labels each one for its part, so that the judge is
@@ -149,7 +149,7 @@ def agree(rows: Sequence[LabelledAnswer], labels: Sequence[str], weights: str = 
 
 
 def people_agree(
-    rows: Sequence[LabelledAnswer], labels: Sequence[str], weights: str = ""
+    rows: Sequence[CalibrationRow], labels: Sequence[str], weights: str = ""
 ) -> Estimate:
     """Return the kappa of one person with another, over the answers that several labelled.
 
@@ -171,7 +171,7 @@ def people_agree(
 
 
 def by_rater(
-    rows: Sequence[LabelledAnswer], labels: Sequence[str], weights: str = ""
+    rows: Sequence[CalibrationRow], labels: Sequence[str], weights: str = ""
 ) -> tuple[RaterAgreement, ...]:
     """Return the judge's kappa with each of several raters by itself."""
     raters = dict.fromkeys(name for row in rows for name in row.people)
@@ -180,7 +180,7 @@ def by_rater(
     found = []
     for rater in raters:
         own = [
-            LabelledAnswer(row.answer, row.group, {rater: row.people[rater]}, row.judge)
+            CalibrationRow(row.answer, row.group, {rater: row.people[rater]}, row.judge)
             for row in rows
             if rater in row.people
         ]

@@ -6,11 +6,10 @@ where that was asked for. A digest over all of it tells an edited file from a wh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -18,14 +17,13 @@ from harness.common import (
     InputError,
     JsonValue,
     Problem,
-    digest,
     nearest,
     plural,
     shown,
-    whole_file,
 )
 from harness.common.reading import first_problems, fitting, read_json
 from harness.gate.pairs import Ledger, collect, renamed
+from harness.gate.sealed import is_whole, write_sealed
 from harness.results import (
     Outcome,
     Result,
@@ -87,17 +85,7 @@ def save_baseline(
         "run": run_to_json(replace(info, variants=(by_name[name],), baseline=None)),
         "results": [_row(result, with_answers) for result in rows],
     }
-    sealed: dict[str, Any] = {"digest": digest(content), **content}
-    # One result per line, so that a diff shows the cases that changed.
-    lines = ",\n".join(json.dumps(row, sort_keys=True) for row in sealed.pop("results"))
-    head = json.dumps(sealed, indent=1, sort_keys=True)[:-2]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
-            file.write(f'{head},\n "results": [\n{lines}\n]\n}}\n')
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(Problem(f"cannot write the baseline: {reason}", path=str(path))) from error
+    write_sealed(path, "the baseline", content, "results", sort_keys=True)
 
 
 def _no_choice(info: RunInfo, name: str, known: Iterable[str]) -> Problem:
@@ -164,8 +152,7 @@ def load_baseline(path: Path) -> Baseline:
         )
     if not isinstance(content.get("digest"), str):
         raise InputError(Problem("the baseline has no digest", path=str(path)))
-    sealed = {key: value for key, value in content.items() if key != "digest"}
-    if digest(sealed) != content["digest"]:
+    if not is_whole(content):
         raise InputError(
             Problem(
                 "the baseline was changed after it was saved",

@@ -15,8 +15,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harness.common import InputError, JsonValue, Problem, digest, shown, whole_file
+from harness.common import InputError, JsonValue, Problem, digest, shown
 from harness.common.reading import fitting, read_json
+from harness.gate.sealed import is_whole, write_sealed
 from harness.results import Calibration, JudgeIdentity, JudgeStanding
 
 FORMAT = "harness-calibration"
@@ -42,19 +43,7 @@ def save_calibration(path: Path, calibration: Calibration) -> None:
         "bound_to": calibration.identity.digest,
         **json.loads(json.dumps(body)),
     }
-    sealed: dict[str, Any] = {"digest": digest(content), **content}
-    # One answer per line, so that a diff shows the labels that changed.
-    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in sealed.pop("rows"))
-    head = json.dumps(sealed, indent=1, ensure_ascii=False)[:-2]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
-            file.write(f'{head},\n "rows": [\n{lines}\n]\n}}\n')
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            Problem(f"cannot write the calibration: {reason}", path=str(path))
-        ) from error
+    write_sealed(path, "the calibration", content, "rows", ensure_ascii=False)
 
 
 def replaced(path: Path) -> Calibration | None:
@@ -94,8 +83,7 @@ def load_calibration(path: Path) -> Calibration:
                 hint="make it again with this version of the harness: harness judge calibrate",
             )
         )
-    sealed = {key: value for key, value in content.items() if key != "digest"}
-    if not isinstance(content.get("digest"), str) or digest(sealed) != content["digest"]:
+    if not is_whole(content):
         raise InputError(
             Problem(
                 "the calibration was changed after it was made",

@@ -159,7 +159,7 @@ def _plain(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledAnswer:
+class CalibrationRow:
     """One answer, or pair of answers, that people labelled, with what the judge said of it.
 
     `people` holds the label of each rater. `judge` is empty where it has no verdict, and `why`
@@ -196,7 +196,7 @@ class Calibration:
     length: Estimate
     position: PositionBias | None
     consistency: Consistency | None
-    rows: tuple[LabelledAnswer, ...] = ()
+    rows: tuple[CalibrationRow, ...] = ()
 
     @property
     def weakest(self) -> Agreement:

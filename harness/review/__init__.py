@@ -1,6 +1,6 @@
 """People judge the answers of a run: blind, in a browser or in a file, saved after each key."""
 
-from harness.review.files import Imported, read_review, write_review
+from harness.review.files import ReviewImport, read_review, write_review
 from harness.review.opening import OpenReview, open_review
 from harness.review.planning import plan_review
 from harness.review.session import Review
@@ -17,9 +17,9 @@ from harness.review.values import (
 __all__ = [
     "Asked",
     "By",
-    "Imported",
     "OpenReview",
     "Review",
+    "ReviewImport",
     "ReviewItem",
     "ReviewOptions",
     "ShownAnswer",

@@ -40,7 +40,7 @@ HINT = "harness review RUN --export FILE writes such a file"
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ReviewImport:
     """What a file added, what was in the store already, and how many of its places are empty."""
 
     rater: str
@@ -127,7 +127,7 @@ def write_review(
 
 def read_review(
     path: Path, store: Store, results: Callable[[], Iterable[Result]], rater: str = ""
-) -> Imported:
+) -> ReviewImport:
     """Add what was filled in to the store: all of a file or, where a line is wrong, nothing.
 
     results: those of the run, from the start each time. A judgement that stands already is not
@@ -185,7 +185,7 @@ def read_review(
         if old is None or (old.score, old.better, old.note) != (row.score, row.better, row.note):
             new.append(row)
     add_judgements(store, new)
-    return Imported(who, len(new), len(judged) - len(new), empty)
+    return ReviewImport(who, len(new), len(judged) - len(new), empty)
 
 
 def _read_header(line: JsonLine, path: str) -> _Header:

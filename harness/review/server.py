@@ -14,7 +14,7 @@ from harness.common.reading import parse_json
 from harness.results import HIGHEST, LOWEST
 from harness.review.session import Review
 from harness.review.values import LONGEST_NOTE, LONGEST_RATER, check_rater
-from harness.viewer import PORT, Asset, Server, page
+from harness.viewer import PORT, Asset, LocalServer, page
 
 PACKAGE = "harness.review"
 ASSETS: dict[str, Asset] = {
@@ -23,7 +23,7 @@ ASSETS: dict[str, Asset] = {
 }
 
 
-def review_server(review: Review, run: str, rater: str = "", port: int = PORT) -> Server:
+def review_server(review: Review, run: str, rater: str = "", port: int = PORT) -> LocalServer:
     """Return the server of a review; without a rater's name the first page asks for one.
 
     Raises InputError for a port that cannot be had.
@@ -86,7 +86,7 @@ def review_server(review: Review, run: str, rater: str = "", port: int = PORT) -
         Route("/rate/{rater}/items/{number:int}", item, methods=["GET", "POST"]),
         Route("/rate/{rater}/undo", undo, methods=["POST"]),
     )
-    return Server(routes, port=port, assets=ASSETS)
+    return LocalServer(routes, port=port, assets=ASSETS)
 
 
 def _name(text: str) -> str:

@@ -29,7 +29,7 @@ SIDES: tuple[Literal["A"], Literal["B"]] = ("A", "B")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Submission:
     """What came from a page: a score by a criterion, or a side, or a note alone."""
 
     criterion: str = ""
@@ -97,7 +97,7 @@ class Review:
 
     def say(self, rater: str, number: int, value: Mapping[str, Any]) -> None:
         """Save what a rater said of an item; raises InputError for what nobody can say of it."""
-        said = fitting(Said, value, "", what="this judgement")
+        said = fitting(Submission, value, "", what="this judgement")
         item = self.items[number]
         mine = [row for row in self.judged_by(rater) if item.is_about(row)]
         if said.score is None and said.preferred is None:

@@ -6,11 +6,11 @@ import inspect
 import json
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness.common import write_or_print
 from harness.scorers.check import parse_check
 from harness.scorers.published import with_checks
 from harness.scorers.registry import Example, Scorer, all_scorers
@@ -158,15 +158,5 @@ def _code(text: str) -> str:
     return f"```` {shown} ````" if "`" in shown else f"`{shown}`"
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page to the file that is named, or to the terminal."""
-    text = document()
-    if not arguments:
-        sys.stdout.write(text)
-    for path in arguments:
-        Path(path).write_text(text, "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    write_or_print(document(), sys.argv[1:])

@@ -1,10 +1,10 @@
 """The database of completions, results and history."""
 
 from harness.store.browsing import (
+    CaseFilter,
     CaseInRun,
     PlacedResult,
     Tally,
-    Wanted,
     cases_of,
     neighbours,
     newest_answer,
@@ -52,6 +52,7 @@ from harness.store.upkeep import (
 )
 
 __all__ = [
+    "CaseFilter",
     "CaseInRun",
     "Entry",
     "Part",
@@ -69,7 +70,6 @@ __all__ = [
     "Tally",
     "Usage",
     "Verification",
-    "Wanted",
     "add_judgements",
     "cases_of",
     "check_remark",

@@ -17,7 +17,7 @@ Tally = Mapping[tuple[str, str], Mapping[Outcome, int]]  # by suite and variant
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CaseFilter:
     """Which cases of a run: each field narrows them down; `text` stands anywhere in a result."""
 
     suite: str = ""
@@ -86,7 +86,7 @@ def tally(store: Store, run_id: str) -> Tally:
 
 
 def cases_of(
-    store: Store, run_id: str, wanted: Wanted, *, most: int, after: int = 0
+    store: Store, run_id: str, wanted: CaseFilter, *, most: int, after: int = 0
 ) -> tuple[list[CaseInRun], int]:
     """Return `most` cases of a run behind the first `after`, in its order, and how many there are.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,6 +17,7 @@ from harness.common import (
     RewardSettings,
     Sampling,
     TeacherSettings,
+    write_or_print,
 )
 from harness.scorers.docs import kind_of
 from harness.suites.schema import (
@@ -300,14 +300,5 @@ def _plain(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return schema
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page to the file that is named, or to the terminal."""
-    if not arguments:
-        sys.stdout.write(document())
-    for path in arguments:
-        Path(path).write_text(document(), "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    write_or_print(document(), sys.argv[1:])

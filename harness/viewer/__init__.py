@@ -2,14 +2,14 @@
 
 from harness.viewer.pages import Asset, Pager, link, page, page_number
 from harness.viewer.routes import NAVIGATION, view_routes
-from harness.viewer.server import PORT, Server
+from harness.viewer.server import PORT, LocalServer
 
 __all__ = [
     "NAVIGATION",
     "PORT",
     "Asset",
+    "LocalServer",
     "Pager",
-    "Server",
     "link",
     "page",
     "page_number",

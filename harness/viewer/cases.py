@@ -17,9 +17,9 @@ from harness.config import Settings
 from harness.prompts import load_tokenizer
 from harness.results import Outcome, Result, RunInfo
 from harness.store import (
+    CaseFilter,
     PlacedResult,
     Store,
-    Wanted,
     cases_of,
     existing_store,
     neighbours,
@@ -58,7 +58,7 @@ def differences(left: str, right: str) -> tuple[Marked, Marked] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class MarkedAnswer:
     """One answer on one side, to one turn: in pieces, marked where it differs."""
 
     pieces: Marked
@@ -71,7 +71,7 @@ class Side:
 
     placed: PlacedResult
     name: str
-    turns: tuple[Said, ...]
+    turns: tuple[MarkedAnswer, ...]
 
     @property
     def result(self) -> Result:
@@ -84,7 +84,7 @@ def sides_of(shown: Sequence[PlacedResult]) -> tuple[tuple[Side, ...], str]:
     said = [each.result.said for each in shown]
     thought = [each.result.thought for each in shown]
     turns = max((len(texts) for texts in said), default=0)
-    marked: list[list[Said]] = [[] for _ in shown]
+    marked: list[list[MarkedAnswer]] = [[] for _ in shown]
     unlike = False
     for turn in range(turns):
         texts = [its[turn] if turn < len(its) else "" for its in said]
@@ -93,7 +93,7 @@ def sides_of(shown: Sequence[PlacedResult]) -> tuple[tuple[Side, ...], str]:
             found = differences(*texts)
             pieces, unlike = found or pieces, unlike or found is None
         for side, mine, why in zip(marked, pieces, thought, strict=True):
-            side.append(Said(mine, why[turn] if turn < len(why) else ""))
+            side.append(MarkedAnswer(mine, why[turn] if turn < len(why) else ""))
     told = ""
     if len(shown) == 2:
         told = "underlined: what differs"
@@ -187,7 +187,7 @@ def _unknown_case(store: Store, suite: str, case: str) -> Problem:
     suites = [each.name for each in latest.suites] if latest else []
     close = ""
     if latest and suite in suites:
-        wanted = Wanted(suite=suite)
+        wanted = CaseFilter(suite=suite)
         known = [each.case for each in cases_of(store, latest.id, wanted, most=1000)[0]]
         close = nearest(case, known)
     elif suites:

@@ -16,10 +16,10 @@ from harness.nightly import nights_of_runs
 from harness.reports import kept_rates, kept_verdict, label, rate_strip
 from harness.results import Outcome, RunInfo, Verdict
 from harness.store import (
+    CaseFilter,
     CaseInRun,
     Remark,
     Store,
-    Wanted,
     cases_of,
     count_results,
     existing_store,
@@ -187,7 +187,7 @@ def run_page(settings: Settings, request: Request) -> Response:
     """Show one run: how it stands, its suites and variants, and a page of its cases."""
     run_id = request.path_params["run"]
     query = request.query_params
-    wanted = Wanted(
+    wanted = CaseFilter(
         query.get("suite", ""),
         query.get("variant", ""),
         query.get("outcome", ""),

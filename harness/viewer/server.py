@@ -47,7 +47,7 @@ HEADERS = {
 _log = logging.getLogger(__name__)
 
 
-class Server:
+class LocalServer:
     """Routes on a port of this machine, bound when it is made; to be closed.
 
     `navigation` holds the links above every page, by name; `assets` are further files for

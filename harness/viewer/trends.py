@@ -24,7 +24,7 @@ WORSE = (Verdict.REGRESSED, Verdict.BELOW_THRESHOLD)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class RateLine:
     """One suite and variant over its runs; `drawing` is empty for fewer than two points."""
 
     suite: str
@@ -124,7 +124,7 @@ def _line(
     scale: tuple[float, float],
     *,
     big: bool = False,
-) -> Line:
+) -> RateLine:
     """Return a line whose points lead to the runs that are still in the store."""
     points = tuple(
         replace(
@@ -144,11 +144,11 @@ def _line(
 
     drawing = drawn(DRAWN, 1000.0, 220.0) if big else drawn(SHOWN, 280.0, 56.0)
     narrow = drawn(NARROW, 330.0, 160.0) if big else Markup("")
-    return Line(*key, past, bar, drawing, narrow)
+    return RateLine(*key, past, bar, drawing, narrow)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RatePoint:
     """One point of a line: what changed since the one before, None for the first."""
 
     past: Past
@@ -176,7 +176,7 @@ def line_page(settings: Settings, request: Request) -> Response:
     for each in past:
         comparable = before is not None and each.basis.comparable(before.basis)
         rows.append(
-            Row(
+            RatePoint(
                 each,
                 each.pass_rate - before.pass_rate if before and comparable else None,
                 each.basis.changes(before.basis) if before else (),

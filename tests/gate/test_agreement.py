@@ -24,7 +24,7 @@ from harness.gate import (
     people_agree,
     position_bias,
 )
-from harness.results import LabelledAnswer
+from harness.results import CalibrationRow
 
 Table = list[list[int]]
 RATINGS = tuple("12345")
@@ -65,7 +65,7 @@ SEVERAL: list[tuple[int, list[int]]] = [
 ]
 
 
-def rows_of(table: Table, labels: Sequence[str]) -> list[LabelledAnswer]:
+def rows_of(table: Table, labels: Sequence[str]) -> list[CalibrationRow]:
     """Labelled answers, each a case of its own, that make up a table."""
     said = [
         (person, judge)
@@ -74,7 +74,7 @@ def rows_of(table: Table, labels: Sequence[str]) -> list[LabelledAnswer]:
         for _ in range(count)
     ]
     return [
-        LabelledAnswer(f"a{number}", f"a{number}", {"anna": person}, judge)
+        CalibrationRow(f"a{number}", f"a{number}", {"anna": person}, judge)
         for number, (person, judge) in enumerate(said)
     ]
 
@@ -98,7 +98,7 @@ def test_kappa_and_accuracy_are_those_of_other_tools(name: str) -> None:
 
 def test_several_people_count_for_a_part_of_their_answer_each() -> None:
     rows = [
-        LabelledAnswer(str(n), str(n), {f"p{i}": str(p) for i, p in enumerate(people)}, str(judge))
+        CalibrationRow(str(n), str(n), {f"p{i}": str(p) for i, p in enumerate(people)}, str(judge))
         for n, (judge, people) in enumerate(SEVERAL)
     ]
 
@@ -124,7 +124,7 @@ def test_full_agreement_is_never_certain(size: int) -> None:
 def test_answers_to_one_case_are_no_independent_evidence() -> None:
     rows = rows_of([[40, 10], [10, 40]], ("pass", "fail"))
     together = [
-        LabelledAnswer(row.answer, str(number // 4), row.people, row.judge)
+        CalibrationRow(row.answer, str(number // 4), row.people, row.judge)
         for number, row in enumerate(rows)
     ]
 
@@ -156,8 +156,8 @@ def test_too_few_labels_give_no_figure(table: Table, accuracy: float | None, why
 def test_answers_without_a_verdict_are_counted_apart() -> None:
     rows = rows_of([[20, 2], [3, 15]], ("pass", "fail"))
     unread = [
-        LabelledAnswer("u1", "u1", {"anna": "fail"}, "", "cut off"),
-        LabelledAnswer("u2", "u2", {"anna": "fail", "ben": "pass"}, "", "cut off"),
+        CalibrationRow("u1", "u1", {"anna": "fail"}, "", "cut off"),
+        CalibrationRow("u2", "u2", {"anna": "fail", "ben": "pass"}, "", "cut off"),
     ]
 
     seen = agree([*rows, *unread], ("pass", "fail"))

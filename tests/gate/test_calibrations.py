@@ -24,10 +24,10 @@ from harness.gate import (
 from harness.results import (
     Agreement,
     Calibration,
+    CalibrationRow,
     Estimate,
     JudgeIdentity,
     JudgeStanding,
-    LabelledAnswer,
     Outcome,
     Result,
     SuiteInfo,
@@ -49,10 +49,10 @@ LABELS = ("pass", "fail")
 
 
 @cache
-def labelled() -> tuple[tuple[LabelledAnswer, ...], Agreement]:
+def labelled() -> tuple[tuple[CalibrationRow, ...], Agreement]:
     """Fifty passing and fifty failing answers, of which the judge has 45 right each."""
     rows = tuple(
-        LabelledAnswer(f"{label}{n}", f"{label}{n}", {"anna": label}, said if n >= 45 else label)
+        CalibrationRow(f"{label}{n}", f"{label}{n}", {"anna": label}, said if n >= 45 else label)
         for label, said in (("pass", "fail"), ("fail", "pass"))
         for n in range(50)
     )

@@ -10,7 +10,7 @@ import pytest
 from harness.review import Review, ReviewItem, ReviewOptions, in_order, plan_review
 from harness.review.server import review_server
 from harness.store import Store, read_judgements
-from harness.viewer import Server
+from harness.viewer import LocalServer
 from tests.reports.browser import CHROMIUM, DRIVER, MISSING, Browser, browser
 from tests.review.test_planning import NAMES, answer, planned, run
 from tests.viewer.serving import serving
@@ -52,7 +52,7 @@ def shown(page: Browser, number: int) -> None:
     page.wait(f"document.getElementById('review').dataset.shown === '{number}'")
 
 
-def begin(page: Browser, server: Server, rater: str) -> None:
+def begin(page: Browser, server: LocalServer, rater: str) -> None:
     page.driver.get(server.link())
     page.one("#rater").send_keys(rater + ENTER)
     page.wait(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.common import InputError
-from harness.review import Imported, in_order, read_review, write_review
+from harness.review import ReviewImport, in_order, read_review, write_review
 from harness.store import Store, read_judgements
 from tests.review.test_planning import NAMES, answer, planned
 
@@ -48,8 +48,8 @@ def test_what_is_filled_in_comes_into_the_store_once(store: Store, tmp_path: Pat
     rows[1]["preferred"] = "tie"
     place = filled(tmp_path / "out.jsonl", [head, *rows])
 
-    assert read_review(place, store, lambda: RESULTS) == Imported("ann", 2, 0, 1)
-    assert read_review(place, store, lambda: RESULTS) == Imported("ann", 0, 2, 1)
+    assert read_review(place, store, lambda: RESULTS) == ReviewImport("ann", 2, 0, 1)
+    assert read_review(place, store, lambda: RESULTS) == ReviewImport("ann", 0, 2, 1)
 
     (first, second) = read_judgements(store, ["s"])
     items = planned(RESULTS, by="pairs", sample=3)
@@ -68,7 +68,7 @@ def test_scores_are_read_by_criterion_and_changed_ones_replace(
     head, *rows = exported(store, tmp_path / "out.jsonl", "scores", rater="")
     rows[0]["scores"]["kind"] = 5
     place = filled(tmp_path / "out.jsonl", [head, *rows])
-    assert read_review(place, store, lambda: RESULTS, "bob") == Imported("bob", 1, 0, 5)
+    assert read_review(place, store, lambda: RESULTS, "bob") == ReviewImport("bob", 1, 0, 5)
     rows[0]["scores"] = {"kind": 4, "short": 2}
     place = filled(tmp_path / "out.jsonl", [head, *rows])
     assert read_review(place, store, lambda: RESULTS, "bob").added == 2

@@ -12,9 +12,9 @@ import pytest
 from harness.common import InputError, MachineryError
 from harness.results import Outcome
 from harness.store import (
+    CaseFilter,
     ResultRow,
     Store,
-    Wanted,
     cases_of,
     existing_store,
     neighbours,
@@ -28,7 +28,7 @@ from harness.store import (
 from tests.store.test_store import ANSWER, info, result
 from tests.store.test_store_versions import DUMPS, restored
 
-EVERY = Wanted()
+EVERY = CaseFilter()
 PLAN = "EXPLAIN QUERY PLAN "
 OUTCOMES = {"base": Outcome.PASS, "new": Outcome.FAIL}
 
@@ -63,7 +63,7 @@ def store(path: Path) -> Iterator[Store]:
         yield store
 
 
-def names(store: Store, wanted: Wanted = EVERY, most: int = 50, after: int = 0) -> list[str]:
+def names(store: Store, wanted: CaseFilter = EVERY, most: int = 50, after: int = 0) -> list[str]:
     cases, _ = cases_of(store, "r2", wanted, most=most, after=after)
     return [f"{each.suite}/{each.case}" for each in cases]
 
@@ -72,7 +72,7 @@ def test_cases_come_in_the_order_of_the_run_a_page_at_a_time(store: Store) -> No
     every = [f"{suite}/case-{n}" for suite in "st" for n in range(5)]
     assert names(store) == every
     assert names(store, most=4, after=4) == every[4:8]
-    assert cases_of(store, "r2", Wanted(), most=1)[1] == 10
+    assert cases_of(store, "r2", CaseFilter(), most=1)[1] == 10
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_cases_come_in_the_order_of_the_run_a_page_at_a_time(store: Store) -> No
     ],
 )
 def test_cases_are_narrowed_down(store: Store, wanted: dict[str, str], found: list[str]) -> None:
-    assert names(store, Wanted(**wanted)) == found
+    assert names(store, CaseFilter(**wanted)) == found
 
 
 def test_a_case_tells_all_of_its_outcomes(store: Store) -> None:
-    (case, _), _ = cases_of(store, "r2", Wanted(outcome="fail"), most=5)
+    (case, _), _ = cases_of(store, "r2", CaseFilter(outcome="fail"), most=5)
     assert case.outcomes == {"base": {Outcome.PASS: 1}, "new": {Outcome.FAIL: 1}}
     assert case.telling.outcome is Outcome.FAIL
     assert tally(store, "r2")["s", "new"] == {Outcome.PASS: 4, Outcome.FAIL: 1}
@@ -148,7 +148,7 @@ def test_queries_use_the_indexes(path: Path, index: str, query: str) -> None:
             case "tally":
                 tally(store, "r1")
             case "cases_of":
-                cases_of(store, "r1", Wanted(outcome="fail"), most=5)
+                cases_of(store, "r1", CaseFilter(outcome="fail"), most=5)
             case "of a run":
                 results_of_case(store, "s", "case-1", most=5, run_id="r1")
             case _:
@@ -184,7 +184,7 @@ def test_an_older_file_is_read_as_it_is(tmp_path: Path, dump: Path) -> None:
             existing_store(path, read_only=True)
     else:
         with existing_store(path, read_only=True) as store:
-            assert [each.case for each in cases_of(store, "run", Wanted(), most=5)[0]] == ["a"]
+            assert [each.case for each in cases_of(store, "run", CaseFilter(), most=5)[0]] == ["a"]
             assert results_of_case(store, "s", "a", most=5)[1] == 2
     assert path.read_bytes() == before
 
@@ -216,5 +216,5 @@ def test_a_damaged_result_is_told_and_hides_no_other(tmp_path: Path) -> None:
     with Store(tmp_path / "db", read_only=True) as store:
         assert sum(sum(each.values()) for each in tally(store, "run").values()) == 2
         with pytest.raises(MachineryError, match="result 1 of run run has changed"):
-            cases_of(store, "run", Wanted(), most=5)
-        assert len(cases_of(store, "run", Wanted(), most=5, after=1)[0]) == 1
+            cases_of(store, "run", CaseFilter(), most=5)
+        assert len(cases_of(store, "run", CaseFilter(), most=5, after=1)[0]) == 1

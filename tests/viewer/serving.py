@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 import httpx
 
-from harness.viewer import Server
+from harness.viewer import LocalServer
 
 
 @contextmanager
-def serving(server: Server) -> Iterator[Server]:
+def serving(server: LocalServer) -> Iterator[LocalServer]:
     """Run a server in a thread; at the end it has stopped, and every socket is closed."""
     thread = threading.Thread(target=server.run)
     with server:
@@ -25,7 +25,7 @@ def serving(server: Server) -> Iterator[Server]:
 
 
 @contextmanager
-def reader(server: Server) -> Iterator[httpx.Client]:
+def reader(server: LocalServer) -> Iterator[httpx.Client]:
     """Open a client that has followed the printed address, as a browser does."""
     at = f"http://127.0.0.1:{server.port}"
     with httpx.Client(base_url=at, follow_redirects=True, trust_env=False, timeout=60.0) as client:

@@ -14,7 +14,7 @@ import pytest
 from harness.config import Settings
 from harness.results import Outcome
 from harness.store import ResultRow, Store, drop_runs, say_of
-from harness.viewer import NAVIGATION, Server, view_routes
+from harness.viewer import NAVIGATION, LocalServer, view_routes
 from tests.reports.browser import CHROMIUM, DRIVER, MISSING, Browser, browser
 from tests.viewer.serving import serving
 from tests.viewer.worlds import RUNS, keep, project, record, results_of, run_id, write_runs
@@ -43,7 +43,7 @@ class Open:
     """A browser, and the server that it looks at."""
 
     browser: Browser
-    server: Server
+    server: LocalServer
     settings: Settings
 
     def go(self, path: str) -> Browser:
@@ -62,7 +62,7 @@ class Open:
 def window(sixty_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     settings = project(tmp_path_factory.mktemp("project"))
     shutil.copy(sixty_runs, settings.store)
-    server = Server(view_routes(settings), port=0, navigation=NAVIGATION)
+    server = LocalServer(view_routes(settings), port=0, navigation=NAVIGATION)
     with serving(server), browser(tmp_path_factory.mktemp("profile")) as driver:
         yield Open(driver, server, settings)
 
@@ -265,7 +265,7 @@ def test_two_hundred_runs_and_a_hundred_thousand_results(
 ) -> None:
     settings = project(tmp_path)
     write_runs(settings.store, 200, suites=5, cases=50)
-    server = Server(view_routes(settings), port=0, navigation=NAVIGATION)
+    server = LocalServer(view_routes(settings), port=0, navigation=NAVIGATION)
     newest = run_id(199)
     with serving(server):
         large = replace(window, server=server, settings=settings)

@@ -19,7 +19,7 @@ from harness.common import JsonValue, VariantRole
 from harness.config import Settings
 from harness.results import Outcome, Verdict
 from harness.store import ResultRow, Store, prune, say_of, write_entry
-from harness.viewer import NAVIGATION, Server, view_routes
+from harness.viewer import NAVIGATION, LocalServer, view_routes
 from tests.embedded import ROOT
 from tests.store.test_store_versions import DUMPS, restored
 from tests.viewer.serving import reader, serving
@@ -54,7 +54,7 @@ class Pages:
 
 
 def opened(settings: Settings) -> Iterator[Pages]:
-    server = Server(view_routes(settings), port=0, navigation=NAVIGATION)
+    server = LocalServer(view_routes(settings), port=0, navigation=NAVIGATION)
     with serving(server), reader(server) as client:
         yield Pages(settings, client)
 

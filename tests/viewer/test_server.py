@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from harness.common import InputError, MachineryError, Problem
-from harness.viewer import Server, page
+from harness.viewer import LocalServer, page
 from tests.viewer.serving import reader, serving
 
 
@@ -48,23 +48,23 @@ ROUTES = [
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with serving(Server(ROUTES, port=0, navigation={"Runs": "/"})) as running:
+def server() -> Iterator[LocalServer]:
+    with serving(LocalServer(ROUTES, port=0, navigation={"Runs": "/"})) as running:
         yield running
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
+def client(server: LocalServer) -> Iterator[httpx.Client]:
     with reader(server) as client:
         yield client
 
 
-def bare(server: Server, path: str, **headers: str) -> httpx.Response:
+def bare(server: LocalServer, path: str, **headers: str) -> httpx.Response:
     at = f"http://127.0.0.1:{server.port}{path}"
     return httpx.get(at, headers={n.replace("_", "-"): v for n, v in headers.items()})
 
 
-def test_the_token_in_the_address_becomes_a_cookie(server: Server) -> None:
+def test_the_token_in_the_address_becomes_a_cookie(server: LocalServer) -> None:
     link = server.link("/?q=a%20b")
     assert link.startswith(f"http://127.0.0.1:{server.port}/?q=a%20b&token=")
 
@@ -77,33 +77,33 @@ def test_the_token_in_the_address_becomes_a_cookie(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/?token=", "/?token=wrong", "/assets/page.css", "/none"])
-def test_nothing_is_given_without_the_token(server: Server, path: str) -> None:
+def test_nothing_is_given_without_the_token(server: LocalServer, path: str) -> None:
     answer = bare(server, path)
     assert answer.status_code == 403
     assert "the address that `harness` printed" in answer.text
 
 
 @pytest.mark.parametrize("cookie", ["harness-{port}=wrong", "harness-{port}=\xe9", "=;;", 'a="'])
-def test_a_wrong_cookie_is_no_token(server: Server, cookie: str) -> None:
+def test_a_wrong_cookie_is_no_token(server: LocalServer, cookie: str) -> None:
     sent = cookie.format(port=server.port).encode("latin-1")
     at = f"http://127.0.0.1:{server.port}/"
     assert httpx.get(at, headers=[(b"Cookie", sent)]).status_code == 403
 
 
-def test_no_redirection_leads_to_another_server(server: Server) -> None:
+def test_no_redirection_leads_to_another_server(server: LocalServer) -> None:
     link = server.link("//evil.example/")
     assert httpx.get(link).headers["location"] == "/evil.example/"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", ""])
-def test_another_name_is_refused(server: Server, host: str) -> None:
+def test_another_name_is_refused(server: LocalServer, host: str) -> None:
     """A page elsewhere can make its own name lead here: DNS rebinding."""
     answer = httpx.get(server.link(), headers={"Host": host})
     assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
 
 
 @pytest.mark.parametrize("host", ["localhost:9000", "[::1]:9000", "127.0.0.1"])
-def test_a_forwarded_port_is_not(server: Server, host: str) -> None:
+def test_a_forwarded_port_is_not(server: LocalServer, host: str) -> None:
     assert httpx.get(server.link(), headers={"Host": host}).status_code == 303
 
 
@@ -117,7 +117,7 @@ def test_every_answer_forbids_what_comes_from_elsewhere(client: httpx.Client) ->
     assert "content-security-policy" in httpx.get(client.base_url).headers
 
 
-def test_only_a_page_of_the_server_may_send(server: Server, client: httpx.Client) -> None:
+def test_only_a_page_of_the_server_may_send(server: LocalServer, client: httpx.Client) -> None:
     own = f"http://127.0.0.1:{server.port}"
     assert client.post("/sent", json=1, headers={"Origin": own}).json() == {"got": 1}
     for origin in ("http://evil.example", "null", f"http://localhost:{server.port}"):
@@ -125,7 +125,7 @@ def test_only_a_page_of_the_server_may_send(server: Server, client: httpx.Client
     assert client.post("/sent", json=1).status_code == 403
 
 
-def test_a_body_has_a_length_and_is_small(server: Server, client: httpx.Client) -> None:
+def test_a_body_has_a_length_and_is_small(server: LocalServer, client: httpx.Client) -> None:
     own = {"Origin": f"http://127.0.0.1:{server.port}"}
     large = json.dumps("x" * (1 << 20))
     assert client.post("/sent", content=large, headers=own).status_code == 413
@@ -162,6 +162,6 @@ def test_a_port_in_use_is_said() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(InputError) as caught:
-            Server(ROUTES, port=port)
+            LocalServer(ROUTES, port=port)
     assert f"port {port} is in use" in str(caught.value)
     assert "--port 0" in str(caught.value)
