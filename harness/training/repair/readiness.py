@@ -13,7 +13,7 @@ from harness.training.repair.plan import FixPlan, noted
 from harness.training.repair.promotion_checks import variants_in
 from harness.training.repair.rewards import engine_of
 from harness.training.repair.rounds import train_config
-from harness.training.sft import Lesson, prepare, rehearse
+from harness.training.sft import Lesson, demand_served, prepare, rehearse
 from harness.training.sources import find_teacher
 from harness.training.values import Pair, Rollout, TrainingRow
 
@@ -91,14 +91,17 @@ def _check_engines(plan: FixPlan, settings: Settings) -> None:
         if name != SELF:
             teacher = find_teacher(settings, asked, plan.before, plan.home)
             backend_of(teacher.settings, [teacher.variant]).close()
+    engines = [settings]
+    if "grpo" in plan.schedule:
+        engines.append(engine_of(settings, plan.fix.rewards))
+        backend_of(engines[-1], variants_in(plan, None)).close()
     # As the training will: with two rows of ours, whose length is no matter of the settings.
     for method in dict.fromkeys(plan.schedule):
         config = train_config(plan, settings, plan.home, method)
         config = config.model_copy(update={"max_length": None})
+        if any(engine.backend == "vllm" for engine in engines):
+            demand_served(config)
         samples = lessons_of(method, SAMPLES)
         rehearse(prepare(config, samples, cache=settings.path(settings.store).parent))
-    if "grpo" in plan.schedule:
-        engine = engine_of(settings, plan.fix.rewards)
-        backend_of(engine, variants_in(plan, None)).close()
     demand_writable(plan.home, "let this user write there: the loop keeps there what it has done")
     demand_writable(plan.place.folder, "name another place for the link: --current PATH")

@@ -410,7 +410,9 @@ def train_config(
     fixed |= {"method": method, "adapter": Path(start) if start else None}
     told: dict[str, Any] = {"chat_template_args": _template_args(plan)}
     told |= {"keep_checkpoints": SELECTED} if plan.fix.select == "suites" else {}
-    return TrainConfig.model_validate({**engine, **told, **plan.fix.train, **fixed})
+    config = TrainConfig.model_validate({**engine, **told, **plan.fix.train, **fixed})
+    # What goes on from an adapter has the form in which that one was saved.
+    return config.model_copy(update={"lora": config.lora.saved}) if start else config
 
 
 def _template_args(plan: FixPlan) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from harness.common import NUMBER_DIGITS, InputError, Problem, shown
@@ -11,22 +12,53 @@ from harness.scorers import Tool, ToolProblemError, declared_tool
 Values = Mapping[str, object]
 
 # Said of a whole answer, true or false, in KTO rows of trl, LLaMA-Factory, ms-swift and axolotl.
-RATINGS = ("label", "kto_tag")
+RATINGS = ("label", "kto_tag", "kto_label", "desirable", "is_desirable")
 # Whether an answer is learned: axolotl, ms-swift; OpenAI's weight is 0 or 1.
-_SWITCHES = ("train", "loss")
-_WEIGHTS = ("weight", "loss_scale")
+_SWITCHES = ("train", "loss", "training", "trainable")
+_WEIGHTS = (
+    "weight", "loss_scale", "loss_weight", "loss_mul", "sample_weight", "example_weight",
+    "chosen_weight", "rejected_weight",
+)  # fmt: skip
 # What is learned of an answer, sign by sign or token by token.
-_PARTIAL = ("train_detail", "loss_mask", "mask", "masks", "labels")
-CHOSEN = ("chosen", "chosen_response")
-REJECTED = ("rejected", "rejected_response", "rejected_messages")
+_PARTIAL = (
+    "train_detail", "training_detail", "loss_mask", "mask", "masked", "masks", "labels",
+    "completion_mask", "assistant_mask", "assistant_masks", "attention_mask", "label_mask",
+    "weights", "token_weights", "loss_weights",
+)  # fmt: skip
+_AMBIGUOUS = ("mask", "masked")  # true may mean learned, or left out
+CHOSEN = ("chosen", "chosen_response", "preferred_output")
+REJECTED = ("rejected", "rejected_response", "rejected_messages", "non_preferred_output")
+# Other words for it, which no public format pairs by rule.
+_PREFERS = (
+    "rejected_responses", "rejected_output", "rejected_answer", "rejected_completion",
+    "rejected_text", "chosen_output", "chosen_answer", "chosen_completion", "chosen_text",
+    "better_response_id", "safer_response_id", "is_chosen", "positive_messages",
+    "negative_messages",
+)  # fmt: skip
 _MEDIA = (
-    "image", "images", "image_url", "image_urls", "image_path", "video", "videos", "audio",
-    "audios", "objects", "pixel_values",
+    "image", "images", "image_url", "image_urls", "image_path", "image_paths", "images_path",
+    "image_file", "image_files", "img", "imgs", "rejected_images", "video", "videos", "video_url",
+    "video_path", "video_paths", "frames", "audio", "audios", "audio_url", "audio_path",
+    "audio_paths", "speech", "media", "attachments", "objects", "pixel_values",
 )  # fmt: skip
 REASONING = ("reasoning_content", "reasoning", "thinking")
+# Reasoning in other words or forms, which no template is given.
+_THOUGHTS = (
+    "reasoning_details", "reasoning_text", "thinking_blocks", "think", "thought", "thoughts",
+    "chain_of_thought", "cot", "complex_cot", "rationale",
+)  # fmt: skip
 TOOLS = ("tools", "functions")
+_CALLS = ("tool_calls", "function_call", "tool_responses")
+_TEMPLATE = ("chat_template_kwargs", "chat_template_args", "chat_template", "enable_thinking")
 COLUMNS = (
-    *RATINGS, *_SWITCHES, *_WEIGHTS, *_PARTIAL, *CHOSEN, *REJECTED, *_MEDIA, *REASONING, *TOOLS,
+    *RATINGS, *_SWITCHES, *_WEIGHTS, *_PARTIAL, *CHOSEN, *REJECTED, *_PREFERS, *_MEDIA, *REASONING,
+    *_THOUGHTS, *TOOLS, *_CALLS, *_TEMPLATE, "input_ids",
+)  # fmt: skip
+# What a message may have, and what changes what it means.
+_MESSAGE = (
+    "role", "from", "content", "value", "name", "tool_call_id", "tool_calls", "function_call",
+    "parts", "refusal", "channel", "recipient", "prefix", *TOOLS, *RATINGS, *_SWITCHES,
+    *_WEIGHTS, *_PARTIAL, *_MEDIA, *REASONING, *_THOUGHTS,
 )  # fmt: skip
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -44,6 +76,14 @@ def is_empty(value: object) -> bool:
     if isinstance(value, str):
         return value.strip() in ("", "[]", "{}", "null", "None")
     return value is None or value == [] or value == {} or value == ()
+
+
+def plain(key: object) -> str:
+    """Return a key without case, spaces and hyphens: `ktoTag`, `KTO-tag` and `kto_tag` are one."""
+    return re.sub(r"[\W_]+", "", str(key).casefold())
+
+
+_PLAIN_MESSAGE = {plain(key): key for key in _MESSAGE}
 
 
 def truth(value: object) -> bool | None:
@@ -79,7 +119,7 @@ def check_row(values: Values) -> None:
                 key,
             )
     _check_parts(values, "the row")
-    for key in REASONING:
+    for key in (*REASONING, *_THOUGHTS):
         if not is_empty(values.get(key)):
             raise RowError(
                 Problem(
@@ -89,15 +129,128 @@ def check_row(values: Values) -> None:
                 ),
                 key,
             )
-    for key in (*CHOSEN, *REJECTED):
+    for key in _CALLS:
+        if not is_empty(values.get(key)):
+            raise RowError(
+                Problem(
+                    "the row keeps calls of tools apart, and they would be lost",
+                    found=key,
+                    hint="give them in the messages that make them (docs/training-data.md)",
+                ),
+                key,
+            )
+    for key in _TEMPLATE:
+        if not is_empty(values.get(key)):
+            raise RowError(
+                Problem(
+                    "the row tells the chat template something of its own",
+                    found=f"{key}: {shown(values[key])}",
+                    hint="say chat_template_args for the whole training, and take it out of rows",
+                ),
+                key,
+            )
+    if not is_empty(values.get("input_ids")):
+        raise RowError(
+            Problem(
+                "the row is tokenised already, beside its text",
+                found="input_ids",
+                hint="take it out: the model's own template and tokenizer make the tokens",
+            ),
+            "input_ids",
+        )
+    for key in (*CHOSEN, *REJECTED, *_PREFERS):
         if not is_empty(values.get(key)):
             raise RowError(
                 Problem(
                     "the row prefers one answer to another, and would be trained on without its "
                     "preference",
                     found=key,
-                    hint="method: dpo learns from such rows (docs/repair.md); or keep the question "
-                    "and the answer to be learned, under keys of one shape",
+                    hint="method: dpo learns from such rows (docs/repair.md)"
+                    + ("" if key in (*CHOSEN, *REJECTED) else ", as chosen and rejected")
+                    + "; or keep the question and the answer to be learned, under keys of one "
+                    "shape",
+                ),
+                key,
+            )
+
+
+def check_message(message: Values) -> None:
+    """Refuse what a message says besides its text, and would lose, and keys written wrongly."""
+    for key in message:
+        known = _PLAIN_MESSAGE.get(plain(key), key)
+        if known != key and not is_empty(message[key]):
+            raise RowError(
+                Problem(
+                    f"key {key!r} of a message is not known",
+                    did_you_mean=known,
+                    hint="rename the key, or take it out",
+                ),
+                known,
+            )
+    for first, second in (("content", "value"), ("role", "from")):
+        both = [message[key] for key in (first, second) if not is_empty(message.get(key))]
+        if len(both) == 2 and both[0] != both[1]:
+            raise RowError(
+                Problem(
+                    f"a message has {first} and {second}, and they do not say the same",
+                    found=f"{shown(both[0])} and {shown(both[1])}",
+                    hint="keep one of them",
+                ),
+                second,
+            )
+    text = message.get("content", message.get("value"))
+    for key in ("parts", "refusal"):
+        if not is_empty(message.get(key)) and message[key] != text:
+            raise RowError(
+                Problem(
+                    f"{key!r} stands beside a message's text, and would be left out",
+                    found=shown(message[key]),
+                    hint="write it as the message's content",
+                ),
+                key,
+            )
+    for key in TOOLS:
+        if not is_empty(message.get(key)):
+            raise RowError(
+                Problem(
+                    "a message declares tools, and rows declare them",
+                    found=key,
+                    hint="give them in the row's own column tools",
+                ),
+                key,
+            )
+    if truth(message.get("prefix")):
+        raise RowError(
+            Problem(
+                "a message is the beginning of one, to be continued",
+                found="prefix: true",
+                hint="give the whole answer, without prefix",
+            ),
+            "prefix",
+        )
+    for key, usual in (("channel", "final"), ("recipient", "all")):
+        if not is_empty(message.get(key)) and message[key] != usual:
+            raise RowError(
+                Problem(
+                    "a message is not said to the user",
+                    found=f"{key}: {shown(message[key])}",
+                    hint="give reasoning as reasoning_content, and calls of tools as tool_calls, "
+                    "of the answer's message",
+                ),
+                key,
+            )
+    said = {key: message[key] for key in REASONING if not is_empty(message.get(key))}
+    if len(set(map(str, said.values()))) > 1:
+        raise RowError(
+            Problem("a message has two reasonings", found=", ".join(said)), next(iter(said))
+        )
+    for key in _THOUGHTS:
+        if not said and not is_empty(message.get(key)):
+            raise RowError(
+                Problem(
+                    "a message keeps its reasoning in a form that no template is given",
+                    found=key,
+                    hint="give it as a text, under reasoning_content",
                 ),
                 key,
             )
@@ -154,7 +307,9 @@ def _is_whole(key: str, value: object) -> bool:
 def _check_parts(values: Values, what: str) -> None:
     """Refuse masks over an answer's parts, and what is no text."""
     for key in _PARTIAL:
-        if not is_empty(value := values.get(key)) and not _masks_nothing(value):
+        value = values.get(key)
+        unclear = key in _AMBIGUOUS and truth(value) is not None
+        if not is_empty(value) and (unclear or not _masks_nothing(value)):
             raise RowError(
                 Problem(
                     f"{what} is to be learned in part",
@@ -177,8 +332,8 @@ def _check_parts(values: Values, what: str) -> None:
 
 def _masks_nothing(value: object) -> bool:
     """Return whether a mask leaves all in; a list of texts is no mask, but tags of a row."""
-    if not isinstance(value, list):
-        return truth(value) is not False
+    if not isinstance(value, list):  # NeMo names the role whose turns are left out
+        return truth(value) is not False and plain(value) not in ("assistant", "gpt", "model")
     parts = [part.get("train") if isinstance(part, Mapping) else part for part in value]
     return all(isinstance(part, str) or truth(part) is True for part in parts)
 

@@ -4,6 +4,7 @@ prompt, chosen, rejected                texts or messages, the prompt's own or n
 instruction, input, chosen, rejected    conversations, chosen, rejected       LLaMA-Factory
 messages, rejected_response                                                        ms-swift
 messages, chosen, rejected              question, chosen_response, rejected_response axolotl
+input: messages, preferred_output, non_preferred_output                              OpenAI
 any shape with label or kto_tag         one answer, and whether it is good             KTO
 """
 
@@ -43,6 +44,8 @@ _SCORES = (("chosen_score", "rejected_score"), ("score_chosen", "score_rejected"
 
 def preference(values: Mapping[str, Any], source: str, system: str | None = None) -> Pair:
     """Return the pair of a row. Raise RowError, without a place."""
+    if isinstance(whole := values.get("input"), Mapping):  # OpenAI's: the prompt and its tools
+        values = {**{key: value for key, value in values.items() if key != "input"}, **whole}
     better, worse = _named(values, CHOSEN), _named(values, REJECTED)
     if not worse:
         raise RowError(

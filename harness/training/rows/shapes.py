@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.common import Message, Messages, Problem, shown
-from harness.training.rows.meaning import COLUMNS, RowError, check_row, is_empty, parsed, tools_of
+from harness.training.rows.meaning import (
+    COLUMNS,
+    RowError,
+    check_row,
+    is_empty,
+    parsed,
+    plain,
+    tools_of,
+)
 from harness.training.rows.spoken import Spoken, listed, spoken, text_of
 
 Values = Mapping[str, Any]
@@ -49,9 +57,11 @@ GROUPS = ("group", "conversation_id")
 # Keys whose text is part of a question or an answer in some shape, or in some public data set.
 _TEXTS = (
     *dict.fromkeys(key for shape in SHAPES for key in (*shape.keys, shape.more) if key),
-    "history", "choices", "options", "passage",
+    "history", "choices", "options", "passage", "passages", "contexts", "documents", "knowledge",
+    "few_shot", "few_shots", "demonstrations", "segments", "completions", "suffix", "developer",
+    "system_instruction",
 )  # fmt: skip
-_KNOWN = frozenset({*_TEXTS, *SYSTEM, *GROUPS, *COLUMNS})
+_KNOWN = {plain(key): key for key in (*_TEXTS, *SYSTEM, *GROUPS, *COLUMNS)}
 # From this similarity on, a key is one of the optional ones, written wrongly.
 _TYPO = 0.8
 
@@ -137,13 +147,13 @@ def check_keys(values: Values, shape: Shape, said: Messages) -> None:
     for key, value in values.items():
         if key in shape.keys or key in shape.optional or key in GROUPS:
             continue
-        plain = str(key).casefold()
+        meant = _KNOWN.get(plain(key), "")
         close = difflib.get_close_matches(str(key), absent, n=1, cutoff=_TYPO)
-        if key not in _KNOWN and (plain in _KNOWN or close):
+        if meant != key and (meant or close):
             raise RowError(
                 Problem(
                     f"key {key!r} is not known",
-                    did_you_mean=plain if plain in _KNOWN else close[0],
+                    did_you_mean=meant or close[0],
                     hint="rename the key, or take it out",
                 ),
                 str(key),

@@ -18,7 +18,14 @@ from harness.common import (
     shown,
 )
 from harness.common.reading import parse_json
-from harness.training.rows.meaning import REASONING, RowError, is_empty, is_learned, parsed
+from harness.training.rows.meaning import (
+    REASONING,
+    RowError,
+    check_message,
+    is_empty,
+    is_learned,
+    parsed,
+)
 
 ROLES: dict[str, Role] = {
     "system": "system", "developer": "system", "user": "user", "human": "user",
@@ -50,6 +57,7 @@ def spoken(items: Iterable[object]) -> Spoken:
     for item in items:
         if not isinstance(item, Mapping):
             raise RowError(Problem("a message is a mapping", found=shown(item)))
+        check_message(item)
         speaker = item.get("role", item.get("from"))
         content = item.get("content", item.get("value"))
         calls_only = speaker in _CALLERS

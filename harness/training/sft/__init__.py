@@ -9,7 +9,13 @@ from harness.training.sft.config import (
     load_train_config,
     placed,
 )
-from harness.training.sft.demands import DEFAULT_SERVED_RANK, SERVED_RANKS, served_rank, unserved
+from harness.training.sft.demands import (
+    DEFAULT_SERVED_RANK,
+    SERVED_RANKS,
+    demand_served,
+    served_rank,
+    unserved,
+)
 from harness.training.sft.finishing import choose
 from harness.training.sft.job import (
     Evaluated,
@@ -49,6 +55,7 @@ __all__ = [
     "checkpoints",
     "choose",
     "conversations",
+    "demand_served",
     "draw",
     "load_train_config",
     "placed",

@@ -18,6 +18,7 @@ from typing import Any
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 STATE = "trainer_state.json"
 RESUME = (STATE, "optimizer.pt", "scheduler.pt", "rng_state.pth")
+TRAINED = "trained.safetensors"  # what a training goes on from where the adapter is saved otherwise
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -104,7 +105,7 @@ def rotate(output: Path, keep: int, best: int | None) -> None:
 def strip(paths: Iterable[Path]) -> None:
     """Remove what only a resumed training needs."""
     for path in paths:
-        for name in RESUME:
+        for name in (*RESUME, TRAINED):
             (path / name).unlink(missing_ok=True)
 
 

@@ -27,8 +27,16 @@ from harness.training.rows import parse_spec
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
-# Initialisations of peft that subtract from the base what the adapter begins with.
-_MOVES_THE_BASE = ("pissa", "olora", "corda", "loftq")
+# Initialisations of peft that are not taken, and why.
+_NO_INITS = {
+    "corda": "needs samples of its own, gathered beforehand",
+    "eva": "passes over the rows until it has converged, which few rows never let it",
+    "loftq": "rounds the base's own weights, and no LoRA on the full ones says the same",
+    "lora_ga": "needs gradients of its own, gathered beforehand",
+}
+
+INITS = "default, gaussian, orthogonal, pissa, pissa_niter_16 or olora"
+_INITS = r"default|gaussian|orthogonal|pissa|pissa_niter_[1-9]\d?|olora"
 
 # Preferences and rewards move a model by so much less than answers to be copied.
 GENTLER = 5
@@ -47,8 +55,9 @@ class LoraSettings(_Part):
     `targets` are the ends of module names. `rslora` scales by alpha / sqrt(rank) instead of
     alpha / rank, which keeps high ranks from learning slowly (arXiv 2312.03732). `dora` learns the
     length of each column apart from its direction (arXiv 2402.09353). `init` is how the first
-    matrix begins: `default` (Kaiming), `gaussian` or `orthogonal`. Initialisations that change the
-    base's own weights (PiSSA, OLoRA, ...) are refused: such an adapter fits no base that is served.
+    matrix begins: `default` (Kaiming), `gaussian` or `orthogonal`. With `pissa` (exact, or
+    `pissa_niter_16` for 16 iterations) and `olora` the adapter begins as a part of the base; it is
+    saved as plain LoRA of twice the rank, for the base as it was.
     """
 
     rank: Count = 16
@@ -57,17 +66,16 @@ class LoraSettings(_Part):
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = PROJECTIONS
     rslora: StrictBool = False
     dora: StrictBool = False
-    init: Literal["default", "gaussian", "orthogonal"] = "default"
+    init: str = "default"
 
     @field_validator("init", mode="before")
     @classmethod
-    def _keeps_the_base(cls, value: Any) -> Any:
-        """Refuse what would move a part of the base's weights into the adapter."""
-        if isinstance(value, str) and value.lower() in _MOVES_THE_BASE:
-            raise ValueError(
-                f"{value} changes the base's own weights, and the adapter would fit no base that "
-                "is served; say default, gaussian or orthogonal"
-            )
+    def _known(cls, value: Any) -> Any:
+        """Refuse peft's other initialisations with the reason."""
+        if isinstance(value, str) and (why := _NO_INITS.get(value.lower())):
+            raise ValueError(f"{value} {why}; say {INITS}")
+        if isinstance(value, str) and not re.fullmatch(_INITS, value):
+            raise ValueError(f"{value!r} is not known; say {INITS}")
         return value
 
     @property
@@ -75,6 +83,19 @@ class LoraSettings(_Part):
         """The alpha that is used."""
         alpha = 2 * self.rank if self.alpha is None else self.alpha
         return int(alpha) if alpha == int(alpha) else alpha
+
+    @property
+    def moves_the_base(self) -> bool:
+        """Return whether the adapter begins with what is taken out of the base's weights."""
+        return self.init.startswith(("pissa", "olora"))
+
+    @property
+    def saved(self) -> Self:
+        """The form in which the adapter is saved: that of plain LoRA, with the same scaling."""
+        if not self.moves_the_base:
+            return self
+        alpha = self.scale * (math.sqrt(2) if self.rslora else 2)
+        return self.model_copy(update={"rank": 2 * self.rank, "alpha": alpha, "init": "default"})
 
 
 class DpoSettings(_Part):

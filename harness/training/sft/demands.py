@@ -28,6 +28,7 @@ def demand(config: TrainConfig, base: ModelDir) -> None:
         *_missing_packages(config),
         *_method_problems(config),
         *_base_problems(config, base),
+        *_beginning_problems(config, base),
         *_sharing(config),
     ]
     problems = problems or list(_placement_problems(config))
@@ -119,19 +120,37 @@ def served_rank(rank: int) -> int:
 
 
 def unserved(config: TrainConfig) -> Iterator[str]:
-    """Yield what vLLM will not load of the adapter that is asked for; nothing where it loads it."""
+    """Yield what vLLM will not load of the adapter that is asked for, or only if it is told to."""
+    rank = config.lora.saved.rank
+    if config.lora.moves_the_base:
+        yield (
+            f"lora.init: {config.lora.init} begins with a part of the base, and the adapter is "
+            f"saved as plain LoRA of rank {rank}, twice {config.lora.rank}"
+        )
+    for problem in _never_served(config):
+        yield f"{problem.message}; {problem.hint}"
+    if (served := served_rank(rank)) > DEFAULT_SERVED_RANK:
+        yield f"lora.rank: vLLM needs --max-lora-rank {served} for rank {rank}"
+
+
+def demand_served(config: TrainConfig) -> None:
+    """Raise `InputError` where vLLM is to answer with an adapter that it never loads."""
+    if problems := list(_never_served(config)):
+        raise InputError(*problems)
+
+
+def _never_served(config: TrainConfig) -> Iterator[Problem]:
     if config.lora.dora:
-        yield (
-            "lora.dora: vLLM loads no DoRA adapters; the backend hf does, and so does a model that "
-            "it is merged into (harness merge)"
+        yield Problem(
+            "lora.dora: vLLM loads no DoRA adapters",
+            hint="the backend hf does, and so does a model that it is merged into (harness merge)",
         )
-    if not (served := served_rank(config.lora.rank)):
-        yield (
-            f"lora.rank: vLLM serves rank {SERVED_RANKS[-1]} at most, and this one has "
-            f"{config.lora.rank}; the backend hf takes it"
+    rank = config.lora.saved.rank
+    if not served_rank(rank):
+        yield Problem(
+            f"lora.rank: vLLM serves rank {SERVED_RANKS[-1]} at most, and this one has {rank}",
+            hint="the backend hf takes it",
         )
-    elif served > DEFAULT_SERVED_RANK:
-        yield f"lora.rank: vLLM needs --max-lora-rank {served} for rank {config.lora.rank}"
 
 
 def _missing_packages(config: TrainConfig) -> Iterator[Problem]:
@@ -170,6 +189,41 @@ def _method_problems(config: TrainConfig) -> Iterator[Problem]:
             "would teach those in four bits",
             hint="leave qlora out, or learn from pairs: method: dpo takes qlora",
         )
+
+
+def _beginning_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:
+    """Yield what forbids an adapter that begins as a part of the base."""
+    lora, init = config.lora, config.lora.init
+    if not lora.moves_the_base:
+        return
+    others = {
+        "qlora": (config.qlora, "its weights are packed in 4 bits"),
+        "lora.dora": (lora.dora, "a DoRA adapter cannot be saved as plain LoRA"),
+        "adapter": (config.adapter is not None, "the training goes on from another beginning"),
+        "shard": (bool(config.shard), "each process holds a part of the base only"),
+    }
+    for name, (said, why) in others.items():
+        if said:
+            yield Problem(
+                f"lora.init: {init} takes the adapter's beginning out of the base, which does not "
+                f"go together with {name}",
+                found=why,
+                hint=f"leave one of lora.init and {name} out",
+            )
+    for name, tensor in base.tensors.items():
+        module, _, kind = name.rpartition(".")
+        target = module.rpartition(".")[2]
+        if kind == "weight" and target in lora.targets and min(tensor.shape) < lora.rank:
+            yield Problem(
+                f"lora.init: {init} begins with {lora.rank} directions of each matrix, and some "
+                "have fewer",
+                base.name,
+                found=f"{target} of {' x '.join(map(str, tensor.shape))}",
+                expected=f"rank {min(tensor.shape)} at most",
+                hint="lower lora.rank, leave such modules out of lora.targets, or say init: "
+                "default",
+            )
+            return
 
 
 def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:

@@ -25,6 +25,7 @@ from harness.training.sft.checkpoints import (
     step_of,
     strip,
 )
+from harness.training.sft.config import LoraSettings
 from harness.training.sft.demands import served_rank
 from harness.training.sft.job import TrainedAdapter
 from harness.training.sft.manifest import NAME, SCHEMA, differences, read_manifest, versions
@@ -36,7 +37,8 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     """Return markdown with the metadata that model hubs read."""
     base, settings, metrics = manifest["base"], manifest["settings"], manifest["metrics"]
     data, lora = manifest["data"], manifest["settings"]["lora"]
-    alpha = lora["alpha"] or 2 * lora["rank"]
+    saved = LoraSettings.model_validate(lora).saved
+    begun = f", begun as {lora['init']} of rank {lora['rank']}" if saved.rank > lora["rank"] else ""
     held = metrics["held_out_loss"]
     shown = "nothing was held out" if held is None else f"{held:.4f} on held-out rows"
     return "\n".join(
@@ -54,7 +56,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             "replace what it was trained from is for the gate to say: `harness run`.",
             "",
             "    vllm serve BASE --enable-lora --max-lora-rank "
-            f"{served_rank(lora['rank'])} --lora-modules NAME=DIRECTORY",
+            f"{served_rank(saved.rank)} --lora-modules NAME=DIRECTORY",
             "    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(BASE), DIRECTORY)",
             "",
             "| | |",
@@ -62,7 +64,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
             f"| rows | {data['rows']}, {data['replay']} of them replay; "
             f"{data['held_out']} held out |",
             f"| tokens | {data['tokens']} in an epoch, {data['answer_tokens']} in the loss |",
-            f"| LoRA | rank {lora['rank']}, alpha {alpha:g}"
+            f"| LoRA | rank {saved.rank}, alpha {saved.scale:g}{begun}"
             f"{', rank-stabilised' if lora['rslora'] else ''}"
             f"{', DoRA' if lora.get('dora') else ''}; {', '.join(lora['targets'])} |",
             f"| training | learning rate {settings['learning_rate']:g}, {settings['schedule']}, "

@@ -102,8 +102,12 @@ def estimated_footing(config: TrainConfig, load: Load, free: float) -> tuple[Foo
 
 
 def can_shard(config: TrainConfig) -> bool:
-    """Return whether several processes may each hold a part of the base: not of one in 4 bits."""
-    return config.gpus > 1 and config.shard is not False and not config.qlora
+    """Return whether several processes may each hold a part of the base.
+
+    Not of one in 4 bits, nor of one out of which the adapter's beginning is taken.
+    """
+    whole = config.qlora or config.lora.moves_the_base
+    return config.gpus > 1 and config.shard is not False and not whole
 
 
 def usual_footing(config: TrainConfig) -> Footing:

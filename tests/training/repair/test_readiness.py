@@ -120,6 +120,26 @@ def test_an_engine_that_loads_no_adapter(refused: Refused, backend: str) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("lora", "said"),
+    [
+        ("{dora: true}", "lora.dora: vLLM loads no DoRA adapters\n  hint: the backend hf does, "),
+        (
+            "{rank: 32, init: pissa}",
+            "lora.rank: vLLM serves rank 32 at most, and this one has 64\n  hint: the backend",
+        ),
+    ],
+)
+def test_an_adapter_that_the_engine_will_never_load(
+    refused: Refused, lora: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("vllm", reason="the backend vllm is not installed")
+    monkeypatch.setattr("harness.training.sft.demands.SERVED_RANKS", (8, 16, 32))
+    write_suites(f"fix: {{pools: [pool.jsonl], replay: {{share: 0}}, train: {{lora: {lora}}}}}")
+
+    assert refused({"backend": "vllm"}).startswith(said)
+
+
 def test_a_block_without_a_source(refused: Refused) -> None:
     write_suites("fix: {}")
 

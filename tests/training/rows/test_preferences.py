@@ -40,6 +40,8 @@ PAIRS: tuple[tuple[str, dict[str, Any], Pair], ...] = (
                         "rejected": "What?"}, Pair(LED, "Hello!", "What?", "r")),
     ("axolotl, argilla", {"system": "", "instruction": "Hi", "chosen_response": "Hello!",
                           "rejected_response": "What?"}, PAIR),
+    ("OpenAI", {"input": {"messages": [USER], "tools": [], "parallel_tool_calls": True},
+                "preferred_output": [GOOD], "non_preferred_output": [BAD]}, PAIR),
     ("a system prompt in the answers' conversations",
      {"prompt": "Hi", "chosen": [{"role": "system", "content": "Be kind."}, USER, GOOD],
       "rejected": [{"role": "system", "content": "Be kind."}, USER, BAD], "group": 7},
@@ -79,6 +81,12 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
      "the two answers do not belong to one prompt"),
     ({"prompt": "a", "chosen": "b", "rejected": "c", "images": ["x.png"]},
      "the row has more than text"),
+    ({"prompt": "a", "chosen": "b", "rejected": "c", "rejected_images": ["x.png"]},
+     "the row has more than text"),
+    ({"prompt": "a", "chosen": "b", "rejected": "c", "chosen_weight": 0.5},
+     "the row is marked as not to be learned, or not as it stands"),
+    ({"prompt": "a", "chosen": "b", "rejected": "c", "chat_template_kwargs": {"x": 1}},
+     "the row tells the chat template something of its own"),
     ({"prompt": "a", "chosen": "b", "rejected": "c", "context": "d"},
      "'context' stands beside prompt"),
     ({"prompt": "a", "chosen": "b", "rejected": "c", "rejected_response": "d"},
@@ -121,7 +129,7 @@ def test_what_is_wrong_with_a_pair_is_said_with_its_line(
         {"instruction": "Hi", "input": "", "output": "Hello!"},
     ],
 )
-@pytest.mark.parametrize("key", ["label", "kto_tag"])
+@pytest.mark.parametrize("key", ["label", "kto_tag", "kto_label", "desirable"])
 def test_rated_answers_are_read(
     tmp_path: Path, values: dict[str, Any], key: str, good: bool
 ) -> None:

@@ -224,6 +224,20 @@ def test_what_is_wrong_with_a_row_is_said(values: dict[str, Any], message: str) 
         {"loss_mask": [1, 0]},
         {"labels": [-100, 5]},
         {"train_detail": [{"begin_offset": 0, "end_offset": 2, "train": False}]},
+        {"training": False},  # axolotl's default names
+        {"training_detail": [{"begin_offset": 0, "end_offset": 2, "train": False}]},
+        {"trainable": 0},
+        {"kto_label": False},
+        {"desirable": "false"},
+        {"sample_weight": 0.2},
+        {"loss_weight": 0},
+        {"loss_mul": 0},  # NeMo
+        {"mask": "Assistant"},
+        {"mask": True},  # learned, or left out?
+        {"weights": [1, 0]},
+        {"completion_mask": [0, 1]},  # trl
+        {"assistant_masks": [0, 1]},
+        {"attention_mask": [1, 0]},
     ],
 )
 def test_a_row_that_is_not_to_be_learned_is_refused(mark: dict[str, Any]) -> None:
@@ -231,7 +245,81 @@ def test_a_row_that_is_not_to_be_learned_is_refused(mark: dict[str, Any]) -> Non
         converted({"query": "a", "response": "b", **mark})
 
 
-@pytest.mark.parametrize("mark", [{"train": False}, {"weight": 0}, {"loss": "false"}])
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"images": ["a.png"]}, "the row has more than text"),
+        ({"videos": ["a.mp4"]}, "the row has more than text"),
+        ({"audios": ["a.wav"]}, "the row has more than text"),
+        ({"objects": {"ref": ["a dog"], "bbox": [[1, 2]]}}, "the row has more than text"),
+        ({"rejected_images": ["a.png"]}, "the row has more than text"),
+        ({"image_paths": ["a.png"]}, "the row has more than text"),
+        ({"attachments": ["a.pdf"]}, "the row has more than text"),
+        ({"reasoning_content": "c"}, "the row keeps its reasoning apart"),
+        ({"chain_of_thought": "c"}, "the row keeps its reasoning apart"),
+        ({"rationale": "c"}, "the row keeps its reasoning apart"),
+        ({"tool_calls": [{"name": "t"}]}, "the row keeps calls of tools apart"),
+        ({"function_call": {"name": "t"}}, "the row keeps calls of tools apart"),
+        ({"chat_template_kwargs": {"enable_thinking": False}}, "the row tells the chat template"),
+        ({"enable_thinking": False}, "the row tells the chat template"),
+        ({"input_ids": [1, 2]}, "the row is tokenised already"),
+        ({"chosen_weight": 0.5}, "the row is marked as not to be learned, or not as it stands"),
+        ({"rejected_responses": ["c"]}, "the row prefers one answer to another"),
+        ({"better_response_id": 1}, "the row prefers one answer to another"),
+        (
+            {"positive_messages": [[]], "negative_messages": [["c"]]},
+            "the row prefers one answer to another",
+        ),
+        ({"documents": [{"title": "a", "text": "c"}]}, "'documents' stands beside query"),
+        ({"few_shot": [["a", "b"]]}, "'few_shot' stands beside query"),
+        ({"segments": [{"label": False, "text": "c"}]}, "'segments' stands beside query"),
+        ({"completions": ["b", "c"]}, "'completions' stands beside query"),
+        ({"developer": "Be kind."}, "'developer' stands beside query"),
+        ({"ktoTag": False}, "key 'ktoTag' is not known\n  did you mean: kto_tag"),
+        ({"label ": False}, "key 'label ' is not known\n  did you mean: label"),
+        ({"Loss-Mask": [0]}, "key 'Loss-Mask' is not known\n  did you mean: loss_mask"),
+    ],
+)
+def test_a_column_that_changes_what_a_row_means_is_refused(more: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        converted({"query": "a", "response": "b", **more})
+
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"weight": 0.5}, "a message is to be learned in part"),
+        ({"training_detail": [{"train": False}]}, "a message is to be learned in part"),
+        ({"label": False}, "a message is marked as an answer that is not to be given"),
+        ({"Weight": 0}, "key 'Weight' of a message is not known\n  did you mean: weight"),
+        ({"images": ["a.png"]}, "a message has more than text"),
+        ({"audio": {"id": "a"}}, "a message has more than text"),
+        ({"value": "c"}, "a message has content and value, and they do not say the same"),
+        ({"from": "human"}, "a message has role and from, and they do not say the same"),
+        ({"refusal": "No."}, "'refusal' stands beside a message's text"),
+        ({"parts": ["c"]}, "'parts' stands beside a message's text"),
+        ({"channel": "analysis"}, "a message is not said to the user"),
+        ({"recipient": "functions.t"}, "a message is not said to the user"),
+        ({"prefix": True}, "a message is the beginning of one, to be continued"),
+        ({"tools": [{"name": "t"}]}, "a message declares tools, and rows declare them"),
+        ({"reasoning": "c", "thinking": "d"}, "a message has two reasonings"),
+        ({"reasoning_details": [{"text": "c"}]}, "a message keeps its reasoning in a form"),
+    ],
+)
+def test_what_a_message_would_lose_is_refused(more: dict[str, Any], said: str) -> None:
+    said_by = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", **more}]
+    with pytest.raises(InputError) as error:
+        converted({"messages": said_by})
+
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "mark", [{"train": False}, {"weight": 0}, {"loss": "false"}, {"training": False},
+             {"trainable": False}, {"loss_weight": 0}]
+)  # fmt: skip
 def test_an_answer_that_is_not_to_be_learned_is_read_alone(mark: dict[str, Any]) -> None:
     messages = as_dicts((*LED, *ASKED))
     messages[2] |= mark
@@ -245,12 +333,17 @@ def test_marks_that_change_nothing_are_left_alone() -> None:
     marks = {
         "label": True, "train": True, "weight": 1, "images": [], "reasoning_content": None,
         "videos": "[]", "loss_mask": [1, 1], "labels": ["short", "math"], "tools": "",
+        "channel": "chat", "margin": 0.5, "solution": "4", "mask": "User", "sample_weight": 1.0,
+        "chat_template_kwargs": {}, "attention_mask": [1, 1],
     }  # fmt: skip
 
     assert converted({**row, **marks}) == converted(row)
     assert converted({**row, "label": "positive"}) == converted(row)  # a class, no lesson
     said = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
     assert converted({**row, **said}) == converted(row)  # twice the same
+    said["messages"][1] |= {"channel": "final", "refusal": None, "parts": [], "value": "b",
+                            "reasoning": "c", "reasoning_details": [{"text": "c"}]}  # fmt: skip
+    assert converted(said).messages[1] == Message("assistant", "b", reasoning="c")
 
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from harness.backends import open_adapter, open_model
 from harness.common import InputError, Message
@@ -165,11 +164,6 @@ def test_what_vllm_will_not_load_is_said_before_training(tmp_path: Path) -> None
     assert list(unserved(config_for(model, out, lora=LoraSettings(rank=20)))) == [
         "lora.rank: vLLM needs --max-lora-rank 32 for rank 20"
     ]
-
-
-def test_an_initialisation_that_changes_the_base_is_refused() -> None:
-    with pytest.raises(ValidationError, match="pissa changes the base's own weights"):
-        LoraSettings.model_validate({"init": "pissa"})
 
 
 def test_a_dora_adapter_with_another_beginning_is_trained_and_known_as_unserved(

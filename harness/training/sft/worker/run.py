@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, set_peft_model_state_dict
-from safetensors.torch import load_file
+from peft import LoraConfig
 from torch import nn
 from transformers import AutoConfig
 
@@ -31,6 +29,7 @@ from harness.training.sft.job import (
     read_samples,
 )
 from harness.training.sft.memory import Load, estimated_footing, remember, usual_footing
+from harness.training.sft.worker.beginnings import begin_in_the_base, begin_with
 from harness.training.sft.worker.borders import demand_packing, logits_of, seen_by_others
 from harness.training.sft.worker.failures import first_line, out_of_memory
 from harness.training.sft.worker.kernels import (
@@ -193,6 +192,7 @@ def new_trainer(
 ) -> AdapterTraining:
     """Return the trainer before its first step; for measurements `model` stands in for the base."""
     config = job.config
+    usual = config.lora.init == "default" or config.lora.moves_the_base  # moved once it is there
     lora = LoraConfig(
         r=config.lora.rank,
         lora_alpha=config.lora.scale,  # type: ignore[arg-type]  # peft divides it, whole or not
@@ -200,7 +200,7 @@ def new_trainer(
         target_modules=list(config.lora.targets),
         use_rslora=config.lora.rslora,
         use_dora=config.lora.dora,
-        init_lora_weights=True if config.lora.init == "default" else config.lora.init,
+        init_lora_weights=True if usual else config.lora.init,
         bias="none",
         task_type="CAUSAL_LM",
     )
@@ -220,7 +220,11 @@ def new_trainer(
     if config.qlora and trainer.model is not None:
         send(TrainingNote(settle(trainer.model)))
     if config.adapter is not None:
-        begin_with(trainer.model, config.adapter)
+        begin_with(trainer.model, config.adapter / WEIGHTS)
+    if config.lora.moves_the_base:
+        writes = World.here().rank == 0
+        init = config.lora.init
+        trainer.begun = begin_in_the_base(trainer.model, init, job.work, writes=writes)
     install(kernels, trainer, placement, samples, send)
     trainer.remember_start()
     every = config.checkpoint_every or trainer.steps_per_epoch
@@ -241,19 +245,6 @@ def trainer_of(method: str) -> type[AdapterTraining]:
     from harness.training.sft.worker.answers import AnswerTrainer
 
     return AnswerTrainer
-
-
-def begin_with(model: Any, adapter: Path) -> None:
-    """Give the new adapter the weights of another one; its form is the same."""
-    found: Any = set_peft_model_state_dict(model, load_file(adapter / WEIGHTS))
-    if found.unexpected_keys:
-        raise MachineryError(
-            Problem(
-                "adapter: some of its weights belong to no module of the model",
-                str(adapter),
-                found=", ".join(found.unexpected_keys[:3]),
-            )
-        )
 
 
 def install(

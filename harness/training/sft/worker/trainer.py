@@ -14,6 +14,7 @@ from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from harness.training.sft.checkpoints import (
+    TRAINED,
     best_of,
     checkpoint_name,
     held_out_losses,
@@ -23,6 +24,7 @@ from harness.training.sft.checkpoints import (
 )
 from harness.training.sft.config import TrainConfig
 from harness.training.sft.job import Evaluated, Observer, Samples, Saved, Stepped, TrainingJob
+from harness.training.sft.worker.beginnings import begin_with, save_as_plain
 from harness.training.sft.worker.failures import Diverged
 from harness.training.sft.worker.kernels import FusedLora
 from harness.training.sft.worker.sharing import InOrder, Reseed, StepSampler, WithBlank, World
@@ -43,6 +45,7 @@ class AdapterTraining(Trainer):
         self.job, self.send = job, send
         self.world = World.here()
         self.fused: FusedLora | None = None
+        self.begun: dict[str, torch.Tensor] = {}  # the factors that were taken out of the base
         self._staging: Path | None = None
         super().__init__(**arguments)
         if self.world.size > 1:
@@ -176,6 +179,14 @@ class AdapterTraining(Trainer):
             super()._save(output_dir, state_dict)
         finally:
             self.processing_class = processing
+        if self.begun and output_dir is not None:
+            save_as_plain(Path(output_dir), self.begun, self.job.config.lora)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if self.begun:
+            begin_with(self.model, Path(resume_from_checkpoint) / TRAINED)
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
 
 WINDOW = 5  # steps whose mean loss is looked at
