@@ -56,17 +56,31 @@ def pair_answers(
     return FoundPairs(tuple(pairs), dict(Counter(reasons).most_common()))
 
 
+def alike_in_length(pairs: Sequence[Pair], settings: PairSettings) -> FoundPairs:
+    """Leave out the pairs of a file whose answers differ in length by more than is allowed.
+
+    A pair that differs in length teaches length.
+    """
+    kept = tuple(
+        pair for pair in pairs if _ratio(pair.chosen, pair.rejected) <= settings.length_ratio
+    )
+    why = f"one answer is more than {settings.length_ratio:g} times as long as the other"
+    return FoundPairs(kept, {why: len(pairs) - len(kept)} if len(kept) < len(pairs) else {})
+
+
+def _ratio(one: str, other: str) -> float:
+    lengths = sorted((len(one), len(other)))
+    return lengths[1] / max(lengths[0], 1)
+
+
 def _closest(
     good: Sequence[LabelledAnswer], bad: Sequence[LabelledAnswer], settings: PairSettings
 ) -> list[Pair]:
     """Return pairs of one prompt, each answer once, the most alike in length first."""
-
-    def ratio(one: LabelledAnswer, other: LabelledAnswer) -> float:
-        lengths = sorted((len(one.answer), len(other.answer)))
-        return lengths[1] / max(lengths[0], 1)
-
     near = sorted(
-        (ratio(one, other), at, to) for at, one in enumerate(good) for to, other in enumerate(bad)
+        (_ratio(one.answer, other.answer), at, to)
+        for at, one in enumerate(good)
+        for to, other in enumerate(bad)
     )
     taken: list[set[int]] = [set(), set()]
     pairs: list[Pair] = []
@@ -93,6 +107,8 @@ def demand_pairs(pairings: Sequence[FoundPairs]) -> None:
         hint = "no answer passes: give good ones, in a pool of pairs or by a teacher that has them"
     elif reasons[NO_WORSE]:
         hint = "all answers pass: take harder prompts, or raise the temperature of the answers"
+    elif reasons.keys() - {TWICE, NO_WORSE, NO_BETTER}:
+        hint = "their lengths differ: raise fix: {pairs: {length_ratio: ...}}, or take others"
     raise InputError(
         Problem(
             "no pair of a good and a bad answer is to be had",

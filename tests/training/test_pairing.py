@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from harness.common import InputError, Message, PairSettings
-from harness.training import LabelledAnswer
-from harness.training.pairing import NO_BETTER, NO_WORSE, TWICE, demand_pairs, pair_answers
+from harness.training import LabelledAnswer, Pair
+from harness.training.pairing import (
+    NO_BETTER,
+    NO_WORSE,
+    TWICE,
+    alike_in_length,
+    demand_pairs,
+    pair_answers,
+)
 
 
 def answers(prompt: str, good: tuple[str, ...], bad: tuple[str, ...]) -> list[LabelledAnswer]:
@@ -33,6 +40,18 @@ def test_answers_that_differ_too_much_in_length_make_no_pair() -> None:
 
     assert not made.pairs
     assert made.left_out == {"no answer of the other kind within 2 times its length": 2}
+
+
+def test_pairs_of_a_file_that_teach_length_are_left_out_and_counted() -> None:
+    prompt = (Message("user", "a"),)
+    pairs = [Pair(prompt, "yes, sure", other, "p:1") for other in ("no, not now", "no", "n" * 18)]
+
+    found = alike_in_length(pairs, PairSettings(length_ratio=2.0))
+
+    assert found.pairs == (pairs[0], pairs[2])
+    assert found.left_out == {"one answer is more than 2 times as long as the other": 1}
+    with pytest.raises(InputError, match="their lengths differ: raise fix"):
+        demand_pairs([alike_in_length(pairs[1:2], PairSettings())])
 
 
 def test_what_is_said_twice_is_taken_once_and_one_sided_prompts_give_nothing() -> None:

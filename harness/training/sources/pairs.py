@@ -14,7 +14,7 @@ from harness.common import (
 )
 from harness.results import Observer, Outcome, Result, ignore
 from harness.suites import Case, Suite
-from harness.training.pairing import pair_answers
+from harness.training.pairing import alike_in_length, pair_answers
 from harness.training.rows import PreferenceReading, RowFile, read_preferences
 from harness.training.sources.teacher import Teacher, ask
 from harness.training.sources.values import Harvest
@@ -22,7 +22,7 @@ from harness.training.values import LabelledAnswer
 
 
 def read_pair_pools(files: Sequence[RowFile], settings: PairSettings) -> Iterator[Harvest]:
-    """Yield the pairs of each file; answers with a label become pairs where both kinds are there.
+    """Yield the pairs of each file that are alike in length; rated answers become pairs as well.
 
     Raise InputError for all rows that are wrong, in all files.
     """
@@ -37,8 +37,13 @@ def read_pair_pools(files: Sequence[RowFile], settings: PairSettings) -> Iterato
         raise InputError(*problems)
     for file, read in zip(files, found, strict=True):
         made = paired(f"pool {file.path.as_posix()}", read.answers, settings)
-        offered = len(read.pairs) + made.offered
-        yield replace(made, offered=offered, pairs=(*read.pairs, *made.pairs))
+        given = alike_in_length(read.pairs, settings)
+        yield replace(
+            made,
+            offered=len(read.pairs) + made.offered,
+            pairs=(*given.pairs, *made.pairs),
+            left_out={**made.left_out, **given.left_out},
+        )
 
 
 def sampled_answers(

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from harness.training.contamination.ordinary import ordinary
 from harness.training.contamination.words import ngrams, squeezed, words
+
+SAMPLE = Path(__file__).parent / "data" / "ordinary.jsonl"
 
 
 @pytest.mark.parametrize(
@@ -39,3 +45,14 @@ def test_signs_without_spaces_count_half() -> None:
         "的会议now",
         "会议now",
     ]
+
+
+def test_ordinary_answers_are_told_from_made_up_ones_on_a_labelled_sample() -> None:
+    sample = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
+    runs = {words(one["text"]): one["ordinary"] for one in sample}
+
+    found = [runs[run] for run in ordinary(runs)]
+
+    # docs/training-data.md has these figures: what is missed are runs of four words, and titles.
+    assert (list(runs.values()).count(True), found.count(True)) == (60, 53)
+    assert (list(runs.values()).count(False), found.count(False)) == (30, 0)

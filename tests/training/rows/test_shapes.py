@@ -339,7 +339,9 @@ def test_marks_that_change_nothing_are_left_alone() -> None:
 
     assert converted({**row, **marks}) == converted(row)
     assert converted({**row, "label": "positive"}) == converted(row)  # a class, no lesson
-    said = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    said: dict[str, list[dict[str, Any]]] = {
+        "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    }
     assert converted({**row, **said}) == converted(row)  # twice the same
     said["messages"][1] |= {"channel": "final", "refusal": None, "parts": [], "value": "b",
                             "reasoning": "c", "reasoning_details": [{"text": "c"}]}  # fmt: skip

@@ -47,13 +47,13 @@ def begin_in_the_base(model: Any, init: str, work: Path, *, writes: bool) -> dic
     What was taken is remembered in `work`: a training that goes on takes the same, whatever a
     decomposition says the second time. Raise InputError for modules that lie the other way round.
     """
-    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
     file = work / BEGINNING
     if file.is_file():
         begin_with(model, file)
     else:
         for layer in layers:
-            weight: Any = layer.get_base_layer().weight
+            weight = layer.get_base_layer().weight
             if getattr(layer, "fan_in_fan_out", False):
                 raise InputError(
                     Problem(

@@ -193,6 +193,7 @@ def new_trainer(
     """Return the trainer before its first step; for measurements `model` stands in for the base."""
     config = job.config
     usual = config.lora.init == "default" or config.lora.moves_the_base  # moved once it is there
+    begin: Any = True if usual else config.lora.init
     lora = LoraConfig(
         r=config.lora.rank,
         lora_alpha=config.lora.scale,  # type: ignore[arg-type]  # peft divides it, whole or not
@@ -200,7 +201,7 @@ def new_trainer(
         target_modules=list(config.lora.targets),
         use_rslora=config.lora.rslora,
         use_dora=config.lora.dora,
-        init_lora_weights=True if usual else config.lora.init,
+        init_lora_weights=begin,
         bias="none",
         task_type="CAUSAL_LM",
     )
