@@ -2,12 +2,18 @@
 
     python -m bench.engines_beside_lm_eval                          the embedded model, on a CPU too
     python -m bench.engines_beside_lm_eval --dummy-7b --tokens 128  a GPU: Qwen2.5-7B's shape
+    python -m bench.engines_beside_lm_eval --folder OUT/work --replicas 2 --tokens 128  two GPUs
 
 One process for each engine; its start is timed apart, and it generates `--runs` times, each time
 other prompts, so that no run finds another's prefixes. Both sides begin with text and end with
 text: chat template, token ids and decoding are part of it. Greedy, the same limit, the same dtype.
 lm-eval takes one adapter for each engine, so base and four adapters are five of its engines and
 one of ours, whose one generation answers all five.
+
+With `--replicas` ours are replicas on Ray, and lm-eval has as many (`data_parallel_size`), which it
+starts anew in every call: see lm_eval_engine.py for what counts as its start. The model is then one
+whose adapters do something: that of `--folder`, where the step `model` of bench.replicas has put
+one with four adapters.
 
 `--mode` says how vLLM executes: `eager` and `compiled` force both sides, `own` leaves each side its
 own choice (lm-eval: vLLM's default, compiled; ours: what the plan says).
@@ -31,7 +37,9 @@ from typing import Any
 from bench.against_lm_eval import adapters as fixture_adapters
 from bench.against_lm_eval import clean, lm_eval, plain_model
 from bench.dummy_7b import FIXTURE, dummy_7b, random_adapter
-from harness.backends import Address, BackendOptions, Request
+from bench.replicas import all_up
+from harness.backends import Address, Backend, BackendOptions, Replicas, Request, open_backend
+from harness.backends.replicas.backend import ReplicatedBackend
 from harness.common import Message, Sampling, Variant
 
 HERE = Path(__file__).parents[1]
@@ -72,6 +80,7 @@ class Setting:
     tokens: int
     dtype: str
     arguments: Mapping[str, Any]  # of vLLM, for both
+    replicas: int = 1
 
 
 # -- our side --------------------------------------------------------------------------------------
@@ -87,6 +96,7 @@ def ours(setting: Setting, mode: str, folder: Path) -> list[Engine]:
         "tokens": setting.tokens,
         "dtype": setting.dtype,
         "arguments": {**setting.arguments, **_mode(mode)},
+        "replicas": setting.replicas,
         "figures": str(figures),
     }
     job.write_text(json.dumps(said))
@@ -103,15 +113,24 @@ def child(job: Mapping[str, Any]) -> None:
 
     base = Variant("base", job["model"])
     tuned = [Variant(name, job["model"], path) for name, path in job["adapters"].items()]
-    options = BackendOptions((base, *tuned), dtype=job["dtype"], engine_args=job["arguments"])
-    backend = VllmBackend(options)
-    if "load_format" in job["arguments"]:  # random weights: numbers that small move nothing
-        reason = "the weights are random"
-        backend._effects = {v.adapter or "": unchecked(v.name, reason) for v in tuned}
+    count = job["replicas"]
+    options = BackendOptions(
+        (base, *tuned),
+        dtype=job["dtype"],
+        engine_args=job["arguments"],
+        replicas=Replicas(count) if count > 1 else None,
+    )
+    backend: Backend = open_backend("vllm", options)
     variants = [base, *tuned]
     backend.expect(len(variants) * sum(map(len, job["talks"])))
     first = _requests(backend, variants, job["talks"][0], job["tokens"])
-    backend._ready(first)
+    if isinstance(backend, VllmBackend):
+        if "load_format" in job["arguments"]:  # random weights: numbers that small move nothing
+            reason = "the weights are random"
+            backend._effects = {v.adapter or "": unchecked(v.name, reason) for v in tuned}
+        backend._ready(first)
+    while isinstance(backend, ReplicatedBackend) and not all_up(backend):
+        list(backend.generate(_requests(backend, variants, [f"{time.time_ns()}"], 1)))
     start = time.perf_counter() - begun
     seconds, answers = [], {}
     for number, talks in enumerate(job["talks"]):
@@ -161,10 +180,13 @@ def _their_engine(
     if adapter:
         rank = json.loads((adapter / "adapter_config.json").read_text())["r"]
         arguments |= {"lora_local_path": str(adapter), "max_lora_rank": max(rank, 8)}
+    if setting.replicas > 1:
+        arguments["data_parallel_size"] = setting.replicas
     said = {
         "arguments": arguments,
         "prompts": [_templated(setting.model, talks) for talks in setting.talks],
         "tokens": setting.tokens,
+        "replicas": setting.replicas,
         "figures": str(figures),
     }
     job.write_text(json.dumps(said))
@@ -197,6 +219,7 @@ def _mode(mode: str) -> dict[str, bool]:
 def _process(command: Sequence[str], folder: Path, given: Mapping[str, str]) -> None:
     """Run it to its end; raises `SystemExit` with the end of its output where it breaks."""
     settings = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1"}
+    settings["RAY_USAGE_STATS_ENABLED"] = "0"
     output = folder / "output.txt"
     with output.open("w") as stream:
         done = subprocess.run(
@@ -227,7 +250,10 @@ def talks(runs: int, requests: int, words: int) -> list[list[str]]:
 
 def _setting(options: argparse.Namespace, folder: Path) -> Setting:
     arguments: dict[str, Any] = {"max_model_len": CONTEXT}
-    if options.dummy_7b:
+    if options.folder:
+        model = options.folder.resolve() / "qwen2.5-7b-shape"
+        given = {f"lora{n}": options.folder.resolve() / f"lora{n}" for n in range(ADAPTERS)}
+    elif options.dummy_7b:
         model = dummy_7b(folder)
         given = {f"lora{n}": random_adapter(folder / f"lora{n}", model, n) for n in range(ADAPTERS)}
         arguments["load_format"] = "dummy"
@@ -235,9 +261,9 @@ def _setting(options: argparse.Namespace, folder: Path) -> Setting:
         model = plain_model(FIXTURE, folder)
         given = fixture_adapters(folder)
     said = talks(options.runs, options.requests, options.filler)
-    dtype = "bfloat16" if options.dummy_7b else "float32"
+    dtype = "bfloat16" if options.dummy_7b or options.folder else "float32"
     chosen = given if options.only == "five" else {}
-    return Setting(model, chosen, said, options.tokens, dtype, arguments)
+    return Setting(model, chosen, said, options.tokens, dtype, arguments, options.replicas)
 
 
 def _report(sides: Sequence[Side], equal: str) -> None:
@@ -261,6 +287,8 @@ def main() -> None:
     parser.add_argument("--filler", type=int, default=6, help="sentences that make prompts longer")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--dummy-7b", action="store_true", help="Qwen2.5-7B's shape, no weights")
+    parser.add_argument("--folder", type=Path, help="of a model and adapters, of bench.replicas")
+    parser.add_argument("--replicas", type=int, default=1, help="on as many GPUs, on both sides")
     parser.add_argument("--environment", type=Path, default=HERE / "build" / "lm-eval")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)

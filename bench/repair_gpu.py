@@ -3,8 +3,11 @@
     python -m bench.repair_gpu --out repair.json                       Qwen2.5-7B's shape, on a GPU
     python -m bench.repair_gpu --shape tiny --rows 64 --cases 44 --device cpu --out repair.json
 
-The model has random weights and the embedded model's tokenizer. Its suite asks for a fixed answer
-to messages of about 400 tokens, which random weights never give; a second suite must lose nothing.
+The model has random weights and the embedded model's tokenizer (or is `--model`, such as the step
+`model` of bench.replicas makes). Its suite asks for a fixed answer to messages of about 400 tokens,
+which random weights never give; a second suite must lose nothing. Random weights do not know how to
+end: answers stop at letters that the right one lacks, so that rewards have whole answers to learn
+from, and are sampled at a low temperature, so that hardly a token lies outside the tokenizer.
 A run fails, `harness fix` makes rows out of a pool, trains, judges and decides, whatever the
 decision is; `--methods` does so with each method, from the base. The same training is done twice,
 and the bytes of the two adapters are compared. Every step is a process of its own with
@@ -39,7 +42,9 @@ TINY = {
 SHAPES = {"7b": SEVEN_B, "tiny": TINY}
 ANSWER = '{"status": "received"}'
 WRONG = "Sorry, I cannot read this."
-PROMPTS = 16
+PROMPTS = 40
+FRESH = 8  # of these, that are never trained on
+ENDS = ["z", "x", "q", "j", "w"]  # no letter of ANSWER
 ASKED = "Confirm that the message above has arrived. Answer with a JSON object and nothing else."
 WORDS = (
     "apple", "bread", "chair", "door", "engine", "flower", "garden", "house", "island", "jacket",
@@ -61,6 +66,9 @@ def save_model(shape: str, folder: Path, device: str) -> None:
     kept = {k: v for k, v in SHAPES[shape].items() if k not in ("architectures", "dtype")}
     with torch.device(device):
         model = build(settings(**kept, bos_token_id=None))
+    words = int(json.loads((FIXTURE / "config.json").read_text())["vocab_size"])
+    with torch.no_grad():  # tokens that the tokenizer does not have are never the likeliest
+        model.lm_head.weight[words:] = 0
     model.save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(FIXTURE / name, folder / name)
@@ -93,8 +101,15 @@ def make_project(folder: Path, given: argparse.Namespace) -> None:
     }
     for name, lines in files.items():
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
-    few = {"samples": 4, "prompts": PROMPTS // 2, "fresh": PROMPTS // 2, "others": 4, "updates": 1}
-    sampling = {"sampling": {"temperature": 0, "max_new_tokens": 24}}
+    few = {
+        "samples": 8,
+        "prompts": PROMPTS - FRESH,
+        "fresh": FRESH,
+        "others": 4,
+        "updates": given.updates,
+        "temperature": 0.3,
+    }
+    sampling = {"sampling": {"temperature": 0, "max_new_tokens": 48, "stop": ENDS}}
     checks = [{"equals": ANSWER}, {"chrf": {"reference": ANSWER, "min": 0.5}}]
     alike = zip(WORDS, (*WORDS[5:], *WORDS[:5]), strict=True)
     suites: dict[str, Any] = {
@@ -192,6 +207,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--pairs", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=2e-4)
+    parser.add_argument("--updates", type=int, default=2, help="of rewards")
+    parser.add_argument("--model", type=Path, help="this one, instead of random numbers")
     parser.add_argument("--cases", type=int, default=60)
     parser.add_argument("--tokens", type=int, default=400)
     parser.add_argument("--twice", type=int, default=10, metavar="STEPS", help="0: not")
@@ -204,15 +221,16 @@ def main() -> None:
         return
     given.out = given.out.resolve()
     steps = Steps(
-        given.out, {k: v for k, v in vars(given).items() if k not in ("out", "make_model")}
+        given.out,
+        {k: v for k, v in vars(given).items() if k not in ("out", "make_model", "model")},
     )
     with tempfile.TemporaryDirectory(prefix="repair-") as name:
         folder = Path(name)
-        model = folder / "model"
-        make = [sys.executable, "-m", "bench.repair_gpu", "--out", "x", "--make-model", str(model)]
-        steps.run(
-            "model", 150, [*make, "--shape", given.shape, "--device", given.device], Path.cwd()
-        )
+        model = given.model.resolve() if given.model else folder / "model"
+        if not given.model:
+            make = [sys.executable, "-m", "bench.repair_gpu", "--out", "x"]
+            make += ["--make-model", str(model), "--shape", given.shape, "--device", given.device]
+            steps.run("model", 150, make, Path.cwd())
         where = ["--backend", given.backend, "--device", given.device]
         project = folder / "project"
         project.mkdir()

@@ -1,18 +1,22 @@
 """Replicas with failures and stragglers: a discrete-event model beside replicas on Ray.
 
     python -m bench.replica_simulation
+    python -m bench.replica_simulation --measured OUT/results.json    beside GPUs (bench.replicas)
 
 The model hands out work by the harness's own rules (`Portions`), in time that jumps from event to
 event: a replica starts, answers one request after another, and may be killed; then another starts
 in its place. The measured side is the harness's own backend for replicas, on a Ray cluster of this
 machine, with an engine that sleeps instead of generating; a kill is SIGKILL. What a replica costs
 to start and an answer to pass on is measured with one replica, and used for all others. Prints the
-table of docs/scale.md.
+table of docs/scale.md. With `--measured` the start and the rate of one vLLM replica foretell what
+bench.replicas has measured with two of them, and with one of two killed.
 """
 
 from __future__ import annotations
 
+import argparse
 import heapq
+import json
 import os
 import signal
 import sys
@@ -262,8 +266,35 @@ def large_worlds() -> dict[str, World]:
     }
 
 
+def foretold(file: Path) -> Iterator[tuple[str, float, float]]:
+    """Yield what the model says of steps of bench.replicas, and what they took, in seconds."""
+    results = json.loads(file.read_text(encoding="utf-8"))
+    one = results["one"]
+    each, start = one["seconds"] / one["requests"], one["start"]
+    two, lost = results["two"], results["lost"]
+    both = World((each,) * two["requests"], (1.0, 1.0), start, are_up=True)
+    yield (
+        "two, with their start",
+        simulate(replace(both, are_up=False)).seconds,
+        (two["start"] + two["seconds"]),
+    )
+    yield "two", simulate(both).seconds, two["seconds"]
+    kill = (lost["killed_at"], 0)
+    one_of_two = World((each,) * lost["requests"], (1.0, 1.0), start, (kill,), are_up=True)
+    yield "two, one killed", simulate(one_of_two).seconds, lost["seconds"]
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--measured", type=Path, help="results.json of bench.replicas")
+    told = parser.parse_args()
+    if told.measured:
+        print("| | simulated, s | measured, s | ratio |")
+        print("|---|---|---|---|")
+        for name, expected, took in foretold(told.measured):
+            print(f"| {name} | {expected:.2f} | {took:.2f} | {expected / took:.2f} |")
+        return
     print("| | simulated, s | measured, s | ratio | replicas lost |")
     print("|---|---|---|---|---|")
     with sleeping() as folder:

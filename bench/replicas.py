@@ -10,7 +10,7 @@ OUT/NAME.log holds what it said. Steps joined by + run beside each other, each o
 model     the model of random weights with its four adapters, and their hashes (not timed below)
 lost      two replicas, one of them ended by kill -9 in the middle
 two, one  the same requests by two replicas and by one: requests a second, equal answers
-shared    two replicas on one GPU
+shared    two replicas on one GPU, and then one of them ended by kill -9
 parallel  one replica of tensor parallel size two in a placement group of a cluster that exists,
           beside one engine without Ray: what passes on three starter suites
 slots     runs beside each other on one warm engine that want more adapters than it has slots, with
@@ -47,11 +47,11 @@ from harness.common import HarnessError, Sampling, Variant
 
 ROOT = Path(__file__).parents[1]
 STEPS = ("model", "lost", "two", "one", "shared+slots", "parallel")
-LIMITS = {"model": 150, "lost": 240, "two": 240, "one": 330, "shared": 240, "slots": 280}
+LIMITS = {"model": 150, "lost": 240, "two": 240, "one": 330, "shared": 330, "slots": 280}
 LIMITS |= {"parallel": 280, "memory": 580}  # seconds
 STRENGTH = 4 * RANK  # of random adapters: the engine's effect check has to see them in 16 bits
 SUITES = ("refusal", "json_validity", "instruction_following")
-PATIENCE = 60.0  # seconds to wait for the first answer of a replacement
+PATIENCE = 90.0  # seconds to wait for the first answer of a replacement
 Values = dict[str, Any]
 
 
@@ -146,6 +146,11 @@ def passed(
     return found
 
 
+def all_up(backend: ReplicatedBackend) -> bool:
+    """Return whether there are replicas, and each of them has answered."""
+    return bool(backend._places) and all(place.has_answered for place in backend._places)
+
+
 @contextmanager
 def replicas(setting: Setting, told: Replicas, answers: int) -> Iterator[tuple[Any, Values]]:
     """Start replicas, all of them: each has answered; yield them with what the start took."""
@@ -156,7 +161,7 @@ def replicas(setting: Setting, told: Replicas, answers: int) -> Iterator[tuple[A
     try:
         rounds = 0
         first = 0.0
-        while not (backend._places and all(place.has_answered for place in backend._places)):
+        while not all_up(backend):
             passed(backend, setting.requests(4 * (told.count or 1), salt=100 + rounds))
             first = first or time.perf_counter() - begun
             rounds += 1
@@ -179,46 +184,51 @@ def scaled(setting: Setting, count: int) -> Values:
     return facts
 
 
-def lost(setting: Setting) -> Values:
-    """End one of two replicas with SIGKILL after a fifth of the answers."""
-    requests = setting.requests(max(2, setting.each // 3), salt=1)
+def killed(backend: ReplicatedBackend, setting: Setting, requests: Sequence[Request]) -> Values:
+    """Answer the requests; end a replica at work with SIGKILL after a fifth of the answers."""
     seen: Values = {}
-    with replicas(setting, Replicas(2), len(requests)) as (backend, start):
 
-        def look(found: Pass) -> None:
-            now = time.perf_counter()
-            if "killed" not in seen:
-                if len(found.times) >= len(requests) // 5:
-                    place = next(p for p in backend._places if p.stream is not None and p.hello)
-                    seen.update(killed=now, place=place, pid=place.hello.pid)
-                    os.kill(place.hello.pid, signal.SIGKILL)
-                return
-            hello = seen["place"].hello
-            if "noticed" not in seen and (hello is None or hello.pid != seen["pid"]):
-                seen["noticed"] = now
-            if "up" not in seen and hello is not None and hello.pid != seen["pid"]:
-                seen["up"] = now
-            if "up" in seen and "answered" not in seen and seen["place"].has_answered:
-                seen["answered"] = now
+    def look(found: Pass) -> None:
+        now = time.perf_counter()
+        if "killed" not in seen:
+            if len(found.times) >= len(requests) // 5:
+                place = next(p for p in backend._places if p.stream is not None and p.hello)
+                assert place.hello is not None
+                pid = place.hello.pid
+                seen.update(killed=now, killed_at=found.times[-1], place=place, pid=pid)
+                os.kill(pid, signal.SIGKILL)
+            return
+        hello = seen["place"].hello
+        if "noticed" not in seen and (hello is None or hello.pid != seen["pid"]):
+            seen["noticed"] = now
+        if "up" not in seen and hello is not None and hello.pid != seen["pid"]:
+            seen["up"] = now
+        if "up" in seen and "answered" not in seen and seen["place"].has_answered:
+            seen["answered"] = now
 
-        found = passed(backend, requests, look)
-        facts = {**start, **found.facts(requests)}
-        until = (
-            time.perf_counter() + PATIENCE
-        )  # the other one may have been faster than the new one
-        while "answered" not in seen and time.perf_counter() < until:
-            more = setting.requests(64, salt=200 + facts.setdefault("further_passes", 0))
-            passed(backend, more, look)
-            facts["further_passes"] += 1
-        facts["notes"] = [note for note in backend.notes if "was lost" in note]
-    at = seen["killed"]
+    facts = passed(backend, requests, look).facts(requests)
+    until = time.perf_counter() + PATIENCE  # the other one may have been faster than the new one
+    while "answered" not in seen and time.perf_counter() < until:
+        more = setting.requests(64, salt=200 + facts.setdefault("further_passes", 0))
+        passed(backend, more, look)
+        facts["further_passes"] += 1
+    facts["notes"] = [note for note in backend.notes if "was lost" in note]
+    facts["killed_at"] = round(seen["killed_at"], 2)
     for name in ("noticed", "up", "answered"):  # null: not within the patience
-        facts[f"{name}_after_kill"] = round(seen[name] - at, 2) if name in seen else None
+        after = round(seen[name] - seen["killed"], 2) if name in seen else None
+        facts[f"{name}_after_kill"] = after
     return facts
 
 
+def lost(setting: Setting) -> Values:
+    """End one of two replicas in the middle."""
+    requests = setting.requests(max(2, setting.each // 3), salt=1)
+    with replicas(setting, Replicas(2), len(requests)) as (backend, start):
+        return {**start, **killed(backend, setting, requests)}
+
+
 def shared(setting: Setting) -> Values:
-    """Let two replicas share a GPU; what is used of it is what nvidia-smi says."""
+    """Let two replicas share a GPU, and end one; what is used of it is what nvidia-smi says."""
     requests = setting.requests(max(2, setting.each // 5), salt=2)
     told = Replicas(2, gpus=0.5 if setting.device == "cuda" else None)
     with replicas(setting, told, len(requests)) as (backend, start):
@@ -228,7 +238,9 @@ def shared(setting: Setting) -> Values:
             query = ["nvidia-smi", "--query-gpu=index,memory.used,memory.total", "--format=csv"]
             used = subprocess.run(query, capture_output=True, text=True, timeout=20).stdout
         facts = {**start, **found.facts(requests), "execution": dict(backend.execution())}
-    return {**facts, "nvidia_smi": used.splitlines()}
+        facts["nvidia_smi"] = used.splitlines()
+        facts["killed"] = killed(backend, setting, setting.requests(max(2, setting.each // 5), 3))
+    return facts
 
 
 def parallel(setting: Setting) -> Values:

@@ -8,9 +8,11 @@ to 500 tokens for it; then trains the same steps by `harness.training.sft.train`
 GPUs, `--rows` a step for each GPU (weak scaling), and once more on one GPU with as many rows as the
 most GPUs have (the loss curve that theirs is held against). With `--shard` also with the base split
 among the most GPUs, and with `--kill` a training that is killed after its first checkpoint and goes
-on. Prints one JSON object: for each training tokens a second (the median of all steps but the first
-two), seconds from the start to the first step, rows at once, and the losses; the largest relative
-difference of a loss from that on one GPU.
+on. With `--leave GB` another process holds all memory but this of every GPU, so that the base does
+not fit on one: it is trained on one, which has to be refused, and on the most without being told to
+split it. Prints one JSON object: for each training tokens a second (the median of all steps but the
+first two), seconds from the start to the first step, rows at once, and the losses; the largest
+relative difference of a loss from that on one GPU.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +97,31 @@ def killed(file: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
 
 
+HOLD = """
+import sys, time, torch
+kept = []
+for gpu in range(int(sys.argv[1])):
+    free = torch.cuda.mem_get_info(gpu)[0]
+    size = int(free - float(sys.argv[2]) * 1e9)
+    kept.append(torch.empty(size, dtype=torch.uint8, device=f"cuda:{gpu}"))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def crowded(gpus: int, leave: float) -> Iterator[None]:
+    """Let another process hold the memory of all GPUs but `leave` GB of each."""
+    command = [sys.executable, "-c", HOLD, str(gpus), str(leave)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"held\n"
+            yield
+        finally:
+            process.stdin.close()  # it ends with its input
+
+
 def difference(losses: Sequence[float], wanted: Sequence[float]) -> float:
     """Return the largest relative difference of two curves."""
     return max(abs(a - b) / abs(b) for a, b in zip(losses, wanted, strict=True))
@@ -110,6 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=16, help="of a step, for each GPU")
     parser.add_argument("--shard", action="store_true")
     parser.add_argument("--kill", action="store_true")
+    parser.add_argument("--leave", type=float, metavar="GB", help="of each GPU's memory")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--trained", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -163,6 +192,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             add("reference", settings("reference", 1, options.rows * most))
         if options.shard:
             add("sharded", settings("sharded", most, options.rows * most, shard=True))
+        if options.leave:
+            with crowded(most, options.leave):
+                add("too large for one", settings("too-large", 1, options.rows * most))
+                add("too large, on all", settings("crowded", most, options.rows * most))
         if options.kill:
             again = settings(
                 "killed", most, options.rows * most, checkpoint_every=options.steps // 2
@@ -173,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             killed(file)
             add("killed", again)
     wanted = found.get("reference", {}).get("losses")
-    for label in (f"{most} GPUs", "sharded", "killed"):
+    for label in (f"{most} GPUs", "sharded", "too large, on all", "killed"):
         if wanted and "losses" in found.get(label, {}):
             apart = difference(found[label]["losses"], wanted)
             found[label]["apart_from_one_gpu"] = float(f"{apart:.3g}")
