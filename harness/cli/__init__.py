@@ -139,12 +139,14 @@ def _run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say(STOPPED, file=sys.stderr)
         return INTERRUPTED
-    except Exception as error:
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of a package in Rust is no Exception
         return _broken(words, error)
     return code
 
 
-def _broken(words: Sequence[str], error: Exception) -> int:
+def _broken(words: Sequence[str], error: BaseException) -> int:
     """Say that this is a mistake of ours; not with 1, which would say that a gate failed."""
     details = crash_report(words)
     said = f"{type(error).__name__}: {shown(str(error), 200)}"

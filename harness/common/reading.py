@@ -33,6 +33,7 @@ from harness.common.wording import plural, shown
 MAX_BYTES = 256 * 2**20  # of a file that is read whole
 MAX_CONFIG = 8 * 2**20  # of a configuration
 MAX_LINE = 64 * 2**20  # of a line of JSONL: sixteen answers of the longest that checks read
+MAX_VALUES = 10_000_000  # of one JSON text: `[],` is three bytes in a file and seventy in memory
 MAX_DIGITS = 19  # of a whole number in a file of ours: those of 2**63
 MAX_PROBLEMS = 20  # that are shown of one file; the rest is counted
 T = TypeVar("T")
@@ -170,6 +171,9 @@ def parse_json(
     try:
         if text.count("[") + text.count("{") > NESTING and _depth(text) > NESTING:
             raise wrong(f"more than {NESTING} levels")
+        # Signs in its texts count as well: no answer has so many.
+        if len(text) > MAX_VALUES and sum(map(text.count, ",[{")) > MAX_VALUES:
+            raise wrong(f"more than {MAX_VALUES:,} values")
         value = json.loads(
             text,
             object_pairs_hook=unique_keys if unique else None,

@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import os
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,8 +16,55 @@ import httpx
 
 CONNECT_SECONDS = 10.0
 MAX_REPLY = 64 * 2**20  # bytes when unpacked: sixteen answers of the longest that checks read
+ROOM = 32 * 2**20  # bytes that the replies of one client hold together, but for one large reply
+_LOOKS = 0.05  # seconds between two looks whether there is room again
 # They said how the bytes came, which are unpacked now.
 _OF_TRANSPORT = ("content-encoding", "content-length", "transfer-encoding")
+
+
+class Room:
+    """Bytes that many replies may hold together: 64 at once of 64 MiB each would be 4 GiB.
+
+    Where nothing is left, one reply goes on alone, and the others wait until it was let go.
+    """
+
+    def __init__(self, size: int = ROOM) -> None:
+        self._left = size
+        self._alone: Share | None = None
+        self._lock = threading.Lock()  # replies arrive in one thread and are used in another
+
+    def take(self, share: Share, size: int) -> None:
+        """Count more bytes of a reply; a negative size gives them back."""
+        with self._lock:
+            self._left -= size
+            if size < 0 and self._alone is share:
+                self._alone = None
+
+    def has_room(self, share: Share) -> bool:
+        """Return whether this reply may go on."""
+        with self._lock:
+            if self._left < 0 and self._alone is None:
+                self._alone = share
+            return self._left >= 0 or self._alone is share
+
+
+class Share:
+    """What one reply holds of a room, from its first byte until it was used."""
+
+    def __init__(self, room: Room) -> None:
+        self._room, self._size = room, 0
+
+    async def grow(self, more: int) -> None:
+        """Count bytes that have arrived, and wait where the room is full."""
+        self._size += more
+        self._room.take(self, more)
+        while not self._room.has_room(self):
+            await asyncio.sleep(_LOOKS)
+
+    def let_go(self) -> None:
+        """Give all back; a second time nothing is left to give."""
+        size, self._size = self._size, 0
+        self._room.take(self, -size)
 
 
 class ReplyTooLarge(httpx.HTTPError):
@@ -33,12 +81,14 @@ async def reply_within(
     seconds: float,
     *,
     limit: int = MAX_REPLY,
+    share: Share | None = None,
     **parts: Any,
 ) -> httpx.Response:
     """Return the whole reply: all of it within `seconds`, at most `limit` bytes when unpacked.
 
     httpx limits each read, and a server can send a byte at a time. Redirects are not followed.
-    parts: more of the request, as httpx names it. Raises httpx.HTTPError.
+    share: of the room of all replies that arrive together; the caller lets go of it. parts: more of
+    the request, as httpx names it. Raises httpx.HTTPError.
     """
     timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds), pool=None)
     try:
@@ -52,6 +102,8 @@ async def reply_within(
                 body += piece
                 if len(body) > limit:
                     raise ReplyTooLarge(limit)
+                if share is not None:
+                    await share.grow(len(piece))
             headers = [pair for pair in reply.headers.multi_items() if pair[0] not in _OF_TRANSPORT]
             return httpx.Response(
                 reply.status_code, headers=headers, content=bytes(body), request=reply.request

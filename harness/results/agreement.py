@@ -53,6 +53,12 @@ class Agreement:
     kappa: Estimate
     people: Estimate
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a table of another shape than its labels give: files hold them."""
+        sizes = {len(self.table), len(self.unread), *map(len, self.table)}
+        if len(self.labels) < 2 or sizes != {len(self.labels)}:
+            raise ValueError(f"a table of {len(self.labels)} labels has as many rows and columns")
+
 
 @dataclass(frozen=True, slots=True)
 class RaterAgreement:

@@ -134,7 +134,16 @@ _FAULTS = 5
 # More property names than this in one answer are not matched with patterns.
 _NAMES = 20_000
 
-_budget: ContextVar[Budget] = ContextVar("_budget")
+
+class _SchemaBudget(Budget):
+    """The time of one validation, and the references that are followed, each with its value."""
+
+    def __init__(self) -> None:
+        super().__init__(SCHEMA_SECONDS)
+        self.following: set[tuple[int, str, int]] = set()
+
+
+_budget: ContextVar[_SchemaBudget] = ContextVar("_budget")
 
 
 def check_schema(schema: Any) -> None:
@@ -169,11 +178,17 @@ def first_violation(schema_text: str, value: Exact) -> Violation | None:
     refers to itself without end.
     """
     validator = _validator(schema_text)
-    token = _budget.set(Budget(SCHEMA_SECONDS))
+    token = _budget.set(_SchemaBudget())
     try:
         errors = list(islice(_fitted(validator, value).iter_errors(value), _ERRORS))
     except RecursionError:
         raise TooSlow from None
+    except BaseException as error:
+        # The maps of `referencing`, which are Rust, panic where Python's stack ends in them; that
+        # is no Exception, and its class cannot be imported.
+        if type(error).__name__ == "PanicException":
+            raise TooSlow from None
+        raise
     finally:
         _budget.reset(token)
     return described(errors) if errors else None
@@ -206,7 +221,11 @@ def _validator(schema_text: str) -> Any:
     """Return the validator for a schema; its floats become the decimals that their author wrote."""
     schema = json.loads(schema_text, parse_float=Decimal)
     draft = _engine(_draft(schema))
-    schema = rewritten(schema, lambda part: part)
+    # Where a part of the schema names a draft, the engine goes on with its own class for that
+    # draft, in which nothing is replaced.
+    schema = rewritten(
+        schema, lambda part: {key: value for key, value in part.items() if key != "$schema"}
+    )
     return draft(schema, format_checker=_formats(), registry=_registry())
 
 
@@ -220,9 +239,13 @@ def _engine(draft: Any) -> Any:
     else:
         types = types.redefine("integer", lambda _, value: _is_integer(value))
     own = {"multipleOf": _multiple_of, "pattern": _pattern, "uniqueItems": _unique_items}
-    timed = {name: _timed(draft.VALIDATORS[name]) for name in _REFERENCES & draft.VALIDATORS.keys()}
+    known = draft.VALIDATORS | own
+    timed = {
+        name: _followed(keyword) if name in _REFERENCES else _timed(keyword)
+        for name, keyword in known.items()
+    }
     extend: Any = validators.extend
-    return extend(draft, own | timed, type_checker=types)
+    return extend(draft, timed, type_checker=types)
 
 
 _REFERENCES = {"$ref", "$dynamicRef", "$recursiveRef"}
@@ -258,12 +281,36 @@ def _is_integer(value: object) -> bool:
 
 
 def _timed(keyword: Any) -> Any:
-    """Follow a reference only while there is time: recursive schemas can take 2ⁿ steps."""
+    """Apply a keyword only while there is time: there may be 10,000 in it, and a million items."""
 
-    def follow(validator: Any, reference: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    def apply(validator: Any, limit: Any, instance: Any, schema: Any) -> Any:
         if (budget := _budget.get(None)) is not None:
             budget.left()
-        yield from keyword(validator, reference, instance, schema)
+        return keyword(validator, limit, instance, schema)
+
+    return apply
+
+
+def _followed(keyword: Any) -> Any:
+    """Follow a reference only while there is time: recursive schemas can take 2ⁿ steps.
+
+    One that comes back to the same value has no end.
+    """
+
+    def follow(validator: Any, reference: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        if (budget := _budget.get(None)) is None:  # the schema itself is checked
+            yield from keyword(validator, reference, instance, schema)
+            return
+        budget.left()
+        # An object lives at one place of an answer, and a part of it is another object.
+        step = (id(schema), reference, id(instance))
+        if step in budget.following:
+            raise TooSlow
+        budget.following.add(step)
+        try:
+            yield from keyword(validator, reference, instance, schema)
+        finally:
+            budget.following.discard(step)
 
     return follow
 
@@ -331,7 +378,8 @@ def _fitted(validator: Any, value: Exact) -> Any:
     if len(names) > _NAMES:
         raise TooSlow
     schema = rewritten(validator.schema, lambda part: _listed(part, names))
-    return validator.evolve(schema=schema)
+    # Not `evolve`: its references would lead into the schema as it was.
+    return type(validator)(schema, format_checker=_formats(), registry=_registry())
 
 
 def _listed(part: dict[str, Any], names: set[str]) -> dict[str, Any]:

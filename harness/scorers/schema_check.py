@@ -126,8 +126,7 @@ def check_references(schema: Schema, resolver: Any, specification: Any) -> None:
 
     inside = {id(part) for _, part in walk(schema)}
     waiting: list[tuple[Schema, Place, Any]] = [(schema, (), resolver)]
-    while waiting:
-        part, place, at = waiting.pop(0)
+    for part, place, at in waiting:  # it grows
         if not isinstance(part, Mapping):
             continue
         where = f"in the schema at {place_text(place)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.common import InputError, Problem, nearest, shown
-from harness.common.reading import no_constant, read_text, unique_keys
+from harness.common.reading import MAX_BYTES, MAX_VALUES, no_constant, read_text, unique_keys
 from harness.suites.rows import DataRow, read_rows
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
@@ -116,15 +116,29 @@ def _syntax(said: str, name: str, line: int, column: int) -> Problem:
 # -- Parquet ---------------------------------------------------------------------------------------
 
 
+_BATCH = 256  # rows
+
+
 def _parquet(path: Path, name: str) -> tuple[DataRow, ...]:
     try:
         parquet = import_module("pyarrow.parquet")
     except ImportError:
         hint = "pip install 'lora-regression-harness[train]', or save the rows as JSONL"
         raise InputError(Problem("reading Parquet needs pyarrow", name, hint=hint)) from None
+    broken = import_module("pyarrow.lib").ArrowException
+    values: list[dict[str, Any]] = []
+    size = 0
     try:
-        values = parquet.read_table(path).to_pylist()
-    except (ValueError, OSError, NotImplementedError) as error:  # pyarrow's are subclasses
+        with parquet.ParquetFile(path) as file:
+            # Some at a time: a value that is kept once can stand in millions of rows.
+            for batch in file.iter_batches(batch_size=_BATCH):
+                size += batch.nbytes
+                if size > MAX_BYTES or len(values) > MAX_VALUES:
+                    unpacked = f"{MAX_BYTES // 2**20} MiB or {MAX_VALUES:,} rows"
+                    message = f"it is larger than {unpacked} when it is unpacked"
+                    raise InputError(Problem(message, name, hint="split it into several files"))
+                values += batch.to_pylist()
+    except (broken, ValueError, OSError, OverflowError) as error:
         said = str(error).partition("\n")[0][:200]
         raise InputError(Problem(f"not valid Parquet: {said}", name)) from None
     if not values:

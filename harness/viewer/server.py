@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlencode
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -160,6 +161,8 @@ class _Guard:
             return
         try:
             await self._app(scope, receive, sending)
+        except ClientDisconnect:  # in the middle of a form: nobody is there to be answered
+            return
         except Exception:  # a page said so already
             _log.exception("a mistake of the harness while it answered %r", scope["path"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import socket
 import threading
@@ -12,7 +13,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from harness.common.web import ReplyTooLarge, link_local, one_reply
+from harness.common.web import ReplyTooLarge, Room, Share, link_local, one_reply, reply_within
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 Send = Callable[[socket.socket], None]
@@ -101,6 +102,37 @@ def test_a_whole_reply_is_unpacked_and_redirects_are_not_followed(serve: Serve) 
 
     assert one_reply("GET", serve(good), 20).text == "good"
     assert one_reply("GET", serve(elsewhere), 20).status_code == 302
+
+
+def test_many_large_replies_share_a_room() -> None:
+    size, count = 3 * 2**20, 12
+    room, held, most = Room(4 * 2**20), [0] * count, [0]
+
+    async def read(client: httpx.AsyncClient, url: str, number: int) -> int:
+        share = Share(room)
+        reply = await reply_within(client, "GET", url, 60, share=share)
+        held[number] = len(reply.content)
+        most.append(sum(held))
+        await asyncio.sleep(0)
+        held[number] = 0
+        share.let_go()
+        return len(reply.content)
+
+    async def read_all() -> list[int]:
+        async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(HEAD + f"Content-Length: {size}\r\n\r\n".encode() + b"x" * size)
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(flood, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            async with httpx.AsyncClient() as client:
+                return await asyncio.gather(*(read(client, url, n) for n in range(count)))
+
+    assert asyncio.run(read_all()) == [size] * count
+    assert max(most) <= 4 * 2**20 + size
+    assert room.has_room(Share(room))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.common import GateSettings, InputError, VariantRole
+from harness.common import GateSettings, InputError, VariantRole, digest
 from harness.gate import (
     agree,
     calibration_name,
@@ -151,6 +151,18 @@ def test_a_file_that_is_none_is_refused_with_its_place(name: str, tmp_path: Path
     assert str(path) in told
     for part in expected:
         assert part in told
+
+
+def test_a_table_of_another_shape_is_refused_though_its_digest_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "judge.json"
+    save_calibration(path, calibration())
+    content = json.loads(path.read_text())
+    content["scale"]["table"].append([0.0, 0.0])
+    del content["digest"]
+    path.write_text(json.dumps({**content, "digest": digest(content)}))
+
+    with pytest.raises(InputError, match="scale: a table of 2 labels has as many rows and columns"):
+        load_calibration(path)
 
 
 DIFFERENCES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {

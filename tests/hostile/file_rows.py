@@ -8,10 +8,15 @@ import os
 import random
 import shutil
 from contextlib import redirect_stderr, redirect_stdout
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import yaml
+from pyarrow import parquet
 
 from harness.cli import main
 from harness.common import digest
@@ -102,8 +107,35 @@ def answers(rng: random.Random) -> str:
 
 
 def rows(rng: random.Random) -> str:
-    Path("r.jsonl").write_bytes(jsonl(ROWS, rng))
-    return ran("rows", "r.jsonl", "--clean", "--skip")
+    name = rng.choice(("r.jsonl", "r.jsonl", "r.json", "r.parquet"))
+    if name == "r.jsonl":
+        data = jsonl(ROWS, rng)
+    elif name == "r.json":
+        data = as_json(changed(ROWS, rng), rng)
+        data = bytes_changed(data, rng) if rng.random() < 0.3 else data
+    else:
+        data = bytes_changed(rng.choice(tables()), rng)
+    Path(name).write_bytes(data)
+    return ran("rows", name, "--clean", "--skip")
+
+
+@cache
+def tables() -> tuple[bytes, ...]:
+    """Return files of Parquet: rows, values of other types, and one that is far larger unpacked."""
+    said = [{"messages": row["messages"]} for row in ROWS[:1] * 3]
+    odd = {
+        "prompt": [b"\xff", None, b"x"],
+        "completion": [datetime(1, 1, 1), datetime(9999, 12, 31), None],
+        "n": [Decimal("1e20"), Decimal(0), None],
+        "x": [float("nan"), float("inf"), -0.0],
+    }
+    large = {"prompt": ["a" * 100_000] * 20_000, "completion": ["b"] * 20_000}
+    found = []
+    for table in (pyarrow.Table.from_pylist(said), pyarrow.table(odd), pyarrow.table(large)):
+        written = io.BytesIO()
+        parquet.write_table(table, written)
+        found.append(written.getvalue())
+    return tuple(found)
 
 
 def baseline(rng: random.Random) -> str:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import random
+import re
 import shutil
-from contextlib import redirect_stderr, redirect_stdout
+import socket
+import threading
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import yaml
 
 from harness.cli import main
 from harness.common import HarnessError, Message, ToolCall, canonical_json
+from harness.config import Settings
 from harness.prompts import load_tokenizer
 from harness.prompts.templates import ChatEnvironment
+from harness.review import Review, ReviewOptions, open_review
+from harness.review.server import review_server
 from harness.scorers import Answer, Check, Context, all_scorers, parse_check
+from harness.store import existing_store
 from harness.suites.sandbox import Sandbox
-from tests.hostile.file_rows import NIGHT, lay_model, lay_suite
+from harness.viewer import NAVIGATION, LocalServer, view_routes
+from tests.hostile.file_rows import NIGHT, lay_model, lay_run, lay_suite
 from tests.hostile.mutations import NASTY, as_json, bytes_changed, changed
 from tests.hostile.server import COMPLETION, MODELS, NastyServer, says
 from tests.hostile.trying import Row, ran
@@ -193,6 +203,7 @@ def schema(rng: random.Random, depth: int = 0) -> Any:
                     "$dynamicRef": "#x",
                     "$schema": rng.choice(("x", "http://json-schema.org/draft-04/schema")),
                 },
+                {"$schema": "http://json-schema.org/draft-07/schema#"},
                 {"dependentSchemas": {"a": inner[0]}, "if": inner[0], "then": inner[-1]},
             )
         )
@@ -207,8 +218,10 @@ def patterns(rng: random.Random) -> str:
     elif kind == 2:
         raw = {"json_value": {"path": rng.choice(("$", "$..a", "$[*].a")), "regex": pattern(rng)}}
     else:
-        raw = {"json_schema": {"schema": schema(rng)}}
-        value = changed([{"a": ["a" * 40 + "!", 1, {"a": None}]}] * 3, rng)
+        found = schema(rng)
+        Path("a.json").write_bytes(as_json(found, rng))
+        raw = {"json_schema": {"schema": found} if kind == 3 else {"file": "a.json"}}
+        value = changed([{"a": ["a" * 40 + "!", 1, {"a" * 30 + "!": None}]}] * 3, rng)
         text = as_json(value, rng).decode("utf-8", "replace")
     suite = {
         "suite": "p",
@@ -337,6 +350,100 @@ def lay_webhook() -> None:
     Path("nightly.yaml").write_text(yaml.safe_dump(night))
 
 
+# -- requests to pages of ours ---------------------------------------------------------------------
+
+ANSWERED = re.compile(rb"HTTP/1.1 ([1-4]\d\d) ")
+WORDS = ("run", "suite", "case", "variant", "repeat", "turn", "page", "by", "a", "b", "days", "q")
+
+
+@cache
+def viewed() -> LocalServer:
+    """Return the server of `harness view` over the project in this folder; it ends with it."""
+    settings = Settings()
+    return started(LocalServer(view_routes(settings), port=0, navigation=NAVIGATION))
+
+
+@cache
+def reviewed() -> LocalServer:
+    """Return the server of `harness review` over the latest run in this folder."""
+    settings = Settings()
+    with existing_store(settings.path(settings.store)) as store:
+        opened = open_review(settings, store, "latest")
+        items = opened.plan(ReviewOptions(by="scores"))
+    return started(review_server(Review(settings.path(settings.store), items), "r", port=0))
+
+
+class Logged(logging.Handler):
+    """Keeps what a server logs: mistakes of ours alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self.said.append(self.format(record))
+
+
+LOGGED = Logged()
+
+
+def started(made: LocalServer) -> LocalServer:
+    """Let a server answer in a thread of its own."""
+    logging.getLogger("harness.viewer.server").addHandler(LOGGED)
+    threading.Thread(target=made.run, daemon=True).start()
+    return made
+
+
+def asked(made: LocalServer, ways: tuple[str, ...], body: Any, rng: random.Random) -> str:
+    """Send one request, which may be broken; return what is wrong with what is answered."""
+    token = made.link().rpartition("=")[2]
+    words = [
+        (rng.choice(WORDS), str(rng.choice((*NASTY, "latest", "s", "c1", "base", "1", "new"))))
+        for _ in range(rng.choice((0, 1, 2, 5)))
+    ]
+    name = quote(str(rng.choice((*NASTY, "latest", "ann"))).encode("utf-8", "surrogatepass"), "")
+    query = urlencode(words, errors="surrogatepass")
+    path = rng.choice(ways).replace("*", name) + (f"?{query}" if query else "")
+    sent = b"" if body is None else as_json(changed(body, rng), rng)
+    lines = [
+        f"{'GET' if body is None else 'POST'} {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{made.port}",
+        f"Cookie: harness-{made.port}={token}",
+        f"Origin: http://127.0.0.1:{made.port}",
+        f"Content-Length: {len(sent)}",
+        "Connection: close",
+    ]
+    raw = "\r\n".join(lines).encode() + b"\r\n\r\n" + sent
+    broken = rng.random() < 0.2
+    raw = bytes_changed(raw, rng) if broken else raw
+    with socket.create_connection(("127.0.0.1", made.port), 60) as connection:
+        connection.sendall(raw)
+        if broken:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)  # it may be cut off, and nothing follows
+        with suppress(ConnectionResetError):
+            said = b"".join(iter(lambda: connection.recv(65536), b""))
+            if LOGGED.said:
+                return LOGGED.said.pop()[-500:]
+            # Nothing is an answer too: to a request that was cut off.
+            return "" if not said or ANSWERED.match(said) else said[:300].decode("latin-1")
+    return ""
+
+
+def page_of_a_view(rng: random.Random) -> str:
+    ways = ("/", "/run/*", "/live/*", "/scorecard/*", "/case", "/prompt", "/trend", "/compare")
+    return asked(viewed(), (*ways, "/assets/*", "/*"), None, rng)
+
+
+def page_of_a_review(rng: random.Random) -> str:
+    if rng.random() < 0.3:
+        return asked(reviewed(), ("/", "/rate/*", "/rate/ann/items/*", "/assets/*"), None, rng)
+    said = {"criterion": "overall", "score": 3, "note": "n"}
+    ways = ("/rate/ann/items/0", "/rate/*/items/1", "/rate/ann/undo", "/rate/*/undo")
+    return asked(reviewed(), ways, said, rng)
+
+
 TALKS = (
     Row("chat template", lay_model, chat_template),
     Row("suite template", lay_data, suite_template),
@@ -344,4 +451,6 @@ TALKS = (
     Row("answers through checks", lay_suite, answers),
     Row("server", lay_server, reply),
     Row("webhook", lay_webhook, webhook),
+    Row("pages of view", lay_run, page_of_a_view),
+    Row("pages of review", lay_run, page_of_a_review),
 )

@@ -161,6 +161,54 @@ def test_a_recursive_schema_validates_as_deep_as_answers_go() -> None:
     assert first_violation(canonical_json(schema), parse(text)) is None
 
 
+_SLOW = "^(a+)+$"  # backtracks 2ⁿ times where the standard library matches it
+_NAMED = {"patternProperties": {_SLOW: {}, r"^\p{Lu}": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/$defs/a", "$defs": {"a": _NAMED}},
+        {"allOf": [{"$ref": "#a"}], "$defs": {"a": {"$anchor": "a", **_NAMED}}},
+        {"allOf": [{"$schema": "http://json-schema.org/draft-07/schema#", **_NAMED}]},
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", **_NAMED},
+    ],
+)
+def test_patterns_are_bounded_wherever_they_stand(schema: Any) -> None:
+    check = parse_check({"json_schema": {"schema": schema}})
+
+    assert check(Answer(json.dumps({"a" * 40 + "!": 1})), Context()).passed is True
+    assert check(Answer(json.dumps({"Ä": "x"})), Context()).passed is True
+    assert check(Answer(json.dumps({"Ä": 1})), Context()).passed is False
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"not": {"$ref": "#/$defs/a"}}}},
+        {"unevaluatedProperties": False, "$ref": "#"},
+        {"anyOf": [{"type": "string"}, {"$ref": "#"}]},
+        {"items": {"allOf": [{"maximum": 9}] * 300}},
+    ],
+)
+def test_of_a_schema_without_an_end_nobody_can_tell(schema: Any) -> None:
+    check = parse_check({"json_schema": {"schema": schema}})
+
+    finding = check(Answer(json.dumps([1] * 100_000)), Context())
+
+    assert finding.passed is None
+    assert finding.reason == "cannot tell: validation does not end in 2 s"
+
+
+def test_a_reference_may_stand_twice_on_one_value() -> None:
+    number = {"$ref": "#/$defs/number"}
+    schema = {"$defs": {"number": {"type": "number"}}, "allOf": [number, number], **number}
+
+    assert first_violation(canonical_json(schema), 1) is None
+    assert first_violation(canonical_json(schema), "1") is not None
+
+
 def test_a_metaschema_may_be_referred_to() -> None:
     schema = {"$ref": "https://json-schema.org/draft/2020-12/schema"}
     check_schema(schema)

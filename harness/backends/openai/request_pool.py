@@ -31,7 +31,7 @@ from harness.backends.openai.replies import (
     read_failure,
     read_reply,
 )
-from harness.common.web import CONNECT_SECONDS, one_reply, reply_within
+from harness.common.web import CONNECT_SECONDS, Room, Share, one_reply, reply_within
 
 _JOIN_SECONDS = 5.0  # for connections to close after the last answer was taken
 
@@ -48,12 +48,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of a call: `value` is the JSON object, or `error` says why there is none."""
+    """What came of a call: `value` is the JSON object, or `error` says why there is none.
+
+    `share`: what it holds of the room of all replies.
+    """
 
     call: Call
     value: Mapping[str, Any] | None = None
     error: CallError | None = None
     seconds: float = 0.0
+    share: Share | None = None
 
 
 class RequestPool:
@@ -65,6 +69,7 @@ class RequestPool:
         self._waiting = iter(calls)
         self._arrived: SimpleQueue[Reply | BaseException] = SimpleQueue()
         self._open_at = 0.0
+        self._room = Room()
         self._is_over = False  # nothing is left to cancel
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -79,6 +84,8 @@ class RequestPool:
                 raise arrived
             self._is_over = not left
             yield arrived
+            if arrived.share is not None:
+                arrived.share.let_go()
 
     def stop(self) -> list[Reply]:
         """Cancel what is in flight; return what had arrived and was not taken."""
@@ -133,11 +140,16 @@ class RequestPool:
         for tries in range(1, self._endpoint.retries + 2):
             while (left := self._open_at - time.monotonic()) > 0:
                 await asyncio.sleep(left)
+            share = Share(self._room)
             try:
                 started = time.perf_counter()
-                value = await self._send(client, call)
-                return Reply(call, value, seconds=time.perf_counter() - started)
+                value = await self._send(client, call, share)
+                return Reply(call, value, seconds=time.perf_counter() - started, share=share)
+            except CallError:
+                share.let_go()
+                raise
             except Later as later:
+                share.let_go()
                 if tries > self._endpoint.retries:
                     raise later.error from None
                 wait = back_off(tries)
@@ -150,13 +162,14 @@ class RequestPool:
             await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 
-    async def _send(self, client: httpx.AsyncClient, call: Call) -> Mapping[str, Any]:
+    async def _send(self, client: httpx.AsyncClient, call: Call, share: Share) -> Mapping[str, Any]:
         try:
             reply = await reply_within(
                 client,
                 "POST",
                 self._endpoint.url + call.path,
                 call.timeout,
+                share=share,
                 content=json.dumps(call.body),  # escapes all but ASCII, lone surrogates too
                 headers={"Content-Type": "application/json"},
             )
