@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -186,6 +187,31 @@ class Sampling(BaseModel):
             update={name: getattr(other, name) for name in other.model_fields_set}
         )
 
+
+# What the renderer of a chat template is given anyway, and what transformers' takes besides
+# variables.
+RESERVED_ARGS = frozenset(
+    {
+        *("messages", "conversation", "tools", "documents", "chat_template", "tokenize", "padding"),
+        *("add_generation_prompt", "continue_final_message", "truncation", "max_length"),
+        *("return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"),
+        *("processor_kwargs", "strftime_now", "raise_exception"),
+    }
+)
+
+
+def _settable(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name in arguments:
+        if name in RESERVED_ARGS:
+            raise ValueError(
+                f"{name!r} cannot be set: these are variables of the model's own template, such as "
+                "enable_thinking"
+            )
+    return arguments
+
+
+# Variables of a chat template, by name.
+TemplateArgs = Annotated[Mapping[str, Any], AfterValidator(_settable)]
 
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 BASE = "base"

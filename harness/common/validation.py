@@ -99,6 +99,8 @@ def in_words(row: ErrorDetails, name: str) -> dict[str, str]:
             parts["hint"] = f"put it in brackets: [{json.dumps(value, ensure_ascii=False)}]"
         elif name == "gate" and isinstance(value, int | float):
             parts["hint"] = f"gate: {{min_pass_rate: {value:g}}}"
+        elif name == "prefer" and isinstance(value, str):
+            parts["hint"] = "prefer: {rubric: ...}"
         return parts
     message = row["msg"].removeprefix("Value error, ")
     return {"message": f"{name}: {message}" if row["loc"] else message}

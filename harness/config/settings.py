@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.backends import Models, Replicas, models_of
-from harness.common import InputError, Prices, Problem, Sampling, nearest
+from harness.common import InputError, Prices, Problem, Sampling, TemplateArgs, nearest
 from harness.common.reading import MAX_CONFIG, parse_json, read_text, read_toml
 from harness.common.toml_positions import Loc, find_place
 from harness.config.paths import Form, Kind, TypedPaths, parse_value
@@ -81,7 +81,7 @@ class VariantSettings(BaseModel):
     adapter: str | None = None
     system: str | None = None
     chat_template: str | None = None
-    chat_template_args: Mapping[str, Any] = Field(default_factory=dict)
+    chat_template_args: TemplateArgs = Field(default_factory=dict)
     sampling: Sampling | None = None
     prices: Prices | None = None
     reasoning_parser: ReasoningParser | None = None
@@ -235,7 +235,7 @@ class Settings(BaseModel):
         description="the folder of a model that embeds texts, to find training rows that ask what "
         "a case asks in other words",
     )
-    chat_template_args: Mapping[str, Any] = Field(
+    chat_template_args: TemplateArgs = Field(
         default_factory=dict,
         description="variables of the chat template, such as enable_thinking = false",
     )

@@ -169,8 +169,8 @@ def family_notes(families: Mapping[str, str]) -> tuple[str, ...]:
     names: dict[str, list[str]] = {}
     for variant, family in families.items():
         names.setdefault(family, []).append(variant)
+    read = {"": "by the server", ANY: "in every form that has marks"}
     return tuple(
-        f"calls of tools are read {f'as {family}' if family else 'by the server'}: "
-        f"{', '.join(variants)}"
+        f"calls of tools are read {read.get(family, f'as {family}')}: {', '.join(variants)}"
         for family, variants in names.items()
     )

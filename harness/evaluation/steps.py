@@ -19,9 +19,7 @@ from harness.scorers import (
     strip_reasoning,
     tool_name,
 )
-from harness.suites import Case, Turn, matching
-
-MOST_STEPS = 8  # answers to one user turn; a model that calls on and on is ended there
+from harness.suites import MOST_STEPS, Case, Turn, matching
 
 
 @dataclass(frozen=True, slots=True)

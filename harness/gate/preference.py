@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.common import GateSettings, first_of, percent, plural
+from harness.gate import sentences as say
 from harness.gate.pairs import FINEST_GRID
 from harness.gate.sequential import METHOD, SequentialTest
 from harness.gate.statistics import (
@@ -107,6 +108,9 @@ def decide_preference(
         f"the judge preferred {seen.baseline} in {plural(seen.losses, 'pair')} and the candidate "
         f"in {seen.wins}, {seen.ties} {'was' if seen.ties == 1 else 'were'} tied"
     )
+    if seen.losses > seen.wins:
+        why = next((pair.why for pair in seen.examples if pair.case == seen.lost[0]), "")
+        told += say.example(seen.lost[0], why) if seen.lost else ""
     chance = f"equal models lose so often in {percent(p_adjusted)} of runs after Holm"
     reasons = [f"{told}; {chance}" if seen.losses > seen.wins else told]
     if p_adjusted <= settings.alpha and seen.share is not None and seen.share < 0.5:

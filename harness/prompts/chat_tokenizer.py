@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from harness.common import InputError, Message, Messages, Problem, nearest, shown
+from harness.common import RESERVED_ARGS, InputError, Message, Messages, Problem, nearest, shown
 from harness.common.bounded_jinja import LimitError
 from harness.prompts.kept import NO_ARGUMENTS, Backing, Transformers, keep, place, recall
 from harness.prompts.templates import WORK, read_template, template_hash, template_variables
@@ -52,17 +52,6 @@ _MERGE = (
     "goes before the first user turn: many templates know no system turn"
 )
 _SHOWN = 300  # characters of what a template says
-# What the renderer gives itself, and what transformers' renderer takes besides variables.
-RESERVED = frozenset(
-    {
-        *("messages", "conversation", "tools", "documents", "chat_template", "tokenize", "padding"),
-        *("add_generation_prompt", "continue_final_message", "truncation", "max_length"),
-        *("return_tensors", "return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"),
-        *("processor_kwargs", "strftime_now", "raise_exception"),
-    }
-)
-
-
 ENDING_TOKENS = 40  # the longest mark of reasoning has 30 bytes
 
 
@@ -121,7 +110,7 @@ class ChatTokenizer:
         variables.
         """
         arguments = {**self._arguments, **arguments}
-        for name in sorted(RESERVED & arguments.keys()):
+        for name in sorted(RESERVED_ARGS & arguments.keys()):
             raise InputError(self._unknown(name))
         if tools and not self._shows_tools:
             if self.text(messages, tools=tools) == self.text(messages):
@@ -176,9 +165,14 @@ class ChatTokenizer:
         own = isinstance(error, TemplateError)
         said = " ".join((str(error) if own else f"{type(error).__name__}: {error}").split())
         said = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."
-        hint = "give the turns that this model's template knows; many know no system turn"
+        hint = "give the turns that this model's template knows"
         if isinstance(error, LimitError):
             hint = "what a chat template may do is bounded: use the one that the model came with"
+        elif type(error) is not TemplateError:  # which `raise_exception` raises
+            hint = (
+                "the template itself is broken: use the one that the model came with, or give "
+                "another: chat_template in the variant"
+            )
         elif messages and messages[0].role == "system":
             with suppress(Exception):  # without the system's turn it may be refused as well
                 self._backing.render(self.template, messages[1:], arguments=self._arguments)
@@ -202,7 +196,7 @@ class ChatTokenizer:
         raise InputError(self._unknown(name))
 
     def _unknown(self, name: str) -> Problem:
-        words = sorted(template_variables(self.template) - RESERVED)
+        words = sorted(template_variables(self.template) - RESERVED_ARGS)
         return Problem(
             f"the chat template knows no argument {name!r}",
             path=self.path,

@@ -46,10 +46,13 @@ from harness.scorers.tools import (
     declared_tool,
     expected_calls,
     fits_arguments,
+    impossible,
+    is_condition,
     parameters_of,
     reads_calls,
     tool_name,
     undeclared,
+    unfit,
 )
 from harness.scorers.user_code import check
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
@@ -88,6 +91,8 @@ __all__ = [
     "fits_arguments",
     "forget",
     "get",
+    "impossible",
+    "is_condition",
     "judge_question",
     "limited_marks",
     "load_context",
@@ -106,6 +111,7 @@ __all__ = [
     "strip_reasoning",
     "tool_name",
     "undeclared",
+    "unfit",
     "unread_mark",
     "verdict",
     "with_checks",

@@ -30,7 +30,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from harness.common import ANSWER_CHARS, JsonValue, plural, shown
+from harness.common import ANSWER_CHARS, JsonValue, nearest, plural, shown
 from harness.scorers.registry import Args, Scorer, UnknownScorerError, get
 from harness.scorers.tools import reads_calls
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
@@ -154,8 +154,12 @@ def _split(
     """Return name, arguments and what stands beside them, of a check as YAML gives it."""
     names = [key for key in raw if key not in BESIDE] if isinstance(raw, Mapping) else []
     if not isinstance(raw, Mapping) or len(names) != 1 or not isinstance(names[0], str):
+        meant = [(key, nearest(str(key), BESIDE)) for key in names]
+        told = "".join(f"; did you mean `{close}` by `{key}`?" for key, close in meant if close)
         raise PydanticCustomError(
-            "check_form", "a check is one name with its arguments, like `contains: Lina`"
+            "check_form",
+            "a check is one name with its arguments, like `contains: Lina`{told}",
+            {"told": told},
         )
     weight = raw.get("weight", 1.0)
     number = isinstance(weight, int | float) and not isinstance(weight, bool)

@@ -43,6 +43,7 @@ _NAMES = {
     "rouge": ("rouge1", "rouge2", "rougeL", "rouge-n", "rouge_l"),
 }
 _CALLED = {other: name for name, others in _NAMES.items() for other in others}
+_PAIRWISE = ("prefer", "preference", "preferred", "pairwise", "select-best", "select_best")
 _COUNTED = ("words", "sentences", "lines", "paragraphs", "bullets", "length")
 
 
@@ -50,6 +51,8 @@ def meant(name: str, known: Collection[str]) -> str:
     """Return what to write instead of a check that is not known; empty where nobody can tell."""
     if name in _CALLED:
         return _CALLED[name]
+    if name in _PAIRWISE:
+        return "`prefer: {rubric: ...}` beside `checks`, of a case or the suite; it is no check"
     head, _, rest = name.replace("-", "_").partition("_")
     if head in ("not", "no", "without") and (inner := nearest(rest, known)):
         return f"`not: {{{inner}: ...}}`"

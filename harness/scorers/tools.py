@@ -185,6 +185,14 @@ def check_expected(expected: Any, place: str) -> None:
         raise _wrong(f"{place}: order is kept or free, not {shown(expected['order'])}")
     if not isinstance(expected.get("optional", False), bool):
         raise _wrong(f"{place}: optional is true or false")
+    if "min" in expected and "max" in expected and expected["min"] > expected["max"]:
+        raise _wrong(f"{place}: no number is from {expected['min']} to {expected['max']}")
+    idle = [word for word in ("tolerance", "text", "order") if word in expected]
+    if idle and not {"equals", "one_of"} & expected.keys():
+        raise _wrong(
+            f"{place}: {idle[0]} says how a value is compared, and none is given: add equals or "
+            "one_of"
+        )
     if "regex" in expected:
         from harness.common.patterns import compile_pattern
 
@@ -220,16 +228,20 @@ class ExpectedCall(Args):
         return value
 
 
-def expected_calls(value: object) -> Iterator[ExpectedCall]:
-    """Yield the calls that a check's arguments expect, those of checks inside it too."""
+def expected_calls(value: object, *, valid: bool = False) -> Iterator[tuple[ExpectedCall, bool]]:
+    """Yield the calls that a check's arguments expect, those of checks inside it too.
+
+    With each stands whether it must fit the tool's own schema, its texts as they are.
+    """
+    valid = getattr(value, "valid", valid) and getattr(value, "text", "exact") == "exact"
     if isinstance(value, ExpectedCall):
-        yield value
+        yield value, valid
     if isinstance(value, Args):
         for _, part in value:
-            yield from expected_calls(part)
+            yield from expected_calls(part, valid=valid)
     elif isinstance(value, tuple | list):
         for part in value:
-            yield from expected_calls(part)
+            yield from expected_calls(part, valid=valid)
     elif (inner := getattr(value, "args", None)) is not None:  # a check
         yield from expected_calls(inner)
 
@@ -281,3 +293,56 @@ def undeclared(call: ExpectedCall, tools: Mapping[str, Tool]) -> tuple[str, str,
             message = f"tool {call.name!r} has no argument {name!r}"
             return message, nearest(name, listed), known
     return "", "", ""
+
+
+# What of a schema says nothing of one argument alone.
+_OF_ALL = (
+    *("required", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "minProperties"),
+    *("dependentRequired", "dependentSchemas", "dependencies"),
+)
+
+
+def impossible(call: ExpectedCall, tool: Tool) -> tuple[str, str]:
+    """Say why no call that fits the tool's own schema is the expected one, and what was meant.
+
+    Empty where there may be one.
+    """
+    listed = parameters_of(tool).get("properties", {})
+    for name in parameters_of(tool).get("required", ()) if call.arguments is not None else ():
+        part = listed.get(name, {})
+        if name not in (call.arguments or {}) and not (
+            isinstance(part, Mapping) and "default" in part
+        ):
+            return f"tool {call.name!r} demands {name!r}, which the arguments leave out", ""
+    found = (unfit(name, want, tool) for name, want in (call.arguments or {}).items())
+    return next((each for each in found if each[0]), ("", ""))
+
+
+def unfit(name: str, expected: Any, tool: Tool) -> tuple[str, str]:
+    """Say why no argument that fits the tool's own schema is the expected one, and what was meant.
+
+    Empty where there may be one. Only values that are expected as they stand are looked at.
+    """
+    from harness.scorers.patterns import TooSlow
+
+    values: list[Any] = [] if _holds_condition(expected) else [expected]
+    if is_condition(expected) and not {"tolerance", "text", "order"} & expected.keys():
+        values = [*expected.get("one_of", ())]
+        values += [expected["equals"]] if "equals" in expected else []
+    alone = {key: part for key, part in parameters_of(tool).items() if key not in _OF_ALL}
+    lenient = {"type": "function", "function": {"name": tool_name(tool), "parameters": alone}}
+    try:
+        whys = [misfit({name: value}, lenient) for value in values]
+    except TooSlow:
+        return "", ""
+    if not whys or not all(whys):
+        return "", ""
+    keys = expected if isinstance(expected, Mapping) and not is_condition(expected) else ()
+    close = next(filter(None, (nearest(str(key), WORDS) for key in keys)), "")
+    return f"no valid call of {tool_name(tool)!r} has this: {whys[0]}", close
+
+
+def _holds_condition(expected: Any) -> bool:
+    if isinstance(expected, Mapping):
+        return is_condition(expected) or any(map(_holds_condition, expected.values()))
+    return isinstance(expected, list) and any(map(_holds_condition, expected))

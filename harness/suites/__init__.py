@@ -16,10 +16,11 @@ from harness.suites.practice import practice_suite
 from harness.suites.schema import json_schema
 from harness.suites.script import matching
 from harness.suites.selecting import Selectable, Selection
-from harness.suites.values import FIXED_CALL, Case, Prefer, Suite, ToolResult, Turn
+from harness.suites.values import FIXED_CALL, MOST_STEPS, Case, Prefer, Suite, ToolResult, Turn
 
 __all__ = [
     "FIXED_CALL",
+    "MOST_STEPS",
     "SUFFIXES",
     "Case",
     "Fitted",

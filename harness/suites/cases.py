@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from harness.common import Problem, nearest
+from harness.common import Problem, nearest, plural
 from harness.common.yaml_positions import Position, YamlDocument
-from harness.scorers import expected_calls, reads_calls, tool_name, undeclared
+from harness.scorers import expected_calls, impossible, reads_calls, tool_name, undeclared
 from harness.suites.haystack import Haystack
 from harness.suites.problems import Place, Problems, in_rows
 from harness.suites.rows import DataRow
@@ -26,7 +26,7 @@ from harness.suites.templates import (
     render_below,
     render_text,
 )
-from harness.suites.values import Case, Named, Prefer, Turn
+from harness.suites.values import MOST_STEPS, Case, Named, Prefer, Turn
 
 _TEXTS = ("id", "system", "user", "prefix", "cluster", "tags", "prefer")
 # In these, one expression alone keeps its type.
@@ -211,10 +211,19 @@ def check_tools(case: Case, keys: CaseKeys, place: Place, problems: Problems) ->
                 )
                 problems.add(where, message, hint=hint)
                 continue
-            for wanted in expected_calls(check) if tools else ():
-                message, close, known = undeclared(wanted, tools)
+            most = MOST_STEPS if turn.results else 1
+            if check.step is not None and not -most <= check.step < most:
+                there = plural(most, "answer") if most == 1 else f"at most {most} answers"
+                message = f"check {check.name!r} reads step {check.step}, and a turn has {there}"
+                hint = "" if turn.results else "without `results` a turn ends with its first answer"
+                problems.add(where, message, hint=hint)
+            for wanted, valid in expected_calls(check) if tools else ():
+                message, close, hint = undeclared(wanted, tools)
+                if not message and valid:
+                    message, close = impossible(wanted, tools[wanted.name])
+                    hint = "such a check never holds; `valid: false` leaves the schema out"
                 if message:
-                    problems.add(where, message, did_you_mean=close, hint=known)
+                    problems.add(where, message, did_you_mean=close, hint=hint)
 
 
 def haystack_case(keys: HaystackKeys, haystack: Haystack) -> dict[str, Any]:

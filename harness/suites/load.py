@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from harness.common import InputError, Problem, first_of, nearest, no_collection, plural
+from harness.common import InputError, Problem, first_of, nearest, no_collection, percent, plural
 from harness.common.reading import first_problems
 from harness.common.validation import described
 from harness.common.yaml_positions import Position, YamlDocument, read_yaml_file
@@ -31,6 +31,7 @@ from harness.suites.schema import MAX_CASES, GenerateKeys, RowsKeys, SuiteKeys
 from harness.suites.values import Case, Named, Suite, stand_twice
 
 SUFFIXES = (".yaml", ".yml")
+FAR = 5.0  # a bar on growth that was probably meant in percent
 
 
 def suite_files(paths: Iterable[str | Path]) -> tuple[Path, ...]:
@@ -128,6 +129,26 @@ class SuiteReader:
                     f"slice {tag} has {plural(alone, noun)}: even the loss of all is not beyond "
                     f"chance, {keys.gate.smallest_slice} {noun}s are needed"
                 )
+        for name in ("max_length_growth", "max_latency_growth"):
+            bar = getattr(keys.gate, name)
+            if bar is not None and bar >= FAR:
+                warnings.append(
+                    f"{name} {bar:g} allows a growth of {percent(bar, 0)}; it is a share: 0.3 is "
+                    "30 %"
+                )
+        full = [
+            case
+            for case in gating
+            if (most := case.sampling.max_reasoning_tokens) is not None
+            and most >= case.sampling.max_new_tokens
+        ]
+        if full:
+            first = full[0].sampling
+            warnings.append(
+                f"max_reasoning_tokens {first.max_reasoning_tokens} leaves no room for an answer: "
+                f"max_new_tokens is {first.max_new_tokens} and counts both, in "
+                f"{plural(len(full), 'case')}"
+            )
         greedy = [c for c in gating if c.repeats > 1 and c.sampling.temperature == 0]
         if greedy:
             warnings.append(same_tries(len(greedy), len(gating)))

@@ -61,6 +61,9 @@ _PARTS: dict[tuple[str, ...], type[BaseModel]] = {
 }
 
 
+# Variables of well-known chat templates.
+_OF_TEMPLATE = ("enable_thinking", "reasoning_effort", "preserve_thinking", "thinking")
+
 # Settings of a LoRA as other trainers call them, and as this one does.
 _OF_LORA = {name: name for name in ("rank", "alpha", "dropout", "targets", "rslora", "dora")}
 _OF_LORA |= {"r": "rank", "lora_r": "rank", "lora_rank": "rank", "lora_alpha": "alpha"}
@@ -70,12 +73,16 @@ _OF_LORA |= {"use_rslora": "rslora", "use_dora": "dora"}
 
 def meant(key: str, known: Collection[str]) -> str:
     """Return the known key that `key` was probably meant to be, or an empty text."""
+    if "chat_template_args" in known and key in _OF_TEMPLATE:
+        return ""  # `stands_in` says where it belongs
     called = (name for other, name in _CALLED if other == key and name in known)
     return next(called, "") or nearest(key, known)
 
 
 def stands_in(key: str, known: Collection[str]) -> str:
     """Return where this key belongs, one level or two below; empty where that is nowhere."""
+    if "chat_template_args" in known and key in _OF_TEMPLATE:
+        return f"it belongs to chat_template_args: `chat_template_args: {{{key}: ...}}`"
     if "lora" in known and key in _OF_LORA:
         return f"it belongs to lora: `lora: {{{_OF_LORA[key]}: ...}}`"
     for way, model in _PARTS.items():

@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic.json_schema import models_json_schema
 from pydantic_core import PydanticCustomError
 
-from harness.common import FixSettings, GateSettings, Sampling, nearest
+from harness.common import FixSettings, GateSettings, Sampling, TemplateArgs, nearest
 from harness.scorers import (
     CheckField,
     ReasoningParser,
@@ -189,7 +189,7 @@ class DefaultKeys(_Keys):
     threshold: Threshold | None = None
     time_limit: TimeLimit | None = None
     allow_empty: bool = False
-    chat_template_args: dict[str, Any] = Field(default_factory=dict)
+    chat_template_args: TemplateArgs = Field(default_factory=dict)
     reasoning_parser: ReasoningParser | None = None
     examples: Examples = ()
     system_role: SystemRole = "native"
@@ -245,7 +245,7 @@ class CaseKeys(_Keys):
     allow_empty: bool | None = None
     cluster: Cluster | None = None
     decoding: Decoding | None = None
-    chat_template_args: dict[str, Any] = Field(default_factory=dict)
+    chat_template_args: TemplateArgs = Field(default_factory=dict)
     reasoning_parser: ReasoningParser | None = None
     system_role: SystemRole | None = None
     prefer: PreferKeys | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from harness.common import Message, Messages, ToolCall
-from harness.scorers import ExpectedCall, fits_arguments, undeclared
+from harness.scorers import ExpectedCall, fits_arguments, is_condition, undeclared, unfit
 from harness.suites.schema import CallKeys, CaseKeys, ExampleKeys, ResultKeys, TurnKeys
 from harness.suites.values import FIXED_CALL, ToolResult, Turn
 
@@ -52,6 +52,12 @@ def script_of(keys: CaseKeys, tools: Tools) -> Script:
                 ExpectedCall(name=one.tool, arguments=dict(one.arguments or {})),
                 (*loc, "results", at),
             )
+            # A wrong value may have its answer too; an object in a text's place is a slip.
+            for name, want in (one.arguments or {}).items() if one.tool in tools else ():
+                if isinstance(want, Mapping) and not is_condition(want):
+                    message, close = unfit(name, want, tools[one.tool])
+                    if message:
+                        calls.fail(Fault((*loc, "results", at, "arguments", name), message, close))
         said = _answered_calls(turn.tool_calls, results, calls, (*loc, "tool_calls"))
         if turn.assistant is None:
             turns.append(

@@ -42,6 +42,7 @@ class ToolResult:
         return own if self.arguments is None else {**own, "arguments": dict(self.arguments)}
 
 
+MOST_STEPS = 8  # answers to one user turn; a model that calls on and on is ended there
 FIXED_CALL = "fixed"  # the ids of scripted calls begin so
 
 

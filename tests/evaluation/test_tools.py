@@ -14,10 +14,9 @@ from harness.backends import Completion, Request
 from harness.common import InputError, ToolCall, Variant
 from harness.evaluation import RunReport, rescore
 from harness.evaluation.rendering import families_of
-from harness.evaluation.steps import MOST_STEPS
 from harness.results import Outcome, Result, result_from_json, result_to_json
 from harness.store import Store
-from harness.suites import Suite, load_suite
+from harness.suites import MOST_STEPS, Suite, load_suite
 from tests.evaluation.engines import ScriptedEngine
 from tests.evaluation.worlds import BASE, go, plan_of
 
@@ -141,7 +140,7 @@ def test_results_are_recorded_answers_again(project: Path) -> None:
 def test_the_form_of_calls_is_named(project: Path) -> None:
     notes = " ".join(recorded(project, GOOD).info.notes)
 
-    assert "calls of tools are read as any: base" in notes
+    assert "calls of tools are read in every form that has marks: base" in notes
 
 
 class Calling(ScriptedEngine):

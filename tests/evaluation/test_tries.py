@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.cli import main
+from harness.suites import load_suite
 
 SUITE = """
 suite: refunds
@@ -70,3 +71,19 @@ def test_greedy_tries_are_told_once_and_before_the_run(capsys: Printed) -> None:
     capsys.readouterr()
     assert main(["validate"]) == 0
     assert capsys.readouterr().out.count("asked several times at temperature 0") == 1
+
+
+def test_limits_that_do_not_limit_are_told(tmp_path: Path) -> None:
+    suite = tmp_path / "s.yaml"
+    suite.write_text(
+        "suite: s\ncategory: c\ngate: {max_length_growth: 30, max_latency_growth: 0.5}\n"
+        "defaults: {sampling: {max_new_tokens: 9}}\ncases:\n"
+        "  - {id: a, user: x, sampling: {max_reasoning_tokens: 9}, checks: [{contains: x}]}\n"
+        "  - {id: b, user: x, sampling: {max_reasoning_tokens: 8}, checks: [{contains: x}]}\n"
+    )
+
+    assert load_suite(suite).warnings == (
+        "max_length_growth 30 allows a growth of 3000 %; it is a share: 0.3 is 30 %",
+        "max_reasoning_tokens 9 leaves no room for an answer: max_new_tokens is 9 and counts both, "
+        "in 1 case",
+    )

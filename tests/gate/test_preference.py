@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -88,6 +89,15 @@ def test_losses_regress_the_suite_after_holm_over_both_tests() -> None:
     assert row.reasons[0].startswith("the judge preferred base in 8 pairs and the candidate in 0")
     assert (row.rate.pass_rate, row.got_worse) == (1.0, row.preference.lost)
     assert report.verdict is Verdict.REGRESSED
+
+
+def test_a_loss_is_told_with_one_example_and_what_the_judge_said() -> None:
+    said = [replace(one, why="It is curt.") for one in pairs("TLLLLLLL")]
+    report = judge_ledger(collect(table(0, 0, 8)), [suite(8)], ROLES, "base", judgements=said)
+
+    reason = verdict_of(report).reasons[0]
+    assert reason.startswith("the judge preferred base in 7 pairs and the candidate in 0, 1 was ")
+    assert "tied; for example c001: It is curt; equal models lose so often in " in reason
 
 
 def test_a_test_of_answers_costs_the_suite_what_holm_says() -> None:

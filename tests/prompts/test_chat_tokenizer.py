@@ -229,6 +229,8 @@ def test_a_template_that_loses_content_or_breaks_is_an_input_error(
     (problem,) = raised.value.problems
     assert problem.message == said
     assert problem.path == str(tmp_path)
+    # Nothing is said of turns that the model does not know: there is one of a user alone.
+    assert problem.hint.startswith("use a template" if "out" in said else "the template itself")
 
 
 def test_reasoning_and_space_around_a_content_may_be_left_out(tmp_path: Path) -> None:

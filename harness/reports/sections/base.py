@@ -14,6 +14,7 @@ from harness.results import Outcome, Result, RunInfo
 
 Cell = str | Markup
 SHOWN = 8  # names in a cell: all of them are in scorecard.json
+LONG = 24  # characters of a cell that may take several lines
 SHADES = 5  # of a heat map
 
 
@@ -90,9 +91,15 @@ class GateSection(Section[Row]):
 def table(label: str, head: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> Markup:
     """Return escaped HTML: `label` is for screen readers, a row's first cell is its heading."""
     heads = Markup("").join(Markup('<th scope="col">{}</th>').format(text) for text in head)
+
+    def written(cell: Cell) -> Markup:
+        # A sentence or a list of names: a phone must not break it at every word.
+        long = not isinstance(cell, Markup) and len(cell) > LONG
+        return Markup('<td class="words">{}</td>' if long else "<td>{}</td>").format(cell)
+
     body = Markup("").join(
         Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-            first, Markup("").join(Markup("<td>{}</td>").format(cell) for cell in cells)
+            first, Markup("").join(map(written, cells))
         )
         for first, *cells in rows
     )
