@@ -7,6 +7,7 @@ answer when a replica is gone is asked again, by this loop.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -44,6 +45,7 @@ from harness.backends.workers import (
     AnswerEvent,
     DoneEvent,
     FailedEvent,
+    Frame,
     GenerateCommand,
 )
 from harness.common import InputError, MachineryError, Problem, Variant
@@ -52,6 +54,7 @@ LOOK = 0.5  # seconds that the loop waits at most before it looks at limits
 FETCH = 60.0  # seconds to fetch an answer that is said to be there
 STARTS = 3  # times in a row that a replica may fail before it has answered anything
 DEATHS_IN_A_ROW = 12  # of any replicas without one answer between them; then the run ends
+COMPARED = 16  # answers at most that another replica is asked for too, and a tenth of those given
 PAUSE = 1.0  # seconds before a lost replica is replaced: Ray may not know yet that a node is gone
 
 
@@ -112,6 +115,8 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         self._told: dict[str, None] = {}
         self._deaths = 0
         self._have_answered = False  # any of them, ever
+        self._given: list[tuple[Request, str, int]] = []  # greedy answers, each with its replica
+        self._equal = ""  # how many of those another replica has given too, once it is known
         self._expected = 0
         self._closing = threading.Event()
         self._at_work = threading.Lock()
@@ -139,6 +144,8 @@ class ReplicatedBackend(PlannedBackend[Backend]):
             facts["ray"] = f"{self._connection.ray.__version__} on {self._connection.address}"
         if self._deaths:
             facts["replicas lost"] = str(self._deaths)
+        if self._equal:
+            facts["equal answers of two replicas"] = self._equal
         said: dict[str, list[str]] = {}
         for place in self._places:
             for name, value in place.execution.items():
@@ -156,8 +163,11 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         with self._at_work:
             self._start()
             asked = {request.key: request for request in requests}
-            moved = [replace(request, variant=located(request.variant)) for request in requests]
-            work = Portions(moved, len(self._places), self._replicas.deaths)
+            moved = {
+                request.key: replace(request, variant=located(request.variant))
+                for request in requests
+            }
+            work = Portions(moved.values(), len(self._places), self._replicas.deaths)
             row = 0  # of deaths, since the last answer
             while not work.is_done:
                 if self._closing.is_set():
@@ -167,6 +177,9 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 for place in ready:
                     for key, completion in self._heard(place, work):
                         row = 0
+                        is_greedy = asked[key].sampling.temperature == 0 and not completion.error
+                        if is_greedy and not self._equal and len(self._given) < COMPARED:
+                            self._given.append((moved[key], completion.text, place.number))
                         # Portions differ, and machines may: their times are not comparable.
                         yield asked[key], replace(completion, machine="")
                 lost = [place for place in self._places if self._is_lost(place)]
@@ -182,6 +195,12 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                             hint=AGAIN,
                         )
                     )
+            if not self._equal:
+                for place in self._places:  # whose last word is on its way
+                    is_ending = place.portion is work and not work.is_at_work(place.number)
+                    if place.stream is not None and is_ending:
+                        list(self._heard(place, work))
+                self._compare(self._given[: math.ceil(len(requests) / 10)])
 
     def close(self) -> None:
         """End the actors, with all that they started, and the cluster if it is our own."""
@@ -359,14 +378,9 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 greeting, place.greeting = place.greeting, None
                 self._greeted(place, HELLOS.from_line(ray.get(greeting, timeout=FETCH)))
                 return
-            # What `next` calls, but with a limit: `next` waits without end for the last word of a
-            # stream whose node is gone (ray 2.60).
-            answer = place.stream._next_sync(FETCH)
-            if answer.is_nil():
-                raise TimeoutError
-            frame = FRAMES.from_line(ray.get(answer, timeout=FETCH))
-        except StopIteration:
-            place.stream = None
+            frame = self._frame(place.stream)
+        except StopIteration:  # what it still had must not be forgotten
+            yield from self._buried(place, work, "its answers ended without a last word")
             return
         except (ray.exceptions.RayError, TimeoutError) as error:
             yield from self._buried(place, work, _cause(error))
@@ -376,6 +390,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
             if place.portion is work and work.answered(place.number, frame.key, now):
                 yield frame.key, frame.completion
         elif isinstance(frame, DoneEvent):
+            place.stream = None  # nothing follows: its end is not waited for
             place.notes, place.execution = frame.notes, frame.execution
             if place.portion is work:
                 for request in work.finished(place.number):
@@ -431,6 +446,52 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         if isinstance(said, FailedEvent) and not said.wrong_input:
             raise MachineryError(*problems)
         raise InputError(*problems)
+
+    def _frame(self, stream: Any) -> Frame:
+        """Return what a stream says next; raise TimeoutError where that does not come.
+
+        What `next` calls, but with a limit: `next` waits without end for the last word of a stream
+        whose node is gone (ray 2.60).
+        """
+        assert self._connection is not None
+        answer = stream._next_sync(FETCH)
+        if answer.is_nil():
+            raise TimeoutError
+        return FRAMES.from_line(self._connection.ray.get(answer, timeout=FETCH))
+
+    def _compare(self, given: Sequence[tuple[Request, str, int]]) -> None:
+        """Ask another replica for each of these answers too, and say how many are equal.
+
+        In 16 bits an answer depends on its batch, so this is what replicas change. Where none is
+        free, or one is lost meanwhile, nothing is said of the answers that it was asked for.
+        """
+        assert self._connection is not None
+        asked: dict[int, list[Request]] = {}
+        for request, _, number in given:
+            others = (p for p in self._places if p.is_idle and p.has_answered)
+            if free := [place.number for place in others if place.number != number]:
+                least = min(free, key=lambda other: len(asked.get(other, ())))
+                asked.setdefault(least, []).append(request)
+        streams = [
+            place.actor.answer.options(num_returns="streaming").remote(
+                FRAMES.to_line(GenerateCommand(tuple(asked[place.number]), self._expected))
+            )
+            for place in self._places
+            if place.number in asked
+        ]
+        texts: dict[str, str] = {}
+        for stream in streams:
+            with suppress(self._connection.ray.exceptions.RayError, TimeoutError, StopIteration):
+                while isinstance(frame := self._frame(stream), AnswerEvent):
+                    texts[frame.key] = frame.completion.text
+        equal = sum(texts.get(request.key) == text for request, text, _ in given)
+        if texts:
+            self._equal = f"{equal} of {len(texts)}"
+        if equal < len(texts):
+            self._told[
+                f"{self._equal} answers are equal, word for word, where another replica was asked "
+                "for them too: numbers in 16 bits depend on the batch (docs/ray.md)"
+            ] = None
 
     # -- losses --------------------------------------------------------------------------------
 

@@ -87,6 +87,10 @@ class Portions:
         """Return whether every request is answered, or given up."""
         return not self._open
 
+    def is_at_work(self, replica: int) -> bool:
+        """Return whether a replica has been given what it has not answered."""
+        return replica in self._hands and bool(self._hands[replica].open)
+
     def take(self, replica: int, now: float) -> list[Request]:
         """Return the next portion of an idle replica; empty where it has to wait."""
         hand = self._hands.setdefault(replica, _Hand())

@@ -1,6 +1,7 @@
 """A third-party backend that starts at once and answers what it was asked, or does as it is told.
 
-What it is told is a word of the last message: `poison` kills its process, `broken` breaks it. The
+What it is told is a word of the last message: `poison` kills its process, `broken` breaks it, `who`
+is answered with the number of its process. The
 engine argument `delay` is in seconds for each answer, `gpus` what it takes, `pids` a folder where a
 process that answers leaves its number; STEADY_VERSION in its environment is its version. A rubric
 is answered as a judge would.
@@ -65,6 +66,8 @@ class SteadyBackend(Backend):
                 raise MachineryError(Problem("the engine cannot start", found="no memory"))
             time.sleep(self._delay)
             text = "Rating: 5" if "Rubric for the answer" in said else f"You said: {said}"
+            if "who" in said:
+                text = str(os.getpid())
             yield request, Completion(text, "stop", 1, 1)
 
 

@@ -116,6 +116,46 @@ def test_a_frozen_worker_counts_as_dead_and_its_work_is_done_elsewhere(
     )
 
 
+def test_a_stream_that_ends_without_a_last_word_is_a_lost_replica(
+    nodes: Nodes, steady: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = opened(steady, Replicas(2, nodes.address, cpus=0, resources={"shared": 0.1}))
+    frames = 0
+    read = backend._frame
+
+    def cut(stream: Any) -> Any:
+        nonlocal frames
+        frames += 1
+        if frames == 5:
+            raise StopIteration
+        return read(stream)
+
+    monkeypatch.setattr(backend, "_frame", cut)
+
+    found = answered(backend, [f"question {number}" for number in range(60)])
+
+    assert len(found) == 60 and not any(done.error for done in found.values())
+    assert any("ended without a last word" in note for note in backend.notes)
+
+
+def test_how_many_answers_two_replicas_give_alike_is_said(nodes: Nodes, steady: Path) -> None:
+    told = Replicas(2, nodes.address, cpus=0, resources={"shared": 0.1})
+    backend = opened(steady, told)
+    said = []
+    for word in ("question", "who is it, question"):
+        backend._given.clear()
+        backend._equal = ""
+        while not backend._equal:  # the second replica may not be up yet
+            texts = [f"{word} {number}" for number in range(120)]
+            assert len(list(backend.generate(asked(backend, *texts)))) == 120
+        facts = backend.execution()
+        notes = [note for note in backend.notes if "answers are equal" in note]
+        said.append((facts["equal answers of two replicas"], len(notes)))
+    backend.close()
+
+    assert said == [("12 of 12", 0), ("0 of 12", 1)]
+
+
 def places(backend: ReplicatedBackend, texts: list[str]) -> list[str]:
     """The nodes of all replicas, once everything is answered."""
     found: list[str] = []
