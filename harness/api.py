@@ -117,6 +117,8 @@ def fix(
     paraphrases: int = 0,
     current: str | Path | None = None,
     gpus: int | None = None,
+    hosts: int | None = None,
+    main_address: str | None = None,
     **options: Any,
 ) -> FixReport | DryRun | None:
     """Repair what failed in a run, as `harness fix` does, and write the report; None: nothing did.
@@ -140,6 +142,8 @@ def fix(
         bad_cases=typed(bad_cases) if bad_cases else None,
         paraphrases=paraphrases,
         gpus=gpus,
+        hosts=hosts,
+        main_address=main_address,
         **({"current": typed(current)} if current else {}),
     )
     if dry_run:

@@ -116,6 +116,8 @@ def fix_command(arguments: argparse.Namespace) -> int:
         bad_cases=bad_cases,
         paraphrases=arguments.paraphrases,
         gpus=arguments.gpus,
+        hosts=arguments.hosts,
+        main_address=arguments.main_address,
         current=_current(arguments, settings),
     )
     if arguments.dry_run:

@@ -138,12 +138,21 @@ def at_least_one(text: str) -> int:
 
 
 def add_gpus(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says on how many GPUs a training runs."""
+    """Add the options that say on which GPUs a training runs."""
     parser.add_argument(
         "--gpus",
         metavar="N",
         type=at_least_one,
-        help="train on so many GPUs of this machine (with device cpu: in so many processes)",
+        help="train on so many GPUs of each host (with device cpu: in so many processes)",
+    )
+    parser.add_argument(
+        "--hosts",
+        metavar="N",
+        type=at_least_one,
+        help="train on so many hosts: this one, and those that run join-training",
+    )
+    parser.add_argument(
+        "--main-address", metavar="HOST:PORT", help="where the other hosts find this one"
     )
 
 

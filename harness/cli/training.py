@@ -1,4 +1,4 @@
-"""`harness train`, `harness merge` and `harness lint-adapter`."""
+"""`harness train`, `join-training`, `merge` and `lint-adapter`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import OTHER_CODES, add_gpus, add_settings, new_command, say
 from harness.cli.running import read_settings
-from harness.common import InputError
+from harness.common import InputError, Problem, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,10 @@ a training was interrupted. Exit code 0: the adapter is there."""
 MERGE = """\
 Writes a model for engines that take no adapters, asks it and the adapter on its base the same
 prompts, and prints how far the two agree. Exit code 0: the merged model is there."""
+JOIN = """\
+Takes part in a training that another host leads with --hosts and --main-address: it says what is
+trained and with how many processes, and writes the adapter. Models have to lie under the same path
+on all hosts. Exit code 0: the training is over."""
 LINT = """\
 Looks at the files of an adapter from peft, trl, ms-swift, LLaMA-Factory or anywhere else; no
 weights of the base are loaded. Exit code 0: nothing is wrong, or there are warnings only; 2: it
@@ -32,7 +36,7 @@ does nothing, or not what it should."""
 
 
 def add_commands(commands: Any) -> None:
-    """Register the three commands."""
+    """Register the commands."""
     train = new_command(
         commands,
         "train",
@@ -40,6 +44,7 @@ def add_commands(commands: Any) -> None:
         "train train.yaml --dry-run        check everything, count rows, tokens and steps",
         "train train.yaml --output out/new",
         "train train.yaml --gpus 4         on four GPUs of this machine, with the steps of one",
+        "train train.yaml --gpus 8 --hosts 2 --main-address 10.0.0.1:29500",
         about=TRAIN,
         codes=OTHER_CODES,
     )
@@ -51,6 +56,20 @@ def add_commands(commands: Any) -> None:
     )
     add_settings(train, only=("backend",))
     train.set_defaults(act=train_command)
+    join = new_command(
+        commands,
+        "join-training",
+        "take part in a training that another host leads",
+        "join-training 10.0.0.1:29500",
+        "join-training 10.0.0.1:29500 --stay   in all trainings of a harness fix",
+        about=JOIN,
+        codes=OTHER_CODES,
+    )
+    join.add_argument("address", metavar="HOST:PORT", help="the first host's --main-address")
+    join.add_argument(
+        "--stay", action="store_true", help="wait for further trainings, up to 15 minutes for each"
+    )
+    join.set_defaults(act=join_command)
     merge = new_command(
         commands,
         "merge",
@@ -84,7 +103,7 @@ def train_command(arguments: argparse.Namespace) -> int:
     from harness.training.sft import load_train_config, placed, read_data
 
     path = Path(arguments.config)
-    given = {"output": arguments.output, "gpus": arguments.gpus}
+    given = {name: getattr(arguments, name) for name in ("output", "gpus", "hosts", "main_address")}
     given = {name: value for name, value in given.items() if value}
     config = load_train_config(path, **given)
     rows, held_out = read_data(config)
@@ -132,6 +151,20 @@ def _train(
     if done.checkpoints and not suites:
         say(f"compare its checkpoints: harness run --adapter '{done.path}/checkpoint-*'")
     say(f"gate it: harness run --adapter new={done.path}")
+    return 0
+
+
+def join_command(arguments: argparse.Namespace) -> int:
+    """Train with other hosts until the training is over."""
+    from harness.common.console import Terminal
+    from harness.training.sft import TrainingProgress, is_address, join_training
+
+    if not is_address(arguments.address):
+        what = f"{arguments.address!r} is no address of a training"
+        raise InputError(Problem(what, expected="HOST:PORT, as --main-address says it there"))
+    with TrainingProgress(Terminal(stderr=True)) as observer:
+        done = join_training(arguments.address, stay=arguments.stay, observer=observer)
+    say(f"took part in {plural(done, 'training')}; the first host has the adapter")
     return 0
 
 

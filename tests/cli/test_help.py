@@ -17,7 +17,7 @@ INNER = (
     "import jsonl",
     "import xstest",
 )
-UNGATED = ("lint-adapter", "merge", "train", "view")
+UNGATED = ("join-training", "lint-adapter", "merge", "train", "view")
 
 
 def commands() -> list[str]:

@@ -406,7 +406,8 @@ def train_config(
         "trust_remote_code": settings.trust_remote_code,
     }
     fixed: dict[str, Any] = {"model": plan.before.model, "output": home / "adapter"}
-    fixed |= {"gpus": plan.options.gpus} if plan.options.gpus else {}
+    asked = {name: getattr(plan.options, name) for name in ("gpus", "hosts", "main_address")}
+    fixed |= {name: value for name, value in asked.items() if value}
     fixed |= {"method": method, "adapter": Path(start) if start else None}
     told: dict[str, Any] = {"chat_template_args": _template_args(plan)}
     told |= {"keep_checkpoints": SELECTED} if plan.fix.select == "suites" else {}

@@ -19,8 +19,9 @@ class FixOptions:
     """What the command line says. Paths are relative to the project.
 
     `suites`: names of failing suites; without any, all that have `fix:`. `variant`: which candidate
-    of the run is repaired, where several failed. `current`: the link to the adapter in use. `gpus`:
-    on how many an adapter is trained, and `method`: how, instead of what the suites say.
+    of the run is repaired, where several failed. `current`: the link to the adapter in use. `gpus`,
+    `hosts`, `main_address`: on how many and where an adapter is trained, and `method`: how, instead
+    of what the suites say.
     """
 
     run: str = "latest"
@@ -31,6 +32,8 @@ class FixOptions:
     paraphrases: int = 0
     current: Path = CURRENT
     gpus: int | None = None
+    hosts: int | None = None
+    main_address: str | None = None
     method: Method | None = None
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from harness.training.sft.config import (
     LoraSettings,
     TrainConfig,
     TrainSettings,
+    is_address,
     load_train_config,
     placed,
 )
@@ -30,7 +31,7 @@ from harness.training.sft.job import (
 from harness.training.sft.lessons import Lesson, conversations
 from harness.training.sft.prepare import Prepared, prepare, read_data
 from harness.training.sft.progress import TrainingProgress, draw
-from harness.training.sft.train import check_output, rehearse, train
+from harness.training.sft.train import check_output, join_training, rehearse, train
 
 __all__ = [
     "DEFAULT_SERVED_RANK",
@@ -57,6 +58,8 @@ __all__ = [
     "conversations",
     "demand_served",
     "draw",
+    "is_address",
+    "join_training",
     "load_train_config",
     "placed",
     "prepare",

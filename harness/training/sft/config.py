@@ -45,6 +45,12 @@ Count = Annotated[StrictInt, Field(ge=1)]
 Number = StrictFloat  # whole numbers are taken too
 
 
+def is_address(text: str) -> bool:
+    """Return whether a text is HOST:PORT."""
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdecimal() and 0 < int(port) < 65536
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -169,7 +175,9 @@ class TrainSettings(_Part):
 
     `gpus` train together, one process each, and share the rows of every step; with `device: cpu`
     they are processes on the CPU. `shard` splits the base's weights among them (FSDP2), else each
-    has all of them (DDP); unless it is said, where the weights do not fit on one.
+    has all of them (DDP); unless it is said, where the weights do not fit on one. With several
+    `hosts`, each has as many; they meet at `main_address`, HOST:PORT of the first, which the
+    others join.
     """
 
     method: Literal["sft", "dpo", "grpo"] = "sft"
@@ -202,6 +210,8 @@ class TrainSettings(_Part):
     dtype: str = "auto"
     threads: Count | None = None
     gpus: Count = 1
+    hosts: Count = 1
+    main_address: str | None = None
     shard: StrictBool | None = None
     report_to: tuple[Literal["mlflow", "tensorboard", "wandb"], ...] = ()
     run_name: str | None = None
@@ -209,9 +219,14 @@ class TrainSettings(_Part):
     chat_template_args: dict[str, Any] = Field(default_factory=dict)
 
     @property
+    def processes(self) -> int:
+        """Processes that train together, on all hosts."""
+        return self.gpus * self.hosts
+
+    @property
     def share(self) -> int:
         """Rows of one optimiser step for each process."""
-        return self.batch_size // self.gpus
+        return self.batch_size // self.processes
 
     def steps(self, sequences: int) -> int:
         """Return optimiser steps in all, for so many sequences in an epoch."""
@@ -224,6 +239,14 @@ class TrainSettings(_Part):
         if self.method == "sft":
             return self.learning_rate
         return own[self.method] or self.learning_rate / GENTLER
+
+    @field_validator("main_address")
+    @classmethod
+    def _of_a_port(cls, value: str | None) -> str | None:
+        """Demand HOST:PORT."""
+        if value is not None and not is_address(value):
+            raise ValueError("is no HOST:PORT, such as 10.0.0.1:29500")
+        return value
 
     @field_validator("model_args")
     @classmethod
@@ -319,8 +342,8 @@ _NOT_ARGUMENTS = {
 }
 _NOT_RECIPE = (
     "model", "output", "data", "held_out", "adapter", "device_batch_size", "gradient_checkpointing",
-    "keep_checkpoints", "device", "threads", "gpus", "shard", "report_to", "run_name", "template",
-    "select", "suites",
+    "keep_checkpoints", "device", "threads", "gpus", "hosts", "main_address", "shard", "report_to",
+    "run_name", "template", "select", "suites",
 )  # fmt: skip
 
 

@@ -253,26 +253,35 @@ def _base_problems(config: TrainConfig, base: ModelDir) -> Iterator[Problem]:
 def _sharing(config: TrainConfig) -> Iterator[Problem]:
     """Yield what several processes cannot share, and what is said of several where there is one."""
     kind, _, number = config.device.partition(":")
-    if config.batch_size % config.gpus:
-        more = math.ceil(config.batch_size / config.gpus) * config.gpus
+    processes = config.processes
+    if (config.hosts > 1) != bool(config.main_address):
+        said = "main_address: HOST:PORT of the first" if config.hosts > 1 else "hosts: 2 or more"
+        yield Problem(
+            "hosts and main_address go together, and one of both is said",
+            found=f"hosts {config.hosts}, main_address {config.main_address or 'none'}",
+            hint=f"say {said}",
+        )
+    if config.batch_size % processes:
+        more = math.ceil(config.batch_size / processes) * processes
+        hosts = f" on each of {config.hosts} hosts" if config.hosts > 1 else ""
         yield Problem(
             "gpus: the rows of a step cannot be shared evenly",
-            found=f"batch_size {config.batch_size}, gpus {config.gpus}",
+            found=f"batch_size {config.batch_size}, gpus {config.gpus}{hosts}",
             hint=f"say batch_size: {more}, or another number of gpus",
         )
-    if config.gpus > 1 and number:
+    if processes > 1 and number:
         yield Problem(
-            f"gpus: {config.gpus} are to train together, and device names one",
+            f"gpus: {processes} are to train together, and device names one",
             found=f"device {config.device}",
             hint=f"say device: {kind}; CUDA_VISIBLE_DEVICES chooses among GPUs",
         )
-    if config.gpus > 1 and config.method != "sft":
+    if processes > 1 and config.method != "sft":
         yield Problem(
             f"gpus: several share the rows of a step with method: sft alone, not with "
             f"{config.method}",
-            hint="leave gpus out",
+            hint="leave gpus and hosts out" if config.hosts > 1 else "leave gpus out",
         )
-    if config.shard and config.gpus == 1:
+    if config.shard and processes == 1:
         yield Problem(
             "shard: there is one process, and it needs the whole base",
             hint="say gpus: 2 or more, or leave shard out",
@@ -289,7 +298,7 @@ def _placement_problems(config: TrainConfig) -> Iterator[Problem]:
     from harness.backends.hf.placement import check_named, visible_gpus  # imports torch
 
     there = visible_gpus()
-    if config.gpus > 1 and not config.device.startswith("cpu") and config.gpus > there:
+    if config.processes > 1 and not config.device.startswith("cpu") and config.gpus > there:
         hint = f"say gpus: {there}" if there > 1 else "leave gpus out"
         yield Problem(
             f"gpus: {config.gpus} are asked for, and torch sees {there or 'none'}",

@@ -17,6 +17,8 @@ from harness.training.sft.config import TrainConfig
 from harness.training.sft.encoding import Sample
 from harness.training.values import Pair, Rollout, TrainingRow
 
+JOIN = "join"  # argument of the worker that takes part in a training of another host
+
 
 class Exit(IntEnum):
     """Exit codes of the worker; any other but 0 is a crash."""
@@ -26,6 +28,8 @@ class Exit(IntEnum):
     DIVERGED = 82
     DISK_FULL = 83
     NOT_DETERMINISTIC = 85
+    APART = 86  # of several hosts, one failed or was lost
+    NOBODY = 87  # no training was there to take part in
 
 
 @dataclass(frozen=True, slots=True)

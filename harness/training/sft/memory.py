@@ -87,7 +87,7 @@ def estimated_footing(config: TrainConfig, load: Load, free: float) -> tuple[Foo
         return max(fit, default=0)
 
     sharded = can_shard(config) and (config.shard or not fitting(1, checkpointing=True))
-    shards = config.gpus if sharded else 1
+    shards = config.processes if sharded else 1
     keeping, twice = fitting(shards, checkpointing=False), fitting(shards, checkpointing=True)
     mean = sum(load.lengths) / len(load.lengths)
     checkpointing = config.gradient_checkpointing
@@ -107,7 +107,7 @@ def can_shard(config: TrainConfig) -> bool:
     Not of one in 4 bits, nor of one out of which the adapter's beginning is taken.
     """
     whole = config.qlora or config.lora.moves_the_base
-    return config.gpus > 1 and config.shard is not False and not whole
+    return config.processes > 1 and config.shard is not False and not whole
 
 
 def usual_footing(config: TrainConfig) -> Footing:
@@ -134,7 +134,12 @@ def remember(config: TrainConfig, work: Path, footing: Footing) -> None:
 
 
 def _wish(config: TrainConfig) -> list[int | bool | None]:
-    return [config.device_batch_size, config.gradient_checkpointing, config.gpus, config.shard]
+    return [
+        config.device_batch_size,
+        config.gradient_checkpointing,
+        config.processes,
+        config.shard,
+    ]
 
 
 def smaller(config: TrainConfig, footing: Footing, reason: str) -> Footing:
@@ -163,7 +168,7 @@ def described(config: TrainConfig, footing: Footing) -> str:
     """Say for people: `2 rows at once, 8 times a step`."""
     times = config.share // footing.device_batch
     rows = "1 row" if footing.device_batch == 1 else f"{footing.device_batch} rows"
-    each = f" in each of {config.gpus} processes" if config.gpus > 1 else ""
+    each = f" in each of {config.processes} processes" if config.processes > 1 else ""
     again = ", with gradient checkpointing" if footing.checkpointing else ""
     split = ", each with a part of the base" if footing.sharded else ""
     return f"{rows} at once{each}, {times} times a step{again}{split}"

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from harness.training.sft.config import TrainConfig
 from harness.training.sft.demands import unserved
 from harness.training.sft.finishing import finish, finished, tidy
 from harness.training.sft.job import (
+    JOIN,
     Event,
     Exit,
     Footing,
@@ -60,12 +62,17 @@ def attempt(job: TrainingJob, observer: Observer) -> Ending:
     """
     path = job.work / "job.json"
     replace_file(path, job.model_dump_json(indent=1).encode())
+    return heard([str(path)], worker_environment(job), observer)
+
+
+def heard(arguments: Sequence[str], environment: Mapping[str, str], observer: Observer) -> Ending:
+    """Run a worker with these arguments to its end, as `attempt` does."""
     worker = start(  # Ctrl-C is for us: we end the worker
         "harness.training.sft.worker",
-        str(path),
+        *arguments,
         output=subprocess.PIPE,
         errors=subprocess.PIPE,
-        environment=worker_environment(job),
+        environment=environment,
     )
     assert worker.stdin and worker.stdout and worker.stderr
     said: deque[str] = deque(maxlen=TAIL)
@@ -99,14 +106,18 @@ def attempt(job: TrainingJob, observer: Observer) -> Ending:
         worker.stderr.close()
 
 
+# No network for models, no telemetry, and no words of libraries.
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONWARNINGS": "ignore",
+}
+
+
 def worker_environment(job: TrainingJob) -> dict[str, str]:
-    """Return what the worker's environment has beside ours: no network, no telemetry, its GPUs."""
-    changes = {
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONWARNINGS": "ignore",
-    }
+    """Return what the worker's environment has beside ours, its GPUs among it."""
+    changes = dict(QUIET)
     usual = {
         # Waiting threads sleep instead of spinning: beside other work it is several times as fast.
         "OMP_WAIT_POLICY": "PASSIVE",
@@ -190,6 +201,9 @@ def ending_error(output: Path, ending: Ending) -> InputError | MachineryError:
     found = checkpoints(output)
     step = step_of(found[-1]) if found else 0
     kept = f"the checkpoint of step {step} is kept" if found else "nothing was saved"
+    if ending.code == Exit.APART:
+        again = f"{kept}; run the same commands again, on every host"
+        return MachineryError(*(replace(p, hint=p.hint or again) for p in problems))
     if ending.code == Exit.DISK_FULL:
         hint = f"{kept}; make room and run the same command again"
         return MachineryError(*(replace(problem, hint=hint) for problem in problems))
@@ -309,7 +323,8 @@ def rehearse(prepared: Prepared, observer: Observer = lambda event: None) -> Non
     Whether a model takes `model_args`, and keeps packed rows apart, is known once it is loaded.
     Without either setting nothing is started. Raises what `train` raises.
     """
-    config = prepared.config
+    # Other hosts are not asked: what the first refuses, all would.
+    config = prepared.config.model_copy(update={"hosts": 1})
     if not config.model_args and not config.packing:
         return
     with TemporaryDirectory(prefix="rehearsal-") as folder:
@@ -327,3 +342,34 @@ def rehearse(prepared: Prepared, observer: Observer = lambda event: None) -> Non
         ending = attempt(job, observer)
     if ending.code != 0:
         raise ending_error(config.output, ending)
+
+
+REJOIN = 6.0  # seconds until the first host has left an attempt that failed
+
+
+def join_training(
+    address: str, *, stay: bool = False, observer: Observer = lambda event: None
+) -> int:
+    """Take part in the training of another host, `main_address` of which is `address`.
+
+    What is trained, with how many processes on each host, the first host says; it alone writes the
+    adapter. `stay` waits for further trainings, as a repair makes them, until none came for 15
+    minutes. Return how many were trained to the end. Raise `InputError` where this host cannot take
+    part, and `MachineryError` where no training came, or another host failed.
+    """
+    done = 0
+    while True:
+        ending = heard([JOIN, address], QUIET, observer)
+        if ending.code == 0:
+            done += 1
+            if not stay:
+                return done
+        elif ending.code in (Exit.OUT_OF_MEMORY, Exit.NOT_DETERMINISTIC):
+            observer(TrainingNote(f"{ending.failures[0].message}: the first host tries again"))
+        elif stay and done and ending.code == Exit.NOBODY:
+            return done
+        else:
+            failed = ending.failures or (TrainingFailed("the process died", ending.output[-500:]),)
+            problems = [Problem(f.message, found=f.found, hint=f.hint) for f in failed]
+            raise (InputError if ending.code == Exit.REFUSED else MachineryError)(*problems)
+        time.sleep(REJOIN)

@@ -19,6 +19,7 @@ from harness.training import Pair, TrainingRow
 from harness.training.sft import (
     Event,
     LoraSettings,
+    Observer,
     Started,
     Stepped,
     TrainedAdapter,
@@ -27,7 +28,7 @@ from harness.training.sft import (
     train,
 )
 from harness.training.sft.prepare import epoch_order
-from harness.training.sft.worker.sharing import InOrder, StepSampler, WithBlank
+from harness.training.sft.worker.sharing import BLANK_TOKENS, InOrder, StepSampler, WithBlank
 from tests.training.sft.made import config_for, pets, write_rows
 
 SAME = 1e-4  # relative: sums in float32 are taken in another order
@@ -79,11 +80,20 @@ def test_a_blank_row_teaches_nothing() -> None:
 
 
 def trained(
-    model: Path, output: Path, rows: tuple[TrainingRow, ...], **changes: Any
+    model: Path,
+    output: Path,
+    rows: tuple[TrainingRow, ...],
+    observer: Observer = lambda event: None,
+    **changes: Any,
 ) -> tuple[TrainedAdapter, list[Event]]:
     events: list[Event] = []
+
+    def told(event: Event) -> None:
+        events.append(event)
+        observer(event)
+
     settings = {"lora": LoraSettings(rank=4), "max_steps": STEPS, "checkpoint_every": 3, **changes}
-    return train(config_for(model, output, **settings), rows, observer=events.append), events
+    return train(config_for(model, output, **settings), rows, observer=told), events
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +126,10 @@ def test_two_processes_give_the_losses_of_one(
     (started,) = (event for event in events if isinstance(event, Started))
     assert (started.processes, started.device_batch, started.accumulation) == (2, 2, 2)
     assert [event.step for event in events if isinstance(event, Stepped)] == [1, 2, 3, 4, 5]
+    # Also after an evaluation, and but for rows that fill up a step.
+    tokens = alone.manifest["run"]["tokens"]
+    assert tokens <= adapter.manifest["run"]["tokens"] <= tokens + 16 * BLANK_TOKENS
+    assert all(event.tokens > 0 for event in events if isinstance(event, Stepped))
     assert adapter.manifest["run"]["processes"] == 2
     assert [path.name for path in adapter.checkpoints] == ["checkpoint-3", "checkpoint-5"]
 
@@ -208,12 +222,33 @@ def workers_of(output: Path) -> list[int]:
             "  hint: leave gpus out",
         ),
         (
+            {"hosts": 2},
+            "hosts and main_address go together, and one of both is said\n"
+            "  found: hosts 2, main_address none\n"
+            "  hint: say main_address: HOST:PORT of the first",
+        ),
+        (
+            {"main_address": "10.0.0.1:29500"},
+            "hosts and main_address go together, and one of both is said\n"
+            "  found: hosts 1, main_address 10.0.0.1:29500\n"
+            "  hint: say hosts: 2 or more",
+        ),
+        (
+            {"gpus": 3, "hosts": 2, "main_address": "10.0.0.1:29500"},
+            "gpus: the rows of a step cannot be shared evenly\n"
+            "  found: batch_size 8, gpus 3 on each of 2 hosts\n"
+            "  hint: say batch_size: 12, or another number of gpus",
+        ),
+        (
             {"shard": True},
             "shard: there is one process, and it needs the whole base\n"
             "  hint: say gpus: 2 or more, or leave shard out",
         ),
     ],
-    ids=("more than there are", "uneven", "one named", "pairs", "nobody to share with"),
+    ids=(
+        *("more than there are", "uneven", "one named", "pairs", "no address", "one host"),
+        *("uneven on two hosts", "nobody to share with"),
+    ),
 )
 def test_what_cannot_be_shared(tiny: Path, changes: dict[str, Any], wanted: str) -> None:
     from harness.backends.hf.placement import visible_gpus

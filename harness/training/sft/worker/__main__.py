@@ -15,13 +15,29 @@ from filelock import FileLock, Timeout
 
 from harness.common import InputError
 from harness.common.processes import end_with_parent
-from harness.training.sft.job import Event, Exit, Observer, TrainingFailed, TrainingJob, to_line
+from harness.training.sft.job import (
+    JOIN,
+    Event,
+    Exit,
+    Observer,
+    TrainingFailed,
+    TrainingJob,
+    to_line,
+)
 
 LOCK_WAIT = 60.0  # seconds that an orphan of a killed run is given to notice and end
 
 
 def main(arguments: list[str]) -> int:
-    """Train as the job says, alone or as one of several; return the exit code."""
+    """Train as the job says, alone or as one of several; return the exit code.
+
+    Instead of the file of a job, `join` with an address takes part in one of another host.
+    """
+    if arguments[0] == JOIN:
+        from harness.training.sft.worker.launching import launch_joined
+
+        end_with_parent()
+        return launch_joined(arguments[1], _tell)
     path = Path(arguments[0])
     job = TrainingJob.model_validate_json(path.read_text(encoding="utf-8"))
     end_with_parent()
@@ -29,11 +45,11 @@ def main(arguments: list[str]) -> int:
         return _train(job, _pipe())
     try:
         with FileLock(job.work / "lock", timeout=LOCK_WAIT):
-            if job.config.gpus == 1:
+            if job.config.processes == 1:
                 return _train(job, _pipe())
-            from harness.training.sft.worker.sharing import launch
+            from harness.training.sft.worker.launching import launch_called
 
-            return launch(path, job.config.gpus)
+            return launch_called(path, job, _tell)
     except Timeout:
         failed = TrainingFailed(
             "another process is training into this directory",
@@ -42,6 +58,11 @@ def main(arguments: list[str]) -> int:
         )
         _pipe()(failed)
         return Exit.REFUSED
+
+
+def _tell(event: Event) -> None:
+    """Tell on the pipe that the workers inherit."""
+    os.write(1, to_line(event).encode())
 
 
 def _pipe() -> Observer:
@@ -62,14 +83,20 @@ def _train(job: TrainingJob, send: Observer) -> int:
     try:
         run(job, send)
     except InputError as error:
-        for problem in error.problems:
-            send(TrainingFailed(problem.message, problem.found, problem.hint, Exit.REFUSED))
-        return Exit.REFUSED
+        problems = error.problems
+        told = [TrainingFailed(p.message, p.found, p.hint, Exit.REFUSED) for p in problems]
     except Exception as error:
         code, failed = explain(error, job)
-        send(replace(failed, code=code))
-        return code
-    return 0
+        told = [replace(failed, code=code)]
+    else:
+        return 0
+    if job.config.hosts > 1:
+        from harness.training.sft.worker.hosts import say_failed
+
+        say_failed(job, told[0])
+    for failed in told:
+        send(failed)
+    return told[0].code
 
 
 if __name__ == "__main__":

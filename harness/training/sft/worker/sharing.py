@@ -1,21 +1,18 @@
-"""Several processes that train one adapter together, one for each GPU.
+"""Several processes that train one adapter together, one for each GPU of one or more hosts.
 
-They are started by torchrun's agent, which ends all where one fails. What is trained does not
-depend on their number: `epoch_order` says which rows make a step, each process takes its share of
-them, and gradients are averaged before the step. A step with too few rows is filled with rows that
-teach nothing. Each has the whole base, and accelerate wraps the model in DDP; or each has a part
-of it (FSDP2, by transformers), and the adapter alone is there everywhere.
+They are started by torchrun's agent (`launching`), which ends all of a host where one fails. What
+is trained does not depend on their number: `epoch_order` says which rows make a step, each process
+takes its share of them, and gradients are averaged before the step. A step with too few rows is
+filled with rows that teach nothing. Each has the whole base, and accelerate wraps the model in DDP;
+or each has a part of it (FSDP2, by transformers), and the adapter alone is there everywhere.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,28 +22,27 @@ from transformers import TrainerCallback
 
 from harness.common import InputError, Problem
 from harness.training.sft.encoding import IGNORED
-from harness.training.sft.job import Exit
 from harness.training.sft.prepare import epoch_order
 
 RANK = "rank"  # argument of the worker that is one of several
-GRACE = 5  # seconds that the others have to end where one has failed
 BLANK_TOKENS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Which process of how many this is: `rank` of `size`, `local` on this machine."""
+    """Which process of how many this is: `rank` of `size`, `local` of `beside` on this host."""
 
     rank: int = 0
     local: int = 0
     size: int = 1
+    beside: int = 1
 
     @classmethod
     def here(cls) -> World:
         """Return what the agent says; a process that it did not start is alone."""
         if RANK not in sys.argv[1:]:
             return cls()
-        names = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+        names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
         return cls(*(int(os.environ[name]) for name in names))
 
     def device(self, named: str) -> str:
@@ -60,7 +56,7 @@ class World:
         """Return the threads of this process: its part of the processors, unless it is said."""
         if wanted or self.size == 1 or "OMP_NUM_THREADS" in os.environ:
             return wanted
-        return max(1, len(os.sched_getaffinity(0)) // self.size)
+        return max(1, len(os.sched_getaffinity(0)) // self.beside)
 
     def join(self, device: torch.device) -> None:
         """Meet the other processes; returns when all are there."""
@@ -82,46 +78,6 @@ class World:
         """Wait until every process is here."""
         if self.size > 1:
             distributed.barrier()
-
-
-def launch(job: Path, count: int) -> int:
-    """Run `count` workers of a job on this machine; return the exit code that tells most.
-
-    They inherit our standard streams, so that they end when whoever started us is gone. Where one
-    was killed by a signal, this process ends by the same.
-    """
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    # They meet on this machine alone, whatever its name resolves to.
-    loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
-    for library in ("GLOO", "NCCL"):
-        os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=count,
-        run_id=job.parent.name,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        local_addr="localhost",
-        max_restarts=0,
-        shutdown_timeout=GRACE,
-    )
-    command = ("-P", "-m", "harness.training.sft.worker", str(job), RANK)
-    try:
-        elastic_launch(config, sys.executable)(*command)
-    except ChildFailedError as error:
-        codes = [failure.exitcode for failure in error.failures.values()]
-    else:
-        return 0
-    # One that fails takes the others with it: they die of a lost connection.
-    told = [code for code in codes if code in set(Exit)]
-    killed = [code for code in codes if code < 0]
-    if killed and not told:
-        signal.signal(-killed[0], signal.SIG_DFL) if -killed[0] != signal.SIGKILL else None
-        os.kill(os.getpid(), -killed[0])
-    return [*told, *codes][0]
 
 
 def sharded_loading(world: World) -> dict[str, Any]:

@@ -89,7 +89,8 @@ class AdapterTraining(Trainer):
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Go forwards and backwards once; the modules are told only once that they are trained."""
-        if not model.training:
+        # An evaluation is told the model alone, and not what wraps it for several processes.
+        if not (model.training and self.model is not None and self.model.training):
             model.train()
         with self.compute_loss_context_manager():
             inputs = self._prepare_inputs(inputs)
