@@ -106,7 +106,10 @@ def demand_pairs(pairings: Sequence[FoundPairs]) -> None:
     if reasons[NO_BETTER] > reasons[NO_WORSE]:
         hint = "no answer passes: give good ones, in a pool of pairs or by a teacher that has them"
     elif reasons[NO_WORSE]:
-        hint = "all answers pass: take harder prompts, or raise the temperature of the answers"
+        hint = (
+            "all answers pass: give bad ones too, take harder prompts, or raise the temperature of "
+            "the answers"
+        )
     elif reasons.keys() - {TWICE, NO_WORSE, NO_BETTER}:
         hint = "their lengths differ: raise fix: {pairs: {length_ratio: ...}}, or take others"
     raise InputError(

@@ -80,8 +80,8 @@ def test_what_is_said_twice_is_taken_once_and_one_sided_prompts_give_nothing() -
             answers("a", ("yes", "sure"), ()),
             "no pair of a good and a bad answer is to be had\n"
             "  found: no worse answer to its prompt: 2\n"
-            "  hint: all answers pass: take harder prompts, or raise the temperature of the "
-            "answers",
+            "  hint: all answers pass: give bad ones too, take harder prompts, or raise the "
+            "temperature of the answers",
         ),
         (
             [],

@@ -89,11 +89,19 @@ def _files(settings: Settings, suite: Suite, fix: FixSettings) -> Iterator[Repor
             if problem:
                 yield partial(_add, Place((*loc, index)), problem)
     for entry, name in (fix.generate.rows if fix.generate else {}).items():
+        place, folder = Place(("fix", "generate", "rows", entry)), Path(suite.path).parent
         try:
-            find_data(Path(suite.path).parent, name)
+            other = find_data(folder, name)
         except InputError as error:
-            place = Place(("fix", "generate", "rows", entry))
             yield partial(_add, place, error.problems[0])
+            continue
+        if other.resolve() == (folder / entry).resolve():
+            problem = Problem(
+                f"{name!r} has the cases themselves, and what is learned must not gate",
+                expected="another file of such rows",
+                hint="rows: {FILE: OTHER FILE} makes prompts that no case has",
+            )
+            yield partial(_add, place, problem)
 
 
 def _missing(what: str, path: Path) -> Problem:

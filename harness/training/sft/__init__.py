@@ -3,6 +3,7 @@
 from harness.training.sft.checkpoints import History, checkpoints, publish
 from harness.training.sft.config import (
     DataFile,
+    DpoSettings,
     LoraSettings,
     TrainConfig,
     TrainSettings,
@@ -37,6 +38,7 @@ __all__ = [
     "DEFAULT_SERVED_RANK",
     "SERVED_RANKS",
     "DataFile",
+    "DpoSettings",
     "Evaluated",
     "Event",
     "History",

@@ -264,10 +264,11 @@ def train(
 
 
 class Recorder:
-    """Hands events on, and remembers what the manifest says of the run."""
+    """Hands events on, each note once, and remembers what the manifest says of the run."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
+        self._noted: set[str] = set()  # a process that goes on after another says the same again
         self.facts: dict[str, Any] = {"seconds": 0.0, "tokens": 0}
 
     def __call__(self, event: Event) -> None:
@@ -282,6 +283,10 @@ class Recorder:
         elif isinstance(event, Stepped):
             self.facts["seconds"] = round(self.facts["seconds"] + event.seconds, 3)
             self.facts["tokens"] += event.tokens
+        elif isinstance(event, TrainingNote):
+            if event.text in self._noted:
+                return
+            self._noted.add(event.text)
         self._observer(event)
 
 

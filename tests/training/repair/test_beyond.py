@@ -31,14 +31,14 @@ HACKED = """\
 def failing(folder: Path, fix: str, **said: Any) -> Workplace:
     """A project whose run has failed."""
     place = new_letters(folder / "project", fix, **said)
-    done = place.run("run")
+    done = place.here("run")
     assert done.code == 1, done.out
     return place
 
 
 def repaired(place: Workplace) -> tuple[Done, dict[str, Any], dict[str, Any]]:
     """Repair what failed; return the report, and the manifest of the first round's adapter."""
-    done = place.run("fix")
+    done = place.here("fix")
     assert done.code in (0, 1), done.out
     report = place.report()
     path = place.folder / report["rounds"][0]["adapter"] / "manifest.json"

@@ -141,6 +141,17 @@ def test_rows_that_are_to_take_the_place_of_others(tmp_path: Path) -> None:
     )
 
 
+def test_rows_that_are_to_take_their_own_place(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"q": "a"}\n')
+    block = "  generate: {rows: {rows.jsonl: rows.jsonl}}\n"
+
+    assert said(tmp_path, block, FAMILY) == (
+        "s.yaml:4:33: 'rows.jsonl' has the cases themselves, and what is learned must not gate\n"
+        "  expected: another file of such rows\n"
+        "  hint: rows: {FILE: OTHER FILE} makes prompts that no case has"
+    )
+
+
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     message = said(tmp_path, "  pools: [a.jsonl]\n  train: {output: x, epochs: 0}\n")
 

@@ -17,6 +17,7 @@ from harness.store import Store
 from harness.training.repair import FixOptions, FixPlan, make_plan
 from harness.training.repair.loop import best_of, notes_of
 from harness.training.repair.promotion_checks import judged_suites
+from harness.training.repair.rounds import train_config
 from harness.training.repair.values import DevReport, RoundReport, TrainingReport
 
 Record = Callable[..., Settings]
@@ -280,6 +281,19 @@ def test_auto_tries_the_cheapest_method_first(record: Record) -> None:
     assert planned(settings, method="dpo", rounds=2).schedule == ("dpo", "dpo")
     assert planned(settings, method="auto").schedule == ("sft", "dpo", "grpo")
     assert planned(settings, method="auto").id != planned(settings).id
+
+
+def test_what_goes_on_from_an_adapter_has_the_form_in_which_it_was_saved(record: Record) -> None:
+    block = "{pools: [pool.jsonl], method: auto, train: {lora: {init: pissa, rank: 8}}}"
+    write_suite("weak", f"fix: {block}")
+    settings = record({"base": "weak"})
+    plan = planned(settings)
+    first = train_config(plan, settings, plan.home)
+    then = train_config(plan, settings, plan.home, "dpo", "round-1/adapter")
+
+    assert (first.lora.init, first.lora.rank, first.adapter) == ("pissa", 8, None)
+    assert (then.lora.init, then.lora.rank, then.lora.scale) == ("default", 16, 32)
+    assert then.adapter == Path("round-1/adapter")
 
 
 def test_settings_of_other_methods_leave_a_repair_that_was_begun_as_it_is() -> None:

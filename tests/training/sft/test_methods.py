@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +15,7 @@ from pydantic import ValidationError
 from harness.common import InputError, Message
 from harness.training import Pair, Rollout, TrainingRow
 from harness.training.sft import (
+    DpoSettings,
     Event,
     LoraSettings,
     Stepped,
@@ -86,6 +90,49 @@ def test_the_manifest_counts_pairs_and_the_lengths_of_their_halves(
 
     assert (data["rows"], data["held_out"], data["samples"]) == (32, 8, 64)
     assert data["pairs"]["chosen_tokens"] < data["pairs"]["rejected_tokens"]
+
+
+LOSSES = get_args(DpoSettings.model_fields["loss"].annotation)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_of_trl_learns_from_pairs(loss: str, tiny: Path, tmp_path: Path) -> None:
+    smooth = 0.001 if loss == "exo_pair" else 0.0
+    config = config_for(
+        tiny,
+        tmp_path / "out",
+        method="dpo",
+        dpo={"loss": loss, "label_smoothing": smooth},
+        held_out_share=0,
+        max_steps=6,
+    )
+    losses = [loss for _step, loss in train(config, pairs(16)).history.steps]
+
+    assert len(losses) == 6
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.full
+def test_pairs_are_learned_by_an_adapter_that_begins_in_the_base(
+    tiny: Path, tmp_path: Path
+) -> None:
+    lora = LoraSettings(rank=4, init="pissa")
+    config = config_for(tiny, tmp_path / "out", method="dpo", lora=lora, learning_rate=2e-3)
+    events: list[Event] = []
+    adapter = train(config, pairs(40), observer=events.append)
+    losses = [event.loss for event in events if isinstance(event, Stepped)]
+
+    assert losses[0] == pytest.approx(0.693147, abs=1e-5)  # compared with the base itself
+    assert adapter.manifest["metrics"]["preferences"]["held_out_margin"] > 0
+
+
+def test_the_losses_are_those_of_trl() -> None:
+    from trl.trainer.dpo_trainer import DPOTrainer
+
+    computed = set(re.findall(r'loss_type == "(\w+)"', inspect.getsource(DPOTrainer)))
+
+    assert set(LOSSES) == computed - {"sft"}  # which is `dpo: {sft: ...}`
 
 
 @pytest.fixture(scope="module")
