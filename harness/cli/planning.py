@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -110,31 +110,60 @@ def plan_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
+class Sheet:
+    """Tables and lines on a terminal, in characters that it can show."""
+
+    def __init__(self) -> None:
+        self._console = Terminal()
+
+    def _text(self, said: str) -> Text:
+        return Text(encodable(said, self._console.encoding))
+
+    def table(self, title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table, and a blank line behind it."""
+        table = Table(title=self._text(title), title_justify="left", box=None, pad_edge=False)
+        for place, name in enumerate(head):
+            table.add_column(self._text(name), justify="right" if place else "left")
+        for row in rows:
+            table.add_row(*map(self._text, row))
+        self._console.print(table)
+        self._console.print()
+
+    def lines(self, *said: str) -> None:
+        """Print lines; an empty one is blank."""
+        for line in said:
+            self._console.print(self._text(line))
+
+
 def draw_forecast(found: Forecast, rates: Rates | None) -> None:
     """Print a forecast as tables; `rates` are those that its times were reckoned with."""
-    console = Terminal()
+    sheet = Sheet()
+    draw_requests(sheet, found)
+    if rates is None:
+        sheet.lines(f"Time and GPU hours: not known, {found.bills[0].reason}", "")
+    else:
+        start = f"start of {duration(rates.start_seconds)} included"
+        sheet.table(
+            f"On {rates.device} with {rates.engine} ({rates.model}), measured {rates.measured}; "
+            + start,
+            ("replicas", "time", "GPU hours"),
+            (
+                (str(b.replicas), duration(b.seconds or 0.0), f"{b.gpu_hours or 0.0:.2f}")
+                for b in found.bills
+            ),
+        )
+    draw_sight(sheet, found)
+    sheet.lines(*(f"note: {note}" for note in found.notes))
 
-    def text(said: str) -> Text:
-        return Text(encodable(said, console.encoding))
 
-    def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        table = Table(title=text(title), title_justify="left", box=None, pad_edge=False)
-        for place, name in enumerate(head):
-            table.add_column(text(name), justify="right" if place else "left")
-        for row in rows:
-            table.add_row(*map(text, row))
-        console.print(table)
-        console.print()
-
-    def points(drop: float | None) -> str:
-        return "none" if drop is None else f"{drop * 100:.1f}"
-
+def draw_requests(sheet: Sheet, found: Forecast) -> None:
+    """Print what is asked, where the length of answers is from, and what it takes."""
     parts: Sequence[tuple[str, SuiteForecast | Forecast]]
     parts = [*((each.suite, each) for each in found.suites), ("in all", found)]
-    show(
+    sheet.table(
         f"Asked of {len(found.variants)} variants, beside what is in the store",
         ("suite", "in the store", "requests", "prompt tokens", "shared once", "answer tokens"),
-        [
+        (
             (
                 name,
                 f"{part.stored:,}",
@@ -144,34 +173,24 @@ def draw_forecast(found: Forecast, rates: Rates | None) -> None:
                 f"{part.answer_tokens:,}",
             )
             for name, part in parts
-        ],
+        ),
     )
     for source in dict.fromkeys(s.answer_source for s in found.suites):
         names = ", ".join(s.suite for s in found.suites if s.answer_source == source)
-        console.print(text(f"Answer tokens of {names}: from {source}"))
-    console.print(text(f"The store grows by about {found.store_bytes / 1e6:,.1f} MB"))
+        sheet.lines(f"Answer tokens of {names}: from {source}")
+    sheet.lines(f"The store grows by about {found.store_bytes / 1e6:,.1f} MB")
     for currency, cost in found.costs.items():
         left_out = f", without {joined(found.unpriced)}: no prices" if found.unpriced else ""
-        console.print(
-            text(f"Tokens cost about {cost:,.2f} {currency}, judges' not in it{left_out}")
-        )
-    console.print()
-    if rates is None:
-        console.print(text(f"Time and GPU hours: not known, {found.bills[0].reason}"))
-        console.print()
-    else:
-        show(
-            f"On {rates.device} with {rates.engine} ({rates.model}), measured {rates.measured}",
-            ("replicas", "time", "GPU hours"),
-            [
-                (str(b.replicas), duration(b.seconds or 0.0), f"{b.gpu_hours or 0.0:.2f}")
-                for b in found.bills
-            ],
-        )
-    show(
+        sheet.lines(f"Tokens cost about {cost:,.2f} {currency}, judges' not in it{left_out}")
+    sheet.lines("")
+
+
+def draw_sight(sheet: Sheet, found: Forecast) -> None:
+    """Print what the suites see, with what share of pairs that differ, and what repeats change."""
+    sheet.table(
         "Smallest drop that is seen, in points, and cases that would see 5, 3 and 1 (after Holm)",
         ("suite", "cases", "alone", "after Holm", "5 points", "3 points", "1 point"),
-        [
+        (
             (
                 s.suite,
                 str(s.sight.units),
@@ -180,20 +199,20 @@ def draw_forecast(found: Forecast, rates: Rates | None) -> None:
                 *(f"{n.cases_adjusted:,}" for n in s.sight.needed),
             )
             for s in found.suites
-        ],
+        ),
     )
     for source in dict.fromkeys(s.discordance_source for s in found.suites):
         names = ", ".join(s.suite for s in found.suites if s.discordance_source == source)
-        console.print(text(f"Share of pairs that differ, {names}: {source}"))
-    console.print()
+        sheet.lines(f"Share of pairs that differ, {names}: {source}")
+    sheet.lines("")
     measured = [
         s for s in found.suites if any((r.mde, r.pass_all) != (None, None) for r in s.repeated)
     ]
     if measured:
-        show(
+        sheet.table(
             "With more answers to each case: smallest drop alone, and the share that passes all",
             ("suite", "repeats", "answers", "points", "pass^k", "from"),
-            [
+            (
                 (
                     s.suite,
                     str(r.repeats),
@@ -204,9 +223,12 @@ def draw_forecast(found: Forecast, rates: Rates | None) -> None:
                 )
                 for s in measured
                 for r in s.repeated
-            ],
+            ),
         )
     elif found.suites:
-        console.print(text(f"Repeats and pass^k: {found.suites[0].repeated[0].reason}"))
-    for note in found.notes:
-        console.print(text(f"note: {note}"))
+        sheet.lines(f"Repeats and pass^k: {found.suites[0].repeated[0].reason}")
+
+
+def points(drop: float | None) -> str:
+    """Return a drop in points; "none" where none would be seen."""
+    return "none" if drop is None else f"{drop * 100:.1f}"

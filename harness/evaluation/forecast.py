@@ -34,7 +34,8 @@ REPEATS = (1, 3, 5)
 MOST_COMPARED = 200_000  # results of an earlier run: more take longer to read than a plan may
 MOST_LOOKED_UP = 200_000  # answers: as many prompts are rendered to find their keys
 LOOKED_UP_AT_ONCE = 4_096
-ROW_BYTES = 1_000  # of an answer and its result beside their texts, as measured on echo
+# Beside their texts, as measured on 10,000 answers of echo with two checks each.
+ANSWER_BYTES, RESULT_BYTES = 400, 1_250
 NO_RATES = "no rates: measure them with `python -m bench.rates FILE`, then add --rate FILE"
 NO_NOISE = "not known how often a model disagrees with itself: `harness run --aa` measures it"
 
@@ -122,6 +123,25 @@ class Earlier:
     run: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one suite still has to ask, of each variant, and what is in the store.
+
+    `tokens` are those of all prompts and of all answers, by variant; `length` is the mean answer.
+    """
+
+    suite: str
+    trials: Sequence[Trial]
+    known: Earlier
+    requests: int
+    stored: int
+    tokens: Mapping[str, tuple[int, float]]
+    prompt_tokens_once: int
+    answer_tokens: int
+    answer_source: str
+    estimated: bool
+
+
 def forecast(
     settings: Settings,
     suites: Sequence[Suite],
@@ -151,58 +171,24 @@ def forecast(
         variants = hypothetical(variants, candidates)
     plan = make_plan(suites, tuple(variants), backend, baseline=variants.baseline)
     plan = with_readings(plan, settings, variants, backend)
-    # Declared slices and comparisons of answers are tests of their own, in one family.
-    tests = sum(
-        1 + len(suite.gate.slices) + any(case.prefer for case in suite.cases) for suite in suites
-    )
-    earlier = earlier_of(store, [suite.name for suite in suites]) if store else {}
     stored: Mapping[int, int] = {}
-    notes: list[str] = []
-    if store is not None and len(plan.trials) > MOST_LOOKED_UP:
-        notes.append(f"not looked for in the store: more than {MOST_LOOKED_UP:,} answers")
-    elif store is not None:
+    is_looked_up = store is not None and len(plan.trials) <= MOST_LOOKED_UP
+    if store is not None and is_looked_up:
         stored = stored_requests(plan, backend, store, there)
-    trials: defaultdict[str, list[Trial]] = defaultdict(list)
-    for trial in plan.trials:
-        trials[trial.case.suite].append(trial)
-    costs: defaultdict[str, float] = defaultdict(float)
-    rows, estimated = [], False
-    for suite in suites:
-        known, mine = earlier.get(suite.name, Earlier()), trials[suite.name]
-        missing = [t for t in mine if stored.get(t.position, 0) < len(t.case.turns)]
-        each, source = answer_length(missing, known)
-        whole = once = 0
-        for variant in variants:
-            asked = [trial for trial in missing if trial.variant.name == variant.name]
-            own, own_once, guessed = prompt_tokens(plan, asked, backend, each)
-            whole, once, estimated = whole + own, once + own_once, estimated or guessed
-            if price := (prices or {}).get(variant.name):
-                costs[price.currency] += price.cost(own, each * len(asked))
-        there_already = sum(stored.get(trial.position, 0) for trial in mine)
-        sight, of = sight_of(suite, known, tests)
-        rows.append(
-            SuiteForecast(
-                suite=suite.name,
-                cases=len(suite.cases),
-                requests=sum(len(trial.case.turns) for trial in mine) - there_already,
-                prompt_tokens=whole,
-                prompt_tokens_once=once,
-                answer_tokens=round(each * len(missing)),
-                answer_source=source,
-                sight=sight,
-                discordance_source=of,
-                repeated=tuple(with_repeats(suite, mine, known, sight)),
-                stored=there_already,
-            )
-        )
+    earlier = earlier_of(store, [suite.name for suite in suites]) if store else {}
+    asked = list(asked_of(plan, suites, backend, stored, earlier))
+    rows = list(map(suite_forecast, suites, asked, sights(suites, earlier)))
     once, answers = sum(r.prompt_tokens_once for r in rows), sum(r.answer_tokens for r in rows)
     texts = 4 * sum(row.prompt_tokens + 2 * row.answer_tokens for row in rows)  # answers: twice
-    if estimated:
-        notes.append("prompt tokens are estimates: this engine counts none")
-    if any(case.cluster for suite in suites for case in suite.cases):
-        notes.append("a cluster counts as one case in what a suite sees: its cases may go together")
-    if plan.skipped:
-        notes.append(f"{len(plan.skipped)} trials do not fit the context and are not asked")
+    clusters = any(case.cluster for suite in suites for case in suite.cases)
+    notes = {
+        f"not looked for in the store: more than {MOST_LOOKED_UP:,} answers": (
+            store is not None and not is_looked_up
+        ),
+        "prompt tokens are estimates: this engine counts none": any(a.estimated for a in asked),
+        "a cluster counts as one case in what a suite sees: its cases may go together": clusters,
+        f"{len(plan.skipped)} trials do not fit the context and are not asked": bool(plan.skipped),
+    }
     return Forecast(
         variants=tuple(variant.name for variant in variants),
         suites=tuple(rows),
@@ -210,13 +196,102 @@ def forecast(
         prompt_tokens=sum(row.prompt_tokens for row in rows),
         prompt_tokens_once=once,
         answer_tokens=answers,
-        store_bytes=texts + ROW_BYTES * len(plan.trials),
+        store_bytes=(
+            texts
+            + ANSWER_BYTES * sum(row.requests for row in rows)
+            + RESULT_BYTES * len(plan.trials)
+        ),
         bills=tuple(bills(rates, once, answers, replicas)),
-        notes=tuple(dict.fromkeys([*backend.notes, *plan.notes, *notes])),
-        costs=dict(costs),
+        notes=tuple(
+            dict.fromkeys(
+                [*backend.notes, *plan.notes, *(note for note, holds in notes.items() if holds)]
+            )
+        ),
+        costs=costs_of(asked, prices or {}),
         unpriced=tuple(v.name for v in variants if prices and v.name not in prices),
         stored=sum(row.stored for row in rows),
     )
+
+
+def asked_of(
+    plan: Plan,
+    suites: Sequence[Suite],
+    backend: Backend,
+    stored: Mapping[int, int],
+    earlier: Mapping[str, Earlier],
+) -> Iterator[Asked]:
+    """Yield what each suite has to ask; `stored` are requests with an answer, by trial."""
+    trials: defaultdict[str, list[Trial]] = defaultdict(list)
+    for trial in plan.trials:
+        trials[trial.case.suite].append(trial)
+    for suite in suites:
+        known, mine = earlier.get(suite.name, Earlier()), trials[suite.name]
+        missing = [t for t in mine if stored.get(t.position, 0) < len(t.case.turns)]
+        each, source = answer_length(missing, known)
+        by_variant: defaultdict[str, list[Trial]] = defaultdict(list)
+        for trial in missing:
+            by_variant[trial.variant.name].append(trial)
+        tokens, once, estimated = {}, 0, False
+        for name, own in by_variant.items():
+            prompts, new, guessed = prompt_tokens(plan, own, backend, each)
+            tokens[name] = prompts, each * len(own)
+            once, estimated = once + new, estimated or guessed
+        there_already = sum(stored.get(trial.position, 0) for trial in mine)
+        yield Asked(
+            suite=suite.name,
+            trials=mine,
+            known=known,
+            requests=sum(len(trial.case.turns) for trial in mine) - there_already,
+            stored=there_already,
+            tokens=tokens,
+            prompt_tokens_once=once,
+            answer_tokens=round(each * len(missing)),
+            answer_source=source,
+            estimated=estimated,
+        )
+
+
+def sights(suites: Sequence[Suite], earlier: Mapping[str, Earlier]) -> Iterator[tuple[Sight, str]]:
+    """Yield what each suite sees, and where its share of pairs that differ is from."""
+    # Declared slices and comparisons of answers are tests of their own, in one family.
+    tests = sum(
+        1 + len(suite.gate.slices) + any(case.prefer for case in suite.cases) for suite in suites
+    )
+    for suite in suites:
+        known = earlier.get(suite.name, Earlier())
+        clusters = {case.cluster or ("", case.id) for case in suite.cases}
+        share, source = known.discordance, f"run {known.run}"
+        if share is None:
+            share, source = ASSUMED_DISCORDANCE, f"assumed: {ASSUMED_DISCORDANCE:.0%} differ"
+        yield foresee(len(clusters), share, suite.gate.alpha, tests), source
+
+
+def suite_forecast(suite: Suite, asked: Asked, seen: tuple[Sight, str]) -> SuiteForecast:
+    """Put what one suite asks and sees into one value."""
+    sight, source = seen
+    return SuiteForecast(
+        suite=suite.name,
+        cases=len(suite.cases),
+        requests=asked.requests,
+        prompt_tokens=sum(prompts for prompts, _ in asked.tokens.values()),
+        prompt_tokens_once=asked.prompt_tokens_once,
+        answer_tokens=asked.answer_tokens,
+        answer_source=asked.answer_source,
+        sight=sight,
+        discordance_source=source,
+        repeated=tuple(with_repeats(suite, asked.trials, asked.known, sight)),
+        stored=asked.stored,
+    )
+
+
+def costs_of(asked: Iterable[Asked], prices: Mapping[str, Prices]) -> dict[str, float]:
+    """Return what the tokens of all suites cost, by currency."""
+    costs = {price.currency: 0.0 for price in prices.values()}
+    for row in asked:
+        for variant, (prompts, answers) in row.tokens.items():
+            if price := prices.get(variant):
+                costs[price.currency] += price.cost(prompts, answers)
+    return costs
 
 
 def stored_requests(
@@ -252,15 +327,6 @@ def answer_length(trials: Sequence[Trial], known: Earlier) -> tuple[float, str]:
     limit = sum(sampling_of(t).max_new_tokens * len(t.case.turns) for t in trials)
     source = "the limits (max_new_tokens): no earlier run in the store"
     return limit / max(len(trials), 1), source
-
-
-def sight_of(suite: Suite, known: Earlier, tests: int) -> tuple[Sight, str]:
-    """Return what a suite sees among so many tests, and where its share that differs is from."""
-    clusters = {case.cluster or ("", case.id) for case in suite.cases}
-    share, source = known.discordance, f"run {known.run}"
-    if share is None:
-        share, source = ASSUMED_DISCORDANCE, f"assumed: {ASSUMED_DISCORDANCE:.0%} differ"
-    return foresee(len(clusters), share, suite.gate.alpha, tests), source
 
 
 def with_repeats(
@@ -311,7 +377,7 @@ def prompt_tokens(
         variant = trial.variant
         firsts[variant.name, variant.system, variant.chat_template].append(trial)
     for group in firsts.values():
-        prompts = []
+        prompts, seen = [], set[str]()
         for trial in group:
             messages = messages_of(trial, (), plan.haystacks)
             prompt = prompt_of(backend, messages, trial.variant, trial.case)
@@ -322,7 +388,8 @@ def prompt_tokens(
             for turn in turns:
                 length += round(answer_tokens / len(trial.case.turns)) + turn
                 whole += length
-            if trial.repeat == 0:  # a repeat asks the same
+            if trial.case.id not in seen:  # a repeat asks the same
+                seen.add(trial.case.id)
                 once += sum(turns)
                 said = "\n".join(f"{m.role}\n{m.content}" for m in prompt.messages)
                 prompts.append((prompt.token_ids or tuple(map(ord, said)), prompt.tokens))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.cli import main
+from harness.store import Store, usage_of
 from tests.recorded_project import Record
 
 Printed = pytest.CaptureFixture[str]
@@ -80,6 +81,7 @@ def test_rates_give_time_and_gpu_hours(capsys: Printed) -> None:
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "GPU hours" in shown
+    assert "start of 20 s included" in shown
     assert "Smallest drop" in shown
 
 
@@ -157,3 +159,33 @@ def test_what_was_tried_several_times_has_the_scorecards_figure(
     assert measured[3] == pytest.approx(11 / 12)
     assert [each["pass_all"] for each in found] == [measured[1], measured[3], None]
     assert found[1]["pass_source"].startswith("run 20")
+
+
+def test_what_is_foretold_is_what_the_run_asks(capsys: Printed) -> None:
+    suite = Path("suites/colours.yaml")
+    before = planned(capsys, *PLAN)
+    assert main(["run", *PLAN[1:]]) == 0
+    first = used(capsys)
+    assert (before["requests"], before["prompt_tokens"]) == first[:2]
+
+    suite.write_text(suite.read_text().replace("gate:", "defaults: {repeats: 3}\ngate:", 1))
+    more = planned(capsys, *PLAN)
+    assert main(["run", *PLAN[1:]]) == 0
+    asked, prompts, answers = used(capsys)
+    assert (more["stored"], more["requests"]) == (first[0], asked - first[0])
+    assert more["prompt_tokens"] == prompts - first[1]
+    assert more["answer_tokens"] == first[2] // first[0] * more["requests"]
+    # A repeat asks the same: its prompt is computed once, though the first answer is stored.
+    assert more["prompt_tokens_once"] == before["prompt_tokens_once"]
+    assert answers > first[2] > 0
+
+
+def used(capsys: Printed) -> tuple[int, int, int]:
+    """Return results, prompt tokens and answer tokens of the newest run."""
+    capsys.readouterr()
+    with Store(Path(".harness/store.db")) as store:
+        run = next(iter(store.runs())).id
+        rows = usage_of(store, run)
+    counts = ((row.results, row.prompt_tokens, row.completion_tokens) for row in rows)
+    results, prompts, answers = zip(*counts, strict=True)
+    return sum(results), sum(prompts), sum(answers)
