@@ -93,6 +93,8 @@ def launch(job: Path, count: int, meeting: Meeting | None = None) -> int:
         for library in ("GLOO", "NCCL"):
             os.environ.setdefault(f"{library}_SOCKET_IFNAME", loopback)
         where["local_addr"] = "localhost"
+    if "shutdown_timeout" in LaunchConfig.__dataclass_fields__:  # since torch 2.13
+        where["shutdown_timeout"] = int(GRACE)
     hosts = meeting.count if meeting else 1
     config = LaunchConfig(
         min_nodes=hosts,
@@ -100,7 +102,6 @@ def launch(job: Path, count: int, meeting: Meeting | None = None) -> int:
         nproc_per_node=count,
         run_id="training",
         max_restarts=0,
-        shutdown_timeout=int(GRACE),
         **where,
     )
     command = ("-P", "-m", "harness.training.sft.worker", str(job), RANK)
