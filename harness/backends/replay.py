@@ -88,6 +88,12 @@ class RecordedStep:
     reasoning: str = ""
     reasoning_tokens: int | None = None
 
+    @property
+    def size(self) -> int:
+        """Return how many characters were generated: text, calls, and reasoning beside the text."""
+        apart = 0 if self.reasoning in self.text else len(self.reasoning)
+        return len(self.text) + apart + sum(len(str(call)) for call in self.calls)
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedRow:
@@ -113,6 +119,16 @@ class RecordedRow:
     def responses(self) -> tuple[str, ...]:
         """Return the last text of each turn."""
         return tuple({step.turn: step.text for step in self.steps}.values())
+
+    def share(self, step: RecordedStep) -> int:
+        """Return how many of the row's tokens are this step's, in proportion to the characters."""
+        at = next(place for place, each in enumerate(self.steps) if each is step)
+        sizes = [each.size for each in self.steps]
+        total, whole = self.completion_tokens or 0, sum(sizes) or 1
+        before = sum(sizes[:at])
+        if at + 1 == len(sizes):
+            return total - total * before // whole
+        return total * (before + sizes[at]) // whole - total * before // whole
 
     def step(self, turn: int, number: int) -> RecordedStep | None:
         """Return answer `number` to a user turn, or None."""
@@ -466,8 +482,9 @@ class ReplayBackend(Backend):
             last = step is row.steps[-1]
             prompt_tokens, completion_tokens = row.prompt_tokens, row.completion_tokens
             counted = prompt_tokens is not None and completion_tokens is not None
-            if len(row.steps) > 1 and not (last and counted):  # counts are those of all steps
-                prompt_tokens = completion_tokens = 0 if counted else None
+            if len(row.steps) > 1:  # counts are those of all steps
+                prompt_tokens = (prompt_tokens if last else 0) if counted else None
+                completion_tokens = row.share(step) if counted else None
             if prompt_tokens is None:
                 prompt_tokens = request.prompt.tokens
             if completion_tokens is None:

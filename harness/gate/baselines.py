@@ -197,6 +197,8 @@ class _Row:
     required: bool = False
     responses: tuple[str, ...] = ()
     tokens: tuple[_Natural, _Natural] | None = None  # of prompts and answers, where counted
+    reasoning_tokens: _Natural = 0
+    characters: _Natural | None = None
 
     def result(self, variant: str, category: str) -> Result:
         """Return the result of this variant, in a suite of this category."""
@@ -216,6 +218,8 @@ class _Row:
             prompt_tokens=self.tokens[0] if self.tokens else 0,
             completion_tokens=self.tokens[1] if self.tokens else 0,
             counted=self.tokens is not None,
+            reasoning_tokens=self.reasoning_tokens,
+            length=self.characters,
         )
 
 
@@ -235,6 +239,10 @@ def _row(result: Result, with_answers: bool) -> JsonValue:
         row["required"] = True
     if result.counted:  # seconds are not in it: they would change with each save
         row["tokens"] = [result.prompt_tokens, result.completion_tokens]
+    if result.reasoning_tokens:
+        row["reasoning_tokens"] = result.reasoning_tokens
+    if result.characters is not None:
+        row["characters"] = result.characters
     if with_answers:
         row["responses"] = list(result.responses)
     return row

@@ -105,7 +105,8 @@ class Result:
 
     `seconds` sums up its answers, `first_token` is the mean over them; `machine` is a digest of
     what times depend on, empty where they were not measured, or not all on one. `counted`: the
-    engine counted the tokens; else they are estimates.
+    engine counted the tokens; else they are estimates. `length` are its `characters`, where its
+    texts are not kept, or not all of them.
     """
 
     suite: str
@@ -137,6 +138,7 @@ class Result:
     first_token: float | None = None
     machine: str = ""
     counted: bool = True
+    length: int | None = None
 
     def __repr__(self) -> str:
         """Return who answered what, and what became of it."""
@@ -162,6 +164,8 @@ class Result:
 
         Calls of tools are a part of it, and so are the marks around reasoning.
         """
+        if self.length is not None:
+            return self.length
         said = [(step.text, step.reasoning) for step in self.steps] or list(
             zip_longest(self.responses, self.reasoning[: len(self.responses)], fillvalue="")
         )
@@ -189,12 +193,12 @@ class Result:
         turns: dict[int, list[str]] = {}
         for number, step in enumerate(self.steps):
             lines = turns.setdefault(step.turn, [])
-            lines += [f"→ {call}" for call in step.tool_calls]
             whole = strip_reasoning(step.text) if step.reasoning else step.text
             # Without its marks; of the forms that have none, the whole text is the calls.
             text = parse_calls(ANY, whole).text if step.tool_calls else whole
             is_call = step.tool_calls and text.lstrip()[:1] in ("{", "[")
             lines += [text] if text.strip() and not is_call else []
+            lines += [f"→ {call}" for call in step.tool_calls]
             went_on = number + 1 < len(self.steps)
             if went_on and not any(call.malformed for call in step.tool_calls):
                 count = len(step.tool_calls)

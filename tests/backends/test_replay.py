@@ -112,3 +112,18 @@ def test_a_file_is_read_once_as_long_as_it_stays_what_it_is(tmp_path: Path) -> N
     file.unlink()
     with pytest.raises(InputError, match="cannot read"):
         recording(file)
+
+
+def test_tokens_of_several_steps_are_shared_out_by_their_length(tmp_path: Path) -> None:
+    file = tmp_path / "steps.jsonl"
+    texts = ["a" * 30, "b" * 30, "c" * 41, ""]
+    steps = [{"turn": 0, "text": text} for text in texts]
+    row = {"case": "one", "steps": steps, "prompt_tokens": 9, "completion_tokens": 20}
+    file.write_text(json.dumps(row) + "\n")
+    backend = open_backend("replay", BackendOptions(responses=file))
+
+    answers = [answer(backend, "one", step=number) for number in range(4)]
+
+    assert [each.completion_tokens for each in answers] == [5, 6, 9, 0]
+    assert [each.prompt_tokens for each in answers] == [0, 0, 0, 9]
+    assert all(each.counted for each in answers)

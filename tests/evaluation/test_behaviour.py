@@ -234,5 +234,41 @@ def test_a_baseline_file_holds_lengths_and_no_times() -> None:
     settings = load_settings(Path(), {"baseline": "b.json", "reference": ("base",)})
     row = candidate(run_suites(settings))
     assert row.verdict == "below_threshold"
-    assert reason(row, Measure.CHARACTERS).endswith("the answers are not kept")
+    characters = row.measured(Measure.CHARACTERS)
+    assert characters and characters.growth and characters.growth.before == 97.0
     assert "a baseline file" in reason(row, Measure.SECONDS)
+
+
+@pytest.mark.parametrize("answers", [(), ("--with-answers",)])
+def test_a_baseline_file_knows_of_reasoning_and_of_calls(answers: tuple[str, ...]) -> None:
+    """What it compares with is what the run itself would: no text of a call, no thought is lost."""
+    call = {"name": "f", "arguments": {"x": "y" * 40}}
+    rows: list[dict[str, Any]] = []
+    for name in ("base", "new"):
+        for n in range(8):
+            text = f"<think>{'hm ' * (n + 9)}</think>Let me see.{'!' * (name == 'new')}"
+            steps = [{"turn": 0, "text": text, "tool_calls": [call]}, {"turn": 0, "text": "Done."}]
+            rows.append({"case": f"c{n}", "variant": name, "steps": steps})
+            rows[-1] |= {"prompt_tokens": 9, "completion_tokens": 50 + n}
+    Path("a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    only = [json.dumps(row) + "\n" for row in rows if row["variant"] == "new"]
+    Path("new.jsonl").write_text("".join(only))
+    cases = "".join(
+        f"  - {{id: c{n}, user: Hi, results: [{{tool: f, returns: 1}}], checks: [no_tool_call]}}\n"
+        for n in range(8)
+    )
+    tool = "{name: f, parameters: {properties: {x: {}}}}"
+    Path("s.yaml").write_text(f"suite: t\ncategory: c\ntools: [{tool}]\ncases:\n{cases}")
+    recorded_by: dict[str, Any] = {"suites": ("s.yaml",), "backend": "replay"}
+    together = run_suites(load_settings(Path(), {**recorded_by, "responses": Path("a.jsonl")}))
+    saving = ["baseline", "save", "b.json", together.info.id, "--variant", "base", *answers]
+    assert main(saving) == 0
+    apart = {**recorded_by, "responses": Path("new.jsonl"), "baseline": "b.json"}
+
+    alone = run_suites(load_settings(Path(), apart))
+
+    for measure in (Measure.TOKENS, Measure.CHARACTERS, Measure.REASONING):
+        ours, theirs = candidate(alone).measured(measure), candidate(together).measured(measure)
+        assert ours and theirs and ours.growth and theirs.growth
+        assert ours.growth.before == theirs.growth.before
+        assert ours.growth.growth == theirs.growth.growth is not None
