@@ -605,6 +605,7 @@ def _run_warnings(verdicts: Sequence[SuiteResult]) -> Iterator[str]:
     if any(row.partial for row in candidates):
         yield "nothing was gated: only parts of suites were selected"
     elif candidates and not open_suites:
-        yield "nothing was gated: no suite has a bar, and there is no baseline"
+        bars = "every bar is about a baseline" if any(row.warnings for row in candidates) else ""
+        yield f"nothing was gated: {bars or 'no suite has a bar'}, and there is no baseline"
     elif not candidates:
         yield "nothing was gated: the run has no candidate"

@@ -100,9 +100,10 @@ class Scorecard:
     def warnings_of(self, row: SuiteResult) -> tuple[str, ...]:
         """Return the gate's warnings about a verdict, and whether a pass could be no other.
 
-        A pass by `non_inferiority` is shown, and a test that may stop early has no such figure.
+        A pass by `non_inferiority` is shown, and a test that may stop early has no such figure. A
+        candidate that has no verdict is told which bars could not be tested.
         """
-        if row.verdict is None:
+        if row.verdict is None and (row.partial or row.role is not VariantRole.CANDIDATE):
             return ()
         seen = row.comparison
         passed = any(v.name == row.variant and v.verdict is Verdict.PASS for v in self.variants)

@@ -189,6 +189,23 @@ def test_a_bar_on_the_time_of_recorded_answers_is_refused_at_its_place() -> None
     assert "max_latency_growth was not tested" in alone.gate.suites[0].warnings[0]
 
 
+def test_a_bar_on_growth_without_a_baseline_is_said_not_to_have_been_tested(
+    capsys: Printed,
+) -> None:
+    recorded("{max_length_growth: 0.5}")
+
+    assert main(["run", "--baseline", "none"]) == 0
+
+    said = "tone: max_length_growth was not tested: there is no baseline to compare with"
+    nothing = "nothing was gated: every bar is about a baseline, and there is no baseline"
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"warning for base and new, {said}" in out
+    assert f"warning: {nothing}" in out
+    assert said in Path("reports/latest/summary.md").read_text().replace(r"\_", "_")
+    page = Path("reports/latest/scorecard.html").read_text()
+    assert nothing in page and "max_length_growth was not tested" in page
+
+
 def test_prices_are_kept_with_the_run_and_shown(capsys: Printed) -> None:
     echo(more="prices = {input = 1, output = 4}\n[prices]\ninput = 0.5\noutput = 2.0\n")
     assert main(["run"]) == 0
