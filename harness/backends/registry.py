@@ -87,8 +87,8 @@ def open_here(name: str, options: BackendOptions) -> Backend:
 
 def check_name(name: str) -> None:
     """Raise `InputError` for a backend that nobody offers."""
-    known = backend_names()
-    if name not in known:
+    if not _is_known(name):
+        known = backend_names()
         raise InputError(
             Problem(
                 f"backend {name!r} is not known",
@@ -103,7 +103,7 @@ def declared(name: str) -> Declaration:
 
     Raises `InputError` for a plug-in that cannot be loaded.
     """
-    return declaration(_opener(name)) if name in backend_names() else Declaration()
+    return declaration(_opener(name)) if _is_known(name) else Declaration()
 
 
 def models_of(name: str) -> Models:
@@ -123,8 +123,15 @@ def require(backend: str, extra: str, *modules: str) -> None:
         )
 
 
+def _is_known(name: str) -> bool:
+    return name in _BUILT_IN or name in _MADE_HERE or name in _entries()
+
+
 def _entries() -> dict[str, EntryPoint]:
-    """Return plug-ins and built-in backends; a plug-in cannot take a built-in's name."""
+    """Return plug-ins and built-in backends; a plug-in cannot take a built-in's name.
+
+    It reads a file of every installed package: names that need no plug-in are not looked up here.
+    """
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     built_in = {name: EntryPoint(name, target, GROUP) for name, target in _BUILT_IN.items()}
     return {**found, **built_in}
@@ -133,7 +140,8 @@ def _entries() -> dict[str, EntryPoint]:
 def _opener(name: str) -> Opener:
     if name in _MADE_HERE:
         return _MADE_HERE[name]
-    entry = _entries()[name]
+    target = _BUILT_IN.get(name)
+    entry = EntryPoint(name, target, GROUP) if target else _entries()[name]
     try:
         opener: Opener = entry.load()
     except (ImportError, AttributeError, ValueError) as error:

@@ -34,7 +34,14 @@ from harness.cli import (
     viewing,
 )
 from harness.cli.parser import INTERRUPTED, crash_report, leave, new_parser, parse, say, silence
-from harness.common import HarnessError, InputError, MachineryError, Problem, shown
+from harness.common import (
+    HarnessError,
+    InputError,
+    MachineryError,
+    Problem,
+    rare_collection,
+    shown,
+)
 
 COMMANDS = (
     starting,
@@ -93,7 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Python has no stream for a descriptor that is closed (`>&-`); what is said then goes nowhere.
     sys.stdout = sys.stdout or io.StringIO()
     sys.stderr = sys.stderr or io.StringIO()
-    return leave(_run(sys.argv[1:]))
+    with rare_collection():  # a tenth of what a short command takes, most of it while it imports
+        return leave(_run(sys.argv[1:]))
 
 
 def _run(words: Sequence[str]) -> int:

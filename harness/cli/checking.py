@@ -39,14 +39,19 @@ def validate_command(arguments: argparse.Namespace) -> int:
     """Load every suite; all that is wrong is printed at once."""
     from harness.common import plural
     from harness.config import load_selected
-    from harness.training.repair import block_warnings, check_blocks
 
     settings = read_settings(arguments)
     suites = load_selected(arguments.suites, settings)
-    check_blocks(settings, suites)
+    warnings = {suite.name: list(suite.warnings) for suite in suites}
+    if any(suite.fix for suite in suites):  # else the trainer's room is not imported
+        from harness.training.repair import block_warnings, check_blocks
+
+        check_blocks(settings, suites)
+        for suite in suites:
+            warnings[suite.name] += block_warnings(suite)
     for suite in suites:
         say(f"{suite.path}: {suite.name}, {plural(len(suite.cases), 'case')}, {suite.category}")
-        for warning in (*suite.warnings, *block_warnings(suite)):
+        for warning in warnings[suite.name]:
             say(f"  warning: {warning}")
     return 0
 

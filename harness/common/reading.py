@@ -68,7 +68,11 @@ def read_bytes(
     device, which could hold a reader for ever.
     """
     with _opened(path, what, hint) as stream:
-        data = stream.read(limit + 1) if os.fstat(stream.fileno()).st_size <= limit else None
+        size = os.fstat(stream.fileno()).st_size
+        data = None
+        if size <= limit:  # asked for all at once, Python would set `limit` bytes aside
+            data = stream.read(size)
+            data += stream.read(limit + 1 - size)
     if data is None or len(data) > limit:
         message = f"cannot read {what or 'it'}: it is larger than {_size(limit)}"
         raise InputError(Problem(message, str(path), hint=instead or hint))

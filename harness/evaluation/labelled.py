@@ -28,7 +28,6 @@ from harness.scorers import (
     get,
     judge_question,
 )
-from harness.scorers.refusal import decide
 from harness.store import Store
 from harness.suites import Case
 
@@ -423,5 +422,7 @@ def _standards(case: Case) -> Iterator[tuple[Standard, JudgeArgs | None]]:
 
 def _apply_rule(item: LabelledItem, text: str, user: str, finish_reason: str = "stop") -> None:
     """Let the rule label a refusal."""
+    from harness.scorers.refusal import decide  # hundreds of patterns: only where it is asked
+
     found = decide(text, user, finish_reason)
     item.verdict, item.why = found.label or "", found.why

@@ -55,7 +55,11 @@ def begin_record(
         prices = settings.prices_of(each.name)
         if prices and not each.prices:  # a baseline from elsewhere keeps its own
             described[at] = replace(each, prices=prices)
-    present_suites = {trial.case.suite for trial in trials}
+    taken: dict[str, dict[str, set[str]]] = {}  # by suite and variant
+    for trial in trials:
+        answered = taken.setdefault(trial.case.suite, {})
+        answered.setdefault(trial.variant.name, set()).add(trial.case.id)
+    counted = [v.name for v in present.values() if v.role is VariantRole.CANDIDATE] or [*present]
     turns = [turn for suite in suites for case in suite.cases for turn in case.turns]
     checks = sorted((c for turn in turns for c in turn.checks), key=lambda check: check.name)
     asked = {id(trial.case): trial.case for trial in trials}
@@ -68,9 +72,16 @@ def begin_record(
         backend=backend.name,
         baseline=baseline if earlier or baseline in present else None,
         suites=tuple(
-            replace(_suite_info(settings, suite, plan), judged=judged.get(suite.name, ()))
+            replace(
+                _suite_info(settings, suite),
+                # The cases that every candidate of the run answers.
+                selected=min(
+                    (len(taken.get(suite.name, {}).get(name, ())) for name in counted), default=0
+                ),
+                judged=judged.get(suite.name, ()),
+            )
             for suite in suites
-            if keep_empty or suite.name in present_suites
+            if keep_empty or suite.name in taken
         ),
         variants=tuple(described),
         notes=(*borrowed, *backend.notes, *notes, *plan.notes),
@@ -96,16 +107,10 @@ def end_record(info: RunInfo, backend: Backend, counts: Counts, seconds: float) 
     )
 
 
-def _suite_info(settings: Settings, suite: Suite, plan: Plan) -> SuiteInfo:
-    """`selected` counts the cases that every candidate of the run answers."""
-    taken: dict[str, set[str]] = {}
-    everyone = _everything(plan)
-    names = {t.variant.name for t in everyone if t.variant.role is VariantRole.CANDIDATE}
-    names = names or {t.variant.name for t in everyone}
-    for trial in everyone:
-        if trial.case.suite == suite.name:
-            taken.setdefault(trial.variant.name, set()).add(trial.case.id)
-    drawn = [{**c.sampling.model_dump(mode="json"), "repeats": c.repeats} for c in suite.cases]
+def _suite_info(settings: Settings, suite: Suite) -> SuiteInfo:
+    """Return the suite as the record has it, with none of its cases selected."""
+    different = dict.fromkeys((case.sampling, case.repeats) for case in suite.cases)
+    drawn = [{**each.model_dump(mode="json"), "repeats": repeats} for each, repeats in different]
     first: dict[str, JsonValue] = drawn[0] if drawn else {}
     rubrics = {case.prefer.rubric for case in suite.cases if case.prefer}
     return SuiteInfo(
@@ -115,7 +120,7 @@ def _suite_info(settings: Settings, suite: Suite, plan: Plan) -> SuiteInfo:
         description=suite.description,
         gate=suite.gate,
         cases=len(suite.cases),
-        selected=min((len(taken.get(name, ())) for name in names), default=0),
+        selected=0,
         # A setting in which its cases differ is null.
         sampling={k: v if all(row[k] == v for row in drawn) else None for k, v in first.items()},
         prefer=next(iter(rubrics), "") if len(rubrics) < 2 else "each case has its own rubric",

@@ -57,9 +57,7 @@ def judging_checks(case: Case, turn: int) -> Iterator[Check]:
         check = pending.pop(0)
         if check.name in ("judge", *RULES):
             yield check
-        for _, value in check.args:
-            inner = value if isinstance(value, tuple) else (value,)
-            pending += [part for part in inner if isinstance(part, Check)]
+        pending += check.inner
 
 
 def identity_of(standards: Sequence[Standard], judge: Judge | None) -> JudgeIdentity:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from sys import intern
 from typing import Annotated, Any, get_type_hints
 
@@ -269,13 +269,16 @@ def _row_of(kind: type[Result | AnswerStep], **more: Any) -> type[BaseModel]:
     return create_model(f"{kind.__name__}Row", **rows)
 
 
-_STEP: Any = _row_of(AnswerStep, tool_calls=tuple[JsonValue, ...])
-_ROW = _row_of(Result, **_OTHERWISE, steps=tuple[_STEP, ...])
+@cache
+def _row_schema() -> type[BaseModel]:
+    """Return the schema of a result's row: slow to make, and few commands read rows."""
+    step: Any = _row_of(AnswerStep, tool_calls=tuple[JsonValue, ...])
+    return _row_of(Result, **_OTHERWISE, steps=tuple[step, ...])
 
 
 def read_result(value: object, path: str, line: int) -> Result:
     """Return the result of a row from outside; raises InputError with all that is wrong in it."""
-    fitting(_ROW, value, path, line=line, what="this row is no result")
+    fitting(_row_schema(), value, path, line=line, what="this row is no result")
     try:
         return result_from_json(value)  # type: ignore[arg-type]  # an object, as the schema says
     except KeyError as error:

@@ -166,6 +166,8 @@ class Result:
         """
         if self.length is not None:
             return self.length
+        if self.responses and not self.steps and not self.reasoning:
+            return sum(map(len, self.responses))
         said = [(step.text, step.reasoning) for step in self.steps] or list(
             zip_longest(self.responses, self.reasoning[: len(self.responses)], fillvalue="")
         )
@@ -180,6 +182,8 @@ class Result:
 
         Calls of tools stand in it, and what they gave back, each on a line of its own.
         """
+        if not self.steps and not self.reasoning:
+            return self.responses
         if not any(step.tool_calls for step in self.steps):
             return tuple(
                 strip_reasoning(text) if thought else text

@@ -31,7 +31,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from harness.common import ANSWER_CHARS, JsonValue, nearest, plural, shown
-from harness.scorers.registry import Args, Scorer, UnknownScorerError, get
+from harness.scorers.registry import Args, Scorer, UnknownScorerError, get, parts_of
 from harness.scorers.tools import reads_calls
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
 
@@ -66,10 +66,13 @@ class Check:
     def warnings(self) -> tuple[str, ...]:
         """Return what cannot go well with this check, or with one inside it."""
         own = self.scorer.warns(self.args) if self.scorer.warns else ()
-        parts = (value for _, value in self.args)
-        inner = (part for value in parts for part in (value if type(value) is tuple else (value,)))
-        nested = (text for part in inner if isinstance(part, Check) for text in part.warnings)
+        nested = (text for check in self.inner for text in check.warnings)
         return (*(f"{self.name}: {text}" for text in own), *nested)
+
+    @property
+    def inner(self) -> tuple[Check, ...]:
+        """Return the checks among its arguments."""
+        return tuple(part for part in parts_of(self.args) if isinstance(part, Check))
 
     def __call__(self, answer: Answer, context: Context) -> Finding:
         """Score one answer; cannot tell where it is longer than any model writes.

@@ -61,17 +61,16 @@ def split_reasoning(raw: str, tags: Sequence[Tag] = DEFAULT_TAGS) -> SplitAnswer
     backticks is prose. Text without reasoning comes back unchanged; else white space before the
     rest goes too.
     """
-    if "harmony" in tags and (channels := _harmony(raw)) is not None:
+    marks = _marks(tuple(tags))
+    if marks.harmony and (channels := _harmony(raw)) is not None:
         return channels
-    pairs = tuple(tag for tag in tags if tag != "harmony")
-    lowered = raw.lower()
-    if not any(core in lowered for core in _cores(pairs)):  # most answers: ten times as fast
+    if not marks.may_be_in(raw):
         return SplitAnswer(raw)
     said: list[str] = []
     thought: list[str] = []
     depth = place = 0
     touched = False
-    for match in _pattern(pairs).finditer(raw):
+    for match in marks.pattern().finditer(raw):
         start, end = match.span()
         if raw[max(start - 1, 0) : start] == "`" == raw[end : end + 1]:
             continue
@@ -97,19 +96,39 @@ def split_reasoning(raw: str, tags: Sequence[Tag] = DEFAULT_TAGS) -> SplitAnswer
 _WRAPPED = regex.compile(r"<\|(?:START|END)_(?:RESPONSE|TEXT)\|>")
 
 
-@lru_cache(maxsize=64)
-def _cores(tags: tuple[Tag, ...]) -> tuple[str, ...]:
-    """Return what a text in lower case has in it if it has any of these marks."""
-    marks = (FAMILIES.get(t, (t, t)) if isinstance(t, str) else t for t in tags)
-    return tuple({mark.strip("<>/ ").lower() for pair in marks for mark in pair})
+class _Marks:
+    """What some tags are looked for by, made once: an answer is read several times."""
+
+    def __init__(self, tags: tuple[Tag, ...]) -> None:
+        self.harmony = "harmony" in tags
+        self._tags = tuple(tag for tag in tags if tag != "harmony")
+        pairs = [FAMILIES.get(t, (f"<{t}>",) * 2) if isinstance(t, str) else t for t in self._tags]
+        marks = {mark.lower() for pair in pairs for mark in pair}
+        # Every mark has one of the cores in it, and begins with one of the signs: most answers have
+        # none of these few, and are not looked through for the others.
+        self._cores = tuple({mark.strip("<>/ ") for mark in marks})
+        self._signs = tuple({mark[:1] for mark in marks})
+        self._has_cased = any(sign.upper() != sign for sign in self._signs)
+        self._pattern: regex.Pattern[str] | None = None
+
+    def may_be_in(self, text: str) -> bool:
+        """Return False where a text has none of the marks for certain."""
+        if not self._has_cased and not any(map(text.__contains__, self._signs)):
+            return False
+        lowered = text.lower()
+        return any(core in lowered for core in self._cores)
+
+    def pattern(self) -> regex.Pattern[str]:
+        """Return the pattern of all marks, with the groups `open` and `close`; of one at least."""
+        if self._pattern is None:
+            opening, closing = zip(*(_pair(tag) for tag in self._tags), strict=True)
+            self._pattern = regex.compile(
+                f"(?P<open>{'|'.join(opening)})|(?P<close>{'|'.join(closing)})", regex.IGNORECASE
+            )
+        return self._pattern
 
 
-@lru_cache(maxsize=64)
-def _pattern(tags: tuple[Tag, ...]) -> regex.Pattern[str]:
-    opening, closing = zip(*(_pair(tag) for tag in tags), strict=True)
-    return regex.compile(
-        f"(?P<open>{'|'.join(opening)})|(?P<close>{'|'.join(closing)})", regex.IGNORECASE
-    )
+_marks = lru_cache(maxsize=64)(_Marks)
 
 
 def _pair(tag: Tag) -> tuple[str, str]:
@@ -225,9 +244,8 @@ def opened_by(ending: str, tags: Sequence[Tag] = DEFAULT_TAGS) -> str:
     harmony = FAMILIES["harmony"][0]
     if "harmony" in tags and ending.rstrip().endswith(harmony):
         return harmony
-    pairs = tuple(tag for tag in tags if tag != "harmony")
-    last = None
-    for match in _pattern(pairs).finditer(ending) if pairs else ():
+    marks, last = _marks(tuple(tags)), None
+    for match in marks.pattern().finditer(ending) if marks.may_be_in(ending) else ():
         last = match
     if last is None or last["open"] is None or ending[last.end() :].strip():
         return ""
@@ -239,7 +257,8 @@ def unread_mark(raw: str, tags: Sequence[Tag] = DEFAULT_TAGS) -> str:
 
     Empty where there is none: then what is scored has no reasoning that anyone knows of.
     """
-    if not _MARKS.search(raw) and not _is_flat(raw):
+    is_marked = any(map(raw.__contains__, _SIGNS)) and _MARKS.search(raw)
+    if not is_marked and not _is_flat(raw):
         return ""
     text = strip_reasoning(raw, tags).lstrip()
     if found := _MARKS.match(text):
@@ -247,10 +266,6 @@ def unread_mark(raw: str, tags: Sequence[Tag] = DEFAULT_TAGS) -> str:
     return "analysis…assistantfinal" if "harmony" not in tags and _is_flat(text) else ""
 
 
-_MARKS = regex.compile(
-    "|".join(
-        regex.escape(mark)
-        for mark in (*(pair[0] for pair in FAMILIES.values()), *(f"<{name}>" for name in _OTHERS))
-    ),
-    regex.IGNORECASE,
-)
+_KNOWN = (*(pair[0] for pair in FAMILIES.values()), *(f"<{name}>" for name in _OTHERS))
+_SIGNS = tuple({mark[0] for mark in _KNOWN})  # most answers have none of them
+_MARKS = regex.compile("|".join(map(regex.escape, _KNOWN)), regex.IGNORECASE)

@@ -90,6 +90,32 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def parts_of(args: Args) -> Iterator[object]:
+    """Yield the values of arguments that may be more than text or number; of tuples each entry."""
+    for name in _holders(type(args)):
+        value = getattr(args, name)
+        yield from value if isinstance(value, tuple) else (value,)
+
+
+@lru_cache(maxsize=1024)
+def _holders(kind: type[Args]) -> tuple[str, ...]:
+    """Return the fields of arguments that are not declared as texts or numbers alone.
+
+    Thousands of checks have none: their arguments need not be looked through.
+    """
+    plain = (str, int, float, bool, type(None))
+
+    def is_plain(hint: Any) -> bool:
+        if typing.get_origin(hint) is typing.Literal:
+            return True
+        inner = [part for part in typing.get_args(hint) if part is not ...]
+        return hint in plain or (bool(inner) and all(map(is_plain, inner)))
+
+    return tuple(
+        name for name, field in kind.model_fields.items() if not is_plain(field.annotation)
+    )
+
+
 A = TypeVar("A", bound=Args)
 Function = Callable[[Answer, Context, Any], Finding]
 Asks = Callable[[Answer, Context, Any], tuple[Question, ...]]

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from harness.common import JsonValue, canonical_json, nearest, shown
-from harness.scorers.registry import Args
+from harness.scorers.registry import Args, parts_of
 
 Tool = Mapping[str, Any]  # in OpenAI's form: {"type": "function", "function": {name, ...}}
 _FUNCTION_KEYS = ("name", "description", "parameters", "strict", "return", "response")
@@ -271,9 +271,8 @@ def reads_calls(check: object) -> bool:
     if getattr(check, "name", "") in READ_CALLS and hasattr(check, "scorer"):
         return True
     inner = getattr(check, "args", None)
-    parts = [part for _, part in inner] if isinstance(inner, Args) else []
-    nested = [each for part in parts for each in (part if isinstance(part, tuple) else (part,))]
-    return any(reads_calls(each) for each in nested if hasattr(each, "scorer"))
+    parts = parts_of(inner) if isinstance(inner, Args) else ()
+    return any(reads_calls(each) for each in parts if hasattr(each, "scorer"))
 
 
 def undeclared(call: ExpectedCall, tools: Mapping[str, Tool]) -> tuple[str, str, str]:

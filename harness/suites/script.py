@@ -39,6 +39,8 @@ class Script(NamedTuple):
 
 def script_of(keys: CaseKeys, tools: Tools) -> Script:
     """Return the turns that a model answers, with all that is scripted before and in them."""
+    if keys.turns is None and not (keys.examples or keys.tool_calls or keys.results):
+        return Script((Turn(keys.user or "", keys.checks, prefix=keys.prefix or ""),), ())
     faults: list[Fault] = []
     calls = _Calls(tools, faults.append)
     before = examples_of(keys.examples or (), calls)

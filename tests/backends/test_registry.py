@@ -45,6 +45,16 @@ def test_built_in_engines_are_listed() -> None:
     assert {"echo", "hf", "replay"} <= set(backend_names())
 
 
+def test_a_built_in_engine_is_found_without_reading_what_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def looked(**group: str) -> None:
+        raise AssertionError(f"{group} was looked for in all packages")
+
+    monkeypatch.setattr("harness.backends.registry.entry_points", looked)
+    assert open_backend("echo").name == "echo" and models_of("vllm")
+
+
 def test_a_package_adds_an_engine_by_entry_point(installed: Path) -> None:
     assert {"broken", "mine"} <= set(backend_names())
     assert open_backend("mine", BackendOptions()).name == "echo"

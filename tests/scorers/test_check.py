@@ -197,3 +197,10 @@ def test_checks_that_nest_without_end_are_an_error() -> None:
 
     with pytest.raises(ValidationError, match="the checks nest too deep"):
         parse_check(raw)
+
+
+def test_checks_inside_a_check_are_found_wherever_they_stand() -> None:
+    several = parse_check({"any_of": ["json", {"not": {"contains": "a"}}]})
+    assert [check.name for check in several.inner] == ["json", "not"]
+    assert [check.name for check in several.inner[1].inner] == ["contains"]
+    assert parse_check({"contains": "a"}).inner == ()

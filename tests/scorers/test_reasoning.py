@@ -245,3 +245,10 @@ def test_a_judge_of_the_reasoning_is_shown_it_alone() -> None:
 def test_what_cannot_be_read_is_told(written: object, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         parse_check(written)
+
+
+@pytest.mark.parametrize("mark", ["Thought:", "THOUGHT:"])
+def test_marks_of_letters_alone_are_found_in_any_case(mark: str) -> None:
+    tags: tuple[Tag, ...] = (("thought:", "answer:"),)
+    assert split_reasoning(f"{mark} hm. Answer: yes", tags) == SplitAnswer("yes", "hm.")
+    assert split_reasoning("nothing of it", tags) == SplitAnswer("nothing of it")

@@ -39,8 +39,11 @@ def asked(result: Result) -> list[tuple[str, str]]:
     What the model answered in between, and what its calls of tools gave back, is left out: it is
     in the responses, and without it the prompt is the same for all variants.
     """
-    turns = [(str(message["role"]), str(message["content"])) for message in result.prompt]
-    return [turn for turn in turns if turn[0] not in ("assistant", "tool")]
+    return [
+        (str(message["role"]), str(message["content"]))
+        for message in result.prompt
+        if message["role"] not in ("assistant", "tool")
+    ]
 
 
 class Shortener:
@@ -49,6 +52,7 @@ class Shortener:
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
         self._sums = [0] * len(LIMITS)
+        self._short = 0
         self._longest = 0
         self._prompt: list[tuple[str, str]] = []
 
@@ -59,16 +63,19 @@ class Shortener:
             texts += [content for _, content in turns]
             self._prompt = turns
         for text in texts:
-            self._longest = max(self._longest, len(text))
+            length = len(text)
+            self._longest = max(self._longest, length)
+            if length <= LIMITS[-1]:  # counts in full under each limit
+                self._short += length
+                continue
             for number, limit in enumerate(LIMITS):
-                self._sums[number] += min(len(text), limit)
+                self._sums[number] += min(length, limit)
 
     @property
     def limit(self) -> int:
         """Most characters of one text."""
-        fits = (
-            limit for limit, total in zip(LIMITS, self._sums, strict=True) if total < self._budget
-        )
+        left = self._budget - self._short
+        fits = (limit for limit, total in zip(LIMITS, self._sums, strict=True) if total < left)
         return next(fits, LIMITS[-1])
 
     @property
@@ -78,8 +85,7 @@ class Shortener:
 
     def cut(self, text: str) -> str:
         """Return the text, or its beginning and end with a mark in between."""
-        limit = self.limit
-        if len(text) <= limit:
+        if len(text) <= LIMITS[-1] or len(text) <= (limit := self.limit):
             return text
         head, tail = limit * 3 // 4, limit // 4
         left_out = len(text) - head - tail
