@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,15 @@ def add_commands(commands: Any) -> None:
         "runs",
         "list the runs of the store, or label one",
         "runs --most 5",
+        "runs --labelled 'nightly*'",
         "runs latest --label 'before the new tokenizer' --note 'see ticket 81'",
         "runs 20261121-1033 --label ''        take the label back",
     )
     runs.add_argument("run", nargs="?", metavar="RUN", help="this run alone: id, or latest")
     runs.add_argument("--most", type=count, default=20, metavar="N", help="newest N (default: 20)")
+    runs.add_argument(
+        "--labelled", metavar="GLOB", help="those alone whose label is so: 'nightly*'"
+    )
     runs.add_argument("--label", metavar="TEXT", help="a short name of RUN; empty: none")
     runs.add_argument("--note", metavar="TEXT", help="what to know of RUN; empty: nothing")
     runs.add_argument("--json", action="store_true", help="print one JSON object a line")
@@ -59,12 +64,21 @@ def runs_command(arguments: argparse.Namespace) -> int:
     # Not those of Settings, which name the run that begins.
     label_said, note_said = arguments.label, arguments.note
     if arguments.run is None and (label_said, note_said) != (None, None):
-        hint = f"name it: {arguments.parser.prog} latest --label TEXT"
+        hint = (
+            f"name it: {arguments.parser.prog} latest --label TEXT; "
+            "those that have a label: --labelled TEXT"
+        )
         raise InputError(Problem("which run is meant?", expected="RUN", hint=hint))
     rows = [_COLUMNS]
     with existing_store(settings.path(settings.store)) as store:
+        wanted = arguments.labelled
         if arguments.run is None:
-            infos = store.runs()[: arguments.most]
+            before = remarks(store)
+            infos = [
+                info
+                for info in store.runs()
+                if wanted is None or fnmatchcase(before.get(info.id, Remark()).label, wanted)
+            ][: arguments.most]
         else:
             infos = [named_run(store, arguments.run)]
             say_of(store, infos[0].id, label=label_said, note=note_said)

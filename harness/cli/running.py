@@ -89,10 +89,14 @@ def typed_path(settings: Settings, text: str) -> Path:
 def named_run(store: Store, text: str) -> RunInfo:
     """Return the run that `text` means; say so where a newer one did not finish.
 
-    Raises RunNotFoundError for none.
+    The folder of its report, or a file in it, names a run as well. Raises RunNotFoundError for
+    none.
     """
     from harness.store import find_run
 
+    if Path(text).name != text and Path(text).exists():
+        place = Path(text).resolve()  # `reports/latest` is a link
+        text = (place if place.is_dir() else place.parent).name
     found = find_run(store, text)
     newest = store.latest()
     if text == "latest" and newest and newest.id != found.id:

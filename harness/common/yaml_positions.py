@@ -191,10 +191,10 @@ class YamlDocument:
         return Position(self.path, mark.line + 1, mark.column + 1)
 
 
-def read_yaml_file(path: Path, *, tags: Collection[str] = ()) -> YamlDocument:
+def read_yaml_file(path: Path, *, tags: Collection[str] = (), hint: str = "") -> YamlDocument:
     """Read a file of one YAML document as `read_document` does; raises InputError."""
     instead = "keep rows in a JSONL file and name it under from_file"
-    data = read_bytes(path, limit=MAX_BYTES, instead=instead)
+    data = read_bytes(path, limit=MAX_BYTES, hint=hint, instead=instead)
     return read_document(path.as_posix(), data, tags=tags)
 
 

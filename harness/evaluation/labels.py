@@ -48,6 +48,7 @@ _ALIASES = {
 }
 _TEXTS = ("prompt", "answer", "a", "b", "system", "reference", "rater", "criterion", "variant")
 _KEYS = (*_TEXTS, "case", "suite", "repeat", "turn", "label", "score", "preferred", "group", "id")
+HINT = "one JSON object a line, as docs/judges.md has them; or `--run RUN`: those of its review"
 REVIEW = "harness review"  # as the first line of its files says
 NOBODY = "one person"  # who labels where no row names anybody
 
@@ -85,7 +86,7 @@ def read_labels(path: Path) -> list[Label]:
     """Return all rows of a file; raises InputError with the lines that are wrong."""
     found: list[Label] = []
     problems: list[Problem] = []
-    for line in read_json_lines(path, "the labels", unique=True, surrogates=True):
+    for line in read_json_lines(path, "the labels", hint=HINT, unique=True, surrogates=True):
         if isinstance(line, Problem):
             problems.append(line)
             continue

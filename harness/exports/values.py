@@ -73,7 +73,8 @@ class Exported:
 def new_directory(destination: Destination) -> Iterator[Path]:
     """Give a folder to write into, which takes its name when all of it is written.
 
-    Raises InputError where the name is taken, MachineryError where the disk refuses.
+    Raises InputError where the name is taken or can be no folder, MachineryError where the disk
+    refuses.
     """
     directory = destination.directory
     if directory.is_file():
@@ -97,6 +98,10 @@ def new_directory(destination: Destination) -> Iterator[Path]:
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         why = error.strerror or str(error)
+        if not temporary.parent.is_dir() or not os.access(temporary.parent, os.W_OK):
+            hint = "name another directory: --into DIR"
+            message = "no export can be written here"
+            raise InputError(Problem(message, str(directory), found=why, hint=hint)) from error
         problem = Problem("the export could not be written", str(directory), found=why)
         raise MachineryError(problem) from error
     except BaseException:

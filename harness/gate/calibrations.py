@@ -66,7 +66,8 @@ def replaced(path: Path) -> Calibration | None:
 
 def load_calibration(path: Path) -> Calibration:
     """Read a calibration file; raises InputError for anything that is not one, or not whole."""
-    content = read_json(path, "the calibration")
+    hint = "`harness judge show` without a file prints all of the project"
+    content = read_json(path, "the calibration", hint=hint)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         wanted = "a file that `harness judge calibrate` wrote"
         raise InputError(

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from harness.common import NAME, InputError, Problem, moment, nearest, percent, plural
 from harness.config import Settings
 from harness.nightly import nights_of_runs
-from harness.reports import kept_rates, kept_verdict, label, rate_strip
+from harness.reports import LATEST, kept_rates, kept_verdict, label, rate_strip
 from harness.results import Outcome, RunInfo, Verdict
 from harness.store import (
     CaseFilter,
@@ -23,6 +23,7 @@ from harness.store import (
     cases_of,
     count_results,
     existing_store,
+    find_run,
     newest_answer,
     remark_of,
     remarks,
@@ -147,7 +148,12 @@ def runs_page(settings: Settings, request: Request) -> Response:
 
 
 def known_run(store: Store, run_id: str) -> RunInfo:
-    """Return the record of a run; raises InputError for none, and says where it was pruned."""
+    """Return the record of a run, by its id or `latest`.
+
+    Raises InputError for none, and says where it was pruned.
+    """
+    if run_id == LATEST:
+        return find_run(store, run_id)
     known = run_ids(store)
     if run_id in known:
         return store.run(run_id)
@@ -196,6 +202,7 @@ def run_page(settings: Settings, request: Request) -> Response:
     number = page_number(request)
     with existing_store(settings.path(settings.store), read_only=True) as store:
         info = known_run(store, run_id)
+        run_id = info.id
         standing = standing_of(store, info)
         counts, rates = tally(store, run_id), kept_rates(store, run_id)
         after = (number - 1) * CASES

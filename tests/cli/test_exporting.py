@@ -57,6 +57,11 @@ def test_csv_and_jsonl_say_the_same(capsys: Printed) -> None:
         (["--to", "csv", "--into", "suites"], "this directory is there already"),
         (["--to", "csv", "--into", "harness.toml", "--force"], "this is a file, and no directory"),
         (["gone", "--to", "csv"], "no run is called 'gone'"),
+        (
+            ["--to", "csv", "--into", "harness.toml/out"],
+            "harness.toml/out: no export can be written here\n  found: Not a directory\n"
+            "  hint: name another directory: --into DIR\n",
+        ),
     ],
 )
 def test_what_cannot_be_exported_is_said(words: list[str], said: str, capsys: Printed) -> None:

@@ -67,6 +67,10 @@ def test_a_run_has_a_label_and_a_note(record: Record, capsys: Printed) -> None:
         (False, True),
         (True, False),
     ]
+    assert main(["runs", "--labelled", "first*"]) == 0
+    assert [row.split()[0] for row in capsys.readouterr().out.splitlines()[1:]] == [run_id(1)]
+    assert main(["runs", "--labelled", "third"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
     assert main(["show", run_id(1)]) == 0
     head = capsys.readouterr().out.splitlines()[:2]
     assert head == ["label  first try", "note   before the tokenizer changed"]
@@ -85,7 +89,8 @@ def test_a_run_has_a_label_and_a_note(record: Record, capsys: Printed) -> None:
         (
             ["runs", "--label", "x"],
             "which run is meant?\n  expected: RUN\n"
-            "  hint: name it: harness runs latest --label TEXT\n",
+            "  hint: name it: harness runs latest --label TEXT; those that have a label: "
+            "--labelled TEXT\n",
         ),
         (["runs", "gone", "--label", "x"], "no run is called 'gone'\n"),
         (

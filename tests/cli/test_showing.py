@@ -162,6 +162,14 @@ def test_what_is_not_in_the_run(run: str, words: list[str], said: str, capsys: P
     assert capsys.readouterr().err == said.format(run=run)
 
 
+@pytest.mark.parametrize("name", ["reports/{run}", "reports/{run}/scorecard.html"])
+def test_the_folder_of_a_report_names_its_run(run: str, name: str, capsys: Printed) -> None:
+    assert main(["show", name.format(run=run), "c07", "--json"]) == 0
+    found = capsys.readouterr().out
+    assert main(["show", run, "c07", "--json"]) == 0
+    assert capsys.readouterr().out == found
+
+
 @pytest.mark.parametrize(
     "words",
     [["--variant", "new", "c07", "c08"], ["c07", "--full", "c08"], ["--json", "c07", "c08"]],

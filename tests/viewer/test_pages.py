@@ -133,6 +133,11 @@ def test_one_run(pages: Pages) -> None:
     assert compare in pages.client.get(f"/run/{NEWEST}").text
 
 
+def test_latest_is_the_newest_run_that_finished(pages: Pages) -> None:
+    finished = pages.get(f"/run/{NEWEST}")
+    assert pages.get("/run/latest") == finished
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

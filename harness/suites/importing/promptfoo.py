@@ -80,7 +80,7 @@ def import_promptfoo(path: Path, choices: Choices | None = None) -> Imported:
         raise InputError(
             Problem("the file has another ending", path.as_posix(), expected=expected, hint=hint)
         )
-    config = read_yaml(path)
+    config = read_yaml(path, hint="name promptfoo's configuration, often promptfooconfig.yaml")
     if not isinstance(config.value, Mapping) or not {"prompts", "tests"} & config.value.keys():
         keys = ", ".join(config.value) if isinstance(config.value, Mapping) else ""
         expected = "prompts and tests at the top level"

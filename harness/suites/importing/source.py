@@ -92,9 +92,9 @@ class Located:
         return replace(wrong.problem, path=at.path, line=at.line, column=at.column)
 
 
-def read_yaml(path: Path, *, tags: Collection[str] = ()) -> Located:
+def read_yaml(path: Path, *, tags: Collection[str] = (), hint: str = "") -> Located:
     """Return the value of a YAML or JSON file. Raises InputError with all that is wrong in it."""
-    document = read_yaml_file(path, tags=tags)
+    document = read_yaml_file(path, tags=tags, hint=hint)
     return Located(document.value, path.as_posix(), document)
 
 
