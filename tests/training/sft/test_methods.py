@@ -25,6 +25,8 @@ from harness.training.sft import (
     read_data,
     train,
 )
+from harness.training.sft.job import TrainingJob, write_samples
+from harness.training.sft.worker.run import run
 from tests.backends.tiny import save_adapter
 from tests.training.sft.made import ANIMALS, config_for, pets
 
@@ -95,7 +97,8 @@ def test_the_manifest_counts_pairs_and_the_lengths_of_their_halves(
 LOSSES = get_args(DpoSettings.model_fields["loss"].annotation)
 
 
-@pytest.mark.full
+@pytest.mark.full  # a minute; in this process, which has imported everything after the first
+@pytest.mark.filterwarnings("ignore")  # as in a process of its own
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_of_trl_learns_from_pairs(loss: str, tiny: Path, tmp_path: Path) -> None:
     smooth = 0.001 if loss == "exo_pair" else 0.0
@@ -107,7 +110,13 @@ def test_every_loss_of_trl_learns_from_pairs(loss: str, tiny: Path, tmp_path: Pa
         held_out_share=0,
         max_steps=6,
     )
-    losses = [loss for _step, loss in train(config, pairs(16)).history.steps]
+    prepared = prepare(config, pairs(16))
+    samples = tmp_path / "samples.jsonl"
+    write_samples(samples, prepared.samples)
+    events: list[Event] = []
+    job = TrainingJob(config=config, base=prepared.base.path, samples=samples, work=tmp_path)
+    run(job, events.append)
+    losses = [event.loss for event in events if isinstance(event, Stepped)]
 
     assert len(losses) == 6
     assert losses[-1] < losses[0]
