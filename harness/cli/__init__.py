@@ -42,6 +42,7 @@ from harness.common import (
     rare_collection,
     shown,
 )
+from harness.common.reading import unusable
 
 COMMANDS = (
     starting,
@@ -147,6 +148,12 @@ def _run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         say(STOPPED, file=sys.stderr)
         return INTERRUPTED
+    except ValueError as error:
+        if "embedded null" not in str(error):
+            return _broken(words, error)
+        problem = Problem(f"a path cannot be used: {unusable(error)}", hint="name another path")
+        say(InputError(problem), file=sys.stderr)
+        return InputError.exit_code
     except (SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # a panic of a package in Rust is no Exception

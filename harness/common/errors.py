@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 LONG_HINT = 100  # characters: a list of names, say
+LONGEST = 4_000  # characters of one part of a problem: a key may have a million
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,14 @@ class Problem:
     def __str__(self) -> str:
         head = f"{self.place}: {self.message}" if self.path else self.message
         rows = (
-            ("in case", self.case),
+            ("in case", self.case if len(self.case) <= 200 else f"{self.case[:200]}..."),
             ("found", self.found),
             ("expected", self.expected),
             ("did you mean", self.did_you_mean),
             ("hint", self.hint),
         )
-        return "\n".join([head, *(f"  {name}: {text}" for name, text in rows if text)])
+        lines = [head, *(f"  {name}: {text}" for name, text in rows if text)]
+        return "\n".join(each if len(each) <= LONGEST else f"{each[:LONGEST]}..." for each in lines)
 
 
 class HarnessError(Exception):

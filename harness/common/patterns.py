@@ -42,8 +42,10 @@ def compile_pattern(pattern: str, flags: int = 0) -> regex.Pattern[str]:
 def _compiled(pattern: str, flags: int) -> regex.Pattern[str]:
     try:
         return regex.compile(pattern, flags, cache_pattern=False)  # kept here, by size
-    except (RecursionError, OverflowError, MemoryError) as error:
-        raise regex.error(str(error) or "too many levels", pattern, 0) from None
+    except RecursionError:
+        raise regex.error("too many levels", pattern, 0) from None
+    except (OverflowError, MemoryError) as error:
+        raise regex.error(str(error) or "it is too large", pattern, 0) from None
 
 
 # A large one takes 30 MB or more for as long as it is kept.

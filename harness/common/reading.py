@@ -173,11 +173,11 @@ def parse_json(
         return InputError(Problem(message, path, line or at, column, hint=hint))
 
     try:
-        if text.count("[") + text.count("{") > NESTING and _depth(text) > NESTING:
-            raise wrong(f"more than {NESTING} levels")
         # Signs in its texts count as well: no answer has so many.
         if len(text) > MAX_VALUES and sum(map(text.count, ",[{")) > MAX_VALUES:
             raise wrong(f"more than {MAX_VALUES:,} values")
+        if text.count("[") + text.count("{") > NESTING and _depth(text) > NESTING:
+            raise wrong(f"more than {NESTING} levels")
         value = json.loads(
             text,
             object_pairs_hook=unique_keys if unique else None,

@@ -164,6 +164,10 @@ class YamlDocument:
     value: Any
     root: yaml.Node | None = field(repr=False)
     line: int = 1
+    # The entries of each mapping by their keys, once they were asked for: there may be 300,000.
+    _entries: dict[int, dict[str, tuple[yaml.Node, yaml.Node]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def value_at(self, loc: Sequence[str | int]) -> Any:
         """Return what the file says at `loc`; steps that are not in the file are passed over."""
@@ -182,13 +186,23 @@ class YamlDocument:
         """
         node, key = self.root, None
         for step in loc:
-            below = _child(node, step)
+            below = self._child(node, step)
             if below is not None:
                 key, node = below
         if node is None:
             return Position(self.path, self.line, 1)
         mark = (key if of_key and key is not None else node).start_mark
         return Position(self.path, mark.line + 1, mark.column + 1)
+
+    def _child(self, node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+        """Key and value node one step below; None where the file has no such step."""
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            return (node.value[step],) * 2 if step < len(node.value) else None
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        if id(node) not in self._entries:  # of a key that stands twice the first
+            self._entries[id(node)] = {pair[0].value: pair for pair in reversed(node.value)}
+        return self._entries[id(node)].get(str(step))
 
 
 def read_yaml_file(path: Path, *, tags: Collection[str] = (), hint: str = "") -> YamlDocument:
@@ -304,7 +318,8 @@ class _Builder:
             for key, child in node.value:
                 name = self._key(key)
                 if name in lines:
-                    self._problem(key, f"key {name!r} stands twice", f"first on line {lines[name]}")
+                    first = f"first on line {lines[name]}"
+                    self._problem(key, f"key {shown(name)} stands twice", first)
                 lines.setdefault(name, key.start_mark.line + 1)
                 value[name] = self.build(child, depth + 1)
             return value
@@ -323,7 +338,8 @@ class _Builder:
 
     def _unknown_tag(self, node: yaml.Node) -> None:
         tag = node.tag.replace(_TAG, "!!")
-        self._problem(node, f"the tag {tag} has no meaning here", hint="put a text in quotes")
+        said = tag if len(tag) <= 60 else shown(tag)
+        self._problem(node, f"the tag {said} has no meaning here", hint="put a text in quotes")
 
     def _key(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode) or (not node.value and not node.style):
@@ -383,12 +399,3 @@ _SCALARS: Mapping[str, Any] = {
     "float": _float,
     "str": str,
 }
-
-
-def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
-    """Key and value node one step below; None where the file has no such step."""
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-        return (node.value[step],) * 2 if step < len(node.value) else None
-    if isinstance(node, yaml.MappingNode):
-        return next((pair for pair in node.value if pair[0].value == str(step)), None)
-    return None

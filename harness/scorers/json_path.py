@@ -38,6 +38,7 @@ class JsonPath:
 
 
 # RFC 9535 wants $['content-type']; other readers, and this one before, take it without brackets.
+_LONG_NUMBER = regex.compile(r"\[[^'\"\]]*\d{16}")
 _HYPHENED = regex.compile(r"(\.\.?)([\p{L}_][\p{L}\p{M}\p{N}_]*-[\p{L}\p{M}\p{N}_-]*+)")
 
 
@@ -50,6 +51,8 @@ def parse_path(text: str) -> JsonPath:
 
     if not text.startswith("$"):
         raise PathError("a JSONPath begins with $, like $.total or $.items[0].name")
+    if _LONG_NUMBER.search(text):  # Python refuses to read those of thousands of digits
+        raise PathError("a place in a list has at most 15 digits")
     plain = text if "'" in text or '"' in text else _HYPHENED.sub(_bracketed, text)
     environment = JSONPathEnvironment()
     environment.max_recursion_depth = NESTING + 1
@@ -58,7 +61,8 @@ def parse_path(text: str) -> JsonPath:
     except (JSONPathError, RecursionError) as error:
         place = getattr(getattr(error, "token", None), "index", 0)
         rest = f"{text[place:][:20]!r} at position {place}" if place < len(text) else "the end"
-        reason = str(error).partition(", line")[0] or "it nests too deep"
+        reason = str(error).partition(", line")[0]
+        reason = "it nests too deep" if isinstance(error, RecursionError) else reason
         raise PathError(f"cannot read {rest}: {reason}") from None
     parts = [selector for segment in query.segments for selector in segment.selectors]
     if any(isinstance(part, FilterSelector) for part in parts):

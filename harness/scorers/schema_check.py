@@ -135,7 +135,7 @@ def check_references(schema: Schema, resolver: Any, specification: Any) -> None:
                 continue
             try:
                 found = at.lookup(reference).contents
-            except Unresolvable:
+            except (Unresolvable, LookupError, TypeError, ValueError):  # `#/allOf/x`, `#/title/x`
                 message = f"$ref {shown(reference)} leads nowhere, and nothing is fetched {where}"
                 raise SchemaProblemError(message) from None
             known = isinstance(found, bool) or id(found) in inside

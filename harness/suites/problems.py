@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.common import GateSettings, InputError, Problem, Sampling, nearest
+from harness.common import GateSettings, InputError, Problem, Sampling, nearest, shown
 from harness.common.reading import first_problems
 from harness.common.validation import described, in_words, one_each, told
 from harness.common.yaml_positions import YamlDocument
@@ -94,6 +94,8 @@ def stands_in(key: str, known: Collection[str]) -> str:
     return ""
 
 
+_LOOKED_AT = 500  # faults of one part of a file; the rest is counted
+_NOTED = 5_000  # faults of a file
 _SHOWN = 8  # lines of rows in one message
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9.]+")  # in messages: what differs between rows
 # Steps that say where a thing stands, not what it is.
@@ -128,9 +130,10 @@ class Problems:
     def __init__(self, document: YamlDocument) -> None:
         self._document = document
         self._found: list[_Noted] = []
+        self._left_out = 0
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._found) + self._left_out
 
     def add(self, place: Place, message: str, **parts: str) -> None:
         """Note one problem at a place of the suite file."""
@@ -168,7 +171,11 @@ class Problems:
     ) -> None:
         """Note all that pydantic found below a place, but for what a broken template causes."""
         rows = error.errors(include_url=False)
-        for row in one_each(rows):
+        for number, row in enumerate(one_each(rows)):
+            # Those of rows are looked at: a fault that all rows have is one problem.
+            if number >= _LOOKED_AT or (len(self._found) >= _NOTED and not place.rows):
+                self._left_out += 1
+                continue
             loc = row["loc"]
             if loc and any(loc[: len(w)] == w or w[: len(loc)] == loc for w in known_wrong):
                 continue  # it follows from what is known to be wrong here, around or inside
@@ -206,7 +213,7 @@ class Problems:
             (own if here else elsewhere).append(replace(problem, case=case))
         own.sort(key=lambda problem: (problem.line, problem.column))
         # Those of data files were cut where they were read.
-        raise InputError(*first_problems(own, self._document.path), *elsewhere)
+        raise InputError(*first_problems(own, self._document.path, self._left_out), *elsewhere)
 
 
 def in_rows(case: str, lines: Sequence[int], rows: int) -> str:
@@ -226,7 +233,7 @@ def _said(row: ErrorDetails, known: Sequence[str], name: str) -> dict[str, str]:
     if kind == "extra_forbidden":
         key = str(row["loc"][-1])
         return {
-            "message": f"key {key!r} is not known here",
+            "message": f"key {shown(key)} is not known here",
             "did_you_mean": meant(key, known),
             "hint": stands_in(key, known)
             or ("known keys: " + ", ".join(sorted(known)) if known else ""),

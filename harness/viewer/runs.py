@@ -276,10 +276,13 @@ def live(settings: Settings, request: Request) -> Response:
     )
 
 
+LONGEST_NAME = 200  # characters: a name of a folder has 255 at most
+
+
 def report(settings: Settings, request: Request) -> Response:
     """Give the HTML scorecard of a run, as it lies in its folder."""
     run_id = request.path_params["run"]
-    if not NAME.fullmatch(run_id) or run_id.startswith("."):
+    if not NAME.fullmatch(run_id) or run_id.startswith(".") or len(run_id) > LONGEST_NAME:
         raise HTTPException(404)
     path = settings.path(settings.report_dir) / run_id / "scorecard.html"
     if not path.is_file():

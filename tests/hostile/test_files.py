@@ -76,9 +76,15 @@ def commands(case: str) -> list[list[str]]:
             shutil.copy(file, "a.jsonl")
             return [["score", "s.yaml", "--responses=a.jsonl"]]
         case "made":
-            deep = "[" * 100_000 + "]" * 100_000
-            Path("a.jsonl").write_text('{"case": "c1", "response": ' + deep + "}\n")
-            return [["score", "s.yaml", "--responses=a.jsonl"]]
+            Path(name).write_text(MADE[name])
+            return [
+                {
+                    ".jsonl": ["score", "s.yaml", f"--responses={name}"],
+                    ".yaml": ["validate", name],
+                    ".json": ["rows", name],
+                    ".toml": ["run", "s.yaml"],
+                }[Path(name).suffix]
+            ]
         case "results":
             with redirect_stdout(io.StringIO()):
                 main(["run", "s.yaml", "--backend=echo", "--report-dir=reports"])
@@ -121,10 +127,28 @@ TENSORS: dict[str, dict[str, object] | bytes] = {
     "deep": b"[" * 100_000,
     "no-object": b"7",
 }
+ONE = "suite: s\ncategory: c\ncases:\n"
+# What would be large as a file.
+MADE = {
+    "deep.jsonl": '{"case": "c1", "response": ' + "[" * 100_000 + "]" * 100_000 + "}\n",
+    "lists.jsonl": '{"case": "c1", "response": "x", "steps": [' + "[]," * 10_000_000 + "0]}\n",
+    "keys.jsonl": '{"response": "x"' + "".join(f', "k{n}": 0' for n in range(100_000)) + "}\n",
+    "keys.yaml": ONE + "  []\n" + "".join(f"k{n}: 1\n" for n in range(20_000)),
+    "cases.yaml": ONE + "".join(f"  - {{id: a{n}, user: 3}}\n" for n in range(6_000)),
+    "tag.yaml": "!" * 1_000_000,
+    "id.yaml": ONE + "  - {id: " + "a/" * 5_000 + ", user: hi}\n",
+    "place.yaml": ONE + '  - {id: a, user: hi, checks: [{json_value: {path: "$['
+    + "9" * 5_000 + ']", equals: 1}}]}\n',
+    "groups.yaml": ONE + "  - {id: a, user: hi, checks: [{regex: '"
+    + "(" * 3_000 + ")" * 3_000 + "'}]}\n",
+    "pointer.yaml": ONE + "  - {id: a, user: hi, checks: [{json_schema: {schema: "
+    '{$ref: "#/title/x", title: t}}}]}\n',
+    "harness.toml": 'backend = "echo"\nreport_dir = "a\\u0000b"\n',
+}  # fmt: skip
 CASES = sorted(
     [path.relative_to(DATA).as_posix() for path in DATA.rglob("*") if path.is_file()]
     + [f"tensors/{name}" for name in TENSORS]
-    + ["made/deep.jsonl"]
+    + [f"made/{name}" for name in MADE]
 )
 
 

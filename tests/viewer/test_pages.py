@@ -236,6 +236,7 @@ def test_what_cannot_be_compared_is_said(pages: Pages, query: str, told: str) ->
         (f"/prompt?run={NEWEST}&position=999", "has no result at '999'"),
         (f"/scorecard/{NEWEST}", f"`harness show {NEWEST}` writes it again"),
         ("/scorecard/.hidden", "there is no such page"),
+        ("/scorecard/" + "x" * 300, "there is no such page"),
         ("/live/none", "run 'none' is not in the store"),
     ],
 )

@@ -188,7 +188,7 @@ class TrainSettings(_Part):
     lora: LoraSettings = LoraSettings()
     qlora: StrictBool = False
     learning_rate: Annotated[Number, Field(gt=0, le=1)] = 2e-4
-    epochs: Annotated[Number, Field(gt=0)] = 3
+    epochs: Annotated[Number, Field(gt=0, le=10_000)] = 3
     max_steps: Count | None = None
     batch_size: Count = 16
     device_batch_size: Count | None = None

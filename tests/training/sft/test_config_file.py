@@ -94,6 +94,13 @@ def test_all_that_is_wrong_is_said_at_once_with_its_place(tmp_path: Path) -> Non
     )
 
 
+def test_training_without_an_end_is_refused(tmp_path: Path) -> None:
+    said = problems(tmp_path, "model: m\noutput: out\nepochs: 1e308\n")
+
+    assert "train.yaml:3:9: wrong value for 'epochs'" in said
+    assert "expected: 10000 or less" in said
+
+
 def test_a_setting_with_two_kinds_of_numbers_is_one_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, "model: m\noutput: out\nwarmup: soon\n").count("warmup") == 1
 
