@@ -54,6 +54,29 @@ COLUMNS = (
     *RATINGS, *_SWITCHES, *_WEIGHTS, *_PARTIAL, *CHOSEN, *REJECTED, *_PREFERS, *_MEDIA, *REASONING,
     *_THOUGHTS, *TOOLS, *_CALLS, *_TEMPLATE, "input_ids",
 )  # fmt: skip
+# What a row would lose, or says in a way that is not read: the message and the hint.
+_LOST = (
+    (
+        (*REASONING, *_THOUGHTS),
+        "the row keeps its reasoning apart, and it would be lost",
+        "give it as reasoning_content in the answer's message, or take it out",
+    ),
+    (
+        _CALLS,
+        "the row keeps calls of tools apart, and they would be lost",
+        "give them in the messages that make them (docs/training-data.md)",
+    ),
+    (
+        _TEMPLATE,
+        "the row tells the chat template something of its own",
+        "say chat_template_args for the whole training, and take it out of rows",
+    ),
+    (
+        ("input_ids",),
+        "the row is tokenised already, beside its text",
+        "take it out: the model's own template and tokenizer make the tokens",
+    ),
+)
 # What a message may have, and what changes what it means.
 _MESSAGE = (
     "role", "from", "content", "value", "name", "tool_call_id", "tool_calls", "function_call",
@@ -119,45 +142,10 @@ def check_row(values: Values) -> None:
                 key,
             )
     _check_parts(values, "the row")
-    for key in (*REASONING, *_THOUGHTS):
-        if not is_empty(values.get(key)):
-            raise RowError(
-                Problem(
-                    "the row keeps its reasoning apart, and it would be lost",
-                    found=key,
-                    hint="give it as reasoning_content in the answer's message, or take it out",
-                ),
-                key,
-            )
-    for key in _CALLS:
-        if not is_empty(values.get(key)):
-            raise RowError(
-                Problem(
-                    "the row keeps calls of tools apart, and they would be lost",
-                    found=key,
-                    hint="give them in the messages that make them (docs/training-data.md)",
-                ),
-                key,
-            )
-    for key in _TEMPLATE:
-        if not is_empty(values.get(key)):
-            raise RowError(
-                Problem(
-                    "the row tells the chat template something of its own",
-                    found=f"{key}: {shown(values[key])}",
-                    hint="say chat_template_args for the whole training, and take it out of rows",
-                ),
-                key,
-            )
-    if not is_empty(values.get("input_ids")):
-        raise RowError(
-            Problem(
-                "the row is tokenised already, beside its text",
-                found="input_ids",
-                hint="take it out: the model's own template and tokenizer make the tokens",
-            ),
-            "input_ids",
-        )
+    for keys, message, hint in _LOST:
+        for key in keys:
+            if not is_empty(values.get(key)):
+                raise RowError(Problem(message, found=key, hint=hint), key)
     for key in (*CHOSEN, *REJECTED, *_PREFERS):
         if not is_empty(values.get(key)):
             raise RowError(
