@@ -64,6 +64,52 @@ def until(seen: Callable[[], bool], seconds: float) -> bool:
     return seen()
 
 
+def descendants(pid: int) -> set[int]:
+    """A process and all that it has started, by their parents."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it has ended
+                continue
+            parents[int(folder.name)] = int(fields[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def listening(pids: set[int]) -> set[str]:
+    """Addresses at which these processes listen, in hexadecimal as the system has them."""
+    inodes = set()
+    for pid in pids:
+        try:
+            links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:
+            continue
+        inodes |= {link[8:-1] for link in links if link.startswith("socket:[")}
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        if Path(f"/proc/net/{table}").exists()
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes}
+
+
+# 127.0.0.1, ::1, and 127.0.0.1 as IPv6 has it, in the order of the machine's bytes.
+LOOPBACK = {"0100007F", "0" * 24 + "01000000", "0" * 16 + "FFFF00000100007F"}
+
+
+def command(pid: int) -> str:
+    """The command line of a process; empty once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
 def ours(pids: set[int]) -> set[int]:
     """Those of these processes that still run."""
     return {
@@ -98,6 +144,14 @@ def test_a_stopped_run_keeps_what_it_has_and_its_actors_end(
     slow = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
     at_work = Path("pids")
     assert until(lambda: len([*at_work.iterdir()]) == 2 and kept() >= 3, 90), slow.poll()
+    if not address:  # its own cluster: loopback alone, no dashboard, no usage reports
+        there = descendants(slow.pid)
+        assert any("/raylet " in command(pid) for pid in there)
+        assert listening(there) and listening(there) <= LOOPBACK
+        heads = [pid for pid in there if "dashboard.py" in command(pid)]
+        assert all("--disable-frontend" in command(pid) for pid in heads)
+        for pid in heads:  # whose process would send the reports
+            assert "RAY_USAGE_STATS_ENABLED=0" in Path(f"/proc/{pid}/environ").read_text()
     slow.send_signal(number)
     _, said = slow.communicate(timeout=60)
     before = kept()
