@@ -193,6 +193,7 @@ WRONG = [
         "--replicas does not go with backend 'replay': it loads no model that there could be "
         "several of\n  hint: leave it out\n",
         id="recorded answers",
+        marks=pytest.mark.full,  # test_bad_input has its message
     ),
     pytest.param(
         ["--replicas=2", "--backend=openai", "--base-url=http://127.0.0.1:9/v1"],
@@ -207,6 +208,7 @@ WRONG = [
         "no Ray cluster answers at 127.0.0.1:9\n  found: Connection refused\n  hint: start one: "
         "ray start --head --port 6379; or leave --ray out: --replicas N alone uses this machine\n",
         id="no cluster",
+        marks=pytest.mark.full,  # test_bad_input has its message
     ),
     pytest.param(
         ["--replicas=2"],
@@ -214,6 +216,7 @@ WRONG = [
         "--replicas and --ray need Ray, which is not installed\n"
         "  hint: pip install 'lora-regression-harness[ray]'\n",
         id="no Ray",
+        marks=pytest.mark.full,  # test_bad_input has its message
     ),
     pytest.param(
         ["--replicas=2", HERE],

@@ -23,13 +23,21 @@ from harness.training.sft import (
     Started,
     TrainedAdapter,
     TrainingNote,
+    checkpoints,
 )
+from harness.training.sft.checkpoints import step_of
 from harness.training.sft.job import Exit, TrainingJob
 from harness.training.sft.manifest import versions
 from harness.training.sft.worker import hosts
 from harness.training.sft.worker.hosts import Apart, Meeting, opened
 from tests.training.sft.made import config_for, pets
-from tests.training.sft.test_sharing import demand_same, trained, workers_of
+from tests.training.sft.test_sharing import (
+    STEPS,
+    demand_same,
+    demand_same_steps,
+    trained,
+    workers_of,
+)
 
 
 @pytest.fixture
@@ -106,7 +114,7 @@ def test_a_process_that_is_killed_ends_all_hosts_and_both_go_on(
     output, folder = tmp_path / "out", tmp_path / "second"
 
     def kill(event: Event) -> None:
-        if isinstance(event, Saved) and event.step == 3:
+        if isinstance(event, Saved) and event.step == 1:
             (worker,) = [pid for pid in workers_of(folder) if pid != os.getpid()]
             os.kill(worker, signal.SIGKILL)
 
@@ -117,9 +125,9 @@ def test_a_process_that_is_killed_ends_all_hosts_and_both_go_on(
 
     assert str(caught.value).startswith(f"{output}: a process of host 1 (")
     assert "ended: signal SIGKILL" in str(caught.value)
-    assert "the checkpoint of step 3 is kept; run the same commands again, on every host" in (
-        str(caught.value)
-    )
+    kept = step_of(checkpoints(output)[-1])
+    hint = f"the checkpoint of step {kept} is kept; run the same commands again, on every host"
+    assert 1 <= kept < STEPS and hint in str(caught.value)
     assert second.returncode == 3 and "ended: signal SIGKILL" in said
     assert not workers_of(output) and not workers_of(folder)
 
@@ -127,8 +135,8 @@ def test_a_process_that_is_killed_ends_all_hosts_and_both_go_on(
         adapter, events = trained(tiny, output, pets(43), **asked)
         second.communicate(timeout=60)
 
-    assert next(event for event in events if isinstance(event, Started)).step == 3
-    demand_same(adapter, alone)
+    assert next(event for event in events if isinstance(event, Started)).step == kept
+    demand_same_steps(adapter, alone)
 
 
 # -- who may take part -----------------------------------------------------------------------------
