@@ -50,20 +50,20 @@ COLUMNS: Mapping[str, str] = {  # name and kind, in the order of the files
     "haystack_length": "integer",
     "haystack_depth": "number",
 }
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 
 
 class Writer(Protocol):
     """One file that is being written."""
 
-    def write(self, rows: list[Row]) -> None:
+    def write(self, rows: list[TableRow]) -> None:
         """Add a batch of rows."""
 
     def close(self) -> None:
         """End the file."""
 
 
-def row_of(run_id: str, result: Result) -> Row:
+def row_of(run_id: str, result: Result) -> TableRow:
     """Return one result as a row with `COLUMNS`.
 
     `passed` is null for what was not judged, `response` the last answer and `reasoning` its own,
@@ -121,7 +121,7 @@ def write_table(target: str, run: RunExport, destination: Destination) -> Export
     with new_directory(destination) as folder, ExitStack() as stack:
         opened = (_FORMATS[target](folder / name) for name in names)
         writers = [stack.enter_context(closing(writer)) for writer in opened]
-        waiting: list[list[Row]] = [[] for _ in names]
+        waiting: list[list[TableRow]] = [[] for _ in names]
         for result in run.results():
             shard = zlib.crc32(f"{result.suite}\n{result.case}".encode()) % shards
             waiting[shard].append(row_of(run.id, result))
@@ -158,7 +158,7 @@ class ParquetFile:
         self._schema = pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
         self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
 
-    def write(self, rows: list[Row]) -> None:
+    def write(self, rows: list[TableRow]) -> None:
         """Add a row group. Half a surrogate pair, which Parquet cannot hold, becomes U+FFFD."""
         for row in rows:
             for name, kind in COLUMNS.items():
@@ -182,7 +182,7 @@ class CsvFile:
         self._rows = csv.DictWriter(self._stream, list(COLUMNS), lineterminator="\n")
         self._rows.writeheader()
 
-    def write(self, rows: list[Row]) -> None:
+    def write(self, rows: list[TableRow]) -> None:
         """Add rows."""
         for row in rows:
             lists = {n: json.dumps(row[n], ensure_ascii=False) for n in ("responses", "tags")}
@@ -199,7 +199,7 @@ class JsonLinesFile:
     def __init__(self, path: Path) -> None:
         self._stream = path.open("w", encoding="utf-8", newline="\n")
 
-    def write(self, rows: list[Row]) -> None:
+    def write(self, rows: list[TableRow]) -> None:
         """Add rows."""
         self._stream.writelines(json.dumps(row) + "\n" for row in rows)
 

@@ -161,7 +161,7 @@ def load_baseline(path: Path) -> Baseline:
             )
         )
     info = fitting(RunInfo, content.get("run"), str(path), what="the record of the run")
-    rows = fitting(tuple[_Row, ...], content.get("results"), str(path), what="results")
+    rows = fitting(tuple[_BaselineRow, ...], content.get("results"), str(path), what="results")
     suites = {suite.name: suite.category for suite in info.suites}
     faults = [
         Problem(
@@ -183,7 +183,7 @@ _Natural = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _BaselineRow:
     """One result as a baseline file holds it: what the gate needs, without answers as a rule."""
 
     suite: str

@@ -133,7 +133,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RankingRow:
     """One variant against all; None against itself. `number` is empty where columns have names."""
 
     number: str
@@ -155,7 +155,7 @@ class Matrix:
 
     ranking: Ranking
     heads: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[RankingRow, ...]
     clear: tuple[Clear, ...]
     uncompared: tuple[str, ...]
 
@@ -193,7 +193,9 @@ def _matrix(ranking: Ranking, night: Night) -> Matrix:
     many = len(names) > MOST_NAMED
     heads = tuple(str(n) for n in range(1, len(names) + 1)) if many else names
     rows = (
-        Row(head if many else "", name, tuple(_cell(ranking, name, other) for other in names))
+        RankingRow(
+            head if many else "", name, tuple(_cell(ranking, name, other) for other in names)
+        )
         for head, name in zip(heads, names, strict=True)
     )
     return Matrix(

@@ -64,7 +64,7 @@ class _Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _FileRow:
     suite: str
     case: str
     turn: Annotated[int, Field(ge=0)]
@@ -217,7 +217,7 @@ def _read_row(
     line: JsonLine, path: str, criteria: Sequence[str], rater: str
 ) -> list[HumanJudgement]:
     """Return what one line says, with A and B in the places of names; nothing where it is empty."""
-    row = fitting(_Row, line.value, path, line=line.number, what="this row is no item")
+    row = fitting(_FileRow, line.value, path, line=line.number, what="this row is no item")
 
     def wrong(message: str, found: object, expected: str, meant: str = "") -> InputError:
         return InputError(

@@ -50,12 +50,13 @@ def test_an_export_that_fails_is_told_and_done_again(project: Path, capsys: Prin
     Path("out").write_text("a file where the folder belongs")
     recorder(project)({"base": FULL, "new": "+++++++-----"})
     assert main(["run"]) == 1
-    told = capsys.readouterr().out.splitlines()[-3:]
+    told = capsys.readouterr().out.splitlines()[-4:]
     assert told[0].startswith("not exported to csv: out/")
-    assert "the export could not be written" in told[0]
+    assert "no export can be written here" in told[0]
     assert told[1] == "  found: Not a directory"
-    again = told[2].partition("again: ")[2].split()
-    assert told[2].startswith("  the run and its verdict stand; again: harness export 2")
+    assert told[2] == "  hint: name another directory: --into DIR"
+    again = told[3].partition("again: ")[2].split()
+    assert told[3].startswith("  the run and its verdict stand; again: harness export 2")
 
     Path("out").unlink()
     assert main(again[1:]) == 0

@@ -142,7 +142,7 @@ class Pack:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class ChosenPacks:
     """The packs that a text may need, the likeliest first, and its language's ISO 639-1 code.
 
     `language` is None where the text has no letters; `packs` is empty where no pack knows it.
@@ -152,7 +152,7 @@ class Spoken:
     language: str | None
 
 
-def spoken(text: str, beside: str = "") -> Spoken:
+def spoken(text: str, beside: str = "") -> ChosenPacks:
     """Return the packs for the languages that the text may be in.
 
     The script decides where it can, letters and function words do among the languages of a script.
@@ -161,7 +161,7 @@ def spoken(text: str, beside: str = "") -> Spoken:
     """
     found = scripts.count(text)
     if not found:
-        return Spoken((), None)
+        return ChosenPacks((), None)
     weights = {name: number * _DENSE.get(name, 1) for name, number in found.items()}
     main = max(weights, key=lambda name: weights[name])
     near = _near(text)
@@ -192,7 +192,7 @@ def spoken(text: str, beside: str = "") -> Spoken:
         else:
             language = _owner(rival) if rival else ours[0]
     if language not in LANGUAGES:
-        return Spoken((), language)
+        return ChosenPacks((), language)
     chosen = {code for code, script in _SCRIPTS.items() if found[script]} | {language}
     if found["latin"] * 5 > found.total():
         hits = {
@@ -204,7 +204,7 @@ def spoken(text: str, beside: str = "") -> Spoken:
         # A sentence without a word of the lists may be in any of the languages.
         enough = most / 2 if most >= _TELLING else 0
         chosen |= {"en", *(code for code, number in hits.items() if number >= enough)}
-    return Spoken(tuple(pack for pack in packs() if pack.language in chosen), language)
+    return ChosenPacks(tuple(pack for pack in packs() if pack.language in chosen), language)
 
 
 def _has_sentence(text: str) -> bool:
