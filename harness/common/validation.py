@@ -90,6 +90,8 @@ def in_words(row: ErrorDetails, name: str) -> dict[str, str]:
             parts["hint"] = f'put it in quotes: "{described(value).removeprefix("number ")}"'
         elif name in _PERCENT and isinstance(value, int | float) and 2 <= value <= 100:
             parts["hint"] = f"it is a share: {value / 100:g} stands for {value:g} %"
+        elif wanted == "a number" and isinstance(value, str) and value.endswith("%"):
+            parts["hint"] = "write it as a share: 0.9 stands for 90 %"
         elif wanted == "a list" and name == "checks" and isinstance(value, Mapping):
             parts["hint"] = "put a dash before each check: `- contains: red`"
         elif wanted == "a list" and isinstance(value, Mapping) and value:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from harness.common import NUMBER_DIGITS, SCHEMA_SECONDS, JsonValue, ToolCall, shown
 from harness.common.patterns import compile_pattern
@@ -20,7 +20,15 @@ from harness.scorers.arguments import wrong
 from harness.scorers.json_text import Exact, exact, kind, same, size, written
 from harness.scorers.patterns import Budget, TooSlow
 from harness.scorers.registry import Args, Example, scorer
-from harness.scorers.tools import ExpectedCall, Tool, is_condition, misfit, parameters_of, tool_name
+from harness.scorers.tools import (
+    ExpectedCall,
+    NoToolCallArgs,
+    Tool,
+    is_condition,
+    misfit,
+    parameters_of,
+    tool_name,
+)
 from harness.scorers.values import Answer, Context, Finding, verdict
 
 _WEATHER = {
@@ -390,12 +398,6 @@ def _in_order(fits: Sequence[Sequence[int]], all_of_them: bool) -> list[int | No
         last = last if at is None else at
         found.append(at)
     return found
-
-
-class NoToolCallArgs(Args):
-    """`name`: only this tool must not be called."""
-
-    name: str | None = Field(default=None, min_length=1)
 
 
 @scorer(

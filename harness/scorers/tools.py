@@ -228,14 +228,22 @@ class ExpectedCall(Args):
         return value
 
 
+class NoToolCallArgs(Args):
+    """`name`: only this tool must not be called."""
+
+    name: str | None = Field(default=None, min_length=1)
+
+
 def expected_calls(value: object, *, valid: bool = False) -> Iterator[tuple[ExpectedCall, bool]]:
-    """Yield the calls that a check's arguments expect, those of checks inside it too.
+    """Yield the calls that a check's arguments speak of, those of checks inside it too.
 
     With each stands whether it must fit the tool's own schema, its texts as they are.
     """
     valid = getattr(value, "valid", valid) and getattr(value, "text", "exact") == "exact"
     if isinstance(value, ExpectedCall):
         yield value, valid
+    if isinstance(value, NoToolCallArgs) and value.name is not None:
+        yield ExpectedCall(name=value.name), False  # of a tool with a typo it would always hold
     if isinstance(value, Args):
         for _, part in value:
             yield from expected_calls(part, valid=valid)
@@ -320,10 +328,29 @@ def impossible(call: ExpectedCall, tool: Tool) -> tuple[str, str]:
 def unfit(name: str, expected: Any, tool: Tool) -> tuple[str, str]:
     """Say why no argument that fits the tool's own schema is the expected one, and what was meant.
 
-    Empty where there may be one. Only values that are expected as they stand are looked at.
+    Empty where there may be one. Values that are expected as they stand are looked at, and of
+    conditions the type that they are about.
     """
     from harness.scorers.patterns import TooSlow
 
+    part = parameters_of(tool).get("properties", {}).get(name, {})
+    declared = part.get("type") if isinstance(part, Mapping) else None
+    if is_condition(expected) and declared is not None and not expected.get("optional"):
+        named, typed = expected.get("type", ()), declared
+        kinds = {
+            "type": {named} if isinstance(named, str) else set(named),
+            "min": {"number"},
+            "max": {"number"},
+            "regex": {"string"},
+        }
+        there = {typed} if isinstance(typed, str) else set(typed)
+        for word, wanted in kinds.items():
+            # An integer is a number, and a number may be one.
+            near = {*wanted, *(("integer", "number") if wanted & {"integer", "number"} else ())}
+            if word in expected and not near & there:
+                told = f"{name}: {' or '.join(sorted(there))}, and `{word}` is about "
+                told += " or ".join(sorted(wanted))
+                return f"no valid call of {tool_name(tool)!r} has this: {told}", ""
     values: list[Any] = [] if _holds_condition(expected) else [expected]
     if is_condition(expected) and not {"tolerance", "text", "order"} & expected.keys():
         values = [*expected.get("one_of", ())]

@@ -177,8 +177,8 @@ def new_case(
     )
 
 
-def check_tools(case: Case, keys: CaseKeys, place: Place, problems: Problems) -> None:
-    """Note a choice and checks that speak of tools which the case does not declare."""
+def check_turns(case: Case, keys: CaseKeys, place: Place, problems: Problems) -> None:
+    """Note what cannot be in the turns: tools that are not declared, a prefix under a schema."""
     tools = {tool_name(tool): tool for tool in case.tools}
     choice = case.tool_choice
     if choice not in ("auto", "none", "required", *tools):
@@ -198,6 +198,13 @@ def check_tools(case: Case, keys: CaseKeys, place: Place, problems: Problems) ->
     ]
     for number, turn in enumerate(case.turns):
         here = place.below(*asked[number]) if keys.turns is not None else place
+        if turn.prefix and case.decoding == "constrained":
+            problems.add(
+                here.below("prefix"),
+                "decoding: constrained holds all that the model writes to the schema, and a prefix "
+                "stands before it",
+                hint="leave out one of them: `decoding: free` in this case",
+            )
         for at, check in enumerate(turn.checks):
             where = here.below("checks", at)
             if not tools and reads_calls(check):
@@ -347,7 +354,7 @@ class CaseReader:
         if len(self._problems) > before:
             return None
         case = new_case(self._suite, keys, script.turns, position, draft.haystack, prefer_at)
-        check_tools(case, keys, place, self._problems)
+        check_turns(case, keys, place, self._problems)
         return None if len(self._problems) > before else case
 
     def _noting(self, draft: Draft, base: Place, wrong: set[Loc]) -> Failed:

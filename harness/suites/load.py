@@ -14,7 +14,7 @@ from harness.common import InputError, Problem, first_of, nearest, no_collection
 from harness.common.reading import first_problems
 from harness.common.validation import described
 from harness.common.yaml_positions import Position, YamlDocument, read_yaml_file
-from harness.scorers import load_context
+from harness.scorers import Answer, Context, load_context
 from harness.suites.cases import (
     CaseReader,
     Draft,
@@ -148,6 +148,45 @@ class SuiteReader:
                 f"max_reasoning_tokens {first.max_reasoning_tokens} leaves no room for an answer: "
                 f"max_new_tokens is {first.max_new_tokens} and counts both, in "
                 f"{plural(len(full), 'case')}"
+            )
+        # `no` and `off` are texts in YAML 1.2, and a text is true in a template.
+        words = ("true", "false", "yes", "no", "on", "off")
+        told = {
+            f"chat_template_args: {name} is the text {value!r}, which templates take for true: "
+            "write true or false, without quotes"
+            for case in gating
+            for name, value in case.template_args.items()
+            if isinstance(value, str) and value.lower() in words
+        }
+        warnings += sorted(told)
+        mute = [
+            case
+            for case in gating
+            if (case.reasoning_parser == "none" or case.decoding == "constrained")
+            and any(check.read for turn in case.turns for check in turn.checks)
+        ]
+        if mute:
+            why = "reasoning_parser: none" if mute[0].reasoning_parser == "none" else ""
+            warnings.append(
+                f"read: reasoning finds none under {why or 'decoding: constrained'}, and such "
+                f"checks do not pass: {plural(len(mute), 'case')}, {mute[0].id} first"
+            )
+        given = [
+            (case, check)
+            for case in gating
+            for turn in case.turns
+            for check in turn.checks
+            if turn.prefix
+            and check.name in ("contains", "contains_all", "contains_any", "starts_with")
+            and not (check.read or check.step is not None)
+            and getattr(check.args, "max", None) is None
+            and check(Answer(turn.prefix), Context()).passed
+        ]
+        if given:
+            case, check = given[0]
+            warnings.append(
+                f"{check.name} holds for the prefix alone, whatever the model adds: "
+                f"{plural(len(given), 'check')}, that of {case.id} first"
             )
         greedy = [c for c in gating if c.repeats > 1 and c.sampling.temperature == 0]
         if greedy:

@@ -54,6 +54,20 @@ def script_of(keys: CaseKeys, tools: Tools) -> Script:
                 ExpectedCall(name=one.tool, arguments=dict(one.arguments or {})),
                 (*loc, "results", at),
             )
+            taken = (
+                before
+                for before in results[:at]
+                if before.tool == one.tool and before.returns != results[at].returns
+            )
+            if any(not each.arguments or each.arguments == one.arguments for each in taken):
+                calls.fail(
+                    Fault(
+                        (*loc, "results", at),
+                        f"no call of {one.tool!r} gets this result: one before it takes them all",
+                        hint="a call gets the first result whose `arguments` it has: give each "
+                        "its own, and those without any stand last",
+                    )
+                )
             # A wrong value may have its answer too; an object in a text's place is a slip.
             for name, want in (one.arguments or {}).items() if one.tool in tools else ():
                 if isinstance(want, Mapping) and not is_condition(want):

@@ -87,3 +87,30 @@ def test_limits_that_do_not_limit_are_told(tmp_path: Path) -> None:
         "max_reasoning_tokens 9 leaves no room for an answer: max_new_tokens is 9 and counts both, "
         "in 1 case",
     )
+
+
+@pytest.mark.parametrize(
+    ("beside", "told"),
+    [
+        ("chat_template_args: {enable_thinking: no}", "enable_thinking is the text 'no'"),
+        ("chat_template_args: {enable_thinking: False}", ""),
+        ('chat_template_args: {reasoning_effort: "low"}', ""),
+        ("reasoning_parser: none, read: 1", "finds none under reasoning_parser: none"),
+        ("decoding: constrained, read: 1", "finds none under decoding: constrained"),
+        ("reasoning_parser: none", ""),
+        ("prefix: Rome", "contains holds for the prefix alone"),
+        ("prefix: Ro", ""),
+    ],
+)
+def test_settings_that_undo_a_check_are_told(beside: str, told: str, tmp_path: Path) -> None:
+    beside, _, reads = beside.partition(", read")
+    check = "{contains: Rome, read: reasoning}" if reads else "{contains: Rome}"
+    suite = tmp_path / "s.yaml"
+    suite.write_text(
+        f"suite: s\ncategory: c\ncases:\n  - {{id: a, user: x, {beside}, checks: [{check}]}}\n"
+    )
+
+    warnings = load_suite(suite).warnings
+
+    assert len(warnings) == (1 if told else 0)
+    assert told in "".join(warnings)
