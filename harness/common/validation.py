@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from harness.common.errors import nearest
 from harness.common.types import MEASURE
 from harness.common.wording import shown
 
@@ -83,6 +84,10 @@ def in_words(row: ErrorDetails, name: str) -> dict[str, str]:
             "found": described(value),
             "expected": wanted,
         }
+        if kind == "literal_error" and isinstance(value, str):
+            choices = [word.strip() for word in wanted.replace(" or ", ",").split(",")]
+            if close := nearest(value, choices):
+                parts["did_you_mean"] = close
         if wanted == _PATTERNS[NAME_PATTERN] and isinstance(value, str) and not value.isascii():
             odd = "".join(dict.fromkeys(sign for sign in value if not sign.isascii()))
             parts["hint"] = f"of letters, those from a to z: not {shown(odd)}"

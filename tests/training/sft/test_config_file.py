@@ -135,7 +135,8 @@ def test_an_unknown_tracker(tmp_path: Path) -> None:
     assert problems(tmp_path, "model: m\noutput: out\nreport_to: [tensorbord]\n") == (
         "train.yaml:3:13: wrong value for 'report_to'\n"
         "  found: text 'tensorbord'\n"
-        "  expected: mlflow, tensorboard or wandb"
+        "  expected: mlflow, tensorboard or wandb\n"
+        "  did you mean: tensorboard"
     )
 
 
