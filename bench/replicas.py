@@ -475,6 +475,7 @@ def main() -> None:
     told = parser.parse_args()
     folder = (told.folder or told.out / "work").resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    told.out.mkdir(parents=True, exist_ok=True)
     setting = Setting(
         folder,
         told.shape,
