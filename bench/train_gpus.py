@@ -139,6 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--shard", action="store_true")
     parser.add_argument("--kill", action="store_true")
     parser.add_argument("--leave", type=float, metavar="GB", help="of each GPU's memory")
+    parser.add_argument("--only", nargs="+", metavar="LABEL", help="of these trainings")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--trained", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -180,6 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
 
         def add(label: str, config: TrainConfig) -> None:
+            if options.only and label not in options.only:
+                return
             try:
                 found[label] = measured(config, rows)
             except Exception as error:  # the others are still worth their time
