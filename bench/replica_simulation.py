@@ -8,8 +8,12 @@ event: a replica starts, answers one request after another, and may be killed; t
 in its place. The measured side is the harness's own backend for replicas, on a Ray cluster of this
 machine, with an engine that sleeps instead of generating; a kill is SIGKILL. What a replica costs
 to start and an answer to pass on is measured with one replica, and used for all others. Prints the
-table of docs/scale.md. With `--measured` the start and the rate of one vLLM replica foretell what
-bench.replicas has measured with two of them, and with one of two killed.
+table of docs/scale.md.
+
+An engine that answers many requests at once needs as many steps for a few of them: a portion costs
+its requests and a time of its own. With `--measured` this is the time with which the model gives
+what bench.replicas measured with one vLLM replica, `--rate` what an engine does that has enough to
+do, and the model then foretells two replicas, and one of two killed.
 """
 
 from __future__ import annotations
@@ -56,7 +60,8 @@ class World:
 
     `slowness` multiplies a replica's seconds; `start` is what its engine takes to start, `spawn`
     what comes before that; those of the beginning are up already where `are_up`. `kills` are
-    moments and replicas. `overhead` is what an answer costs beside its seconds.
+    moments and replicas. `overhead` is what an answer costs beside its seconds, `wait` what a
+    portion does. Requests are of `variants` in turn.
     """
 
     requests: tuple[float, ...]
@@ -66,6 +71,8 @@ class World:
     spawn: float = 0.0
     overhead: float = 0.0
     are_up: bool = False
+    wait: float = 0.0
+    variants: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +87,15 @@ class Outcome:
 
 def asked(world: World, model: str) -> list[Request]:
     """Return the requests of a world; each says its seconds."""
-    variant, sampling = Variant("base", model), Sampling()
+    sampling = Sampling()
     address = Address("case", "base")
+    tuned = [Variant(f"lora{n}", model, f"lora{n}") for n in range(world.variants - 1)]
+    variants = [Variant("base", model), *tuned]
     return [
         Request(
             str(number),
             address,
-            variant,
+            variants[number % len(variants)],
             Prompt((Message("user", str(seconds)),), None, 1, estimated=True),
             sampling,
         )
@@ -113,11 +122,12 @@ def simulate(world: World) -> Outcome:
     def go_on(place: int) -> None:
         if not held[place]:
             held[place].extend(request.key for request in work.take(place, now))
+            loading[place] += world.wait
         idle[place] = not held[place]
         if held[place]:
             seconds = world.requests[int(held[place][0])] * world.slowness[place]
             later(loading[place] + seconds + world.overhead, "answer", place)
-            loading[place] = 0.0
+        loading[place] = 0.0
 
     for place in range(count):
         later(0.0 if world.are_up else world.spawn, "up", place)
@@ -266,33 +276,37 @@ def large_worlds() -> dict[str, World]:
     }
 
 
-def foretold(file: Path) -> Iterator[tuple[str, float, float]]:
+def foretold(file: Path, rate: float) -> Iterator[tuple[str, float, float]]:
     """Yield what the model says of steps of bench.replicas, and what they took, in seconds."""
     results = json.loads(file.read_text(encoding="utf-8"))
     one = results["one"]
-    each, start = one["seconds"] / one["requests"], one["start"]
-    two, lost = results["two"], results["lost"]
-    both = World((each,) * two["requests"], (1.0, 1.0), start, are_up=True)
-    yield (
-        "two, with their start",
-        simulate(replace(both, are_up=False)).seconds,
-        (two["start"] + two["seconds"]),
-    )
-    yield "two", simulate(both).seconds, two["seconds"]
-    kill = (lost["killed_at"], 0)
-    one_of_two = World((each,) * lost["requests"], (1.0, 1.0), start, (kill,), are_up=True)
-    yield "two, one killed", simulate(one_of_two).seconds, lost["seconds"]
+    alone = World((1 / rate,) * one["requests"], (1.0,), one["start"], are_up=True, variants=5)
+    least, most = 0.0, one["seconds"]
+    while most - least > 1e-3:  # the wait with which the model says what one replica took
+        middle = (least + most) / 2
+        short = simulate(replace(alone, wait=middle)).seconds < one["seconds"]
+        least, most = (middle, most) if short else (least, middle)
+    alone = replace(alone, wait=least)
+    yield f"one ({least:.2f} s for each portion)", simulate(alone).seconds, one["seconds"]
+    for name, label in (("two", "two"), ("lost", "two, one killed")):
+        if "seconds" not in (took := results.get(name, {})):
+            continue
+        kills = ((took["killed_at"], 0),) if name == "lost" else ()
+        requests = (1 / rate,) * took["requests"]
+        world = replace(alone, requests=requests, slowness=(1.0, 1.0), kills=kills)
+        yield label, simulate(world).seconds, took["seconds"]
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--measured", type=Path, help="results.json of bench.replicas")
+    parser.add_argument("--rate", type=float, default=88, help="answers a second of a full engine")
     told = parser.parse_args()
     if told.measured:
         print("| | simulated, s | measured, s | ratio |")
         print("|---|---|---|---|")
-        for name, expected, took in foretold(told.measured):
+        for name, expected, took in foretold(told.measured, told.rate):
             print(f"| {name} | {expected:.2f} | {took:.2f} | {expected / took:.2f} |")
         return
     print("| | simulated, s | measured, s | ratio | replicas lost |")

@@ -38,6 +38,8 @@ class _Hand:
     last: float | None = None  # when it last answered or was handed a portion, once it has loaded
     answers: int = 0
     busy: float = 0.0
+    awaits: bool = False  # the first answer of its portion, once it has loaded
+    wait: float | None = None  # the shortest time from a portion to its first answer
 
     @property
     def rate(self) -> float | None:
@@ -99,6 +101,7 @@ class Portions:
             hand.open = {request.key: request for request in portion}
             hand.given = now
             hand.last = now if hand.answers else None
+            hand.awaits = hand.answers > 0
         return portion
 
     def answered(self, replica: int, key: str, now: float) -> bool:
@@ -109,6 +112,9 @@ class Portions:
         if hand.last is not None:
             hand.busy += now - hand.last
             hand.answers += 1
+            if hand.awaits:
+                hand.wait = min(now - hand.given, hand.wait or math.inf)
+        hand.awaits = False
         hand.last = now
         if hand.answers == 0:
             hand.answers, hand.busy = 1, hand.busy + 1e-3
@@ -177,11 +183,18 @@ class Portions:
         if hand.rate and rates:
             unknown = max(0, self._replicas - len(rates)) * sum(rates) / len(rates)
             share = hand.rate / (sum(rates) + unknown)
-        size = max(LEAST, min(MOST, math.ceil(left * share / 2)))
+        size = math.ceil(left * share / 2)
+        # An engine that answers many at once takes as long for a few of them: no fewer than it
+        # answers while its first answer is awaited. A slow one leaves the last ones to others.
+        worth = math.ceil((hand.rate or 0.0) * (hand.wait or 0.0))
+        size = max(size, min(worth, math.ceil(left * min(1.0, share * self._replicas))))
+        size = max(LEAST, min(MOST, size))
         if hand.rate is None:
             size = min(size, FIRST)
         assert hand.group is not None
         group = self._groups[hand.group]
+        if len(group) - size < worth / 2:  # not worth a portion of its own
+            size = len(group)
         return [group.popleft() for _ in range(min(size, len(group)))]
 
     def _suspect(self) -> list[Request]:

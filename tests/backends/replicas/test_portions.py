@@ -40,6 +40,25 @@ def test_portions_shrink_and_each_is_of_one_adapter() -> None:
     assert max(sizes) > 4 * LEAST and sizes[-1] <= LEAST
 
 
+def test_an_engine_that_takes_as_long_for_few_gets_no_few_at_the_end() -> None:
+    work = Portions([request(n) for n in range(3000)], 2, 3)
+    free, sizes = {1: 0.0, 2: 0.0}, []
+    while not work.is_done:
+        replica = min(free, key=lambda one: free[one])
+        if not (portion := work.take(replica, free[replica])):
+            free[replica] += 0.5
+            continue
+        sizes.append(len(portion))
+        free[replica] += 6.0  # all steps of an answer, for few and for many
+        for each in portion:
+            free[replica] += 0.01
+            work.answered(replica, each.key, free[replica])
+        work.finished(replica)
+
+    assert sum(sizes) == 3000 and len(sizes) <= 14  # 20 and more when portions only shrink
+    assert max(free.values()) < 60
+
+
 def test_a_request_that_kills_is_given_up_and_all_others_are_answered() -> None:
     work = Portions([request(n) for n in range(200)], 1, 3)
     answered, given_up, deaths = set(), [], 0

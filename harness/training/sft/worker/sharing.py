@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import transformers
+from packaging.version import Version
 from torch import distributed
 from torch.utils.data import Dataset, Sampler
 from transformers import TrainerCallback
@@ -26,6 +28,7 @@ from harness.training.sft.prepare import epoch_order
 
 RANK = "rank"  # argument of the worker that is one of several
 BLANK_TOKENS = 2
+SHARDS = Version("5.18")  # before it, its trainer hands a base in parts to DDP, which refuses it
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +85,17 @@ class World:
 
 def sharded_loading(world: World) -> dict[str, Any]:
     """Return the arguments of `from_pretrained` with which each process loads its part alone."""
-    try:
-        from transformers.distributed.configuration_utils import DistributedConfig
-    except ImportError as error:
+    if Version(transformers.__version__) < SHARDS:
         raise InputError(
             Problem(
-                "shard: this transformers does not load a model in parts",
-                hint="pip install --upgrade transformers, or leave shard out",
+                "shard: this transformers does not train a model in parts",
+                found=f"transformers {transformers.__version__}",
+                expected=f"transformers {SHARDS} or newer",
+                hint=f"pip install 'transformers>={SHARDS}', or say shard: false",
             )
-        ) from error
+        )
+    from transformers.distributed.configuration_utils import DistributedConfig
+
     return {"distributed_config": DistributedConfig(fsdp_size=world.size)}
 
 
