@@ -29,11 +29,29 @@ from harness.training.sft import (
 )
 from harness.training.sft.checkpoints import step_of
 from harness.training.sft.prepare import epoch_order
-from harness.training.sft.worker.sharing import BLANK_TOKENS, InOrder, StepSampler, WithBlank
+from harness.training.sft.worker.sharing import (
+    BLANK_TOKENS,
+    InOrder,
+    StepSampler,
+    WithBlank,
+    World,
+    sharded_loading,
+)
 from tests.training.sft.made import config_for, pets, write_rows
 
 SAME = 1e-4  # relative: sums in float32 are taken in another order
 STEPS = 5  # of 35 samples in steps of eight: the last step of an epoch has three
+
+
+def test_a_base_in_parts_names_the_transformers_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transformers.__version__", "5.18.0")
+    with pytest.raises(InputError) as caught:
+        sharded_loading(World(0, 0, 2))
+    (problem,) = caught.value.problems
+    assert (problem.found, problem.expected) == (
+        "transformers 5.18.0",
+        "transformers 5.19 or newer",
+    )
 
 
 # -- which rows go where ---------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from harness.training.sft.prepare import epoch_order
 
 RANK = "rank"  # argument of the worker that is one of several
 BLANK_TOKENS = 2
-SHARDS = Version("5.18")  # before it, its trainer hands a base in parts to DDP, which refuses it
+SHARDS = Version("5.19")  # before it, its trainer hands a base in parts to DDP, which fails
 
 
 @dataclass(frozen=True, slots=True)
