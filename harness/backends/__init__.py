@@ -40,6 +40,7 @@ from harness.backends.registry import (
     unused_notes,
 )
 from harness.backends.replay import check_rows, recorded_variants
+from harness.backends.replicas import check_replicas
 from harness.backends.shelf import FileHashes, adapter_hash, model_hash
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "beside",
     "check_backend",
     "check_name",
+    "check_replicas",
     "check_rows",
     "common_prefix",
     "estimate_tokens",

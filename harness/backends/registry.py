@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from harness.backends.base import Backend, BackendOptions, Declaration, Models, adopt, declaration
+from harness.backends.replicas import check_replicas, open_replicas
 from harness.backends.workers import ModelByModel
 from harness.common import InputError, Problem, nearest
 from harness.prompts import read_template, template_hash
@@ -54,9 +55,7 @@ def open_backend(name: str, options: BackendOptions | None = None) -> Backend:
     """
     options = options or BackendOptions()
     if options.replicas is not None:
-        from harness.backends.replicas import check_replicas, open_replicas
-
-        check_replicas(name, models_of(name), options)
+        check_replicas(name, models_of(name), options.replicas)
         return open_replicas(open_here(name, options), name, options)  # looks for Ray
     backend = open_here(name, options)
     several = len({variant.model for variant in options.variants}) > 1

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, count, new_command, say
 from harness.cli.running import read_settings, typed_path
-from harness.common import InputError, Problem
+from harness.common import InputError, Problem, plural
+
+if TYPE_CHECKING:
+    from harness.store import Part, Stats
 
 KEPT_RUNS = 50
 
@@ -41,7 +44,6 @@ def add_commands(commands: Any) -> None:
 
 def cache_command(arguments: argparse.Namespace) -> int:
     """Do what was asked; exit code 3 where the store is damaged."""
-    from harness.common import plural
     from harness.store import (
         existing_store,
         join_stores,
@@ -68,16 +70,14 @@ def cache_command(arguments: argparse.Namespace) -> int:
             hint = "harness cache split --into nights/"
             raise InputError(Problem("split: no folder for the parts", hint=hint))
         for part in split_by_night(path, typed_path(settings, arguments.into)):
-            said = f"{part.answers:,} answers, {part.runs:,} runs, {part.results:,} results"
-            say(f"{part.path}: {said}")
+            say(f"{part.path}: {_content(part)}")
         return 0
     if arguments.what == "join":
         if not arguments.files:
             hint = "harness cache join nights/*.db --store joined.db"
             raise InputError(Problem("join: no store to join", hint=hint))
         whole = join_stores([typed_path(settings, text) for text in arguments.files], path)
-        said = f"{whole.answers:,} answers, {whole.runs:,} runs, {whole.results:,} results"
-        say(f"{whole.path}: {said}")
+        say(f"{whole.path}: {_content(whole)}")
         return 0
 
     if arguments.what == "prune":
@@ -109,11 +109,16 @@ def cache_command(arguments: argparse.Namespace) -> int:
     with existing_store(path) as store:
         held = stats(store)
     say(f"{held.path}: {_size(held.bytes)}")
-    say(f"  {held.answers:,} answers, {held.runs:,} runs, {held.results:,} results")
+    say(f"  {_content(held)}")
     for share in held.shares:
         model = f"{share.model} + {share.adapter}" if share.adapter else share.model
-        say(f"  {share.answers:,} answers, {_size(share.bytes)}: {model}")
+        say(f"  {plural(share.answers, 'answer')}, {_size(share.bytes)}: {model}")
     return 0
+
+
+def _content(held: Part | Stats) -> str:
+    counts = {"answer": held.answers, "run": held.runs, "result": held.results}
+    return ", ".join(plural(count, noun) for noun, count in counts.items())
 
 
 def _size(count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from harness.cli.parser import add_settings, count, new_command, say
@@ -81,4 +82,6 @@ def export_command(arguments: argparse.Namespace) -> int:
         force=arguments.force,
     )
     say(done)
+    for warning in done.warnings:
+        say(f"warning: {warning}", file=sys.stderr)
     return 0

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -279,6 +279,9 @@ def _unknown(word: str, parser: Parser) -> Problem:
         return Problem(f"one argument too many: {word!r}", hint=f"see {parser.prog} --help")
     name = word.partition("=")[0]
     elsewhere = name in {flag.name for _, flag, _ in flags()}
+    said_in_file: Callable[[str], str] | None = parser.get_default("said_in_file")
+    if said_in_file is not None and (setting := said_in_file(name)):
+        return Problem(f"unknown option {word!r}", hint=f"say it in the file: {setting}")
     if not elsewhere and (hint := said_here(name, parser.options())):
         return Problem(f"unknown option {word!r}", hint=hint)
     return Problem(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.evaluation import Forecast, Rates, SuiteForecast
     from harness.suites import Suite
 
+REPLICAS = 8  # up to which times are reckoned, where nobody says it
 USED = ("model", "adapter", "variant", "baseline", "backend", "base_url", "responses", "store")
 
 
@@ -46,7 +47,7 @@ def add_commands(commands: Any) -> None:
     plan.add_argument("--repeats", type=count, metavar="K", help="answers to each case")
     plan.add_argument("--rate", metavar="FILE", help="rates that `python -m bench.rates` wrote")
     plan.add_argument(
-        "--replicas", type=count, default=8, dest="most_replicas", metavar="N", help="up to N (8)"
+        "--replicas", type=count, dest="most_replicas", metavar="N", help=f"up to N ({REPLICAS})"
     )
     plan.add_argument("--json", action="store_true", help="print all of it as JSON")
     add_selection(plan)
@@ -56,7 +57,8 @@ def add_commands(commands: Any) -> None:
 
 def plan_command(arguments: argparse.Namespace) -> int:
     """Print the plan; nothing is generated or stored."""
-    from harness.config import load_selected
+    from harness.backends import Models, check_replicas, models_of
+    from harness.config import load_selected, replicas_of
     from harness.evaluation import backend_of, forecast, read_rates, variants_of
     from harness.store import Store
 
@@ -83,10 +85,15 @@ def plan_command(arguments: argparse.Namespace) -> int:
             for suite in suites
         ]
         suites = [suite for suite in parts if suite.cases]
+    replicas = replicas_of(settings, arguments.most_replicas)
+    if replicas is not None:  # what `run` would refuse is not planned
+        check_replicas(settings.backend, models_of(settings.backend), replicas)
     backend = backend_of(settings, variants)
     path = settings.path(settings.store)
     store = Store(path) if path.exists() else None
     try:
+        if replicas is not None:
+            check_replicas(settings.backend, Models.EITHER, replicas, backend)
         found = forecast(
             settings,
             suites,
@@ -96,7 +103,7 @@ def plan_command(arguments: argparse.Namespace) -> int:
             candidates=arguments.candidates or 0,
             rates=rates,
             repeats=arguments.repeats,
-            replicas=arguments.most_replicas,
+            replicas=arguments.most_replicas or REPLICAS,
             prices={v.name: p for v in variants if (p := settings.prices_of(v.name))},
         )
     finally:

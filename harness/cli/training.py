@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ def add_commands(commands: Any) -> None:
         "--dry-run", action="store_true", help="check everything and count; train nothing"
     )
     add_settings(train, only=("backend",))
-    train.set_defaults(act=train_command)
+    train.set_defaults(act=train_command, said_in_file=_said_in_file)
     join = new_command(
         commands,
         "join-training",
@@ -98,23 +99,30 @@ def add_commands(commands: Any) -> None:
     lint.set_defaults(act=lint_command)
 
 
+def _said_in_file(option: str) -> str:
+    from harness.training.sft import said_in_file
+
+    return said_in_file(option)
+
+
 def train_command(arguments: argparse.Namespace) -> int:
     """Train as the file says; the same command goes on with a training that was interrupted."""
-    from harness.training.sft import load_train_config, placed, read_data
+    from harness.training.sft import demand_files, load_train_config, placed, read_data
 
     path = Path(arguments.config)
     given = {name: getattr(arguments, name) for name in ("output", "gpus", "hosts", "main_address")}
     given = {name: value for name, value in given.items() if value}
     config = load_train_config(path, **given)
-    rows, held_out = read_data(config)
     suites: Sequence[Suite] = ()
     settings = read_settings(arguments)
+    demand_files(path, config)
     if config.select == "suites":  # what is wrong with them is found before anything is trained
         from harness.config import load_selected
         from harness.training.repair import selection_suites
 
         suites = selection_suites(load_selected([str(name) for name in config.suites], settings))
     try:
+        rows, held_out = read_data(config)
         if arguments.dry_run:
             return _plan(config, rows, held_out)
         return _train(config, rows, held_out, settings, suites)
@@ -126,9 +134,11 @@ def _train(
     config: TrainConfig, rows: Any, held_out: Any, settings: Settings, suites: Sequence[Suite]
 ) -> int:
     from harness.common.console import Terminal
-    from harness.training.sft import TrainingProgress, train
+    from harness.training.sft import TrainingProgress, train, unused_settings
 
     errors = Terminal(stderr=True)
+    for told in unused_settings(config):
+        say(f"note: {told}", file=sys.stderr)
     with TrainingProgress(errors) as observer:
         done = train(config, rows, held_out=held_out, observer=observer, cache=Path(".harness"))
     if suites:
@@ -194,7 +204,7 @@ def lint_command(arguments: argparse.Namespace) -> int:
 
 def _plan(config: TrainConfig, rows: Any, held_out: Any) -> int:
     """Check all that a training checks before its first step; print what it would do."""
-    from harness.training.sft import check_output, prepare, rehearse, unserved
+    from harness.training.sft import check_output, prepare, rehearse, unserved, unused_settings
 
     prepared = prepare(config, rows, held_out, Path(".harness"))
     done, counts = check_output(prepared), prepared.counts
@@ -203,7 +213,7 @@ def _plan(config: TrainConfig, rows: Any, held_out: Any) -> int:
     say(f"  {counts['tokens']:,} tokens in an epoch, {counts['answer_tokens']:,} in the loss")
     say(f"  longest: {counts['longest']:,} tokens; too long: {counts['dropped_as_too_long']}")
     say(f"  {counts['steps']} steps of {config.batch_size} rows")
-    for told in unserved(config):
+    for told in (*unused_settings(config), *unserved(config)):
         say(f"  note: {told}")
     say(f"{config.output} holds this adapter already" if done else "nothing was trained")
     return 0

@@ -20,12 +20,13 @@ from collections.abc import Iterable, Iterator, ValuesView
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.common.errors import InputError, Problem
+from harness.common.errors import InputError, Problem, nearest
 from harness.common.limits import NESTING
 from harness.common.validation import in_words, one_each, told
 from harness.common.wording import plural, shown
@@ -35,6 +36,7 @@ MAX_CONFIG = 8 * 2**20  # of a configuration
 MAX_LINE = 64 * 2**20  # of a line of JSONL: sixteen answers of the longest that checks read
 MAX_VALUES = 10_000_000  # of one JSON text: `[],` is three bytes in a file and seventy in memory
 MAX_DIGITS = 19  # of a whole number in a file of ours: those of 2**63
+MOST_BESIDE = 2000  # names of a folder that are looked at for the one that was meant
 MAX_PROBLEMS = 20  # that are shown of one file; the rest is counted
 T = TypeVar("T")
 
@@ -352,6 +354,18 @@ def inside(folder: Path, path: Path, what: str, where: str, **parts: Any) -> Pat
     return found
 
 
+def meant_beside(path: Path) -> str:
+    """Return the path that was probably meant by one that leads nowhere; empty for none."""
+    try:
+        there = islice(path.parent.iterdir(), MOST_BESIDE)
+        # By the name alone: of short names, an equal suffix would be most of what is alike.
+        beside = {other.stem: other for other in there}
+    except (OSError, ValueError):  # no folder, or none that is ours to read
+        return ""
+    close = nearest(path.stem, beside)
+    return beside[close].as_posix() if close else ""
+
+
 @contextmanager
 def _opened(path: Path, what: str, hint: str) -> Iterator[BinaryIO]:
     """Open a regular file; raises InputError where it cannot be opened or read."""
@@ -363,7 +377,8 @@ def _opened(path: Path, what: str, hint: str) -> Iterator[BinaryIO]:
             yield stream
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         message = f"cannot read {what or 'it'}: {unusable(error)}"
-        raise InputError(Problem(message, str(path), hint=hint)) from error
+        meant = meant_beside(path) if isinstance(error, FileNotFoundError) else ""
+        raise InputError(Problem(message, str(path), did_you_mean=meant, hint=hint)) from error
 
 
 def _without_waiting(path: str, flags: int) -> int:

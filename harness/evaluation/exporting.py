@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from harness.common import HarnessError, visible
+from harness.common import HarnessError, InputError, Problem, plural, visible
 from harness.config import Settings
 from harness.evaluation.run import RunReport, reopen
 from harness.exports import Destination, Exported, RunExport, check_target, export_to
 from harness.reports import publish
-from harness.store import Store, remark_of
+from harness.store import Store, count_results, remark_of
 
 MOST_LINES = 6  # that are told of what went wrong
 
@@ -34,12 +35,22 @@ def export_run(
 
     `into` is the folder of what is written as files: else one for the run and the target, in the
     configured place. `tags` go with those of the configuration. Raises InputError and
-    MachineryError as `export_to` does.
+    MachineryError as `export_to` does; InputError, too, for a run without any result.
     """
     check_target(target)
+    name = run if isinstance(run, str) else run.info.id
+    with Store(settings.path(settings.store)) as store:
+        results, remark = count_results(store, name), remark_of(store, name)
+        ended = store.run(name).finished
+    if not results:
+        raise InputError(
+            Problem(
+                f"run {name} has no results: there is nothing to export",
+                found="it ended normally" if ended else "it did not finish",
+                hint="run its suites again, or name another: `harness runs` lists them",
+            )
+        )
     report = reopen(settings, run) if isinstance(run, str) else run
-    with Store(report.store) as store:
-        remark = remark_of(store, report.info.id)
     export = RunExport(
         document=publish(report.scorecard),
         results=report.results,
@@ -54,7 +65,11 @@ def export_run(
         shards=shards,
         force=force,
     )
-    return export_to(target, export, destination)
+    done = export_to(target, export, destination)
+    if ended:
+        return done
+    told = f"run {name} did not finish: its {plural(results, 'result')} may not be all"
+    return replace(done, warnings=(*done.warnings, told))
 
 
 def export_after(
@@ -69,6 +84,7 @@ def export_after(
         try:
             done = export_run(settings, report, target, tags=tags)
             told.append(f"exported to {target}: {done}")
+            told += (f"  warning: {warning}" for warning in done.warnings)
         except HarnessError as error:
             told += _failed(settings, report, target, str(error))
         except Exception as error:  # another program's library: whatever it raises ends no run

@@ -20,7 +20,7 @@ from harness.backends import (
     open_backend,
     unused_notes,
 )
-from harness.common import Variant, rare_collection
+from harness.common import InputError, Variant, rare_collection
 from harness.config import Settings, engine_arguments, load_selected, replicas_of
 from harness.evaluation.baseline import StoredVariant, check_environment
 from harness.evaluation.completions import Limits
@@ -162,7 +162,7 @@ def run(
     `keep_empty` the record has the suites, too, of which nothing was selected.
     `allow_unlike` asks even where no answer can be compared with an earlier baseline, as it comes
     from another environment. Raises InputError before anything is generated, for all that is
-    wrong in the input.
+    wrong in the input: then no run is recorded.
     """
     check_writable(settings.path(settings.report_dir))
     check_remark(settings.label, settings.note)
@@ -205,9 +205,17 @@ def run(
                 )
                 store.start_run(info)
                 say_of(store, info.id, label=settings.label, note=settings.note)
-                info, counts, failure = _answer(
-                    settings, plan, variants.earlier, backend, store, info, observer
-                )
+                try:
+                    info, counts, failure = _answer(
+                        settings, plan, variants.earlier, backend, store, info, observer
+                    )
+                except InputError:
+                    # Refused, as it is only known once the engine starts. Without an answer in it
+                    # there is nothing to go on with, and `latest` must not mean it.
+                    if not any(result.responses for result in store.results(info.id)):
+                        say_of(store, info.id, label="", note="")
+                        store.drop_run(info.id)
+                    raise
             info = end_record(info, backend, counts, time.monotonic() - started)
             store.finish_run(info)
             return _report(settings, store, info, variants.earlier, failure=failure)

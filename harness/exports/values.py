@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -59,14 +60,21 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: where it is, and what it is in words; the files, where there are any."""
+    """What was written: where it is, and what it is in words; the files, where there are any.
+
+    `warnings` say what a reader of it must know: that its run did not finish.
+    """
 
     place: str
     what: str
     files: tuple[Path, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.place}: {self.what}"
+
+
+_NO_ROOM = frozenset({errno.EDQUOT, errno.EIO, errno.ENOSPC})  # wherever it is written
 
 
 @contextmanager
@@ -89,8 +97,10 @@ def new_directory(destination: Destination) -> Iterator[Path]:
         what = "this directory is no export, and is not replaced"
         raise InputError(Problem(what, str(directory), hint=hint))
     temporary = directory.with_name(f".{directory.name}.{os.getpid()}")
+    is_begun = False
     try:
         temporary.mkdir(parents=True)
+        is_begun = True
         yield temporary
         if directory.exists():
             shutil.rmtree(directory)
@@ -98,7 +108,7 @@ def new_directory(destination: Destination) -> Iterator[Path]:
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         why = error.strerror or str(error)
-        if not temporary.parent.is_dir() or not os.access(temporary.parent, os.W_OK):
+        if not is_begun and error.errno not in _NO_ROOM:
             hint = "name another directory: --into DIR"
             message = "no export can be written here"
             raise InputError(Problem(message, str(directory), found=why, hint=hint)) from error

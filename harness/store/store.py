@@ -189,6 +189,11 @@ class Store:
                 _run_row(info),
             )
 
+    def drop_run(self, run_id: str) -> None:
+        """Remove a run with its results; the answers stay, and what was said of it."""
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+
     def finish_run(self, info: RunInfo) -> None:
         """Record what a run was, now that it has ended; `info.finished` says whether it did."""
         run_id, body, checksum = _run_row(info)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from harness.common import InputError, Problem, first_of, nearest, no_collection, percent, plural
-from harness.common.reading import first_problems
+from harness.common.reading import first_problems, meant_beside
 from harness.common.validation import described
 from harness.common.yaml_positions import Position, YamlDocument, read_yaml_file
 from harness.scorers import Answer, Context, load_context
@@ -61,10 +61,8 @@ def yaml_below(folder: Path) -> list[Path]:
 
 def not_there(path: Path) -> Problem:
     """Return the problem of a path that leads nowhere, with what was probably meant."""
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = nearest(path.name, siblings)
-    beside = (path.parent / close).as_posix() if close else ""
-    return Problem(f"no such file or folder: {path.as_posix()}", did_you_mean=beside)
+    message = f"no such file or folder: {path.as_posix()}"
+    return Problem(message, did_you_mean=meant_beside(path))
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -57,6 +59,12 @@ def test_csv_and_jsonl_say_the_same(capsys: Printed) -> None:
         (["--to", "csv", "--into", "suites"], "this directory is there already"),
         (["--to", "csv", "--into", "harness.toml", "--force"], "this is a file, and no directory"),
         (["gone", "--to", "csv"], "no run is called 'gone'"),
+        pytest.param(
+            ["--to", "csv", "--into", "/proc/x"],
+            "/proc/x: no export can be written here\n  found: No such file or directory\n"
+            "  hint: name another directory: --into DIR\n",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's"),
+        ),
         (
             ["--to", "csv", "--into", "harness.toml/out"],
             "harness.toml/out: no export can be written here\n  found: Not a directory\n"
@@ -68,6 +76,31 @@ def test_what_cannot_be_exported_is_said(words: list[str], said: str, capsys: Pr
     assert main(["export", *words]) == 2
     assert said in capsys.readouterr().err
     assert not list(Path().glob(".*.[0-9]*"))
+
+
+def test_a_run_that_did_not_finish_is_a_part_or_nothing(capsys: Printed) -> None:
+    with Store(Path(".harness/store.db")) as store:
+        before = store.latest()
+        assert before is not None
+        store.start_run(replace(before, id="20990101-000000-000000", finished=False))
+        results = list(store.results(before.id))
+    words = ["export", "2099", "--to", "csv", "--into", "out"]
+    assert main(words) == 2
+    assert capsys.readouterr().err == (
+        "run 20990101-000000-000000 has no results: there is nothing to export\n"
+        "  found: it did not finish\n"
+        "  hint: run its suites again, or name another: `harness runs` lists them\n"
+    )
+    assert not Path("out").exists()
+    with Store(Path(".harness/store.db")) as store:
+        store.put_result("20990101-000000-000000", 0, results[0])
+
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "out: 1 row in 1 file\n"
+    assert printed.err == (
+        "warning: run 20990101-000000-000000 did not finish: its 1 result may not be all\n"
+    )
 
 
 CONTENT = {

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness.backends import Completion, Request
 from harness.cli import main
+from harness.common import InputError, Problem
+from harness.evaluation import run_suites
 from harness.store import Remark, ResultRow, Store, remarks
+from tests.embedded import ROOT
+from tests.evaluation.engines import ScriptedEngine
 from tests.recorded_project import Record
 
 ALL = "++++++++++++"
@@ -313,3 +320,44 @@ def test_a_suite_of_the_run_may_not_be_left_out(record: Record, capsys: Printed)
         "  found: other\n"
         f"  hint: name all of them, or none: harness rescore {run_id()}\n"
     )
+
+
+def test_a_run_that_was_refused_before_any_answer_is_none(record: Record, capsys: Printed) -> None:
+    record({"base": ALL})
+    responses = ["--backend=replay", "--responses=answers.jsonl"]
+    Path("harness.toml").write_text('suites = ["suites"]\n')
+    local = ["run", "--backend=hf", "--device=cpu", f"--model={ROOT / 'fixtures' / 'model'}"]
+    remote = [*local, "--ray=127.0.0.1:1", "--label=refused"]
+    assert main(remote) == 2
+    assert "no Ray cluster answers at 127.0.0.1:1" in capsys.readouterr().err
+    assert main(["export", "latest", "--to", "csv"]) == 2
+    assert main(["show", "latest"]) == 2
+    assert main(["run", *responses]) == 0
+    assert main(remote) == 2
+    with Store(Path(".harness/store.db")) as store:
+        assert [run.backend for run in store.runs()] == ["replay"]
+        assert remarks(store) == {}
+
+
+@pytest.mark.parametrize("answered", [0, 2])
+def test_what_was_answered_before_a_refusal_is_kept(
+    answered: int, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say(request: Request) -> Completion:
+        if len(engine.asked) > answered:
+            raise InputError(Problem("this model is none"))
+        return Completion("red", "stop")
+
+    engine = ScriptedEngine(say)
+    record({})
+    suite = Path("suites/colours.yaml")
+    asked = re.sub(r"id: (c\d+), user: Say", r"id: \1, user: \1! Say", suite.read_text())
+    suite.write_text(asked)
+    Path("harness.toml").write_text('suites = ["suites"]\n')
+    opening = sys.modules[run_suites.__module__]
+    monkeypatch.setattr(opening, "open_backend", lambda name, options: engine)
+
+    assert main(["run", "--backend=echo", "--model=m"]) == 2
+    with Store(Path(".harness/store.db")) as store:
+        found = [sum(bool(r.responses) for r in store.results(run.id)) for run in store.runs()]
+    assert found == ([answered] if answered else [])

@@ -64,6 +64,19 @@ def test_a_wrong_file_ends_with_code_2(capsys: Printed) -> None:
     assert not Path("x-suite.yaml").exists()
 
 
+def test_a_file_that_is_not_there_is_told_with_what_to_name(capsys: Printed) -> None:
+    Path("promptfooconfig.yml").write_text("prompts: [hi]\n")
+
+    assert main(["import", "promptfoo", "promptfoconfig.yaml"]) == 2
+    assert main(["import", "promptfoo", "nope.yaml"]) == 2
+    hint = "  hint: name promptfoo's configuration, often promptfooconfig.yaml\n"
+    assert capsys.readouterr().err == (
+        "promptfoconfig.yaml: cannot read it: No such file or directory\n"
+        f"  did you mean: promptfooconfig.yml\n{hint}"
+        f"nope.yaml: cannot read it: No such file or directory\n{hint}"
+    )
+
+
 def test_rows_that_make_no_case_can_be_left_out_and_are_listed(capsys: Printed) -> None:
     row = {"key": 1, "prompt": "Go.", "instruction_id_list": ["language:response_language"]}
     known, other = {"kwargs": [{"language": "kn"}]}, {"kwargs": [{"language": "xx"}], "key": 2}

@@ -10,6 +10,7 @@ import pytest
 
 from harness.cli import main
 from harness.store import Store, usage_of
+from tests.embedded import ROOT
 from tests.recorded_project import Record
 
 Printed = pytest.CaptureFixture[str]
@@ -71,7 +72,10 @@ def test_declared_slices_are_tests_of_the_same_family(capsys: Printed) -> None:
 
 def test_rates_give_time_and_gpu_hours(capsys: Printed) -> None:
     Path("rates.json").write_text(json.dumps(RATES))
-    words = [*PLAN, "--candidates", "1", "--rate", "rates.json", "--replicas", "6"]
+    model = str(ROOT / "fixtures" / "model")
+    Path("harness.toml").write_text('suites = ["suites"]\n')
+    local = ["plan", "--backend", "hf", "--model", model, "--candidates", "1"]
+    words = [*local, "--rate", "rates.json", "--replicas", "6"]
     found = planned(capsys, *words)
     assert [bill["replicas"] for bill in found["bills"]] == [1, 2, 4, 6]
     work = found["answer_tokens"] / 100 + found["prompt_tokens_once"] / 1000
@@ -121,6 +125,7 @@ def test_rates_that_are_wrong_are_said_with_their_place(
     [
         (["--rate", "gone.json"], "cannot read the rates"),
         (["--replicas", "0"], "--replicas 0: there is nothing to plan"),
+        (["--replicas", "2"], "--replicas does not go with backend 'echo'"),
         (["--repeats", "0"], "--repeats 0: there is nothing to plan"),
         (["--candidates", "2", "--adapter", "a=x"], "not there yet"),
     ],

@@ -159,3 +159,74 @@ def test_taking_back_asks_no_engine(capsys: pytest.CaptureFixture[str]) -> None:
         main(["rollback", "--help"])
 
     assert "--device" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["train.yml"],
+            "train.yml: cannot read it: No such file or directory\n  did you mean: train.yaml\n"
+            "  hint: YAML files there: other.yaml, train.yaml\n",
+        ),
+        (
+            ["nope.yaml"],
+            "nope.yaml: cannot read it: No such file or directory\n"
+            "  hint: YAML files there: other.yaml, train.yaml\n",
+        ),
+        (
+            ["train.yaml"],
+            "train.yaml:3:20: data: no such file or folder: row.jsonl\n"
+            "  did you mean: rows.jsonl\n"
+            "train.yaml:5:10: suites: no such file or folder: x.yaml\n2 problems\n",
+        ),
+        (
+            ["other.yaml"],
+            "other.yaml:4:9: method: grpo learns from a suite's checks as rewards, and files of "
+            "rows have none\n"
+            "  hint: harness fix --method grpo learns from a failing suite (docs/repair.md)\n",
+        ),
+        (
+            ["train.yaml", "--init", "pissa"],
+            "unknown option '--init'\n  hint: say it in the file: lora: {init: ...}\n",
+        ),
+        (
+            ["train.yaml", "--lora-rank=8"],
+            "unknown option '--lora-rank=8'\n  hint: say it in the file: lora: {rank: ...}\n",
+        ),
+        (
+            ["train.yaml", "--batch-size=8"],
+            "unknown option '--batch-size=8'\n  hint: say it in the file: batch_size: ...\n",
+        ),
+        (
+            ["train.yaml", "--zzz"],
+            "unknown option '--zzz'\n  hint: see harness train --help\n",
+        ),
+    ],
+)
+def test_what_is_not_there_is_told_with_its_place(
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_rows(Path("rows.jsonl"), pets(2))
+    start = "model: m\noutput: out\n"
+    Path("train.yaml").write_text(
+        f"{start}data: [rows.jsonl, row.jsonl]\nselect: suites\nsuites: [x.yaml]\n"
+    )
+    Path("other.yaml").write_text(f"{start}data: rows.jsonl\nmethod: grpo\n")
+
+    assert main(["train", *words]) == 2
+    assert capsys.readouterr().err == said
+
+
+def test_a_part_that_another_method_learns_by_is_noted(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["train", config(tmp_path, model, "dpo: {beta: 0.2}\n"), "--dry-run"]) == 0
+    assert "  note: dpo: is not used: the method is sft\n" in capsys.readouterr().out

@@ -399,6 +399,29 @@ def test_a_judge_that_contradicts_people_leaves_a_pass_open() -> None:
     assert main(["run"]) == 4
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["calibrate", "nope.jsonl"],
+            "nope.jsonl: cannot read the labels: No such file or directory\n"
+            "  hint: one JSON object a line, as docs/judges.md has them; or `--run RUN`: those of "
+            "its review\n",
+        ),
+        (
+            ["show", "nope"],
+            "nope: cannot read the calibration: No such file or directory\n"
+            "  hint: `harness judge show` without a file prints all of the project\n",
+        ),
+    ],
+)
+def test_a_file_that_is_not_there(words: list[str], said: str, capsys: Printed) -> None:
+    capsys.readouterr()
+
+    assert main(["judge", *words]) == 2
+    assert capsys.readouterr().err == said
+
+
 BAD: dict[str, tuple[list[dict[str, Any]], list[str], tuple[str, ...]]] = {
     "an unknown case": (
         [{"case": "c0o", "score": 4}],

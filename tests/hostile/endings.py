@@ -40,6 +40,7 @@ from tests.evaluation.test_kill import (
     uninterrupted,
 )
 from tests.hostile.file_rows import SUITE
+from tests.hostile.trying import named
 from tests.training.sft.made import config_for, pets, write_rows
 
 HARNESS = [sys.executable, "-m", "harness"]
@@ -254,6 +255,8 @@ TABLE = (
     Row("full disk", 10, without_room),
 )
 
+CONNECTIONS = "connections"
+
 
 def tried(row: Row, number: int) -> str:
     """Make one try in a folder of its own."""
@@ -267,16 +270,17 @@ def command() -> int:
     parser.add_argument("--row", default="")
     parser.add_argument("--tries", type=int, default=0, help="(default: those of the table)")
     arguments = parser.parse_args()
+    names = named((*(row.name for row in TABLE), CONNECTIONS), arguments.row)
     SCRATCH.mkdir(exist_ok=True)
     broken = 0
     print("| ending | tries | survived |\n|---|---|---|", flush=True)
     for row in TABLE:
-        if arguments.row in row.name:
+        if row.name in names:
             found = [tried(row, number) for number in range(arguments.tries or row.tries)]
             broken += told(row.name, found)
-    if arguments.row in "connections" and shutil.which("strace"):
+    if CONNECTIONS in names and shutil.which("strace"):
         with tempfile.TemporaryDirectory(dir=SCRATCH) as name, chdir(name):
-            broken += told("connections", list(connections(Path(name), random.Random(0))))
+            broken += told(CONNECTIONS, list(connections(Path(name), random.Random(0))))
     shutil.rmtree(SCRATCH)
     return 1 if broken else 0
 

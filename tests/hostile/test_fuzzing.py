@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.embedded import ROOT
+from tests.hostile import endings, fuzzing
 from tests.hostile.fuzzing import TABLE
 from tests.hostile.trying import Row, run
 
@@ -97,3 +99,16 @@ def test_whatever_reads_something_of_others_is_tried() -> None:
     assert found - shared == TRIED_BY.keys()
     rows = {row.name for row in TABLE}
     assert [by for by in TRIED_BY.values() if by not in rows and not Path(ROOT, by).is_file()] == []
+
+
+@pytest.mark.parametrize("command", [fuzzing.command, endings.command])
+def test_a_row_that_is_not_there_is_no_empty_table(
+    command: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["a program", "--row", "nonsense"])
+
+    with pytest.raises(
+        SystemExit, match="no row has 'nonsense' in its name; there are: "
+    ) as caught:
+        command()
+    assert caught.value.code not in (0, None)

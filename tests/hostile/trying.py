@@ -15,7 +15,7 @@ import resource
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -27,6 +27,14 @@ CPU_SECONDS = 10
 BYTES = 10**9
 STALLED = 120.0  # wall seconds without an answer: a wait for something that never comes
 OURS = "this is a mistake of the harness"
+
+
+def named(table: Iterable[str], text: str) -> list[str]:
+    """Return the names of rows that `text` is a part of, all without one; raises for no row."""
+    names = list(table)
+    if found := [name for name in names if text in name]:
+        return found
+    raise SystemExit(f"no row has {text!r} in its name; there are: {', '.join(names)}")
 
 
 def ran(*words: str) -> str:

@@ -184,8 +184,8 @@ def _join(text: str) -> Connection:
     return Connection(ray, None, joined=True, address=address)
 
 
-def _found_address(text: str) -> str:
-    """Return HOST:PORT of what was asked for; raise `InputError` where there is none."""
+def check_address(text: str) -> None:
+    """Raise `InputError` for what is no address of a cluster; nothing is connected to."""
     if text.startswith("ray://"):
         raise InputError(
             Problem(
@@ -193,15 +193,23 @@ def _found_address(text: str) -> str:
                 hint="run on a node of the cluster, with --ray auto",
             )
         )
+    host, _, port = text.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 0 < int(port) < 2**16
+    if text not in ("", "auto") and not (host and is_port):
+        raise InputError(
+            Problem(f"--ray {text!r} is no address", expected="HOST:PORT (6379), or auto")
+        )
+
+
+def _found_address(text: str) -> str:
+    """Return HOST:PORT of what was asked for; raise `InputError` where there is none."""
+    check_address(text)
     if text != "auto":
-        host, _, port = text.rpartition(":")
-        if not host or not port.isdigit():
-            raise InputError(
-                Problem(f"--ray {text!r} is no address", expected="HOST:PORT (6379), or auto")
-            )
         return text
-    if said := os.environ.get("RAY_ADDRESS"):
-        return _found_address(said) if said != "auto" else said
+    said = os.environ.get("RAY_ADDRESS", "")
+    check_address(said)
+    if said and said != "auto":
+        return said
     kept = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
     with suppress(OSError):
         if address := kept.read_text(encoding="utf-8").strip():

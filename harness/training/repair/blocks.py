@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +44,19 @@ def block_warnings(suite: Suite) -> Iterator[str]:
     fix = suite.fix
     if fix is not None and not (fix.pools or fix.pairs.pools or fix.generate or suite.retired):
         yield "fix: names no pools and no generate: nothing but --bad-cases would teach anything"
+    if fix is not None and fix.method != "auto":
+        yield from unused_parts(suite, (fix.method,))
+
+
+def unused_parts(suite: Suite, methods: Collection[str]) -> Iterator[str]:
+    """Yield the parts of a block that none of these methods learns from, each with its line."""
+    for key, method in (("pairs", "dpo"), ("rewards", "grpo")):
+        if suite.fix is not None and key in suite.fix.model_fields_set and method not in methods:
+            line = read_yaml_file(Path(suite.path)).position(("fix", key)).line
+            yield (
+                f"fix: {key} (line {line}) is not used by {' or '.join(dict.fromkeys(methods))}; "
+                f"method: {method} learns from it"
+            )
 
 
 def _problems(settings: Settings, suite: Suite) -> tuple[Problem, ...]:

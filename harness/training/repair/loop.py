@@ -17,6 +17,7 @@ from harness.config import Settings
 from harness.evaluation import RunReport
 from harness.reports import check_writable
 from harness.suites import Suite
+from harness.training.repair.blocks import unused_parts
 from harness.training.repair.gathering import UNASKED, Gathering
 from harness.training.repair.plan import FixPlan, make_plan, noted
 from harness.training.repair.promotion import promote
@@ -339,5 +340,7 @@ def notes_of(plan: FixPlan) -> Iterator[str]:
             if suite.fix is None:
                 why = f"add a section fix: to {suite.path} (docs/repair.md)"
             yield f"{suite.name} failed too and is not repaired, its own bar does not count: {why}"
+    for target in plan.targets:
+        yield from unused_parts(target.suite, plan.schedule)
     if plan.fix.replay.share == 0:
         yield "replay is off: nothing is trained to be kept"

@@ -20,6 +20,7 @@ from harness.common import (
     VariantRole,
     digest,
     nearest,
+    plural,
 )
 from harness.common.reading import read_bytes
 from harness.config import Settings, select_files
@@ -62,7 +63,8 @@ def split_suite(suite: Suite, share: float) -> Split:
             Problem(
                 f"suite {suite.name!r} cannot be split: no case is left for {side}",
                 path=suite.path,
-                found=f"{len(suite.cases)} cases, holdout {share:g}",
+                line=suite.line,
+                found=f"{plural(len(suite.cases), 'case')}, holdout {share:g}",
                 hint="add cases, or change fix: {holdout: ...}",
             )
         )

@@ -7,9 +7,12 @@ from harness.training.sft.config import (
     LoraSettings,
     TrainConfig,
     TrainSettings,
+    demand_files,
     is_address,
     load_train_config,
     placed,
+    said_in_file,
+    unused_settings,
 )
 from harness.training.sft.demands import (
     DEFAULT_SERVED_RANK,
@@ -58,6 +61,7 @@ __all__ = [
     "checkpoints",
     "choose",
     "conversations",
+    "demand_files",
     "demand_served",
     "draw",
     "is_address",
@@ -68,7 +72,9 @@ __all__ = [
     "publish",
     "read_data",
     "rehearse",
+    "said_in_file",
     "served_rank",
     "train",
     "unserved",
+    "unused_settings",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -23,6 +24,7 @@ from pydantic import (
 from harness.common import InputError
 from harness.common.yaml_positions import read_yaml_file
 from harness.config import TypedPaths, read_config
+from harness.suites import not_there
 from harness.training.rows import parse_spec
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -371,6 +373,52 @@ def _located(said: TypedPaths, file: DataFile) -> DataFile:
     return file.model_copy(update={"path": Path(said.option("input", str(file.path)))})
 
 
+def said_in_file(option: str) -> str:
+    """Return how a training's file says what somebody typed as an option; empty for no setting.
+
+    Settings of a part are found under their own name, and with the part's name before it.
+    """
+    name = option.lstrip("-").replace("-", "_")
+    parts: dict[str, type[BaseModel]] = {
+        "": TrainConfig,
+        "lora": LoraSettings,
+        "dpo": DpoSettings,
+        "grpo": GrpoSettings,
+    }
+    for part, model in parts.items():
+        for field in (name, name.removeprefix(f"{part}_")):
+            if field in model.model_fields:
+                return f"{part}: {{{field}: ...}}" if part else f"{field}: ..."
+    return ""
+
+
+def unused_settings(config: TrainConfig) -> Iterator[str]:
+    """Yield the parts that are said, and that another method learns by."""
+    for name in ("dpo", "grpo"):
+        if name in config.model_fields_set and config.method != name:
+            yield f"{name}: is not used: the method is {config.method}"
+
+
+def demand_files(path: Path, config: TrainConfig) -> None:
+    """Raise `InputError` for rows and suites that are not there, each with its place in the file.
+
+    `config` is what the file at `path` says.
+    """
+    problems = []
+    document = read_yaml_file(path)
+    for key in ("data", "held_out", "suites"):
+        given: Any = document.value.get(key)
+        for index, entry in enumerate(getattr(config, key)):
+            file = entry.path if isinstance(entry, DataFile) else entry
+            if not file.exists():
+                at = document.position([key, index] if isinstance(given, list) else [key])
+                problem = not_there(file)
+                told = {"message": f"{key}: {problem.message}", "path": at.path}
+                problems.append(replace(problem, **told, line=at.line, column=at.column))
+    if problems:
+        raise InputError(*problems)
+
+
 def placed(path: Path, error: InputError) -> InputError:
     """Return the error with a place for each problem of a setting that the file gives.
 
@@ -393,5 +441,5 @@ def placed(path: Path, error: InputError) -> InputError:
 
 # Messages begin with their setting, but for that of the loaded model, which ends with it.
 _SETTING = re.compile(
-    r"(?:(adapter|device|dtype|grpo|liger|lora\.targets|packing|qlora|report_to|template)\b|.*\b(model_args)$)"
+    r"(?:(adapter|data|device|dtype|grpo|liger|method|lora\.targets|packing|qlora|report_to|template)\b|.*\b(model_args)$)"
 )

@@ -185,8 +185,8 @@ def _method_problems(config: TrainConfig) -> Iterator[Problem]:
         )
     if config.qlora and config.method == "grpo":
         yield Problem(
-            "grpo: with qlora the answers would come from the full weights, and their rewards "
-            "would teach those in four bits",
+            "qlora: with method: grpo the answers would come from the full weights, and their "
+            "rewards would teach those in four bits",
             hint="leave qlora out, or learn from pairs: method: dpo takes qlora",
         )
 

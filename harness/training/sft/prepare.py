@@ -47,7 +47,7 @@ def read_data(config: TrainConfig) -> tuple[tuple[Lesson, ...], tuple[Lesson, ..
     if config.method == "grpo":
         raise InputError(
             Problem(
-                "grpo: a suite's checks are the rewards, and files of rows have none",
+                "method: grpo learns from a suite's checks as rewards, and files of rows have none",
                 hint="harness fix --method grpo learns from a failing suite (docs/repair.md)",
             )
         )

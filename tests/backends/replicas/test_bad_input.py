@@ -34,6 +34,18 @@ def test_recorded_answers_have_no_replicas(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("address", ["nohost", "host:0", "host:65536", "host:²", ":6379"])
+def test_what_can_be_no_address_is_refused_before_anything_is_connected_to(
+    address: str, tiny: Path
+) -> None:
+    variants = (Variant("base", str(tiny)),)
+    options = BackendOptions(variants, device="cpu", replicas=Replicas(2, address))
+
+    assert said(lambda: open_backend("hf", options)) == (
+        f"--ray {address!r} is no address\n  expected: HOST:PORT (6379), or auto"
+    )
+
+
 def test_a_device_by_number_is_refused(tiny: Path) -> None:
     options = BackendOptions((Variant("base", str(tiny)),), device="cpu:0", replicas=Replicas(2))
 

@@ -174,6 +174,27 @@ def test_a_block_without_any_source_is_warned_about(
     )
 
 
+@pytest.mark.parametrize(
+    ("block", "warnings"),
+    [
+        (
+            "  pools: [pool.jsonl]\n  pairs: {pools: [pool.jsonl]}\n",
+            ["fix: pairs (line 5) is not used by sft; method: dpo learns from it"],
+        ),
+        (
+            "  pools: [pool.jsonl]\n  method: dpo\n  rewards: {}\n",
+            ["fix: rewards (line 6) is not used by dpo; method: grpo learns from it"],
+        ),
+        ("  pools: [pool.jsonl]\n  method: auto\n  pairs: {}\n  rewards: {}\n", []),
+        ("  method: dpo\n  pairs: {pools: [pool.jsonl]}\n", []),
+    ],
+)
+def test_what_the_method_does_not_learn_from_is_warned_about(
+    tmp_path: Path, block: str, warnings: list[str]
+) -> None:
+    assert list(block_warnings(suite(tmp_path, block))) == warnings
+
+
 def test_validate_looks_at_the_blocks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

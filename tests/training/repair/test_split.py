@@ -54,6 +54,7 @@ def test_a_side_without_cases_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         split_suite(suite(["only"]), 0.5)
 
-    assert str(caught.value).splitlines()[1:] == [
-        "  found: 1 cases, holdout 0.5", "  hint: add cases, or change fix: {holdout: ...}"
+    assert str(caught.value).splitlines() == [
+        "s.yaml:1: suite 's' cannot be split: no case is left for holdout",
+        "  found: 1 case, holdout 0.5", "  hint: add cases, or change fix: {holdout: ...}"
     ]  # fmt: skip

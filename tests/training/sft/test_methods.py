@@ -294,6 +294,6 @@ def test_files_have_no_rewards(tmp_path: Path) -> None:
         data_of(tmp_path, "grpo", {"prompt": "Hi?", "completion": "Hello."})
 
     assert str(caught.value) == (
-        "grpo: a suite's checks are the rewards, and files of rows have none\n"
+        "method: grpo learns from a suite's checks as rewards, and files of rows have none\n"
         "  hint: harness fix --method grpo learns from a failing suite (docs/repair.md)"
     )
