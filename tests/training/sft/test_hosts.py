@@ -109,6 +109,7 @@ def test_a_process_that_is_killed_ends_all_hosts_and_both_go_on(
         "hosts": 2,
         "main_address": address,
         "device_batch_size": 4,
+        "checkpoint_every": 1,
         "shard": shard,
     }
     output, folder = tmp_path / "out", tmp_path / "second"
