@@ -49,7 +49,8 @@ def test_a_batch_that_finds_no_memory_is_halved_and_no_answer_is_lost_or_changed
 def test_a_model_that_does_not_fit_is_said_to_be_too_large() -> None:
     said = limited("load", 3)
 
-    assert re.fullmatch(
+    # After it come the warm engines on this machine, if there are any: they hold memory too.
+    assert re.match(
         rf"MachineryError: {MODEL}: there is too little memory for the model\n"
         r"  found: 0\.00 GiB free on this machine\n"
         r"  expected: 0\.02 GiB for its weights in float32, and more to work\n"
