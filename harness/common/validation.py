@@ -106,6 +106,8 @@ def in_words(row: ErrorDetails, name: str) -> dict[str, str]:
             parts["hint"] = f"put it in brackets: [{json.dumps(value, ensure_ascii=False)}]"
         elif name == "gate" and isinstance(value, int | float):
             parts["hint"] = f"gate: {{min_pass_rate: {value:g}}}"
+        elif name == "prefer" and (value is False or value in ("false", "no", "none", "off")):
+            parts["hint"] = "leave it out; `prefer: null` takes a case out of the suite's own"
         elif name == "prefer" and isinstance(value, str):
             parts["hint"] = "prefer: {rubric: ...}"
         return parts

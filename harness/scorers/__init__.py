@@ -1,6 +1,6 @@
 """Checks on answers: pure, versioned, registered by name."""
 
-from harness.scorers.check import Check, CheckField, combine, load_context, parse_check
+from harness.scorers.check import BESIDE, Check, CheckField, combine, load_context, parse_check
 from harness.scorers.judge import JudgeArgs, UnreadableError
 from harness.scorers.judge import question as judge_question
 from harness.scorers.judge import read as read_judgement
@@ -58,6 +58,7 @@ from harness.scorers.user_code import check
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
 
 __all__ = [
+    "BESIDE",
     "DEFAULT_TAGS",
     "PREFERENCE_VERSION",
     "SPECIAL",

@@ -14,8 +14,15 @@ from harness.common import GateSettings, InputError, Problem, Sampling, nearest,
 from harness.common.reading import first_problems
 from harness.common.validation import described, in_words, one_each, told
 from harness.common.yaml_positions import YamlDocument
-from harness.scorers import UnknownScorerError, get
-from harness.suites.schema import CaseKeys, DefaultKeys, HaystackKeys, keys_of
+from harness.scorers import BESIDE, UnknownScorerError, get
+from harness.suites.schema import (
+    CaseKeys,
+    DefaultKeys,
+    HaystackKeys,
+    SuiteKeys,
+    TurnKeys,
+    keys_of,
+)
 from harness.suites.templates import Loc, TemplateError, is_template
 
 # What the same thing is called elsewhere: in other harnesses, chat APIs and data sets.
@@ -59,6 +66,12 @@ _PARTS: dict[tuple[str, ...], type[BaseModel]] = {
     ("defaults",): DefaultKeys,
     ("defaults", "sampling"): Sampling,
 }
+# Parts of a file, and what stands around each: a key of that may have slipped in too deep.
+_AROUND: dict[str, tuple[type[BaseModel], tuple[type[BaseModel], ...]]] = {
+    "sampling": (Sampling, (DefaultKeys, CaseKeys)),
+    "gate": (GateSettings, (SuiteKeys,)),
+    "turns": (TurnKeys, (CaseKeys,)),
+}
 
 
 # Variables of well-known chat templates.
@@ -73,16 +86,20 @@ _OF_LORA |= {"use_rslora": "rslora", "use_dora": "dora"}
 
 def meant(key: str, known: Collection[str]) -> str:
     """Return the known key that `key` was probably meant to be, or an empty text."""
-    if "chat_template_args" in known and key in _OF_TEMPLATE:
-        return ""  # `stands_in` says where it belongs
     called = (name for other, name in _CALLED if other == key and name in known)
     return next(called, "") or nearest(key, known)
 
 
-def stands_in(key: str, known: Collection[str]) -> str:
-    """Return where this key belongs, one level or two below; empty where that is nowhere."""
+def stands_in(key: str, known: Collection[str], *, in_check: bool = False) -> str:
+    """Return where this key belongs, near the place where `known` ones stand; empty if nowhere.
+
+    `in_check`: that place is among the arguments of a check.
+    """
     if "chat_template_args" in known and key in _OF_TEMPLATE:
         return f"it belongs to chat_template_args: `chat_template_args: {{{key}: ...}}`"
+    if set(known) == set(keys_of(Sampling)) and key in _OF_TEMPLATE:
+        beside = f"`chat_template_args: {{{key}: ...}}`"
+        return f"it belongs to chat_template_args, beside sampling: {beside}"
     if "lora" in known and key in _OF_LORA:
         return f"it belongs to lora: `lora: {{{_OF_LORA[key]}: ...}}`"
     for way, model in _PARTS.items():
@@ -91,6 +108,15 @@ def stands_in(key: str, known: Collection[str]) -> str:
             for part in reversed(way[1:]):
                 inner = "{" + f"{part}: {inner}" + "}"
             return f"it belongs to {way[0]}: `{way[0]}: {inner}`"
+    if key in BESIDE and (in_check or {"cases", "checks", "examples"} & set(known)):
+        return f"it belongs beside the name of a check: `{{contains: Lina, {key}: ...}}`"
+    for part, (model, outer) in _AROUND.items():
+        if set(known) == set(keys_of(model)) and any(key in keys_of(each) for each in outer):
+            return f"it belongs beside {part}, one level up"
+    if {"cases", "system_role"} & set(known) and key in keys_of(CaseKeys):  # the suite's, defaults
+        return "it belongs to a case"
+    if "assistant" in known and key in keys_of(TurnKeys):  # an example
+        return "it belongs to a case or a turn"
     return ""
 
 
@@ -232,11 +258,11 @@ def _said(row: ErrorDetails, known: Sequence[str], name: str) -> dict[str, str]:
     kind, context = row["type"], row.get("ctx", {})
     if kind == "extra_forbidden":
         key = str(row["loc"][-1])
+        belongs = stands_in(key, known, in_check="checks" in row["loc"])
         return {
             "message": f"key {shown(key)} is not known here",
-            "did_you_mean": meant(key, known),
-            "hint": stands_in(key, known)
-            or ("known keys: " + ", ".join(sorted(known)) if known else ""),
+            "did_you_mean": "" if belongs else meant(key, known),
+            "hint": belongs or ("known keys: " + ", ".join(sorted(known)) if known else ""),
         }
     if kind == "unknown_check":
         hint = "use one of " + ", ".join(context["known"])
