@@ -44,6 +44,7 @@ test-peers: .venv/peers-metrics/bin/bert-score .venv/peers-harnesses/bin/lm-eval
 	@.venv/peers-metrics/bin/python -m pytest tests/scorers/test_semantic_peers.py \
 		tests/training/contamination/test_rewordings_peers.py tests/cli/test_exporting_peers.py \
 		-m peers
+	@$(BIN)/python -m pytest tests/prompts -m peers
 	@.venv/peers-harnesses/bin/python -m pytest tests/suites/importing tests/exports -m peers
 	@.venv/peers-trackers/bin/python -m pytest tests/exports -m peers
 	@PATH="$$PATH:$(CURDIR)/.venv/distribution/bin" $(BIN)/python -m pytest tests/distribution -m peers

@@ -16,6 +16,7 @@ from harness.config.settings import (
     given_options,
     load_settings,
     load_typed,
+    place_of,
     replicas_of,
     where_to_set,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "load_selected",
     "load_settings",
     "load_typed",
+    "place_of",
     "project_path",
     "read_config",
     "replicas_of",

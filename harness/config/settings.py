@@ -405,6 +405,21 @@ def where_to_set(settings: Settings, line: str) -> str:
     return f"{line} in {own}, which `harness init` writes"
 
 
+def place_of(settings: Settings, *loc: str, value: object) -> tuple[str, int, int]:
+    """Return path, line and column of a key of the configuration file that has this value.
+
+    Empty and zeros where it has none: the value came from elsewhere.
+    """
+    path, table, outer = _configuration(settings.root)
+    there: object = table
+    for step in loc:
+        there = there.get(step) if isinstance(there, dict) else None
+    if there is None or there != value:
+        return "", 0, 0
+    text = read_text(path, limit=MAX_CONFIG)
+    return str(path), *find_place(text, (*outer, *loc), of_key=True)
+
+
 def _configuration(root: Path) -> tuple[Path, dict[str, Any], Loc]:
     """Read the configuration: its file, its settings, and the table that they stand in."""
     own, shared = root / "harness.toml", root / "pyproject.toml"

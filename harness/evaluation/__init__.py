@@ -25,7 +25,11 @@ from harness.evaluation.keys import (
 from harness.evaluation.noise import noise_key
 from harness.evaluation.people import answers_of, recalled_people
 from harness.evaluation.plan import Plan, Select, make_plan
-from harness.evaluation.preferring import preference_key, recalled_preferences
+from harness.evaluation.preferring import (
+    check_preferences,
+    preference_key,
+    recalled_preferences,
+)
 from harness.evaluation.rates import Rates, read_rates
 from harness.evaluation.rescore import Rescored, rescore, rescore_run, suite_files
 from harness.evaluation.run import (
@@ -69,6 +73,7 @@ __all__ = [
     "at_work",
     "backend_of",
     "calibrate",
+    "check_preferences",
     "compare_runs",
     "completion_key",
     "decide_run",

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from harness.backends import PLAIN, Backend, Prompt, Rendering
 from harness.common import InputError, Message, Messages, Problem, Variant, plural
+from harness.config import Settings, place_of
 from harness.evaluation.trial import Trial, messages_of, system_role, system_text
 from harness.prompts import ANY, call_family
 from harness.suites import Case
@@ -74,13 +75,14 @@ def rendering_notes(trials: Iterable[Trial]) -> tuple[str, ...]:
 
 
 def check_renderings(
-    trials: Iterable[Trial], haystacks: Mapping[str, str], backend: Backend
+    settings: Settings, trials: Iterable[Trial], haystacks: Mapping[str, str], backend: Backend
 ) -> None:
     """Raise `InputError` for what prompts cannot hold, before anything is generated.
 
     That are arguments that a chat template does not know, a choice of tools that nothing can force,
     and beginnings of answers that the engine cannot go on with. Each is tried once for a variant,
-    on the first prompt that has it.
+    on the first prompt that has it. Arguments of the run and of variants are told with their place
+    in the configuration.
     """
     tried: set[tuple[str, str, bool]] = set()
     problems: dict[Problem, None] = {}
@@ -101,13 +103,19 @@ def check_renderings(
                 messages = messages_of(trial, (), haystacks)
                 backend.prompt(messages, variant, Rendering(case.tools, {name: value}))
             except InputError as error:
-                said = "variants." + variant.name if name in variant.template_args else "the run"
+                own = name in variant.template_args
+                said = f"variants.{variant.name}" if own else "the run"
+                way = (*(("variants", variant.name) if own else ()), "chat_template_args", name)
+                path, line, column = place_of(settings, *way, value=value)
                 for problem in error.problems:
                     if of_case:
                         problems[in_case(problem, case)] = None
-                    else:
-                        message = f"{problem.message} (chat_template_args of {said})"
-                        problems[replace(problem, message=message)] = None
+                        continue
+                    message = f"{problem.message} (chat_template_args of {said})"
+                    if path:
+                        message = f"{problem.place}: {message}" if problem.path else message
+                        problem = replace(problem, path=path, line=line, column=column)
+                    problems[replace(problem, message=message)] = None
         begun = next((turn.prefix for turn in case.turns if turn.prefix), "")
         forced = rendering.tool_choice
         asked: list[Messages] = []

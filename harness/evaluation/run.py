@@ -187,7 +187,7 @@ def run(
                 select=_with_baseline(select, variants),
                 memo=store,
             )
-            check_renderings(plan.trials, plan.haystacks, backend)
+            check_renderings(settings, plan.trials, plan.haystacks, backend)
             answering = [trial.case for trial in plan.trials]
             check_preferences(
                 {id(case): case for case in answering}.values(),

@@ -15,6 +15,7 @@ from harness.config import Settings, VariantSettings, load_selected
 from harness.evaluation import (
     RunReport,
     Variants,
+    check_preferences,
     export_after,
     noise_key,
     preference_key,
@@ -178,6 +179,14 @@ def run_night(
     check_lasting(config.baseline or settings.baseline)
     groups = groups_of(settings, config)
     variants = {group.name: variants_of(group.settings) for group in groups}
+    for group in groups:
+        those = variants[group.name]
+        check_preferences(
+            (case for suite in group.suites for case in suite.cases),
+            gated=bool(those.candidates),
+            baseline=those.baseline is not None,
+            earlier=those.earlier,
+        )
     if config.pinned is not None:
         load_baseline(settings.path(config.pinned))
     place = settings.path(settings.store)

@@ -195,6 +195,7 @@ def _meet(settings: Settings, rival: Rival, meetings: Iterable[Meeting]) -> Riva
                 ]
                 after = replace(after, info=replace(after.info, suites=tuple(suites)))
             gate, _ = judge_stored((before, after))
+            judged = {suite.name for suite in after.info.suites if suite.prefer}
         except HarnessError as error:
             said = "; ".join(" ".join(str(problem).split()) for problem in error.problems)
             notes.append(f"{meeting.variant} was not compared with {meeting.since}: {said}")
@@ -211,7 +212,9 @@ def _meet(settings: Settings, rival: Rival, meetings: Iterable[Meeting]) -> Riva
             elif verdict not in (Verdict.REGRESSED, Verdict.INCONCLUSIVE):
                 verdict = Verdict.PASS
             findings.append(_finding(rival, row, verdict, command))
-            reasons = uncompared(before, after, row, meeting.since)
+            reasons = [*uncompared(before, after, row, meeting.since)]
+            if row.suite in judged and row.comparison is not None:
+                reasons.append(f"a judge does not prefer (prefer) between it and {meeting.since}")
             left_out += (Uncompared(row.suite, after.variant.name, why) for why in reasons)
     return RivalFindings(tuple(findings), (*notes, *notes_of(left_out)))
 

@@ -1,5 +1,19 @@
 """Checks on answers: pure, versioned, registered by name."""
 
+from harness.scorers.call_expectations import (
+    Conditions,
+    ExpectedCall,
+    demanded_calls,
+    expected_calls,
+    fits_arguments,
+    held_together,
+    impossible,
+    is_condition,
+    never_with,
+    reads_calls,
+    undeclared,
+    unfit,
+)
 from harness.scorers.check import BESIDE, Check, CheckField, combine, load_context, parse_check
 from harness.scorers.judge import JudgeArgs, UnreadableError
 from harness.scorers.judge import question as judge_question
@@ -39,20 +53,12 @@ from harness.scorers.registry import (
     scorer,
 )
 from harness.scorers.tools import (
-    ExpectedCall,
+    SERVED_NAME,
     Tool,
     ToolProblemError,
-    check_expected,
     declared_tool,
-    expected_calls,
-    fits_arguments,
-    impossible,
-    is_condition,
     parameters_of,
-    reads_calls,
     tool_name,
-    undeclared,
-    unfit,
 )
 from harness.scorers.user_code import check
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
@@ -61,12 +67,14 @@ __all__ = [
     "BESIDE",
     "DEFAULT_TAGS",
     "PREFERENCE_VERSION",
+    "SERVED_NAME",
     "SPECIAL",
     "Answer",
     "Args",
     "Check",
     "CheckField",
     "Choice",
+    "Conditions",
     "Context",
     "Example",
     "ExpectedCall",
@@ -83,21 +91,23 @@ __all__ = [
     "UnreadableError",
     "all_scorers",
     "check",
-    "check_expected",
     "combine",
     "declared_tags",
     "declared_tool",
+    "demanded_calls",
     "ecma_text",
     "expected_calls",
     "fits_arguments",
     "forget",
     "get",
+    "held_together",
     "impossible",
     "is_condition",
     "judge_question",
     "limited_marks",
     "load_context",
     "names",
+    "never_with",
     "opened_by",
     "parameters_of",
     "parse_check",

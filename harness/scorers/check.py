@@ -31,8 +31,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from harness.common import ANSWER_CHARS, JsonValue, nearest, plural, shown
+from harness.scorers.call_expectations import reads_calls
 from harness.scorers.registry import Args, Scorer, UnknownScorerError, get, parts_of
-from harness.scorers.tools import reads_calls
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
 
 

@@ -17,18 +17,11 @@ from pydantic import model_validator
 from harness.common import NUMBER_DIGITS, SCHEMA_SECONDS, JsonValue, ToolCall, shown
 from harness.common.patterns import compile_pattern
 from harness.scorers.arguments import wrong
+from harness.scorers.call_expectations import ExpectedCall, NoToolCallArgs, is_condition
 from harness.scorers.json_text import Exact, exact, kind, same, size, written
 from harness.scorers.patterns import Budget, TooSlow
 from harness.scorers.registry import Args, Example, scorer
-from harness.scorers.tools import (
-    ExpectedCall,
-    NoToolCallArgs,
-    Tool,
-    is_condition,
-    misfit,
-    parameters_of,
-    tool_name,
-)
+from harness.scorers.tools import Tool, misfit, parameters_of, tool_name
 from harness.scorers.values import Answer, Context, Finding, verdict
 
 _WEATHER = {

@@ -1,19 +1,18 @@
-"""Declared tools, and what a suite expects of calls of them."""
+"""Declared tools: their names, the schemas of their arguments, and what fits these."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
-
 from harness.common import JsonValue, canonical_json, nearest, shown
-from harness.scorers.registry import Args, parts_of
 
 Tool = Mapping[str, Any]  # in OpenAI's form: {"type": "function", "function": {name, ...}}
+# What OpenAI's API takes as a name, and the servers that do as it does.
+SERVED_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _FUNCTION_KEYS = ("name", "description", "parameters", "strict", "return", "response")
 # What other data sets (BFCL among them) call the types of JSON Schema.
 _TYPES = {"dict": "object", "float": "number", "tuple": "array", "list": "array", "int": "integer"}
@@ -51,6 +50,10 @@ def declared_tool(raw: object) -> dict[str, Any]:
     name = function.get("name")
     if not isinstance(name, str) or not name.strip():
         raise ToolProblemError("a tool has a name", *way)
+    if unwritable := re.search(r"[^\w.:/-]", name):  # dots and slashes stand in many data sets
+        sign = "a space" if unwritable[0].isspace() else shown(unwritable[0])
+        message = f"the name {name!r} has {sign}: letters, digits, '_' and '-' are taken everywhere"
+        raise ToolProblemError(message, *way, "name")
     if not isinstance(function.get("description", ""), str):
         raise ToolProblemError("a description is a text", *way, "description")
     schema = function.get("parameters", {"type": "object", "properties": {}})
@@ -68,12 +71,16 @@ def declared_tool(raw: object) -> dict[str, Any]:
 @lru_cache(maxsize=2048)  # hundreds of cases share their tools
 def _schema_problem(text: str) -> str:
     from harness.scorers.json_schema import check_schema
-    from harness.scorers.schema_check import SchemaProblemError
+    from harness.scorers.schema_check import SchemaProblemError, walk
 
     schema = json.loads(text)
     if not isinstance(schema, dict):
         return "a JSON Schema of an object is wanted"
-    for part in _parts(schema):
+    try:
+        parts = [part for _, part in walk(schema)]
+    except SchemaProblemError:
+        parts = []  # it nests too deep: the check says so
+    for part in parts:
         kind = part.get("type")
         if isinstance(kind, str) and kind in _TYPES:
             return f"type {kind!r} is none of JSON Schema: write {_TYPES[kind]}"
@@ -85,16 +92,13 @@ def _schema_problem(text: str) -> str:
         check_schema(schema)
     except SchemaProblemError as error:
         return str(error)
+    listed = schema.get("properties", {})
+    for name in schema.get("required", ()) if not takes_others(schema) else ():
+        if name not in listed:
+            close = nearest(name, listed)
+            meant = f", did you mean {close!r}?" if close else ""
+            return f"required names {name!r}, which properties do not list{meant}"
     return ""
-
-
-def _parts(schema: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
-    from harness.scorers.schema_check import SchemaProblemError, walk
-
-    try:
-        yield from (part for _, part in walk(schema))
-    except SchemaProblemError:
-        return  # it nests too deep: the check says so
 
 
 def tool_name(tool: Tool) -> str:
@@ -108,267 +112,31 @@ def parameters_of(tool: Tool) -> Mapping[str, Any]:
     return found
 
 
+def takes_others(schema: Mapping[str, Any]) -> bool:
+    """Return whether arguments may have names that the `properties` of their schema do not list.
+
+    JSON Schema always allows them; here the schema has to speak of them.
+    """
+    if {"patternProperties", "$ref", "allOf"} & schema.keys():
+        return True
+    return schema.get("additionalProperties", False) is not False
+
+
 def misfit(arguments: Mapping[str, JsonValue], tool: Tool) -> str:
     """Say how arguments break the tool's own schema; empty where they fit.
 
-    A name that the schema does not list is refused, unless it speaks of `additionalProperties` or
-    `patternProperties`. Raises `patterns.TooSlow` where validation does not end.
+    A name that the schema does not list is refused, unless it `takes_others`. Raises
+    `patterns.TooSlow` where validation does not end.
     """
     from harness.scorers.json_schema import first_violation
     from harness.scorers.json_text import exact
 
     schema = parameters_of(tool)
     listed = schema.get("properties", {})
-    if not {"additionalProperties", "patternProperties", "$ref", "allOf"} & schema.keys():
+    if not takes_others(schema):
         unknown = [name for name in arguments if name not in listed]
         if unknown:
             close = nearest(unknown[0], listed)
             return f"argument {shown(unknown[0])} is not known" + (f", {close} is" if close else "")
     violation = first_violation(canonical_json(schema), exact(dict(arguments)))
     return violation.text if violation else ""
-
-
-# -- what is expected of a call --------------------------------------------------------------------
-
-KINDS = ("object", "array", "string", "number", "integer", "boolean", "null")
-# Words of a condition on a value; a mapping of any other keys is an object, compared key by key.
-WORDS = (
-    *("equals", "one_of", "type", "min", "max", "tolerance", "regex", "text", "order"),
-    "optional",
-)
-
-
-def is_condition(expected: object) -> bool:
-    """Return whether a mapping says what a value must meet, not what it is."""
-    return isinstance(expected, Mapping) and bool(expected) and set(expected) <= set(WORDS)
-
-
-def check_expected(expected: Any, place: str) -> None:
-    """Raise pydantic's error for a condition that could not be judged."""
-    try:
-        canonical_json(expected)
-    except (TypeError, ValueError):
-        raise _wrong(f"{place}: {shown(expected)} is no JSON value") from None
-    if isinstance(expected, list):
-        for number, item in enumerate(expected):
-            check_expected(item, f"{place}[{number}]")
-    if not isinstance(expected, Mapping):
-        return
-    words = [word for word in expected if word in WORDS]
-    if words and not is_condition(expected):
-        other = next(str(word) for word in expected if word not in WORDS)
-        close = nearest(other, WORDS)
-        meant = f"did you mean {close!r}? " if close else ""
-        raise _wrong(
-            f"{place}: {words[0]!r} says what a value must meet, and {other!r} does not: {meant}"
-            "an object that has such keys stands under `equals`"
-        )
-    if not words:
-        for name, inner in expected.items():
-            check_expected(inner, f"{place}.{name}")
-        return
-    one_of, kind = expected.get("one_of", [None]), expected.get("type")
-    kinds = kind if isinstance(kind, list) else [kind]
-    if not isinstance(one_of, list) or not one_of:
-        raise _wrong(f"{place}: one_of is a list of values")
-    if kind is not None and any(name not in KINDS for name in kinds):
-        raise _wrong(f"{place}: type {shown(kind)} is none of {', '.join(KINDS)}")
-    for word in ("min", "max", "tolerance"):
-        number = expected.get(word, 0)
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise _wrong(f"{place}: {word} is a number, not {shown(number)}")
-    if expected.get("tolerance", 0) < 0:
-        raise _wrong(f"{place}: tolerance is a number from 0")
-    if expected.get("text", "exact") not in ("exact", "loose"):
-        raise _wrong(f"{place}: text is exact or loose, not {shown(expected['text'])}")
-    if expected.get("order", "kept") not in ("kept", "free"):
-        raise _wrong(f"{place}: order is kept or free, not {shown(expected['order'])}")
-    if not isinstance(expected.get("optional", False), bool):
-        raise _wrong(f"{place}: optional is true or false")
-    if "min" in expected and "max" in expected and expected["min"] > expected["max"]:
-        raise _wrong(f"{place}: no number is from {expected['min']} to {expected['max']}")
-    idle = [word for word in ("tolerance", "text", "order") if word in expected]
-    if idle and not {"equals", "one_of"} & expected.keys():
-        raise _wrong(
-            f"{place}: {idle[0]} says how a value is compared, and none is given: add equals or "
-            "one_of"
-        )
-    if "regex" in expected:
-        from harness.common.patterns import compile_pattern
-
-        try:
-            compile_pattern(expected["regex"])
-        except (
-            Exception
-        ) as error:  # of the pattern library: whatever it raises, it does not compile
-            raise _wrong(f"{place}: the pattern does not compile: {error}") from None
-
-
-def _wrong(message: str) -> PydanticCustomError:
-    return PydanticCustomError("tool_call", "{message}", {"message": message})
-
-
-class ExpectedCall(Args):
-    """A call as it is expected: `name`, and its `arguments`.
-
-    Each argument is a value, compared exactly, or what it must meet: `equals`, `one_of` (a list of
-    accepted values), `type`, `min`, `max`, `tolerance`, `regex`, `text: loose`, `order: free` (of
-    a list), `optional: true`. Arguments that are not listed must not be given, unless with the
-    value that the tool's schema has as `default`; without `arguments` none is looked at.
-    """
-
-    name: str = Field(min_length=1)
-    arguments: dict[str, Any] | None = None
-
-    @field_validator("arguments")
-    @classmethod
-    def _judged(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        for name, expected in (value or {}).items():
-            check_expected(expected, name)
-        return value
-
-
-class NoToolCallArgs(Args):
-    """`name`: only this tool must not be called."""
-
-    name: str | None = Field(default=None, min_length=1)
-
-
-def expected_calls(value: object, *, valid: bool = False) -> Iterator[tuple[ExpectedCall, bool]]:
-    """Yield the calls that a check's arguments speak of, those of checks inside it too.
-
-    With each stands whether it must fit the tool's own schema, its texts as they are.
-    """
-    valid = getattr(value, "valid", valid) and getattr(value, "text", "exact") == "exact"
-    if isinstance(value, ExpectedCall):
-        yield value, valid
-    if isinstance(value, NoToolCallArgs) and value.name is not None:
-        yield ExpectedCall(name=value.name), False  # of a tool with a typo it would always hold
-    if isinstance(value, Args):
-        for _, part in value:
-            yield from expected_calls(part, valid=valid)
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from expected_calls(part, valid=valid)
-    elif (inner := getattr(value, "args", None)) is not None:  # a check
-        yield from expected_calls(inner)
-
-
-def fits_arguments(expected: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Return whether a call's arguments have what is expected; others may stand beside them."""
-    from harness.scorers.json_text import exact
-    from harness.scorers.patterns import Budget, TooSlow
-    from harness.scorers.tool_calls import difference
-
-    try:
-        return all(
-            not difference(want, exact(given[name]), name, loose=False, budget=Budget())
-            if name in given
-            else is_condition(want) and want.get("optional") is True
-            for name, want in expected.items()
-        )
-    except TooSlow:
-        return False
-
-
-READ_CALLS = ("tool_call", "tool_calls", "no_tool_call", "tool_schema")
-
-
-def reads_calls(check: object) -> bool:
-    """Return whether a check, or one inside it, looks at calls of tools."""
-    if getattr(check, "name", "") in READ_CALLS and hasattr(check, "scorer"):
-        return True
-    inner = getattr(check, "args", None)
-    parts = parts_of(inner) if isinstance(inner, Args) else ()
-    return any(reads_calls(each) for each in parts if hasattr(each, "scorer"))
-
-
-def undeclared(call: ExpectedCall, tools: Mapping[str, Tool]) -> tuple[str, str, str]:
-    """Say what of an expected call no declared tool has, what was probably meant, what there is."""
-    if call.name not in tools:
-        known = f"declared: {', '.join(tools)}"
-        return f"tool {call.name!r} is not declared", nearest(call.name, tools), known
-    schema = parameters_of(tools[call.name])
-    listed = schema.get("properties", {})
-    if {"additionalProperties", "patternProperties", "$ref", "allOf"} & schema.keys() and (
-        schema.get("additionalProperties") is not False
-    ):
-        return "", "", ""
-    for name in call.arguments or ():
-        if name not in listed:
-            known = f"its arguments: {', '.join(listed)}" if listed else "it takes no arguments"
-            message = f"tool {call.name!r} has no argument {name!r}"
-            return message, nearest(name, listed), known
-    return "", "", ""
-
-
-# What of a schema says nothing of one argument alone.
-_OF_ALL = (
-    *("required", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "minProperties"),
-    *("dependentRequired", "dependentSchemas", "dependencies"),
-)
-
-
-def impossible(call: ExpectedCall, tool: Tool) -> tuple[str, str]:
-    """Say why no call that fits the tool's own schema is the expected one, and what was meant.
-
-    Empty where there may be one.
-    """
-    listed = parameters_of(tool).get("properties", {})
-    for name in parameters_of(tool).get("required", ()) if call.arguments is not None else ():
-        part = listed.get(name, {})
-        if name not in (call.arguments or {}) and not (
-            isinstance(part, Mapping) and "default" in part
-        ):
-            return f"tool {call.name!r} demands {name!r}, which the arguments leave out", ""
-    found = (unfit(name, want, tool) for name, want in (call.arguments or {}).items())
-    return next((each for each in found if each[0]), ("", ""))
-
-
-def unfit(name: str, expected: Any, tool: Tool) -> tuple[str, str]:
-    """Say why no argument that fits the tool's own schema is the expected one, and what was meant.
-
-    Empty where there may be one. Values that are expected as they stand are looked at, and of
-    conditions the type that they are about.
-    """
-    from harness.scorers.patterns import TooSlow
-
-    part = parameters_of(tool).get("properties", {}).get(name, {})
-    declared = part.get("type") if isinstance(part, Mapping) else None
-    if is_condition(expected) and declared is not None and not expected.get("optional"):
-        named, typed = expected.get("type", ()), declared
-        kinds = {
-            "type": {named} if isinstance(named, str) else set(named),
-            "min": {"number"},
-            "max": {"number"},
-            "regex": {"string"},
-        }
-        there = {typed} if isinstance(typed, str) else set(typed)
-        for word, wanted in kinds.items():
-            # An integer is a number, and a number may be one.
-            near = {*wanted, *(("integer", "number") if wanted & {"integer", "number"} else ())}
-            if word in expected and not near & there:
-                told = f"{name}: {' or '.join(sorted(there))}, and `{word}` is about "
-                told += " or ".join(sorted(wanted))
-                return f"no valid call of {tool_name(tool)!r} has this: {told}", ""
-    values: list[Any] = [] if _holds_condition(expected) else [expected]
-    if is_condition(expected) and not {"tolerance", "text", "order"} & expected.keys():
-        values = [*expected.get("one_of", ())]
-        values += [expected["equals"]] if "equals" in expected else []
-    alone = {key: part for key, part in parameters_of(tool).items() if key not in _OF_ALL}
-    lenient = {"type": "function", "function": {"name": tool_name(tool), "parameters": alone}}
-    try:
-        whys = [misfit({name: value}, lenient) for value in values]
-    except TooSlow:
-        return "", ""
-    if not whys or not all(whys):
-        return "", ""
-    keys = expected if isinstance(expected, Mapping) and not is_condition(expected) else ()
-    close = next(filter(None, (nearest(str(key), WORDS) for key in keys)), "")
-    return f"no valid call of {tool_name(tool)!r} has this: {whys[0]}", close
-
-
-def _holds_condition(expected: Any) -> bool:
-    if isinstance(expected, Mapping):
-        return is_condition(expected) or any(map(_holds_condition, expected.values()))
-    return isinstance(expected, list) and any(map(_holds_condition, expected))

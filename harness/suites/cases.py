@@ -12,7 +12,16 @@ from pydantic import ValidationError
 
 from harness.common import Problem, nearest, plural
 from harness.common.yaml_positions import Position, YamlDocument
-from harness.scorers import expected_calls, impossible, reads_calls, tool_name, undeclared
+from harness.scorers import (
+    demanded_calls,
+    expected_calls,
+    held_together,
+    impossible,
+    never_with,
+    reads_calls,
+    tool_name,
+    undeclared,
+)
 from harness.suites.haystack import Haystack
 from harness.suites.problems import Place, Problems, in_rows
 from harness.suites.rows import DataRow
@@ -198,6 +207,7 @@ def check_turns(case: Case, keys: CaseKeys, place: Place, problems: Problems) ->
     ]
     for number, turn in enumerate(case.turns):
         here = place.below(*asked[number]) if keys.turns is not None else place
+        before = len(problems)
         if turn.prefix and case.decoding == "constrained":
             problems.add(
                 here.below("prefix"),
@@ -231,6 +241,34 @@ def check_turns(case: Case, keys: CaseKeys, place: Place, problems: Problems) ->
                     hint = "such a check never holds; `valid: false` leaves the schema out"
                 if message:
                     problems.add(where, message, did_you_mean=close, hint=hint)
+        if not tools or len(problems) > before:
+            continue  # what is wrong by itself is told alone
+        for at, check in enumerate(turn.checks):
+            where = here.below("checks", at)
+            for one, step in held_together([check]):
+                # Every turn's first answer is forced; a check without a step reads them all.
+                forced = "" if choice == "required" else choice
+                if choice in ("required", *tools) and step in (None, 0) and never_with(one, forced):
+                    message = f"check {one.name!r} never holds under tool_choice: {choice}"
+                    problems.add(where, message, hint="leave out one of them")
+                wanted_calls = tuple(dict.fromkeys(demanded_calls(one)))
+                if wanted_calls and choice == "none":
+                    message = f"check {one.name!r} never holds under tool_choice: none"
+                    problems.add(where, message, hint="leave out one of them")
+                    continue
+                for name in wanted_calls:
+                    against = (
+                        other.name
+                        for other, its_step in held_together(turn.checks)
+                        if its_step in (None, step) and never_with(other, name)
+                    )
+                    if other := next(against, ""):
+                        what = f"a call of {name!r}" if name else "a call"
+                        message = f"check {one.name!r} wants {what}, and then {other!r} beside it "
+                        hint = "leave out one of them"
+                        if other != "no_tool_call":
+                            hint = "calls that stand together: `others: true`, or one `tool_calls`"
+                        problems.add(where, f"{message}never holds", hint=hint)
 
 
 def haystack_case(keys: HaystackKeys, haystack: Haystack) -> dict[str, Any]:

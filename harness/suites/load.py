@@ -14,7 +14,7 @@ from harness.common import InputError, Problem, first_of, nearest, no_collection
 from harness.common.reading import first_problems, meant_beside
 from harness.common.validation import described
 from harness.common.yaml_positions import Position, YamlDocument, read_yaml_file
-from harness.scorers import Answer, Context, load_context
+from harness.scorers import SERVED_NAME, Answer, Context, load_context, tool_name
 from harness.suites.cases import (
     CaseReader,
     Draft,
@@ -185,6 +185,21 @@ class SuiteReader:
             warnings.append(
                 f"{check.name} holds for the prefix alone, whatever the model adds: "
                 f"{plural(len(given), 'check')}, that of {case.id} first"
+            )
+        begun = [
+            case for case in gating if [m.role for m in case.turns[0].before[:1]] == ["assistant"]
+        ]
+        if begun:
+            warnings.append(
+                f"examples begin with an answer in {plural(len(begun), 'case')}, {begun[0].id} "
+                "first: chat templates that want a user turn there refuse them"
+            )
+        named = {tool_name(tool): None for case in gating for tool in case.tools}
+        unserved = [name for name in named if not SERVED_NAME.fullmatch(name)]
+        if unserved:
+            warnings.append(
+                f"tool {unserved[0]!r} has a name that OpenAI's API refuses, and servers like it: "
+                f"up to 64 letters, digits, '_' and '-' ({plural(len(unserved), 'tool')})"
             )
         greedy = [c for c in gating if c.repeats > 1 and c.sampling.temperature == 0]
         if greedy:

@@ -19,7 +19,6 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
-    field_validator,
     model_validator,
 )
 from pydantic.json_schema import models_json_schema
@@ -28,9 +27,9 @@ from pydantic_core import PydanticCustomError
 from harness.common import FixSettings, GateSettings, Sampling, TemplateArgs, nearest
 from harness.scorers import (
     CheckField,
+    Conditions,
     ReasoningParser,
     ToolProblemError,
-    check_expected,
     declared_tool,
     tool_name,
     with_checks,
@@ -108,15 +107,8 @@ class ResultKeys(_Keys):
     """
 
     tool: str
-    arguments: dict[str, Any] | None = None
+    arguments: Conditions | None = None
     returns: Any
-
-    @field_validator("arguments")
-    @classmethod
-    def _judged(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        for name, expected in (value or {}).items():
-            check_expected(expected, name)
-        return value
 
 
 Results = Annotated[tuple[ResultKeys, ...], Strict(False)]

@@ -197,6 +197,17 @@ def examples_of(written: Sequence[ExampleKeys], calls: _Calls) -> list[Message]:
             message = f"the call of {call.name!r} before it has no result"
             calls.fail(Fault(loc, message, hint=f"add `- {{tool: {call.name}, returns: ...}}`"))
         open_calls = []
+        spoken = ["user"] if one.user is not None else []
+        spoken += ["assistant"] if one.assistant is not None or one.tool_calls else []
+        if found and found[-1].role == spoken[0] and not found[-1].tool_calls:
+            calls.fail(
+                Fault(
+                    loc,
+                    f"two {spoken[0]} turns in a row",
+                    hint="user and assistant take turns: add what stands between them, or make "
+                    "one text of both",
+                )
+            )
         if one.user is not None:
             found.append(Message("user", one.user))
         if one.assistant is not None or one.tool_calls:

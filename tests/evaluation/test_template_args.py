@@ -180,8 +180,14 @@ def test_what_a_run_is_told_is_another_signature(thinker: Path, tmp_path: Path) 
         (
             PLAIN_SUITE,
             LOCAL.replace("enable_thinking", "effort"),
-            "{model}: the chat template knows no argument 'effort' "
+            "{settings}:7:23: {model}: the chat template knows no argument 'effort' "
             "(chat_template_args of variants.quick)\n",
+        ),
+        (
+            PLAIN_SUITE,
+            LOCAL.partition("[variants")[0] + "[chat_template_args]\nenable_thinkin = false\n",
+            "{settings}:7:1: {model}: the chat template knows no argument 'enable_thinkin' "
+            "(chat_template_args of the run)\n  did you mean: enable_thinking\n",
         ),
         (
             PLAIN_SUITE + "defaults: {chat_template_args: [enable_thinking]}\n",
@@ -197,7 +203,8 @@ def test_what_a_template_does_not_know_is_an_input_error(
     with pytest.raises(InputError) as raised:
         local(tmp_path, suite, settings)
 
-    places = {"suite": tmp_path / "suite.yaml", "model": thinker}
+    places = {"suite": tmp_path / "suite.yaml", "settings": tmp_path / "harness.toml"}
+    places["model"] = thinker
     assert str(raised.value).startswith(said.format(**places))
 
 
