@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.common import GateSettings, first_of, percent, plural
+from harness.common import GateSettings, first_of, plural
 from harness.gate import sentences as say
 from harness.gate.pairs import FINEST_GRID
 from harness.gate.sequential import METHOD, SequentialTest
@@ -111,7 +111,7 @@ def decide_preference(
     if seen.losses > seen.wins:
         why = next((pair.why for pair in seen.examples if pair.case == seen.lost[0]), "")
         told += say.example(seen.lost[0], why) if seen.lost else ""
-    chance = f"equal models lose so often in {percent(p_adjusted)} of runs after Holm"
+    chance = f"equal models lose so often in {say.odds(p_adjusted)} of runs after Holm"
     reasons = [f"{told}; {chance}" if seen.losses > seen.wins else told]
     if p_adjusted <= settings.alpha and seen.share is not None and seen.share < 0.5:
         verdict = Verdict.REGRESSED

@@ -214,7 +214,10 @@ def _meet(settings: Settings, rival: Rival, meetings: Iterable[Meeting]) -> Riva
             findings.append(_finding(rival, row, verdict, command))
             reasons = [*uncompared(before, after, row, meeting.since)]
             if row.suite in judged and row.comparison is not None:
-                reasons.append(f"a judge does not prefer (prefer) between it and {meeting.since}")
+                reasons.append(
+                    f"answers not compared with {meeting.since} (prefer): a judge compares them "
+                    "with the baseline alone"
+                )
             left_out += (Uncompared(row.suite, after.variant.name, why) for why in reasons)
     return RivalFindings(tuple(findings), (*notes, *notes_of(left_out)))
 

@@ -70,11 +70,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers(base="Dear", new="Hi")
 
 
-def prefer() -> dict[str, Any]:
+def prefer(pass_rate: float = 1.0) -> dict[str, Any]:
     """The candidate's row in the last run's scorecard."""
     card = json.loads(Path("reports/latest/scorecard.json").read_text())
     (row,) = (row for row in card["categories"] if row["variant"] == "new")
-    assert row["pass_rate"] == 1.0  # a preference is in no pass rate
+    assert row["pass_rate"] == pass_rate  # a preference is in no pass rate
     found: dict[str, Any] = row["prefer"]
     return found
 
@@ -275,6 +275,68 @@ def test_a_judge_that_nobody_configured_is_refused(capsys: Printed) -> None:
     Path("harness.toml").write_text(CONFIGURATION.partition("[judge]")[0])
     assert main(["run"]) == 2
     assert "none is configured" in capsys.readouterr().err
+
+
+# -- early stop, nights --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "asked"), [("Hi", 40), ("", 25)])
+def test_early_stop_compares_what_was_asked(text: str, asked: int) -> None:
+    """Empty answers fail their check, so that the suite stops; else the judge's row alone fails."""
+    names = [f"p{number:02}" for number in range(40)]
+    lines = "".join(
+        f"  - {{id: {name}, user: Write., checks: [{{contains: i}}], allow_empty: true}}\n"
+        for name in names
+    )
+    Path("s.yaml").write_text(SUITE.partition("cases:")[0] + f"cases:\n{lines}")
+    rows = [("base", "Dear friend"), ("new", text)]
+    write(
+        "answers.jsonl",
+        [{"case": c, "variant": v, "response": said} for c in names for v, said in rows],
+    )
+    write("judge.jsonl", [{"case": c, "variant": "new", "responses": list(OLD)} for c in names])
+
+    assert main(["run", "--early-stop"]) == 1
+    row = prefer(1.0 if text else 0.0)
+    assert (counts(row), row["pairs"], row["verdict"]) == ((0, 0, asked, 0), asked, "regressed")
+    assert row["method"] == "e-value, valid whenever one stops"
+    assert main(["show", "latest"]) == 1
+    assert prefer(1.0 if text else 0.0) == row
+
+
+NIGHT = "name: letters\nsuites: [s.yaml]\nvariants: {new: {}}\n"
+
+
+def test_a_night_compares_with_its_baseline_and_says_so_of_the_night_before(
+    capsys: Printed,
+) -> None:
+    Path("n.yaml").write_text(NIGHT)
+    replies(OLD)
+
+    for note in ("no night before this one", "answers not compared with last night (prefer): a"):
+        assert main(["nightly", "n.yaml", "--early-stop"]) == 1
+        said = capsys.readouterr().out
+        assert "regressed: new in letters against baseline: the judge preferred base in 8" in said
+        assert note in said
+    alone()
+    assert main(["baseline", "save", "full.json", "--with-answers"]) == 0
+    answers(new="Hi")
+    Path("n.yaml").write_text(NIGHT + "baseline: full.json\n")
+    assert main(["nightly", "n.yaml"]) == 1
+    assert counts(prefer()) == (0, 0, 8, 0)
+
+
+@pytest.mark.parametrize("baseline", ["none", "plain.json"])
+def test_a_night_without_answers_of_a_baseline_is_refused(baseline: str, capsys: Printed) -> None:
+    alone()
+    assert main(["baseline", "save", "plain.json"]) == 0
+    Path("n.yaml").write_text(f"{NIGHT}baseline: {baseline}\n")
+    replies(OLD)
+    capsys.readouterr()
+
+    assert main(["nightly", "n.yaml"]) == 2
+    assert "s.yaml:4:1: prefer " in capsys.readouterr().err
+    assert not Path("reports/nightly").exists()
 
 
 # -- clusters, repeats ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from tests.backends.openai.serving import SmallServer, answer
-from tests.recorded_project import Record
+from tests.recorded_project import CASES, Record
 
 ALL = "++++++++++++"
 SHADES = """
@@ -40,6 +40,34 @@ def test_arguments_of_the_chat_template_are_told_the_server(project: pytest.Pyte
     assert {str(heard.body["chat_template_kwargs"]) for heard in server.heard} == {
         "{'enable_thinking': False}"
     }
+
+
+def test_answers_that_a_judge_likes_less_fail_the_gate_alone(project: pytest.Pytester) -> None:
+    suite = project.path / "suites" / "colours.yaml"
+    suite.write_text("prefer: {rubric: Which is warmer?}\n" + suite.read_text())
+    settings = project.path / "harness.toml"
+    settings.write_text(
+        settings.read_text() + '[judge]\nbackend = "replay"\nresponses = "judge.jsonl"\n'
+    )
+    said = ["Verdict: B", "Verdict: A"]  # the baseline's in both orders
+    rows = {
+        "answers.jsonl": [
+            {"case": case, "variant": name, "response": f"red, {name}"}
+            for case in CASES
+            for name in ("base", "new")
+        ],
+        "judge.jsonl": [{"case": case, "variant": "new", "responses": said} for case in CASES],
+    }
+    for name, lines in rows.items():
+        project.path.joinpath(name).write_text("".join(json.dumps(row) + "\n" for row in lines))
+
+    for more in ([], ["--early-stop"]):
+        done = project.runpytest("suites", *more)
+        done.assert_outcomes(passed=24, failed=1)
+        done.stdout.fnmatch_lines(["*answers against base: 0 won, 0 tied, 12 lost*regressed"])
+    done = project.runpytest("suites", "--baseline", "none")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stdout.fnmatch_lines(["suites/colours.yaml:1:1: prefer compares answers with a*"])
 
 
 def test_failing_cases_of_a_passing_suite_are_tolerated(

@@ -317,6 +317,17 @@ def test_a_suite_of_the_necessary_size_is_not_warned_about(tmp_path: Path) -> No
     assert load(tmp_path, HEAD + gate + cases).warnings == ()
 
 
+def test_what_some_templates_and_servers_refuse_is_warned_about(tmp_path: Path) -> None:
+    case = "{id: a, user: x, tools: [{name: math.add}], checks: [json], examples: [{assistant: b}]}"
+
+    assert load(tmp_path, f"{HEAD}cases:\n  - {case}\n").warnings == (
+        "examples begin with an answer in 1 case, a first: chat templates that want a user turn "
+        "there refuse them",
+        "tool 'math.add' has a name that OpenAI's API refuses, and servers like it: up to 64 "
+        "letters, digits, '_' and '-' (1 tool)",
+    )
+
+
 def test_the_work_of_loading_grows_with_the_cases(tmp_path: Path) -> None:
     lines = [
         f'  - id: case-{n:05}\n    tags: [smoke]\n    user: "Extract invoice {n} as JSON with keys'
