@@ -50,7 +50,7 @@ def test_answers_that_a_judge_likes_less_fail_the_gate_alone(project: pytest.Pyt
         settings.read_text() + '[judge]\nbackend = "replay"\nresponses = "judge.jsonl"\n'
     )
     said = ["Verdict: B", "Verdict: A"]  # the baseline's in both orders
-    rows = {
+    rows: dict[str, list[dict[str, object]]] = {
         "answers.jsonl": [
             {"case": case, "variant": name, "response": f"red, {name}"}
             for case in CASES
