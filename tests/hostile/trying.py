@@ -34,7 +34,7 @@ def named(table: Iterable[str], text: str) -> list[str]:
     names = list(table)
     if found := [name for name in names if text in name]:
         return found
-    raise SystemExit(f"no row has {text!r} in its name; there are: {', '.join(names)}")
+    raise SystemExit(f"no row has {text!r} in its name; there are: {'; '.join(names)}")
 
 
 def ran(*words: str) -> str:
