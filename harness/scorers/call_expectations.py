@@ -14,10 +14,8 @@ from harness.scorers.tools import Tool, misfit, parameters_of, takes_others, too
 
 KINDS = ("object", "array", "string", "number", "integer", "boolean", "null")
 # Words of a condition on a value; a mapping of any other keys is an object, compared key by key.
-WORDS = (
-    *("equals", "one_of", "type", "min", "max", "tolerance", "regex", "text", "order"),
-    "optional",
-)
+_VALUES, _HOW = ("equals", "one_of"), ("tolerance", "text", "order")
+WORDS = (*_VALUES, *_HOW, "type", "min", "max", "regex", "optional")
 
 
 def is_condition(expected: object) -> bool:
@@ -69,8 +67,8 @@ def check_expected(expected: Any, place: str) -> None:
         raise _wrong(f"{place}: optional is true or false")
     if "min" in expected and "max" in expected and expected["min"] > expected["max"]:
         raise _wrong(f"{place}: no number is from {expected['min']} to {expected['max']}")
-    idle = [word for word in ("tolerance", "text", "order") if word in expected]
-    if idle and not {"equals", "one_of"} & expected.keys():
+    idle = [word for word in _HOW if word in expected]
+    if idle and not set(_VALUES) & expected.keys():
         raise _wrong(
             f"{place}: {idle[0]} says how a value is compared, and none is given: add equals or "
             "one_of"
@@ -261,7 +259,7 @@ def unfit(name: str, expected: Any, tool: Tool) -> tuple[str, str]:
                 told += " or ".join(sorted(wanted))
                 return f"no valid call of {tool_name(tool)!r} has this: {told}", ""
     values: list[Any] = [] if _holds_condition(expected) else [expected]
-    if is_condition(expected) and not {"tolerance", "text", "order"} & expected.keys():
+    if is_condition(expected) and not set(_HOW) & expected.keys():
         values = [*expected.get("one_of", ())]
         values += [expected["equals"]] if "equals" in expected else []
     alone = {key: part for key, part in parameters_of(tool).items() if key not in _OF_ALL}

@@ -50,10 +50,6 @@ def declared_tool(raw: object) -> dict[str, Any]:
     name = function.get("name")
     if not isinstance(name, str) or not name.strip():
         raise ToolProblemError("a tool has a name", *way)
-    if unwritable := re.search(r"[^\w.:/-]", name):  # dots and slashes stand in many data sets
-        sign = "a space" if unwritable[0].isspace() else shown(unwritable[0])
-        message = f"the name {name!r} has {sign}: letters, digits, '_' and '-' are taken everywhere"
-        raise ToolProblemError(message, *way, "name")
     if not isinstance(function.get("description", ""), str):
         raise ToolProblemError("a description is a text", *way, "description")
     schema = function.get("parameters", {"type": "object", "properties": {}})
@@ -92,13 +88,30 @@ def _schema_problem(text: str) -> str:
         check_schema(schema)
     except SchemaProblemError as error:
         return str(error)
-    listed = schema.get("properties", {})
-    for name in schema.get("required", ()) if not takes_others(schema) else ():
-        if name not in listed:
-            close = nearest(name, listed)
-            meant = f", did you mean {close!r}?" if close else ""
-            return f"required names {name!r}, which properties do not list{meant}"
     return ""
+
+
+def callable_tool(raw: object) -> dict[str, Any]:
+    """Return a declared tool of which a call can be written, and can be right.
+
+    Rows for training may have others: data sets do, and nobody judges calls of them. Raises
+    `ToolProblemError`.
+    """
+    tool = declared_tool(raw)
+    way = ("function",) if isinstance(raw, Mapping) and "function" in raw else ()
+    name, schema = tool_name(tool), parameters_of(tool)
+    if unwritable := re.search(r"[^\w.:/-]", name):  # dots and slashes stand in many data sets
+        sign = "a space" if unwritable[0].isspace() else shown(unwritable[0])
+        message = f"the name {name!r} has {sign}: letters, digits, '_' and '-' are taken everywhere"
+        raise ToolProblemError(message, *way, "name")
+    listed = schema.get("properties", {})
+    unlisted = [one for one in schema.get("required", ()) if one not in listed]
+    if unlisted and not takes_others(schema):
+        close = nearest(unlisted[0], listed)
+        message = f"{name!r} has {unlisted[0]!r} as required, which its properties do not list"
+        message += f", did you mean {close!r}?" if close else ""
+        raise ToolProblemError(message, *way, "parameters", "required")
+    return tool
 
 
 def tool_name(tool: Tool) -> str:

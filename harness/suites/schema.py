@@ -30,7 +30,7 @@ from harness.scorers import (
     Conditions,
     ReasoningParser,
     ToolProblemError,
-    declared_tool,
+    callable_tool,
     tool_name,
     with_checks,
 )
@@ -72,7 +72,7 @@ def _tool(raw: object, info: ValidationInfo) -> dict[str, Any]:
         hint = f", did you mean {close!r}?" if close else ": tools of the suite stand under `tools`"
         raise _wrong(f"tool {raw!r} is not declared{hint}")
     try:
-        return declared_tool(raw)
+        return callable_tool(raw)
     except ToolProblemError as error:
         raise ValidationError.from_exception_data(
             "tool", [{"type": _wrong(error.message), "loc": error.loc, "input": raw}]
