@@ -256,7 +256,7 @@ def check_turns(case: Case, keys: CaseKeys, place: Place, problems: Problems) ->
                     message = f"check {one.name!r} never holds under tool_choice: none"
                     problems.add(where, message, hint="leave out one of them")
                     continue
-                for name in wanted_calls:
+                for name in wanted_calls if case.threshold is None else ():
                     against = (
                         other.name
                         for other, its_step in held_together(turn.checks)
