@@ -17,7 +17,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,13 @@ from harness.common import HarnessError, InputError, MachineryError, Problem
 INSTALL = "pip install 'lora-regression-harness[ray]'"
 PROBE_SECONDS = 3.0
 _STORE_BYTES = 80_000_000  # the least that Ray takes: prompts and answers are small
-# Before Ray is imported. Loopback alone: the name is Ray's own for "cluster on one address".
+# Loopback alone: the name is Ray's own for "cluster on one address".
 _OWN = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # without a GPU of its own a replica sees none
 }
+_TOKEN = "RAY_AUTH_TOKEN"
 _ALWAYS = {"RAY_USAGE_STATS_ENABLED": "0"}
 # A node that is gone is known after 1.5 s instead of 15 s.
 _HEALTH = {
@@ -54,12 +55,17 @@ def require_ray() -> None:
 
 @dataclass
 class Connection:
-    """Ray, as this process is joined to it. `folder` is a cluster of our own's; it is removed."""
+    """Ray, as this process is joined to it.
+
+    Of a cluster of our own, `folder` is removed when it ends, and `before` are the variables that
+    were set for it, with what they were.
+    """
 
     ray: Any
     folder: Path | None
     joined: bool
     address: str
+    before: Mapping[str, str | None] = field(default_factory=dict)
     users: int = 0
 
     @property
@@ -119,19 +125,21 @@ def disconnect(connection: Connection) -> None:
             connection.ray.shutdown()
         if connection.folder is not None:
             shutil.rmtree(connection.folder, ignore_errors=True)
+            _set_variables(connection.before)  # the next may have another token, or none
 
 
 def _start(replicas: Replicas) -> Connection:
     """Start a cluster on this machine: loopback, no dashboard, a token that nobody else knows."""
-    for name, value in {**_OWN, **_ALWAYS}.items():
-        os.environ[name] = value
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    there: Any = sys.modules.get("ray")
+    if there is not None and there.is_initialized():  # somebody's program, which has joined already
+        return Connection(
+            there, None, joined=False, address=there.get_runtime_context().gcs_address
+        )
+    token = os.environ.get(_TOKEN) or secrets.token_hex(32)
+    before = _set_variables({**_OWN, **_ALWAYS, _TOKEN: token})
     # Ray's sockets lie in there, and the system allows their paths 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     ray = _import()
-    if ray.is_initialized():  # somebody's program, which has joined already
-        shutil.rmtree(folder, ignore_errors=True)
-        return Connection(ray, None, joined=False, address=ray.get_runtime_context().gcs_address)
     try:
         with _undisturbed():
             ray.init(
@@ -146,6 +154,7 @@ def _start(replicas: Replicas) -> Connection:
             )
     except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
+        _set_variables(before)
         raise MachineryError(
             Problem(
                 "Ray did not start on this machine",
@@ -153,7 +162,29 @@ def _start(replicas: Replicas) -> Connection:
                 hint="is there room in /tmp and in /dev/shm? Without --replicas no Ray is needed",
             )
         ) from error
-    return Connection(ray, folder, joined=True, address="this machine")
+    return Connection(ray, folder, joined=True, address="this machine", before=before)
+
+
+def _set_variables(values: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Set variables of the environment, or take those away that are None; return what they were.
+
+    Ray keeps what it has once read of them: where it is imported already, it reads them again.
+    """
+    before = {name: os.environ.get(name) for name in values}
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    native: Any = sys.modules.get("ray._raylet")
+    constants: Any = sys.modules.get("ray._private.ray_constants")
+    with suppress(AttributeError):  # they are no public names: a later Ray may have others
+        native.Config.initialize("")
+        native.AuthenticationTokenLoader.instance().reset_cache()
+        constants.ENABLE_RAY_CLUSTER = constants.env_bool(
+            constants.ENABLE_RAY_CLUSTERS_ENV_VAR, not constants.IS_WINDOWS_OR_OSX
+        )
+    return before
 
 
 def _join(text: str) -> Connection:

@@ -50,6 +50,14 @@ def distribution(site: Path, name: str, version: str, entry_points: str = "") ->
     (folder / "entry_points.txt").write_text(entry_points)
 
 
+def restore(name: str, value: str | None) -> None:
+    """Set a variable of the environment to what it was."""
+    if value is None:
+        del os.environ[name]
+    else:
+        os.environ[name] = value
+
+
 @pytest.fixture(scope="session")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """Start the cluster; its processes keep the environment that they are started in."""
@@ -80,14 +88,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     cluster.add_node(wait=False, num_cpus=2, num_gpus=1, resources=resources, **store)
     os.environ["PYTHONPATH"] = f"{odd}:{site}:{ROOT}"
     cluster.add_node(wait=False, num_cpus=1, resources={"both": 1}, **store)
-    for name, value in before.items():
-        if name == "PYTHONPATH" and value is not None:
-            os.environ[name] = value
-        elif name == "PYTHONPATH":
-            del os.environ[name]
+    restore("PYTHONPATH", before.pop("PYTHONPATH"))
     cluster.wait_for_nodes()
     yield Nodes(cluster, site)
     cluster.shutdown()
+    for name, value in before.items():
+        restore(name, value)
 
 
 @pytest.fixture

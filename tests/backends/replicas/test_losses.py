@@ -208,3 +208,21 @@ def test_a_replica_of_another_version_than_the_planner_is_refused(
 
     assert "would give other answers than this machine's settings say" in text
     assert "version 2, here 1" in text
+
+
+@pytest.mark.full
+def test_one_process_joins_a_cluster_starts_its_own_and_joins_the_first_again(
+    nodes: Nodes, steady: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", nodes.environment["PYTHONPATH"])  # of its own cluster's nodes
+    theirs = Replicas(1, nodes.address, cpus=0, resources={"shared": 0.1})
+    before = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+
+    for told in (theirs, Replicas(1), theirs, Replicas(1)):
+        backend = opened(steady, told)
+        found = answered(backend, ["a", "b"])
+        after = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+
+        assert {done.text for done in found.values()} == {"You said: a", "You said: b"}
+        assert {name: after.get(name) for name in before} == before
+        assert "RAY_AUTH_TOKEN" not in after
