@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bench.replica_simulation import (
@@ -34,12 +36,24 @@ def test_a_kill_costs_the_request_at_work_and_a_start() -> None:
     assert (found.answered, found.deaths) == (10, 1)
 
 
+def test_a_slow_replica_is_not_left_with_what_dead_ones_had() -> None:
+    slow = (1.0, 1.0, 1.0, 4.0)
+    for moment in range(1, 38):
+        kills = ((float(moment), 0), (moment + 3.0, 1))
+        found = simulate(World((0.07,) * 2000, slow, 1.0, kills, are_up=True))
+        assert found.answered == 2000
+        assert found.seconds < 1.1 * 2000 * 0.07 / 3.25, moment
+
+
 @pytest.mark.full
 def test_the_model_agrees_with_replicas_on_ray_within_a_tenth() -> None:
     with sleeping() as folder:
         alone = measure(small_worlds()[ALONE], str(folder))
-        name = "four, one slow, two killed"
-        world = calibrated(small_worlds(), alone)[name]
+        small = calibrated(small_worlds(), alone)["four, one slow, two killed"]
+        # Longer, and of longer answers: what a busy machine adds is then small beside it.
+        requests = tuple(2 * seconds for seconds in small.requests) * 2
+        kills = tuple((4 * moment, place) for moment, place in small.kills)
+        world = replace(small, requests=requests, kills=kills)
         found = measure(world, str(folder))
 
     assert found.answered == len(world.requests) and found.deaths == 2

@@ -35,6 +35,7 @@ from harness.evaluation.rescore import Rescored, rescore, rescore_run, suite_fil
 from harness.evaluation.run import (
     RunReport,
     backend_of,
+    is_cluster_of_others,
     reopen,
     run,
     run_selected,
@@ -88,6 +89,7 @@ __all__ = [
     "forecast",
     "hypothetical",
     "identify",
+    "is_cluster_of_others",
     "judge_stored",
     "leave_now",
     "make_plan",

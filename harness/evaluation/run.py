@@ -340,16 +340,24 @@ def _with_baseline(select: Select | None, variants: Variants) -> Select | None:
     return chosen
 
 
+def is_cluster_of_others(settings: Settings, backend: str) -> bool:
+    """Return whether `ray_address` is there for judges and teachers alone: `backend` needs none.
+
+    With a cluster and no number of replicas, the model has as many as there is room for, otherwise.
+    """
+    others = (settings.judge, *settings.judges.values(), *settings.teachers.values())
+    have_replicas = any(other.replicas for other in others if other is not None)
+    return have_replicas and models_of(backend) is not Models.DIRECTORIES
+
+
 def _options(settings: Settings, variants: tuple[Variant, ...]) -> BackendOptions:
     responses = recorded_answers(settings) if settings.responses else None
-    # With a cluster and no number, as many as it holds; unless the cluster is there for a judge.
-    judges = [judge for judge in (settings.judge, *settings.judges.values()) if judge]
-    is_theirs = (
-        any(judge.replicas for judge in judges)
-        and models_of(settings.backend) is not Models.DIRECTORIES
-    )
     count: int | Literal["all"] | None = settings.replicas
-    if count is None and settings.ray_address and not is_theirs:
+    if (
+        count is None
+        and settings.ray_address
+        and not is_cluster_of_others(settings, settings.backend)
+    ):
         count = "all"
     return BackendOptions(
         variants=variants,

@@ -5,8 +5,8 @@ ones first. A replica takes small portions that shrink as the work does, in prop
 it was so far, and stays in its group. When nothing is left, an idle replica takes over a part of
 what the slowest one still has; the first answer counts. So a slow replica holds nobody up.
 
-What a lost replica had is asked again in halves, after all other work: so a request that kills
-replicas is soon alone, and is given up when it has cost as many as are allowed.
+What a lost replica had is asked again in halves or smaller shares, after all other work: so a
+request that kills replicas is soon alone, and is given up when it has cost as many as are allowed.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Portions:
     def take(self, replica: int, now: float) -> list[Request]:
         """Return the next portion of an idle replica; empty where it has to wait."""
         hand = self._hands.setdefault(replica, _Hand())
-        portion = self._next(hand) or self._suspect() or self._of_the_slowest(replica, now)
+        portion = self._next(hand) or self._suspect(hand) or self._of_the_slowest(replica, now)
         if portion:
             hand.open = {request.key: request for request in portion}
             hand.given = now
@@ -177,7 +177,27 @@ class Portions:
         if hand.group not in filled:
             model = hand.group[0] if hand.group else ""
             hand.group = max(filled, key=lambda key: (key[0] == model, filled[key]))
-        left = sum(filled.values())
+        size, worth = self._size(hand, sum(filled.values()), LEAST)
+        assert hand.group is not None
+        group = self._groups[hand.group]
+        if len(group) - size < worth / 2:  # not worth a portion of its own
+            size = len(group)
+        return [group.popleft() for _ in range(min(size, len(group)))]
+
+    def _suspect(self, hand: _Hand) -> list[Request]:
+        """Return a share of what a dead replica had, and no more: nobody takes it over."""
+        left = sum(map(len, self._suspects))
+        while self._suspects:
+            portion = [each for each in self._suspects.popleft() if each.key in self._open]
+            size, _ = self._size(hand, left, least=1)
+            if len(portion) > size:
+                self._suspects.appendleft(portion[size:])
+            if portion:
+                return portion[:size]
+        return []
+
+    def _size(self, hand: _Hand, left: int, least: int) -> tuple[int, int]:
+        """Return the size of a portion, and what the engine answers while its first is awaited."""
         rates = [other.rate for other in self._hands.values() if other.rate]
         share = 1 / self._replicas
         if hand.rate and rates:
@@ -188,20 +208,10 @@ class Portions:
         # answers while its first answer is awaited. A slow one leaves the last ones to others.
         worth = math.ceil((hand.rate or 0.0) * (hand.wait or 0.0))
         size = max(size, min(worth, math.ceil(left * min(1.0, share * self._replicas))))
-        size = max(LEAST, min(MOST, size))
+        size = max(least, min(MOST, size))
         if hand.rate is None:
             size = min(size, FIRST)
-        assert hand.group is not None
-        group = self._groups[hand.group]
-        if len(group) - size < worth / 2:  # not worth a portion of its own
-            size = len(group)
-        return [group.popleft() for _ in range(min(size, len(group)))]
-
-    def _suspect(self) -> list[Request]:
-        while self._suspects:
-            if portion := [each for each in self._suspects.popleft() if each.key in self._open]:
-                return portion
-        return []
+        return size, worth
 
     def _of_the_slowest(self, replica: int, now: float) -> list[Request]:
         """Return a part of what another replica would need much longer for than this one."""

@@ -24,7 +24,7 @@ from harness.common import (
     nearest,
 )
 from harness.config import Settings
-from harness.evaluation import RunReport, Variants, run
+from harness.evaluation import RunReport, Variants, is_cluster_of_others, run
 from harness.results import Observer, Outcome, ignore
 from harness.suites import Case, Suite
 from harness.training.sources.values import Harvest, counted
@@ -65,6 +65,8 @@ def find_teacher(settings: Settings, asked: TeacherSettings, own: Variant, home:
     table = settings.teachers[asked.name]
     adapter = str(settings.path(table.adapter)) if table.adapter else None
     model = settings.model_path(table.model, table.backend)
+    # A judge that is asked about its answers may have replicas too.
+    joins = table.replicas is not None or is_cluster_of_others(settings, table.backend)
     changed: dict[str, Any] = {
         "backend": table.backend,
         "responses": table.responses,
@@ -74,7 +76,7 @@ def find_teacher(settings: Settings, asked: TeacherSettings, own: Variant, home:
         "engine_arg": (),
         "base_url": table.base_url,
         "replicas": table.replicas,
-        "ray_address": settings.ray_address if table.replicas else "",
+        "ray_address": settings.ray_address if joins else "",
     }
     engine = aside(settings, home).model_copy(update=changed)
     return Teacher(engine, Variant(NAME, model, adapter, sampling=table.sampling), asked.name)

@@ -1,4 +1,4 @@
-"""Replicas from the command line: stopped runs, judges, and input that is refused."""
+"""Replicas from the command line: stopped runs, judges, teachers, and input that is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.common import TeacherSettings, Variant
+from harness.config import load_settings
+from harness.evaluation import run_suites
 from harness.store import Store, stats
+from harness.suites import load_suite
+from harness.training.sources import ask, find_teacher, teach
 from tests.backends.replicas.conftest import Nodes, distribution
 
 pytestmark = pytest.mark.slow
@@ -184,6 +189,34 @@ def test_a_judge_has_replicas_on_a_cluster_that_only_it_uses(nodes: Nodes, proje
     card = json.loads(Path("reports/latest/scorecard.json").read_text())
     (row,) = card["categories"]
     assert (row["passed"], row["errors"]) == (2, 0)
+
+
+def test_a_teacher_has_replicas_on_a_cluster_that_only_it_uses(
+    nodes: Nodes, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("harness.toml").write_text(
+        f'suites = ["talk.yaml"]\nbackend = "echo"\nray_address = "{nodes.address}"\n'
+        '[teachers.big]\nbackend = "steady"\nmodel = "model"\nreplicas = 2\n'
+        '[teachers.small]\nbackend = "echo"\nmodel = "any"\n'
+        "[ray]\ncpus_per_replica = 0.1\nresources = {shared = 0.1}\n"
+    )
+    monkeypatch.syspath_prepend(str(nodes.site))
+    settings = load_settings(Path())
+    suite, own = load_suite(Path("talk.yaml")), Variant("base", "any")
+
+    found = {}
+    for name in ("big", "small"):
+        teacher = find_teacher(settings, TeacherSettings(name=name), own, project / "home")
+        said = teach(teacher, suite, suite.cases)
+        where = ask(teacher, suite, suite.cases).info.execution.get("replicas")
+        found[name] = (said.rows[0].messages[-1].content, said.kept, where)
+    model = run_suites(settings)
+
+    assert found == {
+        "big": ("You said: Question 0.", CASES, "2"),
+        "small": ("Question 0.", CASES, None),
+    }
+    assert model.failure == "" and "replicas" not in model.info.execution
 
 
 WRONG = [
