@@ -335,8 +335,11 @@ def test_a_step_that_is_not_there_fails_and_is_named() -> None:
 def test_tool_choice_goes_to_servers_and_is_refused_elsewhere(
     servers: dict[str, SmallServer], project: Path
 ) -> None:
+    free = TOOLS.replace(
+        "checks: [no_tool_call, ", "checks: ["
+    )  # it never holds where one is forced
     Path("t.yaml").write_text(
-        TOOLS.replace("cases:", "tool_choice: required\ncases:").replace(
+        free.replace("cases:", "tool_choice: required\ncases:").replace(
             "  - id: steps", "  - id: steps\n    tool_choice: get_time"
         )
     )
@@ -346,7 +349,7 @@ def test_tool_choice_goes_to_servers_and_is_refused_elsewhere(
     chosen = {str(heard.body["tool_choice"]) for heard in servers["vllm"].heard}
     named = {"type": "function", "function": {"name": "get_time"}}
     assert chosen == {"required", str(named)}
-    Path("t.yaml").write_text(TOOLS)
+    Path("t.yaml").write_text(free)
     count = len(servers["vllm"].heard)
     harness.run("t.yaml", **where)
     assert len(servers["vllm"].heard) == count + 2  # another key
@@ -354,7 +357,8 @@ def test_tool_choice_goes_to_servers_and_is_refused_elsewhere(
 
     model = save_model(project / "caller", max_position_embeddings=2048)
     (model / "chat_template.jinja").write_text(HERMES)
-    Path("t.yaml").write_text(TOOLS.replace("cases:", "tool_choice: none\ncases:"))
+    calls_nothing = TOOLS.partition("  - id: steps")[0]
+    Path("t.yaml").write_text(calls_nothing.replace("cases:", "tool_choice: none\ncases:"))
     with pytest.raises(InputError, match="tool_choice cannot be held") as raised:
         harness.run("t.yaml", backend="hf", device="cpu", model=str(model))
     assert raised.value.problems[0].place.startswith("t.yaml:")

@@ -17,6 +17,8 @@ from tests.backends.replicas.conftest import Nodes
 
 pytestmark = pytest.mark.slow
 
+MANY = 2000  # questions: one replica is at them for longer than another takes to start
+
 
 def opened(steady: Path, told: Replicas, **arguments: object) -> ReplicatedBackend:
     variants = (Variant("base", str(steady)),)
@@ -52,9 +54,9 @@ def answered(backend: ReplicatedBackend, texts: list[str]) -> dict[str, Completi
     return found
 
 
-def refused(backend: ReplicatedBackend) -> str:
+def refused(backend: ReplicatedBackend, questions: int = 1) -> str:
     with pytest.raises(HarnessError) as caught:
-        answered(backend, ["a"])
+        answered(backend, list(map(str, range(questions))))
     assert isinstance(caught.value, InputError)
     return str(caught.value)
 
@@ -156,13 +158,17 @@ def test_how_many_answers_two_replicas_give_alike_is_said(nodes: Nodes, steady: 
     assert said == [("12 of 12", 0), ("0 of 12", 1)]
 
 
-def places(backend: ReplicatedBackend, texts: list[str]) -> list[str]:
-    """The nodes of all replicas, once everything is answered."""
-    found: list[str] = []
-    for _ in backend.generate(asked(backend, *texts)):
-        found = [place.hello.node for place in backend._places if place.hello]
-    backend.close()
-    return found
+def places(backend: ReplicatedBackend) -> list[str]:
+    """The nodes of two replicas, as soon as both are there: the second may start much later."""
+    answers: Any = backend.generate(asked(backend, *map(str, range(MANY))))
+    try:
+        for _ in answers:
+            if len(found := [place.hello.node for place in backend._places if place.hello]) == 2:
+                return found
+        return []
+    finally:
+        answers.close()
+        backend.close()
 
 
 def test_replicas_with_other_libraries_are_refused_or_noted(nodes: Nodes, steady: Path) -> None:
@@ -170,9 +176,9 @@ def test_replicas_with_other_libraries_are_refused_or_noted(nodes: Nodes, steady
         2, nodes.address, cpus=0, resources={"both": 1}, placement="strict_spread", start=60.0
     )
 
-    text = refused(opened(steady, spread, delay=0.5))
+    text = refused(opened(steady, spread, delay=0.05), MANY)
     mixed = opened(steady, replace(spread, mixed=True), delay=0.05)
-    found = places(mixed, list(map(str, range(80))))
+    found = places(mixed)
 
     assert "is not like the one on" in text and "safetensors" in text and "0.0.1" in text
     assert "or set mixed = true there: both are then recorded" in text
@@ -182,10 +188,7 @@ def test_replicas_with_other_libraries_are_refused_or_noted(nodes: Nodes, steady
 
 def test_replicas_share_what_each_takes_a_part_of(nodes: Nodes, steady: Path) -> None:
     half: dict[str, Any] = {"cpus": 0, "gpus": 0.5, "resources": {"shared": 0.5}}
-    found = places(
-        opened(steady, Replicas(2, nodes.address, **half), gpus=1, delay=0.05),
-        list(map(str, range(60))),
-    )
+    found = places(opened(steady, Replicas(2, nodes.address, **half), gpus=1, delay=0.05))
     text = refused(opened(steady, Replicas(3, nodes.address, **half), gpus=1))
 
     assert len(found) == 2 and len(set(found)) == 1
