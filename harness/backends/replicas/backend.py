@@ -116,6 +116,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         self._deaths = 0
         self._have_answered = False  # any of them, ever
         self._given: list[tuple[Request, str, int]] = []  # greedy answers, each with its replica
+        self._has_reported = False  # any of them, how it ran: the last word of a portion
         self._equal = ""  # how many of those another replica has given too, once it is known
         self._expected = 0
         self._closing = threading.Event()
@@ -201,6 +202,9 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                     if place.stream is not None and is_ending:
                         list(self._heard(place, work))
                 self._compare(self._given[: math.ceil(len(requests) / 10)])
+            for place in self._places:  # those that did may have been lost: one at least is heard
+                while not self._has_reported and place.portion is work and place.stream is not None:
+                    list(self._heard(place, work))
 
     def close(self) -> None:
         """End the actors, with all that they started, and the cluster if it is our own."""
@@ -392,6 +396,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         elif isinstance(frame, DoneEvent):
             place.stream = None  # nothing follows: its end is not waited for
             place.notes, place.execution = frame.notes, frame.execution
+            self._has_reported = True
             if place.portion is work:
                 for request in work.finished(place.number):
                     yield request.key, Completion("", "error", error="no answer of the engine")
