@@ -30,17 +30,17 @@ class Room:
 
     def __init__(self, size: int = ROOM) -> None:
         self._left = size
-        self._alone: Share | None = None
+        self._alone: RoomShare | None = None
         self._lock = threading.Lock()  # replies arrive in one thread and are used in another
 
-    def take(self, share: Share, size: int) -> None:
+    def take(self, share: RoomShare, size: int) -> None:
         """Count more bytes of a reply; a negative size gives them back."""
         with self._lock:
             self._left -= size
             if size < 0 and self._alone is share:
                 self._alone = None
 
-    def has_room(self, share: Share) -> bool:
+    def has_room(self, share: RoomShare) -> bool:
         """Return whether this reply may go on."""
         with self._lock:
             if self._left < 0 and self._alone is None:
@@ -48,7 +48,7 @@ class Room:
             return self._left >= 0 or self._alone is share
 
 
-class Share:
+class RoomShare:
     """What one reply holds of a room, from its first byte until it was used."""
 
     def __init__(self, room: Room) -> None:
@@ -81,7 +81,7 @@ async def reply_within(
     seconds: float,
     *,
     limit: int = MAX_REPLY,
-    share: Share | None = None,
+    share: RoomShare | None = None,
     **parts: Any,
 ) -> httpx.Response:
     """Return the whole reply: all of it within `seconds`, at most `limit` bytes when unpacked.

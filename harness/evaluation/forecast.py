@@ -124,7 +124,7 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SuiteRequests:
     """What one suite still has to ask, of each variant, and what is in the store.
 
     `tokens` are those of all prompts and of all answers, by variant; `length` is the mean answer.
@@ -219,7 +219,7 @@ def asked_of(
     backend: Backend,
     stored: Mapping[int, int],
     earlier: Mapping[str, Earlier],
-) -> Iterator[Asked]:
+) -> Iterator[SuiteRequests]:
     """Yield what each suite has to ask; `stored` are requests with an answer, by trial."""
     trials: defaultdict[str, list[Trial]] = defaultdict(list)
     for trial in plan.trials:
@@ -237,7 +237,7 @@ def asked_of(
             tokens[name] = prompts, each * len(own)
             once, estimated = once + new, estimated or guessed
         there_already = sum(stored.get(trial.position, 0) for trial in mine)
-        yield Asked(
+        yield SuiteRequests(
             suite=suite.name,
             trials=mine,
             known=known,
@@ -266,7 +266,7 @@ def sights(suites: Sequence[Suite], earlier: Mapping[str, Earlier]) -> Iterator[
         yield foresee(len(clusters), share, suite.gate.alpha, tests), source
 
 
-def suite_forecast(suite: Suite, asked: Asked, seen: tuple[Sight, str]) -> SuiteForecast:
+def suite_forecast(suite: Suite, asked: SuiteRequests, seen: tuple[Sight, str]) -> SuiteForecast:
     """Put what one suite asks and sees into one value."""
     sight, source = seen
     return SuiteForecast(
@@ -284,7 +284,7 @@ def suite_forecast(suite: Suite, asked: Asked, seen: tuple[Sight, str]) -> Suite
     )
 
 
-def costs_of(asked: Iterable[Asked], prices: Mapping[str, Prices]) -> dict[str, float]:
+def costs_of(asked: Iterable[SuiteRequests], prices: Mapping[str, Prices]) -> dict[str, float]:
     """Return what the tokens of all suites cost, by currency."""
     costs = {price.currency: 0.0 for price in prices.values()}
     for row in asked:

@@ -19,7 +19,7 @@ from harness.evaluation.plan import Plan
 from harness.evaluation.standing import standings
 from harness.evaluation.trial import Trial, sampling_of
 from harness.evaluation.variants import Variants
-from harness.results import RunInfo, SuiteInfo
+from harness.results import JudgeStanding, RunInfo, SuiteInfo
 from harness.suites import Suite, same_tries
 
 
@@ -72,8 +72,9 @@ def begin_record(
         backend=backend.name,
         baseline=baseline if earlier or baseline in present else None,
         suites=tuple(
-            replace(
-                _suite_info(settings, suite),
+            _suite_info(
+                settings,
+                suite,
                 # The cases that every candidate of the run answers.
                 selected=min(
                     (len(taken.get(suite.name, {}).get(name, ())) for name in counted), default=0
@@ -107,8 +108,10 @@ def end_record(info: RunInfo, backend: Backend, counts: Counts, seconds: float) 
     )
 
 
-def _suite_info(settings: Settings, suite: Suite) -> SuiteInfo:
-    """Return the suite as the record has it, with none of its cases selected."""
+def _suite_info(
+    settings: Settings, suite: Suite, selected: int, judged: tuple[JudgeStanding, ...]
+) -> SuiteInfo:
+    """Return the suite as the record has it; `selected` counts its cases in this run."""
     different = dict.fromkeys((case.sampling, case.repeats) for case in suite.cases)
     drawn = [{**each.model_dump(mode="json"), "repeats": repeats} for each, repeats in different]
     first: dict[str, JsonValue] = drawn[0] if drawn else {}
@@ -120,10 +123,11 @@ def _suite_info(settings: Settings, suite: Suite) -> SuiteInfo:
         description=suite.description,
         gate=suite.gate,
         cases=len(suite.cases),
-        selected=0,
+        selected=selected,
         # A setting in which its cases differ is null.
         sampling={k: v if all(row[k] == v for row in drawn) else None for k, v in first.items()},
         prefer=next(iter(rubrics), "") if len(rubrics) < 2 else "each case has its own rubric",
+        judged=judged,
     )
 
 

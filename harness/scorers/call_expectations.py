@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from harness.common import canonical_json, nearest, shown
-from harness.scorers.registry import Args, parts_of
+from harness.scorers.registry import Args
 from harness.scorers.tools import Tool, misfit, parameters_of, takes_others, tool_name
 
 KINDS = ("object", "array", "string", "number", "integer", "boolean", "null")
@@ -155,13 +155,9 @@ def fits_arguments(expected: Mapping[str, Any], given: Mapping[str, Any]) -> boo
 READ_CALLS = ("tool_call", "tool_calls", "no_tool_call", "tool_schema")
 
 
-def reads_calls(check: object) -> bool:
+def reads_calls(check: Any) -> bool:
     """Return whether a check, or one inside it, looks at calls of tools."""
-    if getattr(check, "name", "") in READ_CALLS and hasattr(check, "scorer"):
-        return True
-    inner = getattr(check, "args", None)
-    parts = parts_of(inner) if isinstance(inner, Args) else ()
-    return any(reads_calls(each) for each in parts if hasattr(each, "scorer"))
+    return check.name in READ_CALLS or any(map(reads_calls, check.inner))
 
 
 def demanded_calls(check: Any) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from harness.common.web import ReplyTooLarge, Room, Share, link_local, one_reply, reply_within
+from harness.common.web import ReplyTooLarge, Room, RoomShare, link_local, one_reply, reply_within
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 Send = Callable[[socket.socket], None]
@@ -109,7 +109,7 @@ def test_many_large_replies_share_a_room() -> None:
     room, held, most = Room(4 * 2**20), [0] * count, [0]
 
     async def read(client: httpx.AsyncClient, url: str, number: int) -> int:
-        share = Share(room)
+        share = RoomShare(room)
         reply = await reply_within(client, "GET", url, 60, share=share)
         held[number] = len(reply.content)
         most.append(sum(held))
@@ -132,7 +132,7 @@ def test_many_large_replies_share_a_room() -> None:
 
     assert asyncio.run(read_all()) == [size] * count
     assert max(most) <= 4 * 2**20 + size
-    assert room.has_room(Share(room))
+    assert room.has_room(RoomShare(room))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from harness.backends.openai.replies import (
     read_failure,
     read_reply,
 )
-from harness.common.web import CONNECT_SECONDS, Room, Share, one_reply, reply_within
+from harness.common.web import CONNECT_SECONDS, Room, RoomShare, one_reply, reply_within
 
 _JOIN_SECONDS = 5.0  # for connections to close after the last answer was taken
 
@@ -57,7 +57,7 @@ class Reply:
     value: Mapping[str, Any] | None = None
     error: CallError | None = None
     seconds: float = 0.0
-    share: Share | None = None
+    share: RoomShare | None = None
 
 
 class RequestPool:
@@ -140,7 +140,7 @@ class RequestPool:
         for tries in range(1, self._endpoint.retries + 2):
             while (left := self._open_at - time.monotonic()) > 0:
                 await asyncio.sleep(left)
-            share = Share(self._room)
+            share = RoomShare(self._room)
             try:
                 started = time.perf_counter()
                 value = await self._send(client, call, share)
@@ -162,7 +162,9 @@ class RequestPool:
             await asyncio.sleep(wait)
         raise AssertionError("unreachable")
 
-    async def _send(self, client: httpx.AsyncClient, call: Call, share: Share) -> Mapping[str, Any]:
+    async def _send(
+        self, client: httpx.AsyncClient, call: Call, share: RoomShare
+    ) -> Mapping[str, Any]:
         try:
             reply = await reply_within(
                 client,

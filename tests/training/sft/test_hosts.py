@@ -29,7 +29,7 @@ from harness.training.sft.checkpoints import step_of
 from harness.training.sft.job import Exit, TrainingJob
 from harness.training.sft.manifest import versions
 from harness.training.sft.worker import hosts
-from harness.training.sft.worker.hosts import Apart, Meeting, opened
+from harness.training.sft.worker.hosts import Apart, Rendezvous, opened
 from tests.training.sft.made import config_for, pets
 from tests.training.sft.test_sharing import (
     STEPS,
@@ -195,7 +195,7 @@ def test_a_host_that_is_not_like_the_first_is_refused_on_both(
 
     def call() -> None:
         try:
-            Meeting.call(job, called=laid_down.set)
+            Rendezvous.call(job, called=laid_down.set)
         except Apart as error:
             heard.append(error)
 
@@ -206,7 +206,7 @@ def test_a_host_that_is_not_like_the_first_is_refused_on_both(
     folder = tmp_path / "second"
     folder.mkdir()
     with pytest.raises(Apart) as caught:
-        Meeting.join(address, folder)
+        Rendezvous.join(address, folder)
     first.join(60)
 
     failed = caught.value.failed

@@ -72,7 +72,7 @@ def opened(address: str, *, first: bool, wait: float = WAIT) -> TCPStore:
         raise Apart(TrainingFailed(message, said, hint, Exit.NOBODY)) from error
 
 
-class Meeting:
+class Rendezvous:
     """The hosts of one attempt, seen from one of them: `rank` of `count`."""
 
     def __init__(self, address: str, store: TCPStore, rank: int, count: int) -> None:
@@ -82,7 +82,7 @@ class Meeting:
         self._watcher: threading.Thread | None = None
 
     @classmethod
-    def call(cls, job: TrainingJob, called: Callable[[], object] = lambda: None) -> Meeting:
+    def call(cls, job: TrainingJob, called: Callable[[], object] = lambda: None) -> Rendezvous:
         """Open the meeting of a job on the first host; return when all others are ready.
 
         `called` is called once the others find it.
@@ -91,8 +91,11 @@ class Meeting:
         assert config.main_address is not None
         store = opened(config.main_address, first=True)
         meeting = cls(config.main_address, store, 0, config.hosts)
-        files = {file.name: file.stat().st_size for file in sorted(job.base.iterdir())}
-        told = {"job": job.model_dump(mode="json"), "files": files, "versions": versions()}
+        told = {
+            "job": job.model_dump(mode="json"),
+            "files": _sizes(job.base),
+            "versions": versions(),
+        }
         meeting._lay_down("job", json.dumps(told))
         meeting._lay_down("samples", job.samples.read_text(encoding="utf-8"))
         called()
@@ -116,7 +119,7 @@ class Meeting:
         return meeting
 
     @classmethod
-    def join(cls, address: str, folder: Path) -> tuple[Meeting, Path, int]:
+    def join(cls, address: str, folder: Path) -> tuple[Rendezvous, Path, int]:
         """Take part in the attempt that is called at an address.
 
         Return it, the job as a file in `folder`, and how many processes this host starts.
@@ -232,6 +235,11 @@ def _taken_up(store: TCPStore, name: str) -> str:
         raise Apart(_gone(0)) from error
 
 
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return the bytes of each file in a folder, by its name: the hosts hold them beside others."""
+    return {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
+
+
 def _cannot(
     job: TrainingJob, files: dict[str, int], wanted: dict[str, str]
 ) -> TrainingFailed | None:
@@ -242,9 +250,7 @@ def _cannot(
         expected = ", ".join(f"{name} {wanted.get(name, 'not there')}" for name in odd)
         hint = f"install what the first host has: {expected}"
         return TrainingFailed("other versions are installed here", found, hint, Exit.REFUSED)
-    there = job.base.is_dir() and {
-        file.name: file.stat().st_size for file in sorted(job.base.iterdir())
-    }
+    there = _sizes(job.base) if job.base.is_dir() else None
     if there != files:
         found = f"{'other files' if there else 'nothing'} at {job.base}"
         hint = "put it under the same path on every host (a shared file system, or a copy)"

@@ -17,7 +17,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from harness.common import plural
 from harness.training.sft.job import Exit, Observer, TrainingJob, TrainingNote
-from harness.training.sft.worker.hosts import GRACE, LOOK, SILENCE, Apart, Meeting, ended
+from harness.training.sft.worker.hosts import GRACE, LOOK, SILENCE, Apart, Rendezvous, ended
 from harness.training.sft.worker.sharing import RANK
 
 
@@ -29,7 +29,7 @@ def launch_called(path: Path, job: TrainingJob, send: Observer) -> int:
     hint = f"on each of the others: harness join-training {job.config.main_address}"
     note = TrainingNote(f"waiting for {plural(job.config.hosts - 1, 'other host')}; {hint}")
     try:
-        meeting = Meeting.call(job, called=lambda: send(note))
+        meeting = Rendezvous.call(job, called=lambda: send(note))
     except Apart as error:
         send(error.failed)
         return error.failed.code
@@ -40,7 +40,7 @@ def launch_joined(address: str, send: Observer) -> int:
     """Run this host's workers of the job that is called at an address; return the exit code."""
     with TemporaryDirectory(prefix="training-") as folder:
         try:
-            meeting, path, count = Meeting.join(address, Path(folder))
+            meeting, path, count = Rendezvous.join(address, Path(folder))
         except Apart as error:
             send(error.failed)
             return error.failed.code
@@ -49,7 +49,7 @@ def launch_joined(address: str, send: Observer) -> int:
         return launch_together(path, count, meeting, send)
 
 
-def launch_together(path: Path, count: int, meeting: Meeting, send: Observer) -> int:
+def launch_together(path: Path, count: int, meeting: Rendezvous, send: Observer) -> int:
     """Run this host's workers of a meeting; return the exit code that tells most of all hosts."""
     meeting.watch()
     try:
@@ -69,7 +69,7 @@ def launch_together(path: Path, count: int, meeting: Meeting, send: Observer) ->
     return failed.code
 
 
-def launch(job: Path, count: int, meeting: Meeting | None = None) -> int:
+def launch(job: Path, count: int, meeting: Rendezvous | None = None) -> int:
     """Run `count` workers of a job on this host; return the exit code that tells most.
 
     They inherit our standard streams, so that they end when whoever started us is gone. Without
