@@ -1,8 +1,15 @@
-"""A model of Qwen2.5-7B's shape, empty or of random weights, and random adapters for it."""
+"""Models of Qwen2.5-7B's shape or a tiny one, empty or of random weights, and random adapters.
+
+    python -m bench.dummy_7b FOLDER [--shape tiny] [--device cpu]
+
+writes the model of random weights into FOLDER, unless it is there.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +18,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "model"
-SEVEN_B = {  # Qwen2.5-7B-Instruct's config.json, as far as speed depends on it
+SEVEN_B: dict[str, Any] = {  # Qwen2.5-7B-Instruct's config.json, as far as speed depends on it
     "architectures": ["Qwen2ForCausalLM"],
     "model_type": "qwen2",
     "hidden_size": 3584,
@@ -28,54 +35,62 @@ SEVEN_B = {  # Qwen2.5-7B-Instruct's config.json, as far as speed depends on it
     "dtype": "bfloat16",
     "eos_token_id": 2,
 }
+TINY = {  # to try on a CPU what is meant for a GPU
+    **SEVEN_B, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 16384,
+}  # fmt: skip
+SHAPES = {"7b": SEVEN_B, "tiny": TINY}
+NAME = "qwen2.5-{}-shape"  # of the model's directory
 RANK = 16
 SCALE = 0.02  # of random lora_B: large enough to move every token, small enough for finite numbers
 
 
-def dummy_7b(folder: Path) -> Path:
-    """A model's directory with the embedded model's tokenizer and the headers of no weights."""
-    model = folder / "qwen2.5-7b-shape"
+def dummy_model(folder: Path, shape: str = "7b") -> Path:
+    """Return a model's directory with the embedded model's tokenizer and the headers of no weights.
+
+    Its weights are a safetensors file of the right names and shapes, whose numbers are a hole.
+    """
+    model = folder / NAME.format(shape)
     model.mkdir()
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(FIXTURE / name, model / name)
-    (model / "config.json").write_text(json.dumps(SEVEN_B))
-    _sparse_weights(model / "model.safetensors")
+    (model / "config.json").write_text(json.dumps(SHAPES[shape]))
+    header: dict[str, Any] = {}
+    place = 0
+    for name, sizes in _shapes(SHAPES[shape]).items():
+        end = place + 2 * int(np.prod(sizes))
+        header[name] = {"dtype": "BF16", "shape": sizes, "data_offsets": [place, end]}
+        place = end
+    text = json.dumps(header).encode()
+    with (model / "model.safetensors").open("wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        stream.truncate(8 + len(text) + place)
     return model
 
 
-def _sparse_weights(file: Path) -> None:
-    """A safetensors file of the right names and shapes; its numbers are a hole in the file."""
-    header: dict[str, Any] = {}
-    place = 0
-    for name, shape in _shapes(SEVEN_B).items():
-        end = place + 2 * int(np.prod(shape))
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [place, end]}
-        place = end
-    text = json.dumps(header).encode()
-    with file.open("wb") as stream:
-        stream.write(len(text).to_bytes(8, "little") + text)
-        stream.truncate(8 + len(text) + place)
-
-
 def fill(model: Path, device: str, seed: int = 0) -> None:
-    """Replace the hole by random weights (normal, 0.02; norms 1), so that adapters move answers.
+    """Replace the hole by random weights (normal; norms 1), so that adapters move answers.
 
-    Tokens beyond the embedded model's vocabulary get logits of 0, and are never the likeliest.
+    Their scale is 0.02 in 7B's shape, and larger in a narrower one, so that logits are spread as
+    widely. Tokens beyond the embedded model's vocabulary get logits of 0, and are never the
+    likeliest.
     """
     import torch
 
+    config = json.loads((model / "config.json").read_text())
     words = int(json.loads((FIXTURE / "config.json").read_text())["vocab_size"])
+    scale = SCALE * math.sqrt(SEVEN_B["hidden_size"] / config["hidden_size"])
     draw = torch.Generator(device).manual_seed(seed)
     file = model / "model.safetensors"
     with file.open("r+b") as stream:
         stream.seek(8 + int.from_bytes(stream.read(8), "little"))
-        for name, shape in _shapes(SEVEN_B).items():
+        for name, shape in _shapes(config).items():
             if len(shape) == 1:
                 value = 0.0 if name.endswith("bias") else 1.0
                 tensor = torch.full(shape, value, dtype=torch.bfloat16)
             else:
                 tensor = torch.empty(shape, dtype=torch.bfloat16, device=device)
-                tensor.normal_(0, SCALE, generator=draw)
+                tensor.normal_(0, scale, generator=draw)
                 if name == "lm_head.weight":
                     tensor[words:] = 0
             stream.write(tensor.cpu().view(torch.uint8).numpy().tobytes())
@@ -125,3 +140,19 @@ def random_adapter(folder: Path, model: Path, seed: int, alpha: int = RANK) -> P
     settings |= {"target_modules": sorted(targets), "bias": "none"}
     (folder / "adapter_config.json").write_text(json.dumps(settings))
     return folder
+
+
+def main() -> None:
+    """Write a model of random weights, unless it is there."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--shape", choices=SHAPES, default="7b")
+    parser.add_argument("--device", default="cuda")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    if not (given.folder / NAME.format(given.shape)).exists():
+        fill(dummy_model(given.folder, given.shape), given.device)
+
+
+if __name__ == "__main__":
+    main()

@@ -36,7 +36,7 @@ from typing import Any
 
 from bench.against_lm_eval import adapters as fixture_adapters
 from bench.against_lm_eval import clean, lm_eval, plain_model
-from bench.dummy_7b import FIXTURE, dummy_7b, random_adapter
+from bench.dummy_7b import FIXTURE, dummy_model, random_adapter
 from bench.replicas import all_up
 from harness.backends import Address, Backend, BackendOptions, Replicas, Request, open_backend
 from harness.backends.replicas.backend import ReplicatedBackend
@@ -254,7 +254,7 @@ def _setting(options: argparse.Namespace, folder: Path) -> Setting:
         model = options.folder.resolve() / "qwen2.5-7b-shape"
         given = {f"lora{n}": options.folder.resolve() / f"lora{n}" for n in range(ADAPTERS)}
     elif options.dummy_7b:
-        model = dummy_7b(folder)
+        model = dummy_model(folder)
         given = {f"lora{n}": random_adapter(folder / f"lora{n}", model, n) for n in range(ADAPTERS)}
         arguments["load_format"] = "dummy"
     else:

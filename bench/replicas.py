@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.dummy_7b import FIXTURE, RANK, dummy_7b, fill, random_adapter
+from bench.dummy_7b import FIXTURE, RANK, dummy_model, fill, random_adapter
 from bench.echo_overhead import timed
 from bench.large_run import VARIANTS, write
 from bench.replica_simulation import sleeping
@@ -425,7 +425,7 @@ def make(setting: Setting) -> Values:
     """Write what is not there yet, and hash it as every run does once."""
     begun = time.perf_counter()
     if setting.shape != "embedded" and not setting.model.exists():
-        dummy_7b(setting.folder)
+        dummy_model(setting.folder)
         fill(setting.model, setting.device)
     for number, variant in enumerate(setting.variants[1:]):
         if not Path(variant.adapter or "").exists():

@@ -32,7 +32,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.repair_gpu import SHAPES
+from bench.dummy_7b import NAME, SHAPES
 from harness.common import Message
 from harness.prompts import load_tokenizer
 from harness.training import TrainingRow
@@ -155,13 +155,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(name)
         model = options.model
         if options.shape:
-            model = folder / "model"
+            model = folder / NAME.format(options.shape)
             place = "cpu" if options.device == "cpu" else "cuda"
-            code = "import sys; from pathlib import Path; from bench.repair_gpu import save_model; "
-            code += "save_model(sys.argv[1], Path(sys.argv[2]), sys.argv[3])"
-            told = [options.shape, str(model), place]
+            make = [sys.executable, "-m", "bench.dummy_7b", name]
             # In a process of its own: this one keeps no memory of a GPU.
-            subprocess.run([sys.executable, "-c", code, *told], check=True)
+            subprocess.run([*make, f"--shape={options.shape}", f"--device={place}"], check=True)
         rows = random_rows(options.steps * options.rows * most, model)
 
         def settings(label: str, gpus: int, batch: int, **more: Any) -> TrainConfig:

@@ -42,7 +42,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from bench.dummy_7b import dummy_7b
+from bench.dummy_7b import dummy_model
 from harness.backends.hf.placement import Placement, place, use_threads
 from harness.prompts import load_tokenizer
 from harness.training.sft import TrainConfig
@@ -288,7 +288,7 @@ def main() -> None:
     spawning = multiprocessing.get_context("spawn")
     measured: dict[str, list[Measured]] = {name: [] for name in options.only}
     with tempfile.TemporaryDirectory() as folder:
-        options.model = dummy_7b(Path(folder)) if options.shape == "7b" else EMBEDDED
+        options.model = dummy_model(Path(folder)) if options.shape == "7b" else EMBEDDED
         for turn in range(options.rounds):
             for name in options.only:
                 ours_end, theirs = spawning.Pipe(duplex=False)

@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.dummy_7b import FIXTURE, dummy_7b, random_adapter
+from bench.dummy_7b import FIXTURE, dummy_model, random_adapter
 from harness.backends import Address, BackendOptions, Prompt, Request
 from harness.backends.effect import unchecked
 from harness.backends.vllm.backend import VllmBackend, in_order
@@ -55,7 +55,7 @@ def main() -> None:
     """Start one engine, and let both generate on it in turn."""
     options = _parsed()
     with tempfile.TemporaryDirectory() as folder:
-        model = dummy_7b(Path(folder)) if options.dummy_7b else FIXTURE
+        model = dummy_model(Path(folder)) if options.dummy_7b else FIXTURE
         count = 0 if options.only == "base" else ADAPTERS
         adapters = [random_adapter(Path(folder, f"lora{n}"), model, n) for n in range(count)]
         base = Variant("base", str(model))
