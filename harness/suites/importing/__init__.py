@@ -12,8 +12,7 @@ from harness.suites.importing.inspect_log import import_inspect
 from harness.suites.importing.lm_eval import TaskOptions, import_lm_eval
 from harness.suites.importing.openai_evals import import_openai_evals
 from harness.suites.importing.production_log import LOG_TARGETS, import_log
-from harness.suites.importing.promptfoo import import_promptfoo
-from harness.suites.importing.promptfoo_asserts import Choices
+from harness.suites.importing.promptfoo import Choices, import_promptfoo
 from harness.suites.importing.source import Imported, write_suite
 
 __all__ = [

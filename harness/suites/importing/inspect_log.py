@@ -21,9 +21,11 @@ from harness.common import InputError, Problem, nearest, plural, shown
 from harness.common.reading import MAX_LINE, decoded, parse_json, read_bytes
 from harness.suites.importing.source import (
     Imported,
+    Notes,
     Wrong,
     confirmed,
     families_of,
+    mapping_of,
     name_of,
     valid,
 )
@@ -45,6 +47,16 @@ class _Log:
     samples: Iterator[tuple[str, Any]]  # each with its name in messages
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """A sample that can be carried over: its case, its answer, and whether that was right."""
+
+    case: dict[str, Any]
+    epoch: int
+    answer: dict[str, Any]
+    right: bool | None  # where the log has no such score
+
+
 def import_inspect(path: Path, *, scorer: str = "") -> Imported:
     """Read a log as a suite and recorded answers. Raises InputError.
 
@@ -52,87 +64,66 @@ def import_inspect(path: Path, *, scorer: str = "") -> Imported:
     over.
     """
     log = _opened(path)
-    run = _mapping(log.header.get("eval"))
-    left_out: list[Problem] = []
-    differs: list[Problem] = []
-    judged_by, check = _scorer_of(log, scorer, left_out)
+    notes = Notes()
+    judged_by, check = _scorer_of(log, scorer, notes)
+    samples: dict[tuple[str, int], _Sample] = {}
     cases: dict[str, dict[str, Any]] = {}
-    answers: dict[tuple[str, int], dict[str, Any]] = {}
-    verdicts: list[tuple[str, str, bool]] = []
-    counted = {"sample": [0, 0]}
-    repeats = 1
-    scripted = 0
-    for where, sample in log.samples:
-        counted["sample"][1] += 1
+    for where, value in log.samples:
         try:
-            if not isinstance(sample, Mapping) or "id" not in sample:
-                raise Wrong("this is no sample", found=shown(sample))
-            name = name_of(f"sample-{sample['id']}")
-            epoch = sample.get("epoch", 1)
-            if not isinstance(epoch, int) or not 1 <= epoch <= 1000:
-                raise Wrong("the epoch is no number from 1 to 1,000", found=shown(epoch))
-            attached = _mapping(sample.get("attachments"))
-            said, earlier = _asked(sample, attached)
-            case = {"id": name, **said, "checks": [valid(check(sample, attached))]}
+            sample = _sample(value, judged_by, check)
         except Wrong as wrong:
-            left_out.append(replace(wrong.problem, path=path.as_posix(), case=where))
+            notes.left_out.append(replace(wrong.problem, path=path.as_posix(), case=where))
+            notes.count("sample", False)
             continue
-        counted["sample"][0] += 1
-        if name not in cases:
-            scripted += earlier
-            cases[name] = case
-        repeats = max(repeats, epoch)
-        if (name, epoch) in answers:
-            message = f"sample {sample['id']!r}, epoch {epoch}, stands twice"
+        notes.count("sample", True)
+        name = sample.case["id"]
+        cases.setdefault(name, sample.case)
+        if (name, sample.epoch) in samples:
+            message = f"sample {value['id']!r}, epoch {sample.epoch}, stands twice"
             raise InputError(Problem(message, path.as_posix()))
-        answers[name, epoch] = _answer(name, epoch, sample, attached)
-        text = answers[name, epoch].get("response")
-        score = _mapping(_mapping(sample.get("scores")).get(judged_by)).get("value")
-        if isinstance(text, str) and score in ("C", "I", 0, 1) and not isinstance(score, bool):
-            verdicts.append((name, text, score in ("C", 1)))
+        samples[name, sample.epoch] = sample
         if len(cases) > MAX_CASES:
             raise InputError(Problem(f"more than {MAX_CASES:,} samples", path.as_posix()))
     if not cases:
-        message = f"no sample of the log can be carried over, of {counted['sample'][1]}"
-        raise InputError(Problem(message, path.as_posix()), *left_out[:20])
-    if scripted:
+        _, total = notes.carried.get("sample", (0, 0))
+        message = f"no sample of the log can be carried over, of {total}"
+        raise InputError(Problem(message, path.as_posix()), *notes.left_out[:20])
+    if scripted := sum("examples" in case for case in cases.values()):
         count = plural(scripted, "sample")
         message = f"{count} with earlier answers of the model: they are scripted, as it gave them"
-        differs.append(Problem(message, path.as_posix()))
+        notes.differs.append(Problem(message, path.as_posix()))
+    verdicts = [
+        (each.case["id"], each.answer["response"], each.right)
+        for each in samples.values()
+        if each.right is not None and "response" in each.answer
+    ]
+    checks = {name: case["checks"][0] for name, case in cases.items()}
+    agreed = confirmed(verdicts, checks, "inspect_ai", notes.differs, path)
+    status = log.header.get("status")
+    if status not in ("success", None):
+        message = f"the run of the log did not end well: status {shown(status)}"
+        notes.differs.append(Problem(message, path.as_posix()))
+    repeats = max(epoch for _, epoch in samples)
     missing = [
         {"case": name, "repeat": epoch - 1, "outcome": "error", "reason": "not in the log"}
         for name in cases
         for epoch in range(1, repeats + 1)
-        if (name, epoch) not in answers
+        if (name, epoch) not in samples
     ]
-    said_by = confirmed(
-        verdicts,
-        {name: case["checks"][0] for name, case in cases.items()},
-        "inspect_ai",
-        differs,
-        path,
-    )
-    status = log.header.get("status")
-    if status not in ("success", None):
-        message = f"the run of the log did not end well: status {shown(status)}"
-        differs.append(Problem(message, path.as_posix()))
+    run = mapping_of(log.header.get("eval"))
     return Imported(
         category="imported",
         description=f"Task {shown(run.get('task'))} of inspect_ai, of {shown(run.get('model'))}.",
         families=families_of(cases.values()),
-        sampling=_sampling(log, left_out),
+        sampling=_sampling(log, notes),
         defaults={"repeats": repeats} if repeats > 1 else {},
-        left_out=tuple(left_out),
-        differs=tuple(differs),
-        carried={noun: (done, total) for noun, (done, total) in counted.items()},
-        answers=(*answers.values(), *missing),
-        confirmed=said_by,
+        left_out=tuple(notes.left_out),
+        differs=tuple(notes.differs),
+        carried=notes.carried,
+        answers=(*(each.answer for each in samples.values()), *missing),
+        confirmed=agreed,
         origin=f"{path.name}, a log of inspect_ai",
     )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -254,8 +245,8 @@ def _text_of(content: Any, attached: Mapping[str, Any]) -> tuple[str, str]:
     texts: list[str] = []
     thoughts: list[str] = []
     for part in parts:
-        kind = _mapping(part).get("type")
-        text = _mapping(part).get("reasoning" if kind == "reasoning" else "text")
+        kind = mapping_of(part).get("type")
+        text = mapping_of(part).get("reasoning" if kind == "reasoning" else "text")
         if kind not in ("text", "reasoning") or not isinstance(text, str):
             raise Wrong(f"a message holds {shown(kind)}: cases are texts")
         if text.startswith("attachment://"):
@@ -266,16 +257,32 @@ def _text_of(content: Any, attached: Mapping[str, Any]) -> tuple[str, str]:
     return "\n".join(texts), "\n".join(thoughts)
 
 
-def _asked(sample: Mapping[str, Any], attached: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Return what was said before the last answer, and whether it has answers. Raises Wrong."""
+def _sample(value: Any, judged_by: str, check: _Judge) -> _Sample:
+    """Return what a sample says. Raises Wrong."""
+    if not isinstance(value, Mapping) or "id" not in value:
+        raise Wrong("this is no sample", found=shown(value))
+    name = name_of(f"sample-{value['id']}")
+    epoch = value.get("epoch", 1)
+    if not isinstance(epoch, int) or not 1 <= epoch <= 1000:
+        raise Wrong("the epoch is no number from 1 to 1,000", found=shown(epoch))
+    attached = mapping_of(value.get("attachments"))
+    case = {"id": name, **_asked(value, attached), "checks": [valid(check(value, attached))]}
+    score = mapping_of(mapping_of(value.get("scores")).get(judged_by)).get("value")
+    known = score in ("C", "I", 0, 1) and not isinstance(score, bool)
+    right = score in ("C", 1) if known else None
+    return _Sample(case, epoch, _answer(name, epoch, value, attached), right)
+
+
+def _asked(sample: Mapping[str, Any], attached: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was said before the last answer, earlier ones as examples. Raises Wrong."""
     messages = sample.get("messages")
     if not isinstance(messages, list) or not messages:
         given = sample.get("input")
         messages = given if isinstance(given, list) else [{"role": "user", "content": given}]
     spoken: list[tuple[str, str]] = []
     for message in messages:
-        role = _mapping(message).get("role")
-        if role == "tool" or _mapping(message).get("tool_calls"):
+        role = mapping_of(message).get("role")
+        if role == "tool" or mapping_of(message).get("tool_calls"):
             raise Wrong("the model called tools", hint="tools of a suite: docs/tools.md")
         if role not in ("system", "user", "assistant"):
             raise Wrong("a speaker is system, user or assistant", found=shown(role))
@@ -298,7 +305,7 @@ def _asked(sample: Mapping[str, Any], attached: Mapping[str, Any]) -> tuple[dict
     examples = [{"user": asked, "assistant": answer} for (_, asked), (_, answer) in pairs]
     said: dict[str, Any] = {"system": "\n\n".join(system)} if system else {}
     said |= {"examples": examples} if examples else {}
-    return {**said, "user": rest[-1][1]}, bool(examples)
+    return {**said, "user": rest[-1][1]}
 
 
 _REASONS = {"max_tokens": "length", "model_length": "length", "content_filter": "stop"}
@@ -311,14 +318,14 @@ def _answer(
     row: dict[str, Any] = {"case": case}
     if epoch > 1:
         row["repeat"] = epoch - 1
-    output = _mapping(sample.get("output"))
+    output = mapping_of(sample.get("output"))
     choices = output.get("choices")
-    first = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
-    error = _mapping(sample.get("error")).get("message")
+    first = mapping_of(choices[0]) if isinstance(choices, list) and choices else {}
+    error = mapping_of(sample.get("error")).get("message")
     try:
         if isinstance(error, str) or not first:
             raise Wrong(error[:300] if isinstance(error, str) else "the log has no answer")
-        text, thoughts = _text_of(_mapping(first.get("message")).get("content"), attached)
+        text, thoughts = _text_of(mapping_of(first.get("message")).get("content"), attached)
     except Wrong as wrong:
         return {**row, "outcome": "error", "reason": str(wrong) or "an error"}
     row["response"] = text
@@ -327,18 +334,18 @@ def _answer(
     reason = first.get("stop_reason")
     if isinstance(reason, str):
         row["finish_reason"] = _REASONS.get(reason, "stop")
-    usage = _mapping(output.get("usage"))
+    usage = mapping_of(output.get("usage"))
     for ours, theirs in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")):
         if isinstance(count := usage.get(theirs), int) and count >= 0:
             row[ours] = count
     return row
 
 
-def _sampling(log: _Log, left_out: list[Problem]) -> dict[str, Any]:
+def _sampling(log: _Log, notes: Notes) -> dict[str, Any]:
     """Return how the answers of the log were drawn."""
     config = {
-        **_mapping(_mapping(log.header.get("eval")).get("model_generate_config")),
-        **_mapping(_mapping(log.header.get("plan")).get("config")),
+        **mapping_of(mapping_of(log.header.get("eval")).get("model_generate_config")),
+        **mapping_of(mapping_of(log.header.get("plan")).get("config")),
     }
     made: dict[str, Any] = {"temperature": 0, "max_new_tokens": 1024}
     named = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "seed": "seed"}
@@ -350,7 +357,7 @@ def _sampling(log: _Log, left_out: list[Problem]) -> dict[str, Any]:
             made[named[theirs]] = value
         else:
             message = f"the setting {theirs!r} of the model has no counterpart"
-            left_out.append(Problem(message, log.path.as_posix(), found=shown(value)))
+            notes.left_out.append(Problem(message, log.path.as_posix(), found=shown(value)))
     return made
 
 
@@ -454,18 +461,18 @@ def _of(name: str, options: Mapping[str, Any]) -> _Judge:
     raise Wrong(reason, did_you_mean="" if last in ("f1", "math") else close)
 
 
-def _scorer_of(log: _Log, wanted: str, left_out: list[Problem]) -> tuple[str, _Judge]:
+def _scorer_of(log: _Log, wanted: str, notes: Notes) -> tuple[str, _Judge]:
     """Return the name of the scorer that decides, and how it judges. Raises InputError."""
     path = log.path.as_posix()
     found: dict[str, Mapping[str, Any]] = {}
-    listed = _mapping(log.header.get("eval")).get("scorers")
+    listed = mapping_of(log.header.get("eval")).get("scorers")
     for each in listed if isinstance(listed, list) else ():
-        found[str(_mapping(each).get("name"))] = _mapping(_mapping(each).get("options"))
-    results = _mapping(log.header.get("results"))
+        found[str(mapping_of(each).get("name"))] = mapping_of(mapping_of(each).get("options"))
+    results = mapping_of(log.header.get("results"))
     older = [results.get("scorer"), *(results.get("scores") or [])]
     for each in older if not found else ():  # as versions before 0.3.60 have it
-        if name := _mapping(each).get("scorer") or _mapping(each).get("name"):
-            found[str(name)] = _mapping(_mapping(each).get("params"))
+        if name := mapping_of(each).get("scorer") or mapping_of(each).get("name"):
+            found[str(name)] = mapping_of(mapping_of(each).get("params"))
     if not found:
         raise InputError(Problem("the log names no scorer", path, hint="it was not scored yet"))
     if wanted and wanted not in found:
@@ -477,7 +484,7 @@ def _scorer_of(log: _Log, wanted: str, left_out: list[Problem]) -> tuple[str, _J
     for name, options in found.items():
         if (wanted and name != wanted) or chosen is not None:
             message = f"scorer {name}: one decides a case"
-            left_out.append(Problem(message, path, hint=f"--scorer {name}"))
+            notes.left_out.append(Problem(message, path, hint=f"--scorer {name}"))
             continue
         try:
             chosen = name, _of(name, options)
@@ -487,5 +494,5 @@ def _scorer_of(log: _Log, wanted: str, left_out: list[Problem]) -> tuple[str, _J
     if chosen is None:
         message = "no scorer of the log can be carried over"
         raise InputError(Problem(message, path), *lost)
-    left_out += lost
+    notes.left_out += lost
     return chosen

@@ -16,8 +16,10 @@ from harness.common.reading import first_problems, parse_json
 from harness.suites.importing.source import (
     Imported,
     Located,
+    Notes,
     Wrong,
     families_of,
+    mapping_of,
     name_of,
     named_file,
     read_yaml,
@@ -44,13 +46,13 @@ def import_openai_evals(path: Path, *, only: str = "", data: Path | None = None)
         raise InputError(Problem(message, path.as_posix(), expected=expected, hint=hint))
     file = read_yaml(path)
     entries = file.value if isinstance(file.value, Mapping) else {}
-    evals = {name: file[name] for name, spec in entries.items() if "class" in _mapping(spec)}
+    evals = {name: file[name] for name, spec in entries.items() if "class" in mapping_of(spec)}
     if not evals:
         message, expected = "no eval of the file names a class", "class and args, under its name"
         found = ", ".join(entries)[:200]
         raise InputError(Problem(message, path.as_posix(), found=found, expected=expected))
     if only:
-        aliases = {name: str(_mapping(spec).get("id")) for name, spec in entries.items()}
+        aliases = {name: str(mapping_of(spec).get("id")) for name, spec in entries.items()}
         chosen = only if only in evals else aliases.get(only, "")
         if chosen not in evals:
             close = nearest(only, entries)
@@ -60,46 +62,40 @@ def import_openai_evals(path: Path, *, only: str = "", data: Path | None = None)
     # samples stand in `registry/data`, beside `registry/evals`
     beside = path.parent.name == "evals" and (path.parent.parent / "data").is_dir()
     folder = path.parent.parent / "data" if beside else path.parent
-    left_out: list[Problem] = []
-    differs: list[Problem] = []
+    notes = Notes(counted={"eval": [0, len(evals)], "sample": [0, 0]})
     cases: list[dict[str, Any]] = []
-    counted: dict[str, list[int]] = {"eval": [0, len(evals)], "sample": [0, 0]}
     longest = 0
     for name, at in evals.items():
         try:
             reader = _Eval(name, at, folder, data)
-            made = list(reader.cases(left_out, differs))
+            made = list(reader.cases(notes))
         except Wrong as wrong:
             problem = at.get("class").told(wrong)
-            left_out.append(replace(problem, message=f"{name}: {problem.message}"))
+            notes.left_out.append(replace(problem, message=f"{name}: {problem.message}"))
             continue
-        counted["sample"][0] += sum(each is not None for each in made)
-        counted["sample"][1] += len(made)
+        for each in made:
+            notes.count("sample", each is not None)
         if not any(made):
             continue
-        counted["eval"][0] += 1
+        notes.counted["eval"][0] += 1
         longest = max(longest, reader.longest)
         tag = {"tags": [name_of(name)]} if len(evals) > 1 else {}
         cases += [{**each, **tag} for each in made if each is not None]
     if not cases:
         none = Problem("nothing in the file makes a case", path.as_posix())
-        raise InputError(*first_problems(left_out or [none], path.as_posix()))
-    titles: list[Any] = [_mapping(spec).get("description") for spec in entries.values()]
+        raise InputError(*first_problems(notes.left_out or [none], path.as_posix()))
+    titles: list[Any] = [mapping_of(spec).get("description") for spec in entries.values()]
     title = next((said for said in titles if isinstance(said, str)), f"Evals of {path.name}.")
     return Imported(
         category="imported",
         description=title,
         families=families_of(cases),
         sampling={"temperature": 0, "max_new_tokens": longest},
-        left_out=tuple(left_out),
-        differs=tuple(differs),
-        carried={noun: (done, total) for noun, (done, total) in counted.items()},
+        left_out=tuple(notes.left_out),
+        differs=tuple(notes.differs),
+        carried=notes.carried,
         origin=f"{path.name}, of OpenAI's evals",
     )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 @dataclass(frozen=True)
@@ -175,7 +171,7 @@ class _Eval:
             message = f"class {last}: it is a program of its own"
             raise Wrong(message, did_you_mean=close, hint=f"carried over are {known}")
         self.kind = _KINDS[named]
-        self.arguments = _mapping(at.get("args").value)
+        self.arguments = mapping_of(at.get("args").value)
         longest = self.arguments.get("max_tokens", self.kind.tokens)
         self.longest = longest if isinstance(longest, int) and longest > 0 else self.kind.tokens
 
@@ -195,14 +191,12 @@ class _Eval:
             raise Wrong(f"{key} is no JSONL file", found=shown(file.name))
         return file.as_posix(), read_rows(file, file.as_posix())
 
-    def cases(
-        self, left_out: list[Problem], differs: list[Problem]
-    ) -> Iterator[dict[str, Any] | None]:
+    def cases(self, notes: Notes) -> Iterator[dict[str, Any] | None]:
         """Yield a case for each sample, None for one that makes none. Raises Wrong."""
         for key in self.arguments:
             if key not in _KNOWN_ARGUMENTS:
                 message = f"{self.name}: the argument {key!r} has no counterpart"
-                left_out.append(self.at.get("args").get(key).problem(message))
+                notes.left_out.append(self.at.get("args").get(key).problem(message))
         shots = self.arguments.get("num_few_shot", 0)
         before: list[Any] = []
         if isinstance(shots, int) and shots > 0:
@@ -212,7 +206,7 @@ class _Eval:
                     raise Wrong("few_shot_jsonl: a row holds its messages under `sample`")
                 before += sample
         if self.kind.differs:
-            differs.append(self.at.problem(self.kind.differs))
+            notes.differs.append(self.at.problem(self.kind.differs))
         joined = 0
         path, rows = self.rows("samples_jsonl", self.data)
         for row in rows:
@@ -227,12 +221,12 @@ class _Eval:
                 check = self.kind.check(texts, bool(self.arguments.get("ignore_case")))
                 yield {"id": f"{name_of(self.name)}-{row.line}", **said, "checks": [valid(check)]}
             except Wrong as wrong:
-                left_out.append(place.told(wrong))
+                notes.left_out.append(place.told(wrong))
                 yield None
         if joined:
             count = plural(joined, "sample")
             message = f"{self.name}: {count} with several messages of one speaker, which became one"
-            differs.append(self.at.problem(message))
+            notes.differs.append(self.at.problem(message))
 
 
 def _said(given: Any, before: list[Any]) -> tuple[dict[str, Any], bool]:
@@ -246,12 +240,12 @@ def _said(given: Any, before: list[Any]) -> tuple[dict[str, Any], bool]:
     spoken: list[tuple[str, str]] = []
     together = False
     for message in [*given[:-1], *before, given[-1]]:
-        role, text = _mapping(message).get("role"), _mapping(message).get("content")
+        role, text = mapping_of(message).get("role"), mapping_of(message).get("content")
         if not isinstance(text, str):
             raise Wrong("a message has no text", found=shown(text))
         # so the registry writes examples inside a system prompt
         role = {"example_user": "user", "example_assistant": "assistant"}.get(
-            str(_mapping(message).get("name")), role
+            str(mapping_of(message).get("name")), role
         )
         if role not in ("system", "user", "assistant"):
             raise Wrong("a speaker is system, user or assistant", found=shown(role))

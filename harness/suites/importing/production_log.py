@@ -9,6 +9,7 @@ are the user's to remove, and lines that seem to hold some are listed.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,15 @@ from harness.common.reading import first_problems
 from harness.scorers import Answer, Context, parse_check
 from harness.suites.data_files import data_rows
 from harness.suites.importing.conversations import check_of, said_in
-from harness.suites.importing.source import Imported, Wrong, literal, name_of, valid
+from harness.suites.importing.source import (
+    Imported,
+    Notes,
+    Wrong,
+    literal,
+    name_of,
+    numbered,
+    valid,
+)
 from harness.suites.rows import DataRow
 
 LOG_TARGETS = ("user", "messages", "system", "answer", "verdict", "better", "id", "tag")
@@ -33,17 +42,7 @@ _USUAL = {
     "id": ("id", "request_id", "trace_id"),
 }
 _GOOD = {
-    "good",
-    "up",
-    "yes",
-    "true",
-    "1",
-    "1.0",
-    "+1",
-    "👍",
-    "positive",
-    "accepted",
-    "correct",
+    *("good", "up", "yes", "true", "1", "1.0", "+1", "👍", "positive", "accepted", "correct"),
     "ok",
 }
 _BAD = {
@@ -88,79 +87,58 @@ def import_log(
     rows = data_rows(path, "rows of a log")
     name = path.as_posix()
     found = _columns(rows, dict(columns or {}), name)
-    left_out: list[Problem] = []
-    asked: dict[str, _Asked] = {}
-    personal: list[Problem] = []
-    for row in rows:
-        try:
-            one = _read(row, found)
-        except Wrong as wrong:
-            left_out.append(replace(wrong.problem, path=name, line=row.line))
-            continue
-        texts = [str(value) for value in row.values.values() if isinstance(value, str | list)]
-        for what, pattern in _PERSONAL:
-            if any(pattern.search(text) for text in texts):
-                message = f"the row seems to hold {what}: nothing is taken out"
-                personal.append(Problem(message, name, row.line))
-        known = asked.setdefault(repr(one.said), one)
-        if known is not one:
-            known.good += [each for each in one.good if each not in known.good]
-            known.bad += [each for each in one.bad if each not in known.bad]
-    if not asked:
-        none = Problem("nothing in the file makes a case", path.as_posix())
-        raise InputError(*first_problems(left_out or [none], path.as_posix()))
-    decide = list(personal)
-    cases: list[dict[str, Any]] = []
+    intent = "every check is a proposal: read it, and change what it does not say"
+    notes = Notes(decide=[Problem(intent, name)])
+    drafts: list[tuple[_Asked, dict[str, Any]]] = []
     made_pairs: list[dict[str, Any]] = []
-    trusted = {"good": [0, 0], "bad": [0, 0]}
-    ids: dict[str, int] = {}
     of_both_kinds = 0
-    for each in asked.values():
-        both = [text for text in each.good if text in each.bad]
+    for asked in _prompts(rows, found, name, notes):
+        both = [text for text in asked.good if text in asked.bad]
         if both:
             message = "one answer is called good and bad"
-            decide.append(Problem(message, name, each.line, found=shown(both[0])))
-            each.good = [text for text in each.good if text not in both]
-            each.bad = [text for text in each.bad if text not in both]
-            if not each.good and not each.bad:
-                left_out.append(Problem("no answer is left to this prompt", name, each.line))
+            notes.decide.append(Problem(message, name, asked.line, found=shown(both[0])))
+            asked.good = [text for text in asked.good if text not in both]
+            asked.bad = [text for text in asked.bad if text not in both]
+            if not asked.good and not asked.bad:
+                message = "no answer is left to this prompt"
+                notes.left_out.append(Problem(message, name, asked.line))
                 continue
-        if pairs and each.good and each.bad:
+        if pairs and asked.good and asked.bad:
             of_both_kinds += 1
             if of_both_kinds % 2 == 0:
-                made_pairs.append(_pair(each))
+                made_pairs.append(_pair(asked))
                 continue
-        check, doubt = _proposed(each)
+        check, doubt = _proposed(asked)
         if doubt:
-            decide.append(Problem(doubt, name, each.line))
-        for kind, texts, wanted in (("good", each.good, True), ("bad", each.bad, False)):
-            judged = [_passes(check, text) for text in texts]
-            trusted[kind][0] += sum(passed is wanted for passed in judged)
-            trusted[kind][1] += len(judged)
-        case: dict[str, Any] = {"id": each.name}
-        same = ids[each.name] = ids.get(each.name, 0) + 1
-        if same > 1:
-            case["id"] = f"{each.name}-{same}"
-        if each.tag:
-            case["tags"] = [each.tag]
-        cases.append({**case, **literal(dict(each.said)), "checks": [literal(check)]})
-        if len(cases) > _MAX_CASES:
+            notes.decide.append(Problem(doubt, name, asked.line))
+        drafts.append((asked, check))
+        if len(drafts) > _MAX_CASES:
             hint = "take the rows that matter most: a draft is read by a person"
             raise InputError(Problem(f"more than {_MAX_CASES:,} prompts", name, hint=hint))
-    (kept, good), (lost, bad) = trusted["good"], trusted["bad"]
-    accepted = f"accept {kept:,} of {plural(good, 'good answer')}"
-    said = f"The checks proposed {accepted}, and reject {lost:,} of {plural(bad, 'bad answer')}."
-    intent = "every check is a proposal: read it, and change what it does not say"
+    ids: Counter[str] = Counter()
+    cases = [
+        {
+            "id": numbered(asked.name, ids),
+            **({"tags": [asked.tag]} if asked.tag else {}),
+            **literal(dict(asked.said)),
+            "checks": [literal(check)],
+        }
+        for asked, check in drafts
+    ]
+    accepted = [_passes(check, text) for asked, check in drafts for text in asked.good]
+    rejected = [not _passes(check, text) for asked, check in drafts for text in asked.bad]
+    good, bad = plural(len(accepted), "good answer"), plural(len(rejected), "bad answer")
     return Imported(
         category=category,
         description=f"Drafts from {path.name}: prompts of production.",
         cases=tuple(cases),
         sampling={"temperature": 0, "max_new_tokens": 512},
-        left_out=tuple(left_out),
-        decide=(Problem(intent, name), *decide),
-        carried={"row": (len(rows) - len(left_out), len(rows))},
+        left_out=tuple(notes.left_out),
+        decide=tuple(notes.decide),
+        carried={"row": (len(rows) - len(notes.left_out), len(rows))},
         pairs=tuple(made_pairs),
-        confirmed=said,
+        confirmed=f"The checks proposed accept {sum(accepted):,} of {good}, "
+        f"and reject {sum(rejected):,} of {bad}.",
         origin=f"{path.name}, answers from production",
     )
 
@@ -192,6 +170,36 @@ def _columns(rows: Sequence[DataRow], columns: dict[str, str], name: str) -> Map
     if problems:
         raise InputError(*problems)
     return columns
+
+
+def _prompts(
+    rows: Sequence[DataRow], columns: Mapping[str, str], name: str, notes: Notes
+) -> list[_Asked]:
+    """Return the prompts of the rows, each once, with all that was answered to it.
+
+    Rows that cannot be read, and those that seem to hold what is personal, are noted. Raises
+    InputError where no row is left.
+    """
+    found: dict[str, _Asked] = {}
+    for row in rows:
+        try:
+            one = _read(row, columns)
+        except Wrong as wrong:
+            notes.left_out.append(replace(wrong.problem, path=name, line=row.line))
+            continue
+        texts = [str(value) for value in row.values.values() if isinstance(value, str | list)]
+        for what, pattern in _PERSONAL:
+            if any(map(pattern.search, texts)):
+                message = f"the row seems to hold {what}: nothing is taken out"
+                notes.decide.append(Problem(message, name, row.line))
+        known = found.setdefault(repr(one.said), one)
+        if known is not one:
+            known.good += [each for each in one.good if each not in known.good]
+            known.bad += [each for each in one.bad if each not in known.bad]
+    if not found:
+        none = Problem("nothing in the file makes a case", name)
+        raise InputError(*first_problems(notes.left_out or [none], name))
+    return list(found.values())
 
 
 def _read(row: DataRow, columns: Mapping[str, str]) -> _Asked:

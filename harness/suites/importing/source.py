@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,6 +91,38 @@ class Located:
         """Return what is wrong here."""
         at = self.position
         return replace(wrong.problem, path=at.path, line=at.line, column=at.column)
+
+
+@dataclass
+class Notes:
+    """What there is to say of a foreign file, and what was counted, while it is read."""
+
+    left_out: list[Problem] = field(default_factory=list)
+    differs: list[Problem] = field(default_factory=list)
+    decide: list[Problem] = field(default_factory=list)
+    counted: dict[str, list[int]] = field(default_factory=dict)
+
+    def count(self, noun: str, carried: bool) -> None:
+        """Count one of a kind, and whether it was carried over."""
+        done = self.counted.setdefault(noun, [0, 0])
+        done[0] += carried
+        done[1] += 1
+
+    @property
+    def carried(self) -> Mapping[str, tuple[int, int]]:
+        """Return by noun how many were carried over, and of how many."""
+        return {noun: (done, total) for noun, (done, total) in self.counted.items()}
+
+
+def mapping_of(value: Any) -> Mapping[str, Any]:
+    """Return a value of a foreign file if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def numbered(name: str, seen: Counter[str]) -> str:
+    """Return a name that no case has yet: the second of a name ends in `-2`."""
+    seen[name] += 1
+    return name if seen[name] == 1 else f"{name}-{seen[name]}"
 
 
 def read_yaml(path: Path, *, tags: Collection[str] = (), hint: str = "") -> Located:
