@@ -62,6 +62,7 @@ SHARED_BLOCK = 16  # tokens: what vLLM's prefix cache is cut into
 SHARED_LEAST = 0.01  # of all prompt tokens; below, looking prompts up is all that a cache does
 GIB = 1 << 30
 KV_SHARE = 0.25  # of the free memory, for keys and values on a CPU
+CPU_BATCH = 4096  # tokens of one step: vLLM's own choice there
 SMALL = 50_000_000  # parameters below which one thread is the fastest (measured with 5.5 M)
 
 
@@ -147,6 +148,12 @@ def plan_start(
     elif machine.is_cpu:
         slow = f"max_num_seqs {most_rows}: more run from memory, not from cache"
         choose(slow, max_num_seqs=most_rows)
+
+    if machine.is_cpu:
+        # After a piece of a prompt vLLM sets the generator of a seed back, and breaks: a CPU's has
+        # no place that it could be set to.
+        length = {**arguments, **given}.get("max_model_len") or 0
+        choose("", enable_chunked_prefill=False, max_num_batched_tokens=max(CPU_BATCH, length))
 
     if work.shared >= SHARED_LEAST:
         shared = f"prefix cache on: {work.shared:.0%} of the prompt tokens are shared"

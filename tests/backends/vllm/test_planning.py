@@ -99,6 +99,16 @@ def test_a_cpu_is_given_memory_threads_and_an_empty_slot() -> None:
     )
 
 
+def test_on_a_cpu_prompts_are_read_in_one_piece() -> None:
+    start = plan_start(work(40, longest=6_000), SEVEN_B, CPU, [], {})
+    own = plan_start(work(40), EMBEDDED, CPU, [], {"enable_chunked_prefill": True})
+
+    assert start.arguments["enable_chunked_prefill"] is False
+    assert start.arguments["max_num_batched_tokens"] == start.arguments["max_model_len"] == 16_384
+    assert own.arguments["enable_chunked_prefill"] is True
+    assert "enable_chunked_prefill" not in plan_start(work(40), SEVEN_B, GPU, [], {}).arguments
+
+
 def test_a_large_model_has_all_cores_and_no_more_than_its_share_of_memory() -> None:
     start = plan_start(work(4_000, longest=16_000), SEVEN_B, CPU, [], {})
 

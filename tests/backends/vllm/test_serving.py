@@ -93,6 +93,14 @@ def test_the_same_seed_draws_the_same_and_another_one_does_not(served: Served) -
     assert first != other
 
 
+def test_more_prompts_than_fit_into_a_step_are_drawn_by_a_seed(served: Served) -> None:
+    texts = [f"{number} and the word {'colour ' * 150}" for number in range(40)]
+    drawn = served.requests([BASE], texts, temperature=1.0, seed=3, max_new_tokens=2)
+    assert sum(request.prompt.tokens for request in drawn) > 4096  # the engine's step
+
+    assert not any(done.error for done in served.answers(drawn).values())
+
+
 def test_constrained_decoding_gives_what_the_schema_wants(served: Served) -> None:
     free = served.requests([BASE, FORGETFUL], QUESTIONS[1:3], max_new_tokens=64)
 
