@@ -180,15 +180,15 @@ def forecast(
     rows = list(map(suite_forecast, suites, asked, sights(suites, earlier)))
     once, answers = sum(r.prompt_tokens_once for r in rows), sum(r.answer_tokens for r in rows)
     texts = 4 * sum(row.prompt_tokens + 2 * row.answer_tokens for row in rows)  # answers: twice
-    clusters = any(case.cluster for suite in suites for case in suite.cases)
-    notes = {
-        f"not looked for in the store: more than {MOST_LOOKED_UP:,} answers": (
-            store is not None and not is_looked_up
-        ),
-        "prompt tokens are estimates: this engine counts none": any(a.estimated for a in asked),
-        "a cluster counts as one case in what a suite sees: its cases may go together": clusters,
-        f"{len(plan.skipped)} trials do not fit the context and are not asked": bool(plan.skipped),
-    }
+    notes = [*backend.notes, *plan.notes]
+    if store is not None and not is_looked_up:
+        notes.append(f"not looked for in the store: more than {MOST_LOOKED_UP:,} answers")
+    if any(each.estimated for each in asked):
+        notes.append("prompt tokens are estimates: this engine counts none")
+    if any(case.cluster for suite in suites for case in suite.cases):
+        notes.append("a cluster counts as one case in what a suite sees: its cases may go together")
+    if plan.skipped:
+        notes.append(f"{len(plan.skipped)} trials do not fit the context and are not asked")
     return Forecast(
         variants=tuple(variant.name for variant in variants),
         suites=tuple(rows),
@@ -202,11 +202,7 @@ def forecast(
             + RESULT_BYTES * len(plan.trials)
         ),
         bills=tuple(bills(rates, once, answers, replicas)),
-        notes=tuple(
-            dict.fromkeys(
-                [*backend.notes, *plan.notes, *(note for note, holds in notes.items() if holds)]
-            )
-        ),
+        notes=tuple(dict.fromkeys(notes)),
         costs=costs_of(asked, prices or {}),
         unpriced=tuple(v.name for v in variants if prices and v.name not in prices),
         stored=sum(row.stored for row in rows),

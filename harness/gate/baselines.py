@@ -21,9 +21,9 @@ from harness.common import (
     plural,
     shown,
 )
-from harness.common.reading import first_problems, fitting, read_json
+from harness.common.reading import first_problems, fitting
 from harness.gate.pairs import Ledger, collect, renamed
-from harness.gate.sealed import is_whole, write_sealed
+from harness.gate.sealed import SealedFormat
 from harness.results import (
     Outcome,
     Result,
@@ -35,8 +35,16 @@ from harness.results import (
 )
 
 EARLY_STOP = "early stop"  # in RunInfo.execution of a run that could stop early
-FORMAT = "harness-baseline"
-VERSION = 1
+_FILE = SealedFormat(
+    name="harness-baseline",
+    version=1,
+    what="the baseline",
+    unlike="this is not a baseline file",
+    made_by="harness baseline save",
+    made="saved",
+    again="save it again with this version of the harness",
+    restore="save it again from the run, or restore the file",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +88,10 @@ def save_baseline(
     if problems:
         raise InputError(*(replace(problem, path=str(path)) for problem in problems))
     content: dict[str, JsonValue] = {
-        "format": FORMAT,
-        "schema_version": VERSION,
         "run": run_to_json(replace(info, variants=(by_name[name],), baseline=None)),
         "results": [_row(result, with_answers) for result in rows],
     }
-    write_sealed(path, "the baseline", content, "results", sort_keys=True)
+    _FILE.write(path, content, "results", sort_keys=True)
 
 
 def _no_choice(info: RunInfo, name: str, known: Iterable[str]) -> Problem:
@@ -135,31 +141,10 @@ def flaws(info: RunInfo, variant: str, ledger: Ledger) -> list[Problem]:
 
 def load_baseline(path: Path) -> Baseline:
     """Read a baseline file; raises InputError for anything that is not one, or not whole."""
-    content = read_json(path, "the baseline")
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        wanted = "a file that `harness baseline save` wrote"
-        raise InputError(Problem("this is not a baseline file", path=str(path), expected=wanted))
-    version = content.get("schema_version")
-    if version != VERSION:
-        raise InputError(
-            Problem(
-                "the baseline has another format version",
-                path=str(path),
-                found=shown(version),
-                expected=str(VERSION),
-                hint="save it again with this version of the harness",
-            )
-        )
+    content = _FILE.read(path)
     if not isinstance(content.get("digest"), str):
         raise InputError(Problem("the baseline has no digest", path=str(path)))
-    if not is_whole(content):
-        raise InputError(
-            Problem(
-                "the baseline was changed after it was saved",
-                path=str(path),
-                hint="save it again from the run, or restore the file",
-            )
-        )
+    _FILE.check_seal(path, content)
     info = fitting(RunInfo, content.get("run"), str(path), what="the record of the run")
     rows = fitting(tuple[_BaselineRow, ...], content.get("results"), str(path), what="results")
     suites = {suite.name: suite.category for suite in info.suites}

@@ -15,14 +15,22 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harness.common import InputError, JsonValue, Problem, digest, shown
+from harness.common import InputError, JsonValue, Problem, digest
 from harness.common.reading import fitting, read_json
-from harness.gate.sealed import is_whole, write_sealed
+from harness.gate.sealed import SealedFormat
 from harness.results import Calibration, JudgeIdentity, JudgeStanding
 
-FORMAT = "harness-calibration"
-VERSION = 1
 MAKE_IT = "make it with `harness judge calibrate`"
+_FILE = SealedFormat(
+    name="harness-calibration",
+    version=1,
+    what="the calibration",
+    unlike="this is not a calibration of a judge",
+    made_by="harness judge calibrate",
+    made="made",
+    again="make it again with this version of the harness: harness judge calibrate",
+    restore="restore the file, or make it again: harness judge calibrate",
+)
 
 
 def calibration_name(calibration: Calibration) -> str:
@@ -38,12 +46,10 @@ def save_calibration(path: Path, calibration: Calibration) -> None:
     """Write the file; raises InputError where that is not possible."""
     body: dict[str, Any] = asdict(calibration)
     content: dict[str, JsonValue] = {
-        "format": FORMAT,
-        "schema_version": VERSION,
         "bound_to": calibration.identity.digest,
         **json.loads(json.dumps(body)),
     }
-    write_sealed(path, "the calibration", content, "rows", ensure_ascii=False)
+    _FILE.write(path, content, "rows", ensure_ascii=False)
 
 
 def replaced(path: Path) -> Calibration | None:
@@ -55,8 +61,7 @@ def replaced(path: Path) -> Calibration | None:
         message = "the name of a calibration must end in .json"
         raise InputError(Problem(message, str(path), did_you_mean=f"{path.name}.json"))
     if path.exists():
-        content = read_json(path, "what is there")
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
+        if not _FILE.marks(read_json(path, "what is there")):
             hint = "name another file: --out FILE.json"
             raise InputError(Problem("another file has this name", str(path), hint=hint))
         with suppress(InputError):  # made by another version, or edited: it goes
@@ -67,31 +72,8 @@ def replaced(path: Path) -> Calibration | None:
 def load_calibration(path: Path) -> Calibration:
     """Read a calibration file; raises InputError for anything that is not one, or not whole."""
     hint = "`harness judge show` without a file prints all of the project"
-    content = read_json(path, "the calibration", hint=hint)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        wanted = "a file that `harness judge calibrate` wrote"
-        raise InputError(
-            Problem("this is not a calibration of a judge", path=str(path), expected=wanted)
-        )
-    version = content.get("schema_version")
-    if version != VERSION:
-        raise InputError(
-            Problem(
-                "the calibration has another format version",
-                path=str(path),
-                found=shown(version),
-                expected=str(VERSION),
-                hint="make it again with this version of the harness: harness judge calibrate",
-            )
-        )
-    if not is_whole(content):
-        raise InputError(
-            Problem(
-                "the calibration was changed after it was made",
-                path=str(path),
-                hint="restore the file, or make it again: harness judge calibrate",
-            )
-        )
+    content = _FILE.read(path, hint=hint)
+    _FILE.check_seal(path, content)
     return fitting(Calibration, content, str(path), what="the calibration")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +28,17 @@ STRIP = 36  # columns of a strip
 NAMES = 34  # columns of what stands before it
 
 
+@dataclass(frozen=True)
+class _Figure:
+    """One figure: its strip goes from `low` to 1, with a mark at `middle`."""
+
+    name: str
+    estimate: Estimate
+    said: str
+    low: float = 0.0
+    middle: float | None = None
+
+
 def print_calibration(
     console: Console, calibration: Calibration, before: Calibration | None = None
 ) -> None:
@@ -32,19 +46,6 @@ def print_calibration(
 
     def line(text: str = "", style: str = "") -> None:
         console.print(Text(encodable(text, console.encoding), style=style))
-
-    def strip(
-        name: str, estimate: Estimate, said: str, low: float = 0.0, middle: float | None = None
-    ) -> None:
-        if estimate.value is None or estimate.ci is None:
-            line(f"{name:<{NAMES}}cannot tell: {estimate.reason}", "yellow")
-            return
-        drawn = _strip(estimate, low, middle)
-        line(f"{name:<{NAMES}}{drawn}  {said}")
-
-    def share(name: str, estimate: Estimate, middle: float | None = None) -> None:
-        said = f"{percent(estimate.value)} ({span(estimate.ci)}) of {estimate.n}"
-        strip(name, estimate, said, middle=middle)
 
     identity = calibration.identity
     kinds = {"judge": "judge", "prefer": "judge of two answers", "refuses": "rule"}
@@ -64,35 +65,14 @@ def print_calibration(
     line()
     console.print(_table(calibration.scale, console))
     line()
-    weights = ", linear weights" if calibration.scale.weights else ""
-    strip(f"kappa{weights}", calibration.scale.kappa, kappa(calibration.scale.kappa))
-    share("same label", calibration.scale.accuracy)
-    if calibration.decision:
-        labels = calibration.decision.labels
-        name = f"{labels[0]} or {labels[1]}" + (
-            f", min {identity.minimum}" if identity.minimum else ""
-        )
-        strip(f"kappa, {name}", calibration.decision.kappa, kappa(calibration.decision.kappa))
-        share(f"same, {name}", calibration.decision.accuracy)
-    if calibration.raters > 1:
-        for seen in filter(None, (calibration.scale, calibration.decision)):
-            own = f"{seen.labels[0]} or {seen.labels[1]}"
-            name = "with each other" if seen is calibration.scale else own
-            strip(f"kappa of people, {name}", seen.people, kappa(seen.people))
-        for each in calibration.by_rater:
-            strip(f"kappa with {each.rater[:18]}", each.kappa, kappa(each.kappa))
-    if calibration.position:
-        first = calibration.position.first
-        share("named the first answer", first, middle=0.5)
-        share("orders disagree", calibration.position.flips)
-    if identity.kind != "refuses":
-        longer = calibration.length
-        said = f"{points(longer.value)} points ({points_span(longer.ci)})"
-        strip("favours longer than people do", longer, said, low=-1.0, middle=0.0)
-    if again := calibration.consistency:
-        share(f"same again, of {again.repeats} replies", again.same)
-        if again.unstable:
-            line(f"{'':<{NAMES}}not always the same: {first_of(again.unstable)}")
+    for figure in _figures(calibration):
+        if figure.estimate.value is None or figure.estimate.ci is None:
+            line(f"{figure.name:<{NAMES}}cannot tell: {figure.estimate.reason}", "yellow")
+        else:
+            line(f"{figure.name:<{NAMES}}{_strip(figure)}  {figure.said}")
+    if calibration.consistency and calibration.consistency.unstable:
+        unstable = first_of(calibration.consistency.unstable)
+        line(f"{'':<{NAMES}}not always the same: {unstable}")
     line()
     apart = [row for row in calibration.rows if row.judge and row.judge not in row.people.values()]
     if apart:
@@ -114,12 +94,49 @@ def print_calibration(
         line(f"it was {was} before, {moment(before.made)}")
 
 
-def _strip(estimate: Estimate, low: float, middle: float | None) -> str:
+def _figures(calibration: Calibration) -> Iterator[_Figure]:
+    """Yield the figures: with people, of people among themselves, of the judge alone."""
+
+    def kappas(name: str, estimate: Estimate) -> _Figure:
+        return _Figure(name, estimate, kappa(estimate))
+
+    def share(name: str, estimate: Estimate, middle: float | None = None) -> _Figure:
+        said = f"{percent(estimate.value)} ({span(estimate.ci)}) of {estimate.n}"
+        return _Figure(name, estimate, said, middle=middle)
+
+    identity, scale, decision = calibration.identity, calibration.scale, calibration.decision
+    yield kappas("kappa, linear weights" if scale.weights else "kappa", scale.kappa)
+    yield share("same label", scale.accuracy)
+    if decision:
+        name = f"{decision.labels[0]} or {decision.labels[1]}"
+        name += f", min {identity.minimum}" if identity.minimum else ""
+        yield kappas(f"kappa, {name}", decision.kappa)
+        yield share(f"same, {name}", decision.accuracy)
+    if calibration.raters > 1:
+        yield kappas("kappa of people, with each other", scale.people)
+        if decision:
+            name = f"{decision.labels[0]} or {decision.labels[1]}"
+            yield kappas(f"kappa of people, {name}", decision.people)
+        for each in calibration.by_rater:
+            yield kappas(f"kappa with {each.rater[:18]}", each.kappa)
+    if calibration.position:
+        yield share("named the first answer", calibration.position.first, middle=0.5)
+        yield share("orders disagree", calibration.position.flips)
+    if identity.kind != "refuses":
+        longer = calibration.length
+        said = f"{points(longer.value)} points ({points_span(longer.ci)})"
+        yield _Figure("favours longer than people do", longer, said, low=-1.0, middle=0.0)
+    if again := calibration.consistency:
+        yield share(f"same again, of {again.repeats} replies", again.same)
+
+
+def _strip(figure: _Figure) -> str:
     """Draw an interval on a line from `low` to 1, with the value in it, and a mark at `middle`."""
+    estimate, middle = figure.estimate, figure.middle
     assert estimate.value is not None and estimate.ci is not None
 
     def place(value: float) -> int:
-        share = (value - low) / (1 - low)
+        share = (value - figure.low) / (1 - figure.low)
         return max(0, min(STRIP - 1, round(share * (STRIP - 1))))
 
     cells = ["·"] * STRIP

@@ -33,6 +33,11 @@ VARIANTS = "the variants do not agree"
 INCONCLUSIVE = "its suite is inconclusive"
 DRAWN = "drawn at random"
 NAMED = "named"
+_BY_SCORES = "--by scores judges each answer by itself"
+_NOTHING: Mapping[By, tuple[str, str]] = {  # what was found where nothing is to be judged; a hint
+    "pairs": ("every pair of answers is the same text, or one of it is missing", _BY_SCORES),
+    "scores": ("no case has an answer", "name other cases or suites, or none for all"),
+}
 
 
 def plan_review(
@@ -50,26 +55,7 @@ def plan_review(
     suites got. Raises InputError for names that the run does not have, for two variants asked of a
     run with one, and where no answer is left to be judged.
     """
-    named = _variants(info, options)
-    by: By = options.by or ("pairs" if len(named) > 1 else "scores")
-    if by == "pairs" and len(named) < 2:
-        known = [variant.name for variant in info.variants]
-        one = len(known) < 2
-        raise InputError(
-            Problem(
-                f"run {info.id} has one variant: there is nothing to compare its answers with"
-                if one
-                else "a comparison needs two variants, and one is named",
-                found=first_of(named),
-                expected="" if one else " and ".join(known),
-                hint="--by scores judges each answer by itself"
-                if one
-                else "name two: --variant A --variant B; or none for all",
-            )
-        )
-    if by == "pairs" and TIE in named:
-        hint = "--by scores judges each answer by itself"
-        raise InputError(Problem(f"a variant called {TIE!r} cannot be preferred", hint=hint))
+    named, by = _taking_part(info, options)
     wanted = _selected(info, results, options, named, verdicts)
     texts: defaultdict[CaseKey, list[Result]] = defaultdict(list)
     for result in results():
@@ -111,22 +97,17 @@ def plan_review(
         for item in made:
             items.setdefault((item.suite, item.case, item.turn, item.keys), item)
     if not items:
-        raise InputError(
-            Problem(
-                f"run {info.id} has nothing to judge here",
-                found="every pair of answers is the same text, or one of it is missing"
-                if by == "pairs"
-                else "no case has an answer",
-                hint="--by scores judges each answer by itself"
-                if by == "pairs"
-                else "name other cases or suites, or none for all",
-            )
-        )
+        nothing, hint = _NOTHING[by]
+        message = f"run {info.id} has nothing to judge here"
+        raise InputError(Problem(message, found=nothing, hint=hint))
     return tuple(items.values())
 
 
-def _variants(info: RunInfo, options: ReviewOptions) -> tuple[str, ...]:
-    """Return the variants that take part, in the order of the run."""
+def _taking_part(info: RunInfo, options: ReviewOptions) -> tuple[tuple[str, ...], By]:
+    """Return the variants that take part, in the order of the run, and what is judged of them.
+
+    Raises InputError for names that the run does not have, and for pairs that cannot be made.
+    """
     known = [variant.name for variant in info.variants]
     suites = [suite.name for suite in info.suites]
     problems = [
@@ -144,7 +125,22 @@ def _variants(info: RunInfo, options: ReviewOptions) -> tuple[str, ...]:
     ]
     if problems:
         raise InputError(*problems)
-    return tuple(name for name in known if not options.variants or name in options.variants)
+    named = tuple(name for name in known if not options.variants or name in options.variants)
+    by: By = options.by or ("pairs" if len(named) > 1 else "scores")
+    if by == "scores":
+        return named, by
+    if len(known) < 2:
+        message = f"run {info.id} has one variant: there is nothing to compare its answers with"
+        raise InputError(Problem(message, found=first_of(named), hint=_BY_SCORES))
+    if len(named) < 2:
+        message = "a comparison needs two variants, and one is named"
+        hint = "name two: --variant A --variant B; or none for all"
+        expected = " and ".join(known)
+        raise InputError(Problem(message, found=first_of(named), expected=expected, hint=hint))
+    if TIE in named:
+        message = f"a variant called {TIE!r} cannot be preferred"
+        raise InputError(Problem(message, hint=_BY_SCORES))
+    return named, by
 
 
 def _selected(

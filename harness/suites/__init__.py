@@ -1,6 +1,7 @@
 """Suites: YAML with positions, templates, data files and seeded families, checked as a whole."""
 
 from harness.common.yaml_positions import Position
+from harness.suites.doubts import same_tries
 from harness.suites.haystack import Fitted, Haystack, HaystackSpec, TooLong, fit
 from harness.suites.load import (
     SUFFIXES,
@@ -8,7 +9,6 @@ from harness.suites.load import (
     load_suites,
     make_suite,
     not_there,
-    same_tries,
     suite_files,
     yaml_below,
 )

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from harness.common import InputError, Problem, first_of, nearest, no_collection, percent, plural
+from harness.common import InputError, Problem, first_of, nearest, no_collection, plural
 from harness.common.reading import first_problems, meant_beside
 from harness.common.validation import described
 from harness.common.yaml_positions import Position, YamlDocument, read_yaml_file
-from harness.scorers import SERVED_NAME, Answer, Context, load_context, tool_name
+from harness.scorers import load_context
 from harness.suites.cases import (
     CaseReader,
     Draft,
@@ -24,6 +24,7 @@ from harness.suites.cases import (
     haystack_variables,
     same_id,
 )
+from harness.suites.doubts import doubts
 from harness.suites.haystack import expand
 from harness.suites.problems import Place, Problems
 from harness.suites.rows import DataRow, find_data, read_rows
@@ -31,7 +32,6 @@ from harness.suites.schema import MAX_CASES, GenerateKeys, RowsKeys, SuiteKeys
 from harness.suites.values import Case, Named, Suite, stand_twice
 
 SUFFIXES = (".yaml", ".yml")
-FAR = 5.0  # a bar on growth that was probably meant in percent
 
 
 def suite_files(paths: Iterable[str | Path]) -> tuple[Path, ...]:
@@ -103,107 +103,6 @@ class SuiteReader:
         self._problems.raise_any()
         gone = frozenset(keys.retire)
         gating = tuple(case for case in cases if case.id not in gone)
-        # What cannot go well, and is no mistake in the file
-        warnings = []
-        items = len({("cluster", case.cluster) if case.cluster else case.id for case in gating})
-        needed, unit = keys.gate.smallest_suite, "cases" if items == len(gating) else "clusters"
-        if items < needed:
-            warnings.append(
-                f"{items} {unit[:-1] if items == 1 else unit} cannot pass non_inferiority with "
-                f"max_drop {keys.gate.max_drop:g}, even where nothing changes: {needed} {unit} are "
-                "needed"
-            )
-        if keys.gate.min_judged and keys.gate.min_judged > len(gating):
-            warnings.append(
-                f"min_judged is {keys.gate.min_judged}, and the suite has "
-                f"{plural(len(gating), 'case')}: it can never be decided"
-            )
-        for tag in keys.gate.slices:
-            having = [case for case in gating if tag in case.tags]
-            alone = len({("cluster", c.cluster) if c.cluster else c.id for c in having})
-            if alone < keys.gate.smallest_slice:
-                noun = "case" if alone == len(having) else "cluster"
-                warnings.append(
-                    f"slice {tag} has {plural(alone, noun)}: even the loss of all is not beyond "
-                    f"chance, {keys.gate.smallest_slice} {noun}s are needed"
-                )
-        for name in ("max_length_growth", "max_latency_growth"):
-            bar = getattr(keys.gate, name)
-            if bar is not None and bar >= FAR:
-                warnings.append(
-                    f"{name} {bar:g} allows a growth of {percent(bar, 0)}; it is a share: 0.3 is "
-                    "30 %"
-                )
-        full = [
-            case
-            for case in gating
-            if (most := case.sampling.max_reasoning_tokens) is not None
-            and most >= case.sampling.max_new_tokens
-        ]
-        if full:
-            first = full[0].sampling
-            warnings.append(
-                f"max_reasoning_tokens {first.max_reasoning_tokens} leaves no room for an answer: "
-                f"max_new_tokens is {first.max_new_tokens} and counts both, in "
-                f"{plural(len(full), 'case')}"
-            )
-        # `no` and `off` are texts in YAML 1.2, and a text is true in a template.
-        words = ("true", "false", "yes", "no", "on", "off")
-        told = {
-            f"chat_template_args: {name} is the text {value!r}, which templates take for true: "
-            "write true or false, without quotes"
-            for case in gating
-            for name, value in case.template_args.items()
-            if isinstance(value, str) and value.lower() in words
-        }
-        warnings += sorted(told)
-        mute = [
-            case
-            for case in gating
-            if (case.reasoning_parser == "none" or case.decoding == "constrained")
-            and any(check.read for turn in case.turns for check in turn.checks)
-        ]
-        if mute:
-            why = "reasoning_parser: none" if mute[0].reasoning_parser == "none" else ""
-            warnings.append(
-                f"read: reasoning finds none under {why or 'decoding: constrained'}, and such "
-                f"checks do not pass: {plural(len(mute), 'case')}, {mute[0].id} first"
-            )
-        given = [
-            (case, check)
-            for case in gating
-            for turn in case.turns
-            for check in turn.checks
-            if turn.prefix
-            and check.name in ("contains", "contains_all", "contains_any", "starts_with")
-            and not (check.read or check.step is not None)
-            and getattr(check.args, "max", None) is None
-            and check(Answer(turn.prefix), Context()).passed
-        ]
-        if given:
-            case, check = given[0]
-            warnings.append(
-                f"{check.name} holds for the prefix alone, whatever the model adds: "
-                f"{plural(len(given), 'check')}, that of {case.id} first"
-            )
-        begun = [
-            case for case in gating if [m.role for m in case.turns[0].before[:1]] == ["assistant"]
-        ]
-        if begun:
-            warnings.append(
-                f"examples begin with an answer in {plural(len(begun), 'case')}, {begun[0].id} "
-                "first: chat templates that want a user turn there refuse them"
-            )
-        named = {tool_name(tool): None for case in gating for tool in case.tools}
-        unserved = [name for name in named if not SERVED_NAME.fullmatch(name)]
-        if unserved:
-            warnings.append(
-                f"tool {unserved[0]!r} has a name that OpenAI's API refuses, and servers like it: "
-                f"up to 64 letters, digits, '_' and '-' ({plural(len(unserved), 'tool')})"
-            )
-        greedy = [c for c in gating if c.repeats > 1 and c.sampling.temperature == 0]
-        if greedy:
-            warnings.append(same_tries(len(greedy), len(gating)))
         return Suite(
             name=keys.suite,
             category=keys.category,
@@ -212,7 +111,7 @@ class SuiteReader:
             description=keys.description,
             gate=keys.gate,
             fix=keys.fix,
-            warnings=tuple(warnings),
+            warnings=tuple(doubts(keys.gate, gating)),
             retired=tuple(case for case in cases if case.id in gone),
             line=self._document.position(("suite",)).line,
             bars={
@@ -321,15 +220,6 @@ class SuiteReader:
                 place = Place(("fix", "generate", "rows", name))
                 message, close = f"no entry under from_file reads {name!r}", nearest(name, files)
                 self._problems.add_key(place, message, did_you_mean=close)
-
-
-def same_tries(greedy: int, cases: int) -> str:
-    """Say of how many cases all tries are one and the same answer."""
-    return (
-        f"{greedy} of {plural(cases, 'case')} {'is' if greedy == 1 else 'are'} asked several times "
-        "at temperature 0: the tries of a case are the same answer, and pass@k and pass^k say no "
-        "more than one try; set sampling: {temperature: 0.7}, say"
-    )
 
 
 def load_suites(

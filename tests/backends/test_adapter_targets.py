@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.backends.adapters import target_problems, wraps
+from harness.backends.adapter_targets import target_problems, wraps
 from harness.common import InputError
 
 NAMES = [

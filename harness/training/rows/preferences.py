@@ -75,29 +75,7 @@ def preference(values: Mapping[str, Any], source: str, system: str | None = None
         whole = converted(plain)
         prompt, chosen = whole.messages[:-1], whole.messages[-1:]
     rejected = _answers(values[worse], worse)
-    # Either may bring the whole conversation along, and a column of its own leave turns out.
-    brought = [answers[:-1] for answers in (chosen, rejected) if answers[:-1]]
-    for before in brought:
-        if before != brought[0] or (prompt is not None and not _continues(before, prompt)):
-            raise RowError(
-                Problem(
-                    "the two answers do not belong to one prompt",
-                    found=shown(before[-1].content),
-                    expected=shown((prompt or brought[0])[-1].content),
-                    hint="the better and the worse conversation may differ in the last answer only",
-                ),
-                worse,
-            )
-    prompt = max([*brought[:1], *([] if prompt is None else [prompt])], key=len, default=None)
-    if prompt is None:
-        raise RowError(
-            Problem(
-                "a pair of answers has no prompt",
-                found=", ".join(map(str, values))[:200],
-                expected="prompt, or messages in chosen and rejected",
-            ),
-            better,
-        )
+    prompt = _shared(prompt, (chosen, rejected), values, (better, worse))
     if shape is not None:
         check_keys(plain, shape, (*prompt, chosen[-1], rejected[-1]))
     if system is not None and prompt[0].role != "system":
@@ -222,6 +200,41 @@ def _answers(value: object, key: str) -> Messages:
             key,
         )
     return found.messages
+
+
+def _shared(
+    prompt: Messages | None,
+    answers: tuple[Messages, Messages],
+    values: Mapping[str, Any],
+    keys: tuple[str, str],
+) -> Messages:
+    """Return the prompt of both answers, which stand under `keys`: the longest that is there.
+
+    Either may bring the whole conversation along, and a column of its own leave turns out.
+    """
+    brought = [messages[:-1] for messages in answers if messages[:-1]]
+    for before in brought:
+        if before != brought[0] or (prompt is not None and not _continues(before, prompt)):
+            raise RowError(
+                Problem(
+                    "the two answers do not belong to one prompt",
+                    found=shown(before[-1].content),
+                    expected=shown((prompt or brought[0])[-1].content),
+                    hint="the better and the worse conversation may differ in the last answer only",
+                ),
+                keys[1],
+            )
+    found = max([*brought[:1], *([] if prompt is None else [prompt])], key=len, default=None)
+    if found is None:
+        raise RowError(
+            Problem(
+                "a pair of answers has no prompt",
+                found=", ".join(map(str, values))[:200],
+                expected="prompt, or messages in chosen and rejected",
+            ),
+            keys[0],
+        )
+    return found
 
 
 def _continues(before: Messages, prompt: Messages) -> bool:
