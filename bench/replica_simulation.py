@@ -4,22 +4,24 @@
     python -m bench.replica_simulation --measured OUT/results.json    beside GPUs (bench.replicas)
 
 The model hands out work by the harness's own rules (`Portions`), in time that jumps from event to
-event: a replica starts, answers one request after another, and may be killed; then another starts
-in its place. The measured side is the harness's own backend for replicas, on a Ray cluster of this
+event: a replica starts, works on so many requests at once, may be killed, and another starts in
+its place. The measured side is the harness's own backend for replicas, on a Ray cluster of this
 machine, with an engine that sleeps instead of generating; a kill is SIGKILL. What a replica costs
 to start and an answer to pass on is measured with one replica, and used for all others. Prints the
 table of docs/scale.md.
 
-An engine that answers many requests at once needs as many steps for a few of them: a portion costs
-its requests and a time of its own. With `--measured` this is the time with which the model gives
-what bench.replicas measured with one vLLM replica, `--rate` what an engine does that has enough to
-do, and the model then foretells two replicas, and one of two killed.
+An engine that works on many requests at once needs as many steps for a few of them: they take the
+seconds of all together, and a time that is the same for any number. With `--measured` this is the
+time with which the model gives what bench.replicas measured with one vLLM replica. `--rate` is what
+an engine does that has enough to do, `--rows` on how many it works at once; then two replicas are
+foretold, and one of two killed.
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
+import itertools
 import json
 import os
 import signal
@@ -29,7 +31,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.backends import (
@@ -46,10 +48,11 @@ from harness.backends import (
     open_backend,
 )
 from harness.backends.replicas.backend import LOOK, PAUSE, ReplicatedBackend
-from harness.backends.replicas.portions import Portions
+from harness.backends.replicas.portions import Pace, Portions
 from harness.common import Message, Sampling, Variant
 
 DEATHS = 3  # of replicas that a request survives
+WARM = 20  # requests that a replica of bench.replicas has answered before it is measured
 ROOT = Path(__file__).parents[1]
 ALONE = "one replica, with its start"
 
@@ -60,8 +63,9 @@ class World:
 
     `slowness` multiplies a replica's seconds; `start` is what its engine takes to start, `spawn`
     what comes before that; those of the beginning are up already where `are_up`. `kills` are
-    moments and replicas. `overhead` is what an answer costs beside its seconds, `wait` what a
-    portion does. Requests are of `variants` in turn.
+    moments and replicas. `overhead` is what an answer costs beside its seconds. An engine works on
+    `rows` requests at once, which take the seconds of all together and `wait`. Requests are of
+    `variants` in turn.
     """
 
     requests: tuple[float, ...]
@@ -72,6 +76,7 @@ class World:
     overhead: float = 0.0
     are_up: bool = False
     wait: float = 0.0
+    rows: int = 1
     variants: int = 1
 
 
@@ -103,54 +108,90 @@ def asked(world: World, model: str) -> list[Request]:
     ]
 
 
-def simulate(world: World) -> Outcome:
-    """Run the model."""
-    count = len(world.slowness)
-    work = Portions(asked(world, "model"), count, DEATHS)
-    held: list[deque[str]] = [deque() for _ in range(count)]
-    lives, idle = [0] * count, [False] * count
-    loading = [0.0 if world.are_up else world.start] * count  # with its first portion in its hands
+@dataclass
+class _Engine:
+    """One replica: what it works on, with the share of each that is done, and what waits."""
+
+    world: World
+    slowness: float
+    ready: float = 0.0  # from when on it works: it loads until then
+    life: int = 0
+    at: float = 0.0  # up to when its work is reckoned
+    running: dict[str, tuple[float, float]] = field(default_factory=dict)  # share done, begun
+    waiting: deque[str] = field(default_factory=deque)
+
+    def turn(self) -> float:
+        """Return the seconds that those it works on take, were they begun together."""
+        alone = sum(self.world.requests[int(key)] for key in self.running)
+        overhead = self.world.overhead * len(self.running)
+        return alone * self.slowness + self.world.wait * self.slowness + overhead
+
+    def go_on(self, now: float) -> None:
+        """Work up to this moment, and begin with what there is room for."""
+        begun = max(self.at, self.ready)
+        if self.running and now > begun:
+            share = (now - begun) / self.turn()
+            self.running = {key: (did + share, at) for key, (did, at) in self.running.items()}
+        self.at = now
+        while self.waiting and len(self.running) < self.world.rows:
+            self.running[self.waiting.popleft()] = (0.0, max(now, self.ready))
+
+    def next_answer(self) -> float:
+        """Return when it answers next."""
+        most = max(did for did, _ in self.running.values())
+        return max(self.at, self.ready) + (1.0 - most) * self.turn()
+
+
+def simulate(world: World, before: Pace | None = None) -> Outcome:
+    """Run the model; `before` is the pace of replicas that have answered something before."""
+    paces = {place: replace(before) for place in range(len(world.slowness)) if before}
+    work = Portions(asked(world, "model"), len(world.slowness), DEATHS, paces)
+    engines = [_Engine(world, slowness) for slowness in world.slowness]
     events: list[tuple[float, int, str, int, int]] = []  # time, order, what, replica, its life
-    order = answered = deaths = 0
+    order = itertools.count()
+    answered = deaths = 0
     now = first = 0.0
 
-    def later(seconds: float, what: str, place: int) -> None:
-        nonlocal order
-        order += 1
-        heapq.heappush(events, (now + seconds, order, what, place, lives[place]))
+    def later(moment: float, what: str, place: int) -> None:
+        heapq.heappush(events, (moment, next(order), what, place, engines[place].life))
 
     def go_on(place: int) -> None:
-        if not held[place]:
-            held[place].extend(request.key for request in work.take(place, now))
-            loading[place] += world.wait
-        idle[place] = not held[place]
-        if held[place]:
-            seconds = world.requests[int(held[place][0])] * world.slowness[place]
-            later(loading[place] + seconds + world.overhead, "answer", place)
-        loading[place] = 0.0
+        """Hand over what it is to have, and say when it answers next, or looks again."""
+        engine = engines[place]
+        while portion := work.take(place, now):
+            engine.waiting.extend(request.key for request in portion)
+        engine.go_on(now)
+        engine.life += 1
+        if engine.running:
+            later(engine.next_answer(), "answer", place)
+        else:
+            later(now + LOOK, "look", place)
 
-    for place in range(count):
+    for place, engine in enumerate(engines):
+        if not world.are_up:
+            engine.ready = world.spawn + world.start
         later(0.0 if world.are_up else world.spawn, "up", place)
     for moment, place in world.kills:
-        later(moment, "kill", place)
+        heapq.heappush(events, (moment, next(order), "kill", place, -1))
     while not work.is_done:
         now, _, what, place, life = heapq.heappop(events)
+        engine = engines[place]
         if what == "kill":
-            deaths += bool(held[place])
+            deaths += bool(engine.running)
             work.lost(place)
-            held[place].clear()
-            lives[place], idle[place] = lives[place] + 1, False
-            loading[place] = world.start
-            later(PAUSE + world.spawn, "up", place)
-        elif life == lives[place]:
-            if what == "answer" and work.answered(place, held[place].popleft(), now):
-                answered, first = answered + 1, first or now
-            if what == "answer" and not held[place]:
+            engines[place] = _Engine(world, engine.slowness, life=engine.life + 1)
+            engines[place].ready = now + PAUSE + world.spawn + world.start
+            later(now + PAUSE + world.spawn, "up", place)
+        elif life == engine.life:
+            engine.go_on(now)
+            for key, (did, begun) in list(engine.running.items()):
+                if did > 1.0 - 1e-9:
+                    del engine.running[key]
+                    if work.answered(place, key, now, now - begun):
+                        answered, first = answered + 1, first or now
+            if what == "answer" and not engine.running and not engine.waiting:
                 work.finished(place)
-            if what != "look" or idle[place]:
-                go_on(place)
-            if idle[place]:
-                later(LOOK, "look", place)
+            go_on(place)
     return Outcome(first, now, answered, deaths)
 
 
@@ -179,10 +220,10 @@ class SleepingBackend(Backend):
         time.sleep(self._start)
         self._start = 0.0
         for request in requests:
-            said = request.prompt.messages[-1].content
+            begun, said = time.monotonic(), request.prompt.messages[-1].content
             if said.replace(".", "").isdigit():
                 time.sleep(float(said) * self._slowness)
-            yield request, Completion(said, "stop", 1, 1)
+            yield request, Completion(said, "stop", 1, 1, seconds=time.monotonic() - begun)
 
 
 @models_are("directories", options=())
@@ -234,6 +275,7 @@ def measure(world: World, model: str) -> Outcome:
         while world.are_up and {p.has_answered for p in backend._places} != {True}:
             warming = World((0.0,) * 64 * len(world.slowness), world.slowness, 0.0)
             list(backend.generate(asked(warming, model)))
+        backend._paces.clear()  # of answers that took no time
         began = time.monotonic()
         for _, done in backend.generate(asked(world, model)):
             passed = time.monotonic() - began
@@ -282,25 +324,30 @@ def large_worlds() -> dict[str, World]:
     }
 
 
-def foretold(file: Path, rate: float) -> Iterator[tuple[str, float, float]]:
+def foretold(file: Path, rate: float, rows: int) -> Iterator[tuple[str, float, float]]:
     """Yield what the model says of steps of bench.replicas, and what they took, in seconds."""
     results = json.loads(file.read_text(encoding="utf-8"))
     one = results["one"]
-    alone = World((1 / rate,) * one["requests"], (1.0,), one["start"], are_up=True, variants=5)
-    least, most = 0.0, one["seconds"]
+    alone = World((), (), one["start"], are_up=True, rows=rows, variants=5)
+    least, most = 0.0, rows / rate
+
+    def told(count: int, wait: float, replicas: int, *kills: tuple[float, int]) -> float:
+        """Return what the model says; each replica has answered some requests before."""
+        seconds = (max(0.0, 1 / rate - wait / rows),) * count
+        up = replace(alone, requests=seconds, slowness=(1.0,) * replicas, wait=wait, kills=kills)
+        return simulate(up, Pace(WARM, wait, WARM * wait)).seconds
+
     while most - least > 1e-3:  # the wait with which the model says what one replica took
         middle = (least + most) / 2
-        short = simulate(replace(alone, wait=middle)).seconds < one["seconds"]
+        short = told(one["requests"], middle, 1) < one["seconds"]
         least, most = (middle, most) if short else (least, middle)
-    alone = replace(alone, wait=least)
-    yield f"one ({least:.2f} s for each portion)", simulate(alone).seconds, one["seconds"]
+    fitted = f"one ({least:.2f} s for any number of requests at once)"
+    yield fitted, told(one["requests"], least, 1), one["seconds"]
     for name, label in (("two", "two"), ("lost", "two, one killed")):
         if "seconds" not in (took := results.get(name, {})):
             continue
         kills = ((took["killed_at"], 0),) if name == "lost" else ()
-        requests = (1 / rate,) * took["requests"]
-        world = replace(alone, requests=requests, slowness=(1.0, 1.0), kills=kills)
-        yield label, simulate(world).seconds, took["seconds"]
+        yield label, told(took["requests"], least, 2, *kills), took["seconds"]
 
 
 def main() -> None:
@@ -308,11 +355,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--measured", type=Path, help="results.json of bench.replicas")
     parser.add_argument("--rate", type=float, default=88, help="answers a second of a full engine")
+    parser.add_argument("--rows", type=int, default=1024, help="what it works on at once")
     told = parser.parse_args()
     if told.measured:
         print("| | simulated, s | measured, s | ratio |")
         print("|---|---|---|---|")
-        for name, expected, took in foretold(told.measured, told.rate):
+        for name, expected, took in foretold(told.measured, told.rate, told.rows):
             print(f"| {name} | {expected:.2f} | {took:.2f} | {expected / took:.2f} |")
         return
     print("| | simulated, s | measured, s | ratio | replicas lost |")

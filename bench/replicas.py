@@ -192,7 +192,7 @@ def killed(backend: ReplicatedBackend, setting: Setting, requests: Sequence[Requ
         now = time.perf_counter()
         if "killed" not in seen:
             if len(found.times) >= len(requests) // 5:
-                place = next(p for p in backend._places if p.stream is not None and p.hello)
+                place = next(p for p in backend._places if p.commands and p.hello)
                 assert place.hello is not None
                 pid = place.hello.pid
                 seen.update(killed=now, killed_at=found.times[-1], place=place, pid=pid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -243,13 +243,22 @@ def in_batches(requests: Sequence[Request], *, apart: bool) -> list[list[Request
     return list(groups.values())
 
 
-def beside(requests: Sequence[Request], variant: Variant) -> tuple[str, ...]:
+def once(requests: Sequence[Request]) -> More:
+    """Return a source for `Backend.serve` that gives these, and then nothing."""
+    left = [requests]
+    return lambda: left.pop() if left else ()
+
+
+def beside(requests: Iterable[Request], variant: Variant) -> tuple[str, ...]:
     """Return, for `machine_of`, who shared batches with a variant, its own name first.
 
     Empty where it had them to itself: only such times say something of the variant alone.
     """
     others = sorted({request.variant.name for request in requests} - {variant.name})
     return (variant.name, *others) if others else ()
+
+
+More = Callable[[], Sequence["Request"]]  # what is to be answered next, if anything
 
 
 class Backend(ABC):
@@ -325,6 +334,15 @@ class Backend(ABC):
         A request that cannot be answered gives a completion with an error. Raises
         `MachineryError` where the engine breaks.
         """
+
+    def serve(self, more: More) -> Iterator[tuple[Request, Completion]]:
+        """Answer what `more` gives, until all is answered and it gives nothing.
+
+        An engine that batches asks it while it works too, so that it never runs empty; what it
+        gives when the last answer is there is all that others need.
+        """
+        while requests := more():
+            yield from self.generate(requests)
 
     def execution(self) -> Mapping[str, str]:
         """Return how it was executed: device, batch size, eager or graphs. Not part of any key."""

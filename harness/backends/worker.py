@@ -7,21 +7,18 @@ process and all that it started end at once.
 
 from __future__ import annotations
 
-import traceback
-
 from harness.backends.base import Backend
 from harness.backends.registry import open_here
 from harness.backends.workers import (
     FRAMES,
-    AnswerEvent,
     CloseCommand,
-    DoneEvent,
-    FailedEvent,
     Frame,
     GenerateCommand,
     OpenCommand,
+    broken,
+    served,
 )
-from harness.common import HarnessError, MachineryError, Problem, processes
+from harness.common import processes
 
 
 def main() -> None:
@@ -31,27 +28,27 @@ def main() -> None:
     def tell(frame: Frame) -> None:
         parent.send(FRAMES.to_line(frame))
 
+    def next_command() -> GenerateCommand | None:
+        """Return what is asked while the engine works: nothing else comes before it is done."""
+        line = parent.waiting_line()
+        command = None if line is None else FRAMES.from_line(line)
+        assert command is None or isinstance(command, GenerateCommand)
+        return command
+
     backend: Backend | None = None
     try:
         for line in parent.lines():
             command = FRAMES.from_line(line)
             if isinstance(command, CloseCommand):
                 return
-            try:
-                if isinstance(command, OpenCommand):
+            if isinstance(command, OpenCommand):
+                try:
                     backend = open_here(command.backend, command.options)
-                elif isinstance(command, GenerateCommand) and backend is not None:
-                    backend.expect(max(command.expected, len(command.requests)))
-                    for request, completion in backend.generate(command.requests):
-                        tell(AnswerEvent(request.key, completion))
-                    tell(DoneEvent(backend.notes, dict(backend.execution())))
-            except HarnessError as error:
-                traceback.print_exc()  # into the log
-                tell(FailedEvent.of(error))
-            except Exception as error:
-                traceback.print_exc()
-                found = f"{type(error).__name__}: {error}"
-                tell(FailedEvent.of(MachineryError(Problem("the engine broke", found=found))))
+                except Exception as error:
+                    tell(broken(error))
+            elif isinstance(command, GenerateCommand) and backend is not None:
+                for frame in served(backend, command, next_command):
+                    tell(frame)
     finally:
         if backend is not None:
             backend.close()

@@ -7,7 +7,8 @@ import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,8 +20,10 @@ from harness.backends.base import (
     Backend,
     BackendOptions,
     Completion,
+    More,
     PlannedBackend,
     Request,
+    once,
 )
 from harness.backends.vllm.server import holders
 from harness.common import (
@@ -44,7 +47,7 @@ class OpenCommand:
 
 @dataclass(frozen=True, slots=True)
 class GenerateCommand:
-    """To the process: answer these. `AnswerEvent` for each, then `DoneEvent`.
+    """To the process: answer these, beside those it is at. `AnswerEvent` for each, and `DoneEvent`.
 
     `expected` is how many answers the whole run may ask for.
     """
@@ -72,10 +75,14 @@ class AnswerEvent:
 
 @dataclass(frozen=True, slots=True)
 class DoneEvent:
-    """From the process: all are answered; the backend's notes, and how it was executed."""
+    """From the process: so many `commands` more are done, and it has nothing left to answer.
+
+    With the backend's notes, and how it was executed.
+    """
 
     notes: tuple[str, ...] = ()
     execution: Mapping[str, str] = field(default_factory=dict)
+    commands: int = 1
     kind: Literal["done"] = "done"
 
 
@@ -104,8 +111,45 @@ _ADAPTER: TypeAdapter[Frame] = TypeAdapter(
 )
 FRAMES = processes.JsonLines(_ADAPTER)  # one frame a line
 
+
+def served(
+    backend: Backend, first: GenerateCommand, more: Callable[[], GenerateCommand | None]
+) -> Iterator[Frame]:
+    """Yield what a backend answers to a command and to those that come meanwhile, and how it ended.
+
+    What breaks is an event too, after its traceback is in the log.
+    """
+    commands = 0
+
+    def requests() -> Sequence[Request]:
+        nonlocal commands
+        command = more() if commands else first
+        if command is None:
+            return ()
+        commands += 1
+        backend.expect(max(command.expected, len(command.requests)))
+        return command.requests
+
+    try:
+        for request, completion in backend.serve(requests):
+            yield AnswerEvent(request.key, completion)
+        yield DoneEvent(backend.notes, dict(backend.execution()), commands)
+    except Exception as error:
+        yield broken(error)
+
+
+def broken(error: Exception) -> FailedEvent:
+    """Return what is said of an error, with its traceback in the log."""
+    traceback.print_exc()
+    if not isinstance(error, HarnessError):
+        found = f"{type(error).__name__}: {error}"
+        error = MachineryError(Problem("the engine broke", found=found))
+    return FailedEvent.of(error)
+
+
 WORKER = "harness.backends.worker"  # the module whose process holds a backend
 GRACE = 30.0  # seconds to end after `CloseCommand`: engines with processes of their own take some
+LOOK = 0.05  # seconds that it waits for an answer before it looks whether more is asked
 _LOG_TAIL = 4_000  # characters of the log that are looked at for what was said last
 AGAIN = "run the same command again: it goes on where this one stopped"
 
@@ -135,37 +179,49 @@ class BackendProcess:
         return self._child is not None and self._child.is_alive
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answer the requests, each answer handed on as it arrives.
+        """Answer the requests, as `serve` does."""
+        return self.serve(once(requests))
+
+    def serve(self, more: More) -> Iterator[tuple[Request, Completion]]:
+        """Answer what `more` gives, each answer handed on as it arrives.
 
         Raises what the backend raised; `MachineryError` where the process died. Whoever stops
         listening stops the process too.
         """
-        asked = {request.key: request for request in requests}
+        asked: dict[str, Request] = {}
+        commands = 0  # of which it has not said that they are done
         self._busy = True
         try:
             if self._child is None:
                 self._log = _opened(self._log_file)
                 self._child = processes.Child(WORKER, errors=self._log)
                 self._child.send(FRAMES.to_line(self._open))
-            command = GenerateCommand(tuple(requests), self.expected)
-            self._child.send(FRAMES.to_line(command))
             while True:
                 child = self._child
                 if child is None:
                     raise MachineryError(
                         Problem(f"the engine's process for {self.label} was stopped")
                     )
-                line = child.receive()
+                if requests := more():
+                    asked |= {request.key: request for request in requests}
+                    child.send(FRAMES.to_line(GenerateCommand(tuple(requests), self.expected)))
+                    commands += 1
+                elif not commands:
+                    break
+                try:
+                    line = child.receive(LOOK)
+                except TimeoutError:
+                    continue
                 if line is None:
                     raise self._death(child)
                 frame = FRAMES.from_line(line)
                 if isinstance(frame, FailedEvent):
                     raise frame.error()
-                if isinstance(frame, AnswerEvent):
-                    yield asked[frame.key], frame.completion
+                if isinstance(frame, AnswerEvent) and frame.key in asked:
+                    yield asked.pop(frame.key), frame.completion
                 if isinstance(frame, DoneEvent):
-                    break
-            self.notes, self.execution = frame.notes, frame.execution
+                    self.notes, self.execution = frame.notes, frame.execution
+                    commands -= frame.commands
             self._busy = False
         finally:
             if self._busy:
@@ -253,17 +309,15 @@ class ModelByModel(PlannedBackend[Backend]):
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         """Answer model by model, the one in memory first; raises what a backend raises."""
         for model in self._order(requests):
-            if model != self._current and self._current:
-                self._processes[self._current].close()
-            if model not in self._processes:
-                own = tuple(v for v in self._options.variants if v.model == model)
-                options = replace(self._options, variants=own, warm=False)
-                label = f"{self._options.label} {self._backend} {Path(model).name}".strip()
-                self._processes[model] = BackendProcess(self._backend, options, label)
-            self._current = model
-            process = self._processes[model]
-            process.expected = self._expected
-            yield from process.generate([r for r in requests if r.variant.model == model])
+            asked = [request for request in requests if request.variant.model == model]
+            yield from self._turn_to(model).generate(asked)
+
+    def serve(self, more: More) -> Iterator[tuple[Request, Completion]]:
+        """Answer what `more` gives; a single model's engine takes it while it works."""
+        if len(self._models) > 1:
+            yield from super().serve(more)
+        else:
+            yield from self._turn_to(self._models[0]).serve(more)
 
     def waiting(self, requests: Sequence[Request]) -> str:
         """Say which model is loaded next, unless it is in memory."""
@@ -287,6 +341,19 @@ class ModelByModel(PlannedBackend[Backend]):
         if process := self._processes.get(self._current):
             process.close()
         self._planner.close()
+
+    def _turn_to(self, model: str) -> BackendProcess:
+        """Return the process of a model, the only one that is there."""
+        if model != self._current and self._current:
+            self._processes[self._current].close()
+        if model not in self._processes:
+            own = tuple(v for v in self._options.variants if v.model == model)
+            options = replace(self._options, variants=own, warm=False)
+            label = f"{self._options.label} {self._backend} {Path(model).name}".strip()
+            self._processes[model] = BackendProcess(self._backend, options, label)
+        self._current = model
+        self._processes[model].expected = self._expected
+        return self._processes[model]
 
     def _order(self, requests: Sequence[Request]) -> list[str]:
         models = _models([request.variant for request in requests])

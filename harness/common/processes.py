@@ -15,9 +15,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import IO, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -94,6 +95,8 @@ class Child:
 
     def __init__(self, module: str, *, errors: int | IO[bytes] = subprocess.DEVNULL) -> None:
         self.process = start(module, output=subprocess.PIPE, errors=errors)
+        self._lines: deque[bytes] = deque()
+        self._piece = b""  # of a line whose end has not come
 
     @property
     def is_alive(self) -> bool:
@@ -107,11 +110,25 @@ class Child:
             self.process.stdin.write(line)
             self.process.stdin.flush()
 
-    def receive(self) -> bytes | None:
-        """Return its next line; None once it has ended, half a line counting for nothing."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        return line if line.endswith(b"\n") else None
+    def receive(self, patience: float | None = None) -> bytes | None:
+        """Return its next line; None once it has ended, half a line counting for nothing.
+
+        Raises TimeoutError where nothing comes for `patience` seconds.
+        """
+        output = self.process.stdout
+        assert output is not None
+        while not self._lines:
+            try:
+                if not select.select([output], [], [], patience)[0]:
+                    raise TimeoutError
+                chunk = os.read(output.fileno(), _CHUNK)
+            except ValueError:  # another thread has ended it
+                return None
+            if not chunk:
+                return None
+            *whole, self._piece = (self._piece + chunk).split(b"\n")
+            self._lines.extend(whole)
+        return self._lines.popleft()
 
 
 # -- in the child ----------------------------------------------------------------------------------
@@ -157,6 +174,13 @@ class Parent:
         """Wait for each line that the parent says, for ever."""
         while True:
             yield self._lines.get()
+
+    def waiting_line(self) -> bytes | None:
+        """Return the next line where one has come already, else None."""
+        try:
+            return self._lines.get_nowait()
+        except Empty:
+            return None
 
     def send(self, line: bytes) -> None:
         """Tell the parent a line."""

@@ -7,30 +7,28 @@ from __future__ import annotations
 
 import os
 import socket
-import traceback
 from collections.abc import Iterator
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 
 from harness import __version__
 from harness.backends.base import Backend
 from harness.backends.registry import open_backend
 from harness.backends.replicas.hello import HELLOS, HelloCommand, HelloEvent, installed_libraries
-from harness.backends.workers import (
-    FRAMES,
-    AnswerEvent,
-    DoneEvent,
-    FailedEvent,
-    Frame,
-    GenerateCommand,
-)
-from harness.common import HarnessError, MachineryError, Problem
+from harness.backends.workers import FRAMES, FailedEvent, GenerateCommand, broken, served
 
 
 class Replica:
-    """What Ray starts, under no rule of restart or retry: who lost it asks again elsewhere."""
+    """What Ray starts, under no rule of restart or retry: who lost it asks again elsewhere.
+
+    In two threads of Ray's: `answers` has one to itself, as long as it lives.
+    """
+
+    threads = 2
 
     def __init__(self) -> None:
         self._backend: Backend | None = None
+        self._asked: SimpleQueue[GenerateCommand] = SimpleQueue()
 
     def hello(self, line: bytes) -> bytes:
         """Open the backend of a `HelloCommand`, load nothing, and say what it would answer with."""
@@ -56,36 +54,33 @@ class Replica:
                 environments={n: backend.environment(v) for n, v in variants.items()},
                 fingerprints={n: backend.fingerprint(v) for n, v in variants.items()},
             )
-        except HarnessError as error:
-            said = FailedEvent.of(error)
         except Exception as error:
-            said = _broken(error)
+            said = broken(error)
         return HELLOS.to_line(said)
 
-    def answer(self, line: bytes) -> Iterator[bytes]:
-        """Answer a `GenerateCommand`: an `AnswerEvent` for each request, then how it ended."""
+    def ask(self, line: bytes) -> None:
+        """Take a `GenerateCommand`; `answers`, which runs beside this, has what comes of it."""
         command = FRAMES.from_line(line)
-        assert isinstance(command, GenerateCommand) and self._backend is not None
-        last: Frame
+        assert isinstance(command, GenerateCommand)
+        self._asked.put(command)
+
+    def answers(self) -> Iterator[bytes]:
+        """Answer all that is asked, for ever: an `AnswerEvent` each, and how the engine ran.
+
+        What is asked while the engine works joins what it works on, where it can do that.
+        """
+        assert self._backend is not None
+        while True:
+            for frame in served(self._backend, self._asked.get(), self._next):
+                yield FRAMES.to_line(frame)
+
+    def _next(self) -> GenerateCommand | None:
         try:
-            self._backend.expect(max(command.expected, len(command.requests)))
-            for request, completion in self._backend.generate(command.requests):
-                yield FRAMES.to_line(AnswerEvent(request.key, completion))
-            last = DoneEvent(self._backend.notes, dict(self._backend.execution()))
-        except HarnessError as error:
-            traceback.print_exc()  # into Ray's log of this process
-            last = FailedEvent.of(error)
-        except Exception as error:
-            last = _broken(error)
-        yield FRAMES.to_line(last)
+            return self._asked.get_nowait()
+        except Empty:
+            return None
 
     def close(self) -> None:
         """Give the memory back, and end the processes that the engine has started."""
         if self._backend is not None:
             self._backend.close()
-
-
-def _broken(error: Exception) -> FailedEvent:
-    traceback.print_exc()
-    found = f"{type(error).__name__}: {error}"
-    return FailedEvent.of(MachineryError(Problem("the engine broke", found=found)))

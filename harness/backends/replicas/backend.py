@@ -38,7 +38,7 @@ from harness.backends.replicas.hello import (
     refusal,
     unlike,
 )
-from harness.backends.replicas.portions import Portions
+from harness.backends.replicas.portions import Pace, Portions
 from harness.backends.workers import (
     AGAIN,
     FRAMES,
@@ -66,20 +66,22 @@ class _Place:
     actor: Any = None
     greeting: Any = None  # what its hello will be
     hello: HelloEvent | None = None
-    stream: Any = None  # of answers, while it is at work
-    portion: Portions | None = None  # whose work it does
+    stream: Any = None  # of all its answers
+    commands: int = 0  # that it was given and has not said to be done
+    work: Portions | None = None  # that they are part of
     sign: float = 0.0  # when it was last heard of
     has_answered: bool = False
     failures: int = 0  # in a row, without an answer
     since: float = 0.0  # not before this is it filled again
     given_up: bool = False
+    is_replaced: bool = False  # who came first is gone
     notes: tuple[str, ...] = ()
     execution: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_idle(self) -> bool:
-        """Return whether it can be given a portion."""
-        return self.hello is not None and self.stream is None
+        """Return whether it is there and has nothing to do."""
+        return self.hello is not None and not self.commands
 
 
 class ReplicatedBackend(PlannedBackend[Backend]):
@@ -115,8 +117,9 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         self._told: dict[str, None] = {}
         self._deaths = 0
         self._have_answered = False  # any of them, ever
+        self._paces: dict[int, Pace] = {}  # by the places' numbers
         self._given: list[tuple[Request, str, int]] = []  # greedy answers, each with its replica
-        self._has_reported = False  # any of them, how it ran: the last word of a portion
+        self._has_reported = False  # any of them, how it ran
         self._equal = ""  # how many of those another replica has given too, once it is known
         self._expected = 0
         self._closing = threading.Event()
@@ -168,14 +171,14 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 request.key: replace(request, variant=located(request.variant))
                 for request in requests
             }
-            work = Portions(moved.values(), len(self._places), self._replicas.deaths)
+            deaths = self._replicas.deaths
+            work = Portions(moved.values(), len(self._places), deaths, self._paces)
             row = 0  # of deaths, since the last answer
             while not work.is_done:
                 if self._closing.is_set():
                     raise MachineryError(Problem("the replicas were stopped"))
                 self._fill(work)
-                ready = self._ready()
-                for place in ready:
+                for place in self._ready(self._places):
                     for key, completion in self._heard(place, work):
                         row = 0
                         is_greedy = asked[key].sampling.temperature == 0 and not completion.error
@@ -183,8 +186,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                             self._given.append((moved[key], completion.text, place.number))
                         # Portions differ, and machines may: their times are not comparable.
                         yield asked[key], replace(completion, machine="")
-                lost = [place for place in self._places if self._is_lost(place)]
-                for place in lost:
+                for place in [place for place in self._places if self._is_lost(place, work)]:
                     row += 1
                     for key, completion in self._buried(place, work):
                         yield asked[key], completion
@@ -196,15 +198,15 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                             hint=AGAIN,
                         )
                     )
-            if not self._equal:
-                for place in self._places:  # whose last word is on its way
-                    is_ending = place.portion is work and not work.is_at_work(place.number)
-                    if place.stream is not None and is_ending:
-                        list(self._heard(place, work))
-                self._compare(self._given[: math.ceil(len(requests) / 10)])
-            for place in self._places:  # those that did may have been lost: one at least is heard
-                while not self._has_reported and place.portion is work and place.stream is not None:
+            # Each that has nothing left to answer says how it ran before the run ends; where those
+            # that did are lost, the others do.
+            while unheard := self._unheard(work):
+                for place in self._ready(unheard):
                     list(self._heard(place, work))
+                for place in [place for place in unheard if self._is_lost(place, work)]:
+                    list(self._buried(place, work))
+            if not self._equal:
+                self._compare(self._given[: math.ceil(len(requests) / 10)])
 
     def close(self) -> None:
         """End the actors, with all that they started, and the cluster if it is our own."""
@@ -317,6 +319,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 resources=dict(told.resources),
                 max_restarts=0,
                 max_task_retries=0,
+                max_concurrency=Replica.threads,
                 scheduling_strategy=strategy,
                 **environment,
             )
@@ -343,24 +346,36 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         # Engines that share a GPU look how much of it is free when they start: one after another.
         share = 0 < self._gpus < 1
         for place in self._places:
-            loading = any(other.stream and not other.has_answered for other in self._places)
-            if not place.is_idle or (share and loading and not place.has_answered):
+            loading = any(other.commands and not other.has_answered for other in self._places)
+            # It may still be at what others have answered, in a call before this one.
+            is_busy = place.commands > 0 and place.work is not work
+            if place.hello is None or is_busy or (share and loading and not place.has_answered):
                 continue
-            if portion := work.take(place.number, now):
-                command = GenerateCommand(tuple(portion), self._expected)
-                place.stream = place.actor.answer.options(num_returns="streaming").remote(
-                    FRAMES.to_line(command)
-                )
-                place.portion, place.sign = work, now
+            while portion := work.take(place.number, now):
+                self._ask(place, portion, work)
         if all(place.given_up for place in self._places):
             raise MachineryError(
                 Problem("no replica is left", found=next(reversed(self._told), ""), hint=AGAIN)
             )
 
-    def _ready(self) -> list[_Place]:
-        """Wait for a while; return the places that have something to say."""
+    def _ask(self, place: _Place, portion: Sequence[Request], work: Portions | None) -> None:
+        """Give a replica something to answer, beside what it has."""
+        if not place.commands:
+            place.sign = time.monotonic()
+        place.commands, place.work = place.commands + 1, work
+        command = FRAMES.to_line(GenerateCommand(tuple(portion), self._expected))
+        place.actor.ask.remote(command)  # its stream says what comes of it, also that it is dead
+
+    def _unheard(self, work: Portions) -> list[_Place]:
+        """Return the places whose last word of this work is to be waited for."""
+        asked = [place for place in self._places if place.commands and place.work is work]
+        ended = [place for place in asked if not work.is_at_work(place.number)]
+        return ended or ([] if self._has_reported else asked)
+
+    def _ready(self, places: Sequence[_Place]) -> list[_Place]:
+        """Wait for a while; return those of these places that have something to say."""
         waited = {}
-        for place in self._places:
+        for place in places:
             if (source := place.stream or place.greeting) is not None:
                 waited[source] = place
         if not waited:
@@ -373,7 +388,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         return [waited[source] for source in ready]
 
     def _heard(self, place: _Place, work: Portions) -> Iterator[tuple[str, Completion]]:
-        """Take what a place says next: its hello, an answer, or how its portion ended."""
+        """Take what a place says next: its hello, an answer, or how it ran."""
         assert self._connection is not None
         ray, now = self._connection.ray, time.monotonic()
         place.sign = now
@@ -382,7 +397,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 greeting, place.greeting = place.greeting, None
                 self._greeted(place, HELLOS.from_line(ray.get(greeting, timeout=FETCH)))
                 return
-            frame = self._frame(place.stream)
+            frame = self._frame(place)
         except StopIteration:  # what it still had must not be forgotten
             yield from self._buried(place, work, "its answers ended without a last word")
             return
@@ -391,13 +406,13 @@ class ReplicatedBackend(PlannedBackend[Backend]):
             return
         if isinstance(frame, AnswerEvent):
             place.has_answered, place.failures, self._have_answered = True, 0, True
-            if place.portion is work and work.answered(place.number, frame.key, now):
+            seconds = frame.completion.seconds
+            if place.work is work and work.answered(place.number, frame.key, now, seconds):
                 yield frame.key, frame.completion
         elif isinstance(frame, DoneEvent):
-            place.stream = None  # nothing follows: its end is not waited for
             place.notes, place.execution = frame.notes, frame.execution
             self._has_reported = True
-            if place.portion is work:
+            if place.work is work and not place.commands:
                 for request in work.finished(place.number):
                     yield request.key, Completion("", "error", error="no answer of the engine")
         elif isinstance(frame, FailedEvent):
@@ -407,8 +422,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
             said = "; ".join(filter(None, (broken.problems[0].message, broken.problems[0].found)))
             if not place.has_answered:  # it could not start: no request is to blame
                 self._dismiss(place, f"could not start: {said}")
-                if place.portion is work:
-                    work.returned(place.number)
+                work.returned(place.number)
                 # One that cannot start may find too little memory, or a broken node; all cannot.
                 if not self._have_answered and all(other.failures for other in self._places):
                     raise broken
@@ -443,8 +457,9 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         if not problems:
             self._first = self._first or said
             place.hello = said
+            place.stream = place.actor.answers.options(num_returns="streaming").remote()
             return
-        if any(other.has_answered for other in self._places):  # a replacement: the others go on
+        if place.is_replaced and any(other.has_answered for other in self._places):
             self._dismiss(place, problems[0].message + f": {problems[0].found}")
             place.given_up = True
             return
@@ -452,17 +467,20 @@ class ReplicatedBackend(PlannedBackend[Backend]):
             raise MachineryError(*problems)
         raise InputError(*problems)
 
-    def _frame(self, stream: Any) -> Frame:
-        """Return what a stream says next; raise TimeoutError where that does not come.
+    def _frame(self, place: _Place) -> Frame:
+        """Return what a replica says next; raise TimeoutError where that does not come.
 
-        What `next` calls, but with a limit: `next` waits without end for the last word of a stream
-        whose node is gone (ray 2.60).
+        What `next` of its stream calls, but with a limit: `next` waits without end for the last
+        word of a stream whose node is gone (ray 2.60).
         """
         assert self._connection is not None
-        answer = stream._next_sync(FETCH)
+        answer = place.stream._next_sync(FETCH)
         if answer.is_nil():
             raise TimeoutError
-        return FRAMES.from_line(self._connection.ray.get(answer, timeout=FETCH))
+        frame = FRAMES.from_line(self._connection.ray.get(answer, timeout=FETCH))
+        if isinstance(frame, DoneEvent):
+            place.commands -= frame.commands
+        return frame
 
     def _compare(self, given: Sequence[tuple[Request, str, int]]) -> None:
         """Ask another replica for each of these answers too, and say how many are equal.
@@ -477,17 +495,13 @@ class ReplicatedBackend(PlannedBackend[Backend]):
             if free := [place.number for place in others if place.number != number]:
                 least = min(free, key=lambda other: len(asked.get(other, ())))
                 asked.setdefault(least, []).append(request)
-        streams = [
-            place.actor.answer.options(num_returns="streaming").remote(
-                FRAMES.to_line(GenerateCommand(tuple(asked[place.number]), self._expected))
-            )
-            for place in self._places
-            if place.number in asked
-        ]
+        places = [place for place in self._places if place.number in asked]
+        for place in places:
+            self._ask(place, asked[place.number], None)
         texts: dict[str, str] = {}
-        for stream in streams:
+        for place in places:
             with suppress(self._connection.ray.exceptions.RayError, TimeoutError, StopIteration):
-                while isinstance(frame := self._frame(stream), AnswerEvent):
+                while isinstance(frame := self._frame(place), AnswerEvent):
                     texts[frame.key] = frame.completion.text
         equal = sum(texts.get(request.key) == text for request, text, _ in given)
         if texts:
@@ -500,22 +514,24 @@ class ReplicatedBackend(PlannedBackend[Backend]):
 
     # -- losses --------------------------------------------------------------------------------
 
-    def _is_lost(self, place: _Place) -> bool:
+    def _is_lost(self, place: _Place, work: Portions) -> bool:
         """Return whether a place was silent for too long."""
-        if place.stream is None and place.greeting is None:
+        if place.greeting is None and not place.commands:
             return False
+        return time.monotonic() - place.sign > self._patience(place, work)
+
+    def _patience(self, place: _Place, work: Portions) -> float:
+        """Return for how many seconds it may say nothing; its last word takes no work."""
         limit = self._replicas.silence if place.has_answered else self._replicas.start
-        return time.monotonic() - place.sign > limit
+        is_ended = place.work is work and place.commands and not work.is_at_work(place.number)
+        return min(limit, FETCH) if is_ended else limit
 
     def _buried(
         self, place: _Place, work: Portions, cause: str = ""
     ) -> Iterator[tuple[str, Completion]]:
         """Clear the place of a lost replica; yield the requests that are given up with it."""
-        was_at_work = place.stream is not None
-        limit = self._replicas.silence if place.has_answered else self._replicas.start
+        limit = self._patience(place, work)
         self._dismiss(place, cause or f"gave no sign of life for {limit:g} s")
-        if not was_at_work or place.portion is not work:
-            return
         for request, deaths in work.lost(place.number):
             place.failures = 0  # it was the request's doing
             error = (
@@ -531,6 +547,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         self._told[f"replica {place.number}{host} was lost: {cause}"] = None
         self._kill(self._connection, place)
         self._deaths += 1
+        place.is_replaced = True
         place.failures += 1
         place.since = time.monotonic() + PAUSE
         if place.failures >= STARTS and not place.has_answered:
@@ -547,6 +564,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 with suppress(OSError):
                     os.kill(place.hello.pid, signal.SIGKILL)
         place.actor = place.greeting = place.stream = place.hello = None
+        place.commands = 0
 
 
 def located(variant: Variant) -> Variant:

@@ -2,11 +2,14 @@
 
 Requests lie in groups, one for each model and adapter, prompts that begin alike together and long
 ones first. A replica takes small portions that shrink as the work does, in proportion to how fast
-it was so far, and stays in its group. When nothing is left, an idle replica takes over a part of
-what the slowest one still has; the first answer counts. So a slow replica holds nobody up.
+it was so far, and stays in its group. It is given the next one while it still has twice as many
+requests as it works on at once: an engine that batches never runs empty. When nothing is left, an
+idle replica takes over a part of what the slowest one still has; the first answer counts. So a slow
+replica holds nobody up.
 
-What a lost replica had is asked again in halves or smaller shares, after all other work: so a
-request that kills replicas is soon alone, and is given up when it has cost as many as are allowed.
+What a lost replica had is asked again in halves or smaller shares, after all other work and with
+nothing beside it: so a request that kills replicas is soon alone, and is given up when it has cost
+as many as are allowed.
 """
 
 from __future__ import annotations
@@ -22,29 +25,58 @@ from harness.backends.base import Request, common_prefix
 FIRST = 64  # requests of a replica's first portion: nobody knows yet how fast it is
 LEAST, MOST = 16, 1024  # of the others; an engine batches what it is given
 ALIKE = 0.5  # prompts that begin with this share of the shorter one in common stay together
+REMEMBERED = 8  # answers of earlier work that a replica is judged by
 WORTH_TAKING = 5.0  # seconds that a slow replica must still need before others ask the same
+AHEAD = 2.0  # times as many requests as a replica works on at once are in its hands
 FASTER = 2.0  # times sooner that an idle replica would have done it
 
 Group = tuple[str, str]  # model and adapter
 
 
 @dataclass
-class _Hand:
-    """What one replica has and has done. Times are in seconds, on the caller's clock."""
+class Pace:
+    """How one replica has worked so far, in seconds; it outlasts the work of one call.
 
-    group: Group | None = None
-    open: dict[str, Request] = field(default_factory=dict)
-    given: float = 0.0  # when its portion was handed over
-    last: float | None = None  # when it last answered or was handed a portion, once it has loaded
-    answers: int = 0
+    `busy` is when it had work, without what it took to load; `worked` adds up what it worked on
+    each answer, so that together they say on how many it works at once.
+    """
+
+    answers: float = 0.0
     busy: float = 0.0
-    awaits: bool = False  # the first answer of its portion, once it has loaded
-    wait: float | None = None  # the shortest time from a portion to its first answer
+    worked: float = 0.0
 
     @property
     def rate(self) -> float | None:
         """Return answers per second; None while that is not known."""
-        return self.answers / self.busy if self.answers and self.busy > 0 else None
+        return self.answers / self.busy if self.busy > 0 else None
+
+    @property
+    def together(self) -> float:
+        """Return how many requests it works on at once; at least 1, where nobody says."""
+        return max(1.0, self.worked / self.busy) if self.busy > 0 else 1.0
+
+    def fade(self) -> None:
+        """Let what it has done weigh no more than a few answers: other work may be slower."""
+        weight = min(1.0, REMEMBERED / max(1.0, self.answers))
+        self.answers *= weight
+        self.busy *= weight
+        self.worked *= weight
+
+
+@dataclass
+class _Hand:
+    """What one replica has. Times are in seconds, on the caller's clock."""
+
+    pace: Pace
+    group: Group | None = None
+    open: dict[str, Request] = field(default_factory=dict)
+    given: float = 0.0  # when it was last handed a portion
+    last: float | None = None  # up to when its pace is known; None while it loads
+    is_suspected: bool = False  # what it has may have killed another one
+
+    def begun(self, now: float) -> float:
+        """Return how many answers' work it has done, as it seems, since its last answer."""
+        return (self.pace.rate or 0.0) * (now - (now if self.last is None else self.last))
 
 
 def ordered(requests: Iterable[Request]) -> list[Request]:
@@ -70,10 +102,22 @@ def ordered(requests: Iterable[Request]) -> list[Request]:
 
 
 class Portions:
-    """The work of one call of `generate`, shared out among replicas known by their numbers."""
+    """The work of one call of `generate`, shared out among replicas known by their numbers.
 
-    def __init__(self, requests: Iterable[Request], replicas: int, deaths: int) -> None:
+    `paces`: those of replicas that have worked before, kept up to date.
+    """
+
+    def __init__(
+        self,
+        requests: Iterable[Request],
+        replicas: int,
+        deaths: int,
+        paces: dict[int, Pace] | None = None,
+    ) -> None:
         self._replicas, self._most_deaths = max(1, replicas), deaths
+        self._paces = {} if paces is None else paces
+        for pace in self._paces.values():
+            pace.fade()
         groups: dict[Group, list[Request]] = {}
         for request in requests:
             key = (request.variant.model, request.variant.adapter or "")
@@ -94,30 +138,35 @@ class Portions:
         return replica in self._hands and bool(self._hands[replica].open)
 
     def take(self, replica: int, now: float) -> list[Request]:
-        """Return the next portion of an idle replica; empty where it has to wait."""
-        hand = self._hands.setdefault(replica, _Hand())
-        portion = self._next(hand) or self._suspect(hand) or self._of_the_slowest(replica, now)
+        """Return the next portion of a replica; empty where it has enough, or has to wait."""
+        hand = self._hand(replica)
+        if hand.open:
+            if hand.is_suspected or len(hand.open) >= AHEAD * hand.pace.together:
+                return []
+            portion = self._next(hand, now)
+        else:
+            hand.is_suspected = False
+            portion = (
+                self._next(hand, now)
+                or self._suspect(hand, now)
+                or self._of_the_slowest(replica, now)
+            )
+            hand.last = now if hand.pace.answers else None
         if portion:
-            hand.open = {request.key: request for request in portion}
+            hand.open |= {request.key: request for request in portion}
             hand.given = now
-            hand.last = now if hand.answers else None
-            hand.awaits = hand.answers > 0
         return portion
 
-    def answered(self, replica: int, key: str, now: float) -> bool:
-        """Note an answer; return whether it is the first one to this request."""
-        hand = self._hands.setdefault(replica, _Hand())
+    def answered(self, replica: int, key: str, now: float, seconds: float = 0.0) -> bool:
+        """Note an answer that was worked on for so long; return whether it is the first one."""
+        hand = self._hand(replica)
         hand.open.pop(key, None)
-        # What passed before its first answer was spent on loading.
-        if hand.last is not None:
-            hand.busy += now - hand.last
-            hand.answers += 1
-            if hand.awaits:
-                hand.wait = min(now - hand.given, hand.wait or math.inf)
-        hand.awaits = False
+        # What passed before its first answer was begun was spent on loading.
+        since = now - seconds if hand.last is None else hand.last
+        hand.pace.busy += now - since
+        hand.pace.answers += 1
+        hand.pace.worked += seconds
         hand.last = now
-        if hand.answers == 0:
-            hand.answers, hand.busy = 1, hand.busy + 1e-3
         is_first = key in self._open
         self._open.discard(key)
         return is_first
@@ -134,7 +183,7 @@ class Portions:
             for request in reversed(back):
                 key = (request.variant.model, request.variant.adapter or "")
                 self._groups[key].appendleft(request)
-        self._hands.pop(replica, None)
+        self._forget(replica)
 
     def lost(self, replica: int) -> list[tuple[Request, int]]:
         """Take back what a dead replica has not answered.
@@ -143,7 +192,7 @@ class Portions:
         """
         size = len(self._hands[replica].open) if replica in self._hands else 0
         back = self._drop(replica)
-        self._hands.pop(replica, None)
+        self._forget(replica)
         for request in back:
             self._deaths[request.key] = self._deaths.get(request.key, 0) + 1
         if size == 1 and back and self._deaths[back[0].key] >= self._most_deaths:
@@ -152,6 +201,17 @@ class Portions:
         half = math.ceil(len(back) / 2)
         self._suspects.extend(part for part in (back[:half], back[half:]) if part)
         return []
+
+    def _hand(self, replica: int) -> _Hand:
+        """Return what a replica has, whose pace may be known."""
+        if replica not in self._hands:
+            self._hands[replica] = _Hand(self._paces.setdefault(replica, Pace()))
+        return self._hands[replica]
+
+    def _forget(self, replica: int) -> None:
+        """Forget one that is gone: who takes its place has to load first."""
+        self._hands.pop(replica, None)
+        self._paces.pop(replica, None)
 
     def _drop(self, replica: int) -> list[Request]:
         """Return what this replica alone still has, and let it have nothing."""
@@ -169,7 +229,7 @@ class Portions:
         hand.open = {}
         return found
 
-    def _next(self, hand: _Hand) -> list[Request]:
+    def _next(self, hand: _Hand, now: float) -> list[Request]:
         """Return a portion of the replica's own group, else of the one with the most left."""
         filled = {key: len(group) for key, group in self._groups.items() if group}
         if not filled:
@@ -177,46 +237,41 @@ class Portions:
         if hand.group not in filled:
             model = hand.group[0] if hand.group else ""
             hand.group = max(filled, key=lambda key: (key[0] == model, filled[key]))
-        size, worth = self._size(hand, sum(filled.values()), LEAST)
-        assert hand.group is not None
         group = self._groups[hand.group]
-        if len(group) - size < worth / 2:  # not worth a portion of its own
-            size = len(group)
+        size = self._size(hand, sum(filled.values()), now)
         return [group.popleft() for _ in range(min(size, len(group)))]
 
-    def _suspect(self, hand: _Hand) -> list[Request]:
+    def _suspect(self, hand: _Hand, now: float) -> list[Request]:
         """Return a share of what a dead replica had, and no more: nobody takes it over."""
         left = sum(map(len, self._suspects))
         while self._suspects:
             portion = [each for each in self._suspects.popleft() if each.key in self._open]
-            size, _ = self._size(hand, left, least=1)
+            if not portion:
+                continue
+            size = self._size(hand, left, now)
             if len(portion) > size:
                 self._suspects.appendleft(portion[size:])
-            if portion:
-                return portion[:size]
+            hand.is_suspected = True
+            return portion[:size]
         return []
 
-    def _size(self, hand: _Hand, left: int, least: int) -> tuple[int, int]:
-        """Return the size of a portion, and what the engine answers while its first is awaited."""
-        rates = [other.rate for other in self._hands.values() if other.rate]
-        share = 1 / self._replicas
-        if hand.rate and rates:
+    def _size(self, hand: _Hand, left: int, now: float) -> int:
+        """Return how many of what is left a replica is given; 0 where it has enough."""
+        rates = [pace.rate for pace in self._paces.values() if pace.rate]
+        share = 1 / self._replicas  # also of a fast one: it comes back the sooner
+        if hand.pace.rate:
             unknown = max(0, self._replicas - len(rates)) * sum(rates) / len(rates)
-            share = hand.rate / (sum(rates) + unknown)
-        size = math.ceil(left * share / 2)
-        # An engine that answers many at once takes as long for a few of them: no fewer than it
-        # answers while its first answer is awaited. A slow one leaves the last ones to others.
-        worth = math.ceil((hand.rate or 0.0) * (hand.wait or 0.0))
-        size = max(size, min(worth, math.ceil(left * min(1.0, share * self._replicas))))
-        size = max(least, min(MOST, size))
-        if hand.rate is None:
-            size = min(size, FIRST)
-        return size, worth
+            share = min(share, hand.pace.rate / (sum(rates) + unknown))
+        size = max(LEAST, math.ceil(hand.pace.together), math.ceil(left * share / 2))
+        size = min(size, MOST if hand.pace.rate else FIRST)
+        # No more than its share of all that is to be done: a slow one leaves the last to others.
+        ahead = [max(0.0, len(each.open) - each.begun(now)) for each in self._hands.values()]
+        return max(0, min(size, math.ceil((left + sum(ahead)) * share) - len(hand.open)))
 
     def _of_the_slowest(self, replica: int, now: float) -> list[Request]:
         """Return a part of what another replica would need much longer for than this one."""
         hand, best, longest = self._hands[replica], [], WORTH_TAKING
-        if hand.rate is None:
+        if hand.pace.rate is None:
             return []
         held = Counter(key for other in self._hands.values() for key in other.open)
         for number, other in self._hands.items():
@@ -225,8 +280,8 @@ class Portions:
             alone = [request for request in alone if request.key not in self._deaths]
             if number == replica or not alone or now - other.given < WORTH_TAKING:
                 continue
-            needed = len(alone) / other.rate if other.rate else math.inf
-            part = alone if other.rate is None else alone[len(alone) // 2 :]
-            if needed > longest and needed > FASTER * len(part) / hand.rate:
+            needed = len(alone) / other.pace.rate if other.pace.rate else math.inf
+            part = alone if other.pace.rate is None else alone[len(alone) // 2 :]
+            if needed > longest and needed > FASTER * len(part) / hand.pace.rate:
                 best, longest = part, needed
         return best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +17,13 @@ from harness.backends.base import (
     Completion,
     Environment,
     Fingerprint,
+    More,
     Prompt,
     Rendering,
     Request,
     beside,
-    in_batches,
     machine_of,
+    once,
 )
 from harness.backends.effect import (
     PROBES,
@@ -261,12 +263,22 @@ class VllmBackend(Backend):
         self._expected = max(self._expected, answers)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answer as it finishes; the engine is started, or started longer, where needed."""
+        """Answer as it finishes, as `serve` does."""
+        return self.serve(once(requests))
+
+    def serve(self, more: More) -> Iterator[tuple[Request, Completion]]:
+        """Answer as it finishes; the engine is started, or started longer, where needed.
+
+        What comes meanwhile and fits the engine as it is joins what it works on; the rest follows.
+        """
         context = self.context_length
-        refused, fitting = sifted(requests, lambda request: context)
-        yield from refused
-        for model in dict.fromkeys(request.variant.model for request in fitting):
-            yield from self._answer([r for r in fitting if r.variant.model == model])
+        waiting = list(more())
+        while waiting:
+            refused, waiting = sifted(waiting, lambda request: context)
+            yield from refused
+            if waiting:
+                yield from self._answer(waiting, more)
+            waiting += more()
 
     def execution(self) -> Mapping[str, str]:
         """Say how the engine was driven and what its adapters do, once it has started."""
@@ -289,37 +301,54 @@ class VllmBackend(Backend):
         told = self._options.arguments.get("quantization")
         return str(told or self.shelf.model(variant).quantisation)
 
-    def _answer(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answer requests of one model, from its engine."""
+    def _answer(self, waiting: list[Request], more: More) -> Iterator[tuple[Request, Completion]]:
+        """Answer those of the first one's model, and what `more` gives and the engine is ready for.
+
+        They are taken out of `waiting`; what may not be worked on beside them is there afterwards.
+        """
         from harness.backends.vllm.engine import EngineRequest
 
-        engine = self._ready(requests)
+        variant = waiting[0].variant
+        engine = self._ready([each for each in waiting if each.variant.model == variant.model])
         facts = engine.facts()
         driven = [facts.get(name, "") for name in _DRIVEN]
-        for ordered in in_batches(in_order(requests), apart=self._apart):
-            asked = [
-                EngineRequest(
-                    str(number),
+        at_work: dict[str, Request] = {}
+        mates: dict[str, Request] = {}  # one of each variant
+        numbers = itertools.count()
+
+        def asked(requests: Sequence[Request], *, joining: bool) -> Iterator[EngineRequest]:
+            """Yield those that may be worked on together, and let the others wait."""
+            for request in in_order(requests):
+                sampling, name = request.sampling, request.variant.name
+                is_apart = self._apart and name != variant.name
+                is_longer = longest([request]) > engine.max_model_len
+                limits = sampling.max_reasoning_tokens is not None and not engine.reasoning
+                unready = joining and (is_longer or limits or not request.prompt.token_ids)
+                if request.variant.model != variant.model or is_apart or unready:
+                    waiting.append(request)
+                    continue
+                id = str(next(numbers))
+                at_work[id] = mates[name] = request
+                eos, special = self.shelf.eos(request.variant), request.keeps_special
+                yield EngineRequest(
+                    id,
                     request.prompt.token_ids or (),
-                    sampling_fields(
-                        request.sampling,
-                        self.shelf.eos(request.variant),
-                        special=request.keeps_special,
-                    ),
+                    sampling_fields(sampling, eos, special=special),
                     self._lora(request.variant),
                     request.json_schema,
                     request.time_limit,
                 )
-                for number, request in enumerate(ordered)
-            ]
-            for output in engine.run(asked):
-                request = ordered[int(output.id)]
-                made = self._completion(request, output)
-                if output.timed:
-                    mates = beside(ordered, request.variant)
-                    machine = machine_of(f"vllm {self._vllm.version}", *driven, *mates)
-                    made = replace(made, machine=machine)
-                yield request, made
+
+        first, waiting[:] = [*waiting], []
+        begun = [*asked(first, joining=False)]
+        for output in engine.run(begun, lambda: [*asked(more(), joining=True)]):
+            request = at_work.pop(output.id)
+            made = self._completion(request, output)
+            if output.timed:
+                beside_it = beside(mates.values(), request.variant)
+                machine = machine_of(f"vllm {self._vllm.version}", *driven, *beside_it)
+                made = replace(made, machine=machine)
+            yield request, made
 
     def _completion(self, request: Request, output: EngineOutput) -> Completion:
         """Make text of tokens as the backend hf does, so that equal tokens are equal text."""

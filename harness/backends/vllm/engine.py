@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,31 +136,36 @@ class Engine:
             facts["device"] = torch.cuda.get_device_name()
         return facts
 
-    def run(self, requests: Sequence[EngineRequest]) -> Iterator[EngineOutput]:
-        """Answer as it finishes; whoever stops listening stops the requests too."""
-        texts = frozenset(request.id for request in requests if request.sampling.get("detokenize"))
-        waiting = list(reversed(requests))
-        # How many may wait in the engine: with time limits, only those that are running.
-        places = len(requests)
-        if any(request.limit is not None for request in requests):
-            places = int(self._engine.vllm_config.scheduler_config.max_num_seqs)
+    def run(
+        self, requests: Sequence[EngineRequest], more: Callable[[], Sequence[EngineRequest]]
+    ) -> Iterator[EngineOutput]:
+        """Answer as it finishes; what `more` gives between the steps joins those at work.
+
+        Whoever stops listening stops the requests too.
+        """
+        texts: set[str] = set()
+        waiting: deque[EngineRequest] = deque()
+        rows = int(self._engine.vllm_config.scheduler_config.max_num_seqs)
         try:
-            while waiting or self._began:
-                while waiting and len(self._began) < places:
-                    if refused := self._submit(waiting.pop()):
+            while requests or waiting or self._began:
+                waiting.extend(requests)
+                texts.update(each.id for each in requests if each.sampling.get("detokenize"))
+                # How many may wait in the engine: where one has a time limit, only what is running.
+                while waiting and (len(self._began) < rows or waiting[0].limit is None):
+                    if refused := self._submit(waiting.popleft()):
                         yield refused
-                if not self._began:
-                    continue
-                for output in self._step():
+                for output in self._step() if self._began else ():
                     if output.finished and output.request_id in self._began:
                         first = output.outputs[0]
                         seconds = time.perf_counter() - self._forget(output.request_id)
+                        is_text = output.request_id in texts
+                        texts.discard(output.request_id)
                         times = output.metrics  # on the engine's own clock
                         timed = times is not None and 0 < times.scheduled_ts <= times.first_token_ts
                         yield EngineOutput(
                             output.request_id,
                             tuple(first.token_ids),
-                            first.text if output.request_id in texts else None,
+                            first.text if is_text else None,
                             first.finish_reason or "error",
                             times.last_token_ts - times.scheduled_ts if timed else seconds,
                             first_token=times.first_token_ts - times.scheduled_ts
@@ -168,6 +174,7 @@ class Engine:
                             timed=timed,
                         )
                 yield from self._late()
+                requests = more()
         finally:
             if left := list(self._began):
                 self._engine.abort_request(left)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections import deque
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.backends import Address, Prompt, Request
 from harness.backends.replicas.portions import LEAST, Portions, ordered
@@ -40,23 +45,106 @@ def test_portions_shrink_and_each_is_of_one_adapter() -> None:
     assert max(sizes) > 4 * LEAST and sizes[-1] <= LEAST
 
 
-def test_an_engine_that_takes_as_long_for_few_gets_no_few_at_the_end() -> None:
-    work = Portions([request(n) for n in range(3000)], 2, 3)
-    free, sizes = {1: 0.0, 2: 0.0}, []
+def test_the_next_portion_is_there_before_the_last_is_done_and_may_be_of_another_adapter() -> None:
+    work = Portions([request(n, v) for n in range(300) for v in (BASE, TUNED)], 1, 3)
+    held, now, mixed = work.take(1, 0.0), 0.0, False
+    for left in range(600, 0, -1):
+        now += 0.1
+        assert work.answered(1, held.pop(0).key, now, seconds=0.8)  # eight at once
+        while portion := work.take(1, now):
+            held += portion
+        mixed |= len({each.variant.name for each in held}) == 2
+        assert len(held) >= min(8, left - 1)
+
+    assert work.is_done and mixed
+
+
+def test_what_may_have_killed_a_replica_is_asked_with_nothing_beside_it() -> None:
+    work = Portions([request(n) for n in range(100)], 1, 3)
+    held = work.take(1, 0.0)
+    assert work.answered(1, held.pop(0).key, 1.0, seconds=1.0)
+    suspects = {each.key for each in held}
+    assert work.lost(1) == []
+    now, together = 2.0, 0
+    while held := work.take(1, now):
+        while held:
+            now += 1.0
+            assert work.answered(1, held.pop(0).key, now, seconds=40.0)
+            while more := work.take(1, now) if held else []:
+                held += more
+                together += 1
+            keys = {each.key for each in held}
+            assert not keys & suspects or keys <= suspects
+    assert work.is_done and together, "all else has the next portion beside it"
+
+
+def together(count: int, rows: int, wait: float, each: float, replicas: int) -> tuple[float, float]:
+    """How long engines take that work on `rows` at once, and for how long one had less to do.
+
+    Those at work take `wait` and `each` for every one of them; all of them end together.
+    """
+    work = Portions([request(n, v) for n in range(count // 2) for v in (BASE, TUNED)], replicas, 3)
+    free = dict.fromkeys(range(replicas), 0.0)
+    held: dict[int, list[Request]] = {replica: [] for replica in free}
+    seconds = dict.fromkeys(free, 0.0)  # of those at work, the first in its hands
+    now = poor = 0.0
     while not work.is_done:
         replica = min(free, key=lambda one: free[one])
-        if not (portion := work.take(replica, free[replica])):
-            free[replica] += 0.5
-            continue
-        sizes.append(len(portion))
-        free[replica] += 6.0  # all steps of an answer, for few and for many
-        for each in portion:
-            free[replica] += 0.01
-            work.answered(replica, each.key, free[replica])
-        work.finished(replica)
+        now = free[replica]
+        if seconds[replica]:
+            for one in held[replica][:rows]:
+                work.answered(replica, one.key, now, seconds[replica])
+            held[replica] = held[replica][rows:]
+        while portion := work.take(replica, now):
+            held[replica] += portion
+        row = len(held[replica][:rows])
+        seconds[replica] = wait + each * row if row else 0.0
+        poor += seconds[replica] if row < rows else 0.0
+        free[replica] = now + (seconds[replica] or 0.5)
+    return now, poor
 
-    assert sum(sizes) == 3000 and len(sizes) <= 14  # 20 and more when portions only shrink
-    assert max(free.values()) < 60
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 300), wait=st.floats(0.0, 5.0), replicas=st.integers(1, 4), seed=st.data()
+)
+def test_an_engine_that_batches_is_kept_full_but_for_the_beginning_and_the_end(
+    rows: int, wait: float, replicas: int, seed: st.DataObject
+) -> None:
+    count = seed.draw(st.integers(rows * replicas * 8, rows * replicas * 20)) + 200 * replicas
+    full = wait + 0.02 * rows
+
+    seconds, poor = together(count, rows, wait, 0.02, replicas)
+
+    best = count / replicas / rows * full
+    assert seconds <= best + 6 * full + 64 * 0.02
+    assert poor <= replicas * (5 * full + 64 * 0.02)
+
+
+@given(
+    replicas=st.integers(1, 5),
+    paces=st.lists(st.floats(0.2, 5.0), min_size=5, max_size=5),
+    count=st.integers(1, 400),
+)
+def test_no_replica_has_more_than_its_share_of_what_is_not_done(
+    replicas: int, paces: list[float], count: int
+) -> None:
+    work = Portions([request(n) for n in range(count)], replicas, 3)
+    clock = dict.fromkeys(range(replicas), 0.0)
+    held: dict[int, deque[str]] = {replica: deque() for replica in clock}
+    left, given_out = count, set[str]()
+    while not work.is_done:
+        replica = min(clock, key=lambda one: clock[one])
+        if held[replica]:
+            left -= work.answered(replica, held[replica].popleft(), clock[replica])
+        while portion := work.take(replica, clock[replica]):
+            keys = [each.key for each in portion]
+            held[replica].extend(keys)
+            if not given_out.isdisjoint(keys):
+                return  # it takes over what another one has: all is handed out
+            assert len(held[replica]) <= math.ceil(left / replicas)
+            given_out.update(keys)
+        clock[replica] += paces[replica]
 
 
 def test_a_request_that_kills_is_given_up_and_all_others_are_answered() -> None:
