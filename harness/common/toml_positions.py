@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 Loc = tuple[str | int, ...]
@@ -33,15 +34,26 @@ def find_place(text: str, loc: Sequence[str | int], *, of_key: bool = False) -> 
 
     `of_key` gives the key instead of its value. Steps that are not in the file are passed over.
     """
-    scanner = _Scanner(text)
-    scanner.read()
+    offset = find_offset(text, loc, of_key=of_key)
+    if offset < 0:
+        return TomlPlace(0, 0)
+    return TomlPlace(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+
+
+def find_offset(text: str, loc: Sequence[str | int], *, of_key: bool = False) -> int:
+    """Return the same as characters from the beginning of the text; -1 where it cannot be told."""
+    found = _scanned(text)
     at: Loc = ()
     for step in loc:
-        at = (*at, step) if (*at, step) in scanner.found else at
-    if at not in scanner.found:
-        return TomlPlace(0, 0)
-    offset = scanner.found[at][0 if of_key else 1]
-    return TomlPlace(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+        at = (*at, step) if (*at, step) in found else at
+    return found[at][0 if of_key else 1] if at in found else -1
+
+
+@lru_cache(maxsize=1)  # many places are asked of one file, one after another
+def _scanned(text: str) -> dict[Loc, tuple[int, int]]:
+    scanner = _Scanner(text)
+    scanner.read()
+    return scanner.found
 
 
 class _Scanner:

@@ -36,10 +36,12 @@ from harness.common.reading import MAX_PROBLEMS, decoded, first_problems, read_b
 from harness.common.wording import shown
 
 MAX_BYTES = 32 * 1024 * 1024
-MAX_VALUES = 1_000_000
+MAX_NODES = 1_000_000  # keys and values: two seconds and a third of a gigabyte
 MAX_ALIASED = 100_000  # that aliases repeat: a few lines of YAML can stand for billions
 MAX_DEPTH = 100
 
+_TOO_MANY = "more than"
+_INSTEAD = "keep rows in a JSONL file and name it under from_file"
 _TAG = "tag:yaml.org,2002:"
 _BOOLS = ("true", "True", "TRUE", "false", "False", "FALSE")
 _RESOLVERS = (  # tag, pattern, the characters it may begin with
@@ -94,10 +96,15 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
         _Parser.__init__(self, stream)
         Composer.__init__(self)
         BaseResolver.__init__(self)
+        self._left = MAX_NODES
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node; what has neither anchor nor tag, nearly all of a file, in one step."""
         event: Any = self.peek_event()
+        self._left -= 1
+        if self._left < 0:
+            said = f"{_TOO_MANY} {MAX_NODES:,} keys and values"
+            raise yaml.MarkedYAMLError(None, None, said, event.start_mark)
         kind = type(event)
         if kind is AliasEvent or event.anchor is not None or event.tag is not None:
             node: yaml.Node | None = super().compose_node(parent, index)
@@ -106,7 +113,7 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
         start = event.start_mark
         if kind is ScalarEvent:
             tag = _plain_tag(event.value) if event.implicit[0] else _TAG + "str"
-            return yaml.ScalarNode(tag, event.value, start, event.end_mark, style=event.style)
+            return yaml.ScalarNode(tag, event.value, start, style=event.style)
         if kind is MappingStartEvent:
             return yaml.MappingNode(_TAG + "map", self._pairs(), start, None, event.flow_style)
         return yaml.SequenceNode(_TAG + "seq", self._items(), start, None, event.flow_style)
@@ -122,8 +129,15 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
     def _pairs(self) -> list[Any]:
         """Keys and values of a mapping, to its end."""
         found = []
-        while type(self.peek_event()) is not MappingEndEvent:
-            found.append((self.compose_node(None, None), self.compose_node(None, None)))
+        while type(event := self.peek_event()) is not MappingEndEvent:
+            if type(event) is ScalarEvent and event.anchor is None and event.tag is None:
+                self.get_event()
+                self._left -= 1  # the value that follows looks whether there is room
+                tag, start = _TAG + "str", event.start_mark  # a key is text, whatever it says
+                key: Any = yaml.ScalarNode(tag, event.value, start, style=event.style)
+            else:
+                key = self.compose_node(None, None)
+            found.append((key, self.compose_node(None, None)))
         self.get_event()
         return found
 
@@ -207,8 +221,7 @@ class YamlDocument:
 
 def read_yaml_file(path: Path, *, tags: Collection[str] = (), hint: str = "") -> YamlDocument:
     """Read a file of one YAML document as `read_document` does; raises InputError."""
-    instead = "keep rows in a JSONL file and name it under from_file"
-    data = read_bytes(path, limit=MAX_BYTES, hint=hint, instead=instead)
+    data = read_bytes(path, limit=MAX_BYTES, hint=hint, instead=_INSTEAD)
     return read_document(path.as_posix(), data, tags=tags)
 
 
@@ -247,6 +260,8 @@ def _unreadable(path: str, error: yaml.MarkedYAMLError, lines: Sequence[str]) ->
     hint = "indent with spaces, and put texts with special characters in quotes"
     if "single document" in context:
         said, hint = "a suite file is one document", "remove the line `---` and what follows it"
+    elif said.startswith(_TOO_MANY):
+        hint = _INSTEAD
     elif "undefined alias" in said:
         hint = 'put a text that begins with * in quotes: "*"'
     elif "unknown escape" in said:
@@ -294,18 +309,17 @@ class _Builder:
         self.path, self.tags, self.aliases = path, tags, aliases
         self.problems: list[Problem] = []
         self.left_out = 0
-        self._left, self._aliased_left = MAX_VALUES, MAX_ALIASED
+        self._aliased_left = MAX_ALIASED
         self._seen: set[int] = set()
 
     def build(self, node: yaml.Node, depth: int = 0) -> Any:
         """Return the value of a node and all below it; raises InputError where that has no end."""
-        self._left -= 1
         if self.aliases:
             self._aliased_left -= id(node) in self._seen
             self._seen.add(id(node))
-        if self._left < 0 or self._aliased_left < 0 or depth > MAX_DEPTH:
-            limit = f"{MAX_VALUES:,} values" if self._left < 0 else f"{MAX_DEPTH} levels"
-            limit = f"{MAX_ALIASED:,} values" if self._aliased_left < 0 else limit
+        if self._aliased_left < 0 or depth > MAX_DEPTH:
+            many = self._aliased_left < 0
+            limit = f"{MAX_ALIASED:,} values" if many else f"{MAX_DEPTH} levels"
             self._problem(node, f"more than {limit}, with aliases followed", counted=False)
             raise InputError(*self.problems)
         if isinstance(node, yaml.ScalarNode):

@@ -17,8 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.backends import Models, Replicas, models_of
 from harness.common import InputError, Prices, Problem, Sampling, TemplateArgs, nearest
-from harness.common.reading import MAX_CONFIG, parse_json, read_text, read_toml
-from harness.common.toml_positions import Loc, find_place
+from harness.common.reading import (
+    MAX_CONFIG,
+    MAX_PROBLEMS,
+    first_problems,
+    parse_json,
+    read_text,
+    read_toml,
+)
+from harness.common.toml_positions import Loc, find_offset, find_place
 from harness.config.paths import Form, Kind, TypedPaths, parse_value
 from harness.scorers import DEFAULT_TAGS, ReasoningParser, Tag
 
@@ -377,8 +384,7 @@ def load_settings(root: Path, given: Mapping[str, Any] | None = None) -> Setting
     try:
         configured = Settings.model_validate({**table, "root": root})
     except ValidationError as error:
-        found = sorted(_problems(error, path, place), key=lambda p: (p.line, p.column))
-        raise InputError(*found) from None
+        raise InputError(*_problems(error, path, place)) from None
     try:
         return Settings.model_validate({**dict(configured), **(given or {})})
     except ValidationError as error:
@@ -433,16 +439,25 @@ def _configuration(root: Path) -> tuple[Path, dict[str, Any], Loc]:
     return shared, table, ("tool", "harness")
 
 
-def _problems(error: ValidationError, path: Path | None, table: Loc = ()) -> Iterator[Problem]:
-    """Say what is wrong in the configuration (`path`, at `table` in it) or on the command line."""
+def _problems(error: ValidationError, path: Path | None, table: Loc = ()) -> list[Problem]:
+    """Return what is wrong in the configuration (`path`, at `table`), or on the command line.
+
+    The first are told, in the order of the file, and the rest is counted.
+    """
     from harness.common.validation import in_words, one_each, told
 
     text = read_text(path, limit=MAX_CONFIG) if path else ""
-    for row in one_each(error.errors(include_url=False)):
-        loc, unknown = told(row), row["type"] == "extra_forbidden"
+    rows = [
+        (told(row), row["type"] == "extra_forbidden", row)
+        for row in one_each(error.errors(include_url=False))
+    ]
+    rows.sort(key=lambda each: find_offset(text, (*table, *each[0]), of_key=each[1]))
+    problems = []
+    for loc, unknown, row in rows[:MAX_PROBLEMS]:
         line, column = find_place(text, (*table, *loc), of_key=unknown)
         parts = _unknown(loc) if unknown else in_words(row, _name(loc, path))
-        yield Problem(path=str(path or ""), line=line, column=column, **parts)
+        problems.append(Problem(path=str(path or ""), line=line, column=column, **parts))
+    return first_problems(problems, str(path or ""), len(rows) - len(problems))
 
 
 def _name(loc: Loc, path: Path | None) -> str:
@@ -520,13 +535,15 @@ def _missing(
     folder, name = os.path.split(place)
     ending = os.path.splitext(name)[1]
     around = os.listdir(folder) if os.path.isdir(folder) else []
-    close = nearest(name, [other for other in around if os.path.splitext(other)[1] == ending])
+    others = {other for other in around if os.path.splitext(other)[1] == ending} - {name}
+    close = nearest(name, others)
     meant = os.path.join(os.path.dirname(value.path), close) if close else ""
     if os.path.exists(from_root):
         meant = os.path.relpath(from_root, paths.folder)
+    nothing = "a link that leads nowhere:" if os.path.islink(place) else "nothing at"
     yield Problem(
         f"{option} {text}: there is no such {_WHAT[value.kind]}",
-        found=f"nothing at {place}",
+        found=f"{nothing} {place}",
         did_you_mean=value.with_path(meant) if meant else "",
         hint="" if meant else _HINTS.get(value.kind, ""),
     )

@@ -62,6 +62,8 @@ def yaml_below(folder: Path) -> list[Path]:
 def not_there(path: Path) -> Problem:
     """Return the problem of a path that leads nowhere, with what was probably meant."""
     message = f"no such file or folder: {path.as_posix()}"
+    if path.is_symlink():
+        return Problem(message, found="a link that leads nowhere")
     return Problem(message, did_you_mean=meant_beside(path))
 
 

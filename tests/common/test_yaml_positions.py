@@ -9,7 +9,7 @@ import yaml
 from yaml.composer import Composer
 from yaml.resolver import BaseResolver
 
-from harness.common import InputError
+from harness.common import InputError, yaml_positions
 from harness.common.yaml_positions import _PythonParser, read_document
 
 SCALARS: list[tuple[str, Any]] = [
@@ -149,3 +149,18 @@ def test_what_other_programs_and_slips_leave_is_named(text: str, expected: str) 
         read_document("s.yaml", text.encode())
 
     assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("more", ["0", "[]", "{a: b}", "&x{} y", "!z y"])
+def test_a_file_of_too_many_values_is_given_up_while_it_is_read(
+    more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml_positions, "MAX_NODES", 1_000)
+    values = ", ".join(more.replace("{}", str(number)) for number in range(1_000))
+    with pytest.raises(InputError) as caught:
+        read_document("a.yaml", f"a: [{values}\nthis is not even YAML: [".encode())
+
+    said = str(caught.value)
+    assert "a.yaml:1:" in said
+    assert "more than 1,000 keys and values" in said
+    assert "hint: keep rows in a JSONL file and name it under from_file" in said

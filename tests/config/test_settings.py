@@ -209,3 +209,16 @@ def test_the_parsers_to_choose_from_are_those_that_there_are() -> None:
 
     assert tools == CALLS.keys() - {ANY}
     assert set(reasoning) == {"auto", "none", *DEFAULT_TAGS}
+
+
+def test_a_flood_of_unknown_settings_is_counted_and_told_in_the_order_of_the_file(
+    tmp_path: Path,
+) -> None:
+    lines = "".join(f"key{number} = 1\n" for number in range(3_000))
+    (tmp_path / "harness.toml").write_text(lines + "backend = 7\n")
+
+    with pytest.raises(InputError) as caught:
+        load_settings(tmp_path)
+    *told, rest = caught.value.problems
+    assert [problem.line for problem in told] == list(range(1, 21))
+    assert rest.message == "2,981 more problems of this file"

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from harness.common import InputError, Problem, plural, shown, visible
+from harness.common import InputError, Problem, plural, shown, visible, whole_file
 from harness.common.reading import MAX_PROBLEMS, first_problems
 from harness.common.validation import in_words
 from harness.common.yaml_positions import Position, YamlDocument, read_yaml_file, reads_as_text
@@ -448,7 +448,8 @@ def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> S
             raise InputError(*(Problem("the file exists", p.as_posix(), hint=hint) for p in taken))
     for file, text in texts.items():
         try:
-            file.write_text(text, encoding="utf-8", newline="\n")
+            with whole_file(file) as stream:
+                stream.write(text)
         except OSError as error:
             raise InputError(
                 Problem(f"cannot be written: {error.strerror}", file.as_posix())
