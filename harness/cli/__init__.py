@@ -33,7 +33,15 @@ from harness.cli import (
     training_data,
     viewing,
 )
-from harness.cli.parser import INTERRUPTED, crash_report, leave, new_parser, parse, say, silence
+from harness.cli.parser import (
+    INTERRUPTED,
+    complain,
+    crash_report,
+    leave,
+    new_parser,
+    parse,
+    silence,
+)
 from harness.common import (
     HarnessError,
     InputError,
@@ -119,40 +127,39 @@ def _run(words: Sequence[str]) -> int:
             code: int = arguments.act(arguments)
         sys.stdout.flush()
     except HarnessError as error:
-        say(error, file=sys.stderr)
-        if len(error.problems) > 1:
-            say(f"{len(error.problems)} problems", file=sys.stderr)
+        many = len(error.problems) > 1
+        complain(error, *([f"{len(error.problems)} problems"] if many else []))
         return error.exit_code
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             return _broken(words, error)
         hint = f'pip install "lora-regression-harness[{extra}]"'
-        say(InputError(Problem(f"{error.name} is not installed", hint=hint)), file=sys.stderr)
+        complain(InputError(Problem(f"{error.name} is not installed", hint=hint)))
         return InputError.exit_code
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         if error.errno in _PATHS and error.filename is not None:
             path, hint = str(error.filename), "name another path"
             problem = Problem("cannot be used", path, found=reason, hint=hint)
-            say(InputError(problem), file=sys.stderr)
+            complain(InputError(problem))
             return InputError.exit_code
         # What a command decided is written before it is printed: its verdict stands.
         decided: int | None = getattr(arguments, "decided", None)
         closed = silence()
         if decided is None and not isinstance(error, BrokenPipeError):
             place = str(error.filename or "")
-            say(MachineryError(Problem(f"cannot go on: {reason}", place)), file=sys.stderr)
+            complain(MachineryError(Problem(f"cannot go on: {reason}", place)))
             return MachineryError.exit_code
         return closed if decided is None else decided
     except KeyboardInterrupt:
-        say(STOPPED, file=sys.stderr)
+        complain(STOPPED)
         return INTERRUPTED
     except ValueError as error:
         if "embedded null" not in str(error):
             return _broken(words, error)
         problem = Problem(f"a path cannot be used: {unusable(error)}", hint="name another path")
-        say(InputError(problem), file=sys.stderr)
+        complain(InputError(problem))
         return InputError.exit_code
     except (SystemExit, GeneratorExit):
         raise
@@ -167,7 +174,7 @@ def _broken(words: Sequence[str], error: BaseException) -> int:
     said = f"{type(error).__name__}: {shown(str(error), 200)}"
     message = f"this is a mistake of the harness, not of yours: {said}"
     where = f"the details are in {details}; please report them" if details else ""
-    say(MachineryError(Problem(message, hint=where)), file=sys.stderr)
+    complain(MachineryError(Problem(message, hint=where)))
     return MachineryError.exit_code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
 import signal
@@ -241,6 +242,16 @@ def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 def say(text: object = "", *, file: TextIO | None = None) -> None:
     """Print a line; what comes from outside in it cannot act on the terminal."""
     print(visible(str(text)), file=file)
+
+
+def complain(*said: object) -> None:
+    """Print lines on the standard error, as far as that takes them: the exit code still tells."""
+    try:
+        for each in said:
+            say(each, file=sys.stderr)
+        sys.stderr.flush()
+    except (OSError, ValueError):  # full or gone; ValueError: closed
+        sys.stderr = io.StringIO()
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:

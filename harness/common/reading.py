@@ -198,11 +198,6 @@ def parse_json(
     that a whole number may have. nan: read `NaN` and the infinities, which JSON has not, as None.
     """
 
-    def whole(written: str) -> int:
-        if len(written) > digits:
-            raise _Unusable(written, f"a number of more than {digits:,} digits")
-        return int(written)
-
     def wrong(reason: str, at: int = 0, column: int = 0) -> InputError:
         message = f"{what} is not whole JSON: {reason}" if what else f"not valid JSON: {reason}"
         return InputError(Problem(message, path, line or at, column, hint=hint))
@@ -213,13 +208,7 @@ def parse_json(
             raise wrong(f"more than {MAX_VALUES:,} values")
         if text.count("[") + text.count("{") > NESTING and _depth(text) > NESTING:
             raise wrong(f"more than {NESTING} levels")
-        value = json.loads(
-            text,
-            object_pairs_hook=unique_keys if unique else None,
-            parse_int=whole,
-            parse_float=_finite,
-            parse_constant=(lambda _: None) if nan else no_constant,
-        )
+        value = json_decoder(unique=unique, digits=digits, nan=nan).decode(text)
         if not surrogates and _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -236,6 +225,24 @@ def parse_json(
     except ValueError as error:
         raise wrong(str(error)) from None
     return value
+
+
+def json_decoder(
+    *, unique: bool = False, digits: int = MAX_DIGITS, nan: bool = False
+) -> json.JSONDecoder:
+    """Return a decoder that raises ValueError for what `parse_json` refuses, but for levels."""
+
+    def whole(written: str) -> int:
+        if len(written) > digits:
+            raise _Unusable(written, f"a number of more than {digits:,} digits")
+        return int(written)
+
+    return json.JSONDecoder(
+        object_pairs_hook=unique_keys if unique else None,
+        parse_int=whole,
+        parse_float=_finite,
+        parse_constant=(lambda _: None) if nan else no_constant,
+    )
 
 
 def read_toml(path: Path, what: str = "") -> dict[str, Any]:
@@ -406,7 +413,8 @@ def meant_beside(path: Path) -> str:
 def _opened(path: Path, what: str, hint: str) -> Iterator[io.BufferedReader]:
     """Open a regular file; raises InputError where it cannot be opened or read."""
     try:
-        with open(path, "rb", buffering=_BUFFER, opener=_without_waiting) as stream:
+        file = io.FileIO(path, opener=_without_waiting)
+        with io.BufferedReader(file, _BUFFER) as stream:
             # A directory is no stream at all: `open` says so itself.
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise OSError(errno.EINVAL, "it is no file")

@@ -129,7 +129,10 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
     def _pairs(self) -> list[Any]:
         """Keys and values of a mapping, to its end."""
         found = []
-        while type(event := self.peek_event()) is not MappingEndEvent:
+        while True:
+            event: Any = self.peek_event()
+            if type(event) is MappingEndEvent:
+                break
             if type(event) is ScalarEvent and event.anchor is None and event.tag is None:
                 self.get_event()
                 self._left -= 1  # the value that follows looks whether there is room

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from harness.common import InputError, Problem, nearest, shown
-from harness.common.reading import MAX_BYTES, MAX_VALUES, no_constant, read_text, unique_keys
-from harness.suites.rows import DataRow, read_rows
+from harness.common import NUMBER_DIGITS, InputError, Problem, nearest, shown
+from harness.common.reading import (
+    MAX_BYTES,
+    MAX_PROBLEMS,
+    MAX_VALUES,
+    json_decoder,
+    read_text,
+)
+from harness.suites.rows import MAX_ROWS, DataRow, read_rows, too_many_rows
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
+_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def data_rows(path: Path, what: str = "training rows") -> tuple[DataRow, ...]:
@@ -42,24 +50,28 @@ def data_rows(path: Path, what: str = "training rows") -> tuple[DataRow, ...]:
 
 def _json(path: Path, name: str) -> tuple[DataRow, ...]:
     """Return a list of objects; or one object a line, as many files with this ending have it."""
-    found = list(_values(read_text(path), name))
-    if not found:
-        raise InputError(Problem("the data file has no rows", name))
-    problems = [
-        Problem(
-            "a row is a JSON object", name, line, found=shown(value), expected='{"messages": []}'
-        )
-        for line, value in found
-        if not isinstance(value, dict)
-    ]
+    rows: list[DataRow] = []
+    problems: list[Problem] = []
+    for line, value in _values(read_text(path), name):
+        if isinstance(value, dict):
+            rows.append(DataRow(line, value))
+        else:
+            message, expected = "a row is a JSON object", '{"messages": []}'
+            problems.append(Problem(message, name, line, found=shown(value), expected=expected))
+        if len(rows) > MAX_ROWS or len(problems) > MAX_PROBLEMS:
+            break
     if problems:
-        raise InputError(*problems[:20])
-    return tuple(DataRow(line, value) for line, value in found)
+        raise InputError(*problems[:MAX_PROBLEMS])
+    if len(rows) > MAX_ROWS:
+        raise InputError(too_many_rows(name))
+    if not rows:
+        raise InputError(Problem("the data file has no rows", name))
+    return tuple(rows)
 
 
 def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
     """Yield the values of a list, or of a text that has one after the other, with their lines."""
-    decoder = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=no_constant)
+    decoder = json_decoder(unique=True, digits=NUMBER_DIGITS)
     places = _Places(text)
     at = places.skip(0)
     listed = text[at : at + 1] == "["
@@ -95,9 +107,8 @@ class _Places:
 
     def skip(self, at: int) -> int:
         """Return the next place that is no white space."""
-        while at < len(self.text) and self.text[at] in " \t\r\n":
-            at += 1
-        return at
+        found = _SPACE.match(self.text, at)
+        return found.end() if found else at
 
     def after(self, end: int, name: str, *, listed: bool) -> int:
         """Return where the next value begins, or the end."""

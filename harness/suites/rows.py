@@ -7,6 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from harness.common import NUMBER_DIGITS, InputError, Problem, nearest, shown
 from harness.common.reading import decoded, first_problems, inside, parse_json, read_bytes
 
 CELL_CHARACTERS = 4_000_000
+MAX_ROWS = 1_000_000  # of one file: `{}` is three bytes there and two hundred in memory
 
 Read = Callable[[str, str], "Iterator[DataRow | Problem]"]
 
@@ -65,13 +67,20 @@ def read_rows(path: Path, name: str) -> tuple[DataRow, ...]:
         data = read_bytes(path)
     except InputError as error:
         raise InputError(*(replace(problem, path=name) for problem in error.problems)) from None
-    found = list(_READERS[path.suffix](decoded(name, data), name))
+    found = list(islice(_READERS[path.suffix](decoded(name, data), name), MAX_ROWS + 1))
+    if len(found) > MAX_ROWS:
+        raise InputError(too_many_rows(name))
     wrong = [item for item in found if isinstance(item, Problem)]
     if wrong:
         raise InputError(*first_problems(wrong, name))
     if not found:
         raise InputError(Problem("the data file has no rows", path=name))
     return tuple(item for item in found if isinstance(item, DataRow))
+
+
+def too_many_rows(name: str) -> Problem:
+    """Return the problem of a file of more rows than are read."""
+    return Problem(f"more than {MAX_ROWS:,} rows", name, hint="split it into several files")
 
 
 def _jsonl(text: str, name: str) -> Iterator[DataRow | Problem]:
@@ -118,6 +127,8 @@ def _csv(text: str, name: str) -> Iterator[DataRow | Problem]:
                 found.append(Problem(message, name, line, found=count, expected=expected))
             elif cells:
                 found.append(DataRow(line, dict(zip(head, cells, strict=True))))
+            if len(found) > MAX_ROWS:
+                break
             line = reader.line_num + 1
     except csv.Error as error:
         found.append(Problem(f"not valid CSV: {error}", name, line))

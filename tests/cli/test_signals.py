@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -102,3 +103,25 @@ def test_a_reader_that_leaves_is_no_error(record: Record, words: list[str]) -> N
     assert writer.stderr.read() == b""
     assert writer.wait(timeout=60) in (0, 141)
     writer.stderr.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("runs", "--nonsense"), 2),
+        (("checks",), 3),
+        (("checks", "contains"), 3),
+        (("run", "suites", "--backend", "echo"), 1),
+    ],
+)
+@pytest.mark.parametrize("output", ["/dev/full", "closed"])
+def test_the_exit_code_stays_where_nothing_can_be_said(
+    project: Path, words: tuple[str, ...], code: int, output: str
+) -> None:
+    command = shlex.join([sys.executable, "-m", "harness", *words])
+    ways = ">/dev/full 2>/dev/full" if output == "/dev/full" else ">&- 2>&-"
+
+    done = subprocess.run(["sh", "-c", f"{command} {ways}"], check=False)
+
+    assert done.returncode == (0 if (output, code) == ("closed", 3) else code)

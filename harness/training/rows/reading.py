@@ -20,6 +20,8 @@ from harness.training.values import LabelledAnswer, Pair, TrainingRow
 
 Spec = str | Path | RowFile
 T = TypeVar("T")
+MOST_KEYS = 10_000  # of a row: each is held against the known ones
+MOST_PROBLEMS = 2_000  # of a file, before the rest of it is left unread
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,12 @@ def _read_file(
     problems: list[Problem] = []
     lines: tuple[str, ...] = ()
     for row in data_rows(file.path):
+        if len(problems) >= MOST_PROBLEMS and not (skip and made):
+            message = f"rows from line {row.line:,} on were not looked at"
+            raise InputError(*first_problems(problems, name), Problem(message, name))
         try:
+            if len(row.values) > MOST_KEYS:
+                raise RowError(Problem(f"the row has more than {MOST_KEYS:,} keys"))
             made.append(make(row.values, f"{name}:{row.line}", file))
         except InputError as error:
             (problem,) = error.problems

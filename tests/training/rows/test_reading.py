@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from harness.common import InputError, Message
+from harness.suites import data_files
+from harness.suites import rows as rows_of_suites
 from harness.training.rows import RowFile, parse_spec, read, read_rows
 
 pa: Any = import_module("pyarrow")
@@ -168,6 +170,11 @@ BROKEN = {
     "e.json": ('[{"a": NaN}]', "1:2: not valid JSON: NaN is no JSON number"),
     "f.json": ("[3]", "1: a row is a JSON object\n  found: 3\n  expected: {\"messages\": []}"),
     "g.json": ("", " the data file has no rows"),
+    "h.json": ("[" + "9" * 5_000 + "]", "1:2: not valid JSON: a number of more than 1,000 digits"),
+    "i.json": ('[{"a": 1e999}]', "1:2: not valid JSON: the number '1e999' is too large"),
+    "j.json": (" \n" * 100_000, " the data file has no rows"),
+    "b.jsonl": (json.dumps(dict.fromkeys(map(str, range(10_001)))),
+                "1: the row has more than 10,000 keys"),
     "a.csv": ("a,b\n1\n", "2: wrong number of cells\n  found: 1\n  expected: 2, as in the head"),
 }  # fmt: skip
 
@@ -178,6 +185,35 @@ def test_broken_files_are_named_with_line_and_column(tmp_path: Path, name: str) 
     (tmp_path / name).write_text(text, encoding="utf-8")
 
     assert says(tmp_path / name) == f"{tmp_path.as_posix()}/{name}:{said}"
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv"])
+def test_a_flood_of_wrong_rows_is_given_up(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"a.json": "{}, ", "a.jsonl": "{}\n", "a.csv": "1,2\n"}[name]
+    rows = row * 5_000
+    text = {"a.json": f"[{rows}{{}}]", "a.jsonl": rows, "a.csv": f"a,b\n{rows}"}[name]
+    (tmp_path / name).write_text(text)
+
+    said = says(tmp_path / name)
+
+    assert said.count("the row has no shape that is known") == 20
+    assert "1,980 more problems of this file" in said
+    at = {"a.json": "1", "a.jsonl": "2,001", "a.csv": "2,002"}[name]
+    assert said.endswith(f"rows from line {at} on were not looked at")
+
+    monkeypatch.setattr(rows_of_suites, "MAX_ROWS", 4_000)
+    monkeypatch.setattr(data_files, "MAX_ROWS", 4_000)
+    assert says(tmp_path / name).endswith(
+        "more than 4,000 rows\n  hint: split it into several files"
+    )
+
+
+def test_values_that_are_no_rows_are_not_all_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" + "0," * 1_000_000 + "not even JSON")
+
+    assert says(tmp_path / "a.json").count("a row is a JSON object") == 20
 
 
 def test_broken_parquet_is_no_traceback(tmp_path: Path) -> None:
