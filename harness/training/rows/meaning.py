@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.common import NUMBER_DIGITS, InputError, Problem, shown
 from harness.common.reading import parse_json
@@ -54,29 +55,6 @@ COLUMNS = (
     *RATINGS, *_SWITCHES, *_WEIGHTS, *_PARTIAL, *CHOSEN, *REJECTED, *_PREFERS, *_MEDIA, *REASONING,
     *_THOUGHTS, *TOOLS, *_CALLS, *_TEMPLATE, "input_ids",
 )  # fmt: skip
-# What a row would lose, or says in a way that is not read: the message and the hint.
-_LOST = (
-    (
-        (*REASONING, *_THOUGHTS),
-        "the row keeps its reasoning apart, and it would be lost",
-        "give it as reasoning_content in the answer's message, or take it out",
-    ),
-    (
-        _CALLS,
-        "the row keeps calls of tools apart, and they would be lost",
-        "give them in the messages that make them (docs/training-data.md)",
-    ),
-    (
-        _TEMPLATE,
-        "the row tells the chat template something of its own",
-        "say chat_template_args for the whole training, and take it out of rows",
-    ),
-    (
-        ("input_ids",),
-        "the row is tokenised already, beside its text",
-        "take it out: the model's own template and tokenizer make the tokens",
-    ),
-)
 # What a message may have, and what changes what it means.
 _MESSAGE = (
     "role", "from", "content", "value", "name", "tool_call_id", "tool_calls", "function_call",
@@ -89,8 +67,19 @@ _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 class RowError(InputError):
     """A row is wrong; `key` names the column that it is about, if it is about one."""
 
-    def __init__(self, problem: Problem, key: str = "") -> None:
-        super().__init__(problem)
+    def __init__(
+        self,
+        message: str,
+        key: str = "",
+        *,
+        found: str = "",
+        expected: str = "",
+        did_you_mean: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(
+            Problem(message, found=found, expected=expected, did_you_mean=did_you_mean, hint=hint)
+        )
         self.key = key
 
 
@@ -118,48 +107,163 @@ def truth(value: object) -> bool | None:
     return _TRUTH.get(value.strip().casefold()) if isinstance(value, str) else None
 
 
+def _is_bad(key: str, value: object) -> bool:
+    """Return whether a rating says that the answer is not one to give."""
+    return truth(value) is False
+
+
+def _is_not_whole(key: str, value: object) -> bool:
+    """Return whether a switch or weight of a row leaves something of it out."""
+    if is_empty(value):
+        return False
+    found = truth(value)
+    return found is not True if key in _WEIGHTS else found is False
+
+
+def _masks(key: str, value: object) -> bool:
+    """Return whether a mask leaves something out; a list of texts is no mask, but tags of a row."""
+    if is_empty(value):
+        return False
+    if key in _AMBIGUOUS and truth(value) is not None:
+        return True
+    if not isinstance(value, list):  # NeMo names the role whose turns are left out
+        return truth(value) is False or plain(value) in ("assistant", "gpt", "model")
+    parts = [part.get("train") if isinstance(part, Mapping) else part for part in value]
+    return not all(isinstance(part, str) or truth(part) is True for part in parts)
+
+
+def _says(key: str, value: object) -> bool:
+    return not is_empty(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Columns that a row or a message may not have, where `meant` holds of key and value.
+
+    `shows`: what stands in them is shown, beside the key.
+    """
+
+    keys: Sequence[str]
+    message: str
+    hint: str
+    meant: Callable[[str, object], bool] = _says
+    shows: bool = False
+
+
+_PREFERRED = "the row prefers one answer to another, and would be trained on without its preference"
+_DPO = "method: dpo learns from such rows (docs/repair.md)"
+_KEEP = "; or keep the question and the answer to be learned, under keys of one shape"
+
+
+def _parts_of(what: str) -> tuple[Refused, ...]:
+    """Return what rows and messages are refused for: masks over an answer, and what is no text."""
+    return (
+        Refused(
+            _PARTIAL,
+            f"{what} is to be learned in part",
+            "answers are learned whole, or with weight: 0 in their message not at all",
+            _masks,
+            shows=True,
+        ),
+        Refused(
+            _MEDIA,
+            f"{what} has more than text, and would be trained on without it",
+            "take rows with images, videos or sound out: only texts are trained",
+        ),
+    )
+
+
+# The first that applies is told.
+_IN_ROWS = (
+    Refused(
+        RATINGS,
+        "the row is marked as an answer that is not to be given",
+        f"{_DPO}; to learn right answers alone, take it out",
+        _is_bad,
+        shows=True,
+    ),
+    Refused(
+        (*_SWITCHES, *_WEIGHTS),
+        "the row is marked as not to be learned, or not as it stands",
+        "take it out; answers of a row that are only to be read have weight: 0 in their message",
+        _is_not_whole,
+        shows=True,
+    ),
+    *_parts_of("the row"),
+    Refused(
+        (*REASONING, *_THOUGHTS),
+        "the row keeps its reasoning apart, and it would be lost",
+        "give it as reasoning_content in the answer's message, or take it out",
+    ),
+    Refused(
+        _CALLS,
+        "the row keeps calls of tools apart, and they would be lost",
+        "give them in the messages that make them (docs/training-data.md)",
+    ),
+    Refused(
+        _TEMPLATE,
+        "the row tells the chat template something of its own",
+        "say chat_template_args for the whole training, and take it out of rows",
+    ),
+    Refused(
+        ("input_ids",),
+        "the row is tokenised already, beside its text",
+        "take it out: the model's own template and tokenizer make the tokens",
+    ),
+    Refused((*CHOSEN, *REJECTED), _PREFERRED, _DPO + _KEEP),
+    Refused(_PREFERS, _PREFERRED, f"{_DPO}, as chosen and rejected{_KEEP}"),
+)
+_TO_THE_USER = {"channel": "final", "recipient": "all"}
+_IN_MESSAGES = (
+    Refused(
+        TOOLS,
+        "a message declares tools, and rows declare them",
+        "give them in the row's own column tools",
+    ),
+    Refused(
+        ("prefix",),
+        "a message is the beginning of one, to be continued",
+        "give the whole answer, without prefix",
+        lambda key, value: bool(truth(value)),
+        shows=True,
+    ),
+    Refused(
+        tuple(_TO_THE_USER),
+        "a message is not said to the user",
+        "give reasoning as reasoning_content, and calls of tools as tool_calls, of the answer's "
+        "message",
+        lambda key, value: not is_empty(value) and value != _TO_THE_USER[key],
+        shows=True,
+    ),
+)
+_IN_ANSWERS = (
+    Refused(
+        RATINGS,
+        "a message is marked as an answer that is not to be given",
+        "weight: 0 lets an answer be read and not learned",
+        _is_bad,
+        shows=True,
+    ),
+    *_parts_of("a message"),
+)
+_THOUGHT = Refused(
+    _THOUGHTS,
+    "a message keeps its reasoning in a form that no template is given",
+    "give it as a text, under reasoning_content",
+)
+
+
+def _refuse(values: Values, *listed: Refused) -> None:
+    for refused in listed:
+        for key in refused.keys:
+            if refused.meant(key, values.get(key)):
+                found = f"{key}: {shown(values[key])}" if refused.shows else key
+                raise RowError(refused.message, key, found=found, hint=refused.hint)
+
+
 def check_row(values: Values) -> None:
     """Refuse a row that is not to be learned, or not as it stands, and what has more than text."""
-    for key in (*RATINGS, *_SWITCHES, *_WEIGHTS):
-        if key in RATINGS and truth(values.get(key)) is False:
-            raise RowError(
-                Problem(
-                    "the row is marked as an answer that is not to be given",
-                    found=f"{key}: {shown(values[key])}",
-                    hint="method: dpo learns from such rows (docs/repair.md); to learn right "
-                    "answers alone, take it out",
-                ),
-                key,
-            )
-        if key not in RATINGS and not _is_whole(key, values.get(key)):
-            raise RowError(
-                Problem(
-                    "the row is marked as not to be learned, or not as it stands",
-                    found=f"{key}: {shown(values[key])}",
-                    hint="take it out; answers of a row that are only to be read have weight: 0 "
-                    "in their message",
-                ),
-                key,
-            )
-    _check_parts(values, "the row")
-    for keys, message, hint in _LOST:
-        for key in keys:
-            if not is_empty(values.get(key)):
-                raise RowError(Problem(message, found=key, hint=hint), key)
-    for key in (*CHOSEN, *REJECTED, *_PREFERS):
-        if not is_empty(values.get(key)):
-            raise RowError(
-                Problem(
-                    "the row prefers one answer to another, and would be trained on without its "
-                    "preference",
-                    found=key,
-                    hint="method: dpo learns from such rows (docs/repair.md)"
-                    + ("" if key in (*CHOSEN, *REJECTED) else ", as chosen and rejected")
-                    + "; or keep the question and the answer to be learned, under keys of one "
-                    "shape",
-                ),
-                key,
-            )
+    _refuse(values, *_IN_ROWS)
 
 
 def check_message(message: Values) -> None:
@@ -168,80 +272,35 @@ def check_message(message: Values) -> None:
         known = _PLAIN_MESSAGE.get(plain(key), key)
         if known != key and not is_empty(message[key]):
             raise RowError(
-                Problem(
-                    f"key {key!r} of a message is not known",
-                    did_you_mean=known,
-                    hint="rename the key, or take it out",
-                ),
+                f"key {key!r} of a message is not known",
                 known,
+                did_you_mean=known,
+                hint="rename the key, or take it out",
             )
     for first, second in (("content", "value"), ("role", "from")):
         both = [message[key] for key in (first, second) if not is_empty(message.get(key))]
         if len(both) == 2 and both[0] != both[1]:
             raise RowError(
-                Problem(
-                    f"a message has {first} and {second}, and they do not say the same",
-                    found=f"{shown(both[0])} and {shown(both[1])}",
-                    hint="keep one of them",
-                ),
+                f"a message has {first} and {second}, and they do not say the same",
                 second,
+                found=f"{shown(both[0])} and {shown(both[1])}",
+                hint="keep one of them",
             )
     text = message.get("content", message.get("value"))
     for key in ("parts", "refusal"):
         if not is_empty(message.get(key)) and message[key] != text:
             raise RowError(
-                Problem(
-                    f"{key!r} stands beside a message's text, and would be left out",
-                    found=shown(message[key]),
-                    hint="write it as the message's content",
-                ),
+                f"{key!r} stands beside a message's text, and would be left out",
                 key,
+                found=shown(message[key]),
+                hint="write it as the message's content",
             )
-    for key in TOOLS:
-        if not is_empty(message.get(key)):
-            raise RowError(
-                Problem(
-                    "a message declares tools, and rows declare them",
-                    found=key,
-                    hint="give them in the row's own column tools",
-                ),
-                key,
-            )
-    if truth(message.get("prefix")):
-        raise RowError(
-            Problem(
-                "a message is the beginning of one, to be continued",
-                found="prefix: true",
-                hint="give the whole answer, without prefix",
-            ),
-            "prefix",
-        )
-    for key, usual in (("channel", "final"), ("recipient", "all")):
-        if not is_empty(message.get(key)) and message[key] != usual:
-            raise RowError(
-                Problem(
-                    "a message is not said to the user",
-                    found=f"{key}: {shown(message[key])}",
-                    hint="give reasoning as reasoning_content, and calls of tools as tool_calls, "
-                    "of the answer's message",
-                ),
-                key,
-            )
+    _refuse(message, *_IN_MESSAGES)
     said = {key: message[key] for key in REASONING if not is_empty(message.get(key))}
     if len(set(map(str, said.values()))) > 1:
-        raise RowError(
-            Problem("a message has two reasonings", found=", ".join(said)), next(iter(said))
-        )
-    for key in _THOUGHTS:
-        if not said and not is_empty(message.get(key)):
-            raise RowError(
-                Problem(
-                    "a message keeps its reasoning in a form that no template is given",
-                    found=key,
-                    hint="give it as a text, under reasoning_content",
-                ),
-                key,
-            )
+        raise RowError("a message has two reasonings", next(iter(said)), found=", ".join(said))
+    if not said:
+        _refuse(message, _THOUGHT)
 
 
 def is_learned(message: Values, *, answers: bool) -> bool:
@@ -256,74 +315,19 @@ def is_learned(message: Values, *, answers: bool) -> bool:
         found = truth(value)
         if found is None or (found and not answers and key in _SWITCHES):
             raise RowError(
-                Problem(
-                    "a message is to be learned in part"
-                    if found is None
-                    else "a message that is no answer is to be learned",
-                    found=f"{key}: {shown(value)}",
-                    hint="answers of the assistant are learned whole, or with weight: 0 not at all",
-                ),
+                "a message is to be learned in part"
+                if found is None
+                else "a message that is no answer is to be learned",
                 key,
+                found=f"{key}: {shown(value)}",
+                hint="answers of the assistant are learned whole, or with weight: 0 not at all",
             )
         said[key] = found
     if len(set(said.values())) > 1:
-        found_both = ", ".join(f"{key}: {shown(message[key])}" for key in said)
-        raise RowError(
-            Problem("a message is to be learned, and is not", found=found_both), next(iter(said))
-        )
-    for key in RATINGS:
-        if truth(message.get(key)) is False:
-            raise RowError(
-                Problem(
-                    "a message is marked as an answer that is not to be given",
-                    found=f"{key}: {shown(message[key])}",
-                    hint="weight: 0 lets an answer be read and not learned",
-                ),
-                key,
-            )
-    _check_parts(message, "a message")
+        both = ", ".join(f"{key}: {shown(message[key])}" for key in said)
+        raise RowError("a message is to be learned, and is not", next(iter(said)), found=both)
+    _refuse(message, *_IN_ANSWERS)
     return all(said.values())
-
-
-def _is_whole(key: str, value: object) -> bool:
-    if is_empty(value):
-        return True
-    found = truth(value)
-    return found is True if key in _WEIGHTS else found is not False
-
-
-def _check_parts(values: Values, what: str) -> None:
-    """Refuse masks over an answer's parts, and what is no text."""
-    for key in _PARTIAL:
-        value = values.get(key)
-        unclear = key in _AMBIGUOUS and truth(value) is not None
-        if not is_empty(value) and (unclear or not _masks_nothing(value)):
-            raise RowError(
-                Problem(
-                    f"{what} is to be learned in part",
-                    found=f"{key}: {shown(value)}",
-                    hint="answers are learned whole, or with weight: 0 in their message not at all",
-                ),
-                key,
-            )
-    for key in _MEDIA:
-        if not is_empty(values.get(key)):
-            raise RowError(
-                Problem(
-                    f"{what} has more than text, and would be trained on without it",
-                    found=key,
-                    hint="take rows with images, videos or sound out: only texts are trained",
-                ),
-                key,
-            )
-
-
-def _masks_nothing(value: object) -> bool:
-    """Return whether a mask leaves all in; a list of texts is no mask, but tags of a row."""
-    if not isinstance(value, list):  # NeMo names the role whose turns are left out
-        return truth(value) is not False and plain(value) not in ("assistant", "gpt", "model")
-    parts = [part.get("train") if isinstance(part, Mapping) else part for part in value]
-    return all(isinstance(part, str) or truth(part) is True for part in parts)
 
 
 def tools_of(values: Values) -> tuple[Tool, ...]:
@@ -337,11 +341,11 @@ def tools_of(values: Values) -> tuple[Tool, ...]:
             continue
         listed = parsed(value)
         if not isinstance(listed, list):
-            raise RowError(Problem(f"{key!r} is no list of tools", found=shown(value)), key)
+            raise RowError(f"{key!r} is no list of tools", key, found=shown(value))
         try:
             tools = tuple(declared_tool(_without_nulls(tool)) for tool in listed)
         except ToolProblemError as error:
-            raise RowError(Problem(f"{key}: {error.message}"), key) from None
+            raise RowError(f"{key}: {error.message}", key) from None
         return tools
     return ()
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.common import Message, Messages, Problem, shown
+from harness.common import Message, Messages, shown
 from harness.training.rows.meaning import (
     CHOSEN,
     RATINGS,
@@ -49,23 +49,19 @@ def preference(values: Mapping[str, Any], source: str, system: str | None = None
     better, worse = _named(values, CHOSEN), _named(values, REJECTED)
     if not worse:
         raise RowError(
-            Problem(
-                "the row has a better answer, and none that is worse",
-                found=better,
-                expected="rejected, beside it",
-                hint="to learn the good answer alone, give it as a completion (method: sft)",
-            ),
+            "the row has a better answer, and none that is worse",
             better,
+            found=better,
+            expected="rejected, beside it",
+            hint="to learn the good answer alone, give it as a completion (method: sft)",
         )
     plain = {key: value for key, value in values.items() if key not in (*CHOSEN, *REJECTED)}
     check_row(plain)
     if tools_of(plain):
         raise RowError(
-            Problem(
-                "a pair of answers declares tools, and pairs are compared as texts",
-                hint="take such rows out",
-            ),
+            "a pair of answers declares tools, and pairs are compared as texts",
             "tools",
+            hint="take such rows out",
         )
     shape = None
     if better:
@@ -85,23 +81,19 @@ def preference(values: Mapping[str, Any], source: str, system: str | None = None
         check((*prompt, Message("assistant", text)))
     if texts[0].strip() == texts[1].strip():
         raise RowError(
-            Problem(
-                "the two answers are the same",
-                found=shown(texts[0]),
-                hint="take the row out: it prefers nothing",
-            ),
+            "the two answers are the same",
             worse,
+            found=shown(texts[0]),
+            hint="take the row out: it prefers nothing",
         )
     for high, low in _SCORES:
         scores = [one for key in (high, low) if isinstance(one := values.get(key), int | float)]
         if len(scores) == 2 and scores[0] < scores[1]:
             raise RowError(
-                Problem(
-                    "the worse answer has the higher score",
-                    found=f"{high}: {scores[0]:g}, {low}: {scores[1]:g}",
-                    hint="swap the two, or take the row out",
-                ),
+                "the worse answer has the higher score",
                 high,
+                found=f"{high}: {scores[0]:g}, {low}: {scores[1]:g}",
+                hint="swap the two, or take the row out",
             )
     return Pair(prompt, texts[0], texts[1], source, group_of(values))
 
@@ -111,18 +103,17 @@ def rated(values: Mapping[str, Any], source: str, system: str | None = None) -> 
     key = next((key for key in RATINGS if truth(values.get(key)) is not None), "")
     if not key:
         raise RowError(
-            Problem(
-                "the row prefers no answer, and rates none",
-                found=", ".join(map(str, values))[:200],
-                expected="chosen and rejected; or label: true or false",
-                hint="rows that are only to be learned are for method: sft",
-            )
+            "the row prefers no answer, and rates none",
+            found=", ".join(map(str, values))[:200],
+            expected="chosen and rejected; or label: true or false",
+            hint="rows that are only to be learned are for method: sft",
         )
     whole = converted({name: value for name, value in values.items() if name not in RATINGS})
     messages = whole.messages
     if whole.tools or whole.untaught:
         raise RowError(
-            Problem("a rated answer is a text, without tools or weights", hint="take the row out")
+            "a rated answer is a text, without tools or weights",
+            hint="take the row out",
         )
     if system is not None and messages[0].role != "system":
         messages = (Message("system", system), *messages)
@@ -141,7 +132,9 @@ def _named(values: Mapping[str, Any], keys: tuple[str, ...]) -> str:
     there = [key for key in keys if not is_empty(values.get(key))]
     if len(there) > 1 and any(values[key] != values[there[0]] for key in there):
         raise RowError(
-            Problem("the row has two answers for one side", found=", ".join(there)), there[1]
+            "the row has two answers for one side",
+            there[1],
+            found=", ".join(there),
         )
     return there[0] if there else ""
 
@@ -161,12 +154,10 @@ def _prompt(values: Mapping[str, Any]) -> tuple[Messages | None, Shape]:
             continue  # the better conversation once more, beside a prompt
         if found.messages[-1].role != "user":
             raise RowError(
-                Problem(
-                    "the prompt of a pair does not end with the user",
-                    found=", ".join(message.role for message in found.messages)[:200],
-                    hint="the last answers stand under chosen and rejected alone",
-                ),
+                "the prompt of a pair does not end with the user",
                 key,
+                found=", ".join(message.role for message in found.messages)[:200],
+                hint="the last answers stand under chosen and rejected alone",
             )
         return with_system(found, values).messages, shape
     return None, Shape("answers with their prompt", (CHOSEN[0],))
@@ -180,24 +171,20 @@ def _answers(value: object, key: str) -> Messages:
         return (Message("assistant", text_of(given, key)),)
     if any(isinstance(one, str) for one in given):
         raise RowError(
-            Problem(
-                f"{key!r} is a list of texts",
-                found=shown(value),
-                expected="one answer",
-                hint="make one row for each pair of answers",
-            ),
+            f"{key!r} is a list of texts",
             key,
+            found=shown(value),
+            expected="one answer",
+            hint="make one row for each pair of answers",
         )
     found = spoken(given)
     if not found.messages or found.messages[-1].role != "assistant":
-        raise RowError(Problem(f"{key!r} does not end with an answer", found=shown(value)), key)
+        raise RowError(f"{key!r} does not end with an answer", key, found=shown(value))
     if found.messages[-1].tool_calls:
         raise RowError(
-            Problem(
-                "an answer that calls tools is compared with another",
-                hint="take such rows out: pairs are compared as texts",
-            ),
+            "an answer that calls tools is compared with another",
             key,
+            hint="take such rows out: pairs are compared as texts",
         )
     return found.messages
 
@@ -216,23 +203,19 @@ def _shared(
     for before in brought:
         if before != brought[0] or (prompt is not None and not _continues(before, prompt)):
             raise RowError(
-                Problem(
-                    "the two answers do not belong to one prompt",
-                    found=shown(before[-1].content),
-                    expected=shown((prompt or brought[0])[-1].content),
-                    hint="the better and the worse conversation may differ in the last answer only",
-                ),
+                "the two answers do not belong to one prompt",
                 keys[1],
+                found=shown(before[-1].content),
+                expected=shown((prompt or brought[0])[-1].content),
+                hint="the better and the worse conversation may differ in the last answer only",
             )
     found = max([*brought[:1], *([] if prompt is None else [prompt])], key=len, default=None)
     if found is None:
         raise RowError(
-            Problem(
-                "a pair of answers has no prompt",
-                found=", ".join(map(str, values))[:200],
-                expected="prompt, or messages in chosen and rejected",
-            ),
+            "a pair of answers has no prompt",
             keys[0],
+            found=", ".join(map(str, values))[:200],
+            expected="prompt, or messages in chosen and rejected",
         )
     return found
 

@@ -64,7 +64,7 @@ def read(specs: Iterable[Spec], seed: int = 0, *, skip: bool = False) -> RowRead
             message.role == "assistant" and at not in untaught
             for at, message in enumerate(messages)
         ):
-            raise RowError(Problem("no answer of the row is to be learned", hint="take it out"))
+            raise RowError("no answer of the row is to be learned", hint="take it out")
         group = group_of(values)
         return TrainingRow(messages, source, file.replay, group, untaught, found.tools)
 
@@ -126,7 +126,7 @@ def _read_file(
             raise InputError(*first_problems(problems, name), Problem(message, name))
         try:
             if len(row.values) > MOST_KEYS:
-                raise RowError(Problem(f"the row has more than {MOST_KEYS:,} keys"))
+                raise RowError(f"the row has more than {MOST_KEYS:,} keys")
             made.append(make(row.values, f"{name}:{row.line}", file))
         except InputError as error:
             (problem,) = error.problems

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.common import Message, Messages, Problem, shown
+from harness.common import Message, Messages, shown
 from harness.training.rows.meaning import (
     COLUMNS,
     RowError,
@@ -76,13 +76,11 @@ def converted(values: Values) -> Spoken:
         more = set(other.keys) - {*shape.keys, shape.more}
         if twice and more and _said(values, other) != found:
             raise RowError(
-                Problem(
-                    "the row has two shapes, and they do not say the same",
-                    found=f"{', '.join(shape.keys)} ({shape.name}) and {', '.join(other.keys)} "
-                    f"({other.name})",
-                    hint="take out the keys that are not to be learned",
-                ),
+                "the row has two shapes, and they do not say the same",
                 next(key for key in other.keys if key in more),
+                found=f"{', '.join(shape.keys)} ({shape.name}) and {', '.join(other.keys)} "
+                f"({other.name})",
+                hint="take out the keys that are not to be learned",
             )
     check_keys(values, shape, found.messages)
     found = with_system(found, values)
@@ -96,10 +94,11 @@ def with_system(found: Spoken, values: Values) -> Spoken:
     if not said:
         return found
     if len(said) > 1 or (found.messages and found.messages[0].role == "system"):
-        wrong = Problem(
-            "the row has two system prompts", expected=f"{said[0]!r} or a system message"
+        raise RowError(
+            "the row has two system prompts",
+            said[0],
+            expected=f"{said[0]!r} or a system message",
         )
-        raise RowError(wrong, said[0])
     system = Message("system", text_of(values[said[0]], said[0]))
     places = tuple(at + 1 for at in found.untaught)
     return replace(found, messages=(system, *found.messages), untaught=places)
@@ -128,12 +127,10 @@ def _shape_of(values: Values) -> Shape:
         for close in difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
     ]
     raise RowError(
-        Problem(
-            "the row has no shape that is known",
-            found=", ".join(map(str, values))[:200] or "no key",
-            expected=expected,
-            did_you_mean=", ".join(meant),
-        )
+        "the row has no shape that is known",
+        found=", ".join(map(str, values))[:200] or "no key",
+        expected=expected,
+        did_you_mean=", ".join(meant),
     )
 
 
@@ -151,21 +148,17 @@ def check_keys(values: Values, shape: Shape, said: Messages) -> None:
         close = difflib.get_close_matches(str(key), absent, n=1, cutoff=_TYPO)
         if meant != key and (meant or close):
             raise RowError(
-                Problem(
-                    f"key {key!r} is not known",
-                    did_you_mean=meant or close[0],
-                    hint="rename the key, or take it out",
-                ),
+                f"key {key!r} is not known",
                 str(key),
+                did_you_mean=meant or close[0],
+                hint="rename the key, or take it out",
             )
         if key in _TEXTS and not is_empty(value) and not _is_said(value, texts):
             raise RowError(
-                Problem(
-                    f"{key!r} stands beside {', '.join(shape.keys)}, and would be left out",
-                    found=shown(value),
-                    hint="write it into the question, or take the key out",
-                ),
+                f"{key!r} stands beside {', '.join(shape.keys)}, and would be left out",
                 str(key),
+                found=shown(value),
+                hint="write it into the question, or take the key out",
             )
 
 
@@ -210,9 +203,9 @@ def _history(pairs: object) -> Iterator[Message]:
     if pairs is None or pairs == "":
         return
     if not isinstance(pairs, list):
-        raise RowError(Problem("'history' is no list", found=shown(pairs)), "history")
+        raise RowError("'history' is no list", "history", found=shown(pairs))
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise RowError(Problem("'history' is no list of pairs", found=shown(pair)), "history")
+            raise RowError("'history' is no list of pairs", "history", found=shown(pair))
         yield Message("user", text_of(pair[0], "history"))
         yield Message("assistant", text_of(pair[1], "history"))

@@ -12,7 +12,6 @@ from harness.common import (
     InputError,
     Message,
     Messages,
-    Problem,
     Role,
     ToolCall,
     shown,
@@ -56,7 +55,7 @@ def spoken(items: Iterable[object]) -> Spoken:
     untaught: list[int] = []
     for item in items:
         if not isinstance(item, Mapping):
-            raise RowError(Problem("a message is a mapping", found=shown(item)))
+            raise RowError("a message is a mapping", found=shown(item))
         check_message(item)
         speaker = item.get("role", item.get("from"))
         content = item.get("content", item.get("value"))
@@ -67,30 +66,24 @@ def spoken(items: Iterable[object]) -> Spoken:
         if role is None:
             close = difflib.get_close_matches(str(speaker), [*ROLES, *_CALLERS], n=1)
             raise RowError(
-                Problem(
-                    "the speaker of a message is not known",
-                    found=shown(speaker),
-                    expected="system, user, assistant (human, gpt) or tool",
-                    did_you_mean=close[0] if close else "",
-                )
+                "the speaker of a message is not known",
+                found=shown(speaker),
+                expected="system, user, assistant (human, gpt) or tool",
+                did_you_mean=close[0] if close else "",
             )
         learned = is_learned(item, answers=role == "assistant")
         calls = _calls(content, "content") if calls_only else _calls_of(item)
         if calls and role != "assistant":
-            raise RowError(Problem(f"a message of role {role} calls a tool", found=shown(speaker)))
+            raise RowError(f"a message of role {role} calls a tool", found=shown(speaker))
         text = "" if calls_only or (calls and is_empty(content)) else content_of(content)
         if calls_only and messages and messages[-1].role == "assistant":
             if learned is ((len(messages) - 1) in untaught):
-                raise RowError(
-                    Problem("calls of one turn are partly to be learned", found=shown(content))
-                )
+                raise RowError("calls of one turn are partly to be learned", found=shown(content))
             messages[-1] = replace(messages[-1], tool_calls=(*messages[-1].tool_calls, *calls))
             continue
         thoughts = next((key for key in REASONING if not is_empty(item.get(key))), "")
         if thoughts and role != "assistant":
-            raise RowError(
-                Problem(f"a message of role {role} has reasoning", found=thoughts), thoughts
-            )
+            raise RowError(f"a message of role {role} has reasoning", thoughts, found=thoughts)
         if role == "assistant" and not learned:
             untaught.append(len(messages))
         messages.append(
@@ -125,20 +118,16 @@ def _calls(value: object, key: str) -> tuple[ToolCall, ...]:
         try:
             value = parse_json(value, "", digits=NUMBER_DIGITS, surrogates=True)
         except InputError:
-            raise RowError(
-                Problem("a call of a tool is no JSON", found=shown(value)), key
-            ) from None
+            raise RowError("a call of a tool is no JSON", key, found=shown(value)) from None
     listed = value if isinstance(value, list) else [value]
     calls = tuple(ToolCall.read(_without_nulls(call)) for call in listed)
     for call, given in zip(calls, listed, strict=True):
         if call.malformed or not call.name:
             raise RowError(
-                Problem(
-                    "a call of a tool is malformed",
-                    found=shown(given),
-                    expected='{"name": "...", "arguments": {...}}',
-                ),
+                "a call of a tool is malformed",
                 key,
+                found=shown(given),
+                expected='{"name": "...", "arguments": {...}}',
             )
     return calls
 
@@ -165,12 +154,10 @@ def content_of(content: object) -> str:
         kind = part.get("type", "text") if isinstance(part, Mapping) else None
         if kind not in (None, "text", "input_text", "output_text"):
             raise RowError(
-                Problem(
-                    "a message has more than text, and would be trained on without it",
-                    found=shown(kind),
-                    hint="take rows with images, videos or sound out: only texts are trained",
-                ),
+                "a message has more than text, and would be trained on without it",
                 "content",
+                found=shown(kind),
+                hint="take rows with images, videos or sound out: only texts are trained",
             )
         parts.append(text_of(part.get("text") if isinstance(part, Mapping) else None, "content"))
     return "".join(parts)
@@ -179,7 +166,7 @@ def content_of(content: object) -> str:
 def text_of(value: object, key: str) -> str:
     """Return the text of a column; raise RowError for anything else."""
     if not isinstance(value, str):
-        raise RowError(Problem(f"{key!r} is no text", found=shown(value)), key)
+        raise RowError(f"{key!r} is no text", key, found=shown(value))
     return value
 
 
@@ -187,5 +174,5 @@ def listed(value: object, key: str) -> Spoken:
     """Return the conversation of a column that is a list of messages, as JSON text too."""
     messages = parsed(value)
     if not isinstance(messages, list) or not messages:
-        raise RowError(Problem(f"{key!r} is no list of messages", found=shown(messages)), key)
+        raise RowError(f"{key!r} is no list of messages", key, found=shown(messages))
     return spoken(messages)
