@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from math import prod
 from typing import Any
 
@@ -240,6 +241,8 @@ def trainer_of(method: str) -> type[AdapterTraining]:
 
         return PairTrainer
     if method == "grpo":
+        # trl would import vLLM, with which nobody generates in this process: a third of its start.
+        sys.modules.setdefault("vllm", None)  # type: ignore[arg-type]  # says that it is not there
         from harness.training.sft.worker.rewards import RewardTrainer
 
         return RewardTrainer
