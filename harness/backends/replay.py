@@ -295,7 +295,7 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     # Of the rest nothing is asked: a row may have a million keys.
     for name, content in islice(value.items(), _MOST_KEYS):
         if (name == "response" and content is None) or (name == "responses" and _is_null(content)):
-            if called := _other_call(value):
+            if called := next((key for key in _CALLS if value.get(key)), ""):
                 reason = f"{name!r} is null, and the row holds a call of a tool under {called!r}"
                 yield Problem(reason, expected="tool_calls: [{name, arguments}]")
         elif name in ("steps", "tool_calls") and isinstance(content, list | None):
@@ -337,11 +337,6 @@ def _is_null(content: object) -> bool:
     if not isinstance(content, list):
         return content is None
     return None in content and all(item is None or isinstance(item, str) for item in content)
-
-
-def _other_call(value: Mapping[str, Any]) -> str:
-    """Return the key under which a row holds the call of a tool, where that is not `tool_calls`."""
-    return next((key for key in _CALLS if value.get(key)), "")
 
 
 _CALLS = ("call", "calls", "tool_call", "function_call")

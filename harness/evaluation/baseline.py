@@ -193,7 +193,7 @@ def check_common(sides: Sequence[StoredVariant]) -> None:
     if set.intersection(*cases) or not set.intersection(*suites):
         return  # without a common suite the gate has its own message
     found = "; ".join(
-        f"{side.name}: {_few(case for _, case in held)}"
+        f"{side.name}: {first_of(sorted(case for _, case in held), SHOWN)}"
         for side, held in zip(sides, cases, strict=True)
     )
     raise InputError(Problem("the runs have no case in common", found=found))
@@ -278,7 +278,3 @@ def _several(text: str, info: RunInfo) -> Problem:
         f"run {info.id} has several variants: say which to compare",
         expected=" or ".join(f"{text}:{variant.name}" for variant in info.answered),
     )
-
-
-def _few(names: Iterable[str]) -> str:
-    return first_of(sorted(names), SHOWN)

@@ -128,7 +128,9 @@ class _Execution:
             conversations = [self._requests.begin(trial) for trial in portions[model]]
             while conversations:
                 if unanswered := [each for each in conversations if not each.answered]:
-                    self._ask_variants(unanswered)
+                    pending = [self._requests.pending(each) for each in unanswered]
+                    self.settle(each for each in unanswered if each.fault)
+                    self._obtain(self._variants, [each for each in pending if each])
                 else:
                     self._ask_judges(conversations)
                 conversations = [each for each in conversations if not each.ended]
@@ -148,15 +150,6 @@ class _Execution:
             tokens=sum(source.tokens for source in sources),
             broken=next((source.broken for source in sources if source.broken), None),
         )
-
-    def _ask_variants(self, conversations: Sequence[Conversation]) -> None:
-        """Take one turn of each."""
-        asked = []
-        for conversation in conversations:
-            if pending := self._requests.pending(conversation):
-                asked.append(pending)
-        self.settle(each for each in conversations if each.fault)
-        self._obtain(self._variants, asked)
 
     def _ask_judges(self, conversations: Sequence[Conversation]) -> None:
         """Take what the checks of answered conversations ask, one judge after the other."""

@@ -38,7 +38,7 @@ def begin_record(
     A suite of which nothing is asked is in it with `keep_empty` alone.
     """
     now, baseline = datetime.now(UTC), variants.baseline
-    trials = _everything(plan)
+    trials = [*plan.trials, *(skip.trial for skip in plan.skipped)]
     present = {trial.variant.name: trial.variant for trial in trials}
     described = [describe_variant(variant, backend) for variant in present.values()]
     borrowed: tuple[str, ...] = ()
@@ -141,8 +141,3 @@ def _same_tries(trials: Sequence[Trial]) -> Iterator[str]:
     for suite, cases in repeated.items():
         if greedy_cases := sum(cases.values()):
             yield f"{suite}: {same_tries(greedy_cases, len(cases))}"
-
-
-def _everything(plan: Plan) -> list[Trial]:
-    """Return all trials of a run, those with a known outcome too."""
-    return [*plan.trials, *(skip.trial for skip in plan.skipped)]

@@ -59,7 +59,11 @@ def variants_of(settings: Settings) -> Variants:
             )
         )
     recorded = settings.backend == "replay"
-    variants = _recorded(settings) if recorded else _declared(settings)
+    if recorded:
+        answering = recorded_variants(recorded_answers(settings))
+        variants = [Variant(name, model="recorded") for name in answering]
+    else:
+        variants = _declared(settings)
     _check_names(variants)
     names = [variant.name for variant in variants]
     earlier = None
@@ -99,11 +103,6 @@ def recorded_answers(settings: Settings) -> Path:
     if settings.responses is None:
         raise InputError(Problem("no recorded answers given", hint="add --responses FILE (JSONL)"))
     return settings.path(settings.responses)
-
-
-def _recorded(settings: Settings) -> list[Variant]:
-    names = recorded_variants(recorded_answers(settings))
-    return [Variant(name, model="recorded") for name in names]
 
 
 def _declared(settings: Settings) -> list[Variant]:

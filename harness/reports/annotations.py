@@ -109,7 +109,8 @@ def to_github(annotation: Annotation, root: Path) -> str:
             fields["line"] = str(annotation.line)
         if annotation.column:
             fields["col"] = str(annotation.column)
-    told = ",".join(f"{name}={_property(value)}" for name, value in fields.items())
+    escaped = {n: _data(v).replace(":", "%3A").replace(",", "%2C") for n, v in fields.items()}
+    told = ",".join(f"{name}={value}" for name, value in escaped.items())
     return f"::{annotation.level} {told}::{_data(annotation.message)}"
 
 
@@ -143,7 +144,3 @@ def _from(root: Path, path: str) -> str:
 def _data(text: str) -> str:
     kept = "\n".join(visible(line) for line in text.splitlines())
     return kept.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -49,20 +49,16 @@ def _best(errors: list[Any]) -> Any:
     """Return the outermost error, in the branch of `anyOf` or `oneOf` that was clearly meant."""
     best = min(errors, key=lambda e: (len(e.absolute_path), e.validator in _WEAK))
     while best.context and best.validator in ("anyOf", "oneOf"):
-        branch = _meant(best.context)
+        # The errors of the only branch whose type and constants fit
+        branches: dict[Any, list[Any]] = {}
+        for error in best.context:
+            branches.setdefault(next(iter(error.schema_path), None), []).append(error)
+        fitting = [errors for errors in branches.values() if not any(_is_other(e) for e in errors)]
+        branch = fitting[0] if len(fitting) == 1 else []
         if not branch:
             return best
         best = _best(branch)
     return best
-
-
-def _meant(context: list[Any]) -> list[Any]:
-    """Return the errors of the only branch whose type and constants fit; else none."""
-    branches: dict[Any, list[Any]] = {}
-    for error in context:
-        branches.setdefault(next(iter(error.schema_path), None), []).append(error)
-    fitting = [errors for errors in branches.values() if not any(_is_other(e) for e in errors)]
-    return fitting[0] if len(fitting) == 1 else []
 
 
 def _is_other(error: Any) -> bool:

@@ -45,7 +45,16 @@ def parse(text: str) -> Exact:
     except RecursionError:
         raise NotJsonError(f"it nests deeper than {NESTING} levels") from None
     if _ESCAPED_SURROGATE.search(text):
-        _check_strings(value)
+        # Strings and keys may hold a surrogate that has no partner.
+        waiting: list[Exact] = [value]
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, dict):
+                waiting += [*item, *item.values()]
+            elif isinstance(item, list):
+                waiting += item
+            elif isinstance(item, str) and (found := _SURROGATE.search(item)):
+                raise NotJsonError(f"lone surrogate {_named(found[0])} in a string")
     return value
 
 
@@ -80,19 +89,6 @@ def _check_nesting(text: str) -> None:
         depth += (token in "[{") - (token in "]}")
         if depth > NESTING:
             raise NotJsonError(f"it nests deeper than {NESTING} levels")
-
-
-def _check_strings(value: Exact) -> None:
-    """Refuse strings and keys with a surrogate that has no partner."""
-    waiting: list[Exact] = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            waiting += [*item, *item.values()]
-        elif isinstance(item, list):
-            waiting += item
-        elif isinstance(item, str) and (found := _SURROGATE.search(item)):
-            raise NotJsonError(f"lone surrogate {_named(found[0])} in a string")
 
 
 def _named(character: str) -> str:

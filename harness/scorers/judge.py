@@ -86,7 +86,9 @@ def question(answer: Answer, context: Context, args: JudgeArgs) -> Messages:
     """Return what the judge is asked: conversation, answer, rubric and the form of a reply."""
     parts = {
         "system prompt": context.system,
-        "conversation": _conversation(context),
+        "conversation": "\n".join(
+            f"{turn.role}: {turn.content}" for turn in context.messages if turn.role != "system"
+        ),
         "reference": args.reference,
         "answer": answer.text,
     }
@@ -97,11 +99,6 @@ def question(answer: Answer, context: Context, args: JudgeArgs) -> Messages:
     form = _RATING if args.grade == "rating" else _VERDICT
     rubric = f"Rubric for the answer:\n{args.rubric.strip()}"
     return (Message("system", _SYSTEM), Message("user", "\n\n".join([*blocks, rubric, form])))
-
-
-def _conversation(context: Context) -> str:
-    turns = [m for m in context.messages if m.role != "system"]
-    return "\n".join(f"{turn.role}: {turn.content}" for turn in turns)
 
 
 _LAST = {

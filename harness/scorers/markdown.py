@@ -18,7 +18,6 @@ from harness.scorers.counting import has_text, lines
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
-    from markdown_it.token import Token
 
 HEADING = regex.compile(r" {0,3}#{1,6}(?:[ \t]+\S.*|[ \t]*)$")
 RULE = regex.compile(r"\s{0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})$")
@@ -125,7 +124,12 @@ def _parsed(text: str) -> Document:
         elif token.type in ("fence", "code_block"):
             kinds |= dict.fromkeys(range(first, end), token.type)
         if token.type == "fence":
-            fences.append(_fence(token, first, end))
+            language = (token.info.split() or [""])[0].strip("{}.").lower()
+            language = regex.split("[:,{]", language)[0] or language
+            code = token.content.removesuffix("\n")
+            # One without an end goes to the end of what it stands in.
+            closed = end - first == token.content.count("\n") + 2
+            fences.append(Fence(language, code, first, end - 1, closed))
         elif token.type == "table_open":
             tables.append(_table(rows, first, end, nested=token.level > 0))
     found = (
@@ -141,14 +145,6 @@ def _parser() -> MarkdownIt:
 
     unused = ["inline", "text_join", "reference", "html_block", "lheading"]
     return MarkdownIt("commonmark").enable("table").disable(unused)
-
-
-def _fence(token: Token, first: int, end: int) -> Fence:
-    """Return a fence; one without an end goes to the end of what it stands in."""
-    language = (token.info.split() or [""])[0].strip("{}.").lower()
-    code = token.content.removesuffix("\n")
-    closed = end - first == token.content.count("\n") + 2
-    return Fence(regex.split("[:,{]", language)[0] or language, code, first, end - 1, closed)
 
 
 _CONTAINER = regex.compile(r"(?:[ \t]*(?:>|[-*+]|\d{1,9}[.)])(?=\s))+")

@@ -15,7 +15,18 @@ def with_checks(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON Schema of a model that has `CheckField`s, with `$defs/check` filled in."""
     filled: dict[str, Any] = _marked(dict(schema))
     definitions: dict[str, Any] = dict(filled.get("$defs", {}))
-    definitions["check"] = _check(definitions)
+    scorers = list(all_scorers())
+    bare = [scorer.name for scorer in scorers if _is_bare(scorer)]
+    weight = {"type": "number", "exclusiveMinimum": 0, "default": 1}
+    read = {"enum": ["answer", "reasoning"], "default": "answer"}
+    named = {scorer.name: _arguments(scorer, definitions) for scorer in scorers}
+    mapping = {
+        "type": "object",
+        "properties": {**named, "weight": weight, "read": read, "step": {"type": "integer"}},
+        "additionalProperties": False,
+        **_one_name(BESIDE),
+    }
+    definitions["check"] = {"anyOf": [{"enum": bare}, mapping]}
     return {**filled, "$defs": definitions}
 
 
@@ -29,22 +40,6 @@ def _one_name(beside: Sequence[str], names: int = 1) -> dict[str, Any]:
         "then": _one_name(rest, names + 1),
         "else": _one_name(rest, names),
     }
-
-
-def _check(definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return a check in all its forms; the arguments' own definitions go to `definitions`."""
-    scorers = list(all_scorers())
-    bare = [scorer.name for scorer in scorers if _is_bare(scorer)]
-    weight = {"type": "number", "exclusiveMinimum": 0, "default": 1}
-    read = {"enum": ["answer", "reasoning"], "default": "answer"}
-    named = {scorer.name: _arguments(scorer, definitions) for scorer in scorers}
-    mapping = {
-        "type": "object",
-        "properties": {**named, "weight": weight, "read": read, "step": {"type": "integer"}},
-        "additionalProperties": False,
-        **_one_name(BESIDE),
-    }
-    return {"anyOf": [{"enum": bare}, mapping]}
 
 
 def _is_bare(scorer: Scorer) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -262,19 +262,14 @@ def _load() -> None:
     for family in FAMILIES:
         import_module(f"harness.scorers.{family}")
     for point in sorted(entry_points(group=PLUGINS), key=lambda point: point.name):
-        _plug_in(point)
-
-
-def _plug_in(point: EntryPoint) -> None:
-    """Import the module that a plug-in names; its scorers register themselves."""
-    try:
-        point.load()
-    except Exception as error:  # whatever the package raises while it is imported
-        package = point.dist.name if point.dist else point.value
-        raise InputError(
-            Problem(
-                f"the plug-in {point.name!r} of package {package!r} cannot be loaded",
-                found=f"{type(error).__name__}: {error}",
-                hint=f"mend or uninstall {package}",
-            )
-        ) from error
+        try:
+            point.load()  # its scorers register themselves
+        except Exception as error:  # whatever the package raises while it is imported
+            package = point.dist.name if point.dist else point.value
+            raise InputError(
+                Problem(
+                    f"the plug-in {point.name!r} of package {package!r} cannot be loaded",
+                    found=f"{type(error).__name__}: {error}",
+                    hint=f"mend or uninstall {package}",
+                )
+            ) from error

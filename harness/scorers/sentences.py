@@ -189,7 +189,8 @@ def count_sentences(text: str) -> Range:
     for block in blocks:
         found = len(_sentences_of(block, small))
         low += found
-        high += max(found, len(block.split())) if _is_untellable(block) else found
+        untellable, letters = len(_UNTELLABLE.findall(block)), len(_LETTER.findall(block))
+        high += max(found, len(block.split())) if 0 < letters < 2 * untellable else found
     return Range(low, high)
 
 
@@ -264,8 +265,3 @@ def _is_mark(line: str) -> bool:
     row = line.strip()
     table = row.startswith("|") and row.endswith("|") and len(row) > 1
     return table or bool(HEADING.match(line) or RULE.match(line))
-
-
-def _is_untellable(block: str) -> bool:
-    letters = len(_LETTER.findall(block))
-    return letters > 0 and 2 * len(_UNTELLABLE.findall(block)) > letters

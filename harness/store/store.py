@@ -273,7 +273,9 @@ class Store:
                 )
                 for key, body, checksum in rows:
                     if checksum_of(key, body) == checksum:
-                        found[key] = _completion_from_json(json.loads(body))
+                        fields = json.loads(body)
+                        calls = tuple(ToolCall.read(call) for call in fields.pop("tool_calls", ()))
+                        found[key] = Completion(**fields, tool_calls=calls)
                     else:
                         changed.append(key)
         return found, changed
@@ -462,8 +464,3 @@ _LATER: Mapping[str, object] = {
     "machine": "",
     "counted": True,
 }
-
-
-def _completion_from_json(fields: dict[str, Any]) -> Completion:
-    calls = tuple(ToolCall.read(call) for call in fields.pop("tool_calls", ()))
-    return Completion(**fields, tool_calls=calls)

@@ -11,7 +11,6 @@ from harness.common import (
     FixSettings,
     GateSettings,
     JsonValue,
-    Message,
     Messages,
     Problem,
     Sampling,
@@ -70,18 +69,16 @@ class Turn:
         """Return what is scripted in and before it, for hashes; empty where nothing is."""
 
         def plain(messages: Messages) -> JsonValue:
-            return [_plain(message) for message in messages]
+            return [
+                {"role": m.role, "content": m.content, "calls": [c.as_json() for c in m.tool_calls]}
+                for m in messages
+            ]
 
         return {
             **({"before": plain(self.before)} if self.before else {}),
             **({"calls": plain(self.calls)} if self.calls else {}),
             **({"prefix": self.prefix} if self.prefix else {}),
         }
-
-
-def _plain(message: Message) -> JsonValue:
-    calls: list[JsonValue] = [call.as_json() for call in message.tool_calls]
-    return {"role": message.role, "content": message.content, "calls": calls}
 
 
 @dataclass(frozen=True, slots=True)

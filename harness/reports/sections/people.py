@@ -103,8 +103,11 @@ class PeopleSection(TableSection[PeopleRow]):
         """Return a row for each criterion and for each opponent."""
         cells = []
         for row in rows:
-            pairs = bool(row.against)
-            apart = first_of([_told(each, pairs=pairs) for each in row.disagreements], SHOWN)
+            told = []
+            for each in row.disagreements:
+                said = [f"{who} {SAID[v] if row.against else v}" for who, v in each.said.items()]
+                told.append(f"{each.case} ({', '.join(said)})")
+            apart = first_of(told, SHOWN)
             judged = f"{row.judgements} by {first_of(row.raters)}, {plural(row.cases, 'case')}"
             cells.append(
                 (row.suite, row.variant, row.what, judged, row.result, row.agreement, apart or "–")
@@ -115,13 +118,6 @@ class PeopleSection(TableSection[PeopleRow]):
 
 def _number(value: float) -> str:
     return f"{value:.2f}".replace("-", "−")
-
-
-def _told(each: PeopleDisagreement, *, pairs: bool) -> str:
-    said = ", ".join(
-        f"{rater} {SAID[value] if pairs else value}" for rater, value in each.said.items()
-    )
-    return f"{each.case} ({said})"
 
 
 def people_lines(extras: Mapping[str, Sequence[Figures]], suite: str, variant: str) -> list[str]:

@@ -153,7 +153,10 @@ def ifeval(answer: Answer, context: Context, args: IfevalArgs) -> Finding:
     """The answer follows an instruction of IFEval; `detail` says whether strictly and loosely."""
     rule = args.instruction.rules[args.mode]
     try:
-        rulings = [_rule(rule, text, args) for text in _variants(answer.text)]
+        rulings: list[Ruling] = [
+            rule(text, args.arguments) if text.strip() else Ruling(False, "the answer is empty")
+            for text in _variants(answer.text)
+        ]
     except TooSlow:
         return verdict(None, too_slow(str(args.__pydantic_extra__)))
     strict, loose = rulings[0].passed, _any(rulings)
@@ -161,13 +164,6 @@ def ifeval(answer: Answer, context: Context, args: IfevalArgs) -> Finding:
     return verdict(
         passed, rulings[0].reason, id=args.id, mode=args.mode, strict=strict, loose=loose
     )
-
-
-def _rule(rule: Any, text: str, args: IfevalArgs) -> Ruling:
-    if not text.strip():
-        return Ruling(False, "the answer is empty")
-    ruling: Ruling = rule(text, args.arguments)
-    return ruling
 
 
 def _any(rulings: list[Ruling]) -> bool | None:

@@ -17,7 +17,7 @@ from harness.scorers.ifeval import arguments as given
 from harness.scorers.ifeval.arguments import Ruling, at_least, exactly, related, wanted
 from harness.scorers.ifeval.compat import OPTIONS
 from harness.scorers.json_text import NotJsonError, parse
-from harness.scorers.markdown import Fence, count_bullets, fences
+from harness.scorers.markdown import count_bullets, fences
 from harness.scorers.sentences import count_sentences
 from harness.scorers.unicode_text import find, folded, nfc, occurrences
 from harness.scorers.values import Answer, Context
@@ -95,13 +95,10 @@ def nth_paragraph_first_word(text: str, args: given.NthParagraph) -> Ruling:
     if args.nth_paragraph > len(parts):
         return Ruling(False, f"{len(parts)} paragraphs, no paragraph {args.nth_paragraph}")
     start = folded(parts[args.nth_paragraph - 1].lstrip(_MARKS)[:200])
-    holds = _begins(start, folded(args.first_word.strip()))
+    word = folded(args.first_word.strip())
+    holds = find(word, start[: len(word) + 2], whole_word=True) == 0
     reason = f"{len(parts)} paragraphs, the paragraph begins {shown(start[:30])}"
     return Ruling(holds and len(parts) == args.num_paragraphs, reason)
-
-
-def _begins(text: str, word: str) -> bool:
-    return find(word, text[: len(word) + 2], whole_word=True) == 0
 
 
 # No links, references or check boxes; something to read inside.
@@ -165,17 +162,15 @@ def json_format(text: str, args: given.NoArgs) -> Ruling:
 
     The instruction says that the entire output is JSON: prose beside it fails.
     """
-    blocks = fences(text.strip())
-    code = blocks[0].code if len(blocks) == 1 and _is_whole(text.strip(), blocks[0]) else text
+    stripped, code = text.strip(), text
+    blocks = fences(stripped)
+    if len(blocks) == 1 and (blocks[0].first, blocks[0].last) == (0, stripped.count("\n")):
+        code = blocks[0].code
     try:
         value = parse(code)
     except NotJsonError as error:
         return Ruling(False, f"not JSON: {error}")
     return wanted(isinstance(value, dict | list), "a JSON object or array", code)
-
-
-def _is_whole(text: str, block: Fence) -> bool:
-    return block.first == 0 and block.last == text.count("\n")
 
 
 _TITLE = regex.compile(r"<<([^<>\n]++)>>")
@@ -216,12 +211,10 @@ def end_checker(text: str, args: given.EndPhrase) -> Ruling:
     phrase = _SPACE.sub(" ", folded(args.end_phrase)).strip().rstrip(_CLOSERS)
     start = len(said) - len(phrase)
     before = said[start - 1 : start] if start > 0 else ""
-    holds = said.endswith(phrase) and not (_LETTER.match(before) and _is_latin(phrase[:1]))
+    holds = said.endswith(phrase) and not (
+        _LETTER.match(before) and regex.match(r"[\p{Latin}\p{Cyrillic}\p{Greek}]", phrase)
+    )
     return wanted(holds, "the end phrase", said[-60:])
-
-
-def _is_latin(letter: str) -> bool:
-    return bool(regex.match(r"[\p{Latin}\p{Cyrillic}\p{Greek}]", letter))
 
 
 _QUOTES = ('""', "“”", "„“", "„”", "””", "«»", "»«", "「」", "『』", "〝〞", "＂＂")

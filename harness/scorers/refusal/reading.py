@@ -168,7 +168,12 @@ def read(text: str, user: str = "") -> Reading:
     lists = code or len(_ITEM.findall(_FENCE.sub(" ", short))) >= 2
     lines = [line for line in short.splitlines() if line.strip()]
     verse = len(lines) >= 5 and not lists and all(len(line) < 70 for line in lines[:8])
-    plain = _plain(short)
+    # Straight quotes, no code, no emphasis, a mark for quotations.
+    straight = nfkc(visible(short)).translate(_STRAIGHT)
+    bare = _MARKS.sub("", _FENCE.sub("\n", straight))
+    own = without_quotes(bare, " … ")
+    # An answer in quotation marks as a whole speaks for itself.
+    plain = own if len(own.strip(" …")) * 3 > len(bare.strip()) else bare.strip(' "“”„«»「」')
     prompt = _prompt(user[:1_000])
     heard = spoken(plain[:1_000], user[:1_000])
     known = bool(heard.packs) or heard.language is None
@@ -288,15 +293,6 @@ _AGAIN = regex.compile(r"(\S.{0,11}?)\s*(?:\1\s*){7,}", regex.DOTALL)
 _LOOP = 20
 _WORDLIKE = regex.compile(r"(?<![\w'])[\p{L}\p{M}'’]{2,}(?![\w'])|(?<!\S)\d[\d.,:/-]*(?!\S)")
 _UNSPACED = frozenset({"han", "kana", "thai", "lao", "khmer", "myanmar"})
-
-
-def _plain(text: str) -> str:
-    """Straight quotes, no code, no emphasis, quotations replaced by a mark."""
-    straight = nfkc(visible(text)).translate(_STRAIGHT)
-    bare = _MARKS.sub("", _FENCE.sub("\n", straight))
-    own = without_quotes(bare, " … ")
-    # An answer in quotation marks as a whole speaks for itself.
-    return own if len(own.strip(" …")) * 3 > len(bare.strip()) else bare.strip(' "“”„«»「」')
 
 
 def _judge(text: str, start: int, sorry: bool, among: tuple[Pack, ...]) -> tuple[Sentence, bool]:

@@ -412,11 +412,6 @@ def _match(options: Mapping[str, Any]) -> _Judge:
     return check
 
 
-def _includes(options: Mapping[str, Any]) -> _Judge:
-    cased = {"ignore_case": True} if options.get("ignore_case", True) else {}
-    return lambda sample, attached: {"contains_any": {"texts": _targets(sample, attached), **cased}}
-
-
 def _pattern(pattern: Any, options: Mapping[str, Any]) -> _Judge:
     ignore = options.get("ignore_case", True)
     if not isinstance(pattern, str) or options.get("match_all"):
@@ -443,7 +438,10 @@ def _of(name: str, options: Mapping[str, Any]) -> _Judge:
     if last == "match":
         return _match(options)
     if last == "includes":
-        return _includes(options)
+        cased = {"ignore_case": True} if options.get("ignore_case", True) else {}
+        return lambda sample, attached: {
+            "contains_any": {"texts": _targets(sample, attached), **cased}
+        }
     if last == "exact":
         return lambda sample, attached: _normalized(_targets(sample, attached), ignore=_SQUAD)
     if last == "pattern":

@@ -75,8 +75,14 @@ _JINJA = _Templates()
 _COMPILED: dict[str, Template] = {}
 
 
-def _rendered(template: str, doc: Mapping[str, Any], what: str) -> str:
-    """Return a template filled in with a row. Raises Wrong."""
+def text_of(template: Any, doc: Mapping[str, Any], what: str) -> Any:
+    """Return what a template, or the name of a column, stands for in a row. Raises Wrong."""
+    if isinstance(template, str) and template in doc:
+        return doc[template]
+    if isinstance(template, int | list):
+        return template
+    if not isinstance(template, str):
+        raise Wrong(f"{what} is no template", found=shown(template))
     try:
         if template not in _COMPILED:
             if len(_COMPILED) > 1000:
@@ -96,17 +102,6 @@ def _rendered(template: str, doc: Mapping[str, Any], what: str) -> str:
     except Exception as error:  # a template is a program of others: what it raises is its fault
         said = getattr(error, "message", None) or str(error) or type(error).__name__
         raise Wrong(f"{what}: the template cannot be filled in: {said}") from None
-
-
-def text_of(template: Any, doc: Mapping[str, Any], what: str) -> Any:
-    """Return what a template, or the name of a column, stands for in a row. Raises Wrong."""
-    if isinstance(template, str) and template in doc:
-        return doc[template]
-    if isinstance(template, int | list):
-        return template
-    if not isinstance(template, str):
-        raise Wrong(f"{what} is no template", found=shown(template))
-    return _rendered(template, doc, what)
 
 
 def choices_of(template: Any, doc: Mapping[str, Any]) -> list[Any] | None:
