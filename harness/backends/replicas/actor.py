@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from queue import Empty, SimpleQueue
 
 from harness import __version__
@@ -21,7 +22,7 @@ from harness.backends.workers import FRAMES, FailedEvent, GenerateCommand, broke
 class Replica:
     """What Ray starts, under no rule of restart or retry: who lost it asks again elsewhere.
 
-    In two threads of Ray's: `answers` has one to itself, as long as it lives.
+    In two threads of Ray's: `lines` has one to itself, as long as it lives.
     """
 
     threads = 2
@@ -29,6 +30,7 @@ class Replica:
     def __init__(self) -> None:
         self._backend: Backend | None = None
         self._asked: SimpleQueue[GenerateCommand] = SimpleQueue()
+        self._said = self._answered()
 
     def hello(self, line: bytes) -> bytes:
         """Open the backend of a `HelloCommand`, load nothing, and say what it would answer with."""
@@ -59,12 +61,17 @@ class Replica:
         return HELLOS.to_line(said)
 
     def ask(self, line: bytes) -> None:
-        """Take a `GenerateCommand`; `answers`, which runs beside this, has what comes of it."""
+        """Take a `GenerateCommand`; what comes of it is among the `lines`."""
         command = FRAMES.from_line(line)
         assert isinstance(command, GenerateCommand)
         self._asked.put(command)
 
-    def answers(self) -> Iterator[bytes]:
+    def lines(self, count: int) -> Iterator[bytes]:
+        """Yield the next lines that it says, so many: Ray keeps something of each to the last."""
+        for line in islice(self._said, count):  # noqa: UP028 - Ray sends to a generator
+            yield line
+
+    def _answered(self) -> Iterator[bytes]:
         """Answer all that is asked, for ever: an `AnswerEvent` each, and how the engine ran.
 
         What is asked while the engine works joins what it works on, where it can do that.

@@ -52,6 +52,7 @@ from harness.common import InputError, MachineryError, Problem, Variant
 
 LOOK = 0.5  # seconds that the loop waits at most before it looks at limits
 FETCH = 60.0  # seconds to fetch an answer that is said to be there
+LINES = 4096  # in one stream: Ray keeps half a kilobyte of each until the stream ends
 STARTS = 3  # times in a row that a replica may fail before it has answered anything
 DEATHS_IN_A_ROW = 12  # of any replicas without one answer between them; then the run ends
 COMPARED = 16  # answers at most that another replica is asked for too, and a tenth of those given
@@ -66,7 +67,8 @@ class _Place:
     actor: Any = None
     greeting: Any = None  # what its hello will be
     hello: HelloEvent | None = None
-    stream: Any = None  # of all its answers
+    stream: Any = None  # of the next lines that it says
+    lines: int = 0  # of them that have not come
     commands: int = 0  # that it was given and has not said to be done
     work: Portions | None = None  # that they are part of
     sign: float = 0.0  # when it was last heard of
@@ -457,7 +459,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         if not problems:
             self._first = self._first or said
             place.hello = said
-            place.stream = place.actor.answers.options(num_returns="streaming").remote()
+            self._listen(place)
             return
         if place.is_replaced and any(other.has_answered for other in self._places):
             self._dismiss(place, problems[0].message + f": {problems[0].found}")
@@ -466,6 +468,11 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         if isinstance(said, FailedEvent) and not said.wrong_input:
             raise MachineryError(*problems)
         raise InputError(*problems)
+
+    def _listen(self, place: _Place) -> None:
+        """Ask for the next lines that a replica says."""
+        place.stream = place.actor.lines.options(num_returns="streaming").remote(LINES)
+        place.lines = LINES
 
     def _frame(self, place: _Place) -> Frame:
         """Return what a replica says next; raise TimeoutError where that does not come.
@@ -478,6 +485,9 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         if answer.is_nil():
             raise TimeoutError
         frame = FRAMES.from_line(self._connection.ray.get(answer, timeout=FETCH))
+        place.lines -= 1
+        if not place.lines:
+            self._listen(place)
         if isinstance(frame, DoneEvent):
             place.commands -= frame.commands
         return frame
