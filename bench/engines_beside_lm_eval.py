@@ -130,7 +130,8 @@ def child(job: Mapping[str, Any]) -> None:
             backend._effects = {v.adapter or "": unchecked(v.name, reason) for v in tuned}
         backend._ready(first)
     while isinstance(backend, ReplicatedBackend) and not all_up(backend):
-        list(backend.generate(_requests(backend, variants, [f"{time.time_ns()}"], 1)))
+        few = [f"{time.time_ns()} {n}" for n in range(4 * count)]  # so that each has its share
+        list(backend.generate(_requests(backend, variants, few, 1)))
     start = time.perf_counter() - begun
     seconds, answers = [], {}
     for number, talks in enumerate(job["talks"]):
