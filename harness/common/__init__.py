@@ -8,6 +8,7 @@ from harness.common.limits import (
     ANSWER_CHARS,
     NESTING,
     NUMBER_DIGITS,
+    REASON_CHARS,
     REGEX_SECONDS,
     SCHEMA_SECONDS,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "NAME",
     "NESTING",
     "NUMBER_DIGITS",
+    "REASON_CHARS",
     "REGEX_SECONDS",
     "RESERVED_ARGS",
     "SCHEMA_SECONDS",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # No check reads an answer that is longer: a model's longest context holds about a tenth of it.
 ANSWER_CHARS = 4_000_000
+# A finding's reason is cut here: it may quote names that a model made up.
+REASON_CHARS = 1_900
 # The time that the user's own patterns may take in one check. A pattern without nested
 # repetition needs milliseconds for the longest answers.
 REGEX_SECONDS = 1.0

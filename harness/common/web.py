@@ -142,6 +142,11 @@ def reason_of(error: BaseException) -> str:
     return said
 
 
+# Where clouds answer with a machine's credentials, besides the addresses of the link.
+_METADATA = ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
 def link_local(url: str) -> str:
     """Return the address of a URL's host that only this link knows; empty where there is none.
 
@@ -154,7 +159,11 @@ def link_local(url: str) -> str:
         return ""  # whoever calls it is told that it cannot be reached
     for *_, address in found:
         ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
-        plain = getattr(ip, "ipv4_mapped", None) or ip
-        if plain.is_link_local or str(plain) in ("fd00:ec2::254", "100.100.100.200"):
+        meant: list[ipaddress.IPv4Address | ipaddress.IPv6Address | None] = [ip]
+        if isinstance(ip, ipaddress.IPv6Address):  # it may stand for one of version 4
+            meant += [ip.ipv4_mapped, ip.sixtofour]
+            if ip in _NAT64 or int(ip) >> 32 == 0:
+                meant.append(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+        if any(each and (each.is_link_local or str(each) in _METADATA) for each in meant):
             return str(ip)
     return ""

@@ -18,8 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError, TemplateSyntaxError
 
-from harness.common import RESERVED_ARGS, InputError, Message, Messages, Problem, nearest, shown
+from harness.common import (
+    NUMBER_DIGITS,
+    RESERVED_ARGS,
+    InputError,
+    Message,
+    Messages,
+    Problem,
+    nearest,
+    shown,
+)
 from harness.common.bounded_jinja import LimitError
+from harness.common.reading import parse_json, read_text
 from harness.prompts.kept import NO_ARGUMENTS, Backing, Transformers, keep, place, recall
 from harness.prompts.templates import WORK, read_template, template_hash, template_variables
 
@@ -289,6 +299,14 @@ class ChatTokenizer:
         return start[len(before) : len(start) - len(between)] or None
 
 
+# What transformers reads of a tokenizer without bounds of its own.
+TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "chat_template.json", "processor_config.json"),
+)
+_COPY = "copy the tokenizer files of the base model into this directory"
+
+
 def load_tokenizer(
     path: Path | str,
     *,
@@ -329,6 +347,11 @@ def open_backing(
     folder = place(Path(path), cache_dir) if cache_dir and not trust_remote_code else None
     if folder is not None and (kept := recall(folder)):
         return kept
+    for name in TOKENIZER_FILES:
+        if (file := Path(path) / name).is_file():
+            found = parse_json(read_text(file), str(file), digits=NUMBER_DIGITS)
+            if not isinstance(found, dict):
+                raise InputError(Problem("is not a JSON object", str(file), hint=_COPY))
     from transformers import AutoTokenizer
 
     try:
@@ -337,9 +360,10 @@ def open_backing(
                 str(path), local_files_only=True, trust_remote_code=trust_remote_code
             )
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(_unreadable(str(path), str(error))) from error
-    if not built.encode(string.ascii_lowercase):  # what is built where the files are missing
+        words = built.encode(string.ascii_lowercase)
+    except Exception as error:  # what transformers and tokenizers raise depends on what is wrong
+        raise InputError(_unreadable(str(path), str(error) or type(error).__name__)) from error
+    if not words:  # what is built where the files are missing
         raise InputError(_unreadable(str(path), "a tokenizer that knows no words"))
     if folder is not None:
         keep(built, folder)
@@ -353,5 +377,5 @@ def _unreadable(path: str, reason: str) -> Problem:
         path=path,
         found=next((line for line in lines if line), ""),
         expected="tokenizer.json and tokenizer_config.json beside the model's weights",
-        hint="copy the tokenizer files of the base model into this directory",
+        hint=_COPY,
     )

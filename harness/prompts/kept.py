@@ -18,7 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
 
-from harness.common import Message, Messages, as_dicts, digest, file_sha256
+from harness.common import JsonValue, Message, Messages, as_dicts, digest, file_sha256
+from harness.common.reading import MAX_BYTES
 from harness.prompts.templates import Asked, continues, render, today
 
 if TYPE_CHECKING:
@@ -224,11 +225,15 @@ def place(model: Path, cache_dir: Path) -> Path | None:
     """Return where a model's tokenizer is kept; None for what is no folder of ours to read."""
     try:
         built = [version("transformers"), version("tokenizers")]
-        files = {}
+        files: dict[str, JsonValue] = {}
         for folder in (model, model / "additional_chat_templates"):
             for file in sorted(folder.iterdir()) if folder.is_dir() else ():
-                if file.is_file() and file.suffix not in _WEIGHTS:
-                    files[file.relative_to(model).as_posix()] = file_sha256(file)
+                if not file.is_file() or file.suffix in _WEIGHTS:
+                    continue
+                state = file.stat()
+                large = state.st_size > MAX_BYTES  # it is no part of a tokenizer that is read
+                content = [state.st_size, state.st_mtime_ns] if large else file_sha256(file)
+                files[file.relative_to(model).as_posix()] = content
     except (OSError, PackageNotFoundError):
         return None
     # transformers looks at the path, too, for models that it knows by name.

@@ -30,7 +30,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from harness.common import ANSWER_CHARS, JsonValue, nearest, plural, shown
+from harness.common import ANSWER_CHARS, REASON_CHARS, JsonValue, nearest, plural, shown
 from harness.scorers.call_expectations import reads_calls
 from harness.scorers.registry import Args, Scorer, UnknownScorerError, get, parts_of
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
@@ -91,7 +91,10 @@ class Check:
         if len(answer.text) > ANSWER_CHARS:
             length = f"the answer has {len(answer.text)} characters"
             return verdict(None, f"cannot tell: {length}, checks read {ANSWER_CHARS}")
-        return self.scorer.function(answer, context, self.args)
+        found = self.scorer.function(answer, context, self.args)
+        if len(found.reason) > REASON_CHARS:
+            return replace(found, reason=f"{found.reason[:REASON_CHARS]}...")
+        return found
 
     def questions(self, answer: Answer, context: Context) -> tuple[Question, ...]:
         """Return what this check, or a check inside it, wants to know from another model first."""

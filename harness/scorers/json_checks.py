@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
 from json import dumps, loads
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -335,7 +336,7 @@ def _problem(value: ExactJson, args: JsonValueArgs, budget: Budget) -> str:
         if not budget.search(compile_pattern(args.regex), value):
             return f"{written(value)} does not match {shown(args.regex)}"
     if args.read_numbers and isinstance(value, str):
-        numbers_in = list(numbers(plain(value)))
+        numbers_in = list(islice(numbers(plain(value)), 2))
         if len(numbers_in) == 1:
             fraction = numbers_in[0].value
             value = Decimal(fraction.numerator) / Decimal(fraction.denominator)

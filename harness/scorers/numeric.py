@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from typing import Literal, Self
 
 import regex
@@ -68,6 +69,9 @@ class NumericArgs(Args):
         )
 
 
+MOST = 50_000  # numbers of one answer that are read: half a second
+
+
 @scorer(
     "numeric",
     version=3,
@@ -83,7 +87,9 @@ def numeric(answer: Answer, context: Context, args: NumericArgs) -> Finding:
     scripts. Of several numbers the last one counts; the exponent of a unit is none (15 m²).
     """
     text = plain(answer.text) if NUMERAL.search(answer.text) else ""
-    found = list(numbers(text, args.decimal))
+    found = list(islice(numbers(text, args.decimal), MOST + 1))
+    if len(found) > MOST:
+        return verdict(None, f"cannot tell: more than {MOST:,} numbers")
     if args.units is not None:
         units = [plain(unit) or unit for unit in args.units]
         found = [n for n in found if any(_has_unit(text, n, unit) for unit in units)]

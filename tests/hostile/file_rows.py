@@ -19,7 +19,8 @@ import yaml
 from pyarrow import parquet
 
 from harness.cli import main
-from harness.common import digest
+from harness.common import HarnessError, Message, digest
+from harness.prompts import load_tokenizer
 from tests.embedded import ROOT
 from tests.hostile.mutations import as_json, bytes_changed, changed, jsonl
 from tests.hostile.trying import Row, ran
@@ -219,6 +220,28 @@ def model(rng: random.Random) -> str:
     return ran("lint-adapter", str(ROOT / "fixtures" / "adapters" / "repaired"), "--model=model")
 
 
+def tokenizer(rng: random.Random) -> str:
+    source = ROOT / "fixtures" / "model"
+    special = {"eos_token": "<|im_end|>", "pad_token": {"content": "<pad>", "special": True}}
+    files: dict[str, Any] = {"special_tokens_map.json": special, "added_tokens.json": {"<x>": 9999}}
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        files[name] = json.loads((source / name).read_text("utf-8"))
+    broken = rng.sample([*files], rng.choice((1, 1, 2)))
+    for name, whole in files.items():
+        place = Path("model", name)
+        if name not in broken and not (source / name).is_file():
+            place.unlink(missing_ok=True)
+            continue
+        made = as_json(changed(whole, rng) if name in broken else whole, rng)
+        cut = name in broken and rng.random() < 0.3
+        place.write_bytes(bytes_changed(made, rng) if cut else made)
+    try:
+        load_tokenizer("model").token_ids((Message("user", "hi"),))
+    except HarnessError as error:
+        return "" if str(error).strip() else "no message"
+    return ""
+
+
 def report(rng: random.Random) -> str:
     for name in ("scorecard.json", "results.jsonl"):
         whole = next(Path().glob(f"whole-{name}"), None)
@@ -284,6 +307,7 @@ FILES = (
     Row("train.yaml", lay_rows, train),
     Row("adapter", lay_model, adapter),
     Row("model directory", lay_model, model),
+    Row("tokenizer", lay_model, tokenizer),
     Row("scorecard and results", lay_run, report),
     Row("review", lay_review, review),
     Row("damaged store", lay_run, store),

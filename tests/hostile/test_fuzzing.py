@@ -14,7 +14,7 @@ from tests.hostile import endings, fuzzing
 from tests.hostile.fuzzing import TABLE
 from tests.hostile.trying import Row, run
 
-HEAVY = ("train.yaml", "chat template", "webhook")  # two load transformers, one runs nights
+HEAVY = ("train.yaml", "chat template", "tokenizer", "webhook")  # transformers, or nights
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of a process as Linux has them")
@@ -56,6 +56,7 @@ TRIED_BY = {
     "gate/sealed.py": "baseline, sealed again",
     "nightly/alerts.py": "webhook",
     "nightly/names.py": "nightly.yaml",
+    "prompts/chat_tokenizer.py": "tokenizer",
     "prompts/templates.py": "chat template",
     "reports/reading.py": "scorecard and results",
     "review/files.py": "review, filled in",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.common import ANSWER_CHARS, canonical_json
+from harness.common import ANSWER_CHARS, ToolCall, canonical_json
 from harness.scorers import Answer, Check, Context, all_scorers, parse_check
 
 _MEGABYTE = 1_000_000
@@ -141,3 +141,20 @@ def test_an_answer_beyond_all_models_is_not_read() -> None:
 
     assert finding.passed is None
     assert finding.reason == ("cannot tell: the answer has 4000001 characters, checks read 4000000")
+
+
+@pytest.mark.parametrize("unit", ["½", "1 ", "1/2 ", "22 1/2 "])
+def test_more_numbers_than_are_read_are_no_verdict(unit: str) -> None:
+    finding = parse_check({"numeric": 1})(Answer(unit * 60_000), Context())
+
+    assert (finding.passed, finding.reason) == (None, "cannot tell: more than 50,000 numbers")
+    assert parse_check({"numeric": 1})(Answer("2 " * 40_000 + "1"), Context()).passed is True
+
+
+def test_a_name_that_a_model_made_up_does_not_flood_a_reason() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    call = ToolCall("é" * 5_000, {})
+
+    finding = parse_check("tool_schema")(Answer("", calls=(call,)), Context(tools=(tool,)))
+
+    assert finding.reason == "é" * 1_900 + "..."
