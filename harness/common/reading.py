@@ -410,7 +410,7 @@ def meant_beside(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path, what: str, hint: str) -> Iterator[io.BufferedReader]:
+def _opened(path: Path, what: str, hint: str) -> Iterator[io.BufferedReader[io.FileIO]]:
     """Open a regular file; raises InputError where it cannot be opened or read."""
     try:
         file = io.FileIO(path, opener=_without_waiting)

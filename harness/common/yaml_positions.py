@@ -131,9 +131,10 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
         found = []
         while True:
             event: Any = self.peek_event()
-            if type(event) is MappingEndEvent:
+            kind = type(event)
+            if kind is MappingEndEvent:
                 break
-            if type(event) is ScalarEvent and event.anchor is None and event.tag is None:
+            if kind is ScalarEvent and event.anchor is None and event.tag is None:
                 self.get_event()
                 self._left -= 1  # the value that follows looks whether there is room
                 tag, start = _TAG + "str", event.start_mark  # a key is text, whatever it says

@@ -232,8 +232,8 @@ def place(model: Path, cache_dir: Path) -> Path | None:
                     continue
                 state = file.stat()
                 large = state.st_size > MAX_BYTES  # it is no part of a tokenizer that is read
-                content = [state.st_size, state.st_mtime_ns] if large else file_sha256(file)
-                files[file.relative_to(model).as_posix()] = content
+                made = f"{state.st_size} {state.st_mtime_ns}" if large else file_sha256(file)
+                files[file.relative_to(model).as_posix()] = made
     except (OSError, PackageNotFoundError):
         return None
     # transformers looks at the path, too, for models that it knows by name.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,7 +99,8 @@ class SuiteReader:
             keys = SuiteKeys.model_validate({"suite": "unnamed", "category": "unnamed", **right})
         check_names(keys.vars, Place(), self._problems)
         reader = CaseReader(keys, self._document, self._context, self._problems)
-        cases = [case for draft in self._drafts(keys) if (case := reader.read(draft))]
+        drafts = islice(self._drafts(keys), MAX_CASES + 1)  # no more are made than are possible
+        cases = [case for draft in drafts if (case := reader.read(draft))]
         self._problems.add_elsewhere(*stand_twice("case id", reader.names))
         if not len(self._problems):
             self._check_cases(keys, cases)
@@ -158,6 +160,10 @@ class SuiteReader:
         except InputError as error:
             for problem in error.problems:
                 self._problems.add_at(place.below("path"), problem)
+        if len(rows) > MAX_CASES:
+            message = f"{len(rows):,} rows; a suite has at most {MAX_CASES:,} cases"
+            self._problems.add(place.below("path"), message, hint="divide them between suites")
+            return
         missing = MissingKeys(name, rows)
         for index, row in enumerate(rows):
             origin, given = Position(name, row.line, 1), {"row": row.values}
@@ -179,7 +185,7 @@ class SuiteReader:
             hint = "add cases, from_file or generate"
             self._problems.add_key(at_name, "the suite has no cases", hint=hint)
         elif len(cases) > MAX_CASES:
-            message = f"the suite has {len(cases)} cases; at most {MAX_CASES} are possible"
+            message = f"the suite has more than {MAX_CASES:,} cases"
             self._problems.add_key(at_name, message)
         elif ids <= set(keys.retire):
             self._problems.add_key(Place(("retire",)), "all cases are retired")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from harness.common import InputError, Message
 from harness.prompts import ChatTokenizer, load_tokenizer, template_hash
+from harness.prompts.chat_tokenizer import TOKENIZER_FILES
 from tests.backends.tiny import DEFAULT_SYSTEM, TEMPLATE, save_tokenizer
+from tests.embedded import ROOT
 
 USER = Message("user", "Hi there")
 SYSTEM = Message("system", "Be brief.")
@@ -250,3 +255,43 @@ def test_the_date_in_a_prompt_is_the_same_on_every_day(tmp_path: Path) -> None:
     kept = load_tokenizer(tmp_path, cache_dir=tmp_path / "cache")
 
     assert built.text((USER,)) == kept.text((USER,)) == "26 Jul 2024 Hi there"
+
+
+@pytest.mark.parametrize("name", TOKENIZER_FILES)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "is not a JSON object"),
+        ("null", "is not a JSON object"),
+        ("[" * 100_000, "not valid JSON: more than 100 levels"),
+        ('{"a": NaN}', ":1:7: not valid JSON: NaN is no JSON number"),
+        ('{"a": ' + "9" * 5_000 + "}", "not valid JSON: a number of more than 1,000 digits"),
+    ],
+)
+def test_a_broken_file_of_a_tokenizer_is_told_with_its_place(
+    tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    shutil.copytree(ROOT / "fixtures" / "model", tmp_path / "model")
+    (tmp_path / "model" / name).write_text(text)
+
+    with pytest.raises(InputError, match=f"{name}.*{re.escape(said)}"):
+        load_tokenizer(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("added_tokens.json", {"a": []}),
+        ("added_tokens.json", {"a": "b", "c": 1}),
+        ("tokenizer.json", {"model": {}, "added_tokens": 7}),
+        ("tokenizer_config.json", {"tokenizer_class": ["x"], "added_tokens_decoder": 3}),
+    ],
+)
+def test_whatever_breaks_a_tokenizer_is_an_input_error(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    shutil.copytree(ROOT / "fixtures" / "model", tmp_path / "model")
+    (tmp_path / "model" / name).write_text(json.dumps(value))
+
+    with pytest.raises(InputError, match="the tokenizer cannot be loaded"):
+        load_tokenizer(tmp_path / "model")

@@ -12,6 +12,7 @@ import pytest
 
 from harness.common import FixSettings, GateSettings, InputError, Sampling, digest
 from harness.suites import Case, Position, Suite, load_suite, load_suites, suite_files
+from harness.suites import load as loading
 from tests.steps import steps
 
 DATA = Path(__file__).parent / "data"
@@ -365,3 +366,23 @@ def test_the_garbage_collector_is_left_as_it_was(tmp_path: Path) -> None:
         load_suite(wrong)
 
     assert gc.isenabled()
+
+
+def test_more_cases_than_are_possible_are_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither of one data file, nor of a small one that is named again and again."""
+    monkeypatch.setattr(loading, "MAX_CASES", 10)
+    head = "suite: s\ncategory: c\nfrom_file:\n"
+
+    def told(entries: int, rows: int) -> str:
+        (tmp_path / "rows.csv").write_text("id\n" + "".join(f"{n}\n" for n in range(rows)))
+        case = 'case: {{id: "{{{{ row.id }}}}-{0}", user: hi, checks: [{{contains: x}}]}}'
+        text = "".join(f"  - {{path: rows.csv, {case.format(n)}}}\n" for n in range(entries))
+        (tmp_path / "suite.yaml").write_text(head + text)
+        with pytest.raises(InputError) as caught:
+            load_suite(tmp_path / "suite.yaml")
+        return str(caught.value)
+
+    assert "suite.yaml:4:12: 11 rows; a suite has at most 10 cases" in told(1, 11)
+    assert told(50, 4).endswith("suite.yaml:1:1: the suite has more than 10 cases")
