@@ -268,6 +268,18 @@ class _Loop:
         notes: tuple[str, ...],
     ) -> FixReport:
         plan = self._plan
+        seconds: dict[str, float] = {"failing run": plan.run.seconds}
+        for made in rounds:
+            for stage, spent in self._rounds.seconds(made.number).items():
+                seconds[stage] = seconds.get(stage, 0.0) + spent
+        seconds["judging"] = self._stages.seconds("judged")
+        new = [result for result in found.run.results() if not result.cached]
+        cost = Cost(
+            seconds=seconds,
+            generated=found.run.info.generated,
+            answer_tokens=sum(result.completion_tokens for result in new),
+            trained_tokens=sum(made.training.tokens for made in rounds),
+        )
         return FixReport(
             loop=plan.id,
             started=started,
@@ -280,25 +292,11 @@ class _Loop:
             rounds=rounds,
             suites=found.suites,
             max_drop=plan.fix.max_drop,
-            cost=self._cost(rounds, found.run),
+            cost=cost,
             adapter=best_of(rounds).adapter if reasons else str(plan.place.folder / name),
             was=was,
             link=str(plan.place.link),
             notes=(*notes_of(plan), *notes),
-        )
-
-    def _cost(self, rounds: tuple[RoundReport, ...], report: RunReport) -> Cost:
-        seconds: dict[str, float] = {"failing run": self._plan.run.seconds}
-        for made in rounds:
-            for stage, spent in self._rounds.seconds(made.number).items():
-                seconds[stage] = seconds.get(stage, 0.0) + spent
-        seconds["judging"] = self._stages.seconds("judged")
-        new = [result for result in report.results() if not result.cached]
-        return Cost(
-            seconds=seconds,
-            generated=report.info.generated,
-            answer_tokens=sum(result.completion_tokens for result in new),
-            trained_tokens=sum(made.training.tokens for made in rounds),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +176,13 @@ def make_plan(
         return None
     paths = [Path(_found(settings, suite.path)) for suite in info.suites]
     ran = load_suites(paths, modules=settings.modules)  # as they are today
-    unseen = _unseen(settings, ran)
+    # A repair may break as well what is configured, and was left out of the run.
+    known = {Path(suite.path).resolve() for suite in ran}
+    files = select_files((), settings) if settings.suites else []
+    more = [file for file in files if file.resolve() not in known]
+    names = {suite.name for suite in ran}  # a copy that was run from another place stands for it
+    found_more = load_suites(more, modules=settings.modules) if more else ()
+    unseen = tuple(suite for suite in found_more if suite.name not in names)
     suites = (*ran, *unseen)
     failed = {v.suite: v for v in verdicts.suites if v.variant == variant and v.verdict in FAILING}
     before = [result for result in results if result.variant == variant]
@@ -209,12 +215,15 @@ def make_plan(
     # Eight digits of all that the result depends on, so that the same command goes on.
     name = digest([info.id, str(options.current), settings.backend, *content], 8)
     own = _variant(settings, next(v for v in info.variants if v.name == variant))
+    # What the run compared with, unless it is the variant itself or a committed file.
+    there = {result.variant for result in results} - {variant}
+    baselines = [v for v in info.variants if v.name == info.baseline and v.name in there]
     return FixPlan(
         id=name,
         seed=digest(content, 8),
         run=info,
         before=own,
-        baseline=_baseline(settings, info, results, own),
+        baseline=_variant(settings, baselines[0]) if baselines else None,
         targets=targets,
         others=others,
         open=(frozenset(failed) - names) | {suite.name for suite in unseen},
@@ -259,17 +268,6 @@ def _failing_variant(info: RunInfo, verdicts: GateReport, options: FixOptions) -
     return options.variant or next(iter(failing), None)
 
 
-def _unseen(settings: Settings, ran: Sequence[Suite]) -> tuple[Suite, ...]:
-    """Return the configured suites that the run left out: a repair may break them as well."""
-    if not settings.suites:
-        return ()
-    known = {Path(suite.path).resolve() for suite in ran}
-    files = [file for file in select_files((), settings) if file.resolve() not in known]
-    names = {suite.name for suite in ran}  # a copy that was run from another place stands for it
-    found = load_suites(files, modules=settings.modules) if files else ()
-    return tuple(suite for suite in found if suite.name not in names)
-
-
 def _variant(settings: Settings, info: VariantInfo) -> Variant:
     """Return a variant of the run, with its paths as they are found from here."""
     sampling = Sampling.model_validate(dict(info.sampling), strict=False) if info.sampling else None
@@ -291,15 +289,6 @@ def _found(settings: Settings, text: str) -> str:
     """Return a path that the run was told, seen from here; a name as it is."""
     there = settings.path(text)
     return str(there) if there.exists() else text
-
-
-def _baseline(
-    settings: Settings, info: RunInfo, results: Iterable[Result], before: Variant
-) -> Variant | None:
-    """Return what the run compared with; None for the variant itself or a committed file."""
-    there = {result.variant for result in results}
-    named = [v for v in info.variants if v.name == info.baseline and v.name in there]
-    return next((_variant(settings, v) for v in named if v.name != before.name), None)
 
 
 # -- what is repaired ------------------------------------------------------------------------------
@@ -398,10 +387,14 @@ def _combined(targets: Sequence[Target], options: FixOptions) -> FixSettings:
 def _check_sizes(others: Sequence[Suite], max_drop: float) -> None:
     """A suite with which nothing could ever be shown would reject every fix: say so at once."""
     needed = GateSettings(policy="non_inferiority", max_drop=max_drop).smallest_suite
+    drops = [
+        GateSettings(policy="non_inferiority", max_drop=points / 100) for points in range(1, 100)
+    ]
     problems = []
     for suite in others:
         items = {("cluster", c.cluster) if c.cluster else ("case", c.id) for c in suite.cases}
         if len(items) < needed:
+            enough = [gate.max_drop for gate in drops if gate.smallest_suite <= len(items)]
             problems.append(
                 Problem(
                     f"suite {suite.name!r} is too small to show that it lost less than "
@@ -412,18 +405,11 @@ def _check_sizes(others: Sequence[Suite], max_drop: float) -> None:
                     expected=f"{needed}, or no fix could be promoted, even one that changes "
                     "nothing",
                     hint=f"add {needed - len(items)}, or raise max_drop under fix:"
-                    + (f" to {enough:g}" if (enough := _enough_drop(len(items))) else ""),
+                    + (f" to {enough[0]:g}" if enough else ""),
                 )
             )
     if problems:
         raise InputError(*problems)
-
-
-def _enough_drop(items: int) -> float | None:
-    """Return the smallest max_drop, in whole points, that so many cases can show; None for none."""
-    drops = (points / 100 for points in range(1, 100))
-    gates = (GateSettings(policy="non_inferiority", max_drop=drop) for drop in drops)
-    return next((gate.max_drop for gate in gates if gate.smallest_suite <= items), None)
 
 
 def _content_of(

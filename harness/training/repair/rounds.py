@@ -329,7 +329,10 @@ def checked_pairs(
     looks at both answers. Raises as `checked_rows` does.
     """
     if must_teach:
-        _demand_pairs(harvests)
+        try:
+            demand_pairs([FoundPairs(harvest.pairs, harvest.left_out) for harvest in harvests])
+        except InputError as error:
+            raise NothingToLearnError(*error.problems) from None
     pairs = {id(pair): pair for harvest in harvests for pair in harvest.pairs}
     tokenizer = tokenizer_of(plan, settings)
 
@@ -374,13 +377,6 @@ def checked_pairs(
         fit.report, kept=single.report.kept, dropped=(*fit.report.dropped, *single.report.dropped)
     )
     return left, cleaning.as_json(), guarded.report.as_json()
-
-
-def _demand_pairs(harvests: Sequence[Harvest]) -> None:
-    try:
-        demand_pairs([FoundPairs(harvest.pairs, harvest.left_out) for harvest in harvests])
-    except InputError as error:
-        raise NothingToLearnError(*error.problems) from None
 
 
 class NothingToLearnError(InputError):

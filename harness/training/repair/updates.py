@@ -60,7 +60,15 @@ def learn_from_rewards(rounds: Rounds, number: int, start: str = "") -> RoundRep
         looks.append(watched_from_json(body["watched"]))
         if update:
             stopped = hacked(looks[0], looks[-2], looks[-1], plan.fix.rewards.gap)
-        guard = body["guard"] if guard is None else _merged(guard, body["guard"])
+        seen = body["guard"]
+        if guard is not None:  # both looks were held against the same cases
+            counted = {key: guard[key] + seen[key] for key in ("read", "kept", "hits")}
+            seen = {
+                **seen,
+                **counted,
+                "by_kind": dict(Counter(guard["by_kind"]) + Counter(seen["by_kind"])),
+            }
+        guard = seen
         if stopped or update == plan.fix.rewards.updates or not body["rollouts"]:
             break
         rollouts = tuple(
@@ -168,11 +176,3 @@ def _update(
 
     told = f"round {number}: update {update + 1} on {len(rollouts)} answers"
     return rounds.stages.once(stage_name(number, f"update-{update}/training"), make, told)
-
-
-def _merged(guard: Body, other: Body) -> Body:
-    """Return the findings of two looks; both were held against the same cases."""
-    counted = {key: guard[key] + other[key] for key in ("read", "kept", "hits")}
-    kinds: Counter[str] = Counter(guard["by_kind"])
-    kinds.update(other["by_kind"])
-    return {**guard, **counted, "by_kind": dict(kinds)}
