@@ -82,10 +82,13 @@ def hacked(first: Watched, before: Watched, now: Watched, gap: float) -> str:
         return (look.reward - first.reward) - float(watched)
 
     if now.same - first.same > gap and now.same > before.same:
+        one = f"{now.same:.0%} of the fresh prompts get one answer, {shown(now.answer)}"
+        if now.by:
+            passed = ", ".join(now.by)
+            return f"the reward is hacked: {one}, and it passes {passed} ({first.same:.0%} before)"
         return (
-            f"the reward is hacked: {now.same:.0%} of the fresh prompts get one answer, "
-            f"{shown(now.answer)}, and it passes {', '.join(now.by) or 'no check'} "
-            f"({first.same:.0%} before)"
+            f"the answers have collapsed: {one}, which passes no check ({first.same:.0%} before); "
+            f"the reward went from {first.reward:.2f} to {now.reward:.2f}: lower the learning rate"
         )
     for of, what in (
         ("fresh_reward", "the reward on fresh prompts"),

@@ -54,6 +54,12 @@ FIRST = Watched(0.5, 0.5, 0.4, 0.9, same=0.05, answer="abc")
             "the reward is hacked: 70% of the fresh prompts get one answer, 'ok', and it passes "
             "words (5% before)",
         ),
+        (
+            replace(FIRST, reward=0.1, fresh_reward=0.1, fresh_passed=0.0, same=1.0, answer="ooo"),
+            "the answers have collapsed: 100% of the fresh prompts get one answer, 'ooo', which "
+            "passes no check (5% before); the reward went from 0.50 to 0.10: lower the learning "
+            "rate",
+        ),
     ],
 )  # fmt: skip
 def test_a_gap_that_widens_is_named(now: Watched, told: str) -> None:
