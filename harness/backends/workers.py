@@ -127,10 +127,11 @@ def served(
         if command is None:
             return ()
         commands += 1
-        backend.expect(max(command.expected, len(command.requests)))
         return command.requests
 
     try:
+        # Before anything is asked for: an engine's start is planned for all answers of the run.
+        backend.expect(max(first.expected, len(first.requests)))
         for request, completion in backend.serve(requests):
             yield AnswerEvent(request.key, completion)
         yield DoneEvent(backend.notes, dict(backend.execution()), commands)

@@ -3,7 +3,8 @@
 A child is started by `start`: its standard input is a pipe, and only the parent holds the other
 end. However the parent ends, `kill -9` included, the system closes that end. A child that called
 `end_with_parent`, or that hears its parent through a `Parent`, then ends at once, and with it all
-that it has started: it leads a process group of its own.
+that it has started: it leads a process group of its own. So do those where the child alone is
+killed, as Ray kills the children of a worker that it ends: see `_guard`.
 """
 
 from __future__ import annotations
@@ -140,6 +141,7 @@ def end_with_parent(patience: float = 0.0) -> None:
     With `patience` this process is first told to stop (SIGTERM), and has so many seconds for it.
     """
     parent = os.getppid()
+    _guard()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -159,6 +161,7 @@ class Parent:
     """
 
     def __init__(self) -> None:
+        _guard()
         self._output = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
         said = os.dup(0)
@@ -202,6 +205,23 @@ class Parent:
         while os.getppid() == parent:
             time.sleep(ORPHAN_CHECK)
         _vanish()
+
+
+def _guard() -> None:
+    """Let a small process end our group once we are gone, also where only we are killed.
+
+    It looks who its parent is: a process forked from us would hold a pipe open.
+    """
+    guarded = os.getpid()
+    if os.getpgrp() != guarded or os.fork():
+        return
+    with suppress(BaseException):  # Ctrl-C too: it is for whoever started us
+        for stream in range(3):  # whose other ends wait for us to close them
+            os.close(stream)
+        while os.getppid() == guarded:
+            time.sleep(ORPHAN_CHECK)
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 def _vanish(patience: float = 0.0) -> None:

@@ -35,6 +35,10 @@ class BrittleBackend:
     def __init__(self, options: BackendOptions) -> None:
         self._options = options
         self._asked = 0
+        self._expected = 0
+
+    def expect(self, answers: int) -> None:
+        self._expected = max(self._expected, answers)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -52,7 +56,11 @@ class BrittleBackend:
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
         for request in requests:
             self._asked += 1
-            _act(request.prompt.messages[-1].content.split()[-1])
+            word = request.prompt.messages[-1].content.split()[-1]
+            _act(word)
+            if word == "expected":
+                yield request, Completion(str(self._expected), "stop")
+                continue
             models = sorted({variant.model for variant in self._options.variants})
             yield request, Completion(f"{request.variant.model} {os.getpid()} {models}", "stop")
 

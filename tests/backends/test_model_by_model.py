@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.backends import BackendOptions, Completion, Request, open_backend
-from harness.backends.workers import ModelByModel
+from harness.backends.workers import AnswerEvent, GenerateCommand, ModelByModel, served
 from harness.common import InputError, MachineryError, Message, Variant
 from harness.results import Event, Outcome, Waiting
 from tests.backends.conftest import Ask
@@ -139,3 +139,18 @@ def test_a_run_keeps_what_was_answered_and_the_rest_are_errors(tmp_path: Path) -
     }
     assert counts.generated == 1
     assert "m1 was killed (SIGKILL" in str(counts.broken)
+
+
+def test_an_engine_knows_of_all_answers_of_the_run_before_it_is_asked_for_the_first(
+    ask: Ask,
+) -> None:
+    """Its start is planned for them: 20 of 10,000 made one that works on 8 at once."""
+    options = BackendOptions((ONE, TUNED))
+    backend = ModelByModel(open_backend("brittle", options), "brittle", options)
+    prompt = backend.prompt((Message("user", "expected"),), ONE)
+
+    answer, _ = served(backend, GenerateCommand((ask(prompt, ONE),), 10_000), lambda: None)
+    backend.close()
+
+    assert isinstance(answer, AnswerEvent)
+    assert answer.completion.text == "10000"

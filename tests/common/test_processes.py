@@ -78,6 +78,20 @@ def test_a_child_ends_with_its_parent(role: str, how: signal.Signals) -> None:
     assert ends(child)
 
 
+def test_what_a_child_has_started_ends_also_where_the_child_alone_is_killed() -> None:
+    """Ray kills the processes that a worker has started, and not those that these have."""
+    keeper = processes.start(HERE, "keeper", output=subprocess.PIPE)
+    assert keeper.stdin is not None and keeper.stdout is not None
+    started = int(keeper.stdout.readline())
+
+    keeper.kill()
+    keeper.wait()
+    keeper.stdin.close()
+    keeper.stdout.close()
+
+    assert ends(started)
+
+
 def test_one_that_will_not_stop_is_killed_after_its_patience() -> None:
     process = processes.start(HERE, "input", "0.2", output=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
