@@ -1,12 +1,14 @@
 """Run as a process of its own: answer with a limit on memory, as the system enforces it.
 
-`python -m tests.backends.hf.limited MODEL load MIB` or `... answer MIB`: MIB is what the process
-may take beyond what it holds when the model is loaded (`answer`) or just before (`load`).
+`python -m tests.backends.hf.limited MODEL load=MIB answer=MIB`: MIB is what a process may take
+beyond what it holds when the model is loaded (`answer`) or just before (`load`). Each is a fork,
+as a limit cannot be taken back; what they print is one line of JSON, by their names.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 from pathlib import Path
@@ -47,7 +49,7 @@ def requests(model: str) -> list[Request]:
     return found
 
 
-def answer(model: str, more: int) -> None:
+def answer(model: str, more: int) -> dict[str, object]:
     """Answer with one prompt at a time, then under the limit with all at once."""
     loaded = LoadedModel(open_model(model), place("cpu", "float32"), {})
     stopping = Stopping(load_tokenizer(model), [2])
@@ -57,16 +59,15 @@ def answer(model: str, more: int) -> None:
     limit(more)
     together = Decoder(loaded.model, stopping, BatchLimits(64, 32_768, 32_768))
     given = [(request.key, done.text, done.error) for request, done in together.run(asked)]
-    rows = {
+    return {
         "answers": len(given),
         "errors": [error for _, _, error in given if error],
         "same": sum(expected[key] == text for key, text, _ in given),
         "tokens": together.limits.tokens,
     }
-    print(json.dumps(rows))
 
 
-def load(model: str, more: int) -> None:
+def load(model: str, more: int) -> str:
     """Load and answer under the limit from the start."""
     backend = HfBackend(BackendOptions((Variant("base", model),), device="cpu"))
     asked = requests(model)
@@ -74,9 +75,24 @@ def load(model: str, more: int) -> None:
     try:
         list(backend.generate(asked))
     except HarnessError as error:
-        print(f"{type(error).__name__}: {error}")
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    known = {"answer": answer, "load": load}
+    for word in sys.argv[2:]:
+        name, _, mib = word.partition("=")
+        sys.stdout.flush()
+        if child := os.fork():
+            _, status = os.waitpid(child, 0)
+            if status:
+                sys.exit(f"{word} ended with status {status}")
+            continue
+        print(json.dumps({name: known[name](sys.argv[1], int(mib))}))
+        return
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    {"answer": answer, "load": load}[sys.argv[2]](sys.argv[1], int(sys.argv[3]))
+    main()
