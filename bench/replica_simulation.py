@@ -11,10 +11,10 @@ to start and an answer to pass on is measured with one replica, and used for all
 table of docs/scale.md.
 
 An engine that works on many requests at once needs as many steps for a few of them: they take the
-seconds of all together, and a time that is the same for any number. With `--measured` this is the
-time with which the model gives what bench.replicas measured with one vLLM replica. `--rate` is what
-an engine does that has enough to do, `--rows` on how many it works at once; then two replicas are
-foretold, and one of two killed.
+seconds of all together, and a time that is the same for any number. With `--measured` that time is
+what the first answer took in the step `one` of bench.replicas, and the seconds of a request are
+those with which the model gives what all of them took. `--rows` is on how many the engine works at
+once. Two replicas are foretold, and one of two killed.
 """
 
 from __future__ import annotations
@@ -324,43 +324,46 @@ def large_worlds() -> dict[str, World]:
     }
 
 
-def foretold(file: Path, rate: float, rows: int) -> Iterator[tuple[str, float, float]]:
-    """Yield what the model says of steps of bench.replicas, and what they took, in seconds."""
+def foretold(file: Path, rows: int) -> Iterator[tuple[str, float, float]]:
+    """Yield what the model says of steps of bench.replicas, and what they took, in seconds.
+
+    Any number of requests at once takes what the first answer did; what each takes beside that is
+    fitted to one replica. Where one was killed, its replacement starts as it did there.
+    """
     results = json.loads(file.read_text(encoding="utf-8"))
     one = results["one"]
-    alone = World((), (), one["start"], are_up=True, rows=rows, variants=5)
-    least, most = 0.0, rows / rate
-
-    def told(count: int, wait: float, replicas: int, *kills: tuple[float, int]) -> float:
-        """Return what the model says; each replica has answered some requests before."""
-        seconds = (max(0.0, 1 / rate - wait / rows),) * count
-        up = replace(alone, requests=seconds, slowness=(1.0,) * replicas, wait=wait, kills=kills)
-        return simulate(up, Pace(WARM, wait, WARM * wait)).seconds
-
-    while most - least > 1e-3:  # the wait with which the model says what one replica took
-        middle = (least + most) / 2
-        short = told(one["requests"], middle, 1) < one["seconds"]
-        least, most = (middle, most) if short else (least, middle)
-    fitted = f"one ({least:.2f} s for any number of requests at once)"
-    yield fitted, told(one["requests"], least, 1), one["seconds"]
+    wait, count = one["first_answer"], one["requests"]
+    before = Pace(WARM, wait, WARM * wait)
+    alone = World((), (1.0,), one["start"], are_up=True, wait=wait, rows=rows, variants=5)
+    least, most = 0.0, one["seconds"] / count
+    while most - least > 1e-6:
+        each = (least + most) / 2
+        short = simulate(replace(alone, requests=(each,) * count), before).seconds < one["seconds"]
+        least, most = (each, most) if short else (least, each)
+    said = simulate(replace(alone, requests=(least,) * count), before).seconds
+    yield f"one ({wait:.2f} s, and {1000 * least:.2f} ms for each)", said, one["seconds"]
     for name, label in (("two", "two"), ("lost", "two, one killed")):
         if "seconds" not in (took := results.get(name, {})):
             continue
-        kills = ((took["killed_at"], 0),) if name == "lost" else ()
-        yield label, told(took["requests"], least, 2, *kills), took["seconds"]
+        world = replace(alone, requests=(least,) * took["requests"], slowness=(1.0, 1.0))
+        if name == "lost":
+            up, answered = took["up_after_kill"], took["answered_after_kill"]
+            kills = ((took["killed_at"], 0),)
+            start = answered - up - wait
+            world = replace(world, kills=kills, spawn=up - PAUSE, start=start)
+        yield label, simulate(world, before).seconds, took["seconds"]
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--measured", type=Path, help="results.json of bench.replicas")
-    parser.add_argument("--rate", type=float, default=88, help="answers a second of a full engine")
     parser.add_argument("--rows", type=int, default=1024, help="what it works on at once")
     told = parser.parse_args()
     if told.measured:
         print("| | simulated, s | measured, s | ratio |")
         print("|---|---|---|---|")
-        for name, expected, took in foretold(told.measured, told.rate, told.rows):
+        for name, expected, took in foretold(told.measured, told.rows):
             print(f"| {name} | {expected:.2f} | {took:.2f} | {expected / took:.2f} |")
         return
     print("| | simulated, s | measured, s | ratio | replicas lost |")

@@ -7,9 +7,9 @@ requests as it works on at once: an engine that batches never runs empty. When n
 idle replica takes over a part of what the slowest one still has; the first answer counts. So a slow
 replica holds nobody up.
 
-What a lost replica had is asked again in halves or smaller shares, after all other work and with
-nothing beside it: so a request that kills replicas is soon alone, and is given up when it has cost
-as many as are allowed.
+What a lost replica had is asked again after all other work. That over which a second one dies is
+asked in halves or smaller shares, with nothing beside it: so a request that kills replicas is soon
+alone, and is given up when it has cost as many as are allowed.
 """
 
 from __future__ import annotations
@@ -79,6 +79,11 @@ class _Hand:
         return (self.pace.rate or 0.0) * (now - (now if self.last is None else self.last))
 
 
+def group_of(request: Request) -> Group:
+    """Return whose answers this one belongs to."""
+    return request.variant.model, request.variant.adapter or ""
+
+
 def ordered(requests: Iterable[Request]) -> list[Request]:
     """Return requests of one group: prompts that begin alike together, those with long ones first.
 
@@ -120,8 +125,7 @@ class Portions:
             pace.fade()
         groups: dict[Group, list[Request]] = {}
         for request in requests:
-            key = (request.variant.model, request.variant.adapter or "")
-            groups.setdefault(key, []).append(request)
+            groups.setdefault(group_of(request), []).append(request)
         self._groups = {key: deque(ordered(some)) for key, some in groups.items()}
         self._suspects: deque[list[Request]] = deque()
         self._deaths: dict[str, int] = {}
@@ -181,8 +185,7 @@ class Portions:
         """Take back what a replica has not answered, and blame nobody."""
         if back := self._drop(replica):
             for request in reversed(back):
-                key = (request.variant.model, request.variant.adapter or "")
-                self._groups[key].appendleft(request)
+                self._groups[group_of(request)].appendleft(request)
         self._forget(replica)
 
     def lost(self, replica: int) -> list[tuple[Request, int]]:
@@ -198,8 +201,13 @@ class Portions:
         if size == 1 and back and self._deaths[back[0].key] >= self._most_deaths:
             self._open.discard(back[0].key)
             return [(back[0], self._deaths[back[0].key])]
-        half = math.ceil(len(back) / 2)
-        self._suspects.extend(part for part in (back[:half], back[half:]) if part)
+        # The first time it was most likely the machine's doing: as all other work, but after it.
+        for request in back:
+            if self._deaths[request.key] == 1:
+                self._groups[group_of(request)].append(request)
+        twice = [request for request in back if self._deaths[request.key] > 1]
+        half = math.ceil(len(twice) / 2)
+        self._suspects.extend(part for part in (twice[:half], twice[half:]) if part)
         return []
 
     def _hand(self, replica: int) -> _Hand:
@@ -242,7 +250,7 @@ class Portions:
         return [group.popleft() for _ in range(min(size, len(group)))]
 
     def _suspect(self, hand: _Hand, now: float) -> list[Request]:
-        """Return a share of what a dead replica had, and no more: nobody takes it over."""
+        """Return a share of what two have died over, and no more: nobody takes it over."""
         left = sum(map(len, self._suspects))
         while self._suspects:
             portion = [each for each in self._suspects.popleft() if each.key in self._open]
@@ -264,9 +272,13 @@ class Portions:
             share = min(share, hand.pace.rate / (sum(rates) + unknown))
         size = max(LEAST, math.ceil(hand.pace.together), math.ceil(left * share / 2))
         size = min(size, MOST if hand.pace.rate else FIRST)
-        # No more than its share of all that is to be done: a slow one leaves the last to others.
+        # No more than its share of all that is to be done: a slow one leaves the last to others. But
+        # while others load, which may take long, its engine is kept as full as it was.
         ahead = [max(0.0, len(each.open) - each.begun(now)) for each in self._hands.values()]
-        return max(0, min(size, math.ceil((left + sum(ahead)) * share) - len(hand.open)))
+        most = math.ceil((left + sum(ahead)) * share)
+        if len(rates) < self._replicas:
+            most = max(most, math.ceil(hand.pace.together))
+        return max(0, min(size, most - len(hand.open)))
 
     def _of_the_slowest(self, replica: int, now: float) -> list[Request]:
         """Return a part of what another replica would need much longer for than this one."""
@@ -276,8 +288,8 @@ class Portions:
         held = Counter(key for other in self._hands.values() for key in other.open)
         for number, other in self._hands.items():
             alone = [r for k, r in other.open.items() if k in self._open and held[k] == 1]
-            # Nothing that may have killed a replica is asked twice at once.
-            alone = [request for request in alone if request.key not in self._deaths]
+            # Nothing over which two have died is asked twice at once.
+            alone = [request for request in alone if self._deaths.get(request.key, 0) < 2]
             if number == replica or not alone or now - other.given < WORTH_TAKING:
                 continue
             needed = len(alone) / other.pace.rate if other.pace.rate else math.inf

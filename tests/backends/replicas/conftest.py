@@ -68,6 +68,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_TMPDIR": "/tmp",
+        "RAY_worker_niceness": "0",  # 15 is Ray's own: beside other work they would starve
         "PYTHONPATH": f"{site}:{ROOT}",
     }
     before = {name: os.environ.get(name) for name in told}

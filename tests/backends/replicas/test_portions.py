@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.backends import Address, Prompt, Request
-from harness.backends.replicas.portions import LEAST, Portions, ordered
+from harness.backends.replicas.portions import FIRST, LEAST, Portions, ordered
 from harness.common import Sampling, Variant
 
 BASE, TUNED = Variant("base", "m"), Variant("tuned", "m", "a")
@@ -59,23 +59,41 @@ def test_the_next_portion_is_there_before_the_last_is_done_and_may_be_of_another
     assert work.is_done and mixed
 
 
-def test_what_may_have_killed_a_replica_is_asked_with_nothing_beside_it() -> None:
+def test_what_one_has_died_over_is_asked_as_all_else_and_what_two_have_with_nothing_beside_it() -> (
+    None
+):
     work = Portions([request(n) for n in range(100)], 1, 3)
-    held = work.take(1, 0.0)
-    assert work.answered(1, held.pop(0).key, 1.0, seconds=1.0)
-    suspects = {each.key for each in held}
+    first = {each.key for each in work.take(1, 0.0)}
     assert work.lost(1) == []
-    now, together = 2.0, 0
+    held, now = work.take(1, 1.0), 1.0
+    while not (twice := first & {each.key for each in held}):
+        now += 1.0
+        assert work.answered(1, held.pop(0).key, now, seconds=40.0)
+        while more := work.take(1, now):
+            held += more
+    assert not first >= {each.key for each in held}, "it is asked beside all else"
+    assert work.lost(1) == []
     while held := work.take(1, now):
         while held:
+            keys = {each.key for each in held}
+            assert not keys & twice or keys <= twice
             now += 1.0
             assert work.answered(1, held.pop(0).key, now, seconds=40.0)
             while more := work.take(1, now) if held else []:
                 held += more
-                together += 1
-            keys = {each.key for each in held}
-            assert not keys & suspects or keys <= suspects
-    assert work.is_done and together, "all else has the next portion beside it"
+    assert work.is_done
+
+
+def test_an_engine_is_kept_as_full_as_it_was_while_others_load() -> None:
+    work = Portions([request(n) for n in range(1000)], 2, 3)
+    held, now = work.take(1, 0.0), 0.0
+    work.take(2, 0.0)  # and says nothing
+    for left in range(1000 - FIRST, 0, -1):
+        now += 0.1
+        assert work.answered(1, held.pop(0).key, now, seconds=4.0)  # forty at once
+        while portion := work.take(1, now):
+            held += portion
+        assert len(held) >= min(30, left - 1) or left > 800  # its pace has to be known
 
 
 def together(count: int, rows: int, wait: float, each: float, replicas: int) -> tuple[float, float]:
