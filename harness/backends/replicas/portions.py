@@ -272,8 +272,8 @@ class Portions:
             share = min(share, hand.pace.rate / (sum(rates) + unknown))
         size = max(LEAST, math.ceil(hand.pace.together), math.ceil(left * share / 2))
         size = min(size, MOST if hand.pace.rate else FIRST)
-        # No more than its share of all that is to be done: a slow one leaves the last to others. But
-        # while others load, which may take long, its engine is kept as full as it was.
+        # No more than its share of all that is to be done: a slow one leaves the last to others.
+        # But while others load, which may take long, its engine is kept as full as it was.
         ahead = [max(0.0, len(each.open) - each.begun(now)) for each in self._hands.values()]
         most = math.ceil((left + sum(ahead)) * share)
         if len(rates) < self._replicas:
