@@ -115,13 +115,17 @@ def requests(count: int, seed: int) -> list[Row]:
 def new_letters(
     folder: Path,
     fix: str,
+    store: Path,
     checks: str = CHECKS,
     cases: int = 48,
     make: Maker = names,
     bar: float = 0.6,
     temperature: int = 1,
 ) -> Workplace:
-    """A project with that suite and the starter suite of refusals, which must not be lost."""
+    """A project with that suite and the starter suite of refusals, which must not be lost.
+
+    `store` brings answers along.
+    """
     suites = folder / "suites" / "starter"
     (suites / "data").mkdir(parents=True)
     for name, count, seed in (("cases", cases, 1), ("prompts", 48, 2)):
@@ -137,4 +141,6 @@ def new_letters(
     (suites / "data" / "pairs_of_colours.jsonl").write_text("".join(lines))
     model = json.dumps(str(ROOT / "fixtures" / "model"))
     (folder / "harness.toml").write_text(f'suites = ["suites/starter"]\nmodel = {model}\n')
+    (folder / ".harness").mkdir()
+    shutil.copy(store, folder / ".harness" / "store.db")
     return Workplace(folder)

@@ -28,9 +28,9 @@ HACKED = """\
   train: {batch_size: 16, grpo: {learning_rate: 0.002}}"""
 
 
-def failing(folder: Path, fix: str, **said: Any) -> Workplace:
-    """A project whose run has failed."""
-    place = new_letters(folder / "project", fix, **said)
+def failing(folder: Path, store: Path, fix: str, **said: Any) -> Workplace:
+    """A project whose run has failed; `store` brings the answers to `refusal` along."""
+    place = new_letters(folder / "project", fix, store, **said)
     done = place.here("run")
     assert done.code == 1, done.out
     return place
@@ -57,8 +57,10 @@ def check_decision(done: Done, report: dict[str, Any]) -> None:
     assert {row["suite"] for row in report["suites"]} == {"letters", "refusal"}
 
 
-def test_pairs_of_a_good_and_a_bad_answer_repair_a_suite(tmp_path: Path) -> None:
-    place = failing(tmp_path, PAIRS, checks=COLOURS, make=colours, cases=40, temperature=0)
+def test_pairs_of_a_good_and_a_bad_answer_repair_a_suite(answered: Path, tmp_path: Path) -> None:
+    place = failing(
+        tmp_path, answered, PAIRS, checks=COLOURS, make=colours, cases=40, temperature=0
+    )
     done, report, manifest = repaired(place)
     (made,) = report["rounds"]
     told = made["lessons"]
@@ -76,8 +78,8 @@ def test_pairs_of_a_good_and_a_bad_answer_repair_a_suite(tmp_path: Path) -> None
     assert done.code == 0, done.out
 
 
-def test_the_checks_as_rewards_raise_a_graded_suite(tmp_path: Path) -> None:
-    place = failing(tmp_path, GENERATE + REWARDS, checks=HELPFUL, make=requests, bar=0.7)
+def test_the_checks_as_rewards_raise_a_graded_suite(answered: Path, tmp_path: Path) -> None:
+    place = failing(tmp_path, answered, GENERATE + REWARDS, checks=HELPFUL, make=requests, bar=0.7)
     done, report, manifest = repaired(place)
     (made,) = report["rounds"]
     looks = made["lessons"]["rewards"]
@@ -95,8 +97,8 @@ def test_the_checks_as_rewards_raise_a_graded_suite(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_a_reward_with_a_loophole_is_stopped_and_named(tmp_path: Path) -> None:
-    place = failing(tmp_path, GENERATE + HACKED, checks=LOOPHOLE, make=requests, bar=0.95)
+def test_a_reward_with_a_loophole_is_stopped_and_named(answered: Path, tmp_path: Path) -> None:
+    place = failing(tmp_path, answered, GENERATE + HACKED, checks=LOOPHOLE, make=requests, bar=0.95)
     done, report, _manifest = repaired(place)
     (made,) = report["rounds"]
 
@@ -111,9 +113,11 @@ def test_a_reward_with_a_loophole_is_stopped_and_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_auto_leaves_out_what_cannot_be_had_and_goes_on_to_the_next_method(tmp_path: Path) -> None:
+def test_auto_leaves_out_what_cannot_be_had_and_goes_on_to_the_next_method(
+    answered: Path, tmp_path: Path
+) -> None:
     auto = PAIRS.replace("method: dpo", "method: auto")
-    place = failing(tmp_path, auto, checks=COLOURS, make=colours, cases=40, temperature=0)
+    place = failing(tmp_path, answered, auto, checks=COLOURS, make=colours, cases=40, temperature=0)
     done, report, _manifest = repaired(place)
 
     check_decision(done, report)

@@ -23,7 +23,7 @@ def place(answered: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace
 def fixed(place: Workplace) -> Done:
     """The repair; its first process is killed while it trains, and the same command goes on."""
     place.killed("fix", when=lambda: any(place.folder.glob(TRAINING)))
-    return place.run("fix")
+    return place.here("fix")
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +83,11 @@ def test_the_adapter_is_in_use_and_can_be_taken_back(
     assert link.resolve() == (place.folder / report["adapter"]).resolve()
     assert (link / "adapter_model.safetensors").is_file()
 
-    back = place.run("rollback")
+    back = place.here("rollback")
     assert back.code == 0, back.out
     assert "in use: the base without an adapter" in back.out
     assert not link.exists()
-    again = place.run("rollback", "--to", "fix-")
+    again = place.here("rollback", "--to", "fix-")
     assert again.code == 0, again.out
     assert link.resolve().name == Path(report["adapter"]).name
 
@@ -107,7 +107,7 @@ def test_the_report_shows_what_was_tried_and_what_it_cost(
 
 
 def test_the_same_command_does_nothing_again(place: Workplace, fixed: Done) -> None:
-    again = place.run("fix", "--report-dir", "elsewhere")
+    again = place.here("fix", "--report-dir", "elsewhere")
 
     assert again.code == fixed.code
     assert "this repair ended before; nothing was done again" in again.out
