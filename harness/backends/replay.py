@@ -24,6 +24,7 @@ from harness.backends.base import (
 )
 from harness.common import (
     BASE,
+    KEYS_COMPARED,
     NAME,
     InputError,
     Problem,
@@ -288,12 +289,9 @@ def check_rows(path: Path, cases: Mapping[str, int], variants: tuple[str, ...] =
     recording(path).check(cases, variants)
 
 
-_MOST_KEYS = 100  # of a row that are compared with those that are known
-
-
 def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
     # Of the rest nothing is asked: a row may have a million keys.
-    for name, content in islice(value.items(), _MOST_KEYS):
+    for name, content in islice(value.items(), KEYS_COMPARED):
         if (name == "response" and content is None) or (name == "responses" and _is_null(content)):
             if called := next((key for key in _CALLS if value.get(key)), ""):
                 reason = f"{name!r} is null, and the row holds a call of a tool under {called!r}"
@@ -306,7 +304,7 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(f"{name!r} is wrong", found=_short(content), expected=_FIELDS[name][1])
         elif name not in _KNOWN and (meant := nearest(name, _FIELDS)):
             yield Problem(f"key {name!r} is not known", did_you_mean=meant)
-    keys = ", ".join(islice(value, _MOST_KEYS)) or "an empty object"
+    keys = ", ".join(islice(value, KEYS_COMPARED)) or "an empty object"
     if "case" not in value:
         yield Problem("'case' is missing", found=keys, hint=_renamed("case", value))
     if "response" in value and "responses" in value:

@@ -6,6 +6,7 @@ from harness.common.files import alone, demand_writable, file_sha256, whole_file
 from harness.common.garbage import no_collection, rare_collection
 from harness.common.limits import (
     ANSWER_CHARS,
+    KEYS_COMPARED,
     NESTING,
     NUMBER_DIGITS,
     REASON_CHARS,
@@ -63,6 +64,7 @@ __all__ = [
     "ANSWER_CHARS",
     "BASE",
     "HUMAN",
+    "KEYS_COMPARED",
     "NAME",
     "NESTING",
     "NUMBER_DIGITS",

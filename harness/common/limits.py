@@ -6,6 +6,8 @@ from __future__ import annotations
 ANSWER_CHARS = 4_000_000
 # A finding's reason is cut here: it may quote names that a model made up.
 REASON_CHARS = 1_900
+# Keys of one mapping that are held against the known ones: a row may have a million.
+KEYS_COMPARED = 100
 # The time that the user's own patterns may take in one check. A pattern without nested
 # repetition needs milliseconds for the longest answers.
 REGEX_SECONDS = 1.0

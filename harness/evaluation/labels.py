@@ -5,12 +5,12 @@ A row has a label, and says which answer it is about: by its texts, or by where 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.common import InputError, Problem, first_of, nearest, plural, shown
+from harness.common import KEYS_COMPARED, InputError, Problem, first_of, nearest, plural, shown
 from harness.common.reading import JsonLine, first_problems, read_json_lines
 from harness.results import HIGHEST, LOWEST, TIE, HumanJudgement
 
@@ -228,9 +228,9 @@ def _faults(
         yield Problem(f"a {said[0]} is about one answer", path, number, expected="answer, its text")
 
 
-def _meant(keys: Any, known: tuple[str, ...]) -> str:
+def _meant(keys: Sequence[Any], known: tuple[str, ...]) -> str:
     """Return the known key that one of these was probably meant to be."""
-    return next((close for key in keys if (close := nearest(str(key), known))), "")
+    return next((close for key in keys[:KEYS_COMPARED] if (close := nearest(str(key), known))), "")
 
 
 def _value(named: Mapping[str, Any], path: str, number: int) -> tuple[LabelKind, str]:

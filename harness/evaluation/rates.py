@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.common import InputError, Problem, nearest
-from harness.common.reading import decoded, parse_json, read_bytes
+from harness.common import InputError, Problem, nearest, shown
+from harness.common.reading import MAX_PROBLEMS, decoded, first_problems, parse_json, read_bytes
 from harness.common.validation import in_words, one_each, told
 from harness.common.yaml_positions import read_document
 
@@ -53,13 +53,15 @@ def read_rates(path: Path) -> Rates:
         return Rates.model_validate(document.value)
     except ValidationError as error:
         problems = []
-        for row in one_each(error.errors(include_url=False)):
+        rows = list(one_each(error.errors(include_url=False)))
+        for row in rows[:MAX_PROBLEMS]:
             loc, unknown = told(row), row["type"] == "extra_forbidden"
             place = document.position(loc, of_key=unknown)
             field = str(loc[-1]) if loc else "the file"
             parts = in_words(row, field)
             if unknown:
                 close = nearest(field, Rates.model_fields)
-                parts = {"message": f"unknown key {field!r}", "did_you_mean": close}
+                parts = {"message": f"unknown key {shown(field)}", "did_you_mean": close}
             problems.append(Problem(path=name, line=place.line, column=place.column, **parts))
-        raise InputError(*problems) from None
+        left_out = len(rows) - len(problems)
+        raise InputError(*first_problems(problems, name, left_out)) from None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from harness.common import canonical_json, nearest, shown
+from harness.common import KEYS_COMPARED, canonical_json, nearest, shown
 from harness.scorers.registry import Args
 from harness.scorers.tools import Tool, misfit, parameters_of, takes_others, tool_name
 
@@ -267,7 +268,8 @@ def unfit(name: str, expected: Any, tool: Tool) -> tuple[str, str]:
     if not whys or not all(whys):
         return "", ""
     keys = expected if isinstance(expected, Mapping) and not is_condition(expected) else ()
-    close = next(filter(None, (nearest(str(key), WORDS) for key in keys)), "")
+    some = islice(keys, KEYS_COMPARED)
+    close = next(filter(None, (nearest(str(key), WORDS) for key in some)), "")
     return f"no valid call of {tool_name(tool)!r} has this: {whys[0]}", close
 
 

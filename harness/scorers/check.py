@@ -30,7 +30,15 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from harness.common import ANSWER_CHARS, REASON_CHARS, JsonValue, nearest, plural, shown
+from harness.common import (
+    ANSWER_CHARS,
+    KEYS_COMPARED,
+    REASON_CHARS,
+    JsonValue,
+    nearest,
+    plural,
+    shown,
+)
 from harness.scorers.call_expectations import reads_calls
 from harness.scorers.registry import Args, Scorer, UnknownScorerError, get, parts_of
 from harness.scorers.values import Answer, Context, Finding, Question, verdict
@@ -160,7 +168,7 @@ def _split(
     """Return name, arguments and what stands beside them, of a check as YAML gives it."""
     names = [key for key in raw if key not in BESIDE] if isinstance(raw, Mapping) else []
     if not isinstance(raw, Mapping) or len(names) != 1 or not isinstance(names[0], str):
-        meant = [(key, nearest(str(key), BESIDE)) for key in names]
+        meant = [(key, nearest(str(key), BESIDE)) for key in names[:KEYS_COMPARED]]
         told = "".join(f"; did you mean `{close}` by `{key}`?" for key, close in meant if close)
         raise PydanticCustomError(
             "check_form",

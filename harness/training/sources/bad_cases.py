@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from harness.backends import Completion
-from harness.common import InputError, Message, Problem, Variant, digest, nearest, whole_file
+from harness.common import (
+    KEYS_COMPARED,
+    InputError,
+    Message,
+    Problem,
+    Variant,
+    digest,
+    nearest,
+    shown,
+    whole_file,
+)
 from harness.common.reading import first_problems
 from harness.evaluation import Transcript, Trial, score_trial
 from harness.results import Outcome
@@ -120,11 +131,9 @@ def _cases(path: Path) -> list[tuple[dict[str, Any], DataRow]]:
 
 def _wrong(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong in a row, without the place."""
-    for key in values:
-        if key not in KEYS:
-            close = nearest(key, KEYS)
-            message = f"key {key!r} is not known here"
-            yield Problem(message, expected=", ".join(KEYS), did_you_mean=close)
+    for key in islice((key for key in values if key not in KEYS), KEYS_COMPARED):
+        message = f"key {shown(key)} is not known here"
+        yield Problem(message, expected=", ".join(KEYS), did_you_mean=nearest(key, KEYS))
     if ("prompt" in values) == ("messages" in values):
         yield Problem("a bad case has either a prompt or messages")
     for key in ("prompt", "system", "response", "expected"):
