@@ -156,9 +156,16 @@ def _run(words: Sequence[str]) -> int:
         complain(STOPPED)
         return INTERRUPTED
     except ValueError as error:
-        if "embedded null" not in str(error):
+        # What is no UTF-8 on the command line comes as half a surrogate pair.
+        odd = next(
+            (word for word in words if word != word.encode("utf-8", "ignore").decode()), None
+        )
+        if isinstance(error, UnicodeEncodeError) and odd is not None:
+            problem = Problem("a word of the command line is not UTF-8", found=shown(odd))
+        elif "embedded null" in str(error):
+            problem = Problem(f"a path cannot be used: {unusable(error)}", hint="name another path")
+        else:
             return _broken(words, error)
-        problem = Problem(f"a path cannot be used: {unusable(error)}", hint="name another path")
         complain(InputError(problem))
         return InputError.exit_code
     except (SystemExit, GeneratorExit):

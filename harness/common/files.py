@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sys
@@ -59,8 +60,15 @@ def demand_writable(directory: Path, hint: str) -> None:
 def whole_file(path: Path) -> Iterator[TextIO]:
     """Open a text file that appears under its name only when all of it is on the disk.
 
-    A full disk, or a process that is killed, leaves the old file as it was.
+    A full disk, or a process that is killed, leaves the old file as it was. What is no regular
+    file (`/dev/null`, `/dev/stdout`, a pipe) is written into, and never replaced.
     """
+    if not path.name or path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
+            yield file
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         # Half a surrogate pair, which no file can hold, stands as \ud800, as JSON has it anyway.

@@ -84,6 +84,8 @@ class Store:
         self.path = path
         self.damaged_rows = 0
         with translated(path):
+            if path.exists() and not path.is_file():  # SQLite would write into a device
+                raise InputError(Problem("the store is no file", str(path)))
             if not read_only:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(

@@ -126,3 +126,16 @@ def test_the_exit_code_stays_where_nothing_can_be_said(
     done = subprocess.run(["sh", "-c", f"{command} {ways}"], check=False)
 
     assert done.returncode == (0 if (output, code) == ("closed", 3) else code)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="words of bytes")
+@pytest.mark.parametrize("words", ["runs --store=/dev/null", "show \\377", "compare \\377 latest"])
+def test_words_that_cannot_be_used_are_input_errors(record: Record, words: str) -> None:
+    record({"base": "++++++++++++"})
+    main(["run"])
+    command = f"exec {shlex.quote(sys.executable)} -m harness $(printf '{words}')"
+
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+
+    said = "the store is no file" if "store" in words else "a word of the command line is not UTF-8"
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
