@@ -5,8 +5,9 @@ A row has a label, and says which answer it is about: by its texts, or by where 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -228,9 +229,11 @@ def _faults(
         yield Problem(f"a {said[0]} is about one answer", path, number, expected="answer, its text")
 
 
-def _meant(keys: Sequence[Any], known: tuple[str, ...]) -> str:
+def _meant(keys: Iterable[Any], known: tuple[str, ...]) -> str:
     """Return the known key that one of these was probably meant to be."""
-    return next((close for key in keys[:KEYS_COMPARED] if (close := nearest(str(key), known))), "")
+    return next(
+        (close for key in islice(keys, KEYS_COMPARED) if (close := nearest(str(key), known))), ""
+    )
 
 
 def _value(named: Mapping[str, Any], path: str, number: int) -> tuple[LabelKind, str]:
