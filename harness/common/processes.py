@@ -29,6 +29,7 @@ T = TypeVar("T")
 # Seconds between looks at who the parent is: a process forked from it may hold the pipe open.
 ORPHAN_CHECK = 1.0
 _CHUNK = 1 << 16  # bytes: what Linux gives of a pipe at once
+_FILES = 1 << 16  # open files of a process, at most as far as we look
 
 
 class JsonLines(Generic[T]):
@@ -216,8 +217,7 @@ def _guard() -> None:
     if os.getpgrp() != guarded or os.fork():
         return
     with suppress(BaseException):  # Ctrl-C too: it is for whoever started us
-        for stream in range(3):  # whose other ends wait for us to close them
-            os.close(stream)
+        os.closerange(0, _FILES)  # whose other ends wait until all who hold them have closed them
         while os.getppid() == guarded:
             time.sleep(ORPHAN_CHECK)
         os.killpg(0, signal.SIGKILL)
