@@ -137,7 +137,7 @@ def _says(key: str, value: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedColumns:
     """Columns that a row or a message may not have, where `meant` holds of key and value.
 
     `shows`: what stands in them is shown, beside the key.
@@ -155,17 +155,17 @@ _DPO = "method: dpo learns from such rows (docs/repair.md)"
 _KEEP = "; or keep the question and the answer to be learned, under keys of one shape"
 
 
-def _parts_of(what: str) -> tuple[Refused, ...]:
+def _parts_of(what: str) -> tuple[RefusedColumns, ...]:
     """Return what rows and messages are refused for: masks over an answer, and what is no text."""
     return (
-        Refused(
+        RefusedColumns(
             _PARTIAL,
             f"{what} is to be learned in part",
             "answers are learned whole, or with weight: 0 in their message not at all",
             _masks,
             shows=True,
         ),
-        Refused(
+        RefusedColumns(
             _MEDIA,
             f"{what} has more than text, and would be trained on without it",
             "take rows with images, videos or sound out: only texts are trained",
@@ -175,14 +175,14 @@ def _parts_of(what: str) -> tuple[Refused, ...]:
 
 # The first that applies is told.
 _IN_ROWS = (
-    Refused(
+    RefusedColumns(
         RATINGS,
         "the row is marked as an answer that is not to be given",
         f"{_DPO}; to learn right answers alone, take it out",
         _is_bad,
         shows=True,
     ),
-    Refused(
+    RefusedColumns(
         (*_SWITCHES, *_WEIGHTS),
         "the row is marked as not to be learned, or not as it stands",
         "take it out; answers of a row that are only to be read have weight: 0 in their message",
@@ -190,44 +190,44 @@ _IN_ROWS = (
         shows=True,
     ),
     *_parts_of("the row"),
-    Refused(
+    RefusedColumns(
         (*REASONING, *_THOUGHTS),
         "the row keeps its reasoning apart, and it would be lost",
         "give it as reasoning_content in the answer's message, or take it out",
     ),
-    Refused(
+    RefusedColumns(
         _CALLS,
         "the row keeps calls of tools apart, and they would be lost",
         "give them in the messages that make them (docs/training-data.md)",
     ),
-    Refused(
+    RefusedColumns(
         _TEMPLATE,
         "the row tells the chat template something of its own",
         "say chat_template_args for the whole training, and take it out of rows",
     ),
-    Refused(
+    RefusedColumns(
         ("input_ids",),
         "the row is tokenised already, beside its text",
         "take it out: the model's own template and tokenizer make the tokens",
     ),
-    Refused((*CHOSEN, *REJECTED), _PREFERRED, _DPO + _KEEP),
-    Refused(_PREFERS, _PREFERRED, f"{_DPO}, as chosen and rejected{_KEEP}"),
+    RefusedColumns((*CHOSEN, *REJECTED), _PREFERRED, _DPO + _KEEP),
+    RefusedColumns(_PREFERS, _PREFERRED, f"{_DPO}, as chosen and rejected{_KEEP}"),
 )
 _TO_THE_USER = {"channel": "final", "recipient": "all"}
 _IN_MESSAGES = (
-    Refused(
+    RefusedColumns(
         TOOLS,
         "a message declares tools, and rows declare them",
         "give them in the row's own column tools",
     ),
-    Refused(
+    RefusedColumns(
         ("prefix",),
         "a message is the beginning of one, to be continued",
         "give the whole answer, without prefix",
         lambda key, value: bool(truth(value)),
         shows=True,
     ),
-    Refused(
+    RefusedColumns(
         tuple(_TO_THE_USER),
         "a message is not said to the user",
         "give reasoning as reasoning_content, and calls of tools as tool_calls, of the answer's "
@@ -237,7 +237,7 @@ _IN_MESSAGES = (
     ),
 )
 _IN_ANSWERS = (
-    Refused(
+    RefusedColumns(
         RATINGS,
         "a message is marked as an answer that is not to be given",
         "weight: 0 lets an answer be read and not learned",
@@ -246,14 +246,14 @@ _IN_ANSWERS = (
     ),
     *_parts_of("a message"),
 )
-_THOUGHT = Refused(
+_THOUGHT = RefusedColumns(
     _THOUGHTS,
     "a message keeps its reasoning in a form that no template is given",
     "give it as a text, under reasoning_content",
 )
 
 
-def _refuse(values: Values, *listed: Refused) -> None:
+def _refuse(values: Values, *listed: RefusedColumns) -> None:
     for refused in listed:
         for key in refused.keys:
             if refused.meant(key, values.get(key)):

@@ -23,7 +23,7 @@ _OF_METRICS = {
 
 
 @dataclass(frozen=True)
-class Judged:
+class TaskMetric:
     """How the answers of a task are judged, whatever the reference is."""
 
     metric: str
@@ -39,7 +39,7 @@ class Judged:
         return {"normalized_match": {"references": one, **steps, **self.options}}
 
 
-def judged(task: Task) -> Judged:
+def judged(task: Task) -> TaskMetric:
     """Return how an answer is judged: by one filter and one metric. Raises Wrong."""
     filters = _filters(task)
     name, given = _metric(task)
@@ -51,13 +51,13 @@ def judged(task: Task) -> Judged:
             )
         )
         task.note(f"metric {name}: the mean of single answers, where lm-eval has one of them all")
-        return Judged(name, {})
+        return TaskMetric(name, {})
     remove = given.get("regexes_to_ignore") or []
     if not isinstance(remove, list) or not all(isinstance(each, str) for each in remove):
         raise Wrong("regexes_to_ignore is no list of patterns", found=shown(remove))
     ignore = [option.removeprefix("ignore_") for option in _IGNORED if given.get(option)]
     options = {"ignore": ignore, "remove": remove}
-    return Judged(name, {key: value for key, value in options.items() if value}, filters)
+    return TaskMetric(name, {key: value for key, value in options.items() if value}, filters)
 
 
 def _metric(task: Task) -> tuple[str, Mapping[str, Any]]:

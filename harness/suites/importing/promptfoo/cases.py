@@ -17,7 +17,7 @@ from harness.suites.importing.promptfoo.assertions import Assertions
 from harness.suites.importing.promptfoo.configuration import (
     FILE,
     Configuration,
-    Prompt,
+    PromptTemplate,
     is_program,
     suffix_of,
 )
@@ -52,7 +52,7 @@ class Project:
 
     configuration: Configuration
     choices: Choices
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[PromptTemplate, ...]
     default: Located
 
 
@@ -136,7 +136,7 @@ def cases_of(
 
 
 def _said(
-    test: Located, prompt: Prompt, variables: Mapping[str, Any], options: Mapping[str, Any]
+    test: Located, prompt: PromptTemplate, variables: Mapping[str, Any], options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what is said in a case. Raises Wrong where a template cannot be filled in."""
     parts = [prompt.system or "", prompt.user, prompt.prefix or ""]

@@ -56,7 +56,7 @@ _READ = (
 
 
 @dataclass(frozen=True)
-class Prompt:
+class PromptTemplate:
     """A prompt: what is said before the last user turn, that turn, and the beginning of an answer.
 
     All texts are templates of Jinja; `names` are the variables in them.
@@ -151,7 +151,7 @@ class Configuration:
 
     # -- prompts -------------------------------------------------------------------------------
 
-    def prompts(self) -> Iterator[Prompt]:
+    def prompts(self) -> Iterator[PromptTemplate]:
         """Yield the prompts; those that cannot be carried over are noted."""
         given = self.keys.get("prompts", "{{prompt}}")
         if isinstance(given.value, Mapping) and not {"id", "raw", "label"} & given.value.keys():
@@ -291,7 +291,7 @@ class Configuration:
         return [self.resolved(each, "the assertion") for each in listed]
 
 
-def _prompt_of(text: str, label: str, at: Located) -> Prompt:
+def _prompt_of(text: str, label: str, at: Located) -> PromptTemplate:
     """Return a prompt, of one text or of messages in JSON or YAML. Raises Wrong."""
     said: list[Any] | None = None
     stripped = text.strip()
@@ -312,7 +312,7 @@ def _prompt_of(text: str, label: str, at: Located) -> Prompt:
     if said is None:
         template, names = jinja_of(text)
         _refuse_own(names)
-        return Prompt(label, at, None, (), Shared(template), None, names)
+        return PromptTemplate(label, at, None, (), Shared(template), None, names)
     plain = []
     for message in said:
         if not isinstance(message, Mapping):
@@ -342,7 +342,7 @@ def _prompt_of(text: str, label: str, at: Located) -> Prompt:
     system = jinja(turns.system) if turns.system is not None else None
     last = jinja(user)
     start = jinja(prefix) if prefix else None
-    return Prompt(label, at, system, examples, last, start, tuple(sorted(used)))
+    return PromptTemplate(label, at, system, examples, last, start, tuple(sorted(used)))
 
 
 def _refuse_own(names: Sequence[str]) -> None:
