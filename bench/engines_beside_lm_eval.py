@@ -29,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -263,11 +263,12 @@ def _setting(options: argparse.Namespace, folder: Path) -> Setting:
         given = fixture_adapters(folder)
     said = talks(options.runs, options.requests, options.filler)
     dtype = "bfloat16" if options.dummy_7b or options.folder else "float32"
-    chosen = given if options.only == "five" else {}
+    chosen = given if "five" in options.variants else {}
     return Setting(model, chosen, said, options.tokens, dtype, arguments, options.replicas)
 
 
-def _report(sides: Sequence[Side], equal: str) -> None:
+def _report(variants: str, sides: Sequence[Side], equal: str) -> None:
+    print(f"variants: {variants}")
     for side in sides:
         runs = ", ".join(f"{run:.2f}" for run in side.runs)
         print(f"{side.name}: start {side.start:.1f} s, generation {side.generation:.2f} s ({runs})")
@@ -281,7 +282,9 @@ def _report(sides: Sequence[Side], equal: str) -> None:
 def main() -> None:
     """Both sides, in their engines; a table of medians."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--only", choices=("one", "five"), default="one", help="variants")
+    parser.add_argument(
+        "--variants", nargs="+", choices=("one", "five"), default=["one"], help="one table for each"
+    )
     parser.add_argument("--mode", choices=("own", "eager", "compiled"), default="own")
     parser.add_argument("--requests", type=int, default=500, help="of each variant")
     parser.add_argument("--tokens", type=int, default=64, help="of each answer, at most")
@@ -297,17 +300,25 @@ def main() -> None:
     if options.child:
         return child(json.loads(options.child.read_text()))
     python = lm_eval(options.environment.absolute())
+    told = {}
     with tempfile.TemporaryDirectory() as name:
         setting = _setting(options, Path(name))
-        my_engines = ours(setting, options.mode, Path(name))
-        their_engines = theirs(setting, options.mode, Path(name), python)
-    sides = [_side("harness", my_engines), _side("lm-eval", their_engines)]
-    pairs = list(zip(my_engines[0].answers, their_engines[0].answers, strict=True))
-    equal = f"{sum(a.strip() == b.strip() for a, b in pairs)} of {len(pairs)}"
-    _report(sides, equal)
-    if options.json:
+        alone = replace(setting, adapters={})
+        mine = {
+            "one": ours(alone, options.mode, Path(name)) if "one" in options.variants else [],
+            "five": ours(setting, options.mode, Path(name)) if setting.adapters else [],
+        }
+        engines = theirs(setting, options.mode, Path(name), python)  # the first has no adapter
+    for variants in options.variants:
+        other = engines[:1] if variants == "one" else engines
+        sides = [_side("harness", mine[variants]), _side("lm-eval", other)]
+        pairs = list(zip(mine[variants][0].answers, other[0].answers, strict=True))
+        equal = f"{sum(a.strip() == b.strip() for a, b in pairs)} of {len(pairs)}"
+        _report(variants, sides, equal)
         rows = [{**asdict(side), "generation": side.generation} for side in sides]
-        options.json.write_text(json.dumps({"equal": equal, "sides": rows}, indent=1))
+        told[variants] = {"equal": equal, "sides": rows}
+    if options.json:
+        options.json.write_text(json.dumps(told, indent=1))
     return None
 
 
