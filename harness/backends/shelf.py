@@ -21,7 +21,7 @@ from harness.backends.base import (
     Request,
 )
 from harness.backends.models import ModelDir, open_model
-from harness.common import InputError, Messages, Problem, Variant, digest, file_sha256
+from harness.common import InputError, Messages, Problem, Variant, digest, file_sha256, make_folder
 from harness.prompts import ChatTokenizer, load_tokenizer
 
 CACHE_NAME = "hashes.json"
@@ -62,7 +62,7 @@ class FileHashes:
         if self._file is None:
             return
         with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._file.parent)
             with tempfile.NamedTemporaryFile(
                 "w",
                 dir=self._file.parent,

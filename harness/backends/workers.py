@@ -32,6 +32,7 @@ from harness.common import (
     MachineryError,
     Problem,
     Variant,
+    make_folder,
     processes,
 )
 
@@ -272,7 +273,7 @@ def _opened(log: Path | None) -> IO[bytes]:
     """Open a new log; where it cannot be kept, one without a name serves."""
     try:
         if log is not None:
-            log.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(log.parent)
             return log.open("w+b")
     except OSError:
         pass

@@ -146,12 +146,16 @@ def _run(words: Sequence[str]) -> int:
             return InputError.exit_code
         # What a command decided is written before it is printed: its verdict stands.
         decided: int | None = getattr(arguments, "decided", None)
-        closed = silence()
-        if decided is None and not isinstance(error, BrokenPipeError):
-            place = str(error.filename or "")
-            complain(MachineryError(Problem(f"cannot go on: {reason}", place)))
-            return MachineryError.exit_code
-        return closed if decided is None else decided
+        if isinstance(error, BrokenPipeError):
+            code = silence()
+        elif error.filename is not None or decided is None:
+            if error.filename is None:  # the output is full, or closed
+                silence()
+            complain(MachineryError(Problem(f"cannot go on: {reason}", str(error.filename or ""))))
+            code = MachineryError.exit_code
+        else:
+            code = silence()
+        return code if decided is None else decided
     except KeyboardInterrupt:
         complain(STOPPED)
         return INTERRUPTED

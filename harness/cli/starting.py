@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.parser import new_command, say
-from harness.common import InputError, Problem
+from harness.common import InputError, Problem, make_folder
 
 CONFIGURATION = """\
 # Options of `harness run` and of pytest; the command line wins. All: harness run --help
@@ -106,7 +106,7 @@ def init_command(arguments: argparse.Namespace) -> int:
 def _write(path: Path, text: str) -> bool:
     """Write a new file; return whether it was there already, and stays as it is."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:

@@ -2,7 +2,14 @@
 
 from harness.common.canonical import JsonValue, canonical_json, digest, flat_dict, source_digest
 from harness.common.errors import HarnessError, InputError, MachineryError, Problem, nearest
-from harness.common.files import alone, demand_writable, file_sha256, whole_file, write_or_print
+from harness.common.files import (
+    alone,
+    demand_writable,
+    file_sha256,
+    make_folder,
+    whole_file,
+    write_or_print,
+)
 from harness.common.garbage import no_collection, rare_collection
 from harness.common.limits import (
     ANSWER_CHARS,
@@ -110,6 +117,7 @@ __all__ = [
     "html_table",
     "joined",
     "listed",
+    "make_folder",
     "moment",
     "nearest",
     "no_collection",

@@ -16,6 +16,18 @@ from filelock import FileLock, Timeout
 
 from harness.common.errors import InputError, MachineryError, Problem
 
+MOST_LEVELS = 250  # folders of a path: Python's own ways to make and to remove a tree end at 990
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there yet.
+
+    Raises OSError, also for a path of more levels than anything of ours can use.
+    """
+    if len(path.parts) > MOST_LEVELS:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(path))
+    path.mkdir(parents=True, exist_ok=True)
+
 
 @contextmanager
 def alone(lock: Path, message: str, place: Path | None = None) -> Iterator[None]:
@@ -24,12 +36,15 @@ def alone(lock: Path, message: str, place: Path | None = None) -> Iterator[None]
     Raises MachineryError with `message` where another process holds it; `place` is shown instead
     of the lock's own file.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(lock.parent)
     held = FileLock(lock)
     try:
         held.acquire(timeout=0)
     except Timeout:
-        hint = "wait for it, or end it: the lock goes with its process"
+        with lock.open(
+            "ab"
+        ):  # raises where there can be no lock, which is no other process's doing
+            hint = "wait for it, or end it: the lock goes with its process"
         raise MachineryError(Problem(message, str(place or lock), hint=hint)) from None
     try:
         yield
@@ -65,23 +80,23 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     """
     if not path.name or path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
-            yield file
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    regular = path.is_file() or not path.exists()
+    target = path.with_name(f".{path.name}.{os.getpid()}") if regular else path
     try:
         # Half a surrogate pair, which no file can hold, stands as \ud800, as JSON has it anyway.
-        with temporary.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
+        with target.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+            if regular:
+                file.flush()
+                os.fsync(file.fileno())
+        if regular:
+            os.replace(target, path)
     except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError) and error.filename == str(temporary):
-            error.filename = str(path)  # the name that people know
+        if regular:
+            with suppress(OSError):
+                target.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(target)):
+            error.filename = str(path)  # the name that people know; of a full disk there is none
         raise
 
 

@@ -18,7 +18,7 @@ import re
 import stat
 import tomllib
 from array import array
-from collections.abc import Iterable, Iterator, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from harness.common.errors import InputError, Problem, nearest
 from harness.common.limits import NESTING
@@ -34,7 +35,8 @@ from harness.common.validation import in_words, one_each, told
 from harness.common.wording import plural, shown
 
 MAX_BYTES = 256 * 2**20  # of a file that is read whole
-MAX_CONFIG = 8 * 2**20  # of a configuration
+MAX_CONFIG = 8 * 2**20  # of a configuration that a program wrote
+MAX_SETTINGS = 2**20  # of one that people write: 100,000 keys, each perhaps unknown
 MAX_LINE = 64 * 2**20  # of a line of JSONL: sixteen answers of the longest that checks read
 MAX_VALUES = 10_000_000  # of one JSON text: `[],` is three bytes in a file and seventy in memory
 MAX_DOTTED = 10**7  # of a TOML file: dots of a line, squared
@@ -247,33 +249,34 @@ def json_decoder(
 
 def read_toml(path: Path, what: str = "") -> dict[str, Any]:
     """Return the tables of a TOML file; raises InputError with the line where it is broken."""
-    text = read_text(path, what, limit=MAX_CONFIG)
-    reason = ""
+    text = read_text(path, what, limit=MAX_SETTINGS)
+
+    def wrong(reason: str, line: int = 0) -> InputError:
+        return InputError(Problem(f"not valid TOML: {reason}", str(path), line))
+
+    too_deep = f"more than {NESTING} levels"
+    # The reader keeps each beginning of a key with dots: 20,000 of them took two gigabytes.
+    if sum(line.count(".") ** 2 for line in text.splitlines()) > MAX_DOTTED:
+        raise wrong(too_deep)
     try:
-        # The reader keeps each beginning of a key with dots: 20,000 of them took two gigabytes.
-        if sum(line.count(".") ** 2 for line in text.splitlines()) > MAX_DOTTED:
-            raise RecursionError
         found = tomllib.loads(text)
-        stack: list[tuple[Any, int]] = [(found, 0)]
-        while stack:
-            value, depth = stack.pop()
-            if depth > NESTING:
-                raise RecursionError
-            if isinstance(value, int) and value.bit_length() > MAX_DIGITS * math.log2(10):
-                raise ValueError(f"a number of more than {MAX_DIGITS} digits")
-            inner = value.values() if isinstance(value, dict) else value
-            stack += (
-                [(each, depth + 1) for each in inner]
-                if isinstance(inner, list | ValuesView)
-                else []
-            )
-        return found
     except RecursionError:
-        reason = f"more than {NESTING} levels"
+        raise wrong(too_deep) from None
     except ValueError as error:  # a TOMLDecodeError, or Python's own on a long number
         reason = str(error).partition(": value has")[0]
-    line = re.search(r"line (\d+)", reason)
-    raise InputError(Problem(f"not valid TOML: {reason}", str(path), int(line[1]) if line else 0))
+        line = re.search(r"line (\d+)", reason)  # before Python 3.14 no value has it
+        raise wrong(reason, int(line[1]) if line else 0) from None
+    stack: list[tuple[Any, int]] = [(found, 0)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > NESTING:
+            raise wrong(too_deep)
+        if isinstance(value, int) and value.bit_length() > MAX_DIGITS * math.log2(10):
+            raise wrong(f"a number of more than {MAX_DIGITS} digits")
+        inner = value.values() if isinstance(value, dict) else value
+        if isinstance(inner, list | ValuesView):
+            stack += [(each, depth + 1) for each in inner]
+    return found
 
 
 def fitting(
@@ -295,14 +298,30 @@ def fitting(
         found: T = _schema(cast(Any, kind)).validate_json(json.dumps(value), strict=strict)
         return found
     except ValidationError as error:
-        problems = []
-        for row in one_each(error.errors(include_url=False)):
-            place = ".".join(map(str, told(row)))
-            parts = in_words(row, place or "it")
-            message = f"{what}: {parts.pop('message')}" if what else parts.pop("message")
-            said: dict[str, Any] = {"hint": hint, **parts}
-            problems.append(Problem(message, path, line, **said))
-        raise InputError(*first_problems(problems, path)) from None
+
+        def said(row: ErrorDetails) -> dict[str, Any]:
+            parts = in_words(row, ".".join(map(str, told(row))) or "it")
+            parts["message"] = f"{what}: {parts['message']}" if what else parts["message"]
+            return {"line": line, "hint": hint, **parts}
+
+        raise InputError(*invalid(error, path, said)) from None
+
+
+def invalid(
+    error: ValidationError,
+    path: str,
+    said: Callable[[ErrorDetails], Mapping[str, Any]],
+    order: Callable[[ErrorDetails], int] | None = None,
+) -> list[Problem]:
+    """Return the first faults that pydantic found in a file, and a count of the rest.
+
+    said: the parts of a fault's problem, but for the path. order: where it stands in the file.
+    """
+    rows = list(one_each(error.errors(include_url=False)))
+    if order is not None:
+        rows.sort(key=order)
+    first = [Problem(path=path, **said(row)) for row in rows[:MAX_PROBLEMS]]
+    return first_problems(first, path, len(rows) - len(first))
 
 
 def first_problems(problems: Iterable[Problem], path: str, left_out: int = 0) -> list[Problem]:

@@ -37,10 +37,10 @@ from harness.common.wording import shown
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_NODES = 1_000_000  # keys and values: two seconds and a third of a gigabyte
+MAX_KEYS = 10_000  # of one mapping: no schema has so many, and a problem for each takes a second
 MAX_ALIASED = 100_000  # that aliases repeat: a few lines of YAML can stand for billions
 MAX_DEPTH = 100
 
-_TOO_MANY = "more than"
 _INSTEAD = "keep rows in a JSONL file and name it under from_file"
 _TAG = "tag:yaml.org,2002:"
 _BOOLS = ("true", "True", "TRUE", "false", "False", "FALSE")
@@ -84,6 +84,14 @@ if yaml.__with_libyaml__:
     from yaml.cyaml import CParser as _Parser  # type: ignore[attr-defined]
 
 
+class _TooMuchError(yaml.MarkedYAMLError):
+    """A document of more than is read: raised where it begins to be too much."""
+
+    def __init__(self, limit: str, mark: yaml.Mark, hint: str = "") -> None:
+        super().__init__(None, None, f"more than {limit}", mark)
+        self.hint = hint
+
+
 class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen at run time
     """Events from libyaml, nodes from Python.
 
@@ -97,30 +105,39 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
         Composer.__init__(self)
         BaseResolver.__init__(self)
         self._left = MAX_NODES
+        self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node; what has neither anchor nor tag, nearly all of a file, in one step."""
         event: Any = self.peek_event()
         self._left -= 1
         if self._left < 0:
-            said = f"{_TOO_MANY} {MAX_NODES:,} keys and values"
-            raise yaml.MarkedYAMLError(None, None, said, event.start_mark)
-        kind = type(event)
-        if kind is AliasEvent or event.anchor is not None or event.tag is not None:
-            node: yaml.Node | None = super().compose_node(parent, index)
-            return node
-        self.get_event()
-        start = event.start_mark
-        if kind is ScalarEvent:
+            raise _TooMuchError(f"{MAX_NODES:,} keys and values", event.start_mark, _INSTEAD)
+        kind, start = type(event), event.start_mark
+        plain = kind is not AliasEvent and event.anchor is None and event.tag is None
+        if plain and kind is ScalarEvent:
+            self.get_event()
             tag = _plain_tag(event.value) if event.implicit[0] else _TAG + "str"
             return yaml.ScalarNode(tag, event.value, start, style=event.style)
-        if kind is MappingStartEvent:
-            return yaml.MappingNode(_TAG + "map", self._pairs(), start, None, event.flow_style)
-        return yaml.SequenceNode(_TAG + "seq", self._items(), start, None, event.flow_style)
+        if self._depth > MAX_DEPTH:
+            raise _TooMuchError(f"{MAX_DEPTH} levels", start)
+        self._depth += 1
+        node: yaml.Node | None
+        if not plain:
+            node = super().compose_node(parent, index)
+        else:
+            self.get_event()
+            node = (
+                yaml.MappingNode(_TAG + "map", self._pairs(), start, None, event.flow_style)
+                if kind is MappingStartEvent
+                else yaml.SequenceNode(_TAG + "seq", self._items(), start, None, event.flow_style)
+            )
+        self._depth -= 1
+        return node
 
     def _items(self) -> list[Any]:
         """Return the nodes of a sequence, to its end."""
-        found = []
+        found: list[Any] = []
         while type(self.peek_event()) is not SequenceEndEvent:
             found.append(self.compose_node(None, None))
         self.get_event()
@@ -128,7 +145,7 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
 
     def _pairs(self) -> list[Any]:
         """Keys and values of a mapping, to its end."""
-        found = []
+        found: list[Any] = []
         while True:
             event: Any = self.peek_event()
             kind = type(event)
@@ -141,6 +158,8 @@ class _Loader(Composer, _Parser, BaseResolver):  # type: ignore[misc]  # chosen 
                 key: Any = yaml.ScalarNode(tag, event.value, start, style=event.style)
             else:
                 key = self.compose_node(None, None)
+            if len(found) >= MAX_KEYS:
+                raise _TooMuchError(f"{MAX_KEYS:,} keys in one mapping", key.start_mark)
             found.append((key, self.compose_node(None, None)))
         self.get_event()
         return found
@@ -223,9 +242,12 @@ class YamlDocument:
         return self._entries[id(node)].get(str(step))
 
 
-def read_yaml_file(path: Path, *, tags: Collection[str] = (), hint: str = "") -> YamlDocument:
+def read_yaml_file(
+    path: Path, *, tags: Collection[str] = (), limit: int = MAX_BYTES, hint: str = ""
+) -> YamlDocument:
     """Read a file of one YAML document as `read_document` does; raises InputError."""
-    data = read_bytes(path, limit=MAX_BYTES, hint=hint, instead=_INSTEAD)
+    instead = _INSTEAD if limit == MAX_BYTES else ""
+    data = read_bytes(path, limit=limit, hint=hint, instead=instead)
     return read_document(path.as_posix(), data, tags=tags)
 
 
@@ -248,9 +270,6 @@ def read_document(path: str, data: bytes, *, tags: Collection[str] = ()) -> Yaml
     except yaml.YAMLError as error:
         message = f"not valid YAML: {str(error).partition(chr(10))[0]}"
         raise InputError(Problem(message, path=path)) from None
-    except RecursionError:
-        message = f"not valid YAML here: more than {MAX_DEPTH} levels"
-        raise InputError(Problem(message, path=path)) from None
     builder = _Builder(path, tags, aliases="*" in text)
     value = builder.build(root) if root is not None else None
     if builder.problems:
@@ -264,8 +283,8 @@ def _unreadable(path: str, error: yaml.MarkedYAMLError, lines: Sequence[str]) ->
     hint = "indent with spaces, and put texts with special characters in quotes"
     if "single document" in context:
         said, hint = "a suite file is one document", "remove the line `---` and what follows it"
-    elif said.startswith(_TOO_MANY):
-        hint = _INSTEAD
+    elif isinstance(error, _TooMuchError):
+        hint = error.hint
     elif "undefined alias" in said:
         hint = 'put a text that begins with * in quotes: "*"'
     elif "unknown escape" in said:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from harness.backends import Models, Replicas, models_of
 from harness.common import InputError, Prices, Problem, Sampling, TemplateArgs, nearest
 from harness.common.reading import (
-    MAX_CONFIG,
-    MAX_PROBLEMS,
-    first_problems,
+    MAX_SETTINGS,
+    invalid,
     parse_json,
     read_text,
     read_toml,
@@ -422,7 +422,7 @@ def place_of(settings: Settings, *loc: str, value: object) -> tuple[str, int, in
         there = there.get(step) if isinstance(there, dict) else None
     if there is None or there != value:
         return "", 0, 0
-    text = read_text(path, limit=MAX_CONFIG)
+    text = read_text(path, limit=MAX_SETTINGS)
     return str(path), *find_place(text, (*outer, *loc), of_key=True)
 
 
@@ -444,20 +444,25 @@ def _problems(error: ValidationError, path: Path | None, table: Loc = ()) -> lis
 
     The first are told, in the order of the file, and the rest is counted.
     """
-    from harness.common.validation import in_words, one_each, told
+    from harness.common.validation import in_words, told
 
-    text = read_text(path, limit=MAX_CONFIG) if path else ""
-    rows = [
-        (told(row), row["type"] == "extra_forbidden", row)
-        for row in one_each(error.errors(include_url=False))
-    ]
-    rows.sort(key=lambda each: find_offset(text, (*table, *each[0]), of_key=each[1]))
-    problems = []
-    for loc, unknown, row in rows[:MAX_PROBLEMS]:
-        line, column = find_place(text, (*table, *loc), of_key=unknown)
-        parts = _unknown(loc) if unknown else in_words(row, _name(loc, path))
-        problems.append(Problem(path=str(path or ""), line=line, column=column, **parts))
-    return first_problems(problems, str(path or ""), len(rows) - len(problems))
+    text = read_text(path, limit=MAX_SETTINGS) if path else ""
+
+    def place(row: ErrorDetails) -> tuple[Loc, bool]:
+        return (*table, *told(row)), row["type"] == "extra_forbidden"
+
+    def said(row: ErrorDetails) -> dict[str, Any]:
+        loc, unknown = place(row)
+        line, column = find_place(text, loc, of_key=unknown)
+        own = told(row)
+        parts = _unknown(own) if unknown else in_words(row, _name(own, path))
+        return {"line": line, "column": column, **parts}
+
+    def order(row: ErrorDetails) -> int:
+        loc, unknown = place(row)
+        return find_offset(text, loc, of_key=unknown)
+
+    return invalid(error, str(path or ""), said, order)
 
 
 def _name(loc: Loc, path: Path | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from harness.common import InputError, Problem, first_of
-from harness.common.reading import MOST_BESIDE
+from harness.common.reading import MAX_SETTINGS, MOST_BESIDE
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -25,7 +25,7 @@ def read_config(path: Path, model: type[M], **given: Any) -> M:
         there = islice(path.parent.iterdir(), MOST_BESIDE)
         others = sorted(each.as_posix() for each in there if each.suffix in SUFFIXES)
         hint = f"YAML files there: {first_of(others)}" if others else ""
-    document = read_yaml_file(path, hint=hint)
+    document = read_yaml_file(path, limit=MAX_SETTINGS, hint=hint)
     if not isinstance(document.value, dict):
         raise InputError(Problem("a mapping is wanted", path=str(path), line=1, column=1))
     try:

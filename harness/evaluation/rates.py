@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from harness.common import InputError, Problem, nearest, shown
-from harness.common.reading import MAX_PROBLEMS, decoded, first_problems, parse_json, read_bytes
-from harness.common.validation import in_words, one_each, told
+from harness.common import InputError, nearest, shown
+from harness.common.reading import decoded, invalid, parse_json, read_bytes
+from harness.common.validation import in_words, told
 from harness.common.yaml_positions import read_document
 
 
@@ -52,9 +53,8 @@ def read_rates(path: Path) -> Rates:
     try:
         return Rates.model_validate(document.value)
     except ValidationError as error:
-        problems = []
-        rows = list(one_each(error.errors(include_url=False)))
-        for row in rows[:MAX_PROBLEMS]:
+
+        def said(row: ErrorDetails) -> dict[str, Any]:
             loc, unknown = told(row), row["type"] == "extra_forbidden"
             place = document.position(loc, of_key=unknown)
             field = str(loc[-1]) if loc else "the file"
@@ -62,6 +62,6 @@ def read_rates(path: Path) -> Rates:
             if unknown:
                 close = nearest(field, Rates.model_fields)
                 parts = {"message": f"unknown key {shown(field)}", "did_you_mean": close}
-            problems.append(Problem(path=name, line=place.line, column=place.column, **parts))
-        left_out = len(rows) - len(problems)
-        raise InputError(*first_problems(problems, name, left_out)) from None
+            return {"line": place.line, "column": place.column, **parts}
+
+        raise InputError(*invalid(error, name, said)) from None

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.common import InputError, Problem, plural
+from harness.common import InputError, Problem, make_folder, plural
 from harness.exports.tracked import TrackedRun, refusals, tracked_runs
 from harness.exports.values import Destination, Exported, RunExport
 from harness.store import chunks
@@ -115,7 +115,7 @@ def tracking_uri(destination: Destination) -> str | None:
     uri = destination.settings.mlflow.uri or os.environ.get("MLFLOW_TRACKING_URI")
     if uri and "://" not in uri and uri != "databricks":
         path = (destination.root / os.path.expanduser(uri)).resolve()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         return f"sqlite:///{path}"
     return uri
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.common import InputError, MachineryError, Problem
+from harness.common import InputError, MachineryError, Problem, make_folder
 from harness.config import ExportSettings
 from harness.reports import ReportPaths, ScorecardDocument
 from harness.results import Result
@@ -99,7 +99,8 @@ def new_directory(destination: Destination) -> Iterator[Path]:
     temporary = directory.with_name(f".{directory.name}.{os.getpid()}")
     is_begun = False
     try:
-        temporary.mkdir(parents=True)
+        make_folder(temporary.parent)
+        temporary.mkdir()
         is_begun = True
         yield temporary
         if directory.exists():

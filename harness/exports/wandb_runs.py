@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from harness.common import InputError, Problem, digest, plural
+from harness.common import InputError, Problem, digest, make_folder, plural
 from harness.exports.tracked import TrackedRun, refusals, tracked_runs
 from harness.exports.values import Destination, Exported, RunExport
 
@@ -38,7 +38,7 @@ def log_to_wandb(run: RunExport, destination: Destination) -> Exported:
     if not online and directory.exists() and not destination.force:
         hint = "name another with --into DIR, or write beside it with --force"
         raise InputError(Problem("this directory is there already", str(directory), hint=hint))
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     record = tracked_runs(run, answers=destination.settings.answers)
     everything = [record, *record.children]
     in_use = wandb.run is not None  # by whoever called us from Python

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.common import InputError, JsonValue, Problem, digest, shown, whole_file
+from harness.common import InputError, JsonValue, Problem, digest, make_folder, shown, whole_file
 from harness.common.reading import read_json
 
 
@@ -51,7 +51,7 @@ class SealedFormat:
         lines = ",\n".join(dump(row) for row in sealed.pop(rows))
         head = dump(sealed, indent=1)[:-2]
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             with whole_file(path) as file:
                 file.write(f'{head},\n "{rows}": [\n{lines}\n]\n}}\n')
         except OSError as error:

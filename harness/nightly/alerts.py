@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from harness.common import joined, moment, percent, plural, points, whole_file
+from harness.common import joined, make_folder, moment, percent, plural, points, whole_file
 from harness.common.web import ReplyTooLarge, link_local, one_reply, reason_of
 from harness.evaluation import exit_code
 from harness.nightly.config import Alerts, Webhook
@@ -44,7 +44,7 @@ def write_alerts(
     """Write the summary, and once more to `extra`; returns the first path."""
     text = to_markdown(night, alerts, notes)
     for target in filter(None, (path, extra)):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with whole_file(target) as file:
             file.write(text)
     return path

@@ -190,7 +190,7 @@ def run_night(
     if config.pinned is not None:
         load_baseline(settings.path(config.pinned))
     place = settings.path(settings.store)
-    lock = place.with_name(f"nightly-{config.name}.lock")
+    lock = place.parent / f"nightly-{config.name}.lock"  # of `.` there is no with_name
     with alone(lock, f"a night of '{config.name}' is running already"):  # it is about one engine
         begun, past, resumed = _begin(place, config.name, groups, now or datetime.now(UTC))
         night, reports_of = _answer(place, begun, groups, variants, observer)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from harness.common import percent, whole_file
+from harness.common import make_folder, percent, whole_file
 from harness.nightly.alerts import told_of
 from harness.nightly.ranking import LEGEND, SPOKEN, matrices_of
 from harness.nightly.values import Night, NightFinding, NightRate, Rival
@@ -75,7 +75,7 @@ def write_trend(
         style=Markup(style),
         policy=content_policy(style),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with whole_file(path) as file:
         file.write(text)
     return path

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
 
-from harness.common import JsonValue, Message, Messages, as_dicts, digest, file_sha256
+from harness.common import JsonValue, Message, Messages, as_dicts, digest, file_sha256, make_folder
 from harness.common.reading import MAX_BYTES
 from harness.prompts.templates import Asked, continues, render, today
 
@@ -266,7 +266,7 @@ def keep(source: Transformers, folder: Path) -> None:
     if any(getattr(kind, n) is not getattr(PreTrainedTokenizerFast, n) for n in _REPLACED):
         return
     with suppress(Exception):  # a disk that is full, parts that cannot be written: built anew then
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as name:
             fresh = Path(name, "tokenizer")
             fresh.mkdir()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from harness.common import HarnessError, InputError, MachineryError, Problem, Variant
+from harness.common import HarnessError, InputError, MachineryError, Problem, Variant, make_folder
 from harness.common.console import Terminal
 from harness.config import Settings
 from harness.evaluation import RunReport, Variants, export_after, reopen, run
@@ -97,7 +97,7 @@ class Batch:
     def _run_shared(self, observer: Observer) -> RunReport:
         if self.shared is None:
             return self._run(observer)
-        self.shared.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.shared.parent)
         with FileLock(f"{self.shared}.lock"):
             if self.shared.is_file():
                 return self._reopen(json.loads(self.shared.read_text(encoding="utf-8")))

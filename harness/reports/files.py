@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.common import InputError, MachineryError, Problem, whole_file
+from harness.common import InputError, MachineryError, Problem, make_folder, whole_file
 from harness.reports.document import dumps, publish
 from harness.reports.html import ScorecardPage
 from harness.reports.markdown import to_markdown
@@ -40,7 +40,7 @@ def check_writable(directory: Path) -> None:
     Meant to be called before a run, so that no hour of generation ends in a full stop.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_folder(directory)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:

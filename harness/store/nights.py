@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.common import InputError, Problem
+from harness.common import InputError, Problem, make_folder
 from harness.store.schema import chunks, translated
 from harness.store.store import Store, existing_store
 
@@ -82,7 +82,7 @@ def split_by_night(path: Path, folder: Path) -> tuple[Part, ...]:
     Raises InputError where there is no store, and where a part would replace a file.
     """
     existing_store(path).close()  # brings it to this version
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with Store(path) as whole, whole.reading() as connection:
         days = [row[0] for row in connection.execute(_DAYS.replace("source.", ""))]
     places = [folder / f"{day}.db" for day in days]

@@ -28,6 +28,7 @@ from harness.common import (
     ToolCall,
     canonical_json,
     flat_dict,
+    make_folder,
     nearest,
 )
 from harness.results import (
@@ -87,7 +88,7 @@ class Store:
             if path.exists() and not path.is_file():  # SQLite would write into a device
                 raise InputError(Problem("the store is no file", str(path)))
             if not read_only:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
             self._connection = sqlite3.connect(
                 path.absolute().as_uri() + ("?mode=ro" if read_only else ""),
                 uri=True,

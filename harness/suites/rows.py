@@ -7,12 +7,18 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from harness.common import NUMBER_DIGITS, InputError, Problem, nearest, shown
-from harness.common.reading import decoded, first_problems, inside, parse_json, read_bytes
+from harness.common.reading import (
+    MAX_PROBLEMS,
+    decoded,
+    first_problems,
+    inside,
+    parse_json,
+    read_bytes,
+)
 
 CELL_CHARACTERS = 4_000_000
 MAX_ROWS = 1_000_000  # of one file: `{}` is three bytes there and two hundred in memory
@@ -67,15 +73,23 @@ def read_rows(path: Path, name: str) -> tuple[DataRow, ...]:
         data = read_bytes(path)
     except InputError as error:
         raise InputError(*(replace(problem, path=name) for problem in error.problems)) from None
-    found = list(islice(_READERS[path.suffix](decoded(name, data), name), MAX_ROWS + 1))
-    if len(found) > MAX_ROWS:
-        raise InputError(too_many_rows(name))
-    wrong = [item for item in found if isinstance(item, Problem)]
+    rows: list[DataRow] = []
+    wrong: list[Problem] = []
+    left_out = 0
+    for item in _READERS[path.suffix](decoded(name, data), name):
+        if isinstance(item, DataRow):
+            rows.append(item)
+        elif len(wrong) < MAX_PROBLEMS:
+            wrong.append(item)
+        else:
+            left_out += 1
+        if len(rows) + len(wrong) + left_out > MAX_ROWS:
+            raise InputError(too_many_rows(name))
     if wrong:
-        raise InputError(*first_problems(wrong, name))
-    if not found:
+        raise InputError(*first_problems(wrong, name, left_out))
+    if not rows:
         raise InputError(Problem("the data file has no rows", path=name))
-    return tuple(item for item in found if isinstance(item, DataRow))
+    return tuple(rows)
 
 
 def too_many_rows(name: str) -> Problem:
@@ -83,9 +97,19 @@ def too_many_rows(name: str) -> Problem:
     return Problem(f"more than {MAX_ROWS:,} rows", name, hint="split it into several files")
 
 
+def _too_many_blank(name: str, line: int) -> Problem:
+    return Problem(f"more than {MAX_ROWS:,} blank lines", name, line, hint="take them out")
+
+
 def _jsonl(text: str, name: str) -> Iterator[DataRow | Problem]:
-    for line, content in enumerate(text.split("\n"), start=1):
+    blank = 0
+    for line, written in enumerate(io.StringIO(text, newline="\n"), start=1):
+        content = written.removesuffix("\n")
         if not content.strip():
+            blank += 1
+            if blank > MAX_ROWS:
+                yield _too_many_blank(name, line)
+                return
             continue
         try:
             row = parse_json(content, name, line=line, unique=True, digits=NUMBER_DIGITS)
@@ -101,14 +125,18 @@ def _jsonl(text: str, name: str) -> Iterator[DataRow | Problem]:
 
 
 def _csv(text: str, name: str) -> Iterator[DataRow | Problem]:
-    found: list[DataRow | Problem] = []
     before = csv.field_size_limit(CELL_CHARACTERS)  # a setting of the whole process
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     head: list[str] = []
-    line = 1
+    line, blank = 1, 0
     try:
         for cells in reader:
-            if cells and not head:
+            if not cells:
+                blank += 1
+                if blank > MAX_ROWS:
+                    yield _too_many_blank(name, line)
+                    return
+            elif not head:
                 head = cells
                 other = next((s for s in (";", "\t") if len(cells) == 1 and s in cells[0]), "")
                 if other:
@@ -120,21 +148,18 @@ def _csv(text: str, name: str) -> Iterator[DataRow | Problem]:
                 for column in sorted(c for c, n in Counter(head).items() if n > 1 or not c.strip()):
                     twice = f"column {column!r} stands twice"
                     said = twice if column.strip() else "a column without a name"
-                    found.append(Problem(said, name, line))
-            elif cells and len(cells) != len(head):
+                    yield Problem(said, name, line)
+            elif len(cells) != len(head):
                 count, expected = str(len(cells)), f"{len(head)}, as in the head"
                 message = "wrong number of cells"
-                found.append(Problem(message, name, line, found=count, expected=expected))
-            elif cells:
-                found.append(DataRow(line, dict(zip(head, cells, strict=True))))
-            if len(found) > MAX_ROWS:
-                break
+                yield Problem(message, name, line, found=count, expected=expected)
+            else:
+                yield DataRow(line, dict(zip(head, cells, strict=True)))
             line = reader.line_num + 1
     except csv.Error as error:
-        found.append(Problem(f"not valid CSV: {error}", name, line))
+        yield Problem(f"not valid CSV: {error}", name, line)
     finally:
         csv.field_size_limit(before)
-    yield from found
 
 
 _READERS: dict[str, Read] = {".csv": _csv, ".jsonl": _jsonl}

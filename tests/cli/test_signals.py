@@ -139,3 +139,14 @@ def test_words_that_cannot_be_used_are_input_errors(record: Record, words: str) 
 
     said = "the store is no file" if "store" in words else "a word of the command line is not UTF-8"
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_a_summary_that_finds_no_room_is_told_and_the_verdict_stands(record: Record) -> None:
+    record({"base": "++++++++++++", "new": "------------"})
+    command = [sys.executable, "-m", "harness", "run", "--summary=/dev/full"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "/dev/full: cannot go on: no space left on device" in done.stderr

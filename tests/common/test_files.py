@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.common import MachineryError, alone, whole_file
+from harness.common import MachineryError, alone, make_folder, whole_file
 
 HOLD = """
 import sys, pathlib
@@ -63,3 +64,24 @@ def test_a_folder_is_no_file_to_write(
 
     with pytest.raises(IsADirectoryError), whole_file(Path(name)):
         pass
+
+
+def test_a_folder_is_made_with_those_above_it_and_none_too_deep(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    with pytest.raises(OSError, match="File name too long") as caught:
+        make_folder(tmp_path.joinpath(*["d"] * 1_000))
+
+    assert caught.value.errno == errno.ENAMETOOLONG
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_a_full_disk_is_told_with_the_path() -> None:
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        whole_file(Path("/dev/full")) as f,
+    ):
+        f.write("said")
+
+    assert caught.value.filename == "/dev/full"

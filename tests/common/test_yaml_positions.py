@@ -164,3 +164,24 @@ def test_a_file_of_too_many_values_is_given_up_while_it_is_read(
     assert "a.yaml:1:" in said
     assert "more than 1,000 keys and values" in said
     assert "hint: keep rows in a JSONL file and name it under from_file" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("".join(f"k{n}: 1\n" for n in range(20_000)), "a.yaml:10001:1: not valid YAML: more than"),
+        ("[" * 500, "a.yaml:1:102: not valid YAML: more than 100 levels"),
+        (
+            "".join(f"&x{n:03} [" for n in range(500)),
+            "a.yaml:1:708: not valid YAML: more than 100 levels",
+        ),
+        ("- " * 500, "a.yaml:1:203: not valid YAML: more than 100 levels"),
+        ("{a: " * 500, "a.yaml:1:405: not valid YAML: more than 100 levels"),
+    ],
+)
+def test_floods_of_keys_and_levels_are_given_up_with_their_place(text: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_document("a.yaml", text.encode())
+
+    assert str(caught.value).startswith(said)
+    assert isinstance(read_document("a.yaml", b"[" * 100 + b"]" * 100).value, list)

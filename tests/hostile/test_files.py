@@ -76,7 +76,8 @@ def commands(case: str) -> list[list[str]]:
             shutil.copy(file, "a.jsonl")
             return [["score", "s.yaml", "--responses=a.jsonl"]]
         case "made":
-            Path(name).write_text(MADE[name])
+            target = "harness.toml" if name.endswith(".toml") else name
+            Path(target).write_text(MADE[name])
             return [
                 {
                     ".jsonl": ["score", "s.yaml", f"--responses={name}"],
@@ -133,7 +134,10 @@ MADE = {
     "deep.jsonl": '{"case": "c1", "response": ' + "[" * 100_000 + "]" * 100_000 + "}\n",
     "lists.jsonl": '{"case": "c1", "response": "x", "steps": [' + "[]," * 10_000_000 + "0]}\n",
     "keys.jsonl": '{"response": "x"' + "".join(f', "k{n}": 0' for n in range(100_000)) + "}\n",
-    "keys.yaml": ONE + "  []\n" + "".join(f"k{n}: 1\n" for n in range(20_000)),
+    "keys.yaml": ONE + "  []\n" + "".join(f"k{n}: 1\n" for n in range(9_000)),
+    "flood.yaml": ONE + "  []\n" + "".join(f"k{n}: 1\n" for n in range(20_000)),
+    "flood.toml": "".join(f"k{n} = 1\n" for n in range(100_000)),
+    "deep.yaml": ONE + "  " + "[" * 500 + "\n",
     "cases.yaml": ONE + "".join(f"  - {{id: a{n}, user: 3}}\n" for n in range(6_000)),
     "tag.yaml": "!" * 1_000_000,
     "id.yaml": ONE + "  - {id: " + "a/" * 5_000 + ", user: hi}\n",

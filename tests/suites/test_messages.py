@@ -86,7 +86,9 @@ def test_deep_nesting_is_refused_and_breaks_nothing(text: str, folder: Path) -> 
     with pytest.raises(InputError) as caught:
         load_suites(["suite.yaml"])
 
-    assert str(caught.value) == "suite.yaml: not valid YAML here: more than 100 levels"
+    place, _, said = str(caught.value).partition(": ")
+    assert place == f"suite.yaml:1:{101 * (len(text) // 50_000) + 1}"
+    assert said == "not valid YAML: more than 100 levels"
 
 
 def test_a_billion_laughs_are_refused(folder: Path) -> None:
@@ -115,6 +117,33 @@ def test_of_many_wrong_rows_the_first_are_shown(folder: Path) -> None:
     assert len(caught.value.problems) == 21
     assert str(caught.value.problems[19]) == "many.jsonl:20:1: not valid JSON: Expecting value"
     assert str(caught.value.problems[20]) == "many.jsonl: 25 more problems of this file"
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "blank", "said"),
+    [
+        ("many.csv", "a,b\n1,2\n", "\n", "many.csv:1003: more than 1,000 blank lines"),
+        ("many.jsonl", '{"a": 1}\n', "\n", "many.jsonl:1002: more than 1,000 blank lines"),
+        ("many.jsonl", '{"a": 1}\n', " \r\n", "many.jsonl:1002: more than 1,000 blank lines"),
+        ("many.csv", "a,b\n1,2\n", " \n", "many.csv: more than 1,000 rows"),
+    ],
+)
+def test_floods_of_blank_lines_end_where_they_are_too_many(
+    name: str, head: str, blank: str, said: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.suites.rows.MAX_ROWS", 1_000)
+    case = "{id: a, user: x, checks: [{contains: x}]}"
+    folder.joinpath("suite.yaml").write_text(
+        f"suite: s\ncategory: c\nfrom_file: [{{path: {name}, case: {case}}}]\n"
+    )
+    folder.joinpath(name).write_text(head + "\n" * 1_000)
+    assert len(load_suites(["suite.yaml"])[0].cases) == 1
+
+    folder.joinpath(name).write_text(head + blank * 1_200)
+    with pytest.raises(InputError) as caught:
+        load_suites(["suite.yaml"])
+
+    assert str(caught.value.problems[0]).startswith(said)
 
 
 def test_names_are_unique_over_files(folder: Path) -> None:

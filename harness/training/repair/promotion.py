@@ -23,7 +23,7 @@ from typing import Literal
 
 from filelock import FileLock
 
-from harness.common import InputError, MachineryError, Problem, nearest
+from harness.common import InputError, MachineryError, Problem, make_folder, nearest
 
 NOTHING = ""  # no adapter: the base alone
 SHOWN = {NOTHING: "the base without an adapter"}
@@ -48,6 +48,11 @@ class AdapterPlace:
     """The link that names the adapter in use; the adapters lie beside it."""
 
     link: Path
+
+    def __post_init__(self) -> None:
+        if not self.link.name:  # `.` and `/`, beside which nothing can lie
+            hint = "name the link itself: --current DIR/current"
+            raise InputError(Problem("this path names no link", str(self.link), hint=hint))
 
     @property
     def folder(self) -> Path:
@@ -135,7 +140,7 @@ def shown(name: str) -> str:
 
 @contextmanager
 def _locked(place: AdapterPlace) -> Iterator[None]:
-    place.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(place.folder)
     with FileLock(place.link.with_name(f".{place.link.name}.lock"), timeout=LOCK_SECONDS):
         yield
 

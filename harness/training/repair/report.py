@@ -12,7 +12,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.common import duration, encodable, joined, percent, plural, points, whole_file
+from harness.common import (
+    duration,
+    encodable,
+    joined,
+    make_folder,
+    percent,
+    plural,
+    points,
+    whole_file,
+)
 from harness.config import Settings
 from harness.reports import asset, content_policy, escaped, page_style, rate_strip, template
 from harness.training.repair import report as report_text
@@ -258,7 +267,7 @@ PACKAGE = "harness.training.repair"
 def write_report(settings: Settings, report: FixReport) -> FixPaths:
     """Write the report below the report directory; the same loop replaces its own."""
     home = settings.path(settings.report_dir) / f"fix-{report.loop}"
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
     paths = FixPaths(home / "fix.html", home / "fix.json", home / "fix.md")
     with whole_file(paths.json) as file:
         json.dump(report_to_json(report), file, ensure_ascii=False, indent=1)

@@ -18,6 +18,7 @@ from harness.common import (
     Problem,
     VariantRole,
     alone,
+    make_folder,
     whole_file,
 )
 from harness.config import Settings
@@ -66,7 +67,7 @@ class Stages:
         started = time.monotonic()
         made = make()
         body = {"seconds": round(time.monotonic() - started, 3), "found": made}
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with whole_file(path) as file:
             json.dump(body, file, ensure_ascii=False, indent=1)
         return made

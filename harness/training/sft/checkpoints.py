@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.common import make_folder
+
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 STATE = "trainer_state.json"
 RESUME = (STATE, "optimizer.pt", "scheduler.pt", "rng_state.pth")
@@ -53,7 +55,8 @@ def publish(target: Path, write: Callable[[Path], None]) -> None:
     """
     staging = target.with_name(f".{target.name}.part")
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    make_folder(staging.parent)
+    staging.mkdir()
     try:
         write(staging)
         for file in staging.rglob("*"):

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
-from harness.common import InputError, MachineryError, Problem, demand_writable
+from harness.common import InputError, MachineryError, Problem, demand_writable, make_folder
 from harness.common.processes import end, start
 from harness.training.sft.checkpoints import checkpoints, replace_file, resumable, step_of
 from harness.training.sft.config import TrainConfig
@@ -176,7 +176,7 @@ def check_output(prepared: Prepared) -> TrainedAdapter | None:
 def claim(prepared: Prepared) -> Path:
     """Make the output this training's own; return the directory for its work."""
     work = work_of(prepared)
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(work)
     samples = work / "samples.jsonl"
     staging = samples.with_suffix(".part")
     write_samples(staging, prepared.samples)

@@ -22,6 +22,7 @@ from harness.common import (
     Problem,
     Variant,
     digest,
+    make_folder,
     nearest,
     shown,
     whole_file,
@@ -73,7 +74,7 @@ def read_bad_cases(path: Path, draft: Path, *, category: str, holdout: float) ->
         "cases": cases,
         **({"retire": retired} if len(retired) < len(cases) else {}),
     }
-    draft.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(draft.parent)
     with whole_file(draft) as file:
         yaml.safe_dump(document, file, sort_keys=False, allow_unicode=True, width=100)
     suite = load_suite(draft)

@@ -48,7 +48,7 @@ def aside(settings: Settings, home: Path) -> Settings:
     The store lies beside the user's, where a warm engine and known hashes of weights are found.
     """
     plain = {"baseline": None, "aa": False, "early_stop": False, "reference": ()}
-    store = settings.store.with_name(f"fix-{home.name}.db")
+    store = settings.store.parent / f"fix-{home.name}.db"
     where = {"store": store, "report_dir": home / "reports"}
     return settings.model_copy(update={**plain, **where})
 

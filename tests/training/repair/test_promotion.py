@@ -41,6 +41,12 @@ def test_the_link_points_to_a_copy_without_checkpoints_or_pickles(
     assert sorted(os.listdir(place.link)) == ["adapter_config.json", "adapter_model.safetensors"]
 
 
+@pytest.mark.parametrize("path", [".", "/", ""])
+def test_a_path_without_a_name_is_no_place_for_a_link(path: str) -> None:
+    with pytest.raises(InputError, match="this path names no link"):
+        AdapterPlace(Path(path))
+
+
 def test_the_second_of_two_loops_cannot_promote(place: AdapterPlace, tmp_path: Path) -> None:
     put(place, tmp_path, "a", "")
     with pytest.raises(MachineryError) as caught:

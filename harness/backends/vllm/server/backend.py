@@ -36,7 +36,15 @@ from harness.backends.vllm.planning import CPU_SPARE_SLOTS
 from harness.backends.vllm.server.home import READY, Home, Warm
 from harness.backends.vllm.server.starting import BASE_NAME, environment_facts
 from harness.backends.vllm.versions import adds_safely
-from harness.common import HarnessError, JsonValue, MachineryError, Messages, Problem, Variant
+from harness.common import (
+    HarnessError,
+    JsonValue,
+    MachineryError,
+    Messages,
+    Problem,
+    Variant,
+    make_folder,
+)
 
 
 def misfit(warm: Warm, backend: VllmBackend, variants: Sequence[Variant]) -> str:
@@ -92,7 +100,7 @@ def load_adapters(warm: Warm, home: Home, adapters: Iterable[tuple[str, Path]]) 
             if name in known:
                 continue
             folder = (home.adapters / name).resolve()
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             for file in _FILES:
                 shutil.copyfile(path / file, folder / file)
             body = {"lora_name": name, "lora_path": str(folder)}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harness.common import JsonValue, MachineryError, Problem
+from harness.common import JsonValue, MachineryError, Problem, make_folder
 
 STARTING, READY = "starting", "ready"
 KEEPER = "harness.backends.vllm.server.keeper"  # the module whose process keeps an engine
@@ -73,7 +73,7 @@ class Home:
 
     def make(self) -> None:
         """Make the folder, empty of what an earlier engine left."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self.folder.chmod(0o700)
         self.forget()
 
