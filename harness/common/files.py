@@ -30,21 +30,21 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
-def alone(lock: Path, message: str, place: Path | None = None) -> Iterator[None]:
+def alone(
+    lock: Path, message: str, place: Path | None = None, *, patience: float = 0.0
+) -> Iterator[None]:
     """Hold the lock while the block runs; the system lets go of it however the process ends.
 
-    Raises MachineryError with `message` where another process holds it; `place` is shown instead
-    of the lock's own file.
+    Raises MachineryError with `message` where another process holds it for more than `patience`
+    seconds; `place` is shown instead of the lock's own file. Raises OSError where none can be made.
     """
     make_folder(lock.parent)
+    lock.touch()  # filelock would wait for one that cannot be made
     held = FileLock(lock)
     try:
-        held.acquire(timeout=0)
+        held.acquire(timeout=patience)
     except Timeout:
-        with lock.open(
-            "ab"
-        ):  # raises where there can be no lock, which is no other process's doing
-            hint = "wait for it, or end it: the lock goes with its process"
+        hint = "wait for it, or end it: the lock goes with its process"
         raise MachineryError(Problem(message, str(place or lock), hint=hint)) from None
     try:
         yield

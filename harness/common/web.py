@@ -9,8 +9,10 @@ import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -119,12 +121,17 @@ def one_reply(
     *,
     limit: int = MAX_REPLY,
     settings: dict[str, Any] | None = None,
+    link_local: bool = True,
     **parts: Any,
 ) -> httpx.Response:
-    """Return one reply as `reply_within` does, from any thread; `settings` are the client's."""
+    """Return one reply as `reply_within` does, from any thread; `settings` are the client's.
+
+    link_local: whether an address may be called that only this link knows. Raises LinkLocalError.
+    """
+    given = {**({} if link_local else _guarded(url)), **(settings or {})}
 
     async def received() -> httpx.Response:
-        async with httpx.AsyncClient(**(settings or {})) as client:
+        async with httpx.AsyncClient(**given) as client:
             return await reply_within(client, method, url, seconds, limit=limit, **parts)
 
     # A thread of its own: the caller's may have an event loop, as a notebook's has.
@@ -142,28 +149,104 @@ def reason_of(error: BaseException) -> str:
     return said
 
 
+# -- addresses that a webhook may not have ---------------------------------------------------------
+
 # Where clouds answer with a machine's credentials, besides the addresses of the link.
 _METADATA = ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-def link_local(url: str) -> str:
-    """Return the address of a URL's host that only this link knows; empty where there is none.
+class LinkLocalError(httpx.HTTPError):
+    """A host with an address that only this link knows; nothing was sent to it."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"{address} is an address of this link alone")
+        self.address = address
+
+
+def is_link_local(address: str) -> bool:
+    """Return whether only this link knows an address, or one of version 4 that it stands for.
 
     Clouds answer there with a machine's credentials: 169.254.169.254, fd00:ec2::254.
     """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    meant: list[ipaddress.IPv4Address | ipaddress.IPv6Address | None] = [ip]
+    if isinstance(ip, ipaddress.IPv6Address):
+        meant += [ip.ipv4_mapped, ip.sixtofour]
+        if ip in _NAT64 or int(ip) >> 32 == 0:
+            meant.append(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+    return any(each and (each.is_link_local or str(each) in _METADATA) for each in meant)
+
+
+async def _addresses(url: httpx.URL) -> list[str]:
+    """Return the addresses of a URL's host; raises LinkLocalError, httpx.ConnectError."""
+    port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        parts = urlsplit(url)
-        found = socket.getaddrinfo(parts.hostname or "", parts.port or 80, type=socket.SOCK_STREAM)
-    except (OSError, ValueError):
-        return ""  # whoever calls it is told that it cannot be reached
-    for *_, address in found:
-        ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
-        meant: list[ipaddress.IPv4Address | ipaddress.IPv6Address | None] = [ip]
-        if isinstance(ip, ipaddress.IPv6Address):  # it may stand for one of version 4
-            meant += [ip.ipv4_mapped, ip.sixtofour]
-            if ip in _NAT64 or int(ip) >> 32 == 0:
-                meant.append(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
-        if any(each and (each.is_link_local or str(each) in _METADATA) for each in meant):
-            return str(ip)
-    return ""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(url.raw_host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpx.ConnectError(str(error)) from error
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+    for address in addresses:
+        if is_link_local(address):
+            raise LinkLocalError(address)
+    return addresses
+
+
+class CheckedTransport(httpx.AsyncBaseTransport):
+    """Connect to no address that only this link knows.
+
+    A name is resolved once, and what was checked is what is connected to: whoever owns the name may
+    answer otherwise the second time. Host header, SNI and the certificate stay the name's.
+    """
+
+    def __init__(self) -> None:
+        self._inner = httpx.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request to the first address that takes the connection."""
+        addresses = await _addresses(request.url)
+        limits = dict(request.extensions["timeout"])
+        limits["connect"] /= len(addresses)  # the first may lead nowhere
+        name = {"timeout": limits, "sni_hostname": request.url.raw_host.decode("ascii")}
+        for number, address in enumerate(addresses, start=1):
+            there = httpx.Request(
+                request.method,
+                request.url.copy_with(host=address),
+                headers=request.headers,  # with the Host of the name
+                stream=request.stream,
+                extensions={**request.extensions, **name},
+            )
+            try:
+                return await self._inner.handle_async_request(there)
+            except (httpx.ConnectError, httpx.ConnectTimeout):  # nothing was sent
+                if number == len(addresses):
+                    raise
+        raise httpx.ConnectError("the name has no address")
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._inner.aclose()
+
+
+class CheckedProxy(httpx.AsyncHTTPTransport):
+    """Ask a proxy for no host that has such an address here; the proxy resolves it again."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request through the proxy, which may know names that are unknown here."""
+        with suppress(httpx.ConnectError):
+            await _addresses(request.url)
+        return await super().handle_async_request(request)
+
+
+def _guarded(url: str) -> dict[str, Any]:
+    """Return the settings of a client that sends to no address of the link.
+
+    Given a transport, httpx does not look for the proxy of the environment: it is found here.
+    """
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.hostname or ""):
+        return {"transport": CheckedTransport()}
+    return {"transport": CheckedProxy(proxy=proxy if "://" in proxy else f"http://{proxy}")}

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from harness.common import joined, make_folder, moment, percent, plural, points, whole_file
-from harness.common.web import ReplyTooLarge, link_local, one_reply, reason_of
+from harness.common.web import LinkLocalError, ReplyTooLarge, one_reply, reason_of
 from harness.evaluation import exit_code
 from harness.nightly.config import Alerts, Webhook
 from harness.nightly.ranking import matrices_to_markdown
@@ -108,11 +108,6 @@ def post(
     url = webhook.address()
     if not url:
         return f"webhook not called: {webhook.url_env} holds no web address"
-    if not webhook.link_local and (address := link_local(url)):
-        return (
-            f"webhook not called: {address} is an address of this link alone, where clouds keep "
-            "credentials; alerts.webhook.link_local: true allows it"
-        )
     row = night_to_json(night)
     told = {(f.rival, f.suite, f.variant) for f in alerts}
     payload = {
@@ -131,7 +126,18 @@ def post(
     try:
         body = json.dumps(payload).encode()
         answer = one_reply(
-            "POST", url, webhook.timeout, limit=WEBHOOK_REPLY, content=body, headers=headers
+            "POST",
+            url,
+            webhook.timeout,
+            limit=WEBHOOK_REPLY,
+            link_local=webhook.link_local,
+            content=body,
+            headers=headers,
+        )
+    except LinkLocalError as error:
+        return (
+            f"webhook not called: {error.address} is an address of this link alone, where clouds "
+            "keep credentials; alerts.webhook.link_local: true allows it"
         )
     except ReplyTooLarge:
         return "webhook called: its reply was too long, and was not read"

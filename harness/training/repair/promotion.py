@@ -21,9 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
-
-from harness.common import InputError, MachineryError, Problem, make_folder, nearest
+from harness.common import InputError, MachineryError, Problem, alone, nearest
 
 NOTHING = ""  # no adapter: the base alone
 SHOWN = {NOTHING: "the base without an adapter"}
@@ -140,8 +138,8 @@ def shown(name: str) -> str:
 
 @contextmanager
 def _locked(place: AdapterPlace) -> Iterator[None]:
-    make_folder(place.folder)
-    with FileLock(place.link.with_name(f".{place.link.name}.lock"), timeout=LOCK_SECONDS):
+    lock = place.link.with_name(f".{place.link.name}.lock")
+    with alone(lock, "another process changes it", place.link, patience=LOCK_SECONDS):
         yield
 
 
