@@ -3,13 +3,17 @@
 #   WHEELS=URL   one more wheel index. Plain torch on Linux is the CUDA build, several gigabytes;
 #                the CPU index that PyTorch's own install page names saves most of that.
 #   PYTHON=...   the interpreter for .venv (3.11 or newer)
+#   WORKERS=...  processes that share the tests (2); 0: one process, in the order of the files
 
 PYTHON ?= python3
 WHEELS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	$(if $(WHEELS),--extra-index-url $(WHEELS))
 EMBEDDED := fixtures/adapters
+# Threads of torch in two processes wait for each other; tests/conftest.py says who runs what.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
 .PHONY: fuzz help setup gate gate-blocked test test-oldest test-peers test-full fix check kill-test fixtures lock docs site clean
@@ -26,11 +30,11 @@ gate-blocked: .venv/gate.stamp ## Gate the adapter `forgetful`: it is refused, e
 
 setup: .venv/test.stamp ## Install all that the tests need into .venv
 
-test: .venv/test.stamp check ## Set up, check and run all tests
-	@$(BIN)/python -m pytest
+test: .venv/test.stamp check ## Set up, check and run all tests, in two processes
+	@$(PYTEST)
 
 test-full: .venv/test.stamp check ## The same, with the repairs that take minutes
-	@$(BIN)/python -m pytest -m "not peers"
+	@$(PYTEST) -m "not peers"
 
 fix: .venv/test.stamp ## Repair what the embedded base is weak in: rows, training, gate, promotion
 	@rm -rf .harness/fix-demo

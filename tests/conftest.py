@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +22,58 @@ settings.register_profile("same", steady, derandomize=True)
 # New examples each time, ten times as many.
 settings.register_profile("search", steady, max_examples=1_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+# Files that one worker of pytest-xdist runs, by the beginnings of their names: what takes longest
+# comes first, and many short files, each by itself, fill up the end.
+TOGETHER = (
+    (  # `gated` and `warm_engine`
+        "tests/evaluation/test_embedded_gate.py",
+        "tests/backends/openai/test_round_robin.py",
+        "tests/backends/openai/test_vllm_server.py",
+        "tests/backends/vllm/server/test_warm.py",
+        "tests/backends/vllm/test_gate.py",
+        "tests/training/repair/",
+    ),
+    ("tests/evaluation/test_kill.py",),
+    ("tests/backends/vllm/test_serving.py", "tests/backends/vllm/test_tools.py"),  # `vllm_engine`
+    ("tests/backends/replicas/",),  # `nodes`
+    ("tests/training/sft/test_train.py",),
+    ("tests/training/sft/test_hosts.py",),
+    ("tests/training/sft/test_sharing.py",),
+    ("tests/hostile/test_fuzzing.py",),
+    ("tests/website/test_running.py",),
+    ("tests/pytest_plugin/test_workers.py",),
+)
+
+
+def group_of(nodeid: str) -> int:
+    """Return the place in `TOGETHER` of what a test belongs to; -1 where its file stands alone."""
+    return next((n for n, begins in enumerate(TOGETHER) if nodeid.startswith(begins)), -1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put first what takes longest; without workers the order stays that of the files."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: group_of(item.nodeid) % (len(TOGETHER) + 1))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out whole files and what is `TOGETHER`, in the order of collection.
+
+    pytest-xdist's own way, marks of groups, does nothing in version 3.8 with pytest 9.2: it says
+    the group in a name of the test that pytest no longer reads.
+    """
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # has no types
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc]  # as above
+        def _split_scope(self, nodeid: str) -> str:
+            group = group_of(nodeid)
+            return nodeid.partition("::")[0] if group < 0 else TOGETHER[group][0]
+
+    config.option.loadscopereorder = False
+    return Together(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -67,7 +67,7 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+def vllm_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """Started by the first test that asks it anything."""
     folder = tmp_path_factory.mktemp("vllm")
     backend = open_backend("vllm", BackendOptions(VARIANTS, cache_dir=folder))
@@ -77,9 +77,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 
 
 @pytest.fixture
-def served(engine: Backend, ask: Ask) -> Served:
+def served(vllm_engine: Backend, ask: Ask) -> Served:
     """The engine of the session."""
-    return Served(engine, ask)
+    return Served(vllm_engine, ask)
 
 
 @contextmanager
