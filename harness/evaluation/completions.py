@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -47,42 +47,83 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The last thing that a job says."""
+    """The engine has nothing left of so many portions; or it broke, and nothing comes any more."""
 
+    portions: int = 0
     error: BaseException | None = None
 
 
 class BackendThread:
-    """Answers to requests, in groups, as they arrive. The thread starts with the first request."""
+    """Answers to requests as they arrive, while more are asked. Its thread starts with the first.
+
+    What is asked meanwhile joins what the engine works on, where it can do that (`Backend.serve`).
+    An engine that has nothing left waits until what it has answered is digested: what follows from
+    it, and there may be much of it, is then answered in one portion.
+    """
 
     def __init__(self, backend: Backend, limits: Limits) -> None:
         self._backend = backend
         self._limits = limits
         self._end_of_run = time.monotonic() + limits.run if limits.run else None
-        self._jobs: SimpleQueue[Sequence[Request] | None] = SimpleQueue()
+        self._asked: SimpleQueue[Sequence[Request] | None] = SimpleQueue()
         self._arrived: SimpleQueue[Answered | _End] = SimpleQueue()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._portions = 0  # asked, and not said to be ended
+        self._digestion = threading.Condition()
+        self._made = self._taken = self._digested = 0  # answers
+        self._error: BaseException | None = None
 
-    def answers(self, requests: Sequence[Request]) -> Iterator[list[Answered]]:
-        """Generate, from now on; return the answers in groups.
+    @property
+    def is_at_work(self) -> bool:
+        """Return whether something that was asked may still be answered."""
+        return self._portions > 0
 
-        Who iterates over them sees MachineryError when the engine breaks, hangs or runs out of
-        time.
-        """
+    def ask(self, requests: Sequence[Request]) -> None:
+        """Generate, from now on, beside what was asked before."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, daemon=True, name=THREAD)
             self._thread.start()
-        self._jobs.put(requests)
-        return self._groups()
+        self._portions += 1
+        self._asked.put(requests)
+
+    def receive(self, group: list[Answered]) -> None:
+        """Wait for an answer, and add all that are there to the group, up to `GROUP` of them.
+
+        It stays empty once nothing more comes of what was asked; those before it are digested.
+        Raises MachineryError when the engine breaks, hangs or runs out of time.
+        """
+        with self._digestion:
+            self._digested = self._taken
+            self._digestion.notify()
+        while self._error is None and self._portions and len(group) < GROUP:
+            if group and self._arrived.empty():
+                return
+            item = self._wait()
+            if isinstance(item, _End):
+                self._portions -= item.portions
+                self._error = item.error
+            else:
+                group.append(item)
+                self._taken += 1
+        if self._error is None or group:
+            return
+        if isinstance(self._error, HarnessError):
+            raise self._error
+        found = f"{type(self._error).__name__}: {self._error}"
+        what = f"the engine {self._backend.name!r} broke"
+        raise MachineryError(Problem(what, found=found, hint=AGAIN)) from self._error
 
     def stop(self) -> list[Answered]:
         """End the thread at the next answer, and give back what has arrived but was not taken."""
-        self._stopping.set()
-        self._jobs.put(None)
+        with self._digestion:
+            self._stopping.set()
+            self._digestion.notify()
+        self._asked.put(None)
         if self._thread is not None:
             self._thread.join(self._limits.grace)
             self._thread = None
+        self._portions = 0
         rest: list[Answered] = []
         while not self._arrived.empty():
             item = self._arrived.get()
@@ -91,38 +132,45 @@ class BackendThread:
         return rest
 
     def _work(self) -> None:
-        while (requests := self._jobs.get()) is not None:
+        while (portion := self._asked.get()) is not None:
             try:
-                for answered in self._backend.generate(requests):
-                    self._arrived.put(answered)
-                    if self._stopping.is_set():
-                        break
+                end = _End(self._served(portion))
             except BaseException as error:
-                self._arrived.put(_End(error))
-            else:
-                self._arrived.put(_End())
+                end = _End(error=error)
+            self._arrived.put(end)
+            if end.error is not None:
+                return
 
-    def _groups(self) -> Iterator[list[Answered]]:
-        """Wait for an answer, then take all that are there; so on until the job has ended."""
-        end: _End | None = None
-        while end is None:
-            group: list[Answered] = []
-            item = self._wait()
-            while not isinstance(item, _End):
-                group.append(item)
-                if len(group) == GROUP or self._arrived.empty():
-                    break
-                item = self._arrived.get()
-            else:
-                end = item
-            if group:
-                yield group
-        if isinstance(end.error, HarnessError):
-            raise end.error
-        if end.error is not None:
-            found = f"{type(end.error).__name__}: {end.error}"
-            what = f"the engine {self._backend.name!r} broke"
-            raise MachineryError(Problem(what, found=found, hint=AGAIN)) from end.error
+    def _served(self, first: Sequence[Request]) -> int:
+        """Answer a portion and those that come meanwhile; return how many there were."""
+        portions, handed, at_work = [first], 0, 0  # asked; how many given; answers that are owed
+
+        def more() -> list[Request]:
+            nonlocal handed, at_work
+            if not at_work:
+                with self._digestion:
+                    self._digestion.wait_for(
+                        lambda: self._stopping.is_set() or self._digested == self._made
+                    )
+            with suppress(Empty):
+                while not self._stopping.is_set():
+                    if (portion := self._asked.get_nowait()) is None:
+                        self._asked.put(None)  # for whoever waits for the next portion
+                        break
+                    portions.append(portion)
+            requests = [request for portion in portions for request in portion]
+            handed += len(portions)
+            at_work += len(requests)
+            portions.clear()
+            return requests
+
+        for answered in self._backend.serve(more):
+            at_work -= 1
+            self._made += 1
+            self._arrived.put(answered)
+            if self._stopping.is_set():
+                break
+        return handed
 
     def _wait(self) -> Answered | _End:
         patience = self._limits.silence
@@ -165,16 +213,34 @@ class CompletionSource:
         if count:
             self._observer(Reused(count))
 
-    def made(self, requests: Sequence[Request]) -> Iterator[list[tuple[str, Completion]]]:
-        """Generate, from now on; answers by key, in groups as they arrive, each on disk by then.
+    @property
+    def is_at_work(self) -> bool:
+        """Return whether something that was asked may still be answered."""
+        return self.broken is None and self._thread.is_at_work
 
-        Nothing more comes once the engine has broken.
-        """
+    def ask(self, requests: Sequence[Request]) -> None:
+        """Generate, from now on, beside what was asked before; not once the engine has broken."""
         if not requests or self.broken is not None:
-            return iter(())
-        if reason := self._backend.waiting(requests):
+            return
+        if not self._thread.is_at_work and (reason := self._backend.waiting(requests)):
             self._observer(Waiting(reason))
-        return map(self._keep, self._until_broken(self._thread.answers(requests)))
+        self._thread.ask(requests)
+
+    def made(self) -> list[tuple[str, Completion]]:
+        """Wait for answers; return those that are there, by key, each on disk by then.
+
+        They are empty once nothing more comes.
+        """
+        if self.broken is not None:
+            return []
+        self._in_hand = []
+        try:
+            self._thread.receive(self._in_hand)
+        except MachineryError as error:
+            self.broken = error
+            self._observer(Note(str(error)))
+            self._in_hand = self._thread.stop()
+        return self._keep(self._in_hand)
 
     def all_of(self, requests: Sequence[Request]) -> dict[str, Completion]:
         """Return the answers to all of these by key, stored or made now, and stop.
@@ -186,7 +252,8 @@ class CompletionSource:
             found = self.stored(list(every.values()))
             missing = [request for key, request in every.items() if key not in found]
             self.reuse(len(requests) - len(missing))
-            for group in self.made(missing):
+            self.ask(missing)
+            while group := self.made():
                 found.update(group)
         finally:
             self.stop()
@@ -197,20 +264,10 @@ class CompletionSource:
         with suppress(HarnessError):
             self._keep([*self._in_hand, *self._thread.stop()])
 
-    def _until_broken(self, groups: Iterator[list[Answered]]) -> Iterator[list[Answered]]:
-        try:
-            yield from groups
-        except MachineryError as error:
-            self.broken = error
-            self._observer(Note(str(error)))
-            if rest := self._thread.stop():
-                yield rest
-
     def _keep(self, group: list[Answered]) -> list[tuple[str, Completion]]:
         """Commit answers, then report them. An error is no answer: it is asked for again."""
         if not group:
             return []
-        self._in_hand = group  # until it is committed: an interrupt may come in between
         answers = {request.key: completion for request, completion in group}
         entries = []
         for request, completion in group:
@@ -219,7 +276,7 @@ class CompletionSource:
                 origin = {**request.address.as_json(), "model": of.model, "adapter": of.adapter}
                 entries.append(Entry(request.key, completion, origin))
         kept = self._store.put_many(entries)
-        self._in_hand = []
+        self._in_hand = []  # not before: an interrupt may come in between
         answers.update((entry.key, answer) for entry, answer in zip(entries, kept, strict=True))
         tokens = sum(completion.completion_tokens for completion in kept)
         self.generated += len(entries)

@@ -52,6 +52,7 @@ class Conversation:
     reasoning: ReasoningForm = field(default_factory=ReasoningForm)
     family: str = ""
     recorded: bool = False
+    characters: int = 0  # of its prompts, about
 
     def add(self, completion: Completion, request: Request, count: TokenCount) -> None:
         """Take the next answer: with what the prompt opened of it, its reasoning counted.
@@ -156,7 +157,13 @@ class RequestBuilder:
         family = self._plan.tool_families.get(name, "")
         form = self._plan.reasoning_of(trial.case, name)
         recorded = self._backend.environment(trial.variant).addressed
-        return Conversation(trial, reasoning=form, family=family, recorded=recorded)
+        return Conversation(
+            trial,
+            reasoning=form,
+            family=family,
+            recorded=recorded,
+            characters=self._plan.characters(trial),
+        )
 
     def pending(self, conversation: Conversation) -> Pending | None:
         """Return the next request as it is on its way; None as for `request`."""

@@ -1,14 +1,16 @@
 """From a plan to stored results: answers from the store, the missing ones from the engine.
 
 Nothing is done twice and nothing is lost: the store is asked first, each answer is committed
-before it is reported, and a trial is scored as soon as its last answer is there. After a kill at
-any moment the same call goes on where it stopped. If the engine breaks, what was finished is kept
-and scored, and the other trials end as errors. What checks ask of judges goes the same way, after
-the answers.
+before it is reported, and a trial is scored as soon as its last answer is there. The engine has its
+next requests meanwhile: trials begin as others end, as many at once as fit in memory. After a kill
+at any moment the same call goes on where it stopped. If the engine breaks, what was finished is
+kept and scored, and the other trials end as errors. What checks ask of judges goes the same way,
+when the engine has nothing to do.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,12 +22,11 @@ from harness.evaluation.judges import expected_replies
 from harness.evaluation.plan import Plan
 from harness.evaluation.scoring import result_of, unscored
 from harness.evaluation.scoring_pool import ScoringPool
-from harness.evaluation.trial import Trial
 from harness.results import Finished, Note, Observer, Outcome, Planned, Result, Scored, ignore
 from harness.store import ResultRow, Store, chunks
 
-# Trials asked for together, for each of the engines that answer beside each other: enough for any
-# of them to batch well, and to wait seldom for the slowest at the end of a window.
+# Trials under way, for each of the engines that answer beside each other: more begin when half of
+# them have ended, so that any engine batches well.
 WINDOW_TRIALS = 4096
 WINDOW_CHARACTERS = 8_000_000  # of their prompts: about 2 M tokens, 80 MB of token ids
 RESULTS_PER_COMMIT = 512
@@ -79,8 +80,7 @@ def execute(
     backend.expect(turns)
     try:
         run.settle(Conversation(skip.trial, fault=skip.fault) for skip in plan.skipped)
-        for window in _windows(plan, backend):
-            run.answer(window)
+        run.answer()
     finally:
         run.stop()
     if damaged := store.damaged_rows - damaged_before:
@@ -103,8 +103,12 @@ class _Execution:
         limits: Limits,
         take: Take | None,
     ) -> None:
+        self._plan, self._backend = plan, backend
         self._store, self._run_id, self._observer = store, run_id, observer
         self._take = take
+        self._open: dict[int, Conversation] = {}  # begun and not settled, by their positions
+        self._characters = 0  # of their prompts
+        self._waiting: dict[str, list[Pending]] = {}  # of the source that is asked, by key
         self._requests = RequestBuilder(plan, backend)
         self._scoring = ScoringPool(plan, limits.check)
         self._apart, self._model = backend.one_model_at_a_time, ""
@@ -114,26 +118,20 @@ class _Execution:
             for name, judge in plan.judges.items()
         }
 
-    def answer(self, window: Sequence[Trial]) -> None:
-        """Take all turns of some trials, one round after the other, then what their checks ask.
+    def answer(self) -> None:
+        """Take all turns of the plan's trials, and what their checks ask.
 
-        Where going back to a model would load it again, all rounds of one come before the next;
-        those of the model that was asked last come first.
+        An engine that may do so works without a pause, while others are scored. Judges are asked
+        when it has nothing to do: both would take each other's memory and time on one device.
         """
-        portions: dict[str, list[Trial]] = {}
-        for trial in window:
-            portions.setdefault(trial.variant.model if self._apart else "", []).append(trial)
-        for model in sorted(portions, key=lambda model: model != self._model):
-            self._model = model
-            conversations = [self._requests.begin(trial) for trial in portions[model]]
-            while conversations:
-                if unanswered := [each for each in conversations if not each.answered]:
-                    pending = [self._requests.pending(each) for each in unanswered]
-                    self.settle(each for each in unanswered if each.fault)
-                    self._obtain(self._variants, [each for each in pending if each])
-                else:
-                    self._ask_judges(conversations)
-                conversations = [each for each in conversations if not each.ended]
+        for portion in self._portions():
+            self._open |= {each.trial.position: each for each in portion}
+            self._characters += sum(each.characters for each in portion)
+            self._go_on(portion)
+            while not self._has_room():
+                self._work()
+        while self._open:
+            self._work()
 
     def stop(self) -> None:
         """Keep what has arrived, and end threads and processes."""
@@ -151,44 +149,97 @@ class _Execution:
             broken=next((source.broken for source in sources if source.broken), None),
         )
 
-    def _ask_judges(self, conversations: Sequence[Conversation]) -> None:
-        """Take what the checks of answered conversations ask, one judge after the other."""
+    def _portions(self) -> Iterator[list[Conversation]]:
+        """Begin as many trials as there is room for, however many there are.
+
+        Where going back to a model would load it again, all rounds of one come before the next;
+        those of the model that was asked last come first. How many engines there are is known once
+        one of them has answered.
+        """
+        trials = deque(self._plan.trials)
+        while trials:
+            portions: dict[str, list[Conversation]] = {}
+            most = WINDOW_TRIALS * self._backend.engines - len(self._open)
+            characters = WINDOW_CHARACTERS * self._backend.engines - self._characters
+            while trials and most > 0 and characters >= 0:
+                conversation = self._requests.begin(trials.popleft())
+                model = conversation.trial.variant.model if self._apart else ""
+                portions.setdefault(model, []).append(conversation)
+                most, characters = most - 1, characters - conversation.characters
+            for model in sorted(portions, key=lambda model: model != self._model):
+                self._model = model
+                yield portions[model]
+
+    def _has_room(self) -> bool:
+        """Return whether more trials may begin: half of the memory for them is free."""
+        if self._apart:
+            return not self._open
+        trials, characters = WINDOW_TRIALS // 2, WINDOW_CHARACTERS // 2
+        engines = self._backend.engines
+        return len(self._open) <= trials * engines and self._characters <= characters * engines
+
+    def _work(self) -> None:
+        """Go on with the trials that are open: take answers, else ask the judges."""
+        if self._waiting:
+            self._hear(self._variants)
+            return
         asked: dict[str, list[Pending]] = {name: [] for name in self._judges}
+        conversations = list(self._open.values())
         for conversation in conversations:
             for pending in self._requests.judge_requests(conversation):
                 assert pending.question is not None
                 asked[pending.question.backend].append(pending)
         self.settle(each for each in conversations if each.fault)
         for name, source in self._judges.items():
-            self._obtain(source, [each for each in asked[name] if not each.conversation.fault])
+            some = [each for each in asked[name] if not each.conversation.fault]
+            self.settle(self._ask(source, some))
+            while self._waiting:
+                self._hear(source)
 
-    def _obtain(self, source: CompletionSource, asked: Sequence[Pending]) -> None:
-        """Take answers from the store, else from the engine; without one, it is an error."""
+    def _go_on(self, conversations: Sequence[Conversation]) -> None:
+        """Ask for the next turns of these, until the store has no more; then score what has ended.
+
+        So the engine is at work while others are scored.
+        """
+        going = conversations
+        while going := [each for each in going if each.fault is None and not each.answered]:
+            pending = [self._requests.pending(each) for each in going]
+            going = self._ask(self._variants, [each for each in pending if each])
+        self.settle(conversations)
+
+    def _ask(self, source: CompletionSource, asked: Sequence[Pending]) -> list[Conversation]:
+        """Hand over what is not in the store; return those whose answers were there."""
         stored = source.stored([each.request for each in asked])
-        there = [each for each in asked if each.request.key in stored]
-        # One prompt that two cases share is generated once.
-        missing: dict[str, list[Pending]] = {}
+        missing, told = [], []
         for each in asked:
-            if each.request.key not in stored:
-                missing.setdefault(each.request.key, []).append(each)
+            # One prompt that two cases share is generated once.
+            if each.request.key in self._waiting:
+                self._waiting[each.request.key].append(each)
+            elif each.request.key not in stored:
+                self._waiting[each.request.key] = [each]
+                missing.append(each.request)
+            else:
+                told.append(each)
         source.reuse(len(asked) - len(missing))
-        # The engine is at work while others are scored.
-        made = source.made([waiting[-1].request for waiting in missing.values()])
-        for each in there:
+        source.ask(missing)
+        for each in told:
             each.take(stored[each.request.key])
-        self.settle(each.conversation for each in there)
-        for group in made:
-            told = []
-            for key, completion in group:
-                for place, each in enumerate(missing.pop(key, [])):
-                    each.take(completion, generated=place == 0)  # it was generated for the first
-                    told.append(each.conversation)
-            self.settle(told)
-        problem = source.broken.problems[0].message if source.broken else ""
-        left = [each.conversation for waiting in missing.values() for each in waiting]
-        for conversation in left:
-            conversation.fault = (Outcome.ERROR, problem or "the engine gave no answer")
-        self.settle(left)
+        return [each.conversation for each in told]
+
+    def _hear(self, source: CompletionSource) -> None:
+        """Wait for answers and go on with their trials; what gets none any more is an error."""
+        told: dict[int, Conversation] = {}  # each once: it may have asked several questions
+        for key, completion in source.made():
+            for place, each in enumerate(self._waiting.pop(key, [])):
+                each.take(completion, generated=place == 0)  # it was generated for the first
+                told[each.conversation.trial.position] = each.conversation
+        if not source.is_at_work:
+            problem = source.broken.problems[0].message if source.broken else ""
+            for each in (each for waiting in self._waiting.values() for each in waiting):
+                each.conversation.fault = (Outcome.ERROR, problem or "the engine gave no answer")
+                told[each.conversation.trial.position] = each.conversation
+            self._waiting.clear()
+        self._go_on(list(told.values()))
 
     def settle(self, conversations: Iterable[Conversation]) -> None:
         """Score the conversations that have ended, and commit their results."""
@@ -200,6 +251,8 @@ class _Execution:
             self._store.put_results(self._run_id, rows)
             for conversation, result in some:
                 conversation.settled = True
+                if self._open.pop(conversation.trial.position, None):
+                    self._characters -= conversation.characters
                 if self._take is not None:
                     self._take(conversation.trial.position, result)
                 of = result.suite, result.case, result.variant, result.repeat
@@ -237,21 +290,3 @@ class _Execution:
                     cached=cached,
                     tags=each.tags,
                 )
-
-
-def _windows(plan: Plan, backend: Backend) -> Iterator[list[Trial]]:
-    """Cut the trials into portions that fit in memory, however many there are.
-
-    How many engines there are is known once the first window has been asked.
-    """
-    window: list[Trial] = []
-    characters = 0
-    for trial in plan.trials:
-        window.append(trial)
-        characters += plan.characters(trial)
-        most = WINDOW_TRIALS * backend.engines, WINDOW_CHARACTERS * backend.engines
-        if len(window) >= most[0] or characters > most[1]:
-            yield window
-            window, characters = [], 0
-    if window:
-        yield window
