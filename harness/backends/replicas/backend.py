@@ -24,9 +24,11 @@ from harness.backends.base import (
     Backend,
     BackendOptions,
     Completion,
+    More,
     PlannedBackend,
     Replicas,
     Request,
+    once,
 )
 from harness.backends.replicas.actor import Replica
 from harness.backends.replicas.cluster import Connection, connect, disconnect, room_for
@@ -160,38 +162,45 @@ class ReplicatedBackend(PlannedBackend[Backend]):
         return {**facts, **{name: "; ".join(values) for name, values in said.items()}}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answer all requests, in any order; raises what a replica says of wrong input.
+        """Answer all requests, as `serve` does."""
+        return self.serve(once(requests))
 
-        Raises `MachineryError` where no replica is left.
+    def serve(self, more: More) -> Iterator[tuple[Request, Completion]]:
+        """Answer what `more` gives, in any order; raises what a replica says of wrong input.
+
+        What comes meanwhile is shared out beside what is left. Raises `MachineryError` where no
+        replica is left.
         """
+        requests = more()
         if not requests:
             return
         with self._at_work:
             self._start()
-            asked = {request.key: request for request in requests}
-            moved = {
-                request.key: replace(request, variant=located(request.variant))
-                for request in requests
-            }
-            deaths = self._replicas.deaths
-            work = Portions(moved.values(), len(self._places), deaths, self._paces)
+            asked: dict[str, Request] = {}  # and not answered
+            work = Portions((), len(self._places), self._replicas.deaths, self._paces)
+            count = 0  # of all that was asked
             row = 0  # of deaths, since the last answer
-            while not work.is_done:
+            while requests or not work.is_done:
+                count += len(requests)
+                asked |= {request.key: request for request in requests}
+                work.add(replace(request, variant=located(request.variant)) for request in requests)
                 if self._closing.is_set():
                     raise MachineryError(Problem("the replicas were stopped"))
                 self._fill(work)
                 for place in self._ready(self._places):
                     for key, completion in self._heard(place, work):
                         row = 0
-                        is_greedy = asked[key].sampling.temperature == 0 and not completion.error
+                        request = asked.pop(key)
+                        is_greedy = request.sampling.temperature == 0 and not completion.error
                         if is_greedy and not self._equal and len(self._given) < COMPARED:
-                            self._given.append((moved[key], completion.text, place.number))
+                            moved = replace(request, variant=located(request.variant))
+                            self._given.append((moved, completion.text, place.number))
                         # Portions differ, and machines may: their times are not comparable.
-                        yield asked[key], replace(completion, machine="")
+                        yield request, replace(completion, machine="")
                 for place in [place for place in self._places if self._is_lost(place, work)]:
                     row += 1
                     for key, completion in self._buried(place, work):
-                        yield asked[key], completion
+                        yield asked.pop(key), completion
                 if row > DEATHS_IN_A_ROW:
                     raise MachineryError(
                         Problem(
@@ -200,6 +209,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                             hint=AGAIN,
                         )
                     )
+                requests = more()
             # Each that has nothing left to answer says how it ran before the run ends; where those
             # that did are lost, the others do.
             while unheard := self._unheard(work):
@@ -208,7 +218,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 for place in [place for place in unheard if self._is_lost(place, work)]:
                     list(self._buried(place, work))
             if not self._equal:
-                self._compare(self._given[: math.ceil(len(requests) / 10)])
+                self._compare(self._given[: math.ceil(count / 10)])
 
     def close(self) -> None:
         """End the actors, with all that they started, and the cluster if it is our own."""

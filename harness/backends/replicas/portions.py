@@ -107,7 +107,7 @@ def ordered(requests: Iterable[Request]) -> list[Request]:
 
 
 class Portions:
-    """The work of one call of `generate`, shared out among replicas known by their numbers.
+    """The work of one call of `serve`, shared out among replicas known by their numbers.
 
     `paces`: those of replicas that have worked before, kept up to date.
     """
@@ -123,14 +123,21 @@ class Portions:
         self._paces = {} if paces is None else paces
         for pace in self._paces.values():
             pace.fade()
-        groups: dict[Group, list[Request]] = {}
-        for request in requests:
-            groups.setdefault(group_of(request), []).append(request)
-        self._groups = {key: deque(ordered(some)) for key, some in groups.items()}
+        self._groups: dict[Group, deque[Request]] = {}
         self._suspects: deque[list[Request]] = deque()
         self._deaths: dict[str, int] = {}
         self._hands: dict[int, _Hand] = {}
-        self._open = {request.key for some in groups.values() for request in some}
+        self._open: set[str] = set()
+        self.add(requests)
+
+    def add(self, requests: Iterable[Request]) -> None:
+        """Take more to be shared out, after what is left."""
+        groups: dict[Group, list[Request]] = {}
+        for request in requests:
+            groups.setdefault(group_of(request), []).append(request)
+        for key, some in groups.items():
+            self._groups.setdefault(key, deque()).extend(ordered(some))
+            self._open.update(request.key for request in some)
 
     @property
     def is_done(self) -> bool:
