@@ -6,6 +6,7 @@ It is a whole backend, as a plug-in would be; only the text comes from a functio
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from harness.backends import (
     Completion,
     Environment,
     Fingerprint,
+    More,
     Prompt,
     Rendering,
     Request,
@@ -70,3 +72,28 @@ class ScriptedEngine(Backend):
             completion = self.say(request)
             if completion is not None:
                 yield request, completion
+
+
+class StreamingEngine(ScriptedEngine):
+    """Takes more while it works, as an engine that batches does.
+
+    It has at least `wanted` in its hands until it has been given `total`, and does not answer
+    before; where they never come it breaks. `held` is the most that it had.
+    """
+
+    wanted = 2
+    total = 0
+    held = 0
+
+    def serve(self, more: More) -> Iterator[tuple[Request, Completion]]:
+        asked = deque(more())
+        while asked:
+            until = time.monotonic() + 30.0
+            while len(asked) < self.wanted and len(self.asked) + len(asked) < self.total:
+                if time.monotonic() > until:
+                    raise RuntimeError("it would have run empty")
+                time.sleep(0.001)
+                asked.extend(more())
+            self.held = max(self.held, len(asked))
+            yield from self.generate([asked.popleft()])
+            asked.extend(more())

@@ -15,7 +15,7 @@ from harness.evaluation import Limits, make_plan
 from harness.results import Completed, Event, Finished, Note, Outcome, Planned, Reused, Scored
 from harness.scorers import DEFAULT_TAGS
 from harness.store import Store
-from tests.evaluation.engines import ScriptedEngine, last_user_turn
+from tests.evaluation.engines import ScriptedEngine, StreamingEngine, last_user_turn
 from tests.evaluation.worlds import BASE, TUNED, case, go, plan_of, suite
 
 
@@ -433,6 +433,30 @@ def test_many_trials_are_asked_in_portions_that_fit_in_memory(tmp_path: Path) ->
     assert len(results) == 4100
     assert many.portions == [4096, 4]
     assert long.portions == [2, 1]
+
+
+def test_an_engine_that_takes_more_while_it_works_never_runs_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.evaluation.executor.WINDOW_TRIALS", 8)
+    engine, plain = StreamingEngine(), ScriptedEngine()
+    cases = [case(f"c{n}", *(f"{n} {turn}" for turn in range(3 - n // 10))) for n in range(30)]
+    engine.wanted, engine.total = 3, 60 - 8  # at least 4 trials are under way until the end
+    over: list[str] = []
+    under_way: list[int] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Scored):
+            over.append(event.case)
+            begun = {request.address.case for request in engine.asked}
+            under_way.append(len(begun - set(over)))
+
+    counts, results = go(tmp_path / "a", plan_of(engine, *cases), engine, watch)
+    _, others = go(tmp_path / "b", plan_of(plain, *cases), plain)
+
+    assert counts.broken is None and counts.generated == 60
+    assert results == others
+    assert engine.held <= 8 and max(under_way) < 8
 
 
 def test_the_engine_is_at_work_while_stored_answers_are_scored(tmp_path: Path) -> None:

@@ -82,6 +82,34 @@ def test_a_request_that_kills_replicas_is_an_error_and_all_others_are_answered(
     assert backend.execution()["replicas lost"] == deaths
 
 
+def test_what_is_asked_meanwhile_is_answered_once_and_a_lost_replica_changes_nothing(
+    nodes: Nodes, steady: Path
+) -> None:
+    told = Replicas(2, nodes.address, cpus=0, resources={"shared": 0.1})
+    backend = opened(steady, told, delay=0.005)
+    questions = asked(backend, *map(str, range(200)))
+    left = [questions[at : at + 40] for at in range(0, 200, 40)]
+    found: list[str] = []
+
+    def more() -> list[Request]:
+        """Give the next ones while some of those before are at work, and the last when none is."""
+        given = 200 - sum(map(len, left))
+        early = given - len(found) < 20 and len(left) > 1
+        return left.pop(0) if left and (early or given == len(found)) else []
+
+    for request, done in backend.serve(more):
+        assert not done.error
+        found.append(request.key)
+        if len(found) == 50:
+            hello = next(place.hello for place in backend._places if place.hello)
+            os.kill(hello.pid, signal.SIGKILL)
+    facts = backend.execution()
+    backend.close()
+
+    assert sorted(found, key=int) == [request.key for request in questions]
+    assert facts["replicas lost"] == "1"
+
+
 def test_where_no_replica_can_start_the_run_ends_with_what_they_say(
     nodes: Nodes, steady: Path
 ) -> None:

@@ -203,11 +203,14 @@ def test_an_idle_replica_takes_over_what_a_slow_one_has() -> None:
 def test_whatever_happens_each_request_is_answered_once() -> None:
     dice = random.Random(7)
     for _ in range(50):
-        work = Portions([request(n, dice.choice((BASE, TUNED))) for n in range(150)], 3, 3)
+        asked = [request(n, dice.choice((BASE, TUNED))) for n in range(150)]
+        work = Portions(asked[:60], 3, 3)
         counts: dict[str, int] = {}
         held: dict[int, list[Request]] = {}
         for now in range(100_000):
-            if work.is_done:
+            if now in (10, 200):  # the second time with nothing left, or nearly so
+                work.add(asked[60:100] if now == 10 else asked[100:])
+            if work.is_done and now > 200:
                 break
             replica = dice.choice((1, 2, 3))
             if not held.get(replica):
