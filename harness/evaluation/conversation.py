@@ -156,12 +156,11 @@ class RequestBuilder:
         name = trial.variant.name
         family = self._plan.tool_families.get(name, "")
         form = self._plan.reasoning_of(trial.case, name)
-        recorded = self._backend.environment(trial.variant).addressed
         return Conversation(
             trial,
             reasoning=form,
             family=family,
-            recorded=recorded,
+            recorded=self._identity(trial.variant).addressed,
             characters=self._plan.characters(trial),
         )
 

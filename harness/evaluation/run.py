@@ -204,10 +204,18 @@ def run(
                     settings, suites, variants, backend, plan, unused, keep_empty=keep_empty
                 )
                 store.start_run(info)
+                results = Recalled(store, info.id)
                 say_of(store, info.id, label=settings.label, note=settings.note)
                 try:
                     info, counts, failure = _answer(
-                        settings, plan, variants.earlier, backend, store, info, observer
+                        settings,
+                        plan,
+                        variants.earlier,
+                        backend,
+                        store,
+                        info,
+                        observer,
+                        results.take,
                     )
                 except InputError:
                     # Refused, as it is only known once the engine starts. Without an answer in it
@@ -218,7 +226,7 @@ def run(
                     raise
             info = end_record(info, backend, counts, time.monotonic() - started)
             store.finish_run(info)
-            return _report(settings, store, info, variants.earlier, failure=failure)
+            return _report(settings, store, info, results, variants.earlier, failure=failure)
     finally:
         backend.close()
 
@@ -258,7 +266,7 @@ def reopen(settings: Settings, run_id: str) -> RunReport:
     with Store(settings.path(settings.store)) as store:
         info = store.run(run_id)
         earlier, warnings = recalled_baseline(settings, info)
-        return _report(settings, store, info, earlier, warnings)
+        return _report(settings, store, info, Recalled(store, run_id), earlier, warnings)
 
 
 def _answer(
@@ -269,9 +277,11 @@ def _answer(
     store: Store,
     info: RunInfo,
     observer: Observer,
+    take: Take,
 ) -> tuple[RunInfo, Counts, str]:
     """Execute the plan, with early stop and a measure of noise where they were asked for.
 
+    `take` is given each result once it is stored; those of a run with early stop it is not.
     Returns the record with what was spared, the counts, and what broke. What breaks the measure of
     noise does not break the run.
     """
@@ -288,7 +298,7 @@ def _answer(
         stopped = answer_early(plan, ask, look, observer, limits, reloads=reloads)
         info, counts = note_stop(info, stopped), stopped.counts
     else:
-        counts = ask(plan, observer, limits)
+        counts = ask(plan, observer, limits, take)
     if not counts.broken:
         counts += judge_preferences(plan, store, info, earlier, observer, limits)
     if not settings.aa or counts.broken:
@@ -301,12 +311,12 @@ def _report(
     settings: Settings,
     store: Store,
     info: RunInfo,
+    results: Recalled,
     earlier: StoredVariant | None,
     warnings: Sequence[str] = (),
     failure: str = "",
 ) -> RunReport:
     count, watch = ExtrasCount(), ReasoningWatch(variant_tags(settings, info.variants))
-    results = Recalled(store, info.id)
     judgements = recalled_preferences(store, info.id)
     people = recalled_people(store, info, earlier)
     seen = watch.passing(count.passing(results))

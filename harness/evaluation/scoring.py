@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from types import FrameType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from harness.backends import Completion
 from harness.common import MachineryError, Messages, ToolCall, as_dicts
@@ -35,16 +36,52 @@ class Overrun(BaseException):
     """The time is over. Not an `Exception`, so that no broad `except` keeps it from ending."""
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """Return what `work` returns; raises `Overrun` when it takes longer than `seconds`.
+class Alarm:
+    """A time limit on one piece of work after the other; to be used as a context manager.
 
-    In the main thread a timer ends it; one that was running before (pytest's, say) goes on
-    afterwards. Elsewhere it gets a thread of its own, which is left to itself when it is late.
+    In the main thread a timer ends what is late; one that was running before (pytest's, say) goes
+    on afterwards. Elsewhere each piece gets a thread of its own, which is left to itself when it is
+    late. What the signal does is said once for all pieces: that costs more than many a check.
     """
-    if (
-        not hasattr(signal, "setitimer")
-        or threading.current_thread() is not threading.main_thread()
-    ):
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._armed = self._has_timer = False
+
+    def __enter__(self) -> Self:
+        """Pause a timer that is running."""
+        main = threading.current_thread() is threading.main_thread()
+        self._has_timer = main and hasattr(signal, "setitimer")
+        if self._has_timer:
+            self._began = time.monotonic()
+            self._before = signal.signal(signal.SIGALRM, self._ring)
+            self._rest, self._interval = signal.setitimer(signal.ITIMER_REAL, 0)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let the timer go on that was running."""
+        if self._has_timer:
+            signal.signal(signal.SIGALRM, self._before)
+            if self._rest:
+                rest = max(self._rest - (time.monotonic() - self._began), 1e-6)
+                signal.setitimer(signal.ITIMER_REAL, rest, self._interval)
+
+    def _ring(self, number: int, frame: FrameType | None) -> None:
+        if self._armed:
+            raise Overrun
+
+    def within(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns; raises `Overrun` when it takes too long."""
+        if self._has_timer:
+            try:
+                self._armed = True
+                signal.setitimer(signal.ITIMER_REAL, self.seconds)
+                try:
+                    return work()
+                finally:
+                    self._armed = False
+            finally:  # even when the timer rang between the end of the work and the line above
+                signal.setitimer(signal.ITIMER_REAL, 0)
         answers: list[T] = []
         errors: list[BaseException] = []
 
@@ -56,31 +93,12 @@ def within(seconds: float, work: Callable[[], T]) -> T:
 
         thread = threading.Thread(target=target, daemon=True, name="check")
         thread.start()
-        thread.join(seconds)
+        thread.join(self.seconds)
         if thread.is_alive():
             raise Overrun
         if errors:
             raise errors[0]
         return answers[0]
-    armed = True
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        if armed:
-            raise Overrun
-
-    before = signal.signal(signal.SIGALRM, ring)
-    rest, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        try:
-            return work()
-        finally:
-            armed = False
-    finally:  # even when the timer rang between the end of the work and the line above
-        left = signal.setitimer(signal.ITIMER_REAL, 0)[0]
-        signal.signal(signal.SIGALRM, before)
-        if rest:
-            elapsed = seconds - left
-            signal.setitimer(signal.ITIMER_REAL, max(rest - elapsed, 1e-6), interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,19 +202,24 @@ def score_transcript(
     *,
     check_seconds: float = Limits().check,
     tags: Sequence[Tag] = DEFAULT_TAGS,
+    alarm: Alarm | None = None,
 ) -> ScoreResult:
     """Score answers that are all there with today's checks.
 
     A check that cannot tell fails the case; one that raises, or takes longer than `check_seconds`,
     makes it an error. An empty answer fails all of its checks unseen, unless the case allows it;
-    so does one whose thinking never ended, but for checks of the reasoning.
+    so does one whose thinking never ended, but for checks of the reasoning. Whoever scores many
+    has one `alarm` for all, with its limit.
     """
+    if alarm is None:
+        with Alarm(check_seconds) as own:
+            return score_transcript(case, transcript, tags=tags, alarm=own)
     said = list(exchanges(case, transcript, tags))
     found: list[CheckResult] = []
     try:
         for exchange in said:
             for check in case.turns[exchange.turn].checks:
-                found.append(_apply(check, exchange, check_seconds))
+                found.append(_apply(check, exchange, alarm))
     except CheckBrokeError as error:
         return ScoreResult(Outcome.ERROR, 0.0, str(error), tuple(found))
     checks = tuple(found)
@@ -312,16 +335,16 @@ def result_of(
     )
 
 
-def _apply(check: Check, exchange: Exchange, seconds: float) -> CheckResult:
+def _apply(check: Check, exchange: Exchange, alarm: Alarm) -> CheckResult:
     """Apply one check to one answer. Raises CheckBrokeError."""
     try:
         if not exchange.has(check):
             finding = verdict(False, exchange.missing)
         else:
-            finding = within(seconds, lambda: check(exchange.answer, exchange.context))
+            finding = alarm.within(lambda: check(exchange.answer, exchange.context))
     except Overrun:
         raise CheckBrokeError(
-            f"check {check.name!r} took longer than {seconds:g} s and was ended"
+            f"check {check.name!r} took longer than {alarm.seconds:g} s and was ended"
         ) from None
     except MachineryError as error:
         problem = error.problems[0]

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import repeat
@@ -25,9 +25,10 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 
 from harness.evaluation.plan import Plan
-from harness.evaluation.scoring import ScoreResult, Transcript, score_transcript
+from harness.evaluation.scoring import Alarm, ScoreResult, Transcript, score_transcript
 from harness.evaluation.trial import Trial
 from harness.results import Outcome
+from harness.store import chunks
 
 FEWEST = 400  # trials of a run: below that forking and the first use of each check cost more
 GROUP = 64  # trials that are ready at once: a slow engine's few are scored while it goes on
@@ -61,7 +62,7 @@ class ScoringPool:
     def scores(self, jobs: Sequence[Job]) -> Iterator[ScoreResult]:
         """Return what the checks say, one score for each job."""
         if len(jobs) < GROUP or self._processes == 1 or not _may_fork():
-            return (self._score(*job) for job in jobs)
+            return self._score.all_of(jobs)
         return self._sampled(jobs)
 
     def stop(self) -> None:
@@ -90,7 +91,7 @@ class ScoringPool:
         work = seconds / max(len(done) - len(first_uses), 1) * len(rest)
         # A check that was used here for the first time may have loaded torch.
         spread = work >= self._worth and (self._pool is not None or _may_fork())
-        others = self._spread(rest) if spread else (self._score(*job) for job in rest)
+        others = self._spread(rest) if spread else self._score.all_of(rest)
         for place in range(len(jobs)):
             yield done[place] if place in done else next(others)
 
@@ -124,9 +125,20 @@ class _Scoring:
         self.places = {trial.position: place for place, trial in enumerate(plan.trials)}
         self._plan, self._seconds = plan, check_seconds
 
-    def __call__(self, trial: Trial, transcript: Transcript) -> ScoreResult:
+    def __call__(
+        self, trial: Trial, transcript: Transcript, alarm: Alarm | None = None
+    ) -> ScoreResult:
         tags = self._plan.reasoning_of(trial.case, trial.variant.name).tags
-        return score_transcript(trial.case, transcript, check_seconds=self._seconds, tags=tags)
+        return score_transcript(
+            trial.case, transcript, check_seconds=self._seconds, tags=tags, alarm=alarm
+        )
+
+    def all_of(self, jobs: Iterable[Job]) -> Iterator[ScoreResult]:
+        """Yield the scores of many, some at a time under one alarm."""
+        for some in chunks(jobs, CHUNK):
+            with Alarm(self._seconds) as alarm:
+                scores = [self(*job, alarm) for job in some]
+            yield from scores
 
 
 def usable_processes(trials: int) -> int:

@@ -513,9 +513,12 @@ def scorecard_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def dumps(value: JsonValue) -> str:
     """Return compact JSON, readable in any language; escaped only where UTF-8 cannot hold it."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = _COMPACT.encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair, as a cut-off byte-level token leaves it

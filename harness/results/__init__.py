@@ -26,6 +26,7 @@ from harness.results.events import (
 )
 from harness.results.json import (
     read_result,
+    restored,
     result_from_json,
     result_to_json,
     run_from_json,
@@ -153,6 +154,7 @@ __all__ = [
     "now",
     "places_of",
     "read_result",
+    "restored",
     "result_from_json",
     "result_to_json",
     "reviewed",

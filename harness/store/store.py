@@ -34,6 +34,7 @@ from harness.common import (
 from harness.results import (
     Result,
     RunInfo,
+    restored,
     result_from_json,
     result_to_json,
     run_from_json,
@@ -401,22 +402,34 @@ MOST = 12_000_000
 
 
 class Recalled:
-    """The results of a run in their order, from the start each time.
+    """The results of a run in their order, from the start each time, once all are stored.
 
-    Those of a large run are read from the store each time, and never all in memory.
+    Those that were taken as they were stored are not read. Those of a large run are read from the
+    store each time, and never all in memory.
     """
 
     def __init__(self, store: Store, run_id: str, most: int = MOST) -> None:
-        self._store, self._run_id = store, run_id
-        self._is_small = store.size_of(run_id) <= most
+        self._store, self._run_id, self._most = store, run_id, most
+        self._taken: dict[int, Result] = {}  # by position
+        self._room = most
         self.kept: tuple[Result, ...] | None = None
 
+    def take(self, position: int, result: Result) -> None:
+        """Keep a result that was just stored, unless they become too many."""
+        self._room -= sum(map(len, result.responses))
+        self._room -= sum(len(message["content"]) for message in result.prompt)
+        if self._room < 0:
+            self._taken.clear()
+        else:
+            self._taken[position] = restored(result)
+
     def __iter__(self) -> Iterator[Result]:
-        if not self._is_small:
-            return self._store.results(self._run_id)
-        if self.kept is None:
-            self.kept = tuple(self._store.results(self._run_id))
-        return iter(self.kept)
+        if self.kept is None and self._store.size_of(self._run_id) <= self._most:
+            found = [self._taken[position] for position in sorted(self._taken)]
+            whole = len(found) == count_results(self._store, self._run_id)
+            self.kept = tuple(found if whole else self._store.results(self._run_id))
+        self._taken.clear()
+        return self._store.results(self._run_id) if self.kept is None else iter(self.kept)
 
 
 class RunNotFoundError(InputError):

@@ -216,30 +216,29 @@ def check_turns(case: Case, keys: CaseKeys, place: Place, problems: Problems) ->
                 hint="leave out one of them: `decoding: free` in this case",
             )
         for at, check in enumerate(turn.checks):
-            where = here.below("checks", at)
+            message = hint = ""
+            most = MOST_STEPS if turn.results else 1
             if not tools and reads_calls(check):
                 message = f"check {check.name!r} reads calls of tools, and the case declares none"
-                problems.add(where, message, hint="declare them: `tools: [...]`")
-                continue
-            if not tools and check.step is not None:
+                hint = "declare them: `tools: [...]`"
+            elif not tools and check.step is not None:
                 message = f"check {check.name!r} reads step {check.step}, and there is one answer"
                 hint = (
                     "leave `step` out: there are several answers to a turn where tools are called"
                 )
-                problems.add(where, message, hint=hint)
-                continue
-            most = MOST_STEPS if turn.results else 1
-            if check.step is not None and not -most <= check.step < most:
+            elif check.step is not None and not -most <= check.step < most:
                 there = plural(most, "answer") if most == 1 else f"at most {most} answers"
                 message = f"check {check.name!r} reads step {check.step}, and a turn has {there}"
                 hint = "" if turn.results else "without `results` a turn ends with its first answer"
-                problems.add(where, message, hint=hint)
+            if message:
+                problems.add(here.below("checks", at), message, hint=hint)
             for wanted, valid in expected_calls(check) if tools else ():
                 message, close, hint = undeclared(wanted, tools)
                 if not message and valid:
                     message, close = impossible(wanted, tools[wanted.name])
                     hint = "such a check never holds; `valid: false` leaves the schema out"
                 if message:
+                    where = here.below("checks", at)
                     problems.add(where, message, did_you_mean=close, hint=hint)
         if not tools or len(problems) > before:
             continue  # what is wrong by itself is told alone

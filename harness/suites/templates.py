@@ -73,6 +73,14 @@ def render_below(
     value: Any, variables: Mapping[str, Any], failed: Failed, loc: Loc, keep_types: bool = True
 ) -> Any:
     """Render every text in nested lists and mappings; faults go to `failed` with their place."""
+    if isinstance(value, str):
+        if not is_template(value):
+            return value
+        try:
+            return (render_value if keep_types else render_text)(value, variables)
+        except TemplateError as error:
+            failed(loc, error)
+            return value
     if isinstance(value, dict):
         return {
             key: render_below(item, variables, failed, (*loc, key), keep_types)
@@ -83,13 +91,7 @@ def render_below(
             render_below(item, variables, failed, (*loc, index), keep_types)
             for index, item in enumerate(value)
         ]
-    if not isinstance(value, str):
-        return value
-    try:
-        return (render_value if keep_types else render_text)(value, variables)
-    except TemplateError as error:
-        failed(loc, error)
-        return value
+    return value
 
 
 _JINJA = Sandbox()

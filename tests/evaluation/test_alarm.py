@@ -6,11 +6,21 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
+from typing import TypeVar
 
 import pytest
 
-from harness.evaluation.scoring import Overrun, within
+from harness.evaluation.scoring import Alarm, Overrun
+
+T = TypeVar("T")
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What one piece of work returns."""
+    with Alarm(seconds) as alarm:
+        return alarm.within(work)
 
 
 def spin() -> None:
@@ -65,6 +75,16 @@ def test_a_timer_that_ran_before_goes_on() -> None:
         signal.signal(signal.SIGALRM, before)
 
     assert rung == [signal.SIGALRM]
+
+
+def test_one_alarm_limits_each_piece_of_work_anew() -> None:
+    with Alarm(0.2) as alarm:
+        for _ in range(3):
+            alarm.within(lambda: time.sleep(0.1))
+        with pytest.raises(Overrun):
+            alarm.within(spin)
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        assert alarm.within(lambda: 3) == 3
 
 
 def test_another_thread_has_the_limit_too() -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
+from harness.common import ToolCall
 from harness.results import (
+    AnswerStep,
+    CheckResult,
     HaystackCell,
+    Result,
     Signature,
     read_result,
+    restored,
     result_from_json,
     result_to_json,
     signature_from_json,
     signature_to_json,
+    timing_of,
 )
 from harness.suites import HaystackSpec
 from harness.suites.haystack import expand
@@ -26,6 +34,33 @@ def test_a_result_comes_back_as_it_was() -> None:
     )
 
     assert result_from_json(result_to_json(row)) == row
+
+
+def checked(detail: Any) -> Result:
+    """A result with one check that found this out."""
+    return replace(result(), checks=(CheckResult("own", 0, True, 1.0, "", detail=detail),))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        result(),
+        result("n-512-d50-s1"),
+        replace(result(), machine="m", first_token=0.25),
+        replace(result(), first_token=0.25),
+        checked({"n": 1, "x": None}),
+        checked({"n": (1, 2)}),
+        checked({1: "n"}),
+        replace(result(), steps=(AnswerStep(0, "x", (ToolCall("f", "{}"),)),)),
+        replace(result(), cached=True, seconds=1.5, length=7, cell=HaystackCell(64, 0.5)),
+    ],
+)
+def test_a_restored_result_is_the_one_that_a_store_gives_back(row: Result) -> None:
+    body = json.dumps({**result_to_json(row), **timing_of(row)})
+    stored = result_from_json(json.loads(body), cached=row.cached, seconds=row.seconds)
+
+    assert restored(row) == stored
+    assert repr(asdict(restored(row))) == repr(asdict(stored))  # a list is no tuple
 
 
 @pytest.mark.parametrize("reasoning", [(), ("Well.",), ("", "Hm.")])

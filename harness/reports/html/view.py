@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from markupsafe import Markup
 
-from harness.common import HUMAN, JsonValue, VariantRole, canonical_json, joined, percent, plural
+from harness.common import HUMAN, JsonValue, VariantRole, joined, percent, plural
 from harness.reports.document import ScorecardDocument, embedded, publish
 from harness.reports.drawing import DeltaScale, delta_strip, rate_strip
 from harness.reports.history import basis_of
@@ -495,7 +495,7 @@ class _Portion:
 
     def add(self, result: Result) -> Markup:
         """Return the next piece, with one result more."""
-        number, text = self.rows, canonical_json(asked(result))
+        number, text = self.rows, repr(asked(result))
         prompt = blake2b(text.encode(), digest_size=16).digest()
         before = ",\n" if number else self._head()
         earlier = self._prompts.setdefault(prompt, number)
