@@ -95,6 +95,12 @@ def hacked(first: Watched, before: Watched, now: Watched, gap: float) -> str:
         ("fresh_passed", "the pass rate on fresh prompts"),
     ):
         if ahead(now, of) > gap and ahead(now, of) > ahead(before, of):
+            if gained <= 0:  # who games a reward is paid for it
+                return (
+                    f"the model got worse: the reward on training prompts went from "
+                    f"{first.reward:.2f} to {now.reward:.2f}, {what} from "
+                    f"{getattr(first, of):.2f} to {getattr(now, of):.2f}: lower the learning rate"
+                )
             return (
                 f"the reward is hacked: it gained {gained:+.2f} on training prompts "
                 f"({first.reward:.2f} → {now.reward:.2f}), and {what} "
@@ -102,10 +108,13 @@ def hacked(first: Watched, before: Watched, now: Watched, gap: float) -> str:
                 f"({getattr(first, of):.2f} → {getattr(now, of):.2f})"
             )
     if first.others is not None and now.others is not None and first.others - now.others > gap:
-        return (
-            f"the reward is hacked: it gained {gained:+.2f}, and other suites fell from "
-            f"{first.others:.0%} to {now.others:.0%}"
-        )
+        fell = f"other suites fell from {first.others:.0%} to {now.others:.0%}"
+        if gained <= 0:
+            return (
+                f"the model got worse: the reward went from {first.reward:.2f} to "
+                f"{now.reward:.2f}, and {fell}: lower the learning rate"
+            )
+        return f"the reward is hacked: it gained {gained:+.2f}, and {fell}"
     return ""
 
 

@@ -55,6 +55,16 @@ FIRST = Watched(0.5, 0.5, 0.4, 0.9, same=0.05, answer="abc")
             "words (5% before)",
         ),
         (
+            replace(FIRST, reward=0.1, fresh_reward=0.1, fresh_passed=0.1, others=0.5),
+            "the model got worse: the reward went from 0.50 to 0.10, and other suites fell from "
+            "90% to 50%: lower the learning rate",
+        ),
+        (
+            replace(FIRST, reward=0.4, fresh_reward=0.1, fresh_passed=0.3),
+            "the model got worse: the reward on training prompts went from 0.50 to 0.40, the "
+            "reward on fresh prompts from 0.50 to 0.10: lower the learning rate",
+        ),
+        (
             replace(FIRST, reward=0.1, fresh_reward=0.1, fresh_passed=0.0, same=1.0, answer="ooo"),
             "the answers have collapsed: 100% of the fresh prompts get one answer, 'ooo', which "
             "passes no check (5% before); the reward went from 0.50 to 0.10: lower the learning "
