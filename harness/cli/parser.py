@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import shlex
 import signal
 import sys
@@ -93,6 +94,9 @@ examples:
 """
 
 
+_PATH = re.compile("FILE|DIR|FOLDER|PATH|SUITE|CONFIG|LABELS|ADAPTER")  # in what help calls it
+
+
 class Parser(argparse.ArgumentParser):
     """argparse that raises InputError instead of leaving the process."""
 
@@ -117,6 +121,16 @@ class Parser(argparse.ArgumentParser):
     def options(self) -> list[str]:
         """Return the options of this command, as they are typed."""
         return [text for action in self._actions for text in action.option_strings]
+
+    def demand_paths(self, arguments: argparse.Namespace) -> None:
+        """Raise InputError for an empty text that stands for a path, as of an unset variable."""
+        for action in self._actions:
+            value = getattr(arguments, action.dest, None)
+            given = value if isinstance(value, list) else [value]
+            if "" in given and _PATH.search(str(action.metavar)):
+                name = "/".join(action.option_strings) or "the argument"
+                message, hint = f"{name} is empty", f"see {self.prog} --help"
+                raise InputError(Problem(message, expected=str(action.metavar), hint=hint))
 
     def list_argument(self) -> str:
         """Return where this command keeps its arguments of any number; "" where it takes none."""
@@ -273,6 +287,8 @@ def parse(parser: Parser, words: Sequence[str], commands: Iterable[str]) -> argp
             )
         )
     arguments, unknown = parser.parse_known_args(words)
+    if hasattr(arguments, "parser"):
+        arguments.parser.demand_paths(arguments)
     if not unknown:
         return arguments
     wrong = next((word for word in unknown if word.startswith("-")), "")

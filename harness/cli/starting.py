@@ -119,7 +119,8 @@ def _write(path: Path, text: str) -> bool:
 
 
 def _unwritten(path: Path, reason: str) -> Problem:
-    return Problem(f"cannot be written: {reason}", path=path.as_posix())
+    hint = "name another folder"
+    return Problem(f"cannot be written: {reason}", path=path.as_posix(), hint=hint)
 
 
 def _read(path: Path) -> str:

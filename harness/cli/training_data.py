@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.parser import add_settings, count, new_command, say
 from harness.cli.running import read_settings
-from harness.common import InputError, Problem
+from harness.common import InputError, Problem, whole_file
 from harness.common.console import Terminal
 
 if TYPE_CHECKING:
@@ -115,17 +115,10 @@ def rows_command(arguments: argparse.Namespace) -> int:
         kept, reports["guard"] = guarded.rows, guarded.report.as_json()
 
     if arguments.out:
-        lines = (row.as_json() for row in kept)
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        _write(arguments.out, text)
+        with whole_file(Path(arguments.out)) as file:
+            file.writelines(json.dumps(r.as_json(), ensure_ascii=False) + "\n" for r in kept)
         say(f"{arguments.out}: {plural(len(kept), 'row')}")
     if arguments.report:
-        _write(arguments.report, json.dumps(reports, indent=1) + "\n")
+        with whole_file(Path(arguments.report)) as file:
+            file.write(json.dumps(reports, indent=1) + "\n")
     return 0
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(Problem(f"cannot be written: {error.strerror}", path)) from None

@@ -87,7 +87,8 @@ class Store:
         self.damaged_rows = 0
         with translated(path):
             if path.exists() and not path.is_file():  # SQLite would write into a device
-                raise InputError(Problem("the store is no file", str(path)))
+                hint = "name a file: --store DIR/store.db"
+                raise InputError(Problem("the store is no file", str(path), hint=hint))
             if not read_only:
                 make_folder(path.parent)
             self._connection = sqlite3.connect(

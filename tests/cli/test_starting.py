@@ -91,6 +91,7 @@ def test_a_folder_that_cannot_be_made(capsys: Printed) -> None:
     assert main(["init", "file"]) == 2
     assert capsys.readouterr().err == (
         "file/harness.toml: cannot be written: a file stands where a folder belongs\n"
+        "  hint: name another folder\n"
     )
 
 

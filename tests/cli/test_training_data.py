@@ -85,7 +85,11 @@ def test_options_of_cleaning_want_cleaning(capsys: Printed) -> None:
 
 def test_a_place_that_cannot_be_written_is_said(capsys: Printed) -> None:
     assert main(["rows", "pool.jsonl", "--out", "no/out.jsonl"]) == 2
-    assert capsys.readouterr().err == "no/out.jsonl: cannot be written: No such file or directory\n"
+    assert capsys.readouterr().err == (
+        "no/out.jsonl: cannot be used\n"
+        "  found: no such file or directory\n"
+        "  hint: name another path\n"
+    )
 
 
 def test_rows_are_measured_with_the_model_that_is_named(capsys: Printed) -> None:

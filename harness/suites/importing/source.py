@@ -451,9 +451,8 @@ def write_suite(imported: Imported, path: Path, *, overwrite: bool = False) -> S
             with whole_file(file) as stream:
                 stream.write(text)
         except OSError as error:
-            raise InputError(
-                Problem(f"cannot be written: {error.strerror}", file.as_posix())
-            ) from None
+            message, hint = f"cannot be written: {error.strerror}", "name another with --out"
+            raise InputError(Problem(message, file.as_posix(), hint=hint)) from None
     return load_suite(path)
 
 

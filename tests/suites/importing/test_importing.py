@@ -386,5 +386,6 @@ def test_files_are_not_written_over_unless_asked() -> None:
 
 def test_a_folder_that_is_not_there_is_told() -> None:
     imported = import_xstest(text(XSTEST, "in.csv"))
-    message = "no/out.jsonl: cannot be written: No such file or directory"
+    message = "no/out.jsonl: cannot be written: No such file or directory\n"
+    message += "  hint: name another with --out"
     assert told(lambda: write_suite(imported, Path("no/out.yaml"))) == message
