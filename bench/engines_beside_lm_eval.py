@@ -97,6 +97,7 @@ def ours(setting: Setting, mode: str, folder: Path) -> list[Engine]:
         "dtype": setting.dtype,
         "arguments": {**setting.arguments, **_mode(mode)},
         "replicas": setting.replicas,
+        "cache": str(folder),
         "figures": str(figures),
     }
     job.write_text(json.dumps(said))
@@ -117,6 +118,7 @@ def child(job: Mapping[str, Any]) -> None:
     options = BackendOptions(
         (base, *tuned),
         dtype=job["dtype"],
+        cache_dir=Path(job["cache"]),  # of hashes, as a run has it
         engine_args=job["arguments"],
         replicas=Replicas(count) if count > 1 else None,
     )
