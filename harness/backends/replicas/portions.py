@@ -1,7 +1,7 @@
 """Who is given what next: pure, and told when something happens.
 
 Requests lie in groups, one for each model and adapter, prompts that begin alike together and long
-ones first. A replica takes small portions that shrink as the work does, in proportion to how fast
+ones first. A replica takes portions that shrink as the work does, in proportion to how fast
 it was so far, and stays in its group. It is given the next one while it still has twice as many
 requests as it works on at once: an engine that batches never runs empty. When nothing is left, an
 idle replica takes over a part of what the slowest one still has; the first answer counts. So a slow
@@ -22,8 +22,9 @@ from itertools import pairwise
 
 from harness.backends.base import Request, common_prefix
 
-FIRST = 64  # requests of a replica's first portion: nobody knows yet how fast it is
-LEAST, MOST = 16, 1024  # of the others; an engine batches what it is given
+# Requests of a portion, where there are so many: an engine that batches takes as many steps for a
+# few. Nor is the first one smaller: what a slow replica has is taken over where others are idle.
+LEAST, MOST = 256, 1024
 ALIKE = 0.5  # prompts that begin with this share of the shorter one in common stay together
 REMEMBERED = 8  # answers of earlier work that a replica is judged by
 WORTH_TAKING = 5.0  # seconds that a slow replica must still need before others ask the same
@@ -152,7 +153,7 @@ class Portions:
         """Return the next portion of a replica; empty where it has enough, or has to wait."""
         hand = self._hand(replica)
         if hand.open:
-            if hand.is_suspected or len(hand.open) >= AHEAD * hand.pace.together:
+            if hand.is_suspected or len(hand.open) >= max(LEAST, AHEAD * hand.pace.together):
                 return []
             portion = self._next(hand, now)
         else:
@@ -278,14 +279,13 @@ class Portions:
             unknown = max(0, self._replicas - len(rates)) * sum(rates) / len(rates)
             share = min(share, hand.pace.rate / (sum(rates) + unknown))
         size = max(LEAST, math.ceil(hand.pace.together), math.ceil(left * share / 2))
-        size = min(size, MOST if hand.pace.rate else FIRST)
         # No more than its share of all that is to be done: a slow one leaves the last to others.
         # But while others load, which may take long, its engine is kept as full as it was.
         ahead = [max(0.0, len(each.open) - each.begun(now)) for each in self._hands.values()]
         most = math.ceil((left + sum(ahead)) * share)
         if len(rates) < self._replicas:
             most = max(most, math.ceil(hand.pace.together))
-        return max(0, min(size, most - len(hand.open)))
+        return max(0, min(size, MOST, most - len(hand.open)))
 
     def _of_the_slowest(self, replica: int, now: float) -> list[Request]:
         """Return a part of what another replica would need much longer for than this one."""

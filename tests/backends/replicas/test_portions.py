@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.backends import Address, Prompt, Request
-from harness.backends.replicas.portions import FIRST, LEAST, Portions, ordered
+from harness.backends.replicas.portions import LEAST, MOST, Portions, ordered
 from harness.common import Sampling, Variant
 
 BASE, TUNED = Variant("base", "m"), Variant("tuned", "m", "a")
@@ -31,7 +31,7 @@ def test_long_prompts_come_first_and_shared_beginnings_together() -> None:
 
 
 def test_portions_shrink_and_each_is_of_one_adapter() -> None:
-    work = Portions([request(n, v) for n in range(300) for v in (BASE, TUNED)], 2, 3)
+    work = Portions([request(n, v) for n in range(3000) for v in (BASE, TUNED)], 2, 3)
     sizes, groups, now = [], set(), 0.0
     while portion := work.take(1, now):
         groups.add(len({each.variant.name for each in portion}))
@@ -41,8 +41,14 @@ def test_portions_shrink_and_each_is_of_one_adapter() -> None:
             assert work.answered(1, each.key, now)
         assert work.finished(1) == []
 
-    assert work.is_done and sum(sizes) == 600 and groups == {1}
-    assert max(sizes) > 4 * LEAST and sizes[-1] <= LEAST
+    assert work.is_done and sum(sizes) == 6000 and groups == {1}
+    assert max(sizes) == MOST and sizes[-1] <= LEAST
+
+
+def test_few_requests_are_shared_out_at_once() -> None:
+    work = Portions([request(n) for n in range(2 * LEAST)], 2, 3)
+
+    assert len(work.take(1, 0.0)) == len(work.take(2, 0.0)) == LEAST
 
 
 def test_the_next_portion_is_there_before_the_last_is_done_and_may_be_of_another_adapter() -> None:
@@ -62,7 +68,7 @@ def test_the_next_portion_is_there_before_the_last_is_done_and_may_be_of_another
 def test_what_one_has_died_over_is_asked_as_all_else_and_what_two_have_with_nothing_beside_it() -> (
     None
 ):
-    work = Portions([request(n) for n in range(100)], 1, 3)
+    work = Portions([request(n) for n in range(600)], 1, 3)
     first = {each.key for each in work.take(1, 0.0)}
     assert work.lost(1) == []
     held, now = work.take(1, 1.0), 1.0
@@ -88,7 +94,7 @@ def test_an_engine_is_kept_as_full_as_it_was_while_others_load() -> None:
     work = Portions([request(n) for n in range(1000)], 2, 3)
     held, now = work.take(1, 0.0), 0.0
     work.take(2, 0.0)  # and says nothing
-    for left in range(1000 - FIRST, 0, -1):
+    for left in range(1000 - LEAST, 0, -1):
         now += 0.1
         assert work.answered(1, held.pop(0).key, now, seconds=4.0)  # forty at once
         while portion := work.take(1, now):
