@@ -115,7 +115,7 @@ def open_adapter(directory: str, base: ModelDir | None) -> AdapterDir:
     Raises `InputError` for what is no LoRA adapter, is pickled, was trained for another base, is
     damaged, or has no effect.
     """
-    path = Path(directory).expanduser()
+    path = Path(os.path.expanduser(directory))
     config = read_adapter_config(path)
     weights = _find_weights(path)
     tensors = read_tensors(weights)

@@ -142,7 +142,7 @@ def open_model(name: str) -> ModelDir:
 
     Raises `InputError` for a directory that is no model, for pickled weights and for files missing.
     """
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if HUB_NAME.fullmatch(name) and not path.exists():
         path = _cached_snapshot(name)
     if not os.path.isdir(path):

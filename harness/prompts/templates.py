@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -38,7 +39,7 @@ MAX_TEXT, MOST_COPIES = 300_000, 20  # of a prompt beside its input, and how oft
 
 def read_template(path: Path | str) -> str:
     """Read a chat template; raise `InputError` where there is none."""
-    file = Path(path).expanduser()
+    file = Path(os.path.expanduser(path))
     try:
         text = read_text(file, "the chat template", limit=MAX_CONFIG)
     except InputError as error:

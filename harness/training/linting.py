@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def lint_adapter(directory: str, model: str | None = None) -> LintReport:
     Without `model`, the base is the one that the adapter names. Raise `InputError` where there is
     no such directory, or a `model` that was given is none.
     """
-    path = Path(directory).expanduser()
+    path = Path(os.path.expanduser(directory))
     if not (path / "adapter_config.json").is_file():
         base, problem = None, None
     elif model:

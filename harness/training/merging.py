@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def base_of(adapter: str, model: str | None) -> ModelDir:
     """Return the base that is named, or else the one that the adapter names itself."""
     if model:
         return open_model(model)
-    named = read_adapter_config(Path(adapter).expanduser()).get("base_model_name_or_path")
+    named = read_adapter_config(Path(os.path.expanduser(adapter))).get("base_model_name_or_path")
     if not named:
         raise InputError(
             Problem("does not say which base it belongs to", str(adapter), hint="give --model BASE")

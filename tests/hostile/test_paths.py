@@ -72,7 +72,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     with chdir(folder):
         Path("s.yaml").write_text(SUITE)
-        Path("a.jsonl").write_text('{"case": "c1", "response": "x"}\n')
+        given = [{"case": case, "response": "x"} for case in ("c1", "c2")]
+        Path("a.jsonl").write_text("\n".join(map(json.dumps, given)))
         Path("n.yaml").write_text("name: n\nsuites: [s.yaml]\n")
         Path("harness.toml").write_text('backend = "echo"\n')
         Path("x.csv").write_text("id,prompt,type,label,focus,note\n1,hi,homonyms,safe,,\n")

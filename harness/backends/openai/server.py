@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -56,12 +57,12 @@ class Server:
         for known in (name, f"{name}:latest"):  # Ollama's own short form
             if known in self.cards:
                 return self.cards[known]
-        path = Path(name).expanduser()
+        path = Path(os.path.expanduser(name))
         if not path.exists():
             return None
         for card in self.cards.values():
             with suppress(OSError, ValueError, RuntimeError):  # NUL, ~nobody, links in a circle
-                if card.root and Path(card.root).expanduser().resolve() == path.resolve():
+                if card.root and Path(os.path.expanduser(card.root)).resolve() == path.resolve():
                     return card
         return None
 

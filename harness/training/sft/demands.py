@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -45,7 +46,7 @@ def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
     source = template.get("default") if isinstance(template, dict) else template
     own = _families(template_families(str(source)))
     hint = "leave `template` out: rows are plain messages, and the model's own template is put on"
-    file = Path(wanted).expanduser()
+    file = Path(os.path.expanduser(wanted))
     if not file.is_file():
         raise InputError(
             Problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -116,7 +117,7 @@ class Prepared:
     @property
     def base_name(self) -> str:
         """The base as an adapter names it: its hub name, or the whole path of its directory."""
-        path = Path(self.base.name).expanduser()
+        path = Path(os.path.expanduser(self.base.name))
         return str(path.resolve()) if path.is_dir() else self.base.name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
@@ -225,7 +226,9 @@ class WarmBackend(PlannedBackend[VllmBackend]):
         tuned = {v.name: v for v in asked if v.adapter and v.name not in self._effects}
         if tuned:
             served = {name: self._served(variant) for name, variant in tuned.items()}
-            paths = {served[name]: Path(str(v.adapter)).expanduser() for name, v in tuned.items()}
+            paths = {
+                served[name]: Path(os.path.expanduser(str(v.adapter))) for name, v in tuned.items()
+            }
             load_adapters(self._warm, self._home, paths.items())
 
             def probe(messages: Messages, model: str) -> Written:
