@@ -14,7 +14,8 @@ An engine that works on many requests at once needs as many steps for a few of t
 seconds of all together, and a time that is the same for any number. With `--measured` that time is
 what the first answer took in the step `one` of bench.replicas, and the seconds of a request are
 those with which the model gives what all of them took. `--rows` is on how many the engine works at
-once. Two replicas are foretold, and one of two killed.
+once. Two replicas are foretold, one of two killed, and how well more of them share the work: those
+that have answered something before, and those that begin with it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from harness.backends import (
     Address,
@@ -328,14 +330,8 @@ def large_worlds() -> dict[str, World]:
     }
 
 
-def foretold(file: Path, rows: int) -> Iterator[tuple[str, float, float]]:
-    """Yield what the model says of steps of bench.replicas, and what they took, in seconds.
-
-    Any number of requests at once takes what the first answer did; what each takes beside that is
-    fitted to one replica. Where one was killed, its replacement starts as it did there.
-    """
-    results = json.loads(file.read_text(encoding="utf-8"))
-    one = results["one"]
+def fitted(one: dict[str, Any], rows: int) -> tuple[World, Pace]:
+    """Return the world of a measured replica, and its pace before the requests."""
     wait, count = one["first_answer"], one["requests"]
     before = Pace(WARM, wait, WARM * wait)
     alone = World((), (1.0,), one["start"], are_up=True, wait=wait, rows=rows, variants=5)
@@ -344,7 +340,32 @@ def foretold(file: Path, rows: int) -> Iterator[tuple[str, float, float]]:
         each = (least + most) / 2
         short = simulate(replace(alone, requests=(each,) * count), before).seconds < one["seconds"]
         least, most = (each, most) if short else (least, each)
-    said = simulate(replace(alone, requests=(least,) * count), before).seconds
+    return replace(alone, requests=(least,) * count), before
+
+
+def shared(alone: World, before: Pace) -> Iterator[tuple[int, float, float, float, float]]:
+    """Yield what 1, 2, 4 and 8 such replicas take, and their efficiency; the same of cold ones.
+
+    Efficiency is against one that has answered something before.
+    """
+    one = simulate(alone, before).seconds
+    for count in (1, 2, 4, 8):
+        world = replace(alone, slowness=(1.0,) * count)
+        warm, cold = simulate(world, before).seconds, simulate(world).seconds
+        yield count, warm, one / count / warm, cold, one / count / cold
+
+
+def foretold(file: Path, rows: int) -> Iterator[tuple[str, float, float]]:
+    """Yield what the model says of steps of bench.replicas, and what they took, in seconds.
+
+    Any number of requests at once takes what the first answer did; what each takes beside that is
+    fitted to one replica. Where one was killed, its replacement starts as it did there.
+    """
+    results = json.loads(file.read_text(encoding="utf-8"))
+    one = results["one"]
+    alone, before = fitted(one, rows)
+    least, wait = alone.requests[0], alone.wait
+    said = simulate(alone, before).seconds
     yield f"one ({wait:.2f} s, and {1000 * least:.2f} ms for each)", said, one["seconds"]
     for name, label in (("two", "two"), ("lost", "two, one killed")):
         if "seconds" not in (took := results.get(name, {})):
@@ -369,6 +390,11 @@ def main() -> None:
         print("|---|---|---|---|")
         for name, expected, took in foretold(told.measured, told.rows):
             print(f"| {name} | {expected:.2f} | {took:.2f} | {expected / took:.2f} |")
+        one = json.loads(told.measured.read_text(encoding="utf-8"))["one"]
+        print("\n| replicas | seconds | efficiency | cold, seconds | efficiency |")
+        print("|---|---|---|---|---|")
+        for count, warm, of_warm, cold, of_cold in shared(*fitted(one, told.rows)):
+            print(f"| {count} | {warm:.1f} | {of_warm:.2f} | {cold:.1f} | {of_cold:.2f} |")
         return
     print("| | simulated, s | measured, s | ratio | replicas lost |")
     print("|---|---|---|---|---|")

@@ -228,18 +228,18 @@ class _Execution:
 
     def _hear(self, source: CompletionSource) -> None:
         """Wait for answers and go on with their trials; what gets none any more is an error."""
-        told: dict[int, Conversation] = {}  # each once: it may have asked several questions
+        told = []
         for key, completion in source.made():
             for place, each in enumerate(self._waiting.pop(key, [])):
                 each.take(completion, generated=place == 0)  # it was generated for the first
-                told[each.conversation.trial.position] = each.conversation
+                told.append(each.conversation)
         if not source.is_at_work:
             problem = source.broken.problems[0].message if source.broken else ""
             for each in (each for waiting in self._waiting.values() for each in waiting):
                 each.conversation.fault = (Outcome.ERROR, problem or "the engine gave no answer")
-                told[each.conversation.trial.position] = each.conversation
+                told.append(each.conversation)
             self._waiting.clear()
-        self._go_on(list(told.values()))
+        self._go_on(told)
 
     def settle(self, conversations: Iterable[Conversation]) -> None:
         """Score the conversations that have ended, and commit their results."""

@@ -1,11 +1,11 @@
 """Who is given what next: pure, and told when something happens.
 
 Requests lie in groups, one for each model and adapter, prompts that begin alike together and long
-ones first. A replica takes portions that shrink as the work does, in proportion to how fast
-it was so far, and stays in its group. It is given the next one while it still has twice as many
-requests as it works on at once: an engine that batches never runs empty. When nothing is left, an
-idle replica takes over a part of what the slowest one still has; the first answer counts. So a slow
-replica holds nobody up.
+ones first. A replica takes portions that shrink as the work does (guided self-scheduling): half of
+its share of all that is to be done, in proportion to how fast it was so far; and stays in its
+group. It is given the next one while it still has twice as many requests as it works on at once: an
+engine that batches never runs empty. When nothing is left, an idle replica takes over a part of
+what the slowest one still has; the first answer counts. So a slow replica holds nobody up.
 
 What a lost replica had is asked again after all other work. That over which a second one dies is
 asked in halves or smaller shares, with nothing beside it: so a request that kills replicas is soon
@@ -75,9 +75,15 @@ class _Hand:
     last: float | None = None  # up to when its pace is known; None while it loads
     is_suspected: bool = False  # what it has may have killed another one
 
-    def begun(self, now: float) -> float:
-        """Return how many answers' work it has done, as it seems, since its last answer."""
-        return (self.pace.rate or 0.0) * (now - (now if self.last is None else self.last))
+    def begun(self, now: float, fastest: float) -> float:
+        """Return how many answers' work it has done, as it seems, since its last answer.
+
+        One that has not answered since it was given a portion works as the fastest one, for all
+        that anybody knows: engines that begin together answer together.
+        """
+        if self.last is None or self.last <= self.given:
+            return fastest * (now - self.given)
+        return (self.pace.rate or 0.0) * (now - self.last)
 
 
 def group_of(request: Request) -> Group:
@@ -264,25 +270,29 @@ class Portions:
             portion = [each for each in self._suspects.popleft() if each.key in self._open]
             if not portion:
                 continue
-            size = self._size(hand, left, now)
+            size = self._size(hand, left, now, is_suspected=True)
             if len(portion) > size:
                 self._suspects.appendleft(portion[size:])
             hand.is_suspected = True
             return portion[:size]
         return []
 
-    def _size(self, hand: _Hand, left: int, now: float) -> int:
+    def _size(self, hand: _Hand, left: int, now: float, *, is_suspected: bool = False) -> int:
         """Return how many of what is left a replica is given; 0 where it has enough."""
         rates = [pace.rate for pace in self._paces.values() if pace.rate]
         share = 1 / self._replicas  # also of a fast one: it comes back the sooner
         if hand.pace.rate:
             unknown = max(0, self._replicas - len(rates)) * sum(rates) / len(rates)
             share = min(share, hand.pace.rate / (sum(rates) + unknown))
-        size = max(LEAST, math.ceil(hand.pace.together), math.ceil(left * share / 2))
+        fastest = max(rates, default=0.0)
+        ahead = (max(0.0, len(one.open) - one.begun(now, fastest)) for one in self._hands.values())
+        to_do = left + sum(ahead)
+        # Of what is not handed out yet, where nobody knows how fast it is, or that it survives it.
+        of = left if is_suspected or not hand.pace.rate else to_do
+        size = max(LEAST, math.ceil(hand.pace.together), math.ceil(of * share / 2))
         # No more than its share of all that is to be done: a slow one leaves the last to others.
         # But while others load, which may take long, its engine is kept as full as it was.
-        ahead = [max(0.0, len(each.open) - each.begun(now)) for each in self._hands.values()]
-        most = math.ceil((left + sum(ahead)) * share)
+        most = math.ceil(to_do * share)
         if len(rates) < self._replicas:
             most = max(most, math.ceil(hand.pace.together))
         return max(0, min(size, MOST, most - len(hand.open)))
