@@ -54,6 +54,7 @@ from harness.backends.replicas.portions import Pace, Portions
 from harness.common import Message, Sampling, Variant
 
 DEATHS = 3  # of replicas that a request survives
+UP = 180.0  # seconds for replicas to come up, or to say something
 WARM = 20  # requests that a replica of bench.replicas has answered before it is measured
 ROOT = Path(__file__).parents[1]
 ALONE = "one replica, with its start"
@@ -247,8 +248,13 @@ def sleeping() -> Iterator[Path]:
         target = "sleeping = bench.replica_simulation:open_sleeping"
         (metadata / "entry_points.txt").write_text(f"[harness.backends]\n{target}\n")
         path = os.pathsep.join(filter(None, (name, str(ROOT), os.environ.get("PYTHONPATH"))))
-        # Ray's own niceness is 15: beside other work an engine that sleeps would wake too late.
-        told = {"PYTHONPATH": path, "RAY_worker_niceness": "0"}
+        # Ray's own niceness is 15: beside other work an engine that sleeps would wake too late. And
+        # it kills workers where the machine's memory runs out, whoever has taken it.
+        told = {
+            "PYTHONPATH": path,
+            "RAY_worker_niceness": "0",
+            "RAY_memory_monitor_refresh_ms": "0",
+        }
         before = {key: os.environ.get(key) for key in told}
         os.environ.update(told)
         sys.path.insert(0, name)
@@ -267,18 +273,23 @@ def sleeping() -> Iterator[Path]:
 
 
 def measure(world: World, model: str) -> Outcome:
-    """Do the same with replicas on Ray, all of which are up where the world says so."""
+    """Do the same with replicas on Ray, all of which are up where the world says so.
+
+    Raises RuntimeError where they do not come up.
+    """
     arguments = {"slowness": list(world.slowness), "start": world.start}
-    options = BackendOptions(
-        (Variant("base", model),), engine_args=arguments, replicas=Replicas(len(world.slowness))
-    )
+    told = Replicas(len(world.slowness), silence=UP, start=UP)
+    options = BackendOptions((Variant("base", model),), engine_args=arguments, replicas=told)
     backend = open_backend("sleeping", options)
     assert isinstance(backend, ReplicatedBackend)
     kills = deque(sorted(world.kills))
     first = seconds = 0.0
     answered = 0
     try:
+        until = time.monotonic() + UP
         while world.are_up and {p.has_answered for p in backend._places} != {True}:
+            if any(place.given_up for place in backend._places) or time.monotonic() > until:
+                raise RuntimeError(f"not all replicas came up: {'; '.join(backend.notes)}")
             warming = World((0.0,) * 64 * len(world.slowness), world.slowness, 0.0)
             list(backend.generate(asked(warming, model)))
         backend._paces.clear()  # of answers that took no time

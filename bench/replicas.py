@@ -162,6 +162,8 @@ def replicas(setting: Setting, told: Replicas, answers: int) -> Iterator[tuple[A
         rounds = 0
         first = 0.0
         while not all_up(backend):
+            if any(place.given_up for place in backend._places):
+                raise RuntimeError(f"not all replicas came up: {'; '.join(backend.notes)}")
             passed(backend, setting.requests(4 * (told.count or 1), salt=100 + rounds))
             first = first or time.perf_counter() - begun
             rounds += 1

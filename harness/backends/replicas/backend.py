@@ -56,7 +56,7 @@ LOOK = 0.5  # seconds that the loop waits at most before it looks at limits
 FETCH = 60.0  # seconds to fetch an answer that is said to be there
 LINES = 4096  # in one stream: Ray keeps half a kilobyte of each until the stream ends
 STARTS = 3  # times in a row that a replica may fail before it has answered anything
-DEATHS_IN_A_ROW = 12  # of any replicas without one answer between them; then the run ends
+DEATHS_IN_A_ROW = 12  # of any replicas without one answer between them, and two for each of many
 COMPARED = 16  # answers at most that another replica is asked for too, and a tenth of those given
 PAUSE = 1.0  # seconds before a lost replica is replaced: Ray may not know yet that a node is gone
 
@@ -179,7 +179,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
             asked: dict[str, Request] = {}  # and not answered
             work = Portions((), len(self._places), self._replicas.deaths, self._paces)
             count = 0  # of all that was asked
-            row = 0  # of deaths, since the last answer
+            before = self._deaths  # when the last answer came
             while requests or not work.is_done:
                 count += len(requests)
                 asked |= {request.key: request for request in requests}
@@ -189,7 +189,7 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                 self._fill(work)
                 for place in self._ready(self._places):
                     for key, completion in self._heard(place, work):
-                        row = 0
+                        before = before if completion.error else self._deaths
                         request = asked.pop(key)
                         is_greedy = request.sampling.temperature == 0 and not completion.error
                         if is_greedy and not self._equal and len(self._given) < COMPARED:
@@ -198,10 +198,10 @@ class ReplicatedBackend(PlannedBackend[Backend]):
                         # Portions differ, and machines may: their times are not comparable.
                         yield request, replace(completion, machine="")
                 for place in [place for place in self._places if self._is_lost(place, work)]:
-                    row += 1
                     for key, completion in self._buried(place, work):
                         yield asked.pop(key), completion
-                if row > DEATHS_IN_A_ROW:
+                row = self._deaths - before
+                if row > max(DEATHS_IN_A_ROW, 2 * len(self._places)):
                     raise MachineryError(
                         Problem(
                             f"{row} replicas died without an answer between them",

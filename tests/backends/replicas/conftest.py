@@ -69,6 +69,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_TMPDIR": "/tmp",
         "RAY_worker_niceness": "0",  # 15 is Ray's own: beside other work they would starve
+        "RAY_memory_monitor_refresh_ms": "0",  # else it kills them for the memory of others
         "PYTHONPATH": f"{site}:{ROOT}",
     }
     before = {name: os.environ.get(name) for name in told}

@@ -110,6 +110,18 @@ def test_what_is_asked_meanwhile_is_answered_once_and_a_lost_replica_changes_not
     assert facts["replicas lost"] == "1"
 
 
+def test_a_run_ends_where_replicas_die_again_and_again_without_an_answer(
+    nodes: Nodes, steady: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.backends.replicas.backend.DEATHS_IN_A_ROW", 2)
+    monkeypatch.setattr("harness.backends.replicas.backend.PAUSE", 0.0)
+    told = Replicas(1, nodes.address, cpus=0, resources={"shared": 0.1}, deaths=9)
+    backend = opened(steady, told)
+
+    with pytest.raises(MachineryError, match="3 replicas died without an answer between them"):
+        answered(backend, ["a poison pill"] * 40)
+
+
 def test_where_no_replica_can_start_the_run_ends_with_what_they_say(
     nodes: Nodes, steady: Path
 ) -> None:
@@ -177,6 +189,7 @@ def test_how_many_answers_two_replicas_give_alike_is_said(nodes: Nodes, steady: 
         backend._given.clear()
         backend._equal = ""
         while not backend._equal:  # the second replica may not be up yet
+            assert not any(place.given_up for place in backend._places), backend.notes
             texts = [f"{word} {number}" for number in range(120)]
             assert len(list(backend.generate(asked(backend, *texts)))) == 120
         facts = backend.execution()
