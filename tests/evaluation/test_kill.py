@@ -8,14 +8,14 @@ the random moments begin.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,52 @@ from harness.backends import Completion
 from harness.results import result_to_json
 from harness.store import Store, verify
 from tests.backends.tiny import save_adapter, save_model
+from tests.evaluation import worker
 
-ROOT = Path(__file__).parents[2]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(  # nine seconds of a processor's, which no process has to take again
+    [
+        "harness.evaluation",
+        "harness.backends.hf.loading",
+        "harness.backends.hf.placement",
+        "peft",
+        "transformers.models.auto.auto_factory",
+        "transformers.models.auto.modeling_auto",
+        "transformers.models.auto.tokenization_auto",
+        "transformers.models.qwen2.modeling_qwen2",
+    ]
+)
 KILLS = int(os.environ.get("HARNESS_KILLS", "3"))
 SEED = int(os.environ.get("HARNESS_KILL_SEED", "1"))
+
+
+class Started:
+    """A run in a process that was forked from one that has imported all that a run needs."""
+
+    def __init__(self, words: list[str]) -> None:
+        ours, theirs = FORKS.Pipe(duplex=False)
+        self.process = FORKS.Process(target=worker.forked, args=(words, theirs))
+        self.process.start()
+        theirs.close()
+        self._said = os.fdopen(os.dup(ours.fileno()), encoding="utf-8")
+        ours.close()
+
+    def line(self) -> str:
+        """Its next line, errors included."""
+        return self._said.readline()
+
+    def send(self, kind: signal.Signals) -> None:
+        """Send it a signal, where it has not ended before."""
+        if self.process.is_alive() and self.process.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, kind)
+
+    def rest(self, timeout: float) -> list[str]:
+        """Its other lines, once it has ended; they are few, and the pipe holds them."""
+        self.process.join(timeout)
+        assert self.process.exitcode is not None, "it did not end"
+        with self._said:
+            return self._said.readlines()
 
 
 @dataclass(frozen=True)
@@ -47,21 +89,17 @@ class Subject:
         """How many answers a run needs: every third case has two turns, on two variants."""
         return 2 * (self.cases + len(range(0, self.cases, 3)))
 
-    def start(self, store: Path, delay: float | None = None) -> subprocess.Popen[str]:
+    def start(self, store: Path, delay: float | None = None) -> Started:
         """A run in another process."""
         wait = self.delay if delay is None else delay
-        module = [sys.executable, "-m", "tests.evaluation.worker"]
-        command = [*module, str(store), "run", str(self.cases), str(wait), *self.options]
-        return subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        return Started([str(store), "run", str(self.cases), str(wait), *self.options])
 
     def finish(self, store: Path) -> int:
         """Let a run end; how many answers it made."""
-        process = self.start(store, delay=0)
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
-        return answers(out.splitlines())
+        run = self.start(store, delay=0)
+        said = run.rest(timeout=300)
+        assert run.process.exitcode == 0, said
+        return answers(said)
 
 
 @dataclass(frozen=True)
@@ -117,15 +155,15 @@ def kill_and_resume(
     kills = reported = changed = 0
     for _ in range(moments.choice((1, 1, 2, 3))):
         before = held(store) if store.exists() else {}
-        process = subject.start(store)
-        assert process.stdout is not None
-        first = process.stdout.readline() if moments.random() < 0.75 else ""
+        run = subject.start(store)
+        first = run.line() if moments.random() < 0.75 else ""
         time.sleep(moments.uniform(0, subject.span))
-        process.send_signal(signal.SIGKILL)
-        rest, err = process.communicate(timeout=60)
-        assert process.returncode in (0, -signal.SIGKILL), err  # 0: it had ended before the kill
-        kills += process.returncode != 0
-        reported += answers([first, *rest.splitlines()])
+        run.send(signal.SIGKILL)
+        said = [first, *run.rest(timeout=60)]
+        code = run.process.exitcode
+        assert code in (0, -signal.SIGKILL), said  # 0: it had ended before the kill
+        kills += code != 0
+        reported += answers(said)
         changed += differing(before, held(store) if store.exists() else {})
     before = held(store) if store.exists() else {}
     made = subject.finish(store)
@@ -182,11 +220,10 @@ def test_a_killed_run_of_a_model_goes_on_where_it_stopped(tmp_path: Path) -> Non
 
 
 def test_a_killed_writer_leaves_no_lock_behind(tmp_path: Path) -> None:
-    process = ECHO.start(tmp_path / "db")
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.kill()
-    process.communicate()
+    run = ECHO.start(tmp_path / "db")
+    run.line()
+    run.send(signal.SIGKILL)
+    run.rest(timeout=60)
 
     with Store(tmp_path / "db") as store:
         assert len(store.runs()) == 1
@@ -196,16 +233,15 @@ def test_a_killed_writer_leaves_no_lock_behind(tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on_where_it_stopped(
     tmp_path: Path, whole: list[dict[str, Any]], kind: signal.Signals
 ) -> None:
-    process = ECHO.start(tmp_path / "db")
-    assert process.stdout is not None
-    first = process.stdout.readline()
+    run = ECHO.start(tmp_path / "db")
+    first = run.line()
     time.sleep(0.2)
-    process.send_signal(kind)
-    rest, _ = process.communicate(timeout=30)
+    run.send(kind)
+    said = [first, *run.rest(timeout=30)]
     made = ECHO.finish(tmp_path / "db")
 
-    assert process.returncode not in (0, 3)
-    assert 0 < made <= ECHO.answers - answers([first, *rest.splitlines()])
+    assert run.process.exitcode not in (0, 3)
+    assert 0 < made <= ECHO.answers - answers(said)
     assert rows(tmp_path / "db") == whole
 
 

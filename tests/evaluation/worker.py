@@ -15,7 +15,9 @@ import os
 import resource
 import sys
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NoReturn
 
 from harness.backends import Backend, BackendOptions, open_backend
 from harness.common import HarnessError, Sampling, Variant
@@ -59,7 +61,14 @@ def tell(event: Event) -> None:
         print(f"done {event.case}/{event.variant}/{event.repeat}", flush=True)
 
 
-def main() -> int:
+def forked(words: Sequence[str], told: Connection) -> NoReturn:
+    """Run in a process of multiprocessing's, whose output goes into a pipe."""
+    for descriptor in (1, 2):
+        os.dup2(told.fileno(), descriptor)
+    sys.exit(main(words))
+
+
+def main(words: Sequence[str] | None = None) -> int:
     """Run, and say what goes wrong as the command line does."""
     parser = argparse.ArgumentParser()
     parser.add_argument("store", type=Path)
@@ -70,7 +79,7 @@ def main() -> int:
     parser.add_argument("--adapter")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--unprivileged", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     backend, variants = engine(arguments.delay), PAIR
     if arguments.model:
         tuned = Variant("tuned", arguments.model, arguments.adapter)

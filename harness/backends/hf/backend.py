@@ -88,6 +88,10 @@ class HfBackend(Backend):
 
         return place(self._options.device, self._options.dtype)
 
+    @cached_property
+    def _version(self) -> str:
+        return version("transformers")  # from a file: it is asked for once a trial
+
     @property
     def gpus(self) -> int:
         """Return 1 where it computes on a GPU of NVIDIA's or AMD's."""
@@ -118,7 +122,7 @@ class HfBackend(Backend):
         extra = {name: str(value) for name, value in passed if name != QUANTIZATION}
         return Environment(
             engine="transformers",
-            version=version("transformers"),
+            version=self._version,
             dtype=self.placement.dtype_name,
             quantisation=model.quantisation or quantisation(self._options.engine_args),
             chat_template=self._shelf.tokenizer(variant).template_hash,
