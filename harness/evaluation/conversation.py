@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.backends import Address, Backend, Completion, Request
 from harness.common import Messages, Variant, canonical_json, digest
-from harness.evaluation.judges import JudgeRequests, questions
+from harness.evaluation.judges import JudgeRequests, asks, questions
 from harness.evaluation.keys import SIGNATURE_DIGITS, Identity, completion_key, identify
 from harness.evaluation.keys import signature as signature_of
 from harness.evaluation.plan import Plan
@@ -106,7 +106,8 @@ class Conversation:
     @property
     def transcript(self) -> Transcript:
         """Return what was said."""
-        return Transcript(self.messages, tuple(self.completions), self.replies, self.family)
+        completions, family = tuple(self.completions), self.family
+        return Transcript(self.messages, completions, self.replies, family, self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,8 @@ class RequestBuilder:
 
     def questions(self, conversation: Conversation) -> tuple[Question, ...]:
         """Return what the checks ask about the answers; one that breaks ends the conversation."""
+        if not asks(conversation.trial.case):
+            return ()
         try:
             return questions(conversation.trial.case, conversation.transcript, conversation.tags)
         except CheckBrokeError as error:

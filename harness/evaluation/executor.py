@@ -268,14 +268,15 @@ class _Execution:
         return conversation.ended
 
     def _results(self, conversations: Sequence[Conversation]) -> Iterator[Result]:
-        judged = [(each.trial, each.transcript) for each in conversations if each.fault is None]
-        scores = self._scoring.scores(judged)
-        for each in conversations:
+        said = [each.transcript for each in conversations]
+        jobs = zip(conversations, said, strict=True)
+        scores = self._scoring.scores([(c.trial, text) for c, text in jobs if c.fault is None])
+        for each, transcript in zip(conversations, said, strict=True):
             signature = self._requests.signature(each.trial)
             if each.fault is not None:
                 yield unscored(
                     each.trial,
-                    each.transcript,
+                    transcript,
                     *each.fault,
                     signature=signature,
                     tags=each.tags,
@@ -284,7 +285,7 @@ class _Execution:
                 cached, score = not each.generated, next(scores)
                 yield result_of(
                     each.trial,
-                    each.transcript,
+                    transcript,
                     score,
                     signature=signature,
                     cached=cached,

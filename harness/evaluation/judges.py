@@ -29,6 +29,15 @@ class Judge:
 Judges = Mapping[str, Judge]  # by the name that checks ask for; "" is the default one
 
 
+def asks(case: Case) -> bool:
+    """Return whether any check of a case may ask."""
+    for turn in case.turns:
+        for check in turn.checks:
+            if check.scorer.asks:
+                return True
+    return False
+
+
 def asked_of(case: Case) -> tuple[Question, ...]:
     """Return what the checks of a case would ask about some answer, to know whom they ask."""
     found: list[Question] = []
@@ -48,7 +57,7 @@ def questions(
     Nothing is asked about an answer that is not there. Raises CheckBrokeError.
     """
     found: dict[str, Question] = {}
-    if not any(check.scorer.asks for turn in case.turns for check in turn.checks):
+    if not asks(case):
         return ()
     for exchange in exchanges(case, transcript, tags):
         for check in filter(exchange.has, case.turns[exchange.turn].checks):

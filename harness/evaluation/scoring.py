@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from types import FrameType
 from typing import Self, TypeVar
@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 from harness.backends import Completion
 from harness.common import MachineryError, Messages, ToolCall, as_dicts
 from harness.evaluation.completions import Limits
-from harness.evaluation.steps import asked_at, steps_of
+from harness.evaluation.steps import Step, asked_at, steps_of
 from harness.evaluation.trial import Trial
 from harness.results import AnswerStep, CheckResult, HaystackCell, Outcome, Result, Signature
 from harness.scorers import (
@@ -106,13 +106,18 @@ class Transcript:
     """What was said in a trial: the messages that led to the last answer, and all answers.
 
     `asked` holds the replies of judges, by `Question.key`; `family` is the form in which answers
-    may write calls of tools.
+    may write calls of tools. `read` are the answers as somebody has read them already.
     """
 
     messages: Messages = ()
     completions: tuple[Completion, ...] = ()
     asked: Mapping[str, str] = field(default_factory=dict)
     family: str = ""
+    read: tuple[Step, ...] = ()
+
+    def steps(self, case: Case, tags: Sequence[Tag]) -> tuple[Step, ...]:
+        """Return the answers, each with its place."""
+        return self.read or tuple(steps_of(case, self.completions, tags, self.family))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +163,11 @@ def exchanges(
 
     It has the calls of tools of all answers to the turn, and their reasoning.
     """
-    messages, completions = transcript.messages, transcript.completions
+    messages = transcript.messages
     calls: list[ToolCall] = []
     thoughts: list[str] = []
     answers: list[Answer] = []
-    steps = list(steps_of(case, completions, tags, transcript.family))
+    steps = transcript.steps(case, tags)
     ends = asked_at(case, steps)
     # The system's turn, if there is one, comes before all that is counted.
     head = sum(message.role == "system" for message in messages[:1])
@@ -170,24 +175,22 @@ def exchanges(
         completion, text = step.completion, step.reading.text
         calls += step.reading.calls
         thoughts += [step.reading.reasoning] if step.reading.reasoning else []
-        answers.append(
-            Answer(
-                text,
-                completion.text,
-                completion.finish_reason,
-                step.reading.calls,
-                step.reading.reasoning,
-            )
+        answer = Answer(
+            text,
+            completion.text,
+            completion.finish_reason,
+            step.reading.calls,
+            step.reading.reasoning,
         )
+        answers.append(answer)
         if not step.goes_on:
-            answer = Answer(
-                text,
-                completion.text,
-                completion.finish_reason,
-                tuple(calls),
-                "\n\n".join(thoughts),
-                tuple(answers) if len(answers) > 1 else (),
-            )
+            if len(answers) > 1:
+                answer = replace(
+                    answer,
+                    calls=tuple(calls),
+                    reasoning="\n\n".join(thoughts),
+                    steps=tuple(answers),
+                )
             context = Context(messages[: head + end], transcript.asked, case.tools)
             empty = not (case.allow_empty or text.strip() or calls)
             missing = EMPTY if empty else ""
@@ -282,7 +285,7 @@ def result_of(
     Its finish reason is that of the first answer that did not come to its own end, else `stop`.
     """
     case, completions, reason = trial.case, transcript.completions, score.reason
-    steps = list(steps_of(case, completions, tags, transcript.family))
+    steps = transcript.steps(case, tags)
     texts = {step.turn: step.completion.text for step in steps}
     thoughts = {step.turn: step.reading.reasoning for step in steps}
     ends = [completion.finish_reason for completion in completions]

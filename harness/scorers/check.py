@@ -80,7 +80,7 @@ class Check:
     @property
     def inner(self) -> tuple[Check, ...]:
         """Return the checks among its arguments."""
-        return tuple(part for part in parts_of(self.args) if isinstance(part, Check))
+        return tuple([part for part in parts_of(self.args) if isinstance(part, Check)])
 
     def __call__(self, answer: Answer, context: Context) -> Finding:
         """Score one answer; cannot tell where it is longer than any model writes.

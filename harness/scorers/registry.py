@@ -90,11 +90,13 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def parts_of(args: Args) -> Iterator[object]:
-    """Yield the values of arguments that may be more than text or number; of tuples each entry."""
+def parts_of(args: Args) -> list[object]:
+    """Return the values of arguments that may be more than text or number; of tuples each entry."""
+    parts: list[object] = []
     for name in _holders(type(args)):
         value = getattr(args, name)
-        yield from value if isinstance(value, tuple) else (value,)
+        parts += value if isinstance(value, tuple) else (value,)
+    return parts
 
 
 @lru_cache(maxsize=1024)

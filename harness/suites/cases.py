@@ -49,13 +49,13 @@ def render_case(raw: Mapping[str, Any], variables: Mapping[str, Any], failed: Fa
     Nothing else is a template: not `sampling`, and not `vars`, whose values stay as they are.
     """
     rendered = dict(raw)
-    for key in raw.keys() & set(_TEXTS):
-        rendered[key] = render_below(raw[key], variables, failed, (key,), keep_types=False)
-    for key in raw.keys() & set(_VALUES):
-        rendered[key] = render_below(raw[key], variables, failed, (key,))
-    for key in _LISTED:
-        if isinstance(raw.get(key), list):
-            rendered[key] = render_listed(raw[key], variables, failed, (key,))
+    for key, value in raw.items():
+        if key in _TEXTS:
+            rendered[key] = render_below(value, variables, failed, (key,), keep_types=False)
+        elif key in _VALUES:
+            rendered[key] = render_below(value, variables, failed, (key,))
+        elif key in _LISTED and isinstance(value, list):
+            rendered[key] = render_listed(value, variables, failed, (key,))
     return rendered
 
 
@@ -346,19 +346,13 @@ class CaseReader:
         wrong: set[Loc] = set()
         rendered = draft.raw
         if isinstance(rendered, dict):
-            variables = {**self._suite.vars, **_own(draft), **draft.given}
-            # Messages call a case by its id, and by the row that it was made from.
-            name = draft.raw.get("id", "")
-            with suppress(TemplateError):
-                name = render_text(name, variables) if isinstance(name, str) else ""
-            if draft.missing:
-                name = f"{name} ({draft.origin.path}:{draft.origin.line})".strip()
-            rows = draft.missing.rows if draft.missing else 0
-            place = Place(place.loc, name, draft.origin.line, rows)
-            check_names(_own(draft), place, self._problems)
-            inside = self._noting(draft, place, wrong)
-            above = self._noting(draft, replace(place, loc=()), wrong)
+            own = _own(draft)
+            variables = {**self._suite.vars, **own, **draft.given}
+            inside = self._noting(draft, variables, place.loc, wrong)
+            above = self._noting(draft, variables, (), wrong)
             rendered = render_case(draft.raw, variables, inside)
+            place = _place_of(draft, rendered.get("id", ""))
+            check_names(own, place, self._problems)
             if draft.haystack:
                 rendered["user"] = draft.haystack.question
             inherited = render_inherited(rendered, self._suite, variables, above)
@@ -372,10 +366,12 @@ class CaseReader:
             self.names.append(Named(keys.id, draft.origin))
         if wrong:
             return None
-        position = self._document.position(place.loc)
-        own = isinstance(draft.raw, dict) and "prefer" in draft.raw
-        asked = (*place.loc, "prefer") if own else ("prefer",)
-        prefer_at = self._document.position(asked, of_key=True) if keys.prefer else None
+        of_row = draft.missing is not None
+        position = self._document.position(place.loc) if of_row else draft.origin
+        prefer_at = None
+        if keys.prefer:
+            asked = (*place.loc, "prefer") if "prefer" in draft.raw else ("prefer",)
+            prefer_at = self._document.position(asked, of_key=True)
         before = len(self._problems)
         tools = _or(keys.tools, self._suite.tools)
         script = script_of(keys, {tool_name(tool): tool for tool in tools})
@@ -394,18 +390,32 @@ class CaseReader:
         check_turns(case, keys, place, self._problems)
         return None if len(self._problems) > before else case
 
-    def _noting(self, draft: Draft, base: Place, wrong: set[Loc]) -> Failed:
-        """Return a function that notes the templates which cannot be rendered."""
+    def _noting(
+        self, draft: Draft, variables: Mapping[str, Any], base: Loc, wrong: set[Loc]
+    ) -> Failed:
+        """Return a function that notes the templates below `base` which cannot be rendered."""
 
         def failed(loc: Loc, error: TemplateError) -> None:
             wrong.add(loc)
-            place = base.below(*loc)
+            name = draft.raw.get("id", "")
+            with suppress(TemplateError):
+                name = render_text(name, variables) if isinstance(name, str) else ""
+            place = replace(_place_of(draft, name), loc=(*base, *loc))
             if error.row_key and draft.missing:
                 draft.missing.add(place, error, draft.origin)
             else:
                 self._problems.add_template(place, error)
 
         return failed
+
+
+def _place_of(draft: Draft, name: object) -> Place:
+    """Return the place of a case, which messages call by its id and by its row, if it has one."""
+    case = name if isinstance(name, str) else ""
+    if draft.missing:
+        case = f"{case} ({draft.origin.path}:{draft.origin.line})".strip()
+    rows = draft.missing.rows if draft.missing else 0
+    return Place(draft.place.loc, case, draft.origin.line, rows)
 
 
 def same_id(draft: Draft) -> bool:

@@ -55,6 +55,8 @@ def render_text(text: str, variables: Mapping[str, Any]) -> str:
     """Return the text with its templates filled in. Raises TemplateError."""
     if not is_template(text):
         return text
+    if (found := _looked_up(text, variables)) is not None:
+        return found
     rendered: str = _run(_template(text), text, variables)
     return rendered
 
@@ -63,6 +65,8 @@ def render_value(text: str, variables: Mapping[str, Any]) -> Any:
     """As `render_text`; one expression alone keeps its type. Raises TemplateError."""
     if not is_template(text):
         return text
+    if (found := _looked_up(text, variables)) is not None:
+        return found
     expression = _expression(text)
     if expression is None:
         return render_text(text, variables)
@@ -97,7 +101,55 @@ def render_below(
 _JINJA = Sandbox()
 
 
+_MOST_PARTS = 20  # of a template that is looked through: those of rows have few
+
+
+def _looked_up(text: str, variables: Mapping[str, Any]) -> str | None:
+    """Return a template's text where it only puts texts of its variables in; None for any other.
+
+    Most templates of rows do no more. What the budget would stop, or an error would tell, is left
+    to Jinja; a text that is made here is the one that it would make.
+    """
+    said = []
+    for part in _parts(text):
+        value: Any = part
+        if isinstance(part, tuple):
+            value = variables
+            for key in part:
+                if type(value) is not dict or key not in value:
+                    return None
+                value = value[key]
+            if type(value) is not str:
+                return None
+        said.append(value)
+    whole = "".join(said)
+    # Half of a surrogate pair is no text, and what is ASCII alone has none.
+    return whole if said and len(whole) < MAX_WORK and whole.isascii() else None
+
+
 @lru_cache(maxsize=4096)  # every row of a data file uses the same few
+def _parts(text: str) -> tuple[str | tuple[str, ...], ...]:
+    """Return the texts of a template and the ways to its values; none where it has more."""
+    try:
+        body = _JINJA.parse(text).body
+    except (TemplateSyntaxError, RecursionError):
+        return ()
+    parts: list[str | tuple[str, ...]] = []
+    for output in body:
+        for node in output.nodes if isinstance(output, nodes.Output) else (output,):
+            way: tuple[str, ...] = ()
+            while isinstance(node, nodes.Getattr) and len(way) < _MOST_PARTS:
+                way, node = (node.attr, *way), node.node
+            if isinstance(node, nodes.Name) and node.name != "self":  # that is Jinja's own
+                parts.append((node.name, *way))
+            elif isinstance(node, nodes.TemplateData):
+                parts.append(node.data)
+            else:
+                return ()
+    return tuple(parts) if len(parts) < _MOST_PARTS else ()
+
+
+@lru_cache(maxsize=4096)
 def _template(text: str) -> Template:
     return _compiled(_parsed(text), text)
 

@@ -154,3 +154,37 @@ def test_any_template_is_rendered_or_refused(text: str) -> None:
             render("{{" + text, {"a": [1], "b": {"a": "x"}})
         except TemplateError as error:
             assert error.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "say {{ row.number }}, {{row.name}}",
+        "{{ row.umlaut }}",
+        "{{ row.braces }} and {{ row.half }}",
+        "{{ row.half }}",
+        "{{ row.count }}",
+        "{{ row.nothing }}",
+        "{{ row.mising }}",
+        "{{ row.name.upper }}",
+        "{{ name }}{# a remark #}{% raw %}{{ name }}{% endraw %}\r\n",
+        "{{ nobody }}",
+        "{{ self }}",
+        "{{ row.items }}{{ row.keys }}",
+        "{{ row }}",
+        "{{ long }}{{ long }}",
+    ],
+)
+def test_what_only_puts_texts_in_says_what_jinja_says(text: str) -> None:
+    row = {"number": "7", "name": "Ada", "umlaut": "äß", "braces": "{{ name }}", "count": 3}
+    row |= {"half": "\ud800", "nothing": None, "items": "five"}
+    variables = {"row": row, "name": "Bob", "self": "me", "long": "x" * 3_000_000}
+
+    def said(written: str) -> tuple[str, ...]:
+        try:
+            return (render_text(written, variables),)
+        except TemplateError as error:
+            return error.message, error.did_you_mean, error.hint, error.row_key
+
+    # One that has a statement is rendered by Jinja.
+    assert said(text) == said("{% set unused = 1 %}" + text)
