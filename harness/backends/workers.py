@@ -181,8 +181,8 @@ class BackendProcess:
         return self._child is not None and self._child.is_alive
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Answer the requests, as `serve` does."""
-        return self.serve(once(requests))
+        """Answer the requests, as `serve` does; nothing else can come."""
+        return self._answers(once(requests), None)
 
     def serve(self, more: More) -> Iterator[tuple[Request, Completion]]:
         """Answer what `more` gives, each answer handed on as it arrives.
@@ -190,6 +190,10 @@ class BackendProcess:
         Raises what the backend raised; `MachineryError` where the process died. Whoever stops
         listening stops the process too.
         """
+        return self._answers(more, LOOK)
+
+    def _answers(self, more: More, patience: float | None) -> Iterator[tuple[Request, Completion]]:
+        """Answer, and ask for more after an answer, or so many seconds without one."""
         asked: dict[str, Request] = {}
         commands = 0  # of which it has not said that they are done
         self._busy = True
@@ -211,7 +215,7 @@ class BackendProcess:
                 elif not commands:
                     break
                 try:
-                    line = child.receive(LOOK)
+                    line = child.receive(patience)
                 except TimeoutError:
                     continue
                 if line is None:

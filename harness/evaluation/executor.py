@@ -130,7 +130,7 @@ class _Execution:
             self._go_on(portion)
             while not self._has_room():
                 self._work()
-        while self._open:
+        while self._open or self._variants.is_at_work:
             self._work()
 
     def stop(self) -> None:
@@ -173,14 +173,14 @@ class _Execution:
     def _has_room(self) -> bool:
         """Return whether more trials may begin: half of the memory for them is free."""
         if self._apart:
-            return not self._open
+            return not (self._open or self._variants.is_at_work)
         trials, characters = WINDOW_TRIALS // 2, WINDOW_CHARACTERS // 2
         engines = self._backend.engines
         return len(self._open) <= trials * engines and self._characters <= characters * engines
 
     def _work(self) -> None:
-        """Go on with the trials that are open: take answers, else ask the judges."""
-        if self._waiting:
+        """Go on with the trials that are open: take answers; when no more come, ask the judges."""
+        if self._waiting or self._variants.is_at_work:
             self._hear(self._variants)
             return
         asked: dict[str, list[Pending]] = {name: [] for name in self._judges}
@@ -193,7 +193,7 @@ class _Execution:
         for name, source in self._judges.items():
             some = [each for each in asked[name] if not each.conversation.fault]
             self.settle(self._ask(source, some))
-            while self._waiting:
+            while self._waiting or source.is_at_work:
                 self._hear(source)
 
     def _go_on(self, conversations: Sequence[Conversation]) -> None:
