@@ -11,10 +11,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
+
+from harness.common.errors import InputError, Problem
 
 CONNECT_SECONDS = 10.0
 MAX_REPLY = 64 * 2**20  # bytes when unpacked: sixteen answers of the longest that checks read
@@ -114,6 +115,20 @@ async def reply_within(
         raise httpx.ReadTimeout("") from None
 
 
+def new_client(guarded: httpx.URL | None = None, **settings: Any) -> httpx.AsyncClient:
+    """Return a client; raises InputError for a proxy of the environment that cannot be used.
+
+    guarded: the URL that is called, and may have no address of the link. settings: as httpx names
+    them.
+    """
+    try:
+        return httpx.AsyncClient(transport=checked(guarded) if guarded else None, **settings)
+    except (ImportError, httpx.InvalidURL, ValueError) as error:  # ImportError: SOCKS
+        message = "the proxy that the environment names cannot be used"
+        hint = "correct or unset HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
+        raise InputError(Problem(message, found=str(error), hint=hint)) from error
+
+
 def one_reply(
     method: str,
     url: str,
@@ -126,12 +141,13 @@ def one_reply(
 ) -> httpx.Response:
     """Return one reply as `reply_within` does, from any thread; `settings` are the client's.
 
-    link_local: whether an address may be called that only this link knows. Raises LinkLocalError.
+    link_local: whether an address may be called that only this link knows. Raises LinkLocalError,
+    and InputError as `new_client` does.
     """
-    given = {**({} if link_local else _guarded(url)), **(settings or {})}
 
     async def received() -> httpx.Response:
-        async with httpx.AsyncClient(**given) as client:
+        guarded = None if link_local else httpx.URL(url)
+        async with new_client(guarded, **(settings or {})) as client:
             return await reply_within(client, method, url, seconds, limit=limit, **parts)
 
     # A thread of its own: the caller's may have an event loop, as a notebook's has.
@@ -239,14 +255,13 @@ class CheckedProxy(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-def _guarded(url: str) -> dict[str, Any]:
-    """Return the settings of a client that sends to no address of the link.
+def checked(url: httpx.URL) -> httpx.AsyncBaseTransport:
+    """Return a transport that sends to no address of the link, through a proxy if there is one.
 
     Given a transport, httpx does not look for the proxy of the environment: it is found here.
     """
-    parts = urlsplit(url)
     proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(parts.hostname or ""):
-        return {"transport": CheckedTransport()}
-    return {"transport": CheckedProxy(proxy=proxy if "://" in proxy else f"http://{proxy}")}
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(url.host):
+        return CheckedTransport()
+    return CheckedProxy(proxy=proxy if "://" in proxy else f"http://{proxy}")

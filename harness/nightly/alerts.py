@@ -8,7 +8,16 @@ from pathlib import Path
 
 import httpx
 
-from harness.common import joined, make_folder, moment, percent, plural, points, whole_file
+from harness.common import (
+    InputError,
+    joined,
+    make_folder,
+    moment,
+    percent,
+    plural,
+    points,
+    whole_file,
+)
 from harness.common.web import LinkLocalError, ReplyTooLarge, one_reply, reason_of
 from harness.evaluation import exit_code
 from harness.nightly.config import Alerts, Webhook
@@ -141,6 +150,8 @@ def post(
         )
     except ReplyTooLarge:
         return "webhook called: its reply was too long, and was not read"
+    except InputError as error:  # of the proxy in the environment
+        return f"webhook failed: {error.problems[0].message}: {error.problems[0].found}"
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         slow = f"no answer within {webhook.timeout:g} s"
         late = isinstance(error, httpx.TimeoutException)

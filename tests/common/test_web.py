@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
+from harness.common import InputError
 from harness.common.web import (
     LinkLocalError,
     ReplyTooLarge,
@@ -192,7 +193,7 @@ def test_other_addresses_are_none_of_the_link(address: str) -> None:
         ("http://no-such-host.invalid/", httpx.ConnectError),
         ("http://127.0.0.1:1/", httpx.ConnectError),
         ("http://0251.0376.0251.0376/", httpx.InvalidURL),  # 169.254.169.254, in octal
-        ("http://[", ValueError),
+        ("http://[", httpx.ConnectError),
     ],
 )
 def test_what_cannot_be_reached_is_told_as_that(url: str, error: type[Exception]) -> None:
@@ -298,3 +299,15 @@ def test_a_proxy_is_asked_for_no_address_of_the_link(
     assert heard[0].startswith(b"GET http://hook.example/ HTTP/1.1\r\n")
     with pytest.raises(LinkLocalError):
         one_reply("GET", "http://hook.example/", 20, link_local=False)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://localhost:1", "::::", "nothing://localhost"])
+@pytest.mark.parametrize("link_local", [True, False])
+def test_a_proxy_that_cannot_be_used_is_wrong_input(
+    proxy: str, link_local: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+
+    with pytest.raises(InputError, match="the proxy that the environment names cannot be used"):
+        one_reply("GET", "https://hook.example/", 20, link_local=link_local)

@@ -96,6 +96,15 @@ def test_a_webhook_does_not_reach_for_credentials(sleep: Sleep) -> None:
     )
 
 
+def test_a_proxy_that_cannot_be_used_is_said(sleep: Sleep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "::::")
+    monkeypatch.setenv("no_proxy", "")
+    changed(alerts="{webhook: {url: 'http://127.0.0.1:9/', always: true}}")
+
+    said = "webhook failed: the proxy that the environment names cannot be used: Invalid port: "
+    assert sleep().posted.startswith(said)
+
+
 def test_a_webhook_is_not_followed_elsewhere(sleep: Sleep, listener: Listener) -> None:
     changed(alerts=f"{{webhook: {{url: '{listener.url}', always: true}}}}")
     listener.status = 302

@@ -31,7 +31,7 @@ from harness.backends.openai.replies import (
     read_failure,
     read_reply,
 )
-from harness.common.web import CONNECT_SECONDS, Room, RoomShare, one_reply, reply_within
+from harness.common.web import CONNECT_SECONDS, Room, RoomShare, new_client, one_reply, reply_within
 
 _JOIN_SECONDS = 5.0  # for connections to close after the last answer was taken
 
@@ -114,7 +114,7 @@ class RequestPool:
     async def _send_all(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         workers = min(self._endpoint.in_flight, self._count)
-        client = httpx.AsyncClient(
+        client = new_client(
             headers=headers(self._endpoint),
             limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
             trust_env=not self._endpoint.is_local,  # proxies, where the environment names some
