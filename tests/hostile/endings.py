@@ -78,15 +78,14 @@ def killed(subject: Subject, folder: Path, rng: random.Random) -> str:
 def signalled(folder: Path, rng: random.Random) -> str:
     """Stop a run at a random moment by a signal that asks for it."""
     kind = rng.choice((signal.SIGINT, signal.SIGTERM))
-    process = ECHO.start(folder / "db")
-    assert process.stdout is not None
-    first = process.stdout.readline()  # before it, Python itself says what a signal does
+    run = ECHO.start(folder / "db")
+    first = run.line()  # before it, Python itself says what a signal does
     time.sleep(rng.uniform(0, ECHO.span))
-    process.send_signal(kind)
-    rest, _ = process.communicate(timeout=60)
-    if process.returncode == 3:
+    run.send(kind)
+    said = [first, *run.rest(timeout=60)]
+    if run.process.exitcode == 3:
         return "it ended as broken machinery"
-    return finished(folder / "db", answers([first, *rest.splitlines()]))
+    return finished(folder / "db", answers(said))
 
 
 def command_signalled(folder: Path, rng: random.Random) -> str:
@@ -117,9 +116,10 @@ def two_at_once(folder: Path, rng: random.Random) -> str:
     module = [sys.executable, "-m", "tests.evaluation.worker"]
     words = [*module, str(folder / "db"), "other", str(ECHO.cases), "0.002"]
     second = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    _, err = first.communicate(timeout=120)
-    if (first.returncode, second.returncode) != (0, 0):
-        return f"exit codes {first.returncode} and {second.returncode}: {err}{second.stderr}"[:500]
+    said = "".join(first.rest(timeout=120))
+    codes = first.process.exitcode, second.returncode
+    if codes != (0, 0):
+        return f"exit codes {codes[0]} and {codes[1]}: {said}{second.stderr}"[-500:]
     if rows(folder / "db") != whole(ECHO):
         return "other rows"
     return finished(folder / "db", ECHO.answers)
