@@ -127,7 +127,7 @@ class Parser(argparse.ArgumentParser):
         for action in self._actions:
             value = getattr(arguments, action.dest, None)
             given = value if isinstance(value, list) else [value]
-            if "" in given and _PATH.search(str(action.metavar)):
+            if value != action.default and "" in given and _PATH.search(str(action.metavar)):
                 name = "/".join(action.option_strings) or "the argument"
                 message, hint = f"{name} is empty", f"see {self.prog} --help"
                 raise InputError(Problem(message, expected=str(action.metavar), hint=hint))
