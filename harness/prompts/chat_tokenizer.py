@@ -10,7 +10,7 @@ import itertools
 import json
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from harness.common import (
     Problem,
     nearest,
     shown,
+    visible,
 )
 from harness.common.bounded_jinja import LimitError
 from harness.common.reading import parse_json, read_text
@@ -304,6 +305,8 @@ TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "chat_template.json", "processor_config.json"),
 )
+# Those whose settings the library `tokenizers` prints, as they are, where it does not know them.
+_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json")
 _COPY = "copy the tokenizer files of the base model into this directory"
 
 
@@ -352,6 +355,10 @@ def open_backing(
             found = parse_json(read_text(file), str(file), digits=NUMBER_DIGITS)
             if not isinstance(found, dict):
                 raise InputError(Problem("is not a JSON object", str(file), hint=_COPY))
+            for setting in _names(found) if name in _SETTINGS else ():
+                if visible(setting) != setting:
+                    odd = f"a setting whose name would act on a terminal: {shown(setting)}"
+                    raise InputError(Problem(odd, str(file), hint=_COPY))
     from transformers import AutoTokenizer
 
     try:
@@ -368,6 +375,15 @@ def open_backing(
     if folder is not None:
         keep(built, folder)
     return built
+
+
+def _names(value: object) -> Iterator[str]:
+    """Yield the names of all settings, at any depth."""
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        yield name
+        yield from _names(inner)
+    for each in value if isinstance(value, list) else ():
+        yield from _names(each)
 
 
 def _unreadable(path: str, reason: str) -> Problem:

@@ -295,3 +295,18 @@ def test_whatever_breaks_a_tokenizer_is_an_input_error(
 
     with pytest.raises(InputError, match="the tokenizer cannot be loaded"):
         load_tokenizer(tmp_path / "model")
+
+
+def test_a_setting_that_a_library_would_print_as_it_is_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "fixtures" / "model", tmp_path / "model")
+    file = tmp_path / "model" / "tokenizer_config.json"
+    told = json.loads(file.read_text())
+    told["added_tokens_decoder"] = {"0": {"content": "<x>", "\x1b[31mred": 1}}
+    file.write_text(json.dumps(told))
+
+    with pytest.raises(InputError, match=r"would act on a terminal: '\\x1b\[31mred'"):
+        load_tokenizer(tmp_path / "model")
+
+    assert "\x1b" not in "".join(capfd.readouterr())
