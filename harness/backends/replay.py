@@ -57,6 +57,12 @@ _REASONING = ("reasoning", "reasoning_content")  # by whichever name a server ga
 # these, some of which do: `case_hash`.
 _OTHERS = {"case_hash", "category", "prompt", "repeats", "seconds", "suite", "tags", "variants"}
 _OTHERS |= {"tokens_estimated"}  # the counts of such a row were not the engine's
+_OTHERS |= {"error"}  # what went wrong, in a text or an object; empty where nothing did
+# By these words a row says that it holds no answer: no other spelling of them may pass for one.
+_BROKEN: Mapping[str, tuple[str, ...]] = {
+    "outcome": ("error", "skipped"),
+    "finish_reason": ("error",),
+}
 # What others call them.
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "case": ("id", "case_id", "name", "key"),
@@ -302,6 +308,8 @@ def _faults(value: Mapping[str, Any]) -> Iterator[Problem]:
             continue  # one for each response, looked into below
         elif name in _FIELDS and not _fits(content, _FIELDS[name][0]):
             yield Problem(f"{name!r} is wrong", found=_short(content), expected=_FIELDS[name][1])
+        elif name in _BROKEN and (meant := _misspelt(name, content)):
+            yield Problem(f"{name!r} is wrong", found=_short(content), did_you_mean=meant)
         elif name not in _KNOWN and (meant := nearest(name, _FIELDS)):
             yield Problem(f"key {name!r} is not known", did_you_mean=meant)
     keys = ", ".join(islice(value, KEYS_COMPARED)) or "an empty object"
@@ -357,6 +365,10 @@ def _step_faults(value: Mapping[str, Any]) -> Iterator[Problem]:
             last = turn
         if not isinstance(text, str | None):
             yield Problem(f"{where}: 'text' is wrong", found=_short(text), expected="a text")
+        ended = step.get("finish_reason")
+        if isinstance(ended, str) and (meant := _misspelt("finish_reason", ended)):
+            found = _short(ended)
+            yield Problem(f"{where}: 'finish_reason' is wrong", found=found, did_you_mean=meant)
         for name in _REASONING:
             if not isinstance(step.get(name), str | None):
                 found = _short(step[name])
@@ -390,13 +402,27 @@ def _fits(content: object, wanted: type) -> bool:
     return isinstance(content, wanted)
 
 
+def _misspelt(name: str, content: str) -> str | None:
+    """Return the word for an answer that is not there which this one was to be; None for others."""
+    words = _BROKEN[name]
+    return None if content in words else nearest(content.lower(), words)
+
+
 def _is_broken(value: Mapping[str, Any]) -> bool:
-    return value.get("outcome") in ("error", "skipped") or value.get("finish_reason") == "error"
+    """Return whether a row, or one of its steps, says that it holds no answer."""
+    steps = value.get("steps") or []
+    return any(
+        bool(each.get("error")) or any(each.get(name) in words for name, words in _BROKEN.items())
+        for each in (value, *(steps if isinstance(steps, list) else ()))
+        if isinstance(each, Mapping)
+    )
 
 
 def _row(value: Mapping[str, Any]) -> RecordedRow:
     responses = value["responses"] if "responses" in value else [value.get("response", "")]
-    reason = value.get("reason") or "no reason is recorded"
+    error = value.get("error")
+    cause = _short(error) if error and not isinstance(error, str) else error
+    reason = value.get("reason") or cause or "no reason is recorded"
     told = next((value[name] for name in _REASONING if value.get(name)), "")
     thoughts = told if isinstance(told, list) else [told]
     # Counts of several answers are sums: of no use for one.

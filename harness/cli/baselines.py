@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def save_command(arguments: argparse.Namespace) -> int:
         )
     _print(load_baseline(path))
     say(f"saved: {path}")
-    say(f"compare against it: harness run --baseline {arguments.file}")
+    say(f"compare against it: harness run --baseline {shlex.quote(arguments.file)}")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,7 +219,8 @@ def _write(arguments: argparse.Namespace, imported: Imported) -> int:
         rows = path.with_name(f"{path.stem}-answers.jsonl").as_posix()
         answers = plural(len(imported.answers), "recorded answer")
         say(f"{rows}: {answers}; to judge them:")
-        say(f"  harness run {path.as_posix()} --backend replay --responses {rows}")
+        words = ("harness", "run", path.as_posix(), "--backend", "replay", "--responses", rows)
+        say(f"  {shlex.join(words)}")
     if imported.pairs:
         rows = path.with_name(f"{path.stem}-pairs.jsonl").as_posix()
         say(f"{rows}: {plural(len(imported.pairs), 'pair')}; for a repair, in the suite:")

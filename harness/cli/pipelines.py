@@ -63,6 +63,9 @@ def run_told(
     if arguments.summary is not None and not arguments.summary.absolute().parent.is_dir():
         what = "no summary can be written here: there is no such folder"
         raise InputError(Problem(what, str(arguments.summary), hint="make the folder first"))
+    if arguments.summary is not None and arguments.summary.is_dir():
+        what = "no summary can be written here: it is a folder"
+        raise InputError(Problem(what, str(arguments.summary), hint="name a file in it"))
     try:
         with guarded(arguments):
             settings, report = run()

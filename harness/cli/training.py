@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,8 +160,9 @@ def _train(
         loss = f", held-out loss {held:.4f}" if held is not None else ""
         say(f"adapter {done.path}: step {done.step} of {done.steps}{loss}")
     if done.checkpoints and not suites:
-        say(f"compare its checkpoints: harness run --adapter '{done.path}/checkpoint-*'")
-    say(f"gate it: harness run --adapter new={done.path}")
+        checkpoints = f"{done.path}/checkpoint-*"
+        say("compare its checkpoints: " + shlex.join(("harness", "run", "--adapter", checkpoints)))
+    say("gate it: " + shlex.join(("harness", "run", "--adapter", f"new={done.path}")))
     return 0
 
 

@@ -22,11 +22,16 @@ MOST_LEVELS = 250  # folders of a path: Python's own ways to make and to remove 
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, where they are not there yet.
 
-    Raises OSError, also for a path of more levels than anything of ours can use.
+    Raises OSError, also for a path of more levels than anything of ours can use, and
+    NotADirectoryError where a file is in the way.
     """
     if len(path.parts) > MOST_LEVELS:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(path))
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        said = os.strerror(errno.ENOTDIR)
+        raise NotADirectoryError(errno.ENOTDIR, said, error.filename) from error
 
 
 @contextmanager

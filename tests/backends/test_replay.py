@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,58 @@ def test_tokens_of_several_steps_are_shared_out_by_their_length(tmp_path: Path) 
     assert [each.completion_tokens for each in answers] == [5, 6, 9, 0]
     assert [each.prompt_tokens for each in answers] == [0, 0, 0, 9]
     assert all(each.counted for each in answers)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"response": None, "error": "timeout"}, "timeout"),
+        ({"response": "hello", "error": {"code": 500}}, '{"code": 500}'),
+        ({"error": "gone", "reason": "the server was down"}, "the server was down"),
+        ({"steps": [{"turn": 0, "text": "half", "finish_reason": "error"}]}, "no reason"),
+        ({"steps": [{"turn": 0, "text": "half"}, {"turn": 1, "error": "x"}]}, "no reason"),
+    ],
+)
+def test_what_went_wrong_is_no_answer_by_whichever_name(
+    tmp_path: Path, row: dict[str, Any], reason: str
+) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text(json.dumps({"case": "one", **row}) + "\n")
+
+    done = answer(open_backend("replay", BackendOptions(responses=file)), "one")
+
+    assert done.finish_reason == "error" and reason in done.error
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"response": "x", "outcome": "eror"}, "'outcome' is wrong\n  found: \"eror\""),
+        ({"response": "x", "outcome": "Error"}, "did you mean: error"),
+        ({"response": "x", "finish_reason": "ERROR"}, "did you mean: error"),
+        ({"response": "x", "outcome": "skip"}, "did you mean: skipped"),
+        ({"steps": [{"text": "x", "finish_reason": "errored"}]}, "steps[0]: 'finish_reason' is"),
+    ],
+)
+def test_a_misspelt_word_for_no_answer_is_told(
+    tmp_path: Path, row: dict[str, Any], said: str
+) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text(json.dumps({"case": "one", **row}) + "\n")
+
+    with pytest.raises(InputError, match=re.escape(said)):
+        recording(file)
+
+
+def test_words_of_others_for_an_answer_that_is_there_are_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    row = {
+        "case": "one",
+        "response": "hi",
+        "outcome": "correct",
+        "finish_reason": "eos",
+        "error": "",
+    }
+    file.write_text(json.dumps(row) + "\n")
+
+    assert answer(open_backend("replay", BackendOptions(responses=file)), "one").text == "hi"

@@ -161,7 +161,7 @@ def test_the_noise_floor_is_reported_and_decides_nothing(
         (
             ["run", "--report-dir", "harness.toml"],
             "harness.toml: no report can be written here\n"
-            "  found: File exists\n"
+            "  found: Not a directory\n"
             "  hint: choose another directory with --report-dir DIR",
         ),
     ],

@@ -129,7 +129,7 @@ def test_no_model_is_said_in_one_line(project: pytest.Pytester) -> None:
 
 UNWRITABLE = [
     "harness.toml: no report can be written here",
-    "  found: File exists",
+    "  found: Not a directory",
     "  hint: choose another directory with --report-dir DIR",
 ]
 

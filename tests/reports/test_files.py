@@ -68,7 +68,7 @@ def test_a_file_in_the_way_is_an_input_error_before_the_run(tmp_path: Path) -> N
         check_writable(taken)
     assert str(caught.value) == (
         f"{taken}: no report can be written here\n"
-        "  found: File exists\n"
+        "  found: Not a directory\n"
         "  hint: choose another directory with --report-dir DIR"
     )
 
