@@ -109,10 +109,12 @@ def _write(path: Path, text: str) -> bool:
         make_folder(path.parent)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
+    except NotADirectoryError:
+        raise InputError(_unwritten(path, "a file stands where a folder belongs")) from None
     except FileExistsError:
         if path.is_file():
             return True
-        raise InputError(_unwritten(path, "a file stands where a folder belongs")) from None
+        raise InputError(_unwritten(path, "a folder stands where a file belongs")) from None
     except OSError as error:
         raise InputError(_unwritten(path, error.strerror or str(error))) from None
     return False

@@ -119,10 +119,20 @@ def test_a_slip_in_the_name_of_a_check(capsys: Printed) -> None:
     )
 
 
+def test_a_folder_in_the_place_of_a_file(capsys: Printed) -> None:
+    Path("new/harness.toml").mkdir(parents=True)
+
+    assert main(["init", "new"]) == 2
+    assert capsys.readouterr().err == (
+        "new/harness.toml: cannot be written: a folder stands where a file belongs\n"
+        "  hint: name another folder\n"
+    )
+
+
 def test_a_path_that_cannot_be_used_is_no_traceback(capsys: Printed) -> None:
     Path("file").write_text("")
 
     assert main(["rollback", "--to", "base", "--current", "file/x"]) == 2
     assert capsys.readouterr().err == (
-        "file: cannot be used\n  found: file exists\n  hint: name another path\n"
+        "file: cannot be used\n  found: not a directory\n  hint: name another path\n"
     )
