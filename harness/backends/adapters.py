@@ -30,7 +30,7 @@ from harness.backends.models import (
     read_tensors,
     refuse_pickles,
 )
-from harness.common import InputError, Problem
+from harness.common import InputError, Problem, from_home
 from harness.common.reading import fitting, read_object, read_text
 
 # Tasks whose models write no text: their adapters belong to another head.
@@ -115,7 +115,7 @@ def open_adapter(directory: str, base: ModelDir | None) -> AdapterDir:
     Raises `InputError` for what is no LoRA adapter, is pickled, was trained for another base, is
     damaged, or has no effect.
     """
-    path = Path(os.path.expanduser(directory))
+    path = from_home(directory)
     config = read_adapter_config(path)
     weights = _find_weights(path)
     tensors = read_tensors(weights)

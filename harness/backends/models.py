@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from harness.common import InputError, Problem, listed, shown
+from harness.common import InputError, Problem, from_home, listed, shown
 from harness.common.reading import decoded, fitting, parse_json, read_object
 
 HEADER_LIMIT = 100_000_000  # the format's own limit on a header, in bytes
@@ -142,7 +142,7 @@ def open_model(name: str) -> ModelDir:
 
     Raises `InputError` for a directory that is no model, for pickled weights and for files missing.
     """
-    path = Path(os.path.expanduser(name))
+    path = from_home(name)
     if HUB_NAME.fullmatch(name) and not path.exists():
         path = _cached_snapshot(name)
     if not os.path.isdir(path):

@@ -402,10 +402,10 @@ def _fits(content: object, wanted: type) -> bool:
     return isinstance(content, wanted)
 
 
-def _misspelt(name: str, content: str) -> str | None:
-    """Return the word for an answer that is not there which this one was to be; None for others."""
+def _misspelt(name: str, content: str) -> str:
+    """Return the word for an answer that is not there which this one was to be, or an empty one."""
     words = _BROKEN[name]
-    return None if content in words else nearest(content.lower(), words)
+    return "" if content in words else nearest(content.lower(), words)
 
 
 def _is_broken(value: Mapping[str, Any]) -> bool:

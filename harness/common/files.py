@@ -19,6 +19,14 @@ from harness.common.errors import InputError, MachineryError, Problem
 MOST_LEVELS = 250  # folders of a path: Python's own ways to make and to remove a tree end at 990
 
 
+def from_home(text: str | Path) -> Path:
+    """Return the path that somebody wrote, with `~` as their home.
+
+    `~nobody` stays as it is, and is then not there; `Path.expanduser` raises RuntimeError for it.
+    """
+    return Path(os.path.expanduser(text))
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, where they are not there yet.
 

@@ -449,18 +449,17 @@ def _problems(error: ValidationError, path: Path | None, table: Loc = ()) -> lis
     text = read_text(path, limit=MAX_SETTINGS) if path else ""
 
     def place(row: ErrorDetails) -> tuple[Loc, bool]:
-        return (*table, *told(row)), row["type"] == "extra_forbidden"
+        return told(row), row["type"] == "extra_forbidden"
 
     def said(row: ErrorDetails) -> dict[str, Any]:
         loc, unknown = place(row)
-        line, column = find_place(text, loc, of_key=unknown)
-        own = told(row)
-        parts = _unknown(own) if unknown else in_words(row, _name(own, path))
+        line, column = find_place(text, (*table, *loc), of_key=unknown)
+        parts = _unknown(loc) if unknown else in_words(row, _name(loc, path))
         return {"line": line, "column": column, **parts}
 
     def order(row: ErrorDetails) -> int:
         loc, unknown = place(row)
-        return find_offset(text, loc, of_key=unknown)
+        return find_offset(text, (*table, *loc), of_key=unknown)
 
     return invalid(error, str(path or ""), said, order)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +17,7 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 
-from harness.common import InputError, Problem, digest
+from harness.common import InputError, Problem, digest, from_home
 from harness.common.bounded_jinja import (
     BUDGET,
     READING_METHODS,
@@ -39,7 +38,7 @@ MAX_TEXT, MOST_COPIES = 300_000, 20  # of a prompt beside its input, and how oft
 
 def read_template(path: Path | str) -> str:
     """Read a chat template; raise `InputError` where there is none."""
-    file = Path(os.path.expanduser(path))
+    file = from_home(path)
     try:
         text = read_text(file, "the chat template", limit=MAX_CONFIG)
     except InputError as error:

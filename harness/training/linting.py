@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from harness.backends import (
     open_model,
     pickles_in,
 )
-from harness.common import InputError, Problem
+from harness.common import InputError, Problem, from_home
 from harness.common.reading import read_object
 from harness.prompts import load_tokenizer, read_template
 from harness.training.sft import DEFAULT_SERVED_RANK, SERVED_RANKS, served_rank
@@ -49,7 +48,7 @@ def lint_adapter(directory: str, model: str | None = None) -> LintReport:
     Without `model`, the base is the one that the adapter names. Raise `InputError` where there is
     no such directory, or a `model` that was given is none.
     """
-    path = Path(os.path.expanduser(directory))
+    path = from_home(directory)
     if not (path / "adapter_config.json").is_file():
         base, problem = None, None
     elif model:

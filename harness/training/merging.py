@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends import AdapterDir, ModelDir, open_adapter, open_model, read_adapter_config
-from harness.common import InputError, MachineryError, Message, Messages, Problem, demand_writable
+from harness.common import (
+    InputError,
+    MachineryError,
+    Message,
+    Messages,
+    Problem,
+    demand_writable,
+    from_home,
+)
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.sft import publish
 
@@ -108,7 +115,7 @@ def base_of(adapter: str, model: str | None) -> ModelDir:
     """Return the base that is named, or else the one that the adapter names itself."""
     if model:
         return open_model(model)
-    named = read_adapter_config(Path(os.path.expanduser(adapter))).get("base_model_name_or_path")
+    named = read_adapter_config(from_home(adapter)).get("base_model_name_or_path")
     if not named:
         raise InputError(
             Problem("does not say which base it belongs to", str(adapter), hint="give --model BASE")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from harness.backends.openai.arguments import Endpoint
 from harness.backends.openai.replies import CallError, Refused, unasked
 from harness.backends.openai.request_pool import fetch
+from harness.common import from_home
 
 VLLM = "vllm"
 # Programs by what they write into `owned_by` of their models.
@@ -57,12 +56,12 @@ class Server:
         for known in (name, f"{name}:latest"):  # Ollama's own short form
             if known in self.cards:
                 return self.cards[known]
-        path = Path(os.path.expanduser(name))
+        path = from_home(name)
         if not path.exists():
             return None
         for card in self.cards.values():
             with suppress(OSError, ValueError, RuntimeError):  # NUL, ~nobody, links in a circle
-                if card.root and Path(os.path.expanduser(card.root)).resolve() == path.resolve():
+                if card.root and from_home(card.root).resolve() == path.resolve():
                     return card
         return None
 

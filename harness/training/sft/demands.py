@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 
 from harness.backends import AdapterDir, ModelDir
-from harness.common import InputError, Problem, nearest
+from harness.common import InputError, Problem, from_home, nearest
 from harness.prompts import ChatTokenizer, read_template
 from harness.training.rows import check, template_families
 from harness.training.sft.config import TrainConfig
@@ -46,7 +44,7 @@ def demand_template(config: TrainConfig, tokenizer: ChatTokenizer) -> None:
     source = template.get("default") if isinstance(template, dict) else template
     own = _families(template_families(str(source)))
     hint = "leave `template` out: rows are plain messages, and the model's own template is put on"
-    file = Path(os.path.expanduser(wanted))
+    file = from_home(wanted)
     if not file.is_file():
         raise InputError(
             Problem(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from harness.backends import (
     open_adapter,
     open_model,
 )
-from harness.common import InputError, Problem, digest
+from harness.common import InputError, Problem, digest, from_home
 from harness.prompts import ChatTokenizer, load_tokenizer
 from harness.training.pairing import FoundPairs, demand_pairs, pair_answers
 from harness.training.rows import RowFile, read_preferences, read_rows
@@ -117,7 +116,7 @@ class Prepared:
     @property
     def base_name(self) -> str:
         """The base as an adapter names it: its hub name, or the whole path of its directory."""
-        path = Path(os.path.expanduser(self.base.name))
+        path = from_home(self.base.name)
         return str(path.resolve()) if path.is_dir() else self.base.name
 
 

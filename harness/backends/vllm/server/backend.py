@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
@@ -44,6 +43,7 @@ from harness.common import (
     Messages,
     Problem,
     Variant,
+    from_home,
     make_folder,
 )
 
@@ -226,9 +226,7 @@ class WarmBackend(PlannedBackend[VllmBackend]):
         tuned = {v.name: v for v in asked if v.adapter and v.name not in self._effects}
         if tuned:
             served = {name: self._served(variant) for name, variant in tuned.items()}
-            paths = {
-                served[name]: Path(os.path.expanduser(str(v.adapter))) for name, v in tuned.items()
-            }
+            paths = {served[name]: from_home(str(v.adapter)) for name, v in tuned.items()}
             load_adapters(self._warm, self._home, paths.items())
 
             def probe(messages: Messages, model: str) -> Written:
